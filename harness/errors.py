@@ -1,0 +1,120 @@
+"""The one error tree: what went wrong, where, what is allowed, and the remedy.
+
+Knows nothing of the rest of the package. Every error a user can cause is a `HarnessError`; its text is
+one line (or one line a mistake) that the command line prints as it is, without a traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "DeviceError",
+    "EngineError",
+    "FailReason",
+    "HarnessError",
+    "InputError",
+    "MissingPackage",
+    "Problem",
+    "RunError",
+    "SpecError",
+    "StudyFailed",
+    "TrialFailure",
+    "nearest",
+]
+
+
+class FailReason(StrEnum):
+    """Why a trial ended in state FAIL."""
+
+    OOM = "oom"
+    NAN = "nan"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    DATA = "data"
+    DISK = "disk"
+    STOPPED = "stopped"
+
+
+class HarnessError(Exception):
+    """Any error with a message meant for the user; `exit_code` is the process's exit status."""
+
+    exit_code = 1
+
+
+class StudyFailed(HarnessError):
+    """The study ran and has no result (exit code 1)."""
+
+
+class EngineError(HarnessError):
+    """An engine could not start or lost all its workers (exit code 1)."""
+
+
+class InputError(HarnessError):
+    """Bad usage or bad input (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """A data set cannot be used as asked."""
+
+
+class CheckpointError(InputError):
+    """A pretrained checkpoint cannot be found, trusted or loaded."""
+
+
+class DeviceError(InputError):
+    """A device that was asked for is not there."""
+
+
+class RunError(InputError):
+    """A run folder is missing, held by another process, or belongs to another study."""
+
+
+class MissingPackage(InputError):
+    """An optional package is needed; the message holds the exact install line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in a study file: `key` is dotted, `line` counts from 1 (0: not from a line)."""
+
+    key: str
+    message: str
+    line: int = 0
+
+
+class SpecError(InputError):
+    """All mistakes of a study file at once, one a line."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self._line(problem) for problem in self.problems))
+
+    def _line(self, problem: Problem) -> str:
+        place = f"{self.source}:{problem.line}" if problem.line else self.source
+        return f"{place}: {problem.key}: {problem.message}" if problem.key else f"{place}: {problem.message}"
+
+
+class TrialFailure(HarnessError):
+    """Ends one trial in state FAIL with a reason; never the sweep."""
+
+    def __init__(self, reason: FailReason, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Returns `"; did you mean 'x'?"` for the nearest known name, or an empty string."""
+    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{found[0]}'?" if found else ""

@@ -1,0 +1,214 @@
+"""What happened: the typed records that every engine writes and every report reads.
+
+Knows nothing of torch, Optuna or how a trial is run. Everything here is JSON in and JSON out.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from harness.errors import FailReason
+from harness.spec.metrics import METRICS
+from harness.spec.space import Frozen
+from harness.spec.trial import ParamValue, TrialConfig
+
+__all__ = ["Place", "Progress", "Span", "TrialRecord", "TrialState", "Usage", "best_progress", "record_of"]
+
+Float = Annotated[float, Field(allow_inf_nan=True)]
+
+
+class TrialState(StrEnum):
+    """Optuna's words."""
+
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+    @property
+    def ended(self) -> bool:
+        return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class Usage(Frozen):
+    """Where a trial's wall clock went so far, in seconds; the parts add up to `elapsed_s`.
+
+    `steady_*` count the training steps after the warm-up steps only: throughput is read from them.
+    `tokens` are real tokens, `positions` are tokens and padding.
+    """
+
+    start_s: float = 0.0
+    data_s: float = 0.0
+    step_s: float = 0.0
+    evaluation_s: float = 0.0
+    saving_s: float = 0.0
+    elapsed_s: float = 0.0
+    samples: int = 0
+    tokens: int = 0
+    positions: int = 0
+    steady_s: float = 0.0
+    steady_samples: int = 0
+    steady_tokens: int = 0
+    peak_memory_mib: float = 0.0
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.steady_samples / self.steady_s if self.steady_s else 0.0
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.steady_tokens / self.steady_s if self.steady_s else 0.0
+
+    @property
+    def padding_fraction(self) -> float:
+        return 1 - self.tokens / self.positions if self.positions else 0.0
+
+    def times(self) -> dict[str, float]:
+        """The parts of the wall clock: start, data, step, evaluation, saving (seconds)."""
+        return {name: getattr(self, f"{name}_s") for name in ("start", "data", "step", "evaluation", "saving")}
+
+
+class Progress(Frozen):
+    """A trial after one evaluation. `metrics` hold every metric, throughput and memory included."""
+
+    number: int
+    step: int
+    total_steps: int
+    epoch: float
+    num_rows: int = Field(description="validation rows scored")
+    metrics: dict[str, Float]
+    train_loss: Float
+    usage: Usage = Usage()
+    micro_batch_size: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.step >= self.total_steps
+
+    @property
+    def fraction(self) -> float:
+        return self.step / self.total_steps
+
+    def row(self) -> dict[str, Any]:
+        """One flat row of a trial's history."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "fraction": self.fraction,
+            "num_rows": self.num_rows,
+            "train_loss": self.train_loss,
+            "elapsed_s": self.usage.elapsed_s,
+            **self.metrics,
+        }
+
+
+class Place(Frozen):
+    """Where a trial runs: `device` is cpu, cuda:1, ...; `slot` counts over the whole engine."""
+
+    node: str
+    device: str
+    slot: int
+    threads: int
+    device_name: str = ""
+
+
+class Span(Frozen):
+    """A stretch of work of one trial on one slot; Unix times in seconds."""
+
+    slot: int
+    start: float
+    end: float
+
+
+class TrialRecord(Frozen):
+    """The end of a trial, written once by the coordinating process."""
+
+    number: int
+    kind: str = "search"
+    state: TrialState
+    reason: FailReason | None = None
+    message: str = Field(default="", description="one line: why it failed or was stopped")
+    params: dict[str, ParamValue] = {}
+    seed: int
+    config: TrialConfig
+    metrics: dict[str, Float] = Field(default={}, description="of the best evaluation on the most rows")
+    best_step: int | None = None
+    history: tuple[Progress, ...] = ()
+    place: Place | None = None
+    spans: tuple[Span, ...] = ()
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    log: str = Field(default="", description="log file, relative to the run folder")
+    weights: str | None = Field(default=None, description="folder of the saved model, relative to the run folder")
+    extra: dict[str, Any] = {}
+
+    @property
+    def usage(self) -> Usage:
+        return self.history[-1].usage if self.history else Usage()
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of work on a slot, waiting not counted."""
+        return sum(span.end - span.start for span in self.spans)
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as `harness results --json` prints it."""
+        usage = self.usage
+        return {
+            "number": self.number,
+            "state": self.state.value,
+            "reason": self.reason.value if self.reason else None,
+            "message": self.message,
+            "params": dict(self.params),
+            "seed": self.seed,
+            "metrics": dict(self.metrics),
+            "history": [progress.row() for progress in self.history],
+            "samples_per_second": usage.samples_per_second,
+            "tokens_per_second": usage.tokens_per_second,
+            "padding_fraction": usage.padding_fraction,
+            "peak_memory_mib": usage.peak_memory_mib,
+            "duration_s": self.duration_s,
+            "times_s": usage.times(),
+            "device": self.place.device if self.place else None,
+            "slot": self.place.slot if self.place else None,
+            "node": self.place.node if self.place else None,
+            "threads": self.place.threads if self.place else None,
+        }
+
+
+def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str) -> Progress | None:
+    """The best evaluation by `objective` among those on the most validation rows; the first of equals."""
+    if not history:
+        return None
+    most = max(progress.num_rows for progress in history)
+    metric = METRICS[objective]
+    return min(
+        (progress for progress in history if progress.num_rows == most),
+        key=lambda progress: (metric.sort_key(progress.metrics.get(objective)), progress.step),
+    )
+
+
+def record_of(
+    config: TrialConfig,
+    state: TrialState,
+    history: tuple[Progress, ...] | list[Progress] = (),
+    **fields: Any,
+) -> TrialRecord:
+    """Builds the record of an ended trial; metrics are those of its best evaluation."""
+    best = best_progress(history, config.objectives[0])
+    return TrialRecord(
+        number=config.number,
+        kind=config.kind,
+        state=state,
+        params=config.params,
+        seed=config.training.seed,
+        config=config,
+        metrics=best.metrics if best else {},
+        best_step=best.step if best else None,
+        history=tuple(history),
+        **fields,
+    )

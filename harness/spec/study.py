@@ -1,0 +1,215 @@
+"""The study file as types: everything a user can ask for, frozen.
+
+Knows nothing of YAML, torch, Optuna or Ray. The resolved form of the same sections, one trial's, is
+`harness.spec.trial.TrialConfig`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from harness.spec.metrics import METRICS
+from harness.spec.space import Choices, Frozen, Searchable, SearchableList
+
+__all__ = [
+    "AugmentStep",
+    "BudgetSpec",
+    "ConfirmSpec",
+    "DataSpec",
+    "EngineSpec",
+    "Freeze",
+    "HubSpec",
+    "ModelSpec",
+    "Precision",
+    "PreprocessStep",
+    "PrunerSpec",
+    "Schedule",
+    "SearchSpec",
+    "SplitSpec",
+    "StudySpec",
+    "TrainingSpec",
+]
+
+PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
+AugmentStep = Literal["delete", "swap"]
+Schedule = Literal["linear", "cosine", "constant"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+LowestLayers = Annotated[int, Field(ge=1, description="embeddings and the lowest k layers")]
+Freeze = Literal["none", "embeddings", "backbone"] | LowestLayers
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class SplitSpec(Frozen):
+    """Shares of train, validation and test, and how rows are dealt."""
+
+    train: Positive = 0.8
+    validation: Positive = 0.1
+    test: Positive = 0.1
+    seed: Seed = 42
+    stratify: bool = True
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + validation + test must be 1, not {total:g}")
+        return self
+
+
+class HubSpec(Frozen):
+    """A Hugging Face data set, pinned."""
+
+    id: Text
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="commit of the data set, 40 hex digits")]
+    config: Text | None = None
+
+
+class DataSpec(Frozen):
+    """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin."""
+
+    path: Text | None = Field(default=None, description="CSV, TSV, JSONL, Parquet, or a folder of splits")
+    hub: HubSpec | None = None
+    builtin: Literal["digits"] | None = Field(default=None, description="a data set of an installed package")
+    text: Text = "text"
+    text_pair: Text | None = Field(default=None, description="second text column; the two make a pair")
+    label: Text = "label"
+    split: SplitSpec = SplitSpec()
+    preprocess: SearchableList[tuple[PreprocessStep, ...]] = ()
+    augment: SearchableList[tuple[AugmentStep, ...]] = ()
+    max_length: Searchable[Count] = 128
+    train_rows: Searchable[Count | None] = Field(default=None, description="a seeded subset of the training split")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = [name for name in ("path", "hub", "builtin") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of path, hub, builtin (given: {', '.join(given) or 'none'})")
+        return self
+
+
+class ModelSpec(Frozen):
+    """The pretrained checkpoint and which of its layers are kept and trained."""
+
+    checkpoint: Text | tuple[Text, ...] | Choices[Text] = Field(
+        description="folder, packaged checkpoint, Hub id, or 'scratch' (built from architecture); a list is compared"
+    )
+    architecture: dict[str, Any] | None = Field(
+        default=None, description="for checkpoint: scratch: a transformers configuration with model_type"
+    )
+    layers: Searchable[Count | None] = Field(default=None, description="keep only the first layers")
+    freeze: Searchable[Freeze] = "none"
+    dropout: Searchable[Fraction | None] = Field(default=None, description="null: the checkpoint's own")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        scratch = "scratch" in self.checkpoints
+        if scratch and (self.architecture is None or "model_type" not in self.architecture):
+            raise ValueError("checkpoint: scratch needs architecture: {model_type: ...}")
+        if self.architecture is not None and not scratch:
+            raise ValueError("architecture goes with checkpoint: scratch")
+        return self
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Every checkpoint a trial may use, in the file's order."""
+        if isinstance(self.checkpoint, str):
+            return (self.checkpoint,)
+        return self.checkpoint.choices if isinstance(self.checkpoint, Choices) else self.checkpoint
+
+
+class TrainingSpec(Frozen):
+    """The recipe: AdamW, cross-entropy, a schedule with warm-up over the full horizon."""
+
+    learning_rate: Searchable[Positive] = 5e-5
+    batch_size: Searchable[Count] = 32
+    epochs: Searchable[Positive] = 3.0
+    weight_decay: Searchable[NotNegative] = 0.01
+    warmup_fraction: Searchable[Fraction] = 0.06
+    schedule: Searchable[Schedule] = "linear"
+    precision: Searchable[Precision] = "auto"
+    max_grad_norm: Searchable[Positive | None] = 1.0
+    label_smoothing: Searchable[Fraction] = 0.0
+    class_weights: Searchable[Literal["none", "balanced"]] = "none"
+    accumulation_steps: Searchable[Count] = Field(default=1, description="micro-batches that a batch is cut into")
+    evaluations_per_epoch: Literal["auto"] | Count = "auto"
+    seed: Seed = 0
+
+
+class PrunerSpec(Frozen):
+    """When a trial is stopped early. `min_fraction` is the first rung, as a share of the full training."""
+
+    name: Literal["rungs", "asha", "hyperband", "median", "none", "ray-asha", "ray-hyperband", "ray-pbt"] = "rungs"
+    reduction_factor: Annotated[int, Field(ge=2)] = 4
+    min_fraction: Annotated[float, Field(gt=0, le=1)] = 0.0625
+
+
+class SearchSpec(Frozen):
+    """How the space is searched. `trials` is the total, the default recipes included."""
+
+    trials: Count = 16
+    sampler: Literal["tpe", "gp", "random", "grid", "qmc", "cmaes", "nsga2"] = "tpe"
+    pruner: PrunerSpec = PrunerSpec()
+    objectives: Annotated[tuple[Text, ...], Field(min_length=1)] = ("accuracy",)
+    seed: Seed = 0
+    storage: Text | None = Field(default=None, description="database URL; null: study.db in the run folder")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.objectives:
+            if name not in METRICS:
+                from harness.errors import nearest
+
+                raise ValueError(f"unknown objective '{name}'; allowed: {', '.join(METRICS)}{nearest(name, METRICS)}")
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("an objective is listed twice")
+        return self
+
+
+class BudgetSpec(Frozen):
+    """Wall time, over all continuations; confirmation is not counted."""
+
+    minutes: Positive | None = None
+    trial_minutes: Positive | None = None
+
+
+class ConfirmSpec(Frozen):
+    """The `top` configurations are trained with `seeds` seeds in all; the search run is the first."""
+
+    top: Count = 2
+    seeds: Count = 2
+
+
+class EngineSpec(Frozen):
+    """Where trials run."""
+
+    name: Literal["local", "ray", "inline"] = "local"
+    device: Text = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps, xpu")
+    slots_per_device: Literal["auto"] | Count = "auto"
+    threads_per_slot: Literal["auto"] | Count = "auto"
+    address: Text | None = Field(default=None, description="ray: address of a running cluster; null: start one")
+    resources_per_trial: dict[str, float] | None = Field(default=None, description="ray: {cpu: 1, gpu: 0.25}")
+    storage_path: Text | None = Field(default=None, description="ray: shared folder; null: in the run folder")
+    max_concurrent: Count | None = None
+
+
+class StudySpec(Frozen):
+    """A whole study file."""
+
+    name: Name
+    task: Literal["text-classification", "image-classification"] = "text-classification"
+    data: DataSpec
+    model: ModelSpec
+    training: TrainingSpec = TrainingSpec()
+    search: SearchSpec = SearchSpec()
+    budget: BudgetSpec = BudgetSpec()
+    confirm: ConfirmSpec | None = ConfirmSpec()
+    engine: EngineSpec = EngineSpec()

@@ -1,0 +1,72 @@
+"""One trial, fully resolved: what `run_trial` needs to know, as JSON.
+
+Knows nothing of search spaces: every field is a plain value. The sections mirror those of the study file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.spec.space import Frozen, Scalar
+from harness.spec.study import AugmentStep, Freeze, Precision, PreprocessStep, Schedule
+
+__all__ = ["ParamValue", "TrialConfig", "TrialData", "TrialModel", "TrialTraining"]
+
+ParamValue = Scalar | tuple[str, ...]
+
+
+class TrialData(Frozen):
+    """How this trial's rows become examples."""
+
+    preprocess: tuple[PreprocessStep, ...] = ()
+    augment: tuple[AugmentStep, ...] = ()
+    max_length: int = 128
+    train_rows: int | None = None
+
+
+class TrialModel(Frozen):
+    """This trial's model; `checkpoint` is as the study names it."""
+
+    checkpoint: str
+    architecture: dict[str, Any] | None = None
+    layers: int | None = None
+    freeze: Freeze = "none"
+    dropout: float | None = None
+
+
+class TrialTraining(Frozen):
+    """This trial's recipe."""
+
+    learning_rate: float
+    batch_size: int
+    epochs: float
+    weight_decay: float
+    warmup_fraction: float
+    schedule: Schedule
+    precision: Precision
+    max_grad_norm: float | None
+    label_smoothing: float
+    class_weights: str
+    accumulation_steps: int
+    seed: int
+
+
+class TrialConfig(Frozen):
+    """One trial. Two configs that are equal but for number, kind and params train the same model.
+
+    `number` counts from 0 within its kind; `kind` is "search", "confirm", "rerun" or "bench"; `params` are the
+    searched values by their last key (`learning_rate`). `evaluate_at` are the shares of the full training, in
+    (0, 1] and rising, after which the trial is evaluated; the last is 1. `validation_rows` gives how many rows of the
+    (fixed, seeded) validation subset each of them scores; null means all.
+    """
+
+    number: int
+    kind: str = "search"
+    task: str
+    params: dict[str, ParamValue] = {}
+    data: TrialData
+    model: TrialModel
+    training: TrialTraining
+    evaluate_at: tuple[float, ...] = (1.0,)
+    validation_rows: tuple[int | None, ...] = (None,)
+    objectives: tuple[str, ...] = ("accuracy",)
