@@ -1,0 +1,81 @@
+"""What came of a study: baselines, the four models scored on test, and the recommendation.
+
+Knows nothing of how they were trained. Stored as JSON attributes of the study ("baselines", "final").
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.spec.space import Frozen
+from harness.spec.trial import ParamValue
+
+__all__ = ["Baseline", "Comparison", "Final", "FinalModel", "Finalist", "Interval"]
+
+Float = Annotated[float, Field(allow_inf_nan=True)]
+Role = Literal["winner", "runner-up", "default", "baseline"]
+
+
+class Interval(Frozen):
+    """A value with its 95 % interval."""
+
+    value: Float
+    low: Float
+    high: Float
+
+
+class Baseline(Frozen):
+    """A classical model on the same split; `metrics` are of validation."""
+
+    name: str
+    metrics: dict[str, Float]
+
+
+class Finalist(Frozen):
+    """A confirmed configuration: its search trial, and the mean of its metrics over seeds."""
+
+    number: int
+    params: dict[str, ParamValue]
+    seeds: tuple[int, ...]
+    metrics: dict[str, Float] = Field(description="mean over seeds, validation")
+    std: dict[str, Float] = Field(description="sample standard deviation over seeds; 0 with one seed")
+
+
+class FinalModel(Frozen):
+    """One of the models that saw the test split. `predictions` is an .npz in the run folder.
+
+    The .npz holds `validation_probabilities` [rows, num_labels], `validation_labels` [rows], and the same for test.
+    """
+
+    role: Role
+    name: str
+    number: int | None = None
+    seed: int | None = None
+    validation: dict[str, Float]
+    test: dict[str, Interval]
+    predictions: str
+
+
+class Comparison(Frozen):
+    """Paired bootstrap on per-example test correctness: how probable it is that `a` is better than `b`."""
+
+    a: Role
+    b: Role
+    probability: float
+    difference: Interval
+    mcnemar_p: float
+    tie: bool
+
+
+class Final(Frozen):
+    """The decision. `winner` was picked on validation before test was opened."""
+
+    winner: int
+    finalists: tuple[Finalist, ...] = ()
+    models: tuple[FinalModel, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    recommended: int
+    warnings: tuple[str, ...] = ()
+    export: str | None = None
