@@ -10,10 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from harness.records.schema import Place, Progress, TrialRecord
+from harness.records.schema import Progress, TrialRecord
 from harness.spec.trial import TrialConfig
 
-__all__ = ["Decision", "Engine", "Host", "Pause", "TrialFunction", "TrialSource"]
+__all__ = ["Decision", "Engine", "Pause", "TrialFunction", "TrialSource"]
 
 
 class Decision(StrEnum):
@@ -68,16 +68,10 @@ class Pause(Protocol):
         """What the standing trial holds in memory."""
 
 
-class Host(Protocol):
-    """What a trial function is given by its engine: where it runs and what outlives it."""
-
-    place: Place
-
-
 TrialFunction = Callable[..., Iterator[Pause]]
 """`run_trial(config, data, host, resume=None)`: a generator of pauses; the last has `progress.done`.
 
-`data` is the folder of prepared data (str), `host` is a `Host`, `resume` a snapshot folder or None.
+`data` is the folder of prepared data (str), `host` is a `harness.training.host.Host`, `resume` a snapshot folder or None.
 """
 
 

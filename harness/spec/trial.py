@@ -5,7 +5,9 @@ Knows nothing of search spaces: every field is a plain value. The sections mirro
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from harness.spec.space import Frozen, Scalar
 from harness.spec.study import AugmentStep, Freeze, Precision, PreprocessStep, Schedule
@@ -54,14 +56,15 @@ class TrialTraining(Frozen):
 class TrialConfig(Frozen):
     """One trial. Two configs that are equal but for number, kind and params train the same model.
 
-    `number` counts from 0 within its kind; `kind` is "search", "confirm", "rerun" or "bench"; `params` are the
+    `number` counts from 0 within its kind; `kind` is the part of the job it belongs to; `params` are the
     searched values by their last key (`learning_rate`). `evaluate_at` are the shares of the full training, in
     (0, 1] and rising, after which the trial is evaluated; the last is 1. `validation_rows` gives how many rows of the
     (fixed, seeded) validation subset each of them scores; null means all.
     """
 
     number: int
-    kind: str = "search"
+    kind: Literal["search", "confirm", "rerun", "bench"] = "search"
+    of: int | None = Field(default=None, description="the search trial that this one repeats")
     task: str
     params: dict[str, ParamValue] = {}
     data: TrialData
