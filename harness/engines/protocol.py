@@ -58,7 +58,7 @@ class Pause(Protocol):
     progress: Progress
 
     def save(self, folder: Path) -> None:
-        """Writes the model of the best evaluation so far: config.json, model.safetensors, validation.npz, tokenizer."""
+        """Writes the model of the best evaluation so far: config.json, model.safetensors, validation.npz."""
 
     def snapshot(self, folder: Path) -> None:
         """Writes everything that going on elsewhere needs: safetensors and JSON."""
@@ -71,7 +71,7 @@ class Pause(Protocol):
 TrialFunction = Callable[..., Iterator[Pause]]
 """`run_trial(config, data, host, resume=None)`: a generator of pauses; the last has `progress.done`.
 
-`data` is the folder of prepared data (str), `host` is a `harness.training.host.Host`, `resume` a snapshot folder or None.
+`data` is the folder of prepared data (str), `host` a `harness.training.host.Host`, `resume` a snapshot folder or None.
 """
 
 

@@ -1,0 +1,49 @@
+"""Which rows go into which batch: length-bucketed and shuffled for training, sorted for evaluation.
+
+Knows nothing of tensors or models. Everything is a function of its arguments, so that a trial resumed at
+any step sees the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["evaluation_batches", "num_batches", "training_batches"]
+
+#: Batches are cut from pools of this many batches, sorted by length: wide enough that padding nearly vanishes,
+#: narrow enough that the order of examples still changes from epoch to epoch.
+POOL_BATCHES = 64
+
+
+def num_batches(num_rows: int, batch_size: int) -> int:
+    """Batches an epoch; the last may be smaller."""
+    return -(-num_rows // batch_size)
+
+
+def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+    """The batches of one epoch, each an array of row positions into `lengths` [rows].
+
+    Rows are shuffled, cut into pools, sorted by length within a pool and cut into batches, which are shuffled. Pools
+    are whole multiples of the batch size, so there is one short batch at most.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    pool = batch_size * POOL_BATCHES
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches.extend(rows[at : at + batch_size] for at in range(0, len(rows), batch_size))
+    return [batches[at] for at in random.permutation(len(batches))]
+
+
+def evaluation_batches(lengths: np.ndarray, *, max_positions: int, max_rows: int = 256) -> list[np.ndarray]:
+    """All rows sorted by length, in batches of at most `max_positions` tokens and padding and `max_rows` rows."""
+    order = np.argsort(lengths, kind="stable")
+    batches: list[np.ndarray] = []
+    start = 0
+    for at in range(1, len(order) + 1):
+        if at == len(order) or at - start == max_rows or (at - start + 1) * int(lengths[order[at]]) > max_positions:
+            batches.append(order[start:at])
+            start = at
+    return batches

@@ -1,0 +1,71 @@
+"""Where the wall clock of a trial goes: a stopwatch that always runs on exactly one part.
+
+Knows nothing of training. Because every second belongs to one part, the parts add up to the wall clock.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Literal
+
+from harness.records.schema import Usage
+
+__all__ = ["Clock", "Part"]
+
+Part = Literal["start", "data", "step", "evaluation", "saving"]
+
+
+class Clock:
+    """Counts seconds by part, and the steady part of training apart. Stands still between `stop` and `go`."""
+
+    def __init__(self, usage: Usage | None = None) -> None:
+        self._usage = (usage or Usage()).model_dump()
+        self._part: Part | None = None
+        self._since = 0.0
+        self._steady_since: float | None = None
+
+    def go(self, part: Part) -> None:
+        """From now on, time belongs to `part`."""
+        now = self._turn()
+        self._part, self._since = part, now
+
+    def stop(self) -> None:
+        """From now on, time belongs to nobody (the trial stands)."""
+        self._turn()
+        self._part = None
+
+    def _turn(self) -> float:
+        now = time.perf_counter()
+        if self._part is not None:
+            spent = now - self._since
+            self._usage[f"{self._part}_s"] += spent
+            self._usage["elapsed_s"] += spent
+            self._since = now
+        return now
+
+    def count(self, *, samples: int, tokens: int, positions: int) -> None:
+        """Adds one batch: `positions` are tokens and padding."""
+        added = {"samples": samples, "tokens": tokens, "positions": positions}
+        if self._steady_since is not None:
+            added |= {"steady_samples": samples, "steady_tokens": tokens}
+        for name, number in added.items():
+            self._usage[name] += number
+
+    def start_steady(self) -> None:
+        """Warm-up is over; the caller has synchronised the device."""
+        self._steady_since = time.perf_counter()
+
+    def end_steady(self) -> None:
+        """Training stands still; the caller has synchronised the device."""
+        if self._steady_since is not None:
+            self._usage["steady_s"] += time.perf_counter() - self._steady_since
+            self._steady_since = None
+
+    def memory(self, peak_mib: float) -> None:
+        """Keeps the highest peak."""
+        self._usage["peak_memory_mib"] = max(self._usage["peak_memory_mib"], peak_mib)
+
+    def usage(self) -> Usage:
+        """What was counted up to now."""
+        self._turn()
+        return Usage(**self._usage)

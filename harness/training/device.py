@@ -1,0 +1,176 @@
+"""The device of a slot: binding, precision, clocks, memory and random state.
+
+Knows nothing of trials. The only module that asks which kind of device this is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.errors import DeviceError
+from harness.records.schema import Place
+
+__all__ = [
+    "RandomState",
+    "bind",
+    "empty_cache",
+    "is_out_of_memory",
+    "peak_memory_mib",
+    "products",
+    "reset_peak_memory",
+    "resolve_precision",
+    "synchronize",
+    "torch_device",
+]
+
+
+def torch_device(place: Place) -> torch.device:
+    """The torch device behind a place. A worker that sees one accelerator only calls it number 0."""
+    kind, _, index = place.device.partition(":")
+    if kind == "cpu":
+        return torch.device("cpu")
+    accelerator = torch.accelerator.current_accelerator()
+    if accelerator is None or accelerator.type != kind:
+        found = accelerator.type if accelerator else "cpu only"
+        raise DeviceError(f"device '{place.device}' is not there (found: {found}); set engine.device=auto")
+    narrowed = any(os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"))
+    return torch.device(kind, 0 if narrowed else int(index or 0))
+
+
+def bind(place: Place) -> torch.device:
+    """Sets this process's threads for `place` and makes its device current."""
+    if torch.get_num_threads() != place.threads:
+        torch.set_num_threads(place.threads)
+    device = torch_device(place)
+    if device.type != "cpu":
+        torch.accelerator.set_device_index(device.index or 0)
+    return device
+
+
+@cache
+def _cpu_has_bf16() -> bool:
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """What `auto` means here: the fastest precision that trains as well as fp32 on this kind of device.
+
+    On a CPU with bf16 instructions and on GPUs that support it: bf16 products under fp32 weights. GPUs without it:
+    fp16 with loss scaling. Elsewhere fp32.
+    """
+    if precision != "auto":
+        return precision
+    if device.type == "cpu":
+        return "bf16" if _cpu_has_bf16() else "fp32"
+    if device.type in ("cuda", "xpu"):
+        bf16 = device.type == "xpu" or torch.cuda.is_bf16_supported(including_emulation=False)
+        return "bf16" if bf16 else "fp16"
+    return "fp32"
+
+
+@contextmanager
+def products(precision: str, device: torch.device) -> Iterator[None]:
+    """Inside, products run in `precision` while weights stay fp32; the process's own setting comes back after."""
+    before = torch.get_float32_matmul_precision()
+    on_cpu = device.type == "cpu"
+    # On a CPU "medium" makes oneDNN multiply in bf16 with no casts of its own: 1.5-1.8x autocast's speed.
+    torch.set_float32_matmul_precision("medium" if precision == "bf16" and on_cpu else "highest")
+    autocast: AbstractContextManager[Any] = nullcontext()
+    if not on_cpu and precision in ("bf16", "fp16"):
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+        autocast = torch.autocast(device.type, dtype=dtype)
+    try:
+        with autocast:
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits for the device's queue; a clock read after this is true."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def empty_cache(device: torch.device) -> None:
+    """Gives cached device memory back."""
+    if device.type != "cpu":
+        torch.accelerator.empty_cache()
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Starts a new peak. On Linux CPUs this resets the process's high-water mark of resident memory."""
+    if device.type == "cpu":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    elif device.type in ("cuda", "xpu"):
+        torch.accelerator.reset_peak_memory_stats(device)
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """MiB at the peak: allocated on an accelerator, resident in this process on a CPU."""
+    if device.type in ("cuda", "xpu"):
+        return float(torch.accelerator.max_memory_allocated(device)) / 2**20
+    if device.type == "mps":
+        return float(torch.mps.driver_allocated_memory()) / 2**20
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for the errors by which accelerators say that memory is gone."""
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+class RandomState:
+    """A random state of its own for one trial, swapped in while it runs and out while it stands."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._device = device
+        self._which = () if device.type in ("cpu", "mps") else (device,)
+        with self._swapped(None):
+            torch.manual_seed(seed)
+            self.state = self._get()
+
+    def _get(self) -> dict[str, torch.Tensor]:
+        state = {"cpu": torch.get_rng_state()}
+        if self._device.type != "cpu":
+            state["device"] = torch.get_device_module(self._device).get_rng_state(*self._which)
+        return state
+
+    def _set(self, state: dict[str, torch.Tensor]) -> None:
+        torch.set_rng_state(state["cpu"])
+        if "device" in state:
+            torch.get_device_module(self._device).set_rng_state(state["device"], *self._which)
+
+    @contextmanager
+    def _swapped(self, state: dict[str, torch.Tensor] | None) -> Iterator[None]:
+        outer = self._get()
+        if state is not None:
+            self._set(state)
+        try:
+            yield
+        finally:
+            self._set(outer)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Inside, this is the global state; what was global before comes back after."""
+        with self._swapped(self.state):
+            try:
+                yield
+            finally:
+                self.state = self._get()

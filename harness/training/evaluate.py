@@ -1,0 +1,40 @@
+"""Scores of a model on encoded examples.
+
+Knows nothing of training or of where the model came from.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from harness.data.batch import evaluation_batches
+from harness.data.encoded import Encoded
+from harness.tasks.base import Task
+
+__all__ = ["predict_probabilities"]
+
+#: Tokens and padding in one evaluation batch: large enough to keep a device busy, small enough for its memory.
+MAX_POSITIONS = {"cpu": 4096, "accelerator": 65536}
+
+
+@torch.inference_mode()
+def predict_probabilities(
+    model: torch.nn.Module, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """Class probabilities [len(rows), num_labels] float32 in the order of `rows`; dropout off, batches by length."""
+    was_training = model.training
+    model.eval()
+    positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
+    batches = evaluation_batches(encoded.lengths[rows], max_positions=positions)
+    parts = []
+    for batch in batches:
+        inputs = {
+            name: tensor.to(device, non_blocking=True) for name, tensor in task.collate(encoded, rows[batch]).items()
+        }
+        parts.append(torch.softmax(model(**inputs).logits.float(), dim=-1))
+    model.train(was_training)
+    found = torch.cat(parts).cpu().numpy()
+    probabilities = np.empty_like(found)
+    probabilities[np.concatenate(batches)] = found
+    return probabilities

@@ -1,0 +1,189 @@
+"""The training core: one model, one optimiser, one position in the data; trains to a step and evaluates.
+
+Knows nothing of trials, sweeps or engines. Everything that decides the next step is in `Trainer`, so that a
+snapshot of it goes on elsewhere as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from harness.data.encode import encoded, training_rows, validation_subset
+from torch.nn import functional
+
+from harness.data.batch import num_batches, training_batches
+from harness.data.prepared import PreparedData
+from harness.errors import DataError, FailReason, TrialFailure
+from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
+from harness.training import device as devices
+from harness.training.clock import Clock
+from harness.training.evaluate import predict_probabilities
+from harness.training.host import Host
+from harness.training.model import fresh_model
+from harness.training.optimiser import adamw, schedule_factor
+
+__all__ = ["Trainer"]
+
+#: Steps left out of throughput after each start: allocator, thread pools and kernels settle in them.
+WARMUP_STEPS = 2
+
+
+class Trainer:
+    """A model under training. All methods but the constructor want the trial's random state and precision active."""
+
+    def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
+        self.config, self.device, self.clock = config, device, clock
+        self.recipe = config.training
+        self.task = task_of(config.task)
+        self.train_data = encoded(data, config, "train")
+        self.rows = training_rows(data, config, self.train_data)
+        if not len(self.rows):
+            raise DataError("the training split has no rows")
+        self.lengths = np.asarray(self.train_data.lengths)[self.rows]
+        self.validation_data = encoded(data, config, "validation")
+        self.validation_rows = [
+            np.arange(len(self.validation_data)) if count is None else validation_subset(data, count)
+            for count in config.validation_rows
+        ]
+        self.model = fresh_model(config, data, host, device)
+        self.optimiser = adamw(self.model, self.recipe)
+        self.parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.recipe.precision == "fp16")
+        self.class_weights = self._class_weights(len(data.labels))
+        self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
+        self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
+        self.step = 0
+        self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
+        self._loss_sum = torch.zeros((), device=device)
+        self._loss_steps = 0
+
+    def _class_weights(self, num_labels: int) -> torch.Tensor | None:
+        """Weights [num_labels] inverse to the training counts, mean 1 over the rows; None for equal weights."""
+        if self.recipe.class_weights == "none":
+            return None
+        counts = np.bincount(np.asarray(self.train_data.labels)[self.rows], minlength=num_labels)
+        weights = len(self.rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+        return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+    def step_at(self, fraction: float) -> int:
+        """The step at a share of the full training; at least the first."""
+        return min(self.total_steps, max(1, round(self.total_steps * fraction)))
+
+    def _batches(self, start: int, end: int) -> Iterator[np.ndarray]:
+        """The rows of steps `start` to `end`, epochs running on."""
+        epoch, plan = -1, []
+        for step in range(start, end):
+            if step // self.steps_per_epoch != epoch:
+                epoch = step // self.steps_per_epoch
+                plan = training_batches(self.lengths, self.recipe.batch_size, seed=self.recipe.seed, epoch=epoch)
+            yield self.rows[plan[step % self.steps_per_epoch]]
+
+    def train_to(self, step: int) -> None:
+        """Trains up to `step`.
+
+        Raises:
+            TrialFailure: reason nan when the loss is no longer finite, oom when one example does not fit.
+        """
+        self.model.train()
+        settled = min(self.step + WARMUP_STEPS, step - 1)
+        self.clock.go("data")
+        for rows in self._batches(self.step, step):
+            if self.step == settled:
+                devices.synchronize(self.device)
+                self.clock.start_steady()
+            self._train_step(rows)
+            self.step += 1
+            self.clock.go("data")
+        devices.synchronize(self.device)
+        self.clock.end_steady()
+
+    def _train_step(self, rows: np.ndarray) -> None:
+        labels = torch.from_numpy(np.asarray(self.train_data.labels)[rows].astype(np.int64))
+        weight = float(len(rows)) if self.class_weights is None else float(self.class_weights.cpu()[labels].sum())
+        self.clock.go("step")
+        loss, positions = self._backward_or_shrink(rows, labels, weight)
+        self._update()
+        self._loss_sum += loss
+        self._loss_steps += 1
+        tokens = int(np.asarray(self.train_data.lengths)[rows].sum())
+        self.clock.count(samples=len(rows), tokens=tokens, positions=positions)
+        if self.device.type == "cpu" and not math.isfinite(loss.item()):
+            self._fail_nan()
+
+    def _backward_or_shrink(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+        """Gradients of the whole batch; when memory runs out, the whole step again in halved micro-batches."""
+        while True:
+            try:
+                return self._backward(rows, labels, weight)
+            except RuntimeError as error:
+                if not devices.is_out_of_memory(error):
+                    raise
+                if self.micro_batch_size == 1:
+                    raise TrialFailure(FailReason.OOM, f"one example does not fit into {self.device}") from None
+            # Outside the except block: the traceback, and with it the activations, is gone.
+            self.optimiser.zero_grad(set_to_none=True)
+            devices.empty_cache(self.device)
+            self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
+
+    def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+        """The loss of a batch and its positions (tokens and padding); gradients are left on the parameters."""
+        total = torch.zeros((), device=self.device)
+        positions = 0
+        for start in range(0, len(rows), self.micro_batch_size):
+            part = slice(start, start + self.micro_batch_size)
+            inputs = self.task.collate(self.train_data, rows[part])
+            lengths = self.train_data.lengths[rows[part]]
+            positions += len(lengths) * int(lengths.max())
+            moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
+            logits = self.model(**moved).logits
+            loss = functional.cross_entropy(
+                logits.float(),
+                labels[part].to(self.device, non_blocking=True),
+                weight=self.class_weights,
+                label_smoothing=self.recipe.label_smoothing,
+                reduction="sum",
+            )
+            loss = loss / weight
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
+        return total, positions
+
+    def _update(self) -> None:
+        factor = schedule_factor(self.step, self.total_steps, self.recipe)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.learning_rate * factor
+        if self.recipe.max_grad_norm is not None:
+            self.scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+
+    def take_train_loss(self) -> float:
+        """The mean training loss since the last call.
+
+        Raises:
+            TrialFailure: reason nan when it is not finite.
+        """
+        loss = float(self._loss_sum) / max(1, self._loss_steps)
+        if not math.isfinite(loss):
+            self._fail_nan()
+        self._loss_sum.zero_()
+        self._loss_steps = 0
+        return loss
+
+    def _fail_nan(self) -> None:
+        rate = self.recipe.learning_rate
+        raise TrialFailure(FailReason.NAN, f"the loss is not finite at step {self.step + 1} (learning rate {rate:g})")
+
+    def evaluate(self, point: int) -> tuple[np.ndarray, np.ndarray]:
+        """Labels [rows] and probabilities [rows, num_labels] of validation at evaluation point `point`."""
+        rows = self.validation_rows[point]
+        probabilities = predict_probabilities(self.model, self.task, self.validation_data, rows, self.device)
+        if not np.isfinite(probabilities).all():
+            self._fail_nan()
+        return np.asarray(self.validation_data.labels)[rows], probabilities

@@ -1,0 +1,209 @@
+"""The one trial function: a generator that trains, evaluates and stands still after every evaluation.
+
+Knows nothing of search, slots or other trials. Not pulled = paused; closed = stopped and its memory freed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from harness.data.prepared import PreparedData
+from harness.errors import HarnessError
+from harness.records.schema import Progress, best_progress
+from harness.spec.trial import TrialConfig
+from harness.tasks.metrics import classification_metrics
+from harness.training import device as devices
+from harness.training.clock import Clock
+from harness.training.host import Host
+from harness.training.loop import Trainer
+from harness.training.model import load_parameters, parameter_copy
+from harness.training.snapshot import read_snapshot, write_snapshot
+
+__all__ = ["Pause", "run_trial"]
+
+
+class Trial:
+    """A trainer with its history, its best weights and a world (random state, precision) of its own."""
+
+    def __init__(self, config: TrialConfig, data: PreparedData, host: Host, resume: Path | None) -> None:
+        self.clock = Clock(_last_usage(resume))
+        self.clock.go("start")
+        device = devices.bind(host.place)
+        precision = devices.resolve_precision(config.training.precision, device)
+        self.config = config.model_copy(
+            update={"training": config.training.model_copy(update={"precision": precision})}
+        )
+        devices.reset_peak_memory(device)
+        self.device = device
+        self.random = devices.RandomState(config.training.seed, device)
+        self.history: list[Progress] = []
+        self.best: dict[str, torch.Tensor] | None = None
+        self.best_scores: tuple[np.ndarray, np.ndarray] | None = None
+        with self.active():
+            self.trainer = Trainer(self.config, data, host, device, self.clock)
+        if resume is not None:
+            self._resume(resume)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Inside, torch's random state and product precision are this trial's; what was there before comes back."""
+        with ExitStack() as stack:
+            stack.enter_context(self.random.active())
+            stack.enter_context(devices.products(self.config.training.precision, self.device))
+            yield
+
+    def points(self) -> list[tuple[int, int]]:
+        """(evaluation point, step) still ahead; points that fall on one step are one, the one with the most rows."""
+        at: dict[int, int] = {}
+        for point, fraction in enumerate(self.config.evaluate_at):
+            at[self.trainer.step_at(fraction)] = point
+        return [(point, step) for step, point in at.items() if step > self.trainer.step]
+
+    def advance(self, point: int, step: int) -> Progress:
+        """Trains to `step` and evaluates there."""
+        with self.active():
+            self._keep_best()
+            self.trainer.train_to(step)
+            self.clock.go("evaluation")
+            train_loss = self.trainer.take_train_loss()
+            labels, probabilities = self.trainer.evaluate(point)
+            metrics = classification_metrics(labels, probabilities)
+        self.clock.memory(devices.peak_memory_mib(self.device))
+        self.clock.stop()
+        usage = self.clock.usage()
+        metrics |= {
+            "samples_per_second": usage.samples_per_second,
+            "tokens_per_second": usage.tokens_per_second,
+            "peak_memory_mib": usage.peak_memory_mib,
+        }
+        progress = Progress(
+            number=self.config.number,
+            step=step,
+            total_steps=self.trainer.total_steps,
+            epoch=step / self.trainer.steps_per_epoch,
+            num_rows=len(labels),
+            metrics=metrics,
+            train_loss=train_loss,
+            usage=usage,
+            micro_batch_size=self.trainer.micro_batch_size,
+        )
+        self.history.append(progress)
+        if self.best_is_current:
+            self.best, self.best_scores = None, (labels, probabilities)
+        return progress
+
+    @property
+    def best_is_current(self) -> bool:
+        return best_progress(self.history, self.config.objectives[0]) is self.history[-1]
+
+    def _keep_best(self) -> None:
+        """Copies the weights before training goes on, when they are the best so far on the full validation split."""
+        full = len(self.trainer.validation_rows[-1])
+        if self.history and self.best_is_current and self.history[-1].num_rows == full:
+            self.best = parameter_copy(self.trainer.model)
+
+    def save(self, folder: Path) -> None:
+        """Writes the model of the best evaluation, and its validation scores."""
+        self.clock.go("saving")
+        current = parameter_copy(self.trainer.model) if self.best is not None else None
+        if self.best is not None:
+            load_parameters(self.trainer.model, self.best)
+        self.trainer.model.save_pretrained(folder)
+        if current is not None:
+            load_parameters(self.trainer.model, current)
+        if self.best_scores is not None:
+            labels, probabilities = self.best_scores
+            np.savez(folder / "validation.npz", labels=labels, probabilities=probabilities)
+        self.clock.stop()
+
+    def snapshot(self, folder: Path) -> None:
+        """Writes all that going on elsewhere needs."""
+        self.clock.go("saving")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_snapshot(self.trainer, self.random, self.best, folder)
+        if self.best_scores is not None:
+            labels, probabilities = self.best_scores
+            np.savez(folder / "best.npz", labels=labels, probabilities=probabilities)
+        history = [progress.model_dump(mode="json") for progress in self.history]
+        (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
+        self.clock.stop()
+
+    def _resume(self, folder: Path) -> None:
+        try:
+            self.best = read_snapshot(self.trainer, self.random, folder)
+            self.history = _history(folder)
+            if (folder / "best.npz").exists():
+                with np.load(folder / "best.npz", allow_pickle=False) as scores:
+                    self.best_scores = (scores["labels"], scores["probabilities"])
+        except (OSError, KeyError, ValueError) as error:
+            raise HarnessError(f"{folder}: the snapshot cannot be read ({error})") from error
+
+    @property
+    def memory_bytes(self) -> int:
+        """Weights, two moments each, and the best weights."""
+        model = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
+        moments = 2 * sum(p.numel() * p.element_size() for p in self.trainer.parameters)
+        best = sum(t.numel() * t.element_size() for t in (self.best or {}).values())
+        return model + moments + best
+
+
+class Pause:
+    """A trial that stands after an evaluation; good until the generator is pulled again."""
+
+    def __init__(self, trial: Trial, progress: Progress) -> None:
+        self._trial = trial
+        self.progress = progress
+
+    def save(self, folder: Path) -> None:
+        """Writes config.json, model.safetensors and validation.npz of the best evaluation so far."""
+        self._trial.save(folder)
+
+    def snapshot(self, folder: Path) -> None:
+        """Writes weights, optimiser, random state, position and history."""
+        self._trial.snapshot(folder)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the standing trial holds."""
+        return self._trial.memory_bytes
+
+
+def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[Pause]:
+    """Trains one configuration; yields a `Pause` after every evaluation, the last with `progress.done`.
+
+    The same config, device kind and number of threads give the same losses, alone or among others; on a CPU to the bit.
+
+    Args:
+        config: the resolved trial.
+        data: folder of prepared data.
+        host: the slot's place, and the cache of base weights that outlives the trial.
+        resume: folder that `Pause.snapshot` wrote; None starts at step 0.
+
+    Raises:
+        TrialFailure: the loss is not finite, or one example does not fit into memory.
+        HarnessError: the data, the checkpoint or the snapshot cannot be used.
+    """
+    trial = Trial(config, PreparedData(Path(data)), host, resume)
+    try:
+        for point, step in trial.points():
+            yield Pause(trial, trial.advance(point, step))
+    finally:
+        device = trial.device
+        del trial
+        devices.empty_cache(device)
+
+
+def _history(folder: Path) -> list[Progress]:
+    rows = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    return [Progress.model_validate(row) for row in rows]
+
+
+def _last_usage(folder: Path | None):  # type: ignore[no-untyped-def]
+    history = _history(folder) if folder is not None else []
+    return history[-1].usage if history else None
