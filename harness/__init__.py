@@ -1,0 +1,22 @@
+"""Sweeps and benchmarks for fine-tuning pretrained models. `harness.load` gives a run's numbers in Python.
+
+Knows nothing that costs time to import.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.report.notebook import LoadedRun
+
+__all__ = ["load"]
+
+
+def load(run: str | Path) -> LoadedRun:
+    """Returns a run's data frames and figures: `load("runs/quickstart").trials`."""
+    from harness.report.notebook import LoadedRun
+
+    return LoadedRun(run)

@@ -1,0 +1,165 @@
+"""What a search shows beyond its winner: expected best score, importances, Pareto front, calibration, ties.
+
+Knows nothing of records or figures: numbers in, numbers out. Intervals and paired comparisons of models are those of
+`harness.records.stats`, which the final choice uses too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.records.stats import accuracy_interval, compare_models, mcnemar_p, metric_interval, seed_interval, wilson
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+__all__ = [
+    "Calibration",
+    "accuracy_interval",
+    "calibration",
+    "compare_models",
+    "expected_best",
+    "importances",
+    "mcnemar_p",
+    "metric_interval",
+    "pareto_front",
+    "running_best",
+    "seed_interval",
+    "wilson",
+]
+
+
+def running_best(values: Sequence[float], maximize: bool) -> np.ndarray:
+    """Returns the best value so far after each one; NaN until there is one."""
+    best = np.fmax if maximize else np.fmin
+    return np.asarray(best.accumulate(np.asarray(values, dtype=float)))
+
+
+def expected_best(values: Sequence[float], maximize: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns mean, low and high of the best of n trials, for n = 1..len(values).
+
+    Dodge et al. 2019, "Show Your Work", section 3: the best of n independent draws from the values seen has the
+    distribution function F(v)^n. The band holds its middle 95 %.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float) * (1 if maximize else -1))
+    total = len(ordered)
+    trials = np.arange(1, total + 1)
+    share = np.arange(1, total + 1) / total
+    below = share[None, :] ** trials[:, None]  # [n, values]: P(best of n <= value)
+    weight = np.diff(below, prepend=0.0, axis=1)
+    mean = weight @ ordered
+    low, high = (ordered[np.argmax(below >= quantile, axis=1)] for quantile in (0.025, 0.975))
+    return (mean, low, high) if maximize else (-mean, -high, -low)
+
+
+def pareto_front(points: np.ndarray, maximize: Sequence[bool]) -> np.ndarray:
+    """Returns which of `points` [rows, objectives] no other point beats in all objectives (bool [rows]).
+
+    Points with a NaN are never on the front; equal points are on it together.
+    """
+    signed = np.where(np.asarray(maximize), points, -points).astype(float)
+    known = np.isfinite(signed).all(axis=1)
+    front = known.copy()
+    for row in np.flatnonzero(known):
+        beaten = (signed[known] >= signed[row]).all(axis=1) & (signed[known] > signed[row]).any(axis=1)
+        front[row] = not beaten.any()
+    return front
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """A reliability curve: in each bin of confidence, mean confidence, accuracy and rows; `error` is the gap's mean."""
+
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    num_rows: np.ndarray
+    error: float
+
+
+def calibration(confidence: np.ndarray, correct: np.ndarray, num_bins: int = 10) -> Calibration:
+    """Returns the reliability curve over `num_bins` bins with equally many rows (Nguyen and O'Connor 2015).
+
+    `error` is the expected calibration error: the mean gap between confidence and accuracy, weighted by rows.
+    """
+    order = np.argsort(confidence, kind="stable")
+    bins = [piece for piece in np.array_split(order, num_bins) if len(piece)]
+    means = np.array([confidence[piece].mean() for piece in bins])
+    hits = np.array([correct[piece].mean() for piece in bins])
+    rows = np.array([len(piece) for piece in bins])
+    error = float(np.abs(means - hits) @ rows / rows.sum()) if bins else float("nan")
+    return Calibration(confidence=means, accuracy=hits, num_rows=rows, error=error)
+
+
+def importances(
+    params: Sequence[Mapping[str, Any]], ranks: Sequence[float], logs: Sequence[str] = (), num_resamples: int = 40
+) -> dict[str, tuple[float, float, float]]:
+    """Returns the share of each parameter in reaching the best tenth of the trials: median, 10 % and 90 % quantile.
+
+    PED-ANOVA (Watanabe et al. 2023; conditional parameters: arXiv 2601.20800) by Optuna, over bootstrap resamples of
+    the trials. Most important first. Empty with fewer than ten trials, or when nothing varies.
+
+    Args:
+        params: The searched values of each trial; a conditional parameter is missing where it does not apply.
+        ranks: The place of each trial, lowest best.
+        logs: The parameters that were searched on a logarithmic scale.
+        num_resamples: How often the trials are drawn anew.
+    """
+    spaces = {name: space for name in _names(params) if (space := _space(name, params, name in logs)) is not None}
+    if len(params) < 10 or not spaces:
+        return {}
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(len(params), size=len(params)) for _ in range(num_resamples)]
+    shares = np.array([_shares([params[i] for i in draw], [ranks[i] for i in draw], spaces) for draw in draws])
+    low, middle, high = np.nanquantile(shares, (0.1, 0.5, 0.9), axis=0)
+    found = {name: (float(middle[i]), float(low[i]), float(high[i])) for i, name in enumerate(spaces)}
+    return dict(sorted(found.items(), key=lambda item: -item[1][0]))
+
+
+def _names(params: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for one in params for name in one))
+
+
+def _space(name: str, params: Sequence[Mapping[str, Any]], log: bool) -> BaseDistribution | None:
+    """The range that was seen; None where a parameter never varied."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    seen = list(dict.fromkeys(one[name] for one in params if name in one))
+    if len(seen) < 2 and all(name in one for one in params):
+        return None
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in seen) and len(seen) > 1:
+        return FloatDistribution(float(min(seen)), float(max(seen)), log=log and min(seen) > 0)
+    return CategoricalDistribution([str(value) for value in seen])
+
+
+def _shares(
+    params: Sequence[Mapping[str, Any]], ranks: Sequence[float], spaces: Mapping[str, BaseDistribution]
+) -> list[float]:
+    import optuna
+    from optuna.distributions import CategoricalDistribution
+
+    def cast(name: str, value: Any) -> Any:
+        return str(value) if isinstance(spaces[name], CategoricalDistribution) else float(value)
+
+    trials = []
+    for one, rank in zip(params, ranks, strict=True):
+        values = {name: cast(name, value) for name, value in one.items() if name in spaces}
+        spaces_of = {name: spaces[name] for name in values}
+        trials.append(optuna.create_trial(params=values, distributions=spaces_of, value=float(rank)))
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study()
+        study.add_trials(trials)
+        with warnings.catch_warnings():
+            # Few trials in one regime, or equal sets: the spread over resamples says so better.
+            warnings.simplefilter("ignore")
+            found = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.1).evaluate(study)
+    finally:
+        optuna.logging.set_verbosity(level)
+    total = sum(found.values())
+    return [found.get(name, 0.0) / total if total else float("nan") for name in spaces]
