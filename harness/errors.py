@@ -86,11 +86,15 @@ class MissingPackage(InputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in a study file: `key` is dotted, `line` counts from 1 (0: not from a line)."""
+    """One mistake in a study file: `key` is dotted, `line` counts from 1 (0: not from a line).
+
+    `source` stands instead of the file's name where the mistake is elsewhere ("command line").
+    """
 
     key: str
     message: str
     line: int = 0
+    source: str = ""
 
 
 class SpecError(InputError):
@@ -102,7 +106,8 @@ class SpecError(InputError):
         super().__init__("\n".join(self._line(problem) for problem in self.problems))
 
     def _line(self, problem: Problem) -> str:
-        place = f"{self.source}:{problem.line}" if problem.line else self.source
+        source = problem.source or self.source
+        place = f"{source}:{problem.line}" if problem.line else source
         return f"{place}: {problem.key}: {problem.message}" if problem.key else f"{place}: {problem.message}"
 
 

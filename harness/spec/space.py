@@ -92,7 +92,8 @@ else:
         """A scalar field: a literal, `{low, high, log, step}`, `{choices: [...]}`, or a plain list (= choices)."""
 
         def __class_getitem__(cls, item: Any) -> Any:
-            listed = Annotated[Choices[item], BeforeValidator(_as_choices), Tag("list")]
+            as_choices = BeforeValidator(_as_choices, json_schema_input_type=tuple[item, ...])
+            listed = Annotated[Choices[item], as_choices, Tag("list")]
             literal, choices = Annotated[item, Tag("literal")], Annotated[Choices[item], Tag("choices")]
             return Annotated[
                 Union[literal, Annotated[Range[item], Tag("range")], choices, listed], Discriminator(_kind)

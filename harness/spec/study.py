@@ -10,10 +10,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from harness.errors import nearest
 from harness.spec.metrics import METRICS
 from harness.spec.space import Choices, Frozen, Searchable, SearchableList
 
 __all__ = [
+    "CHECKPOINT_PATTERN",
+    "NAME_PATTERN",
+    "REVISION_PATTERN",
     "AugmentStep",
     "BudgetSpec",
     "ConfirmSpec",
@@ -30,7 +34,12 @@ __all__ = [
     "SplitSpec",
     "StudySpec",
     "TrainingSpec",
+    "split_checkpoint",
 ]
+
+NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
+REVISION_PATTERN = r"^[0-9a-f]{40}$"
+CHECKPOINT_PATTERN = r"^[^#]+(#layers=[1-9][0-9]{0,2})?$"
 
 PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
 AugmentStep = Literal["delete", "swap"]
@@ -44,8 +53,15 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=1)]
+Checkpoint = Annotated[str, Field(pattern=CHECKPOINT_PATTERN)]
+
+
+def split_checkpoint(name: str) -> tuple[str, int | None]:
+    """The checkpoint and the number of layers kept: `("minilm", 3)` for `minilm#layers=3`, else `(name, None)`."""
+    base, _, layers = name.partition("#layers=")
+    return base, int(layers) if layers else None
 
 
 class SplitSpec(Frozen):
@@ -69,12 +85,16 @@ class HubSpec(Frozen):
     """A Hugging Face data set, pinned."""
 
     id: Text
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$", description="commit of the data set, 40 hex digits")]
+    revision: Annotated[str, Field(pattern=REVISION_PATTERN, description="commit of the data set, 40 hex digits")]
     config: Text | None = None
 
 
 class DataSpec(Frozen):
-    """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin."""
+    """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin.
+
+    One of the three given on the command line replaces the file's. A table put in place of a Hub or built-in data set
+    has columns of its own: `text` and `label` are then those names, unless they are on the command line too.
+    """
 
     path: Text | None = Field(default=None, description="CSV, TSV, JSONL, Parquet, or a folder of splits")
     hub: HubSpec | None = None
@@ -99,8 +119,9 @@ class DataSpec(Frozen):
 class ModelSpec(Frozen):
     """The pretrained checkpoint and which of its layers are kept and trained."""
 
-    checkpoint: Text | tuple[Text, ...] | Choices[Text] = Field(
-        description="folder, packaged checkpoint, Hub id, or 'scratch' (built from architecture); a list is compared"
+    checkpoint: Checkpoint | Annotated[tuple[Checkpoint, ...], Field(min_length=1)] | Choices[Checkpoint] = Field(
+        description="folder, packaged checkpoint, Hub id, or 'scratch' (built from architecture); a plain list is "
+        "compared, {choices: [...]} is searched; '#layers=3' behind a name keeps its first three layers"
     )
     architecture: dict[str, Any] | None = Field(
         default=None, description="for checkpoint: scratch: a transformers configuration with model_type"
@@ -111,11 +132,16 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        scratch = "scratch" in self.checkpoints
+        parts = [split_checkpoint(name) for name in self.checkpoints]
+        scratch = any(base == "scratch" for base, _ in parts)
         if scratch and (self.architecture is None or "model_type" not in self.architecture):
             raise ValueError("checkpoint: scratch needs architecture: {model_type: ...}")
         if self.architecture is not None and not scratch:
             raise ValueError("architecture goes with checkpoint: scratch")
+        if self.layers is not None and any(layers for _, layers in parts):
+            raise ValueError("give either layers or '#layers=' behind a checkpoint, not both")
+        if len(set(self.checkpoints)) < len(self.checkpoints):
+            raise ValueError("a checkpoint is listed twice")
         return self
 
     @property
@@ -166,8 +192,6 @@ class SearchSpec(Frozen):
     def _check(self) -> Self:
         for name in self.objectives:
             if name not in METRICS:
-                from harness.errors import nearest
-
                 raise ValueError(f"unknown objective '{name}'; allowed: {', '.join(METRICS)}{nearest(name, METRICS)}")
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("an objective is listed twice")
