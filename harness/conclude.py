@@ -1,0 +1,188 @@
+"""The end of a study: the pick is frozen, the test split is opened once, the winner is exported.
+
+Knows nothing of engines or the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.data.prepared import PreparedData
+from harness.errors import StudyFailed
+from harness.export import check_scores, commit_folder, stage_weights, write_card
+from harness.finalists import default_trial, pick_weights, rank_finalists
+from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
+from harness.records.rundir import RunFolder
+from harness.records.schema import TrialRecord
+from harness.records.stats import compare_models, metric_interval
+from harness.score import Request, SavedModel, score_saved
+from harness.spec.study import StudySpec
+from harness.tasks.metrics import classification_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["conclude"]
+
+_METRICS = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+#: Of two models that tie, the other one is recommended when it trains faster by at least this factor.
+_FASTER = 1.1
+
+
+def conclude(
+    run: RunFolder,
+    spec: StudySpec,
+    data: PreparedData,
+    trials: Sequence[TrialRecord],
+    confirm: Sequence[TrialRecord],
+    baseline: str,
+) -> Final:
+    """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
+
+    Raises:
+        StudyFailed: no trial completed.
+        HarnessError: the exported model does not score what its trial scored.
+    """
+    objective = spec.search.objectives[0]
+    finalists = rank_finalists(spec, trials, confirm)
+    models = _models(spec, finalists, trials, confirm)
+    if "winner" not in models:
+        raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
+    best = models["winner"]
+    staging = stage_weights(run.path / str(best.weights), run.path / "best.partial")
+    folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
+    place = best.place
+    if place is None:
+        raise StudyFailed(f"trial {best.number} has no place in its record")
+    score_saved(
+        Request(
+            data=str(data.folder),
+            out=str(run.path / "final"),
+            place=place,
+            task=spec.task,
+            baseline=True,
+            models=tuple(
+                SavedModel(name=role, folder=folders[role], config=record.config, raw=role == "winner")
+                for role, record in models.items()
+            ),
+        ),
+        run.path / "final.log",
+    )
+    scores = {role: _load(run.path / "final" / f"{role}.npz") for role in (*models, "baseline")}
+    labels, probabilities = scores["winner"]["validation_labels"], scores["winner"]["validation_probabilities"]
+    check_scores(
+        best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
+    )
+    scored = tuple(_final_model(role, models.get(role), baseline, scores[role], run) for role in scores)
+    comparisons = tuple(_compare("winner", role, scores) for role in scores if role != "winner")
+    recommended, warnings = _verdict(spec, finalists, models, comparisons, scored, objective)
+    winner = finalists[0]
+    write_card(
+        staging,
+        spec=spec,
+        data=data,
+        record=best,
+        test=scored[0].test,
+        seeds=winner.seeds,
+        num_trials=len(trials),
+        notes=warnings,
+    )
+    commit_folder(staging, run.path / "best")
+    return Final(
+        winner=winner.number,
+        finalists=tuple(finalists),
+        models=scored,
+        comparisons=comparisons,
+        recommended=recommended,
+        warnings=warnings,
+        export=str((run.path / "best").resolve()),
+    )
+
+
+def _models(
+    spec: StudySpec, finalists: Sequence[Finalist], trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]
+) -> dict[Role, TrialRecord]:
+    """The trained models that are scored on test, each the best of its seeds whose weights were kept."""
+    objective = spec.search.objectives[0]
+    models: dict[Role, TrialRecord] = {}
+    roles: tuple[Role, ...] = ("winner", "runner-up")
+    for role, finalist in zip(roles, finalists, strict=False):
+        kept = pick_weights(finalist, trials, confirm, objective)
+        if kept is not None:
+            models[role] = kept
+    if "winner" in models:
+        winner = next(trial for trial in trials if trial.number == finalists[0].number)
+        recipe = default_trial(trials, winner, spec)
+        runs = [run for run in (*trials, *confirm) if recipe and recipe.number in (run.config.of, run.number)]
+        runs = [run for run in runs if run.kind == "confirm" or run.number == (recipe.number if recipe else -1)]
+        kept_runs = [run for run in runs if run.weights and run.seed == (recipe.seed if recipe else None)]
+        if kept_runs:
+            models["default"] = kept_runs[-1]
+    return models
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _final_model(
+    role: Role, record: TrialRecord | None, baseline: str, scores: Mapping[str, np.ndarray], run: RunFolder
+) -> FinalModel:
+    labels, probabilities = scores["test_labels"], scores["test_probabilities"]
+    number = None if record is None else (record.number if record.config.of is None else record.config.of)
+    return FinalModel(
+        role=role,
+        name=baseline if record is None else f"trial {number}",
+        number=number,
+        seed=record.seed if record else None,
+        validation=classification_metrics(scores["validation_labels"], scores["validation_probabilities"]),
+        test={name: metric_interval(name, labels, probabilities) for name in _METRICS},
+        predictions=f"final/{role}.npz",
+    )
+
+
+def _correct(scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    correct: np.ndarray = scores["test_probabilities"].argmax(axis=1) == scores["test_labels"]
+    return correct
+
+
+def _compare(a: Role, b: Role, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Comparison:
+    probability, difference, p, tie = compare_models(_correct(scores[a]), _correct(scores[b]))
+    return Comparison(a=a, b=b, probability=probability, difference=difference, mcnemar_p=p, tie=tie)
+
+
+def _verdict(
+    spec: StudySpec,
+    finalists: Sequence[Finalist],
+    models: Mapping[Role, TrialRecord],
+    comparisons: Sequence[Comparison],
+    scored: Sequence[FinalModel],
+    objective: str,
+) -> tuple[int, tuple[str, ...]]:
+    """The recommended trial, and what a reader must be warned of, one sentence each."""
+    against = {comparison.b: comparison for comparison in comparisons}
+    recommended = finalists[0].number
+    warnings = []
+    beaten = against["baseline"]
+    if beaten.tie or beaten.probability < 0.5:
+        warnings.append(f"The winner is not better than the baseline on test (probability {beaten.probability:.2f}).")
+    if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
+        warnings.append("The winner and the default recipe tie on test: the search found no sure gain.")
+    if "runner-up" in against and against["runner-up"].tie:
+        speed = [models[role].usage.samples_per_second for role in ("winner", "runner-up")]
+        if speed[1] > speed[0] * _FASTER:
+            recommended = finalists[1].number
+        warnings.append(
+            f"Winner and runner-up tie on test; the faster of the two is trial {recommended}."
+            if speed[1] > speed[0] * _FASTER
+            else "Winner and runner-up tie on test."
+        )
+    width = next(model.test["accuracy"] for model in scored if model.role == "winner")
+    if width.high - width.low > 0.1:
+        warnings.append(f"The test split is small: the interval is {100 * (width.high - width.low):.0f} points wide.")
+    return recommended, tuple(warnings)

@@ -1,0 +1,149 @@
+"""The exported model: a folder that stands alone, with its card and manifest, proved before it is called done.
+
+Knows nothing of how the model was chosen. A folder appears under its name only when everything in it is right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from harness.data.prepared import PreparedData
+from harness.errors import HarnessError
+from harness.records.final import Interval
+from harness.records.schema import TrialRecord
+from harness.spec.study import StudySpec
+
+__all__ = ["check_scores", "commit_folder", "stage_weights", "write_card"]
+
+_PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
+_SHOWN = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    autoescape=False,  # noqa: S701 - the card is Markdown: text goes through the filter `md`
+    undefined=jinja2.StrictUndefined,
+)
+
+
+def _markdown(text: object) -> str:
+    """Text that can neither open a tag, a link nor a table cell in Markdown."""
+    flat = " ".join(str(text).split())
+    return "".join(f"\\{char}" if char in r"\`*_[]()<>|#!" else char for char in flat)
+
+
+_TEMPLATES.filters["md"] = _markdown
+
+
+def stage_weights(weights: Path, staging: Path) -> Path:
+    """A new folder `staging` with the model files of `weights`."""
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy2(weights / name, staging / name)
+    return staging
+
+
+def write_card(
+    folder: Path,
+    *,
+    spec: StudySpec,
+    data: PreparedData,
+    record: TrialRecord,
+    test: Mapping[str, Interval] | None,
+    seeds: tuple[int, ...],
+    num_trials: int,
+    notes: tuple[str, ...] = (),
+) -> None:
+    """Writes README.md and manifest.json. `test` is None for a model that never saw the test split."""
+    config = record.config
+    versions = {package: version(package) for package in _PACKAGES}
+    number = config.of if config.of is not None else record.number
+    sections = {"model": config.model, "training": config.training, "data": config.data}
+    settings = {
+        f"{section}.{key}": value
+        for section, values in sections.items()
+        for key, value in values.model_dump(mode="json", exclude={"architecture"}).items()
+    }
+    facts: dict[str, Any] = {
+        "study": spec.name,
+        "trial": number,
+        "task": spec.task,
+        "labels": list(data.labels),
+        "checkpoint": config.model.checkpoint,
+        "settings": settings,
+        "params": dict(record.params),
+        "seed": record.seed,
+        "seeds": list(seeds),
+        "validation": {name: record.metrics[name] for name in _SHOWN if name in record.metrics},
+        "test": {name: interval.model_dump() for name, interval in test.items()} if test else None,
+        "rows": data.meta["rows"],
+        "data": {"source": data.meta["source"], "sha256": data.meta["sha256"]},
+        "preprocess": list(config.data.preprocess),
+        "max_length": config.data.max_length,
+        "columns": {"text": spec.data.text, "text_pair": spec.data.text_pair, "label": spec.data.label},
+        "place": record.place.model_dump() if record.place else None,
+        "versions": versions | {"python": platform.python_version()},
+    }
+    words = {"text-classification": "Texts", "image-classification": "Images"}
+    card = _TEMPLATES.get_template("card.md.j2").render(
+        **facts | {"versions": versions},
+        name=f"{spec.name}, trial {number}",
+        number=number,
+        task_words=words[spec.task],
+        base_model=_hub_id(config.model.checkpoint),
+        confirmed=len(seeds) > 1,
+        num_trials=num_trials,
+        notes=notes,
+        folder_hint="FOLDER",
+        data_source=Path(str(data.meta["source"])).name,
+        data_sha256=data.meta["sha256"],
+        device=(record.place.device_name or record.place.device) if record.place else "an unknown device",
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    (folder / "manifest.json").write_text(
+        json.dumps(facts | {"files": hashes}, indent=1, ensure_ascii=False), encoding="utf-8"
+    )
+
+
+def _hub_id(checkpoint: str) -> str | None:
+    """The checkpoint's name without its suffix, when it can be a Hub id."""
+    name = checkpoint.partition("#")[0]
+    return name if "/" in name and not Path(name).is_absolute() else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_scores(expected: float, found: float, what: str) -> None:
+    """Raises HarnessError when a reloaded model does not score what its trial scored."""
+    if abs(expected - found) > 1e-9:
+        raise HarnessError(
+            f"{what}: the exported model scores {found:.6f} on validation after reloading, its trial scored "
+            f"{expected:.6f}; nothing was exported. Run `harness rerun` on the trial: is the device deterministic?"
+        )
+
+
+def commit_folder(staging: Path, to: Path) -> None:
+    """Puts the finished folder in place; a folder that was there is replaced at once."""
+    for path in staging.iterdir():
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+    old = to.with_name(f".{to.name}.old")
+    if to.exists():
+        to.rename(old)
+    staging.rename(to)
+    if old.exists():
+        shutil.rmtree(old)

@@ -1,0 +1,111 @@
+"""Which configurations are trained again with other seeds, and which one of them wins.
+
+Knows nothing of the test split: everything here looks at validation only. Pure functions of records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from harness.records.final import Finalist
+from harness.records.schema import TrialRecord, TrialState
+from harness.spec.metrics import METRICS
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+
+__all__ = ["confirm_configs", "default_trial", "pick_weights", "rank_finalists", "ranked"]
+
+
+def ranked(trials: Sequence[TrialRecord], objective: str) -> list[TrialRecord]:
+    """Complete trials, best first by their best validation score; equal ones by lower loss, then by number."""
+    metric = METRICS[objective]
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and objective in trial.metrics]
+    return sorted(
+        complete,
+        key=lambda trial: (
+            metric.sort_key(trial.metrics[objective]),
+            METRICS["log_loss"].sort_key(trial.metrics.get("log_loss")),
+            trial.number,
+        ),
+    )
+
+
+def _arm(trial: TrialRecord, spec: StudySpec) -> object:
+    """What trials are compared within: the checkpoint when the study compares checkpoints."""
+    return trial.params.get("checkpoint") if isinstance(spec.model.checkpoint, tuple) else None
+
+
+def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudySpec) -> TrialRecord | None:
+    """The default recipe of the checkpoint that `like` uses: the first trial of its arm."""
+    same = [trial for trial in trials if _arm(trial, spec) == _arm(like, spec)]
+    return min(same, key=lambda trial: trial.number, default=None)
+
+
+def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:
+    """What is trained for confirmation, best configuration first.
+
+    The best `confirm.top` complete trials (of each compared checkpoint) with `confirm.seeds` - 1 further seeds, and the
+    default recipe to its end when the search stopped it early. Only the end of each training is evaluated as the search
+    did; rungs are left out.
+    """
+    if spec.confirm is None:
+        return []
+    objective = spec.search.objectives[0]
+    best = ranked(trials, objective)
+    arms = list(dict.fromkeys(_arm(trial, spec) for trial in best))
+    chosen = [
+        trial for arm in arms for trial in [trial for trial in best if _arm(trial, spec) == arm][: spec.confirm.top]
+    ]
+    wanted = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
+    defaults = [default_trial(trials, trial, spec) for trial in best[:1]]
+    wanted += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
+    return [_again(trial, number, seed) for number, (trial, seed) in enumerate(wanted)]
+
+
+def _again(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
+    config = trial.config
+    full = [(at, rows) for at, rows in zip(config.evaluate_at, config.validation_rows, strict=True) if rows is None]
+    return config.model_copy(
+        update={
+            "number": number,
+            "kind": "confirm",
+            "of": trial.number,
+            "training": config.training.model_copy(update={"seed": seed}),
+            "evaluate_at": tuple(at for at, _ in full),
+            "validation_rows": tuple(rows for _, rows in full),
+        }
+    )
+
+
+def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> list[Finalist]:
+    """The configurations with the most seeds, best mean first; without confirmation the complete trials themselves."""
+    objective = spec.search.objectives[0]
+    found = []
+    for trial in ranked(trials, objective):
+        runs = [trial, *(run for run in confirm if run.config.of == trial.number and run.state is TrialState.COMPLETE)]
+        names = [name for name in trial.metrics if all(name in run.metrics for run in runs)]
+        values = {name: [run.metrics[name] for run in runs] for name in names}
+        found.append(
+            Finalist(
+                number=trial.number,
+                params=trial.params,
+                seeds=tuple(run.seed for run in runs),
+                metrics={name: fmean(scores) for name, scores in values.items()},
+                std={name: stdev(scores) if len(scores) > 1 else 0.0 for name, scores in values.items()},
+            )
+        )
+    most = max((len(finalist.seeds) for finalist in found), default=0)
+    metric = METRICS[objective]
+    finalists = [finalist for finalist in found if len(finalist.seeds) == most]
+    return sorted(finalists, key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
+
+
+def pick_weights(
+    finalist: Finalist, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord], objective: str
+) -> TrialRecord | None:
+    """Of a configuration's runs whose weights were kept, the one with the best validation score."""
+    runs = [run for run in trials if run.number == finalist.number]
+    runs += [run for run in confirm if run.config.of == finalist.number]
+    kept = [run for run in runs if run.weights]
+    return next(iter(ranked(kept, objective)), None)
