@@ -1,0 +1,57 @@
+"""Where prepared data is kept, and how a folder of it is made exactly once.
+
+Knows nothing of what is in the folders.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["built_once", "default_cache"]
+
+
+def default_cache() -> Path:
+    """$HARNESS_CACHE, else $XDG_CACHE_HOME/harness, else ~/.cache/harness."""
+    own, shared = os.environ.get("HARNESS_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own).expanduser()
+    return (Path(shared) if shared else Path.home() / ".cache") / "harness"
+
+
+def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
+    """Returns `folder`, which `build` fills if it is not there: by one process only, and whole or not at all.
+
+    `build` gets a path that does not exist yet beside `folder`; the result is synced to disk and renamed. Others that
+    ask meanwhile wait on a lock (flock: the kernel lets go of it when its holder dies, however it dies).
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        for dead in folder.parent.glob(f".{folder.name}.tmp*"):  # left by a holder that was killed
+            shutil.rmtree(dead, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.tmp", dir=folder.parent))
+        try:
+            build(staging / "new")
+            _sync(staging / "new")
+            (staging / "new").rename(folder)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def _sync(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

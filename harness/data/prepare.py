@@ -1,0 +1,122 @@
+"""From a study to a folder of prepared data: read, checked, split, labelled; made once for the same bytes and keys.
+
+Knows nothing of tokenizers or models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.data.cache import built_once, default_cache
+from harness.data.prepared import PreparedData
+from harness.data.read import Tables, column_names, read_table
+from harness.data.sources import Source, find_source
+from harness.data.split import split_tables
+from harness.spec.study import StudySpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["natural_order", "prepare"]
+
+#: Raised when the same bytes and keys would be prepared differently, so that older folders are not taken for it.
+VERSION = 1
+
+
+def prepare(spec: StudySpec, cache: Path | None = None) -> PreparedData:
+    """The study's data, ready to encode; an earlier folder for the same bytes and keys is used again.
+
+    Args:
+        spec: the study.
+        cache: where prepared data is kept; None is `default_cache()`.
+
+    Raises:
+        DataError: the data cannot be used as asked.
+    """
+    source = find_source(spec.data)
+    root = cache or default_cache()
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = root / "data" / _key(spec, source)
+    built_once(folder, lambda staging: _build(spec, source, staging))
+    return PreparedData(folder)
+
+
+def _key(spec: StudySpec, source: Source) -> str:
+    parts = {
+        "version": VERSION,
+        "task": spec.task,
+        "name": source.name,
+        "sha256": source.sha256,
+        "columns": column_names(spec.data, spec.task),
+        "split": spec.data.split.model_dump(mode="json"),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _build(spec: StudySpec, source: Source, folder: Path) -> None:
+    tables = read_table(spec.data, spec.task, source)
+    frames, moved = split_tables(tables, spec.data.split)
+    labels = natural_order({label for frame in frames.values() for label in frame["label"]})
+    notes = [*tables.notes, *moved, *_unlearnable(frames)]
+    folder.mkdir(mode=0o700)
+    counts = {split: _counts(frame, labels) for split, frame in frames.items()}
+    class_ids = {label: number for number, label in enumerate(labels)}
+    for split, frame in frames.items():
+        numbered = frame.assign(label=frame["label"].map(class_ids).astype("int64"))
+        numbered.to_parquet(folder / f"{split}.parquet", index=False)
+    meta = {
+        "task": spec.task,
+        "source": source.name,
+        "sha256": source.sha256,
+        "columns": column_names(spec.data, spec.task),
+        "labels": labels,
+        "rows": {split: len(frame) for split, frame in frames.items()},
+        "counts": counts,
+        "image": _image_shape(tables),
+        "seed": spec.data.split.seed,
+        "notes": notes,
+    }
+    (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _counts(frame: pd.DataFrame, labels: Iterable[str]) -> dict[str, int]:
+    found: Mapping[Any, int] = frame["label"].value_counts().to_dict()
+    return {label: int(found.get(label, 0)) for label in labels}
+
+
+def _unlearnable(frames: Mapping[str, pd.DataFrame]) -> list[str]:
+    known = set(frames["train"]["label"])
+    return [
+        f"the class '{label[:40]}' is in {split} but not in train: its rows cannot be got right"
+        for split in ("validation", "test")
+        for label in natural_order(set(frames[split]["label"]) - known)
+    ]
+
+
+def _image_shape(tables: Tables) -> list[int] | None:
+    """[height, width, channels], or None for texts."""
+    if "image" not in tables.train:
+        return None
+    image = tables.train["image"].iloc[0]
+    return [len(image), len(image[0]), len(image[0][0]) if isinstance(image[0][0], list) else 1]
+
+
+def natural_order(labels: Iterable[str]) -> list[str]:
+    """Numbers by value, everything else as a person counts: item2 before item10."""
+
+    def key(label: str) -> tuple[list[tuple[bool, int, str]], str]:
+        parts = re.split(r"([0-9]{1,18})", label)
+        return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part.casefold()) for part in parts], label
+
+    def number(label: str) -> tuple[int, str]:
+        return int(label), label
+
+    found = list(labels)
+    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", label) for label in found):
+        return sorted(found, key=number)
+    return sorted(found, key=key)

@@ -1,0 +1,127 @@
+"""The rows of a study's data, split by split as given: from files, from the Hub, or from an installed package.
+
+Knows nothing of cleaning, of how missing splits are made, or of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.data.formats import read_columns, require_columns
+from harness.data.sources import Source, find_source
+from harness.data.table import check_labels, clean_frame
+from harness.errors import DataError, MissingPackage
+from harness.spec.study import DataSpec, HubSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Tables", "column_names", "read_table"]
+
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The given splits: text (and text_pair) or image, label (its name) and row (in its source, from 1)."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame | None
+    test: pd.DataFrame | None
+    source: Source
+    notes: tuple[str, ...]
+
+
+def column_names(spec: DataSpec, task: str) -> dict[str, str]:
+    """The columns of a task: the name in the source by the name used here."""
+    if task == "image-classification":
+        return {"image": "image", "label": spec.label}
+    names = {"text": spec.text, "text_pair": spec.text_pair, "label": spec.label}
+    return {name: column for name, column in names.items() if column is not None}
+
+
+def read_table(spec: DataSpec, task: str = "text-classification", source: Source | None = None) -> Tables:
+    """Reads, converts and checks every split that is given.
+
+    Raises:
+        DataError: one line: the file, the row, the value, and what to do.
+        MissingPackage: a Hub data set without the package that reads it.
+    """
+    source = source or find_source(spec)
+    names = column_names(spec, task)
+    if len(set(names.values())) < len(names):
+        raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
+    if spec.builtin is not None:
+        columns, places = {"train": _digits()}, {"train": f"data.builtin: {spec.builtin}"}
+        require_columns(places["train"], names.values(), list(columns["train"]))
+    elif spec.hub is not None:
+        columns = _from_hub(spec.hub, list(names.values()))
+        places = {split: f"{spec.hub.id}: {split}" for split in columns}
+    else:
+        columns = {split: read_columns(path, list(names.values())) for split, path in source.files.items()}
+        places = {split: path.name for split, path in source.files.items()}
+    frames: dict[str, pd.DataFrame] = {}
+    notes = list(source.notes)
+    for split, values in columns.items():
+        # The test splits of public benchmarks often come without their labels: as good as not given.
+        if split != "train" and not any(label not in (None, "") for label in values[names["label"]]):
+            notes.append(f"{places[split]}: no row has a label; the split is made from train instead")
+            continue
+        frames[split], dropped = clean_frame(places[split], values, names)
+        notes.extend(dropped)
+    check_labels(places["train"], spec.label, frames["train"]["label"].tolist())
+    return Tables(
+        train=frames["train"],
+        validation=frames.get("validation"),
+        test=frames.get("test"),
+        source=source,
+        notes=tuple(notes),
+    )
+
+
+def _digits() -> Columns:
+    """scikit-learn's 1,797 handwritten digits, 8 x 8; its 17 grey levels are stretched to 0..255."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = (digits.images * 255 / 16).round().astype("uint8")
+    return {"image": [image.tolist() for image in images], "label": [str(label) for label in digits.target]}
+
+
+def _from_hub(hub: HubSpec, wanted: list[str]) -> dict[str, Columns]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingPackage(
+            "data.hub needs the package datasets: pip install 'finetune-harness[hub]'; "
+            "or give a folder of tables: data.path=FOLDER"
+        ) from error
+    datasets.disable_progress_bars()
+    try:
+        loaded = datasets.load_dataset(hub.id, hub.config, revision=hub.revision)
+    except Exception as error:  # the library raises anything from OSError to its own and its parsers' errors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"data.hub: {hub.id} at {hub.revision[:12]} could not be loaded ({reason[:200]}); "
+            "without a network, give a folder of tables: data.path=FOLDER"
+        ) from error
+    names = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
+    splits = {names[name]: table for name, table in loaded.items() if name in names}
+    if "train" not in splits:
+        raise DataError(f"data.hub: {hub.id} has no train split (it has: {', '.join(loaded)}); choose another config")
+    return {split: _hub_columns(f"{hub.id}: {split}", table, wanted) for split, table in splits.items()}
+
+
+def _hub_columns(place: str, table: Any, wanted: list[str]) -> Columns:
+    """Columns as lists; class ids become class names, and -1 (no label) becomes None."""
+    require_columns(place, wanted, table.column_names)
+    columns: dict[str, Sequence[Any]] = {}
+    for name in wanted:
+        classes = getattr(table.features[name], "names", None)
+        values = list(table[name])
+        if classes:
+            values = [classes[value] if value is not None and value >= 0 else None for value in values]
+        columns[name] = values
+    return columns
