@@ -91,8 +91,10 @@ def load_saved(folder: Path, task: str) -> PreTrainedModel:
 def _score(request: Request) -> None:
     from harness.data.encode import encoded
     from harness.tasks import task_of
-    from harness.training.device import bind, products, resolve_precision
+    from harness.training.device import bind, resolve_precision
     from harness.training.evaluate import predict_probabilities
+    from harness.training.model import tune_for
+    from harness.training.weights import DTYPES, cast_model
 
     data, task = PreparedData(Path(request.data)), task_of(request.task)
     device = bind(request.place)
@@ -100,7 +102,9 @@ def _score(request: Request) -> None:
         config, folder = saved.config, Path(saved.folder)
         if saved.processor:
             task.write_processor(config, data, folder)
-        model = load_saved(folder, request.task).to(device)
+        model = load_saved(folder, request.task)
+        tune_for(model, device)
+        cast_model(model.to(device), DTYPES[resolve_precision(config.training.precision, device)])
         arrays = {}
         for split in request.splits:
             if saved.raw:
@@ -110,8 +114,7 @@ def _score(request: Request) -> None:
             else:
                 examples = encoded(data, config, split)
                 labels = np.asarray(examples.labels)
-            with products(resolve_precision(config.training.precision, device), device):
-                found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
+            found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
             arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
         np.savez(Path(request.out) / f"{saved.name}.npz", **arrays)
     if request.baseline:

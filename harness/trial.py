@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
@@ -22,14 +20,14 @@ from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.host import Host
 from harness.training.loop import Trainer
-from harness.training.model import load_parameters, parameter_copy
-from harness.training.snapshot import read_snapshot, write_snapshot
+from harness.training.model import write_model
+from harness.training.snapshot import Best, read_snapshot, write_snapshot
 
 __all__ = ["Pause", "run_trial"]
 
 
 class Trial:
-    """A trainer with its history, its best weights and a world (random state, precision) of its own."""
+    """A trainer with its history, its best weights and a random state of its own."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, resume: Path | None) -> None:
         self.clock = Clock(_last_usage(resume))
@@ -43,20 +41,12 @@ class Trial:
         self.device = device
         self.random = devices.RandomState(config.training.seed, device)
         self.history: list[Progress] = []
-        self.best: dict[str, torch.Tensor] | None = None
+        self.best: Best | None = None
         self.best_scores: tuple[np.ndarray, np.ndarray] | None = None
-        with self.active():
+        with self.random.active():
             self.trainer = Trainer(self.config, data, host, device, self.clock)
         if resume is not None:
             self._resume(resume)
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """Inside, torch's random state and product precision are this trial's; what was there before comes back."""
-        with ExitStack() as stack:
-            stack.enter_context(self.random.active())
-            stack.enter_context(devices.products(self.config.training.precision, self.device))
-            yield
 
     def points(self) -> list[tuple[int, int]]:
         """(evaluation point, step) still ahead; points that fall on one step are one, the one with the most rows."""
@@ -67,7 +57,7 @@ class Trial:
 
     def advance(self, point: int, step: int) -> Progress:
         """Trains to `step` and evaluates there."""
-        with self.active():
+        with self.random.active():
             self._keep_best()
             self.trainer.train_to(step)
             self.clock.go("evaluation")
@@ -106,17 +96,20 @@ class Trial:
         """Copies the weights before training goes on, when they are the best so far on the full validation split."""
         full = len(self.trainer.validation_rows[-1])
         if self.history and self.best_is_current and self.history[-1].num_rows == full:
-            self.best = parameter_copy(self.trainer.model)
+            self.best = (self.trainer.weights.copy(), self.trainer.decay)
 
     def save(self, folder: Path) -> None:
         """Writes the model of the best evaluation, and its validation scores."""
         self.clock.go("saving")
-        current = parameter_copy(self.trainer.model) if self.best is not None else None
+        trainer, current = self.trainer, None
+        decay = trainer.decay
         if self.best is not None:
-            load_parameters(self.trainer.model, self.best)
-        self.trainer.model.save_pretrained(folder)
+            current = trainer.weights.copy()
+            best, decay = self.best
+            trainer.weights.load(best)
+        write_model(trainer.model, trainer.weights, trainer.compact, decay, folder)
         if current is not None:
-            load_parameters(self.trainer.model, current)
+            trainer.weights.load(current)
         if self.best_scores is not None:
             labels, probabilities = self.best_scores
             np.savez(folder / "validation.npz", labels=labels, probabilities=probabilities)
@@ -146,11 +139,10 @@ class Trial:
 
     @property
     def memory_bytes(self) -> int:
-        """Weights, two moments each, and the best weights."""
+        """The model, its masters with gradients and two moments each, and the best weights."""
         model = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
-        moments = 2 * sum(p.numel() * p.element_size() for p in self.trainer.parameters)
-        best = sum(t.numel() * t.element_size() for t in (self.best or {}).values())
-        return model + moments + best
+        masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
+        return model + (5 if self.best else 4) * masters
 
 
 class Pause:

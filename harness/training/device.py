@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,7 +22,6 @@ __all__ = [
     "empty_cache",
     "is_out_of_memory",
     "peak_memory_mib",
-    "products",
     "reset_peak_memory",
     "resolve_precision",
     "synchronize",
@@ -74,24 +72,6 @@ def resolve_precision(precision: str, device: torch.device) -> str:
         bf16 = device.type == "xpu" or torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16" if bf16 else "fp16"
     return "fp32"
-
-
-@contextmanager
-def products(precision: str, device: torch.device) -> Iterator[None]:
-    """Inside, products run in `precision` while weights stay fp32; the process's own setting comes back after."""
-    before = torch.get_float32_matmul_precision()
-    on_cpu = device.type == "cpu"
-    # On a CPU "medium" makes oneDNN multiply in bf16 with no casts of its own: 1.5-1.8x autocast's speed.
-    torch.set_float32_matmul_precision("medium" if precision == "bf16" and on_cpu else "highest")
-    autocast: AbstractContextManager[Any] = nullcontext()
-    if not on_cpu and precision in ("bf16", "fp16"):
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-        autocast = torch.autocast(device.type, dtype=dtype)
-    try:
-        with autocast:
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def synchronize(device: torch.device) -> None:

@@ -5,6 +5,9 @@ Knows nothing of training or of where the model came from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 
@@ -12,15 +15,29 @@ from harness.data.batch import evaluation_batches
 from harness.data.encoded import Encoded
 from harness.tasks.base import Task
 
-__all__ = ["predict_probabilities"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["predict_probabilities", "to_device"]
 
 #: Tokens and padding in one evaluation batch: large enough to keep a device busy, small enough for its memory.
 MAX_POSITIONS = {"cpu": 4096, "accelerator": 65536}
 
 
+def to_device(
+    inputs: Mapping[str, torch.Tensor], model: PreTrainedModel, device: torch.device
+) -> dict[str, torch.Tensor]:
+    """The inputs on `device`, real numbers in the precision that the model computes in."""
+    dtype = model.dtype
+    return {
+        name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype, non_blocking=True)
+        for name, tensor in inputs.items()
+    }
+
+
 @torch.inference_mode()
 def predict_probabilities(
-    model: torch.nn.Module, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device
+    model: PreTrainedModel, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device
 ) -> np.ndarray:
     """Class probabilities [len(rows), num_labels] float32 in the order of `rows`; dropout off, batches by length."""
     was_training = model.training

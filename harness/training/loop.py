@@ -11,20 +11,23 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from harness.data.encode import encoded, training_rows, validation_subset
 from torch.nn import functional
 
 from harness.data.batch import num_batches, training_batches
+from harness.data.encode import encoded, training_rows, validation_subset
+from harness.data.encoded import Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.training import device as devices
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities
+from harness.training.compact import CompactEmbedding, compact_embeddings
+from harness.training.evaluate import predict_probabilities, to_device
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import adamw, schedule_factor
+from harness.training.weights import DTYPES, FlatWeights
 
 __all__ = ["Trainer"]
 
@@ -33,7 +36,7 @@ WARMUP_STEPS = 2
 
 
 class Trainer:
-    """A model under training. All methods but the constructor want the trial's random state and precision active."""
+    """A model under training. All methods want the trial's random state active."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
         self.config, self.device, self.clock = config, device, clock
@@ -50,8 +53,10 @@ class Trainer:
             for count in config.validation_rows
         ]
         self.model = fresh_model(config, data, host, device)
-        self.optimiser = adamw(self.model, self.recipe)
-        self.parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+        self.compact = self._compact()
+        self.decay = 1.0
+        self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision])
+        self.optimiser = adamw(self.weights, self.recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.recipe.precision == "fp16")
         self.class_weights = self._class_weights(len(data.labels))
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
@@ -68,6 +73,12 @@ class Trainer:
         counts = np.bincount(np.asarray(self.train_data.labels)[self.rows], minlength=num_labels)
         weights = len(self.rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+    def _compact(self) -> CompactEmbedding | None:
+        """Cuts the word embeddings down to the words of the training and validation rows."""
+        words = [encoded.fields.get("input_ids") for encoded in (self.train_data, self.validation_data)]
+        found = [np.unique(ragged.values) for ragged in words if isinstance(ragged, Ragged)]
+        return compact_embeddings(self.model, np.unique(np.concatenate(found)), self.device) if found else None
 
     def step_at(self, fraction: float) -> int:
         """The step at a share of the full training; at least the first."""
@@ -125,7 +136,7 @@ class Trainer:
                 if self.micro_batch_size == 1:
                     raise TrialFailure(FailReason.OOM, f"one example does not fit into {self.device}") from None
             # Outside the except block: the traceback, and with it the activations, is gone.
-            self.optimiser.zero_grad(set_to_none=True)
+            self.weights.forget_gradients()
             devices.empty_cache(self.device)
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
@@ -138,8 +149,7 @@ class Trainer:
             inputs = self.task.collate(self.train_data, rows[part])
             lengths = self.train_data.lengths[rows[part]]
             positions += len(lengths) * int(lengths.max())
-            moved = {name: tensor.to(self.device, non_blocking=True) for name, tensor in inputs.items()}
-            logits = self.model(**moved).logits
+            logits = self.model(**to_device(inputs, self.model, self.device)).logits
             loss = functional.cross_entropy(
                 logits.float(),
                 labels[part].to(self.device, non_blocking=True),
@@ -149,19 +159,21 @@ class Trainer:
             )
             loss = loss / weight
             self.scaler.scale(loss).backward()
+            self.weights.gather(accumulate=start > 0)
             total += loss.detach()
         return total, positions
 
     def _update(self) -> None:
-        factor = schedule_factor(self.step, self.total_steps, self.recipe)
+        rate = self.recipe.learning_rate * schedule_factor(self.step, self.total_steps, self.recipe)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.learning_rate * factor
+            group["lr"] = rate
         if self.recipe.max_grad_norm is not None:
             self.scaler.unscale_(self.optimiser)
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.recipe.max_grad_norm)
+            torch.nn.utils.clip_grad_norm_(self.weights.masters, self.recipe.max_grad_norm)
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.weights.refresh()
+        self.decay *= 1 - rate * self.recipe.weight_decay
 
     def take_train_loss(self) -> float:
         """The mean training loss since the last call.

@@ -7,24 +7,29 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from harness.tasks.freeze import freeze_parameters
+from safetensors.torch import save_file
 
 from harness.data.prepared import PreparedData
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
+from harness.tasks.freeze import freeze_parameters
+from harness.training.compact import CompactEmbedding
+from harness.training.dropout import replace_dropout
 from harness.training.host import Host
+from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["fresh_model", "head_modules", "load_parameters", "parameter_copy"]
+__all__ = ["fresh_model", "tune_for", "write_model"]
 
 
 def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
-    """The checkpoint on `device` with a head drawn from the current random state, and the asked layers frozen.
+    """The checkpoint on `device` in fp32 with a head drawn from the current random state, the asked layers frozen.
 
     The first trial of a checkpoint in a process reads its weights; the others copy them from memory.
     """
@@ -34,35 +39,49 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
         # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; the head is drawn again below.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            template = task_of(config.task).build_model(config, data).to(device)
-        host.cache[key] = template
+            template = task_of(config.task).build_model(config, data)
+        tune_for(template, device)
+        host.cache[key] = template = template.to(device)
     model = copy.deepcopy(template)
-    fresh = model.modules() if config.model.checkpoint == "scratch" else head_modules(model)
-    for module in fresh:
-        for parameter in module.parameters(recurse=False):
-            parameter._is_hf_initialized = False  # type: ignore[attr-defined]
-        with torch.no_grad():
-            model._init_weights(module)
+    backbone = set() if config.model.checkpoint == "scratch" else set(model.base_model.modules())
+    with torch.no_grad():
+        for module in model.modules():
+            if module not in backbone and module is not model:
+                for parameter in module.parameters(recurse=False):
+                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                model._init_weights(module)
     freeze_parameters(model, config.model.freeze)
     return model
 
 
-def head_modules(model: PreTrainedModel) -> list[torch.nn.Module]:
-    """Every module outside the pretrained backbone."""
-    backbone = set(model.base_model.modules())
-    return [module for module in model.modules() if module not in backbone and module is not model]
+def tune_for(model: PreTrainedModel, device: torch.device) -> None:
+    """Chooses the kernels that are fastest on `device`, the same in training and after it."""
+    if device.type == "cpu":
+        # With dropout, torch's fused attention falls back to a slower path than the plain one on a CPU.
+        if model._can_set_attn_implementation():
+            model.set_attn_implementation("eager")
+        replace_dropout(model)
 
 
-def parameter_copy(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """A copy of all trainable parameters and of the buffers that training changes, by name."""
-    state = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    state.update({name: buffer for name, buffer in model.named_buffers() if name in model.state_dict()})
-    return {name: tensor.detach().clone() for name, tensor in state.items()}
+def write_model(
+    model: PreTrainedModel, weights: FlatWeights, compact: CompactEmbedding | None, decay: float, folder: Path
+) -> None:
+    """Writes config.json and model.safetensors in fp32, as plain transformers reads them.
 
-
-@torch.no_grad()
-def load_parameters(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Copies `state` (from `parameter_copy`) into the model in place."""
-    own = dict(model.named_parameters()) | dict(model.named_buffers())
-    for name, tensor in state.items():
-        own[name].copy_(tensor)
+    `decay` is the factor by which AdamW has shrunk the embeddings of words that do not occur.
+    """
+    values = weights.full_precision()
+    state: dict[str, torch.Tensor] = {}
+    for name, parameter in model.named_parameters():
+        value = values[id(parameter)]
+        if compact is not None and parameter is compact.weight:
+            value = compact.full(value, decay)
+        state[name] = value.cpu().contiguous()
+    buffers = dict(model.named_buffers())
+    state |= {name: buffers[name].cpu().contiguous() for name in model.state_dict() if name in buffers}
+    config = copy.deepcopy(model.config)
+    config.architectures = [type(model).__name__]
+    config.dtype = torch.float32
+    folder.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(folder)
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})

@@ -1,6 +1,6 @@
 """AdamW with its parameter groups, and the schedule over the full horizon.
 
-Knows nothing of models beyond their parameters.
+Knows nothing of models beyond their flat weights.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import torch
 
 from harness.spec.trial import TrialTraining
+from harness.training.weights import FlatWeights
 
 __all__ = ["adamw", "schedule_factor"]
 
@@ -18,14 +19,12 @@ BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
 
-def adamw(model: torch.nn.Module, recipe: TrialTraining) -> torch.optim.AdamW:
-    """AdamW over the trainable parameters; biases and norms (anything with one dimension) are not decayed."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
+    """AdamW over the masters; biases and norms are not decayed."""
     groups = [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [master], "weight_decay": recipe.weight_decay if decayed else 0.0}
+        for master, decayed in zip(weights.masters, weights.decayed, strict=True)
     ]
-    groups = [group for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
 
 

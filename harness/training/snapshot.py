@@ -13,37 +13,41 @@ from safetensors.torch import load_file, save_file
 
 from harness.training.device import RandomState
 from harness.training.loop import Trainer
-from harness.training.model import load_parameters, parameter_copy
 
-__all__ = ["read_snapshot", "write_snapshot"]
+__all__ = ["Best", "read_snapshot", "write_snapshot"]
+
+#: The best weights so far (`FlatWeights.copy`), with the decay of unused embeddings at that step.
+Best = tuple[dict[str, torch.Tensor], float]
 
 
-def write_snapshot(trainer: Trainer, random: RandomState, best: dict[str, torch.Tensor] | None, folder: Path) -> None:
+def write_snapshot(trainer: Trainer, random: RandomState, best: Best | None, folder: Path) -> None:
     """Writes weights, optimiser, random state, best weights and position into `folder`, which must exist."""
-    tensors = {f"model.{name}": tensor for name, tensor in parameter_copy(trainer.model).items()}
+    tensors = {f"weights.{name}": tensor for name, tensor in trainer.weights.copy().items()}
     for index, state in trainer.optimiser.state_dict()["state"].items():
         tensors.update({f"optimiser.{index}.{name}": tensor for name, tensor in state.items()})
     tensors.update({f"random.{name}": tensor for name, tensor in random.state.items()})
-    tensors.update({f"best.{name}": tensor for name, tensor in (best or {}).items()})
+    tensors.update({f"best.{name}": tensor for name, tensor in (best[0] if best else {}).items()})
     save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / "state.safetensors"
     )
     position = {
         "step": trainer.step,
         "micro_batch_size": trainer.micro_batch_size,
+        "decay": trainer.decay,
+        "best_decay": best[1] if best else 1.0,
         "scaler": trainer.scaler.state_dict(),
     }
     (folder / "state.json").write_text(json.dumps(position), encoding="utf-8")
 
 
-def read_snapshot(trainer: Trainer, random: RandomState, folder: Path) -> dict[str, torch.Tensor] | None:
+def read_snapshot(trainer: Trainer, random: RandomState, folder: Path) -> Best | None:
     """Puts a fresh trainer where the snapshot was taken; returns the best weights, or None when they are current."""
     tensors = load_file(folder / "state.safetensors")
-    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "optimiser": {}, "random": {}, "best": {}}
+    parts: dict[str, dict[str, torch.Tensor]] = {"weights": {}, "optimiser": {}, "random": {}, "best": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         parts[part][rest] = tensor
-    load_parameters(trainer.model, parts["model"])
+    trainer.weights.load(parts["weights"])
     states: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in parts["optimiser"].items():
         index, _, key = name.partition(".")
@@ -53,6 +57,7 @@ def read_snapshot(trainer: Trainer, random: RandomState, folder: Path) -> dict[s
     random.state = parts["random"]
     position = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     trainer.step, trainer.micro_batch_size = position["step"], position["micro_batch_size"]
+    trainer.decay = position["decay"]
     trainer.scaler.load_state_dict(position["scaler"])
     best = {name: tensor.to(trainer.device) for name, tensor in parts["best"].items()}
-    return best or None
+    return (best, position["best_decay"]) if best else None

@@ -1,0 +1,42 @@
+"""Dropout for the CPU, with masks from a fast generator.
+
+Knows nothing of models. torch draws Bernoulli masks one number at a time (5 ns each, 8 % of a MiniLM step); 16 random
+bits an element from SFC64 take a tenth of that. The seed of each mask is drawn from torch's generator, so that the
+trial's random state still decides everything.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+__all__ = ["FastDropout", "replace_dropout"]
+
+_BITS = 16
+
+
+class FastDropout(torch.nn.Module):
+    """Zeroes each element with probability `p` (to 1 in 65,536) and scales the others by 1 / (1 - p)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self._threshold = round(p * 2**_BITS)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """`inputs` with dropout in training, as they are otherwise."""
+        if not self.training or self._threshold == 0:
+            return inputs
+        size = inputs.numel()
+        seed = int(torch.randint(2**62, ()))
+        raw = np.random.SFC64(seed).random_raw(-(-size * _BITS // 64)).view(np.uint16)[:size]
+        kept = torch.from_numpy(raw >= self._threshold).view(inputs.shape)
+        return inputs * kept.to(inputs.dtype).mul_(2**_BITS / (2**_BITS - self._threshold))
+
+
+def replace_dropout(model: torch.nn.Module) -> None:
+    """Puts `FastDropout` in the place of every `nn.Dropout` of a model on the CPU."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is torch.nn.Dropout and child.p < 1:
+                setattr(module, name, FastDropout(child.p))

@@ -1,0 +1,120 @@
+"""The trainable weights of a model as two flat fp32 tensors, with low-precision copies that the model computes with.
+
+Knows nothing of tasks or steps. One flat tensor each for decayed and undecayed weights makes clipping, AdamW, copying
+and snapshots one operation instead of a hundred. In fp32 the model's own parameters are views of them; in bf16 and
+fp16 they are views of a low-precision copy that is refreshed after every optimiser step, so that small updates are
+never lost (fp32 master weights: Micikevicius et al. 2018, section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+__all__ = ["DTYPES", "FlatWeights", "cast_model"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def cast_model(model: torch.nn.Module, dtype: torch.dtype) -> None:
+    """Casts floating-point parameters in place; batch norms, whose statistics need it, and buffers stay fp32."""
+    for module in model.modules():
+        if not isinstance(module, _BatchNorm):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(dtype)
+
+
+class FlatWeights:
+    """Takes over the trainable parameters of `model`, which computes in `dtype` from now on.
+
+    `masters` are the fp32 parameters for an optimiser: the first is decayed, the second (biases and norms: whatever has
+    one dimension) is not; one that would be empty is left out. Their gradients are filled by `gather`.
+    """
+
+    def __init__(self, model: torch.nn.Module, dtype: torch.dtype) -> None:
+        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        split = [[p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]]
+        self._groups = [group for group in split if group]
+        self.decayed = [group[0].ndim > 1 for group in self._groups]
+        self.masters = [torch.nn.Parameter(torch.cat([p.detach().float().flatten() for p in g])) for g in self._groups]
+        self._frozen = {id(p): p.data.float() for p in model.parameters() if not p.requires_grad}
+        cast_model(model, dtype)
+        self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._gradients: list[list[torch.Tensor]] = []
+        for master, group in zip(self.masters, self._groups, strict=True):
+            master.grad = torch.zeros_like(master)
+            self._gradients.append(_views(master.grad, group))
+            self._attach(master.detach(), group)
+        buffers = dict(model.named_buffers())
+        self._buffers = {name: buffers[name] for name in model.state_dict() if name in buffers}
+
+    def _attach(self, master: torch.Tensor, group: list[torch.nn.Parameter]) -> None:
+        """Makes each parameter a view of the master, or of a copy in its own precision."""
+        copies: dict[torch.dtype, torch.Tensor] = {torch.float32: master}
+        for dtype in {parameter.dtype for parameter in group} - {torch.float32}:
+            copies[dtype] = master.to(dtype)
+            self._copies.append((copies[dtype], master))
+        views = {dtype: _views(copy, group) for dtype, copy in copies.items()}
+        for at, parameter in enumerate(group):
+            parameter.data = views[parameter.dtype][at]
+
+    def gather(self, *, accumulate: bool) -> None:
+        """Moves the model's gradients into the masters' (adds them with `accumulate`); a missing one counts as 0."""
+        for group, views in zip(self._groups, self._gradients, strict=True):
+            found = [(view, parameter.grad) for view, parameter in zip(views, group, strict=True)]
+            targets = [view for view, gradient in found if gradient is not None]
+            sources = [gradient for _, gradient in found if gradient is not None]
+            if accumulate:
+                for target, source in zip(targets, sources, strict=True):
+                    target.add_(source)
+            else:
+                torch._foreach_copy_(targets, sources)
+                for view, gradient in found:
+                    if gradient is None:
+                        view.zero_()
+            for parameter in group:
+                parameter.grad = None
+
+    def forget_gradients(self) -> None:
+        """Frees the model's gradients, whatever a broken backward pass left of them."""
+        for group in self._groups:
+            for parameter in group:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Brings the low-precision copies up to date with the masters."""
+        for copy, master in self._copies:
+            copy.copy_(master)
+
+    def copy(self) -> dict[str, torch.Tensor]:
+        """A copy of all that training changes: masters and buffers, by name."""
+        state = {f"master.{at}": master for at, master in enumerate(self.masters)}
+        state |= {f"buffer.{name}": buffer for name, buffer in self._buffers.items()}
+        return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+    @torch.no_grad()
+    def load(self, state: dict[str, torch.Tensor]) -> None:
+        """Puts a copy back."""
+        for at, master in enumerate(self.masters):
+            master.copy_(state[f"master.{at}"])
+        for name, buffer in self._buffers.items():
+            buffer.copy_(state[f"buffer.{name}"])
+        self.refresh()
+
+    def full_precision(self) -> dict[int, torch.Tensor]:
+        """The fp32 values of all parameters, frozen ones too, by `id(parameter)`."""
+        values = dict(self._frozen)
+        for master, group in zip(self.masters, self._groups, strict=True):
+            values |= {id(p): view for p, view in zip(group, _views(master.detach(), group), strict=True)}
+        return values
+
+
+def _views(flat: torch.Tensor, like: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    views, start = [], 0
+    for tensor in like:
+        views.append(flat[start : start + tensor.numel()].view(tensor.shape))
+        start += tensor.numel()
+    return views
