@@ -1,0 +1,194 @@
+"""The answer, in one sentence each: which configuration, how sure, at what cost, and which warning applies.
+
+Knows nothing of HTML: plain sentences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+
+from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.schema import TrialRecord, TrialState
+from harness.report.tables import slot_use, spans_frame
+from harness.report.text import (
+    METRIC_NAMES,
+    duration,
+    interval,
+    join,
+    metric,
+    number,
+    param,
+    param_name,
+    percent,
+    plural,
+)
+from harness.report.view import View
+
+__all__ = ["Answer", "Sentence", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What the sentence is about, and the sentence."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The top of the report. `score` is the number to remember, `score_of` what it measures."""
+
+    headline: str
+    params: tuple[tuple[str, str], ...]
+    score: str
+    score_of: str
+    sentences: tuple[Sentence, ...]
+    warnings: tuple[str, ...]
+
+
+def answer(view: View) -> Answer:
+    """Returns the recommendation with its evidence; without a decision, how far the study has come."""
+    pick, model = view.winner, view.chosen
+    sentences = [*_evidence(view, model), *_speed(view, pick), _cost(view)]
+    score, score_of = _score(view, pick, model)
+    return Answer(
+        headline=_headline(view, pick),
+        params=tuple((param_name(name), param(value)) for name, value in pick.params.items()) if pick else (),
+        score=score,
+        score_of=score_of,
+        sentences=tuple(sentences),
+        warnings=_warnings(view),
+    )
+
+
+def judged_by(view: View, model: FinalModel) -> str:
+    """The metric that the test split is judged by: the first objective, or accuracy where test does not have it."""
+    return view.objective if view.objective in model.test else next(iter(model.test), "accuracy")
+
+
+def _headline(view: View, pick: TrialRecord | None) -> str:
+    if pick is None:
+        return "No trial was completed" if view.trials else "No trial has ended yet"
+    if view.results.final is None:
+        return f"Best so far: trial {pick.number}"
+    default = " (the default recipe)" if pick.number in view.default_numbers else ""
+    return f"Use the configuration of trial {pick.number}{default}"
+
+
+def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tuple[str, str]:
+    if model is not None and model.test:
+        name = judged_by(view, model)
+        bounds = model.test[name]
+        return metric(
+            name, bounds.value
+        ), f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, bounds)}"
+    if pick is None:
+        return "–", "no score"
+    found = view.mean(pick)
+    bounds_text = interval(view.objective, found)
+    known = f", 95 % interval {bounds_text}" if isfinite(found.low) else ""
+    return view.shown(found.value), f"validation {view.score_name}{known}; test not opened yet"
+
+
+def _evidence(view: View, model: FinalModel | None) -> list[Sentence]:
+    if model is None or not model.test:
+        return []
+    name = judged_by(view, model)
+    found = [
+        sentence for role in ("winner", "runner-up", "default", "baseline") for sentence in _against(view, role, name)
+    ]
+    validation, test = model.validation.get(name), model.test[name]
+    if validation is not None and isfinite(validation):
+        found.append(Sentence("Validation to test", _gap(name, validation, test)))
+    return found
+
+
+def _against(view: View, role: str, name: str) -> list[Sentence]:
+    compared, other = view.comparison(role), view.models.get(role)
+    if compared is None or other is None:
+        return []
+    whom = {"winner": "the validation winner", "default": "the default recipe"}.get(role, f"the {role}")
+    which = f"trial {other.number}" if other.number is not None else other.name
+    value = f", {metric(name, other.test[name].value)}" if name in other.test else ""
+    text = (
+        f"Better than {whom} ({which}{value}) with probability {_probability(compared.probability)}; "
+        f"the difference in test accuracy is {_points(compared.difference)}: {_verdict(compared)}."
+    )
+    return [Sentence(f"Against {whom}", text)]
+
+
+def _verdict(compared: Comparison) -> str:
+    if compared.tie:
+        return "a tie"
+    return "better beyond doubt" if compared.probability > 0.5 else "worse beyond doubt"
+
+
+def _probability(value: float) -> str:
+    return "above 99 %" if value > 0.995 else "below 1 %" if value < 0.005 else percent(value, 0)
+
+
+def _points(gain: Interval) -> str:
+    low, high = 100 * gain.low, 100 * gain.high
+    return f"{100 * gain.value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})".replace("-", "−")
+
+
+def _gap(name: str, validation: float, test: Interval) -> str:
+    inside = test.low <= validation <= test.high
+    shown = f"{metric(name, validation)} on validation, {metric(name, test.value)} on test"
+    if inside:
+        return f"{shown}: the gap is within the test interval."
+    return f"{shown}: the gap is larger than chance explains; trust the test figure."
+
+
+def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
+    if pick is None or not pick.usage.steady_s:
+        return []
+    usage = pick.usage
+    memory = f", with {metric('peak_memory_mib', usage.peak_memory_mib)} of memory at its peak"
+    where = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
+    text = (
+        f"{number(usage.samples_per_second)} samples/s ({number(usage.tokens_per_second)} real tokens/s) in the steady "
+        f"step{where}{memory if usage.peak_memory_mib else ''}; one training takes {duration(pick.duration_s)}."
+    )
+    return [Sentence("Speed", text)]
+
+
+def _cost(view: View) -> Sentence:
+    counts = [
+        f"{sum(record.state is state for record in view.trials):,} {word}"
+        for state, word in _STATE_WORDS.items()
+        if any(record.state is state for record in view.trials)
+    ]
+    confirmed = len(view.results.confirm)
+    _, total = slot_use(spans_frame(view))
+    extra = f" and {plural(confirmed, 'confirmation run')}" if confirmed else ""
+    states = f" ({join(counts)})" if counts else ""
+    return Sentence("Cost", f"{plural(len(view.trials), 'trial')}{states}{extra} in {duration(total)}.")
+
+
+_STATE_WORDS = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+def _warnings(view: View) -> tuple[str, ...]:
+    """What the decision warns of, then what the records alone show."""
+    final = view.results.final
+    found = list(final.warnings) if final else []
+    ended = [record for record in view.trials if record.state.ended]
+    failed = [record for record in ended if record.state is TrialState.FAIL]
+    if failed and len(failed) == len(ended):
+        found.append(f"Every trial failed; the first said: {failed[0].message or failed[0].reason}.")
+    elif len(failed) > 0.1 * len(ended):
+        found.append(f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard.")
+    if final is None and view.winner is not None:
+        found.append(
+            "The test split has not been opened: the scores below are of validation, on which they were picked."
+        )
+    return tuple(found)

@@ -1,0 +1,285 @@
+"""Figures of the search: how it went, what more trials would have brought, and what the params do.
+
+Knows nothing of HTML; the numbers come from the view, `tables` and `stats`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from harness.records.schema import TrialRecord, TrialState
+from harness.report.figures import (
+    COLORS,
+    RAMP,
+    STATE_COLORS,
+    Figure,
+    axis,
+    band,
+    categories,
+    layout,
+    score_axis,
+    thin,
+    trial_points,
+)
+from harness.report.figures_parallel import parallel
+from harness.report.stats import expected_best, importances, running_best
+from harness.report.tables import cells_frame
+from harness.report.text import for_figure, param, param_name, percent, plural
+from harness.report.view import View
+
+__all__ = ["search_figures"]
+
+_MAX_LINES = 400
+_MAX_RESAMPLED = 400
+
+
+def search_figures(view: View) -> list[Figure]:
+    """The figures of the search section that this study has numbers for."""
+    if not view.scored:
+        return []
+    found = [history(view), best_of_n(view), parallel(view), params_map(view), importance(view)]
+    found += [slice_of(view, name) for name in view.varied]
+    return [figure for figure in found if figure is not None]
+
+
+def history(view: View) -> Figure:
+    """Every trial's score in the order of the trials, and the best so far."""
+    data = []
+    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        records = [record for record in view.scored if record.state is state]
+        if records:
+            data.append(_dots(view, records, state))
+    finished = view.completed
+    best = running_best([view.score(record) for record in finished], view.metric.maximize)
+    numbers = [record.number for record in finished]
+    last = max(record.number for record in view.trials)
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "best so far",
+            "x": [*numbers, last] if numbers else [],
+            "y": [*best.tolist(), best[-1]] if numbers else [],
+            "line": {"color": COLORS["orange"], "width": 2.5, "shape": "hv"},
+            "hovertemplate": f"best so far: %{{y:{view.score_format}}}<extra></extra>",
+        }
+    )
+    data += _baseline_line(view, [0, max(last, 1)])
+    found = f"the best completed trial reaches {view.shown(best[-1])}" if numbers else "no trial was completed"
+    failed = sum(record.state is TrialState.FAIL for record in view.trials)
+    left_out = sum(record.state is TrialState.FAIL and record not in view.scored for record in view.trials)
+    return Figure(
+        key="history",
+        title=f"Validation {view.score_name} of every trial, and the best so far",
+        data=data,
+        layout=layout(axis("trial number", rangemode="tozero", tickformat="d"), score_axis(view), 400),
+        alt=f"{plural(len(view.trials), 'trial')} in the order they started: {found}"
+        + (f"; {plural(failed, 'trial')} failed." if failed else "."),
+        note=f"{plural(left_out, 'trial')} failed before the first evaluation and have no point." if left_out else "",
+        wide=True,
+    )
+
+
+def _dots(view: View, records: list[TrialRecord], state: TrialState) -> dict[str, Any]:
+    color = STATE_COLORS[state.value]
+    hollow = state is TrialState.PRUNED
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": {"COMPLETE": "completed", "PRUNED": "pruned (last score)", "FAIL": "failed (last score)"}[state.value],
+        "x": [record.number for record in records],
+        "y": [view.score(record) for record in records],
+        "marker": {
+            "color": color,
+            "size": 8 if len(view.scored) < 300 else 5,
+            "symbol": "circle-open" if hollow else "x-thin" if state is TrialState.FAIL else "circle",
+            "line": {"color": color, "width": 1.5 if hollow or state is TrialState.FAIL else 0},
+        },
+        **trial_points(records),
+    }
+
+
+def _baseline_line(view: View, x: list[float]) -> list[dict[str, Any]]:
+    if not isfinite(view.baseline_score):
+        return []
+    line = {"color": COLORS["purple"], "width": 1.5, "dash": "dash"}
+    score = view.shown(view.baseline_score)
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "baseline",
+            "x": x,
+            "y": [view.baseline_score] * 2,
+            "line": line,
+            "hovertemplate": f"baseline: {score}<extra></extra>",
+        }
+    ]
+
+
+def best_of_n(view: View) -> Figure | None:
+    """The best score that n trials would be expected to reach, with the band of its middle 95 %."""
+    records = view.scored
+    if len(records) < 2:
+        return None
+    scores = [view.score(record) for record in records]
+    mean, low, high = expected_best(scores, view.metric.maximize)
+    shown = np.unique(np.round(np.geomspace(1, len(scores), 80)).astype(int)) - 1
+    x = (shown + 1).tolist()
+    half = mean[(len(mean) + 1) // 2 - 1]
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "expected best",
+        "x": x,
+        "y": mean[shown].tolist(),
+        "line": {"color": COLORS["blue"], "width": 2.5},
+        "hovertemplate": f"best of %{{x}} trials: %{{y:{view.score_format}}} expected<extra></extra>",
+    }
+    data = [band(x, low[shown].tolist(), high[shown].tolist(), "middle 95 %", COLORS["sky"]), line]
+    data += _baseline_line(view, [1, len(scores)])
+    return Figure(
+        key="expected-best",
+        title=f"Expected best validation {view.score_name} against the number of trials",
+        data=data,
+        layout=layout(axis("number of trials", type="log", dtick="D2" if len(scores) < 2000 else 1), score_axis(view)),
+        alt=f"With half of the trials the best would be {view.shown(half)} on average, "
+        f"with all {len(scores):,} of them {view.shown(mean[-1])}.",
+        note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its last score.",
+    )
+
+
+def params_map(view: View) -> Figure | None:
+    """Learning rate x batch size: the best score in each cell, and the trials themselves."""
+    if "learning_rate" not in view.varied or "batch_size" not in view.varied:
+        return None
+    cells = cells_frame(view, "learning_rate", "batch_size")
+    best = cells.groupby(["y_bin", "x_bin"])["score"].agg("max" if view.metric.maximize else "min").unstack()
+    heights = {value: place for place, value in enumerate(best.index)}
+    signed = best if view.metric.maximize else -best
+    heat = {
+        "type": "heatmap",
+        "x": [float(x) for x in best.columns],
+        "y": list(heights.values()),
+        "z": signed.to_numpy().tolist(),
+        "text": [[view.shown(value) if isfinite(value) else "" for value in row] for row in best.to_numpy()],
+        "texttemplate": "%{text}" if len(best.columns) <= 8 else "",
+        "textfont": {"size": 11},
+        "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],
+        "xgap": 2,
+        "ygap": 2,
+        "showscale": False,
+        "hovertemplate": "best here: %{text}<extra></extra>",
+    }
+    spots = np.linspace(-0.28, 0.28, 5)
+    y = [heights[row] + spots[number_ % 5] * 0.9 for row, number_ in zip(cells["y_bin"], cells["number"], strict=True)]
+    records = [view.by_number[int(found)] for found in cells["number"]]
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": cells["x"].tolist(),
+        "y": y,
+        "marker": {"color": COLORS["paper"], "size": 6, "line": {"color": COLORS["ink"], "width": 1}},
+        **trial_points(records),
+        "hovertemplate": "trial %{customdata}<extra></extra>",
+    }
+    ticks = categories([param(int(value) if value == int(value) else value) for value in best.index])
+    row, column = np.unravel_index(int(np.nanargmax(signed.to_numpy())), signed.shape)
+    where = f"learning rate about {param(float(best.columns[column]))} with batch size {param(float(best.index[row]))}"
+    return Figure(
+        key="map",
+        title="Where the good learning rates are, by batch size",
+        data=[heat, dots],
+        layout=layout(
+            axis("learning rate", type="log" if view.is_log("learning_rate") else "linear", exponentformat="e")
+            | {"showgrid": False, "dtick": "D2"},
+            axis("batch size", **ticks, showgrid=False),
+            120 + 72 * len(best.index),
+            legend=False,
+        ),
+        alt=f"The best validation {view.score_name} of each cell; the best cell is {where}. Dots are trials.",
+        note="Dots are set apart within a row only to be told apart.",
+    )
+
+
+def importance(view: View) -> Figure | None:
+    """How much each param matters for being among the best trials, with its uncertainty."""
+    records = view.ranked_scored
+    step = max(1, -(-len(records) // _MAX_RESAMPLED))
+    places = {record.number: float(place) for place, record in enumerate(records)}
+    records = records[::step]
+    params = [{name: record.params[name] for name in view.varied if name in record.params} for record in records]
+    logs = [name for name in view.varied if view.is_log(name)]
+    found = importances(params, [places[record.number] for record in records], logs)
+    if not found:
+        return None
+    names, shares = list(found)[::-1], list(found.values())[::-1]
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [share[0] for share in shares],
+        "y": list(range(len(names))),
+        "marker": {"color": COLORS["blue"]},
+        "width": 0.6,
+        "error_x": {
+            "type": "data",
+            "symmetric": False,
+            "array": [high - middle for middle, _, high in shares],
+            "arrayminus": [middle - low for middle, low, _ in shares],
+            "color": COLORS["ink"],
+            "thickness": 1.5,
+        },
+        "hovertemplate": "%{x:.0%}<extra></extra>",
+    }
+    first, (share, low, high) = next(iter(found.items()))
+    return Figure(
+        key="importance",
+        title="Which param decides whether a trial is among the best",
+        data=[bars],
+        layout=layout(
+            axis("share of the importance (%)", tickformat=".0%", rangemode="tozero"),
+            axis("", **categories([for_figure(param_name(name), 24) for name in names]), showgrid=False),
+            140 + 38 * len(names),
+            legend=False,
+        ),
+        alt=f"{param_name(first)} has {percent(share, 0)} of the importance (between {percent(low, 0)} and "
+        f"{percent(high, 0)} in most resamples of the trials).",
+        note="PED-ANOVA; bars are medians over 40 bootstrap resamples of the trials, whiskers their middle 80 %. "
+        "Pruned trials rank by how far they came." + (f" Every {step}th trial was used." if step > 1 else ""),
+    )
+
+
+def slice_of(view: View, name: str) -> Figure:
+    """Score against one param."""
+    records = [record for record in view.scored if name in record.params]
+    shown, note = thin([record for record in view.ranked_scored if name in record.params], 600)
+    absent = len(view.scored) - len(records)
+    if view.is_number(name):
+        ticks: dict[str, Any] = {"type": "log", "exponentformat": "e", "dtick": "D2"} if view.is_log(name) else {}
+        few = sorted({float(record.params[name]) for record in records})
+        if len(few) <= 6:
+            ticks |= categories([param(value) for value in few])
+            x = [float(few.index(float(record.params[name]))) for record in shown]
+        else:
+            x = [float(record.params[name]) for record in shown]
+    else:
+        levels = sorted({param(record.params[name]) for record in records})
+        ticks = categories([for_figure(level, 24) for level in levels])
+        x = [float(levels.index(param(record.params[name]))) for record in shown]
+    data = []
+    for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
+        pairs = [(at, record) for at, record in zip(x, shown, strict=True) if record.state is state]
+        if pairs:
+            dots = _dots(view, [record for _, record in pairs], state)
+            data.append({**dots, "x": [at for at, _ in pairs], "marker": {**dots["marker"], "size": 6}})
+    return Figure(
+        key=f"slice-{view.varied.index(name)}",
+        title=f"{view.score_name.capitalize()} by {param_name(name)}",
+        data=data,
+        layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
+        alt=f"Validation {view.score_name} of {plural(len(shown), 'trial')} against {param_name(name)}.",
+        note=" ".join([note, f"{plural(absent, 'trial')} did not use it." if absent else ""]).strip(),
+    )

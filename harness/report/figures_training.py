@@ -1,0 +1,343 @@
+"""Figures of the training: learning curves, where the time went, and what speed costs.
+
+Knows nothing of HTML; the numbers come from the view and `tables`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.records.schema import TrialRecord, TrialState
+from harness.report.figures import (
+    COLORS,
+    STATE_COLORS,
+    Figure,
+    axis,
+    categories,
+    joined,
+    layout,
+    score_axis,
+    thin,
+    trial_points,
+)
+from harness.report.stats import pareto_front
+from harness.report.tables import PARTS, slot_use, spans_frame, time_frame
+from harness.report.text import METRIC_NAMES, clip, duration, for_figure, join, metric, percent, plural
+from harness.report.view import View
+from harness.spec.metrics import METRICS
+
+__all__ = ["training_figures"]
+
+_MAX_CURVES = 300
+_MAX_BARS = 120
+_MAX_SPANS = 3000
+_PART_COLORS = dict(zip((*PARTS, "other"), ("purple", "yellow", "blue", "green", "orange", "faint"), strict=True))
+
+
+def training_figures(view: View) -> list[Figure]:
+    """The figures of the training section that this study has numbers for."""
+    found = [*_curves(view), _time_split(view), _timeline(view), _throughput(view), *_fronts(view)]
+    return [figure for figure in found if figure is not None]
+
+
+def _curves(view: View) -> list[Figure]:
+    records, note = thin([record for record in view.ranked if record.history], _MAX_CURVES)
+    if not records:
+        return []
+    pruned = sum(record.state is TrialState.PRUNED for record in view.trials)
+    ends = f"; {plural(pruned, 'pruned trial')} end at a cross, their rung" if pruned else ""
+    score = Figure(
+        key="curves",
+        title=f"Learning curves: validation {view.score_name} of every trial",
+        data=_curve_lines(view, records, view.objective),
+        layout=layout(axis("epoch", rangemode="tozero"), score_axis(view), 400),
+        alt=f"{plural(len(records), 'learning curve')} of validation {view.score_name}{ends}.",
+        note=note,
+    )
+    loss = Figure(
+        key="losses",
+        title="Learning curves: training loss of every trial",
+        data=_curve_lines(view, records, "train_loss"),
+        layout=layout(axis("epoch", rangemode="tozero"), axis("training loss (nats)"), 400),
+        alt=f"{plural(len(records), 'curve')} of training loss{ends}.",
+        note=note,
+    )
+    return [score, loss]
+
+
+def _value(record: TrialRecord, name: str) -> list[float | None]:
+    values = [p.train_loss if name == "train_loss" else p.metrics.get(name) for p in record.history]
+    return [value if value is not None and isfinite(value) else None for value in values]
+
+
+def _curve_lines(view: View, records: list[TrialRecord], name: str) -> list[dict[str, Any]]:
+    winner = view.winner
+    data = []
+    for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.COMPLETE):
+        lines = [r for r in records if r.state is state and (winner is None or r.number != winner.number)]
+        if lines:
+            shown = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}[state.value]
+            data.append(_lines(lines, name, shown, STATE_COLORS[state.value], 1.2, 0.55))
+    pruned = [record for record in records if record.state is TrialState.PRUNED]
+    if pruned:
+        ends = {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "pruned here",
+            "x": [record.history[-1].epoch for record in pruned],
+            "y": [_value(record, name)[-1] for record in pruned],
+            "marker": {"symbol": "x-thin", "size": 7, "line": {"color": COLORS["grey"], "width": 1.5}},
+        }
+        data.append({**ends, **trial_points(pruned)})
+    if winner is not None and winner.history:
+        data.append(_lines([winner], name, f"trial {winner.number}, the pick", COLORS["orange"], 3, 1.0))
+    return data
+
+
+def _lines(
+    records: list[TrialRecord], name: str, shown: str, color: str, width: float, opacity: float
+) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": shown,
+        "x": joined([[progress.epoch for progress in record.history] for record in records]),
+        "y": joined([_value(record, name) for record in records]),
+        "line": {"color": color, "width": width},
+        "marker": {"size": width + 2, "color": color},
+        "opacity": opacity,
+        **trial_points([]),
+        "customdata": joined([[record.number] * len(record.history) for record in records]),
+    }
+
+
+def _time_split(view: View) -> Figure | None:
+    frame = time_frame(view)
+    if frame.empty:
+        return None
+    parts = [
+        part for part in (*PARTS, "other") if frame[part].sum() > 0.002 * frame[[*PARTS, "other"]].to_numpy().sum()
+    ]
+    totals = frame[parts].sum()
+    shares = (totals / totals.sum()).sort_values(ascending=False)
+    search = frame.loc[frame["kind"] == "search", ["number", *parts]].sort_values("number", ignore_index=True)
+    size = max(1, -(-len(search) // _MAX_BARS))
+    grouped = search.groupby(np.arange(len(search)) // size)
+    means, x = grouped.mean(), grouped["number"].min()
+    data = [
+        {
+            "type": "bar",
+            "name": _PART_NAMES[part],
+            "x": x.tolist(),
+            "y": means[part].tolist(),
+            "marker": {"color": COLORS[_PART_COLORS[part]], "line": {"width": 0}},
+            "hovertemplate": f"{_PART_NAMES[part]}: %{{y:.3s}} s<extra>trial %{{x}}</extra>",
+        }
+        for part in parts
+    ]
+    told = join(f"{_PART_NAMES[str(part)]} {percent(share, 0)}" for part, share in shares.items())
+    return Figure(
+        key="time",
+        title="Where the time went",
+        data=data,
+        layout=layout(
+            axis("trial number", tickformat="d", showgrid=False),
+            axis("time on a slot (s)", rangemode="tozero"),
+            380,
+            barmode="stack",
+            bargap=0.15,
+        ),
+        alt=f"Of {duration(float(totals.sum()))} on all slots, confirmation included: {told}.",
+        note=f"Each bar is the mean of {size} trials." if size > 1 else "",
+    )
+
+
+_PART_NAMES = {
+    "start": "start",
+    "data": "data",
+    "step": "training step",
+    "evaluation": "evaluation",
+    "saving": "saving",
+    "other": "outside the trial",
+}
+
+
+def _timeline(view: View) -> Figure | None:
+    spans = spans_frame(view)
+    if spans.empty:
+        return None
+    busy, total = slot_use(spans)
+    unit, size = ("s", 1.0) if total < 180 else ("min", 60.0) if total < 3 * 3600 else ("h", 3600.0)
+    note = ""
+    if len(spans) > _MAX_SPANS:
+        spans = spans.assign(length=spans["end_s"] - spans["start_s"]).nlargest(_MAX_SPANS, "length")
+        note = f"Shown are the {_MAX_SPANS:,} longest stretches of work."
+    slots = sorted(spans["slot"].unique())
+    rows = {slot: place for place, slot in enumerate(slots)}
+    group = np.where(spans["kind"] == "confirm", "confirm", spans["state"])
+    data = []
+    for key, (name, color) in _GROUPS.items():
+        part = spans[group == key]
+        if len(part):
+            data.append(_bars(part, rows, size, name, COLORS[color]))
+    return Figure(
+        key="timeline",
+        title="Which slot ran which trial, and when",
+        data=data,
+        layout=layout(
+            axis(f"time since the first start ({unit})", rangemode="tozero"),
+            axis("", **categories([f"slot {slot}" for slot in slots]), showgrid=False, autorange="reversed"),
+            130 + 34 * len(slots) if len(slots) <= 24 else 130 + 900 * len(slots) // (len(slots) + 10),
+            barmode="overlay",
+        ),
+        alt=f"{plural(len(slots), 'slot')} over {duration(total)}: busy {percent(busy, 0)} of the time, "
+        f"idle {percent(1 - busy, 0)} (the gaps).",
+        note=note,
+        wide=True,
+    )
+
+
+_GROUPS = {
+    "COMPLETE": ("completed", "blue"),
+    "PRUNED": ("pruned", "grey"),
+    "FAIL": ("failed", "red"),
+    "RUNNING": ("running", "green"),
+    "confirm": ("confirmation", "purple"),
+}
+
+
+def _bars(spans: pd.DataFrame, rows: dict[int, int], size: float, name: str, color: str) -> dict[str, Any]:
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": name,
+        "base": (spans["start_s"] / size).tolist(),
+        "x": ((spans["end_s"] - spans["start_s"]) / size).tolist(),
+        "y": [rows[slot] for slot in spans["slot"]],
+        "width": 0.72,
+        "marker": {"color": color, "line": {"color": COLORS["paper"], "width": 0.5 if len(spans) > 300 else 1}},
+        "customdata": spans["number"].tolist(),
+        "meta": "trials" if name != "confirmation" else "confirmation",
+        "hovertemplate": f"{name} trial %{{customdata}}<extra></extra>"
+        if name != "confirmation"
+        else "confirmation run %{customdata}<extra></extra>",
+    }
+
+
+def _throughput(view: View) -> Figure | None:
+    records = [record for record in view.trials if record.usage.samples_per_second > 0]
+    sizes = sorted({record.config.training.batch_size for record in records})
+    if not records:
+        return None
+    shown, note = thin([record for record in view.ranked if record.usage.samples_per_second > 0], 600)
+    several = len(view.checkpoints) > 1
+    data = []
+    medians = []
+    for place, checkpoint in enumerate(view.checkpoints):
+        own = [record for record in shown if record.config.model.checkpoint == checkpoint]
+        if not own:
+            continue
+        color = COLORS[("blue", "orange", "green", "purple", "yellow")[place % 5]]
+        by_size = {
+            size: [r.usage.samples_per_second for r in own if r.config.training.batch_size == size] for size in sizes
+        }
+        line = {size: float(np.median(speeds)) for size, speeds in by_size.items() if speeds}
+        medians.append(line)
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": for_figure(checkpoint, 32) if several else "median",
+                "x": [sizes.index(size) for size in line],
+                "y": list(line.values()),
+                "line": {"color": color, "width": 2},
+                "hovertemplate": "median %{y:.3s} samples/s<extra></extra>",
+            }
+        )
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "trials",
+                "showlegend": not several,
+                "x": [sizes.index(record.config.training.batch_size) for record in own],
+                "y": [record.usage.samples_per_second for record in own],
+                "marker": {"color": color, "size": 6, "opacity": 0.5},
+                **trial_points(own),
+            }
+        )
+    best = max(medians[0], key=lambda size: medians[0][size])
+    return Figure(
+        key="throughput",
+        title="Training speed by batch size",
+        data=data,
+        layout=layout(
+            axis("batch size", **categories([str(size) for size in sizes])),
+            axis("steady training speed (samples/s)", rangemode="tozero"),
+        ),
+        alt=f"Fastest at batch size {best}: {metric('samples_per_second', medians[0][best])} samples/s"
+        + (f" for {clip(view.checkpoints[0], 60)}." if several else " at the median."),
+        note=note,
+    )
+
+
+def _fronts(view: View) -> list[Figure]:
+    """Score against speed and memory, and the study's own objectives when it has several."""
+    seconds = dict.fromkeys([*view.objectives[1:], "samples_per_second", "peak_memory_mib"])
+    return [figure for name in seconds if (figure := _front(view, name)) is not None]
+
+
+def _front(view: View, other: str) -> Figure | None:
+    records = [record for record in view.completed if isfinite(view.score(record, other))]
+    points = np.array([[view.score(r, other), view.score(r)] for r in records]).reshape(-1, 2)
+    if not len(records) or (len(records) > 1 and np.ptp(points[:, 0]) == 0):
+        return None
+    best = pareto_front(points, [METRICS[other].maximize, view.metric.maximize])
+    order = np.argsort(points[best][:, 0])
+    on = [record for record, is_on in zip(records, best, strict=True) if is_on]
+    off = [record for record, is_on in zip(records, best, strict=True) if not is_on]
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "not beaten in both (front)",
+        "x": points[best][order, 0].tolist(),
+        "y": points[best][order, 1].tolist(),
+        "line": {"color": COLORS["orange"], "width": 2, "dash": "dot"},
+        "marker": {"color": COLORS["orange"], "size": 10},
+        **trial_points([on[i] for i in order]),
+    }
+    dots = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "other completed trials",
+        "x": [view.score(record, other) for record in off],
+        "y": [view.score(record) for record in off],
+        "marker": {"color": COLORS["blue"], "size": 7, "opacity": 0.6},
+        **trial_points(off),
+    }
+    name = METRIC_NAMES.get(other, other)
+    return Figure(
+        key=f"front-{other}",
+        title=f"Validation {view.score_name} against {name}: the trials that no other beats in both",
+        data=[dots, line],
+        layout=layout(_cost_axis(view, other), score_axis(view)),
+        alt=f"{plural(len(on), 'trial')} of {len(records):,} completed ones on the Pareto front: "
+        + join(str(record.number) for record in on[:8])
+        + (" ..." if len(on) > 8 else "")
+        + ".",
+    )
+
+
+_COSTS = {
+    "samples_per_second": "steady training speed (samples/s)",
+    "tokens_per_second": "steady training speed (tokens/s)",
+    "peak_memory_mib": "peak memory (MiB)",
+}
+
+
+def _cost_axis(view: View, name: str) -> dict[str, Any]:
+    return axis(_COSTS[name]) if name in _COSTS else score_axis(view, name)

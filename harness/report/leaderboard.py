@@ -1,0 +1,179 @@
+"""The leaderboard: every trial with its params, seeds, mean and interval, speed, memory, time, state and reason.
+
+Knows nothing of HTML: texts for the eye and numbers for sorting, row by row.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from harness.records.schema import TrialRecord
+from harness.report.text import METRIC_NAMES, clip, duration, for_figure, interval, metric, param, param_name
+from harness.report.view import View
+
+__all__ = ["Column", "Row", "columns", "details", "rows"]
+
+_MAX_LOG_BYTES = 3000
+_ALL_LOGS_BYTES = 1_000_000
+_MAX_EVALUATIONS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column; `title` for the head, `key` for the filter."""
+
+    key: str
+    title: str
+    numeric: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One trial: the texts of its cells, and what they sort by."""
+
+    number: int
+    state: str
+    roles: tuple[str, ...]
+    texts: tuple[str, ...]
+    values: tuple[float | str | None, ...]
+
+
+def columns(view: View) -> list[Column]:
+    """The columns, in order; params that never vary are left to the details."""
+    scores = [
+        Column(key=name, title=METRIC_NAMES.get(name, name), numeric=True)
+        for name in dict.fromkeys([*view.objectives, "accuracy"])
+        if name not in _COSTS
+    ]
+    first, others = scores[:1], scores[1:]
+    params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.varied]
+    return [
+        Column(key="state", title="state", numeric=False),
+        *first,
+        Column(key="interval", title="95 % interval", numeric=True),
+        Column(key="seeds", title="seeds", numeric=True),
+        *others,
+        *params,
+        *(Column(key=key, title=title, numeric=True) for key, title in _COSTS.items()),
+        Column(key="duration_s", title="duration", numeric=True),
+        Column(key="reason", title="reason", numeric=False),
+    ]
+
+
+_COSTS = {"samples_per_second": "samples/s", "tokens_per_second": "tokens/s", "peak_memory_mib": "peak memory"}
+
+
+def rows(view: View) -> list[Row]:
+    """All search trials, best first."""
+    shown = columns(view)
+    found = []
+    for record in view.ranked:
+        cells = [_cell(view, record, column.key) for column in shown]
+        found.append(
+            Row(
+                number=record.number,
+                state=record.state.value,
+                roles=view.roles(record.number),
+                texts=tuple(text for text, _ in cells),
+                values=tuple(value for _, value in cells),
+            )
+        )
+    return found
+
+
+def _cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str | None]:
+    """The text and the sort value of one cell."""
+    if key == "state":
+        reached = record.history[-1].fraction if record.history else 0.0
+        pruned = f" at {100 * reached:.0f} %" if record.state.value == "PRUNED" else ""
+        return record.state.value.lower() + pruned, record.state.value
+    if key == "interval":
+        bounds = view.mean(record)
+        return interval(view.objective, bounds), _number(bounds.low)
+    if key == "seeds":
+        return str(len(view.seeds(record))), float(len(view.seeds(record)))
+    if key == "duration_s":
+        return duration(record.duration_s or None), _number(record.duration_s)
+    if key == "reason":
+        parts = [record.reason.value if record.reason else "", clip(record.message, 120)]
+        return ": ".join(part for part in parts if part), record.reason.value if record.reason else ""
+    if key in _COSTS:
+        value = getattr(record.usage, key) or None
+        return metric(key, value), value
+    if key in view.params and key not in METRIC_NAMES:
+        return _param_cell(record, key)
+    bounds = view.mean(record, key)
+    return metric(key, bounds.value), _number(bounds.value)
+
+
+def _param_cell(record: TrialRecord, key: str) -> tuple[str, float | str | None]:
+    if key not in record.params:
+        return "–", None
+    value = record.params[key]
+    sort = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else param(value)
+    return clip(param(value), 60), sort
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def details(view: View) -> dict[str, Any]:
+    """What a click on a trial shows, by its number: curve, log tail, all params, commands, and its label in figures."""
+    run = _shown_folder(view.results.folder)
+    budget = max(300, min(_MAX_LOG_BYTES, _ALL_LOGS_BYTES // max(1, len(view.trials))))
+    return {str(record.number): _detail(view, record, run, budget) for record in view.trials}
+
+
+def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[str, Any]:
+    history = record.history[:: max(1, -(-len(record.history) // _MAX_EVALUATIONS))]
+    return {
+        "label": _label(view, record),
+        "params": [[param_name(name), clip(_exact(value))] for name, value in record.params.items()],
+        "seeds": [[run.seed, view.shown(view.score(run))] for run in view.seeds(record)],
+        "message": clip(record.message, 500),
+        "epoch": [progress.epoch for progress in history],
+        "score": [progress.metrics.get(view.objective) for progress in history],
+        "loss": [progress.train_loss for progress in history],
+        "log": _log_tail(view.file(record.log), log_bytes),
+        "rerun": f"harness rerun {run} {record.number}",
+        "export": f"harness export {run} --trial {record.number} --to model-{record.number}"
+        if record.state.value == "COMPLETE"
+        else "",
+    }
+
+
+def _exact(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else param(value)
+
+
+def _label(view: View, record: TrialRecord) -> str:
+    lines = [f"<b>trial {record.number}</b> ({record.state.value.lower()})"]
+    score = view.score(record)
+    if isfinite(score):
+        lines.append(f"{view.score_name} {view.shown(score)}")
+    lines += [f"{for_figure(param_name(n))} {for_figure(param(v))}" for n, v in list(record.params.items())[:8]]
+    return "<br>".join(lines)
+
+
+def _log_tail(path: Path | None, limit: int) -> str:
+    """The last lines of a log, at most `limit` bytes."""
+    if path is None or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - limit))
+        text = file.read().decode("utf-8", errors="replace")
+    lines = text.splitlines()
+    return "\n".join(clip(line, 400) for line in (lines[1:] if size > limit and len(lines) > 1 else lines))
+
+
+def _shown_folder(folder: Path) -> str:
+    """The run folder as one types it: relative to here where it lies below, quoted for the shell."""
+    here = Path.cwd()
+    path = folder.resolve()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -1,0 +1,237 @@
+"""A study seen as a question: which trials, ranked how, which of them matter, and by which metric.
+
+Knows nothing of figures or HTML. All numbers of the report start here, from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.schema import TrialRecord, TrialState
+from harness.records.stats import seed_interval
+from harness.report.text import METRIC_NAMES, metric
+from harness.spec.metrics import METRICS, Metric
+from harness.spec.space import Range, is_searched
+
+if TYPE_CHECKING:
+    from harness.records.results import Results
+
+__all__ = ["View"]
+
+_STATE_ORDER = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.RUNNING: 2, TrialState.WAITING: 3}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the report needs to know of `results`, worked out once."""
+
+    results: Results
+
+    @cached_property
+    def objectives(self) -> tuple[str, ...]:
+        return self.results.spec.search.objectives
+
+    @property
+    def objective(self) -> str:
+        """The first objective: pruning and the choice of the best look at this one."""
+        return self.objectives[0]
+
+    @property
+    def metric(self) -> Metric:
+        return METRICS[self.objective]
+
+    @property
+    def score_name(self) -> str:
+        """The first objective as people call it."""
+        return METRIC_NAMES.get(self.objective, self.objective)
+
+    @property
+    def score_format(self) -> str:
+        """How plotly writes the first objective (a d3 format)."""
+        return ".1%" if self.objective in ("accuracy", "macro_f1") else ".3~g"
+
+    def shown(self, value: float) -> str:
+        """A value of the first objective as text."""
+        return metric(self.objective, value)
+
+    @cached_property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """The search trials by number."""
+        return tuple(sorted(self.results.trials, key=lambda record: record.number))
+
+    @cached_property
+    def by_number(self) -> Mapping[int, TrialRecord]:
+        return {record.number: record for record in self.trials}
+
+    @cached_property
+    def confirmations(self) -> Mapping[int, tuple[TrialRecord, ...]]:
+        """The completed runs with other seeds, by search trial."""
+        found: dict[int, list[TrialRecord]] = {}
+        for record in self.results.confirm:
+            if record.config.of is not None and record.state is TrialState.COMPLETE:
+                found.setdefault(record.config.of, []).append(record)
+        return {number: tuple(records) for number, records in found.items()}
+
+    def score(self, record: TrialRecord, name: str | None = None) -> float:
+        """The trial's value of a metric (the first objective by default); NaN where there is none."""
+        value = record.metrics.get(name or self.objective)
+        return float(value) if value is not None else nan
+
+    def seeds(self, record: TrialRecord) -> tuple[TrialRecord, ...]:
+        """The runs of one configuration: the search run first, then the completed ones with other seeds."""
+        return (record, *self.confirmations.get(record.number, ()))
+
+    def mean(self, record: TrialRecord, name: str | None = None) -> Interval:
+        """The mean of a metric over the seeds of a configuration, with its 95 % interval."""
+        name = name or self.objective
+        scores = [self.score(run, name) for run in self.seeds(record)]
+        rows = max((progress.num_rows for progress in record.history), default=0)
+        return seed_interval([score for score in scores if isfinite(score)], rows if name == "accuracy" else None)
+
+    @cached_property
+    def ranked(self) -> tuple[TrialRecord, ...]:
+        """All trials, best first: finished ones by score, pruned ones by how far they came, then the rest."""
+        return tuple(sorted(self.trials, key=self._rank))
+
+    def _rank(self, record: TrialRecord) -> tuple[float, ...]:
+        reached = record.history[-1].fraction if record.history else 0.0
+        finished = record.state is TrialState.COMPLETE
+        value = self.mean(record).value if finished else self.score(record)
+        return (
+            _STATE_ORDER.get(record.state, 4),
+            0 if finished else -reached,
+            self.metric.sort_key(value),
+            record.number,
+        )
+
+    @cached_property
+    def scored(self) -> tuple[TrialRecord, ...]:
+        """The ended trials that have a score, by number."""
+        return tuple(record for record in self.trials if record.state.ended and isfinite(self.score(record)))
+
+    @cached_property
+    def ranked_scored(self) -> tuple[TrialRecord, ...]:
+        """The ended trials that have a score, best first."""
+        numbers = {record.number for record in self.scored}
+        return tuple(record for record in self.ranked if record.number in numbers)
+
+    @cached_property
+    def completed(self) -> tuple[TrialRecord, ...]:
+        return tuple(record for record in self.scored if record.state is TrialState.COMPLETE)
+
+    @property
+    def winner(self) -> TrialRecord | None:
+        """The recommended trial; before there is a decision, the best completed one."""
+        final = self.results.final
+        if final is not None and final.recommended in self.by_number:
+            return self.by_number[final.recommended]
+        return next((record for record in self.ranked if record.state is TrialState.COMPLETE), None)
+
+    @property
+    def default_numbers(self) -> tuple[int, ...]:
+        """The default recipes: trial 0, or the first trials when checkpoints are compared."""
+        checkpoint = self.results.spec.model.checkpoint
+        count = len(checkpoint) if isinstance(checkpoint, tuple) else 1
+        return tuple(record.number for record in self.trials if record.number < count)
+
+    @cached_property
+    def models(self) -> Mapping[str, FinalModel]:
+        """The models that saw the test split, by role."""
+        final = self.results.final
+        return {model.role: model for model in final.models} if final else {}
+
+    @property
+    def chosen(self) -> FinalModel | None:
+        """The recommended model among those that saw the test split."""
+        final = self.results.final
+        if final is None:
+            return None
+        ranked = [self.models[role] for role in ("winner", "runner-up", "default") if role in self.models]
+        return next((model for model in ranked if model.number == final.recommended), ranked[0] if ranked else None)
+
+    def comparison(self, role: str) -> Comparison | None:
+        """The chosen model against another one, seen from the chosen one."""
+        final, chosen = self.results.final, self.chosen
+        if final is None or chosen is None:
+            return None
+        for found in final.comparisons:
+            if (found.a, found.b) == (chosen.role, role):
+                return found
+            if (found.b, found.a) == (chosen.role, role):
+                gain = found.difference
+                turned = Interval(value=-gain.value, low=-gain.high, high=-gain.low)
+                values = {"a": found.b, "b": found.a, "probability": 1 - found.probability, "difference": turned}
+                return found.model_copy(update=values)
+        return None
+
+    def roles(self, number: int) -> tuple[str, ...]:
+        """What a search trial is besides a trial: recommended, winner, runner-up, default."""
+        final = self.results.final
+        named = [model.role for model in self.models.values() if model.number == number]
+        if number in self.default_numbers and "default" not in named:
+            named.append("default")
+        if final and final.recommended == number:
+            named.insert(0, "recommended")
+        return tuple(named)
+
+    @cached_property
+    def search_space(self) -> Mapping[str, Any]:
+        """The searched fields of the study by their last key, in the study's order."""
+        spec = self.results.spec
+        found = {}
+        for section in (spec.model, spec.training, spec.data):
+            for name in type(section).model_fields:
+                if is_searched(value := getattr(section, name)):
+                    found[name] = value
+        return found
+
+    @cached_property
+    def params(self) -> tuple[str, ...]:
+        """The names of all params, those of the search space first."""
+        seen = dict.fromkeys(name for record in self.trials for name in record.params)
+        return tuple(
+            sorted(seen, key=lambda name: list(self.search_space).index(name) if name in self.search_space else 99)
+        )
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The params with more than one value, or that only some trials have."""
+
+        def values(name: str) -> set[str]:
+            return {repr(record.params.get(name, "absent")) for record in self.trials}
+
+        return tuple(name for name in self.params if len(values(name)) > 1)
+
+    def is_log(self, name: str) -> bool:
+        """True for a param that was searched on a logarithmic scale."""
+        space = self.search_space.get(name)
+        return isinstance(space, Range) and space.log
+
+    def is_number(self, name: str) -> bool:
+        """True for a param with numbers only."""
+        values = [record.params[name] for record in self.trials if name in record.params]
+        return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The pretrained checkpoints that trials used, in the study's order."""
+        used = {record.config.model.checkpoint for record in self.trials}
+        return tuple(name for name in self.results.spec.model.checkpoints if name in used)
+
+    @cached_property
+    def baseline_score(self) -> float:
+        """The best baseline's validation score; NaN where there is none."""
+        scores = [baseline.metrics.get(self.objective, nan) for baseline in self.results.baselines]
+        return min((score for score in scores if isfinite(score)), key=self.metric.sort_key, default=nan)
+
+    def file(self, relative: str | None) -> Path | None:
+        """A file of the run folder; None when there is none there, or when the path leads out of the folder."""
+        folder = self.results.folder.resolve()
+        path = (folder / relative).resolve() if relative else folder
+        return path if path != folder and path.is_relative_to(folder) and path.exists() else None
