@@ -70,7 +70,8 @@ class FlatWeights:
                 for target, source in zip(targets, sources, strict=True):
                     target.add_(source)
             else:
-                torch._foreach_copy_(targets, sources)
+                if targets:
+                    torch._foreach_copy_(targets, sources)
                 for view, gradient in found:
                     if gradient is None:
                         view.zero_()

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness.training.clock import Clock
+
+
+def test_clock_parts_add_up_to_elapsed() -> None:
+    clock = Clock()
+    for part in ("start", "data", "step", "evaluation"):
+        clock.go(part)
+        time.sleep(0.002)
+    clock.stop()
+    usage = clock.usage()
+    assert sum(usage.times().values()) == pytest.approx(usage.elapsed_s)
+    assert all(usage.times()[part] >= 0.002 for part in ("start", "data", "step", "evaluation"))
+
+
+def test_clock_stands_still_between_stop_and_go() -> None:
+    clock = Clock()
+    clock.go("step")
+    clock.stop()
+    before = clock.usage().elapsed_s
+    time.sleep(0.005)
+    assert clock.usage().elapsed_s == before
+
+
+def test_clock_counts_steady_samples_apart() -> None:
+    clock = Clock()
+    clock.go("step")
+    clock.count(samples=8, tokens=50, positions=80)
+    clock.start_steady()
+    clock.count(samples=4, tokens=30, positions=40)
+    clock.end_steady()
+    usage = clock.usage()
+    assert (usage.samples, usage.steady_samples, usage.steady_tokens) == (12, 4, 30)
+    assert usage.padding_fraction == pytest.approx(1 - 80 / 120)
+    assert usage.samples_per_second == pytest.approx(4 / usage.steady_s)
+
+
+def test_clock_goes_on_from_an_earlier_usage() -> None:
+    first = Clock()
+    first.go("step")
+    time.sleep(0.002)
+    first.stop()
+    second = Clock(first.usage())
+    second.memory(12.0)
+    assert second.usage().step_s == first.usage().step_s
+    assert second.usage().peak_memory_mib == 12.0
