@@ -6,9 +6,10 @@ Knows nothing of YAML, torch, Optuna or Ray. The resolved form of the same secti
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from harness.errors import nearest
 from harness.spec.metrics import METRICS
@@ -39,7 +40,7 @@ __all__ = [
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 REVISION_PATTERN = r"^[0-9a-f]{40}$"
-CHECKPOINT_PATTERN = r"^[^#]+(#layers=[1-9][0-9]{0,2})?$"
+CHECKPOINT_PATTERN = r"^([^#]|#[^#/]*/)+(#layers=[1-9][0-9]{0,2})?$"
 
 PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
 AugmentStep = Literal["delete", "swap"]
@@ -50,6 +51,7 @@ Freeze = Literal["none", "embeddings", "backbone"] | LowestLayers
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Epochs = Annotated[float, Field(gt=0, le=10_000)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -58,10 +60,19 @@ Text = Annotated[str, Field(min_length=1)]
 Checkpoint = Annotated[str, Field(pattern=CHECKPOINT_PATTERN)]
 
 
+def _known_metric(name: str) -> str:
+    if name not in METRICS:
+        raise ValueError(f"must be one of {', '.join(METRICS)}, not '{name[:60]}'{nearest(name, METRICS)}")
+    return name
+
+
+Objective = Annotated[str, AfterValidator(_known_metric), Field(json_schema_extra={"enum": list(METRICS)})]
+
+
 def split_checkpoint(name: str) -> tuple[str, int | None]:
     """The checkpoint and the number of layers kept: `("minilm", 3)` for `minilm#layers=3`, else `(name, None)`."""
-    base, _, layers = name.partition("#layers=")
-    return base, int(layers) if layers else None
+    base, _, layers = name.rpartition("#layers=")
+    return (base, int(layers)) if base and re.fullmatch("[0-9]{1,3}", layers) else (name, None)
 
 
 class SplitSpec(Frozen):
@@ -92,8 +103,8 @@ class HubSpec(Frozen):
 class DataSpec(Frozen):
     """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin.
 
-    One of the three given on the command line replaces the file's. A table put in place of a Hub or built-in data set
-    has columns of its own: `text` and `label` are then those names, unless they are on the command line too.
+    One of the three given on the command line replaces the file's; another kind of source has columns of its own, so
+    `text` and `label` then go back to their defaults, unless they are on the command line too.
     """
 
     path: Text | None = Field(default=None, description="CSV, TSV, JSONL, Parquet, or a folder of splits")
@@ -157,7 +168,7 @@ class TrainingSpec(Frozen):
 
     learning_rate: Searchable[Positive] = 5e-5
     batch_size: Searchable[Count] = 32
-    epochs: Searchable[Positive] = 3.0
+    epochs: Searchable[Epochs] = 3.0
     weight_decay: Searchable[NotNegative] = 0.01
     warmup_fraction: Searchable[Fraction] = 0.06
     schedule: Searchable[Schedule] = "linear"
@@ -184,15 +195,12 @@ class SearchSpec(Frozen):
     trials: Count = 16
     sampler: Literal["tpe", "gp", "random", "grid", "qmc", "cmaes", "nsga2"] = "tpe"
     pruner: PrunerSpec = PrunerSpec()
-    objectives: Annotated[tuple[Text, ...], Field(min_length=1)] = ("accuracy",)
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("accuracy",)
     seed: Seed = 0
     storage: Text | None = Field(default=None, description="database URL; null: study.db in the run folder")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for name in self.objectives:
-            if name not in METRICS:
-                raise ValueError(f"unknown objective '{name}'; allowed: {', '.join(METRICS)}{nearest(name, METRICS)}")
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("an objective is listed twice")
         return self

@@ -1,0 +1,136 @@
+"""The rules that span sections of a study: conditions, comparison, pruner, sampler and objectives.
+
+Knows nothing of YAML or files. A rule gives the keys that it looked at, so that the reader can be silent about a
+contradiction whose other half is a mistake of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError
+from math import inf
+from typing import Any
+
+from harness.errors import nearest
+from harness.spec.mistakes import show
+from harness.spec.params import KEYS, arms, full_key, is_compared, num_values, search_space, searched, value_at
+from harness.spec.space import Choices, Range, is_searched
+from harness.spec.study import StudySpec
+from harness.spec.yamltree import KeyPath
+
+__all__ = ["Contradiction", "contradictions"]
+
+COSTS = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+MAX_GRID = 10_000
+MAX_EVALUATIONS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """`keys` are the keys that disagree; the first is where the message belongs."""
+
+    message: str
+    keys: tuple[KeyPath, ...]
+
+
+def contradictions(spec: StudySpec) -> list[Contradiction]:
+    """Everything in a well-formed study that cannot be done as asked."""
+    rules = (_conditions, _space, _data, _trials, _search, _evaluations)
+    return [contradiction for rule in rules for contradiction in rule(spec)]
+
+
+def _of(message: str, *keys: str) -> Contradiction:
+    return Contradiction(message, tuple(tuple(key.split(".")) for key in keys))
+
+
+def _conditions(spec: StudySpec) -> Iterator[Contradiction]:
+    for key, domain in searched(spec).items():
+        for condition, values in (domain.when or {}).items():
+            wrong = _condition(spec, key, condition, values if isinstance(values, tuple) else (values,))
+            if wrong:
+                place = (*key.split("."), "when", condition)
+                yield Contradiction(wrong, (place, tuple((full_key(condition) or key).split("."))))
+        if key == "model.checkpoint" and domain.when:
+            yield _of("every trial needs a checkpoint; leave out when", f"{key}.when")
+
+
+def _condition(spec: StudySpec, key: str, condition: str, values: tuple[Any, ...]) -> str:
+    """What is wrong with one `when` of `key`; empty when it can be met."""
+    full = full_key(condition)
+    if full is None:
+        known = {**{name: name for name in KEYS}, **{name: name for name in KEYS.values()}}
+        return f"unknown key; it must be one of data, model or training{nearest(condition, known)}"
+    given = value_at(spec, full)
+    if not is_searched(given) and not (full == "model.checkpoint" and is_compared(spec)):
+        given = spec.model.checkpoints[0] if full == "model.checkpoint" else given
+        return "" if given in values else f"{full} is fixed at {show(given)}, so {key} is never searched"
+    wrong = [value for value in values if not _possible(value, given)]
+    if wrong or not values:
+        return f"{full} is never {show(wrong[0]) if wrong else 'without a value'}; it is {_words(given)}"
+    return ""
+
+
+def _possible(value: Any, given: Any) -> bool:
+    if isinstance(given, Range):
+        return isinstance(value, (int, float)) and bool(given.low <= value <= given.high)
+    return value in (given.choices if isinstance(given, Choices) else given)
+
+
+def _words(given: Any) -> str:
+    if isinstance(given, Range):
+        return f"between {given.low} and {given.high}"
+    return "one of " + ", ".join(show(choice) for choice in (given.choices if isinstance(given, Choices) else given))
+
+
+def _space(spec: StudySpec) -> Iterator[Contradiction]:
+    try:
+        space = search_space(spec)
+    except CycleError as error:
+        circle = error.args[1]
+        yield _of(f"conditions go round in a circle: {' -> '.join(circle)}", f"{circle[0]}.when", *circle)
+        return
+    for param in space if spec.search.sampler == "grid" else ():
+        count = num_values(param.domain)
+        if count > MAX_GRID:
+            size = "has no end of values" if count == inf else f"has {count:,} values"
+            yield _of(f"{size}, and the grid sampler tries all: give choices, or a step", param.key, "search.sampler")
+
+
+def _data(spec: StudySpec) -> Iterator[Contradiction]:
+    if spec.data.builtin == "digits" and spec.task != "image-classification":
+        yield _of("builtin: digits needs task: image-classification", "data.builtin", "task")
+
+
+def _trials(spec: StudySpec) -> Iterator[Contradiction]:
+    trials, compared = spec.search.trials, len(arms(spec))
+    if trials < compared:
+        message = f"must be at least {compared}, one for each compared checkpoint, not {trials}"
+        yield _of(message, "search.trials", "model.checkpoint")
+    elif trials > compared and not searched(spec):
+        message = f"{trials} trials, but nothing is searched: give a key {{low, high}} or a list, or trials: {compared}"
+        yield _of(message, "search.trials", "data", "model", "training")
+
+
+def _search(spec: StudySpec) -> Iterator[Contradiction]:
+    search, pruner, first = spec.search, spec.search.pruner.name, spec.search.objectives[0]
+    if pruner.startswith("ray-") and spec.engine.name != "ray":
+        message = f"{pruner!r} needs engine: {{name: ray}}, not {spec.engine.name!r} (rungs, asha, hyperband do not)"
+        yield _of(message, "search.pruner.name", "engine.name")
+    if pruner != "none" and first in COSTS:
+        message = f"pruning looks at the first objective, and {first!r} says nothing of a model's quality; "
+        message += "put accuracy (or another quality) first, or set search.pruner: {name: none}"
+        yield _of(message, "search.objectives", "search.pruner.name")
+    if search.sampler == "cmaes" and len(search.objectives) > 1:
+        message = "'cmaes' knows one objective only; with several: tpe, gp, random, grid, qmc, nsga2"
+        yield _of(message, "search.sampler", "search.objectives")
+
+
+def _evaluations(spec: StudySpec) -> Iterator[Contradiction]:
+    per_epoch, epochs = spec.training.evaluations_per_epoch, spec.training.epochs
+    if per_epoch == "auto":
+        return
+    most = epochs.high if isinstance(epochs, Range) else max(getattr(epochs, "choices", (epochs,)))
+    if per_epoch * most > MAX_EVALUATIONS:
+        message = f"{per_epoch} in each of {most:g} epochs are more than {MAX_EVALUATIONS} evaluations of a trial"
+        yield _of(message, "training.evaluations_per_epoch", "training.epochs")

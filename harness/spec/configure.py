@@ -1,0 +1,150 @@
+"""From a study to its trials: one trial's full configuration, and what differs between two studies.
+
+Knows nothing of samplers or of how a trial is run. The front of `params` and `schedule`, which it hands on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from harness.errors import InputError
+from harness.spec.params import (
+    KEYS,
+    Domain,
+    Param,
+    arms,
+    default_of,
+    default_params,
+    is_compared,
+    num_values,
+    search_space,
+    value_at,
+    values_of,
+)
+from harness.spec.schedule import evaluation_points, rung_fractions, validation_rows
+from harness.spec.space import is_searched
+from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
+
+__all__ = [
+    "Domain",
+    "Param",
+    "arms",
+    "default_params",
+    "differences",
+    "evaluation_points",
+    "is_compared",
+    "num_values",
+    "resolve",
+    "rung_fractions",
+    "search_space",
+    "validation_rows",
+    "values_of",
+]
+
+Kind = Literal["search", "confirm", "rerun", "bench"]
+FREE_TO_CHANGE = ("search.trials", "budget", "confirm", "engine")
+
+
+def resolve(
+    spec: StudySpec,
+    *,
+    number: int,
+    params: Mapping[str, ParamValue],
+    kind: Kind = "search",
+    of: int | None = None,
+    seed: int | None = None,
+    arm: str | None = None,
+) -> TrialConfig:
+    """One trial: what the study fixes, and the values of `params`; those that are not active are left out.
+
+    The compared checkpoint is `arm`, else that of `params` (a trial run again), else the first.
+
+    Raises:
+        InputError: `params` lacks an active parameter, or has one that the study does not search.
+    """
+    space = search_space(spec)
+    chosen: dict[str, ParamValue] = {}
+    if is_compared(spec):
+        chosen["checkpoint"] = arm or params.get("checkpoint") or arms(spec)[0]
+    _refuse_unknown(params, {param.name for param in space} | set(chosen))
+    for param in space:
+        if param.active(chosen):
+            if param.name not in params:
+                raise InputError(f"trial {number} has no value for '{param.key}', which the study searches")
+            chosen[param.name] = params[param.name]
+    values = {key: chosen.get(name, _fixed(spec, key)) for name, key in KEYS.items()}
+    return _config(spec, values, number=number, kind=kind, of=of, params=chosen, seed=seed)
+
+
+def _refuse_unknown(params: Mapping[str, ParamValue], known: set[str]) -> None:
+    unknown = sorted(set(params) - known)
+    if unknown:
+        raise InputError(f"the study does not search {', '.join(unknown)}; it searches {', '.join(sorted(known))}")
+
+
+def _fixed(spec: StudySpec, key: str) -> Any:
+    """The study's literal; the schema's default for a searched key that is not active."""
+    value = value_at(spec, key)
+    if key == "model.checkpoint":
+        return spec.model.checkpoints[0]
+    return default_of(key) if is_searched(value) else value
+
+
+def _config(spec: StudySpec, values: Mapping[str, Any], *, seed: int | None, **fields: Any) -> TrialConfig:
+    checkpoint, layers = split_checkpoint(values["model.checkpoint"])
+    model = _section("model", TrialModel, values) | {"checkpoint": checkpoint}
+    if checkpoint != "scratch":
+        model["architecture"] = None
+    if layers is not None:
+        model["layers"] = layers
+    training = _section("training", TrialTraining, values)
+    if seed is not None:
+        training["seed"] = seed
+    points = evaluation_points(spec, training["epochs"])
+    return TrialConfig(
+        task=spec.task,
+        data=TrialData(**_section("data", TrialData, values)),
+        model=TrialModel(**model),
+        training=TrialTraining(**training),
+        evaluate_at=points,
+        validation_rows=validation_rows(spec, points),
+        objectives=spec.search.objectives,
+        **fields,
+    )
+
+
+def _section(section: str, model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[f"{section}.{name}"] for name in model.model_fields}
+
+
+def differences(old: StudySpec, new: StudySpec) -> list[str]:
+    """What differs, a line each (`training.epochs: 3 -> 4`), apart from what may change when a study goes on."""
+    return [
+        f"{key}: {_shown(before)} -> {_shown(after)}"
+        for key, before, after in _pairs(old, new)
+        if before != after and not any(f"{key}.".startswith(f"{free}.") for free in FREE_TO_CHANGE)
+    ]
+
+
+def _pairs(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each key with its two values; sections are opened, searched values are not."""
+    if type(old) is not type(new) or not isinstance(old, BaseModel) or is_searched(old):
+        yield key, old, new
+        return
+    for name in type(old).model_fields:
+        yield from _pairs(getattr(old, name), getattr(new, name), f"{key}.{name}" if key else name)
+
+
+def _shown(value: Any) -> str:
+    """A value as a study file would have it."""
+    plain = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
+    if isinstance(plain, dict):
+        return "{" + ", ".join(f"{key}: {_shown(part)}" for key, part in plain.items()) + "}"
+    if isinstance(plain, (list, tuple)):
+        return "[" + ", ".join(_shown(part) for part in plain) + "]"
+    return json.dumps(plain) if plain is None or isinstance(plain, bool) else str(plain)

@@ -1,0 +1,173 @@
+"""The searched parameters of a study: their domains, their order, their conditions and the default recipe.
+
+Knows nothing of samplers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from math import inf, log
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness.spec.space import Choices, Range, Scalar, is_searched
+from harness.spec.study import DataSpec, ModelSpec, StudySpec, TrainingSpec
+from harness.spec.trial import ParamValue
+
+__all__ = [
+    "KEYS",
+    "Domain",
+    "Param",
+    "arms",
+    "default_of",
+    "default_params",
+    "full_key",
+    "is_compared",
+    "num_values",
+    "search_space",
+    "searched",
+    "value_at",
+    "values_of",
+]
+
+Domain = Range[Any] | Choices[Any]
+SECTIONS: dict[str, type[BaseModel]] = {"data": DataSpec, "model": ModelSpec, "training": TrainingSpec}
+KEYS = {name: f"{section}.{name}" for section, model in SECTIONS.items() for name in model.model_fields}
+USUAL_DROPOUT = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One searched parameter. `name` is the last part of `key` and unique: no two searchable keys end alike.
+
+    `when` holds the values that other params, earlier in the space, must have; what a study fixes is not in it.
+    """
+
+    key: str
+    name: str
+    domain: Domain
+    when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
+
+    def active(self, params: Mapping[str, ParamValue]) -> bool:
+        """True when the params drawn so far (the compared checkpoint among them) ask for this one."""
+        return all(name in params and params[name] in values for name, values in self.when.items())
+
+
+def full_key(key: str) -> str | None:
+    """`training.schedule` for itself and for `schedule`; None for a key that no trial has."""
+    return key if key in KEYS.values() else KEYS.get(key)
+
+
+def searched(spec: StudySpec) -> dict[str, Domain]:
+    """The domain of every searched key, in the schema's order."""
+    values = ((key, value_at(spec, key)) for key in KEYS.values())
+    return {key: value for key, value in values if is_searched(value)}
+
+
+def search_space(spec: StudySpec) -> tuple[Param, ...]:
+    """The searched parameters, each after those that its `when` speaks of.
+
+    Raises:
+        graphlib.CycleError: conditions that wait for each other (the reader refuses such a file).
+    """
+    domains = searched(spec)
+    params = {key: _param(key, domain, {*domains, *_compared(spec)}) for key, domain in domains.items()}
+    parents = {key: [KEYS[name] for name in param.when if KEYS[name] in params] for key, param in params.items()}
+    return tuple(params[key] for key in TopologicalSorter(parents).static_order())
+
+
+def _param(key: str, domain: Domain, varied: set[str]) -> Param:
+    conditions = {full_key(name): allowed for name, allowed in (domain.when or {}).items()}
+    when = {
+        _name(condition): allowed if isinstance(allowed, tuple) else (allowed,)
+        for condition, allowed in conditions.items()
+        if condition in varied
+    }
+    return Param(key=key, name=_name(key), domain=domain, when=when)
+
+
+def _name(key: str | None) -> str:
+    return str(key).rpartition(".")[2]
+
+
+def value_at(spec: StudySpec, key: str) -> Any:
+    """What the study has at `training.epochs`: a literal, a `Range` or `Choices`."""
+    section, _, name = key.partition(".")
+    return getattr(getattr(spec, section), name)
+
+
+def default_of(key: str) -> Any:
+    """The schema's own value for a key."""
+    section, _, name = key.partition(".")
+    return SECTIONS[section].model_fields[name].default
+
+
+def is_compared(spec: StudySpec) -> bool:
+    """True when the study gives equal trials to each of several checkpoints."""
+    return isinstance(spec.model.checkpoint, tuple) and len(spec.model.checkpoint) > 1
+
+
+def _compared(spec: StudySpec) -> set[str]:
+    return {"model.checkpoint"} if is_compared(spec) else set()
+
+
+def arms(spec: StudySpec) -> tuple[str, ...]:
+    """The compared checkpoints, dealt in turn; a single one when nothing is compared."""
+    return spec.model.checkpoints if is_compared(spec) else spec.model.checkpoints[:1]
+
+
+def num_values(domain: Domain) -> float:
+    """How many values a domain holds; infinite for real numbers without a step."""
+    if isinstance(domain, Choices):
+        return len(domain.choices)
+    step = domain.step or (1 if isinstance(domain.low, int) and isinstance(domain.high, int) else 0)
+    return int((domain.high - domain.low) / step + 1e-9) + 1 if step else inf
+
+
+def values_of(domain: Domain) -> tuple[Any, ...]:
+    """Every value of a finite domain, in order: what a grid is made of."""
+    if isinstance(domain, Choices):
+        return domain.choices
+    step = domain.step or 1
+    values = (domain.low + index * step for index in range(int(num_values(domain))))
+    return tuple(value if isinstance(value, int) else round(value, 12) for value in values)
+
+
+def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamValue]:
+    """The default recipe inside the space: each field's own default, or the nearest value that the study allows."""
+    params: dict[str, ParamValue] = {"checkpoint": arm or arms(spec)[0]} if is_compared(spec) else {}
+    for param in search_space(spec):
+        if param.active(params):
+            params[param.name] = _nearest(default_of(param.key), param)
+    if is_compared(spec):
+        del params["checkpoint"]
+    return params
+
+
+def _nearest(default: Any, param: Param) -> Any:
+    if param.name == "dropout":
+        default = USUAL_DROPOUT  # null is the checkpoint's own, and this is what nearly all of them have
+    domain = param.domain
+    if isinstance(domain, Range):
+        return _nearest_in_range(default, domain)
+    numbers = [choice for choice in domain.choices if isinstance(choice, (int, float))]
+    if default in domain.choices or not numbers:
+        return default if default in domain.choices else domain.choices[0]
+    return max(numbers) if default is None else min(numbers, key=lambda number: _distance(number, default))
+
+
+def _nearest_in_range(default: Any, domain: Range[Any]) -> Any:
+    """None means "all" where it is a default (layers, rows), so the upper end; a word means "none", so the lower."""
+    if not isinstance(default, (int, float)):
+        return domain.high if default is None else domain.low
+    if domain.step is None or num_values(domain) > 10_000:
+        return min(max(default, domain.low), domain.high)
+    return min(values_of(domain), key=lambda value: abs(value - default))
+
+
+def _distance(a: float, b: float) -> float:
+    """By ratio where there is one: from 5e-5, 1e-4 is nearer than 1e-5."""
+    return abs(log(a / b)) if a > 0 and b > 0 else abs(a - b)

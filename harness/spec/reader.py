@@ -1,0 +1,267 @@
+"""The study file's reader: YAML and `key=value` overrides in, a checked `StudySpec` or all mistakes at once out.
+
+Knows nothing of what the study is run with: it opens the study file, and nothing that the file names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import Problem, SpecError, nearest
+from harness.spec.checks import contradictions
+from harness.spec.mistakes import mistakes, related, show
+from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.yamltree import KeyPath, Unreadable, dotted, read_yaml
+
+__all__ = ["load_study", "study_schema"]
+
+MAX_BYTES = 2**20
+COMMAND_LINE = "command line"
+SOURCES = ("path", "hub", "builtin")
+STAND_INS: dict[KeyPath, Any] = {
+    ("name",): "study",
+    ("data",): {"builtin": "digits"},
+    ("model",): {"checkpoint": "checkpoint"},
+    ("model", "checkpoint"): "checkpoint",
+}
+NESTED_SECTIONS = (("data", "split"), ("data", "hub"), ("search", "pruner"))
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A study as it is put together: plain values, where each came from, and what is wrong so far."""
+
+    source: str
+    raw: dict[str, Any]
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    commanded: set[KeyPath] = field(default_factory=set)
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    def complain(self, path: KeyPath, message: str) -> None:
+        """One problem a key: the first stays."""
+        line, commanded = self.place(path)
+        key, source = dotted(path), COMMAND_LINE if commanded else ""
+        self.problems.setdefault(key, Problem(key=key, message=message, line=line, source=source))
+
+    def place(self, path: KeyPath) -> tuple[int, bool]:
+        """The line of a key, or of the nearest section around it, and whether the command line has set it."""
+        for depth in range(len(path), -1, -1):
+            if path[:depth] in self.commanded:
+                return 0, True
+            if path[:depth] in self.lines:
+                return self.lines[path[:depth]], False
+        return 0, False
+
+    def raise_problems(self) -> None:
+        if self.problems:
+            raise SpecError(self.source, sorted(self.problems.values(), key=lambda problem: problem.line))
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+    """The study in a file, with `key=value` overrides applied (`training.batch_size=[8, 16]`, `confirm=null`).
+
+    Paths in the file are relative to it, those on the command line to the current folder; the result's are absolute.
+    One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's; where that is another
+    kind of source, `data.text` and `data.label` go back to their defaults, unless they are overridden too.
+
+    Raises:
+        SpecError: the file cannot be read, or has mistakes; all of them, one a key.
+    """
+    draft = _read(path)
+    for override in overrides:
+        _override(draft, override)
+    _replace_source(draft)
+    _make_paths_absolute(draft, path)
+    spec = _validate(draft)
+    draft.raise_problems()
+    return spec
+
+
+def study_schema() -> dict[str, Any]:
+    """The study file's JSON Schema, for editors."""
+    schema = _without_titles(StudySpec.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness study", **schema}
+
+
+def _without_titles(node: Any) -> Any:
+    """Drops the generated titles: editors show them, and they say nothing that the key does not."""
+    if isinstance(node, dict):
+        kept = {key: value for key, value in node.items() if key != "title" or not isinstance(value, str)}
+        return {key: _without_titles(value) for key, value in kept.items()}
+    return [_without_titles(item) for item in node] if isinstance(node, list) else node
+
+
+def _read(path: Path) -> _Draft:
+    source = str(path) if str(path).isprintable() else repr(str(path))
+    try:
+        tree = read_yaml(_text(path, source))
+    except Unreadable as error:
+        raise SpecError(source, [error.problem]) from None
+    if not isinstance(tree.value, dict):
+        wrong = "is empty" if tree.value is None else f"must be a mapping of keys, not {show(tree.value)}"
+        raise SpecError(source, [Problem(key="", message=f"the study {wrong}; start with name: ...", line=1)])
+    problems = {problem.key: problem for problem in reversed(tree.problems)}
+    return _Draft(source, tree.value, lines=tree.lines, problems=problems)
+
+
+def _text(path: Path, source: str) -> str:
+    try:
+        if not path.is_file():
+            near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+            what = "is not a file" if path.exists() else f"no such study file{nearest(path.name, near)}"
+            raise SpecError(source, [Problem(key="", message=what)])
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a file name"
+        raise SpecError(source, [Problem(key="", message=f"cannot be read: {reason}")]) from None
+    if len(data) > MAX_BYTES:
+        raise SpecError(source, [Problem(key="", message="is larger than 1 MiB; is this a study file?")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = Problem(key="", message=f"is not UTF-8 (byte 0x{data[error.start]:02x})", line=line)
+        raise SpecError(source, [problem]) from None
+
+
+def _override(draft: _Draft, text: str) -> None:
+    key, equals, value = text.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(re.fullmatch(r"[\w-]+", part) for part in path):
+        message = f"{show(text)} is not key=value; for example training.batch_size=[8,16] or data.path=reviews.csv"
+        draft.problems.setdefault(text, Problem(key="", message=message, source=COMMAND_LINE))
+        return
+    try:
+        tree = read_yaml(value)
+    except Unreadable as error:
+        problem = Problem(key=dotted(path), message=f"{error.problem.message} in {show(value)}", source=COMMAND_LINE)
+        draft.problems.setdefault(problem.key, problem)
+        return
+    for problem in tree.problems:
+        draft.problems.setdefault(dotted(path), Problem(key=dotted(path), message=problem.message, source=COMMAND_LINE))
+    _set(draft, path, tree.value)
+
+
+def _set(draft: _Draft, path: tuple[str, ...], value: Any) -> None:
+    section = draft.raw
+    for depth, part in enumerate(path[:-1], start=1):
+        if section.get(part) is None:
+            section[part] = {}
+            draft.commanded.add(path[:depth])
+        if not isinstance(section[part], dict):
+            inside, given = dotted(path[:depth]), show(section[part])
+            message = f"{inside} is {given}, which has no keys; give it as a whole: {inside}={{{path[depth]}: ...}}"
+            key = dotted(path)
+            draft.problems.setdefault(key, Problem(key=key, message=message, source=COMMAND_LINE))
+            return
+        section = section[part]
+    section[path[-1]] = value
+    draft.commanded.add(path)
+    draft.lines = {known: line for known, line in draft.lines.items() if known[: len(path)] != path}
+
+
+def _replace_source(draft: _Draft) -> None:
+    """A source of data on the command line takes the place of the file's."""
+    data = draft.raw.get("data")
+    if not isinstance(data, dict):
+        return
+    commanded = {path[1] for path in draft.commanded if len(path) > 1 and path[0] == "data"}
+    chosen = [source for source in SOURCES if source in commanded and data.get(source) is not None]
+    replaced = [source for source in SOURCES if source not in chosen and data.get(source) is not None]
+    if not chosen or not replaced:
+        return
+    for key in [*replaced, *{"text", "label"} - commanded]:
+        data.pop(key, None)
+
+
+def _make_paths_absolute(draft: _Draft, file: Path) -> None:
+    data, model, engine = (draft.raw.get(name) for name in ("data", "model", "engine"))
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and data["path"]:
+        data["path"] = _absolute(draft, ("data", "path"), data["path"], file)
+    if isinstance(engine, dict) and isinstance(folder := engine.get("storage_path"), str) and "://" not in folder:
+        engine["storage_path"] = _absolute(draft, ("engine", "storage_path"), folder, file)
+    if isinstance(model, dict) and "checkpoint" in model:
+        model["checkpoint"] = _checkpoint(draft, ("model", "checkpoint"), model["checkpoint"], file)
+
+
+def _absolute(draft: _Draft, path: KeyPath, value: str, file: Path) -> str:
+    """Relative to the current folder for a value of the command line, else to the file's folder."""
+    try:
+        base = Path.cwd() if draft.place(path)[1] else file.absolute().parent
+        return str((base / Path(value).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        draft.complain(path, f"{show(value)} is no usable path: {error}")
+        return value
+
+
+def _checkpoint(draft: _Draft, path: KeyPath, value: Any, file: Path) -> Any:
+    """Folders are made absolute, in a list or choices too; names of checkpoints stay."""
+    if isinstance(value, list):
+        return [_checkpoint(draft, (*path, index), item, file) for index, item in enumerate(value)]
+    if isinstance(value, dict) and "choices" in value:
+        return value | {"choices": _checkpoint(draft, (*path, "choices"), value["choices"], file)}
+    if not isinstance(value, str) or not value or value == "scratch":
+        return value
+    base, _ = split_checkpoint(value)
+    if not base.startswith(("./", "../", "/", "~")) and not _is_folder(file.parent / base):
+        return value
+    return _absolute(draft, path, base, file) + value[len(base) :]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _validate(draft: _Draft) -> StudySpec:
+    """Checks the draft until nothing new is found, each time without what was wrong: mistakes hide each other.
+
+    What is missing or wrong is left to its default (or a stand-in), and rules that speak of it are silent.
+    """
+    raw = deepcopy(draft.raw)
+    wrong: set[KeyPath] = set()
+    while True:
+        try:
+            spec = StudySpec.model_validate_json(json.dumps(raw), strict=True)
+            break
+        except ValidationError as error:
+            found = mistakes(error, raw)
+        for path, message in found.items():
+            if not any(related(path, other) for other in wrong):
+                draft.complain(path, message)
+        wrong.update(found)
+        for path in {_whole(raw, path) for path in found}:
+            _leave_out(raw, path)
+    for contradiction in contradictions(spec):
+        if not any(related(key, path) for key in contradiction.keys for path in wrong):
+            draft.complain(contradiction.keys[0], contradiction.message)
+    return spec
+
+
+def _whole(raw: dict[str, Any], path: KeyPath) -> KeyPath:
+    """The key whose value holds the mistake at `path`; for a key that a section lacks, the section."""
+    whole = path[: 3 if path[:2] in NESTED_SECTIONS else 2]
+    section: Any = raw
+    for part in whole[:-1]:
+        section = section[part]
+    return whole if whole in STAND_INS or whole[-1] in section else whole[:-1]
+
+
+def _leave_out(raw: dict[str, Any], path: KeyPath) -> None:
+    section: Any = raw
+    for part in path[:-1]:
+        section = section.get(part, {})
+    section.pop(path[-1], None)
+    if path in STAND_INS:
+        section[path[-1]] = deepcopy(STAND_INS[path])

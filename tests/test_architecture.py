@@ -1,0 +1,170 @@
+"""The layers of the package: imports go down only, and heavy libraries stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = (
+    ("errors",),
+    ("spec",),
+    ("records",),
+    ("data",),
+    ("tasks",),
+    ("training",),
+    ("trial", "score"),
+    ("engines",),
+    ("report", "bench", "export", "finalists"),
+    ("conclude",),
+    ("sweep",),
+    ("cli", "__main__"),
+)
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+Imports = dict[str, set[str]]
+
+
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def read_imports(root: Path, package: str) -> Imports:
+    """What each module imports anywhere in it: at its top, in functions, and for type checking only."""
+    files = {module_name(path, root): path for path in sorted((root / package).rglob("*.py"))}
+    return {name: set(_imported(path, name, set(files))) for name, path in files.items()}
+
+
+def _imported(path: Path, name: str, modules: set[str]) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+                base = ".".join([*package[: len(package) - node.level + 1], *([base] if base else [])])
+            found += [f"{base}.{alias.name}" if f"{base}.{alias.name}" in modules else base for alias in node.names]
+    return found
+
+
+def layer_of(module: str) -> str:
+    """`harness.spec.study` is of layer `spec`; the package itself is above all."""
+    return module.split(".")[1] if "." in module else "__main__"
+
+
+def upward_steps(imports: Imports, package: str = "harness") -> list[str]:
+    """Imports of a higher layer, or of a neighbour in the same one."""
+    return [
+        f"{module} imports {target}"
+        for module, targets in imports.items()
+        for target in sorted(targets)
+        if target.split(".")[0] == package and layer_of(target) != layer_of(module)
+        if RANK.get(layer_of(target), len(LAYERS)) >= RANK.get(layer_of(module), len(LAYERS))
+    ]
+
+
+def circle(imports: Imports) -> list[str]:
+    """The modules of a circle of imports, or none."""
+    graph = {module: {target for target in targets if target in imports} for module, targets in imports.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def importers(imports: Imports, library: str) -> set[str]:
+    return {name for name, targets in imports.items() if any(target.split(".")[0] == library for target in targets)}
+
+
+@pytest.fixture(scope="module")
+def imports() -> Imports:
+    return read_imports(ROOT, "harness")
+
+
+def test_every_module_has_a_layer(imports: Imports) -> None:
+    assert {layer_of(module) for module in imports} - set(RANK) == set()
+
+
+def test_imports_go_down_only(imports: Imports) -> None:
+    assert upward_steps(imports) == []
+
+
+def test_imports_have_no_circle(imports: Imports) -> None:
+    assert circle(imports) == []
+
+
+def test_plotly_is_in_report_only(imports: Imports) -> None:
+    assert {layer_of(module) for module in importers(imports, "plotly")} <= {"report"}
+
+
+def test_ray_is_in_one_module_only(imports: Imports) -> None:
+    assert importers(imports, "ray") <= {"harness.engines.ray_tune"}
+
+
+@pytest.mark.parametrize("library", ["torch", "transformers", "optuna", "ray", "pandas", "numpy"])
+def test_spec_knows_no_heavy_library(imports: Imports, library: str) -> None:
+    assert {module for module in importers(imports, library) if layer_of(module) in ("errors", "spec")} == set()
+
+
+def _write(root: Path, files: dict[str, str]) -> Imports:
+    for name, text in files.items():
+        path = root / "harness" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return read_imports(root, "harness")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import harness.engines.local",
+        "from harness.engines import local",
+        "from ..engines.local import run",
+        "def late():\n    from harness.engines.local import run",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from harness.engines.local import run",
+    ],
+)
+def test_upward_step_is_found(tmp_path: Path, text: str) -> None:
+    found = upward_steps(_write(tmp_path, {"engines/local.py": "run = 1", "spec/study.py": text}))
+    assert len(found) == 1
+    assert found[0].startswith("harness.spec.study imports harness.engines")
+
+
+def test_neighbours_of_a_layer_are_apart(tmp_path: Path) -> None:
+    assert upward_steps(_write(tmp_path, {"bench.py": "import harness.export", "export.py": ""}))
+
+
+def test_downward_step_is_allowed(tmp_path: Path) -> None:
+    assert not upward_steps(_write(tmp_path, {"errors.py": "", "spec/a.py": "from harness.errors import x"}))
+
+
+def test_circle_is_found(tmp_path: Path) -> None:
+    found = circle(_write(tmp_path, {"spec/a.py": "from harness.spec import b", "spec/b.py": "from . import a"}))
+    assert set(found) == {"harness.spec.a", "harness.spec.b"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages in a new process after `code`."""
+    code += "\nimport sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("harness.cli") is None, reason="there is no command line yet")
+def test_help_loads_no_heavy_library() -> None:
+    assert not loaded_by("import harness.cli") & {"torch", "optuna", "ray", "transformers", "plotly"}
+
+
+def test_report_loads_no_torch(imports: Imports) -> None:
+    modules = [module for module in imports if layer_of(module) in ("errors", "spec", "records", "report")]
+    assert not loaded_by(f"import {', '.join(modules)}") & {"torch", "ray", "transformers"}
