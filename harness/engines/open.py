@@ -1,0 +1,34 @@
+"""Which engine a study asks for, opened.
+
+Knows nothing of trials. Ray is imported only when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from harness.engines.inline import InlineEngine
+from harness.engines.local import LocalEngine
+from harness.engines.protocol import Engine
+from harness.engines.slots import Slot
+from harness.records.rundir import RunFolder
+from harness.spec.study import StudySpec
+
+__all__ = ["open_engine"]
+
+
+@contextmanager
+def open_engine(spec: StudySpec, run: RunFolder, slots: Sequence[Slot]) -> Iterator[Engine]:
+    """The engine of `spec`; what it keeps warm is gone after the block."""
+    timeout_s = spec.budget.trial_minutes * 60 if spec.budget.trial_minutes else None
+    if spec.engine.name == "inline":
+        yield InlineEngine(run, slots[0], trial_timeout_s=timeout_s)
+    elif spec.engine.name == "ray":
+        from harness.engines.ray_tune import RayEngine
+
+        with RayEngine(run, spec, slots, trial_timeout_s=timeout_s) as ray_engine:
+            yield ray_engine
+    else:
+        with LocalEngine(run, slots, trial_timeout_s=timeout_s) as engine:
+            yield engine
