@@ -83,9 +83,8 @@ def _refuse_another_study(run: RunFolder, spec: StudySpec) -> None:
     changed = differences(StudySpec.model_validate(earlier["spec"]), spec) if earlier else []
     if changed:
         lines = "\n".join(f"  {line}" for line in changed)
-        raise RunError(
-            f"{run.path} holds another study; differing:\n{lines}\nName this one anew (name=...) or begin again (--fresh)"
-        )
+        remedy = "Give this study a name of its own (name=...) or begin again (--fresh)"
+        raise RunError(f"{run.path} holds another study; differing:\n{lines}\n{remedy}")
 
 
 class _Sweep:
@@ -101,9 +100,10 @@ class _Sweep:
     def _refuse_other_data(self) -> None:
         earlier = self.folder.read_json("manifest.json") if self.folder.exists else None
         if earlier and earlier["data"]["sha256"] != self.data.meta["sha256"]:
+            now, then = self.data.meta["sha256"][:12], earlier["data"]["sha256"][:12]
             raise RunError(
                 f"{self.data.meta['source']} is not the data that {self.folder.path} was started with "
-                f"(sha256 {self.data.meta['sha256'][:12]}, then {earlier['data']['sha256'][:12]}); begin again (--fresh)"
+                f"(sha256 {now}, then {then}); begin again (--fresh)"
             )
 
     def run(self) -> Results:
