@@ -1,0 +1,105 @@
+"""A trial that has not ended, as the coordinator knows it, and what is written when it ends.
+
+Knows nothing of slots' processes or of the source.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
+from harness.errors import FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, record_of
+from harness.spec.trial import TrialConfig
+
+__all__ = ["Active", "Ending"]
+
+#: Work on the same slot with less than this between is one span.
+SAME_SPAN_S = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class Ending:
+    """How a trial ends once its slot has closed it."""
+
+    state: TrialState
+    reason: FailReason | None = None
+    message: str = ""
+    save: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Active:
+    """A trial that has not ended."""
+
+    config: TrialConfig
+    folder: Path
+    history: list[Progress]
+    snapshot: Path | None
+    fresh: bool
+    """True when `snapshot` is of the last evaluation, so that going on from it repeats nothing."""
+    slot: int | None = None
+    """In whose memory it moves or stands."""
+    place: Place | None = None
+    spans: list[Span] = field(default_factory=list)
+    started_at: float = field(default_factory=time.time)
+    unsaved_s: float = 0.0
+    losses: int = 0
+    ending: Ending | None = None
+
+    @property
+    def number(self) -> int:
+        return self.config.number
+
+    @property
+    def used_s(self) -> float:
+        return sum(span.end - span.start for span in self.spans)
+
+    def add_span(self, slot: int, start: float, end: float) -> None:
+        """Counts a stretch of work; what follows at once on the same slot makes the last one longer."""
+        last = self.spans[-1] if self.spans else None
+        if last is not None and last.slot == slot and start - last.end < SAME_SPAN_S:
+            self.spans[-1] = Span(slot=slot, start=last.start, end=max(last.end, end))
+        else:
+            self.spans.append(Span(slot=slot, start=start, end=end))
+
+    def record(self, ending: Ending, run: RunFolder) -> TrialRecord:
+        """The trial's record; a failed one names its log file."""
+        log, message = self._log(run), ending.message
+        if ending.state is TrialState.FAIL and log:
+            message = f"{message} (log: {log})"
+        saved = ending.save and ending.state is TrialState.COMPLETE
+        return record_of(
+            self.config,
+            ending.state,
+            self.history,
+            reason=ending.reason,
+            message=message,
+            place=self.place,
+            spans=tuple(self.spans),
+            started_at=self.started_at,
+            ended_at=time.time(),
+            log=log,
+            weights=run.relative(self.folder / WEIGHTS) if saved else None,
+        )
+
+    def _log(self, run: RunFolder) -> str:
+        """The log's path in the run folder; "" and no file where nothing was printed."""
+        log = self.folder / LOG
+        with suppress(OSError):
+            if log.stat().st_size:
+                return run.relative(log)
+            log.unlink()
+        return ""
+
+    def clear(self) -> None:
+        """Removes what only an unfinished trial needs, and the folder when nothing else is in it."""
+        for name in (SNAPSHOT, f"{SNAPSHOT}.new", f"{SNAPSHOT}.old", f"{WEIGHTS}.new", f"{WEIGHTS}.old"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        with suppress(OSError):
+            self.folder.rmdir()

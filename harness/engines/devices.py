@@ -1,0 +1,112 @@
+"""Which accelerators are there, asked of torch in a process of its own.
+
+Knows nothing of slots. This process never imports torch: where no sign of an accelerator is seen, nobody is asked.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import DeviceError, nearest
+
+__all__ = ["KINDS", "Device", "accelerators", "choose", "signs_of_accelerator"]
+
+#: What `engine.device` may name; ROCm calls its devices cuda.
+KINDS = ("cuda", "mps", "xpu")
+INTEL = "0x8086"
+PROBE_S = 120.0
+PROBE = """
+import json, torch
+found = []
+if torch.accelerator.is_available():
+    kind = torch.accelerator.current_accelerator().type
+    for index in range(torch.accelerator.device_count()):
+        if kind == "mps":
+            name, memory = "Apple " + kind.upper(), torch.mps.recommended_max_memory()
+        else:
+            properties = torch.get_device_module(kind).get_device_properties(index)
+            name, memory = properties.name, properties.total_memory
+        found.append([kind, index, name, memory, bool(torch.version.hip)])
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One accelerator; `index` counts the devices that this process may see."""
+
+    kind: str
+    index: int
+    name: str
+    memory_bytes: int
+    rocm: bool = False
+
+    @property
+    def label(self) -> str:
+        """As users write it: cuda:1."""
+        return f"{self.kind}:{self.index}"
+
+
+def signs_of_accelerator(root: Path = Path("/"), platform: str = sys.platform, torch_version: str = "") -> bool:
+    """False where torch cannot have an accelerator, so that nobody waits seconds for its import."""
+    if torch_version.endswith("+cpu"):
+        return False
+    if platform == "darwin":
+        return True
+    if any((root / "dev").glob("nvidia[0-9]*")) or (root / "dev/kfd").exists() or (root / "dev/dxg").exists():
+        return True
+    vendors = (root / "sys/class/drm").glob("renderD*/device/vendor")
+    return any(vendor.read_text(encoding="ascii").strip() == INTEL for vendor in vendors)
+
+
+def accelerators() -> tuple[Device, ...]:
+    """The accelerators that torch sees, in its order; empty on a machine without.
+
+    Raises:
+        DeviceError: torch could not be asked.
+    """
+    if not signs_of_accelerator(torch_version=_torch_version()):
+        return ()
+    command = [sys.executable, "-c", PROBE]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, env=environ, check=True)
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DeviceError(f"torch cannot look for devices ({last}); set engine.device=cpu to go on without") from None
+    except subprocess.TimeoutExpired:
+        raise DeviceError(f"torch found no device in {PROBE_S:.0f} s; set engine.device=cpu to go on without") from None
+    return tuple(
+        Device(kind=kind, index=index, name=name, memory_bytes=memory, rocm=rocm)
+        for kind, index, name, memory, rocm in json.loads(asked.stdout.splitlines()[-1])
+    )
+
+
+def _torch_version() -> str:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def choose(asked: str, found: tuple[Device, ...]) -> tuple[Device, ...]:
+    """The devices that `engine.device` means; empty means the CPU.
+
+    Raises:
+        DeviceError: no such device here; the message names those that are.
+    """
+    if asked in ("auto", "cpu"):
+        return found if asked == "auto" else ()
+    chosen = tuple(device for device in found if asked in (device.kind, device.label))
+    if chosen:
+        return chosen
+    here = ", ".join(["cpu", *(f"{device.label} ({device.name})" for device in found)])
+    kind = asked.partition(":")[0]
+    hint = "" if kind in KINDS else nearest(asked, ("auto", "cpu", *KINDS, *(device.label for device in found)))
+    raise DeviceError(f"engine.device: '{asked}' is not there; this machine has {here}{hint}; auto takes what there is")

@@ -1,0 +1,301 @@
+"""Who runs what next: asks the source, gives trials to slots, and writes down how each of them ended.
+
+Knows nothing of processes or of Optuna: slots are a `Pool`, trials come from a `TrialSource`. Inline and local share
+it, so that with one slot both make the same calls in the same order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.engines.active import Active, Ending
+from harness.engines.drive import SNAPSHOT
+from harness.engines.messages import (
+    Command,
+    Died,
+    Drop,
+    Evaluated,
+    Event,
+    Failed,
+    Finish,
+    Finished,
+    Go,
+    Ready,
+    Snapshot,
+    Snapshotted,
+    Spilled,
+    Start,
+)
+from harness.engines.protocol import Decision, TrialSource
+from harness.errors import EngineError, FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, TrialState
+
+__all__ = ["Dispatcher", "Pool"]
+
+#: A trial that goes on without a pause writes a snapshot first when the last one took less than this share of the
+#: work that would be lost without; a paused one always does.
+SNAPSHOT_SHARE = 0.1
+#: What the first snapshot is thought to take; 22 M parameters with their moments took 0.3 s.
+SNAPSHOT_S = 0.3
+#: A paused trial is taken up again after so many deaths of the process that held it, and no more.
+MOST_LOSSES = 3
+
+
+class Pool(Protocol):
+    """The slots of an engine. Commands to one slot are done in order; every event comes once."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """The slots, by number."""
+
+    def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
+        """Queues a command for a slot and does not wait. A pool that can kills the slot when it is not done in time."""
+
+    def receive(self) -> list[tuple[int, Event]]:
+        """Waits for what the slots have to say; may return with nothing."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Seat:
+    """A slot as the coordinator sees it."""
+
+    place: Place
+    ready: bool = False
+    running: int | None = None
+    since: float = 0.0
+
+
+class Dispatcher:
+    """Runs one source to its end over a pool.
+
+    A paused trial goes on in the slot where it stands. When that slot is busy and another one has nothing else to do,
+    the trial moves: a snapshot is due before it goes on in any case, so the move costs no more than reading it.
+    """
+
+    def __init__(
+        self, source: TrialSource, run: RunFolder, pool: Pool, *, trial_timeout_s: float | None = None
+    ) -> None:
+        self._source = source
+        self._run = run
+        self._pool = pool
+        self._timeout_s = trial_timeout_s
+        self._seats = [Seat(place=place) for place in pool.places]
+        self._trials: dict[int, Active] = {}
+        self._waiting: list[Active] = []
+        self._snapshot_s = SNAPSHOT_S
+
+    def claim(self) -> bool:
+        """Takes one trial from the source; False when there is nothing to do for now."""
+        config = self._source.next()
+        while config is None and self._end_dropped():
+            config = self._source.next()
+        if config is None:
+            return False
+        trial = self._trials.get(config.number)
+        if trial is None:
+            snapshot, history = self._source.resume_from(config.number)
+            folder = self._run.trial_dir(config.kind, config.number)
+            trial = Active(
+                config=config, folder=folder, history=list(history), snapshot=snapshot, fresh=snapshot is not None
+            )
+            self._trials[config.number] = trial
+        self._waiting.append(trial)
+        return True
+
+    def run(self) -> None:
+        """Runs until the source is finished."""
+        while self._fill():
+            for slot, event in self._pool.receive():
+                self._handle(slot, event)
+                self._end_dropped()
+
+    # Giving work to slots
+
+    def _fill(self) -> bool:
+        """Gives every idle slot work, as far as there is any; False when all is done."""
+        given: dict[int, Active] = {}
+        while idle := [slot for slot in self._idle() if slot not in given]:
+            match = self._match(idle)
+            if match is not None:
+                slot, trial = match
+                self._waiting.remove(trial)
+                given[slot] = trial
+            elif not self.claim():
+                break
+        for slot, trial in given.items():
+            if idle:
+                self._offer(slot)
+            self._set_going(slot, trial)
+        return bool(given) or self._must_wait()
+
+    def _idle(self) -> list[int]:
+        return [slot for slot, seat in enumerate(self._seats) if seat.ready and seat.running is None]
+
+    def _match(self, idle: list[int]) -> tuple[int, Active] | None:
+        """The first waiting trial that an idle slot can take now; new ones go where the fewest stand."""
+        for trial in self._waiting:
+            if trial.slot in idle:
+                return trial.slot, trial
+            if trial.slot is None or trial.fresh:
+                standing = [other.slot for other in self._trials.values()]
+                return min(idle, key=standing.count), trial
+        return None
+
+    def _must_wait(self) -> bool:
+        if self._waiting or any(seat.running is not None for seat in self._seats):
+            return True
+        if not self._idle() and self.claim():
+            return True  # for a slot whose process is starting
+        if self._trials:
+            numbers = ", ".join(str(number) for number in sorted(self._trials))
+            raise EngineError(f"paused trials {numbers} neither go on nor end: the trial source has stalled")
+        return False
+
+    def _offer(self, slot: int) -> None:
+        """Has the waiting trials that stand in a busy slot snapshotted, so that idle slots can take them."""
+        for trial in self._waiting:
+            if trial.slot == slot and not trial.fresh:
+                self._pool.send(slot, Snapshot(number=trial.number))
+
+    def _set_going(self, slot: int, trial: Active) -> None:
+        if trial.slot == slot:
+            command: Command = Go(number=trial.number, snapshot=not trial.fresh)
+        else:
+            if trial.slot is not None:
+                self._pool.send(trial.slot, Drop(number=trial.number))
+            command = Start(config=trial.config, folder=trial.folder, resume=trial.snapshot)
+        trial.slot, trial.place = slot, self._seats[slot].place
+        self._send(slot, trial, command)
+
+    def _send(self, slot: int, trial: Active, command: Command) -> None:
+        seat = self._seats[slot]
+        seat.running, seat.since = trial.number, time.time()
+        limited = self._timeout_s is not None and trial.ending is None
+        self._pool.send(slot, command, self._timeout_s - trial.used_s if limited and self._timeout_s else None)
+
+    # What slots say
+
+    def _handle(self, slot: int, event: Event) -> None:
+        match event:
+            case Ready():
+                self._seats[slot].ready = True
+            case Evaluated():
+                self._evaluated(slot, event)
+            case Snapshotted() | Spilled():
+                self._snapshotted(slot, event)
+            case Finished():
+                self._finished(slot, event)
+            case Failed():
+                self._failed(slot, event)
+            case Died():
+                self._died(slot, event)
+
+    def _evaluated(self, slot: int, event: Evaluated) -> None:
+        trial, progress = self._trials[event.number], event.progress
+        trial.add_span(slot, event.start, event.end)
+        trial.unsaved_s += event.end - event.start
+        trial.fresh = False
+        if trial.history and progress.step <= trial.history[-1].step:
+            self._go_on(slot, trial)  # a replay: the source knows this evaluation
+            return
+        trial.history.append(progress)
+        decision = self._source.decide(trial.number, progress)
+        if progress.done:
+            save = self._source.keep(trial.number, progress)
+            self._finish(slot, trial, Ending(state=TrialState.COMPLETE, save=save))
+        elif self._timeout_s is not None and trial.used_s > self._timeout_s:
+            self._finish(slot, trial, self._late())
+        elif decision is Decision.STOP:
+            self._finish(slot, trial, Ending(state=TrialState.PRUNED))
+        elif decision is Decision.PAUSE:
+            self._free(slot)
+        else:
+            self._go_on(slot, trial)
+
+    def _go_on(self, slot: int, trial: Active) -> None:
+        if self._idle():
+            self._offer(slot)
+        worth = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
+        self._send(slot, trial, Go(number=trial.number, snapshot=worth))
+
+    def _finish(self, slot: int, trial: Active, ending: Ending) -> None:
+        trial.ending = ending
+        self._send(slot, trial, Finish(number=trial.number, save=ending.save))
+
+    def _late(self) -> Ending:
+        message = f"not done after {self._timeout_s:g} s of work"
+        return Ending(state=TrialState.FAIL, reason=FailReason.TIMEOUT, message=message)
+
+    def _snapshotted(self, slot: int, event: Snapshotted | Spilled) -> None:
+        self._snapshot_s = event.end - event.start
+        trial = self._trials.get(event.number)
+        if trial is None or trial.slot != slot:
+            return  # ended, or it has moved on
+        trial.snapshot, trial.fresh, trial.unsaved_s = trial.folder / SNAPSHOT, True, 0.0
+        if isinstance(event, Spilled):
+            trial.slot = None
+        elif self._seats[slot].running == trial.number:
+            trial.add_span(slot, event.start, event.end)
+
+    def _finished(self, slot: int, event: Finished) -> None:
+        trial = self._trials[event.number]
+        trial.add_span(slot, event.start, event.end)
+        self._free(slot)
+        self._end(trial, trial.ending or Ending(state=TrialState.PRUNED))
+
+    def _failed(self, slot: int, event: Failed) -> None:
+        seat, trial = self._seats[slot], self._trials.get(event.number)
+        if event.fatal:
+            seat.ready = False
+        if trial is None or trial.slot != slot:
+            return
+        if seat.running == trial.number:
+            trial.add_span(slot, event.start, event.end)
+            self._free(slot)
+        self._end(trial, Ending(state=TrialState.FAIL, reason=event.reason, message=event.message))
+
+    def _died(self, slot: int, event: Died) -> None:
+        """The running trial has failed; those that stood go on from a snapshot, or by replay from step 0."""
+        seat = self._seats[slot]
+        running = self._trials.get(seat.running) if seat.running is not None else None
+        seat.ready, since = False, seat.since
+        self._free(slot)
+        if running is not None:
+            running.add_span(slot, since, time.time())
+            failed = Ending(state=TrialState.FAIL, reason=event.reason, message=event.message)
+            failed = self._late() if event.reason is FailReason.TIMEOUT else failed
+            self._end(running, running.ending if running.ending and not running.ending.save else failed)
+        for trial in [trial for trial in self._trials.values() if trial.slot == slot]:
+            trial.slot = None
+            trial.losses += 1
+            if trial.losses >= MOST_LOSSES:
+                text = f"the process that held it died {trial.losses} times; the last time: {event.message}"
+                self._end(trial, Ending(state=TrialState.FAIL, reason=FailReason.CRASH, message=text))
+
+    def _free(self, slot: int) -> None:
+        self._seats[slot].running = None
+
+    # Ends
+
+    def _end_dropped(self) -> bool:
+        """Ends the paused trials that will never go on; True when there were any."""
+        any_dropped = False
+        while numbers := self._source.dropped():
+            any_dropped = True
+            for number in numbers:
+                trial = self._trials[number]
+                if trial.slot is not None:
+                    self._pool.send(trial.slot, Drop(number=number))
+                self._end(trial, Ending(state=TrialState.PRUNED))
+        return any_dropped
+
+    def _end(self, trial: Active, ending: Ending) -> None:
+        del self._trials[trial.number]
+        if trial in self._waiting:
+            self._waiting.remove(trial)
+        self._source.end(trial.record(ending, self._run))
+        trial.clear()

@@ -1,0 +1,73 @@
+"""The inline engine: one slot, this process. For debugging and tests; a timeout is only seen between evaluations.
+
+Knows nothing of processes; what runs when is decided in `harness.engines.dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from harness.engines.dispatch import Dispatcher
+from harness.engines.drive import Driver, load_trial_function
+from harness.engines.messages import Command, Event, Failed, Ready
+from harness.engines.protocol import TrialSource
+from harness.engines.slots import Slot
+from harness.records.rundir import RunFolder
+from harness.training.host import Host
+
+__all__ = ["InlineEngine"]
+
+
+class InlinePool:
+    """A pool of one slot whose commands are done when somebody listens."""
+
+    def __init__(self, slot: Slot, driver: Driver) -> None:
+        self.places = [slot.place]
+        self._driver = driver
+        self._commands: deque[Command] = deque()
+        self._events: list[tuple[int, Event]] = [(0, Ready())]
+
+    def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
+        """Queues a command; nobody could stop it after `limit_s`."""
+        self._commands.append(command)
+
+    def receive(self) -> list[tuple[int, Event]]:
+        """Does the queued commands up to the first that has something to say."""
+        while self._commands and not self._events:
+            for event in self._driver.execute(self._commands.popleft()):
+                self._events.append((0, event))
+                if isinstance(event, Failed) and event.fatal:
+                    self._events.append((0, Ready()))  # there is no other process to go on in
+        events, self._events = self._events, []
+        return events
+
+
+class InlineEngine:
+    """Runs trials one after the other in this process, with the same decisions as the local engine on one slot."""
+
+    name = "inline"
+
+    def __init__(
+        self,
+        run: RunFolder,
+        slot: Slot,
+        *,
+        trial_timeout_s: float | None = None,
+        memory_budget_bytes: int | None = None,
+    ) -> None:
+        self._run = run
+        self._slot = slot
+        self._trial_timeout_s = trial_timeout_s
+        self._host = Host(place=slot.place)
+        self._budget_bytes = slot.standing_bytes(memory_budget_bytes)
+
+    def run(self, source: TrialSource, data: str, trial_fn: str) -> None:
+        """Runs all trials of `source`; on any exception the active trials are closed, and stay RUNNING."""
+        driver = Driver(self._host, data, load_trial_function(trial_fn), memory_budget_bytes=self._budget_bytes)
+        pool = InlinePool(self._slot, driver)
+        try:
+            dispatcher = Dispatcher(source, self._run, pool, trial_timeout_s=self._trial_timeout_s)
+            if dispatcher.claim():
+                dispatcher.run()
+        finally:
+            driver.close_all()

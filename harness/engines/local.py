@@ -1,0 +1,67 @@
+"""The local engine: one warm process a slot on this machine.
+
+Knows nothing of the search; what runs where is decided in `harness.engines.dispatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from harness.engines.dispatch import Dispatcher
+from harness.engines.processes import ProcessPool
+from harness.engines.protocol import TrialSource
+from harness.engines.slots import Slot
+from harness.records.rundir import RunFolder
+
+__all__ = ["LocalEngine"]
+
+
+class LocalEngine:
+    """Runs trials in worker processes that are started clean and kept warm.
+
+    Inside a `with` block the workers outlive `run`, so that the next one (the confirmation) starts warm; without one
+    they are gone when `run` returns. After an exception they are always gone.
+    """
+
+    name = "local"
+
+    def __init__(
+        self,
+        run: RunFolder,
+        slots: Sequence[Slot],
+        *,
+        trial_timeout_s: float | None = None,
+        memory_budget_bytes: int | None = None,
+        max_restarts: int = 3,
+    ) -> None:
+        """`memory_budget_bytes` is what paused trials may hold in one worker (None: a share of the slot's memory);
+        `max_restarts` how often in a row a worker may die at its start."""
+        self._run = run
+        self._trial_timeout_s = trial_timeout_s
+        self._pool = ProcessPool(slots, memory_budget_bytes=memory_budget_bytes, max_restarts=max_restarts)
+        self._depth = 0
+
+    def __enter__(self) -> Self:
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if error is not None or self._depth == 0:
+            self._pool.stop()
+
+    def run(self, source: TrialSource, data: str, trial_fn: str) -> None:
+        """Runs all trials of `source`.
+
+        Raises:
+            EngineError: workers cannot be started.
+        """
+        with self:
+            dispatcher = Dispatcher(source, self._run, self._pool, trial_timeout_s=self._trial_timeout_s)
+            if dispatcher.claim():
+                self._pool.begin(data, trial_fn)
+                dispatcher.run()

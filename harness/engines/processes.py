@@ -1,0 +1,205 @@
+"""The coordinator's side of the worker processes: starts them, hears them, replaces and stops them.
+
+Knows nothing of trials: it carries commands and events.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import IO
+
+from harness.engines import resources
+from harness.engines.messages import (
+    Begin,
+    Command,
+    Died,
+    Evaluated,
+    Event,
+    Failed,
+    Finish,
+    Finished,
+    Go,
+    Quit,
+    Ready,
+    Start,
+    decode_event,
+    encode,
+)
+from harness.engines.slots import Slot
+from harness.errors import EngineError, FailReason
+
+__all__ = ["ProcessPool"]
+
+#: A dead process is seen at once by the end of its pipe, unless a child of it holds the pipe: then after this.
+POLL_S = 1.0
+#: What workers get to close their trials before they are killed.
+GRACE_S = 2.0
+TAIL_LINES = 5
+
+
+class Worker:
+    """One process, in a session of its own: the terminal's Ctrl-C reaches the coordinator alone."""
+
+    def __init__(self, slot: Slot, job: Begin) -> None:
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        ours, theirs = socket.socketpair()
+        # -P and the path of this process: what is importable here is importable there, and nothing else.
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.engines.worker", str(theirs.fileno())],
+            env=os.environ | slot.env | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.PIPE,  # never written: the kernel tells the worker when we are gone
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        theirs.close()
+        self.connection = Connection(ours.detach())
+        self.ready = False
+        self.send(job)
+
+    def send(self, command: Command) -> None:
+        with suppress(OSError):  # a dead worker is found when it is heard
+            self.connection.send_bytes(encode(command))
+
+    def kill(self) -> int:
+        """Kills the process and what it started; returns its exit status."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        status = self.process.wait()
+        self.connection.close()
+        self.log.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        return status
+
+    def tail(self) -> str:
+        """The last lines that the process printed outside of trials."""
+        self.log.seek(0)
+        lines = self.log.read().decode("utf-8", "replace").strip().splitlines()
+        return " | ".join(line.strip() for line in lines[-TAIL_LINES:])
+
+
+class ProcessPool:
+    """One worker process a slot; a slot whose process died gets a fresh one at once."""
+
+    def __init__(self, slots: Sequence[Slot], *, memory_budget_bytes: int | None, max_restarts: int) -> None:
+        self.places = [slot.place for slot in slots]
+        self._slots = slots
+        self._budget_bytes = memory_budget_bytes
+        self._max_restarts = max_restarts
+        self._workers: dict[int, Worker] = {}
+        self._failed_starts = [0] * len(slots)
+        self._deadlines: dict[int, float] = {}
+        self._jobs: list[Begin] = []
+        self._oom_kills = resources.oom_kills()
+
+    def begin(self, data: str, trial_fn: str) -> None:
+        """Gives every worker its job; those that do not live yet are started, all at once."""
+        self._jobs = [
+            Begin(
+                place=slot.inside,
+                data=data,
+                trial_fn=trial_fn,
+                memory_budget_bytes=slot.standing_bytes(self._budget_bytes),
+            )
+            for slot in self._slots
+        ]
+        for slot, job in enumerate(self._jobs):
+            if slot in self._workers:
+                self._workers[slot].send(job)
+            else:
+                self._start(slot)
+
+    def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
+        """Queues a command for a slot, to be done within `limit_s`; a worker always reads, so this never waits."""
+        self._workers[slot].send(command)
+        if isinstance(command, (Go, Start, Finish)):
+            self._deadlines.pop(slot, None)
+        if limit_s is not None:
+            self._deadlines[slot] = time.monotonic() + limit_s
+
+    def receive(self) -> list[tuple[int, Event]]:
+        """What the workers said; after `POLL_S` without a word it returns with nothing."""
+        patience_s = min([POLL_S, *(deadline - time.monotonic() for deadline in self._deadlines.values())])
+        heard = wait([worker.connection for worker in self._workers.values()], timeout=max(0.0, patience_s))
+        speaking = [slot for slot, worker in self._workers.items() if worker.connection in heard]
+        events = [(slot, self._hear(slot)) for slot in speaking]
+        late = [slot for slot, end in self._deadlines.items() if time.monotonic() >= end and slot not in speaking]
+        events += [(slot, self._kill_late(slot)) for slot in late]
+        if not events:
+            dead = [slot for slot, worker in self._workers.items() if worker.process.poll() is not None]
+            events = [(slot, self._bury(slot)) for slot in dead]
+        return events
+
+    def _hear(self, slot: int) -> Event:
+        worker = self._workers[slot]
+        try:
+            event = decode_event(worker.connection.recv_bytes())
+        except (EOFError, OSError):
+            return self._bury(slot)
+        if isinstance(event, Ready):
+            worker.ready, self._failed_starts[slot] = True, 0
+        if isinstance(event, (Evaluated, Failed, Finished)):
+            self._deadlines.pop(slot, None)
+        return event
+
+    def _kill_late(self, slot: int) -> Died:
+        self._workers.pop(slot).kill()
+        self._start(slot)
+        return Died(reason=FailReason.TIMEOUT, message="")
+
+    def _bury(self, slot: int) -> Died:
+        """Clears a dead worker away, starts a fresh one, and says why the old one died."""
+        worker = self._workers.pop(slot)
+        # The kernel closes the pipe some milliseconds before the exit status can be read.
+        with suppress(subprocess.TimeoutExpired):
+            worker.process.wait(GRACE_S)
+        tail = worker.tail()
+        died = self._cause(worker.kill())
+        if not worker.ready:
+            self._failed_starts[slot] += 1
+            if self._failed_starts[slot] >= self._max_restarts:
+                text = f"the worker of slot {slot} died {self._failed_starts[slot]} times at its start"
+                raise EngineError(f"{text} ({died.message}); it said: {tail or 'nothing'}")
+        self._start(slot)
+        return died
+
+    def _start(self, slot: int) -> None:
+        self._deadlines.pop(slot, None)
+        self._workers[slot] = Worker(self._slots[slot], self._jobs[slot])
+
+    def _cause(self, status: int) -> Died:
+        kills = resources.oom_kills()
+        for_memory = status == -signal.SIGKILL and kills > self._oom_kills
+        self._oom_kills = kills
+        if for_memory:
+            return Died(reason=FailReason.OOM, message="the kernel killed the worker process for lack of memory")
+        how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+        return Died(reason=FailReason.CRASH, message=f"the worker process died ({how})")
+
+    def stop(self) -> None:
+        """Tells all workers to quit and kills those that have not within `GRACE_S`; none is left after."""
+        try:
+            for worker in self._workers.values():
+                worker.send(Quit())
+            deadline = time.monotonic() + GRACE_S
+            for worker in self._workers.values():
+                with suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            for worker in self._workers.values():
+                worker.kill()
+            self._workers.clear()
+            self._deadlines.clear()

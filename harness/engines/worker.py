@@ -1,0 +1,139 @@
+"""The process behind a slot: `python -m harness.engines.worker FD`, warm from the first trial to the last.
+
+Knows nothing of the study. It reads commands from a pipe, drives trials, and is gone when its parent is.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from harness.engines.drive import Driver, load_trial_function
+from harness.engines.messages import Begin, Command, Event, Failed, Quit, Ready, decode_command, encode
+from harness.training.host import Host
+
+__all__ = ["main"]
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+
+def die_with_parent() -> None:
+    """Makes the kernel kill this process's group when the parent's end of our standard input goes away.
+
+    The thread that reads commands would notice too, but needs the interpreter's lock, which a long C call may hold.
+    """
+    if not hasattr(fcntl, "F_SETSIG"):
+        return  # not Linux: the reading thread alone
+    lifeline = os.dup(STDIN)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, STDIN)
+    os.close(null)
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        if os.read(lifeline, 1) == b"":
+            kill_group()  # the parent died before the signal was armed
+
+
+def kill_group() -> None:
+    """Ends this process at once, and what it started."""
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+@contextmanager
+def captured(log: Path) -> Iterator[None]:
+    """Inside, standard output and error go to `log`, also from C; where that cannot be opened they stay."""
+    try:
+        target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError:
+        yield
+        return
+    _flush()
+    outer = os.dup(STDOUT), os.dup(STDERR)
+    os.dup2(target, STDOUT)
+    os.dup2(target, STDERR)
+    os.close(target)
+    try:
+        yield
+    finally:
+        _flush()
+        for descriptor, own in zip(outer, (STDOUT, STDERR), strict=True):
+            os.dup2(descriptor, own)
+            os.close(descriptor)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+class Worker:
+    """Commands in, events out; the trials of one job in between."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._driver: Driver | None = None
+        self._host: Host | None = None
+        threading.Thread(target=self._read, name="commands", daemon=True).start()
+
+    def _read(self) -> None:
+        """Keeps the pipe empty, so that the coordinator never waits to write."""
+        try:
+            while True:
+                self._commands.put(decode_command(self._connection.recv_bytes()))
+        except (EOFError, OSError):
+            kill_group()
+
+    def run(self) -> None:
+        """Works until told to quit."""
+        while not isinstance(command := self._commands.get(), Quit):
+            for event in [self._begin(command)] if isinstance(command, Begin) else self._execute(command):
+                self._connection.send_bytes(encode(event))
+                if isinstance(event, Failed) and event.fatal:
+                    return
+        self._close()
+
+    def _execute(self, command: Command) -> Iterator[Event]:
+        return self._driver.execute(command) if self._driver is not None else iter(())
+
+    def _begin(self, job: Begin) -> Ready:
+        start = time.perf_counter()
+        self._close()
+        trial_fn = load_trial_function(job.trial_fn)
+        self._host = Host(place=job.place, cache=self._host.cache if self._host is not None else {})
+        self._driver = Driver(
+            self._host, job.data, trial_fn, memory_budget_bytes=job.memory_budget_bytes, capture=captured
+        )
+        return Ready(import_s=time.perf_counter() - start)
+
+    def _close(self) -> None:
+        if self._driver is not None:
+            self._driver.close_all()
+
+
+def main() -> None:
+    """The process: never returns to an interpreter's slow end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    faulthandler.enable()
+    die_with_parent()
+    Worker(Connection(int(sys.argv[1]))).run()
+    _flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""What every engine must do: subclass `EngineContract` and give it an engine."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from fakes import TRIAL, Source, config, diary
+
+from harness.engines.protocol import Engine
+from harness.engines.slots import Slot
+from harness.errors import FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, TrialState
+
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+
+
+def make_slots(count: int) -> list[Slot]:
+    return [Slot(Place(node="here", device="cpu", slot=i, threads=1), {}, memory_bytes=10**9) for i in range(count)]
+
+
+def children() -> list[psutil.Process]:
+    """What this process started and what still runs."""
+    return [
+        child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.create()
+    (folder.path / "trials").mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    (tmp_path / "data").mkdir()
+    return str(tmp_path / "data")
+
+
+class EngineContract(ABC):
+    """Tests by behaviour alone; `many` is how many slots the engine is tried with besides one."""
+
+    many = 2
+
+    @abstractmethod
+    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
+        """An engine over `slots` slots; options are trial_timeout_s and memory_budget_bytes."""
+
+    def test_engine_all_recorded(self, run: RunFolder, data: str) -> None:
+        source = Source([config(number) for number in range(5)])
+        self.make_engine(run, self.many).run(source, data, TRIAL)
+        assert sorted(source.by_number) == list(range(5))
+        for record in source.records:
+            assert record.state is COMPLETE
+            assert [progress.step for progress in record.history] == [2, 4, 8]
+            assert record.config == config(record.number)
+            assert record.place is not None and record.place.device == "cpu"
+            assert record.duration_s > 0
+            assert record.spans[0].slot == record.place.slot
+            assert record.metrics["accuracy"] == max(row.metrics["accuracy"] for row in record.history)
+            assert record.metrics["log_loss"] != record.metrics["log_loss"]
+        assert len(source.records) == 5
+        assert not children()
+
+    def test_engine_nothing_to_do(self, run: RunFolder, data: str) -> None:
+        source = Source([])
+        self.make_engine(run).run(source, data, TRIAL)
+        assert source.calls == ["next None"]
+
+    def test_engine_same_calls_everywhere(self, run: RunFolder, data: str, tmp_path: Path) -> None:
+        """With one slot: the same trials in the same order, and the same losses, as the inline engine."""
+        from harness.engines.inline import InlineEngine
+
+        other = RunFolder(tmp_path / "other")
+        other.create()
+        (tmp_path / "inline").mkdir()
+
+        def sweep() -> Source:
+            behaviours = ["fine", "fine", "crash", "fine", "nan", "fine"]
+            configs = [config(number, behave) for number, behave in enumerate(behaviours)]
+            return Source(configs, pause_at=2, top=3, stop=lambda number, progress: number == 3)
+
+        ours, inline = sweep(), sweep()
+        self.make_engine(run).run(ours, data, TRIAL)
+        InlineEngine(other, make_slots(1)[0]).run(inline, str(tmp_path / "inline"), TRIAL)
+        assert ours.calls == inline.calls
+        assert "next 5" in ours.calls
+
+    @pytest.mark.parametrize(
+        ("behave", "reason"),
+        [
+            ("nan", FailReason.NAN),
+            ("oom", FailReason.OOM),
+            ("data", FailReason.DATA),
+            ("disk", FailReason.DISK),
+            ("crash", FailReason.CRASH),
+            ("exit", FailReason.CRASH),
+            ("device", FailReason.CRASH),
+        ],
+    )
+    def test_engine_failing_trial(self, run: RunFolder, data: str, behave: str, reason: FailReason) -> None:
+        source = Source([config(0, behave), config(1), config(2)])
+        self.make_engine(run).run(source, data, TRIAL)
+        failed = source.by_number[0]
+        assert (failed.state, failed.reason) == (FAIL, reason)
+        assert [progress.step for progress in failed.history] == [2]
+        assert "\n" not in failed.message and failed.message
+        assert [source.by_number[number].state for number in (1, 2)] == [COMPLETE, COMPLETE]
+        assert ["0"] in diary(data, "closed")
+
+    def test_engine_crash_names_log(self, run: RunFolder, data: str) -> None:
+        source = Source([config(0, "crash")])
+        self.make_engine(run).run(source, data, TRIAL)
+        (record,) = source.records
+        assert record.message == "ValueError: broken <here> (log: trials/0/log.txt)"
+        assert record.log == "trials/0/log.txt"
+        text = (run.path / record.log).read_text()
+        assert "Traceback" in text and "misbehave" in text
+
+    def test_engine_silent_trial_leaves_nothing(self, run: RunFolder, data: str) -> None:
+        source = Source([config(0)])
+        self.make_engine(run).run(source, data, TRIAL)
+        assert source.records[0].log == ""
+        assert list((run.path / "trials").iterdir()) == []
+
+    def test_engine_stop_keeps_history(self, run: RunFolder, data: str) -> None:
+        source = Source([config(0), config(1)], stop=lambda number, progress: number == 0 and progress.step == 4)
+        self.make_engine(run).run(source, data, TRIAL)
+        stopped = source.by_number[0]
+        assert (stopped.state, stopped.reason) == (PRUNED, None)
+        assert [progress.step for progress in stopped.history] == [2, 4]
+        assert diary(data, "closed").index(["0"]) < [words[0] for words in diary(data, "start")].index("1") + 2
+
+    @pytest.mark.parametrize("slots", [1, 2, 3])
+    def test_engine_pause_go_on_drop(self, run: RunFolder, data: str, slots: int) -> None:
+        source = Source([config(number) for number in range(8)], pause_at=2, top=3)
+        self.make_engine(run, min(slots, self.many)).run(source, data, TRIAL)
+        states = {number: record.state for number, record in source.by_number.items()}
+        assert len(source.records) == 8
+        # Learning rates 0.1 of trials 0 and 5 and 0.01 of trial 1 or 6 go down fastest.
+        assert {0, 5} < {number for number, state in states.items() if state is COMPLETE}
+        assert sorted(states.values()) == [COMPLETE] * 3 + [PRUNED] * 5
+        assert all(len(record.history) == (3 if record.state is COMPLETE else 1) for record in source.records)
+        steps = [tuple(words) for words in diary(data, "step")]
+        assert len(steps) == len(set(steps)) == 8 * 2 + 3 * 6, "no step is done twice"
+        assert sorted({words[0] for words in diary(data, "closed")}) == [str(number) for number in range(8)]
+        assert not list(run.path.rglob("snapshot*"))
+
+    def test_engine_keeps_weights(self, run: RunFolder, data: str) -> None:
+        source = Source([config(0)], keep=True)
+        self.make_engine(run).run(source, data, TRIAL)
+        (record,) = source.records
+        assert record.weights == "trials/0/weights"
+        assert [path.name for path in (run.path / record.weights).iterdir()] == ["model.json"]
+
+    def test_engine_disk_full_at_saving(self, run: RunFolder, data: str) -> None:
+        source = Source([config(0, "full"), config(1)], keep=True)
+        self.make_engine(run).run(source, data, TRIAL)
+        assert (source.by_number[0].state, source.by_number[0].reason) == (FAIL, FailReason.DISK)
+        assert source.by_number[0].weights is None
+        assert not list(run.trial_dir("search", 0).glob("weights*"))
+        assert source.by_number[1].state is COMPLETE
+
+    def test_engine_spilled_trials_go_on(self, run: RunFolder, data: str) -> None:
+        """Standing trials above the memory budget lie on disk, and nothing is repeated."""
+        source = Source([config(number) for number in range(6)], pause_at=2, top=3)
+        self.make_engine(run, memory_budget_bytes=2000).run(source, data, TRIAL)
+        assert sorted(record.state for record in source.records) == [COMPLETE] * 3 + [PRUNED] * 3
+        assert diary(data, "resume")
+        steps = [tuple(words) for words in diary(data, "step")]
+        assert len(steps) == len(set(steps))
+        assert not list(run.path.rglob("snapshot*"))
+
+    def test_engine_resume_repeats_nothing(self, run: RunFolder, data: str) -> None:
+        """A trial that an earlier coordinator left goes on from its snapshot, and ends as if nothing had happened."""
+
+        class Interrupted(Source):
+            def decide(self, number: int, progress: Any) -> Any:
+                decision = super().decide(number, progress)
+                if progress.step == 4:
+                    raise KeyboardInterrupt
+                return decision
+
+        configs = [config(0)]
+        with pytest.raises(KeyboardInterrupt):
+            self.make_engine(run).run(Interrupted(configs, pause_at=2), data, TRIAL)
+        assert run.snapshot("search", 0)[0] is not None, "a paused trial that goes on has a snapshot"
+        again, fresh = Source(configs, folder=run), Source([config(0)])
+        self.make_engine(run).run(again, data, TRIAL)
+        assert diary(data, "resume") == [["0", "2"]]
+        assert [progress.step for progress in again.records[0].history] == [2, 4, 8]
+        self.make_engine(run).run(fresh, data, TRIAL)
+        losses = [[progress.train_loss for progress in source.records[0].history] for source in (again, fresh)]
+        assert losses[0] == losses[1]
+
+    def test_engine_timeout(self, run: RunFolder, data: str) -> None:
+        source = Source([config(0, "slow"), config(1)])
+        self.make_engine(run, trial_timeout_s=0.3).run(source, data, TRIAL)
+        late = source.by_number[0]
+        assert (late.state, late.reason) == (FAIL, FailReason.TIMEOUT)
+        assert late.message.startswith("not done after 0.3 s")
+        assert source.by_number[1].state is COMPLETE
+
+    def test_engine_interrupted_leaves_nobody(self, run: RunFolder, data: str) -> None:
+        class Interrupted(Source):
+            def decide(self, number: int, progress: Any) -> Any:
+                if number == 2:
+                    raise KeyboardInterrupt
+                return super().decide(number, progress)
+
+        source = Interrupted([config(number) for number in range(4)], pause_at=2)
+        with pytest.raises(KeyboardInterrupt):
+            self.make_engine(run, self.many).run(source, data, TRIAL)
+        assert source.records == []
+        assert not children()
+        assert os.getpid() == psutil.Process().pid
+
+    def test_engine_stalled_source(self, run: RunFolder, data: str) -> None:
+        from harness.errors import EngineError
+
+        class Stalled(Source):
+            def _settle(self) -> None:
+                pass
+
+        with pytest.raises(EngineError, match="paused trials 0, 1 neither go on nor end"):
+            self.make_engine(run).run(Stalled([config(0), config(1)], pause_at=2), data, TRIAL)

@@ -1,0 +1,242 @@
+"""Trial functions and sources that engines are tested with: milliseconds a trial, no torch."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.engines.protocol import Decision
+from harness.errors import DataError, FailReason, TrialFailure
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress, TrialRecord, Usage
+from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
+from harness.training.host import Host
+
+TOTAL_STEPS = 8
+TRIAL = "fakes:run_trial"
+
+
+def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] = (0.25, 0.5, 1.0)) -> TrialConfig:
+    """A trial that behaves as named after its first evaluation; its learning rate decides how good it is."""
+    return TrialConfig(
+        number=number,
+        task="fake",
+        params={"learning_rate": 10.0 ** -(number % 5 + 1), "behave": behave},
+        data=TrialData(),
+        model=TrialModel(checkpoint="none"),
+        training=TrialTraining(
+            learning_rate=10.0 ** -(number % 5 + 1),
+            batch_size=8,
+            epochs=1.0,
+            weight_decay=0.0,
+            warmup_fraction=0.0,
+            schedule="linear",
+            precision="fp32",
+            max_grad_norm=None,
+            label_smoothing=0.0,
+            class_weights="none",
+            accumulation_steps=1,
+            seed=number,
+        ),
+        evaluate_at=evaluate_at,
+        validation_rows=(None,) * len(evaluate_at),
+    )
+
+
+def note(data: str, line: str) -> None:
+    """Appends a line to the diary that all processes share; one write, so lines do not mix."""
+    descriptor = os.open(Path(data) / "diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(descriptor, f"{line}\n".encode())
+    os.close(descriptor)
+
+
+def diary(data: str, word: str) -> list[list[str]]:
+    """The words after `word` of each line that starts with it."""
+    path = Path(data) / "diary"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.split()[1:] for line in lines if line.split()[0] == word]
+
+
+class FakePause:
+    """A standing fake trial: its state is a few numbers."""
+
+    memory_bytes = 1000
+
+    def __init__(self, progress: Progress, state: dict[str, Any], history: list[Progress]) -> None:
+        self.progress = progress
+        self._state = state
+        self._history = history
+
+    def save(self, folder: Path) -> None:
+        if self._state["behave"] == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        (folder / "model.json").write_text(json.dumps(self._state["loss"]))
+
+    def snapshot(self, folder: Path) -> None:
+        (folder / "state.json").write_text(json.dumps(self._state))
+        (folder / "history.json").write_text(json.dumps([row.model_dump(mode="json") for row in self._history]))
+
+
+def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+    """Eight steps; the loss is a random walk of the seed, scaled by the learning rate."""
+    behave = str(config.params["behave"])
+    generator = random.Random(config.training.seed)
+    state: dict[str, Any] = {"step": 0, "loss": 1.0, "behave": behave}
+    history: list[Progress] = []
+    if resume is not None:
+        state = json.loads((resume / "state.json").read_text())
+        history = [Progress.model_validate(row) for row in json.loads((resume / "history.json").read_text())]
+        version, internal, gauss = state.pop("random")
+        generator.setstate((version, tuple(internal), gauss))
+        note(data, f"resume {config.number} {state['step']}")
+    host.cache["trials"] = host.cache.get("trials", 0) + 1
+    note(data, f"start {config.number} {os.getpid()} {host.cache['trials']} {host.place.slot}")
+    try:
+        for fraction in config.evaluate_at:
+            end = round(fraction * TOTAL_STEPS)
+            if end <= state["step"]:
+                continue
+            while state["step"] < end:
+                state["step"] += 1
+                state["loss"] -= generator.random() * config.training.learning_rate
+                note(data, f"step {config.number} {state['step']}")
+            if history:
+                misbehave(behave, data)
+            if behave == "slow":
+                time.sleep(0.2)
+            history.append(evaluation(config.number, state))
+            state["random"] = generator.getstate()
+            yield FakePause(history[-1], state, history)
+    finally:
+        note(data, f"closed {config.number}")
+
+
+def evaluation(number: int, state: dict[str, Any]) -> Progress:
+    metrics = {"accuracy": 1 - state["loss"] / 2, "log_loss": float("nan")}
+    step = state["step"]
+    return Progress(
+        number=number,
+        step=step,
+        total_steps=TOTAL_STEPS,
+        epoch=step / TOTAL_STEPS,
+        num_rows=10,
+        metrics=metrics,
+        train_loss=state["loss"],
+        usage=Usage(elapsed_s=step),
+    )
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named like torch's."""
+
+
+def misbehave(behave: str, data: str) -> None:
+    """Whatever a trial can do wrong."""
+    match behave:
+        case "nan":
+            raise TrialFailure(FailReason.NAN, "the loss is not finite")
+        case "oom":
+            raise OutOfMemoryError("CUDA out of memory")
+        case "data":
+            raise DataError("no rows")
+        case "disk":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        case "crash":
+            print("what the trial printed", flush=True)
+            raise ValueError("broken <here>\nsecond line")
+        case "exit":
+            sys.exit(3)
+        case "device":
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        case "sleep":
+            note(data, f"asleep {os.getpid()}")
+            time.sleep(100)
+        case "busy":
+            note(data, f"asleep {os.getpid()}")
+            sum(range(10**13))  # one C call that keeps the interpreter's lock
+        case "child":
+            child = subprocess.Popen(["sleep", "100"])
+            note(data, f"asleep {os.getpid()} {child.pid}")
+            time.sleep(100)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class Source:
+    """A fixed list of trials. `pause_at`: all stand at that step until every trial got there; the best `top` go on."""
+
+    def __init__(
+        self,
+        configs: list[TrialConfig],
+        *,
+        pause_at: int = 0,
+        top: int = 1,
+        stop: Callable[[int, Progress], bool] = lambda number, progress: False,
+        keep: bool = False,
+        folder: RunFolder | None = None,
+    ) -> None:
+        self._new = list(configs)
+        self._pause_at, self._top, self._stop, self._keep = pause_at, top, stop, keep
+        self._folder = folder
+        self._configs = {config.number: config for config in configs}
+        self._coming = set(self._configs)
+        self._paused: dict[int, float] = {}
+        self._promoted: list[int] = []
+        self._dropped: list[int] = []
+        self.calls: list[str] = []
+        self.records: list[TrialRecord] = []
+
+    @property
+    def by_number(self) -> dict[int, TrialRecord]:
+        return {record.number: record for record in self.records}
+
+    def next(self) -> TrialConfig | None:
+        number = self._promoted.pop(0) if self._promoted else self._new.pop(0).number if self._new else None
+        self.calls.append(f"next {number}")
+        return None if number is None else self._configs[number]
+
+    def dropped(self) -> list[int]:
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def decide(self, number: int, progress: Progress) -> Decision:
+        self.calls.append(f"decide {number} {progress.step} {progress.train_loss!r}")
+        if self._stop(number, progress):
+            return Decision.STOP
+        if progress.step != self._pause_at:
+            return Decision.GO
+        self._coming.discard(number)
+        self._paused[number] = progress.train_loss
+        self._settle()
+        return Decision.PAUSE
+
+    def _settle(self) -> None:
+        if self._coming or not self._paused:
+            return
+        order = sorted(self._paused, key=lambda number: (self._paused[number], number))
+        self._promoted, self._dropped = order[: self._top], sorted(order[self._top :])
+        self._paused = {}
+
+    def keep(self, number: int, progress: Progress) -> bool:
+        self.calls.append(f"keep {number}")
+        return self._keep
+
+    def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
+        return self._folder.snapshot("search", number) if self._folder is not None else (None, [])
+
+    def end(self, record: TrialRecord) -> None:
+        self.calls.append(f"end {record.number} {record.state} {record.reason}")
+        self.records.append(record)
+        self._coming.discard(record.number)
+        self._settle()

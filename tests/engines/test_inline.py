@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import Any
+
+from contract import EngineContract, data, make_slots, run  # noqa: F401
+from fakes import TRIAL, Source, config, diary
+
+from harness.engines.inline import InlineEngine
+from harness.engines.protocol import Engine
+from harness.records.rundir import RunFolder
+
+
+class TestInlineEngine(EngineContract):
+    many = 1
+
+    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:  # noqa: F811
+        return InlineEngine(run, make_slots(1)[0], **options)
+
+
+def test_inline_cache_outlives_runs(run: RunFolder, data: str) -> None:  # noqa: F811
+    engine = InlineEngine(run, make_slots(1)[0])
+    engine.run(Source([config(0)]), data, TRIAL)
+    engine.run(Source([config(1)]), data, TRIAL)
+    assert [words[2] for words in diary(data, "start")] == ["1", "2"]

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from contract import COMPLETE, FAIL, EngineContract, children, data, make_slots, run  # noqa: F401
+from fakes import TRIAL, Source, config, diary
+
+from harness.engines import resources
+from harness.engines.local import LocalEngine
+from harness.engines.protocol import Decision, Engine
+from harness.errors import EngineError, FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress
+
+GONE_S = 5.0
+COORDINATOR = """
+import sys
+from pathlib import Path
+from contract import make_slots
+from fakes import TRIAL, Source, config
+from harness.engines.local import LocalEngine
+from harness.records.rundir import RunFolder
+
+run, data, behave = RunFolder(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
+LocalEngine(run, make_slots(2)).run(Source([config(0, behave), config(1, behave)]), data, TRIAL)
+"""
+
+
+class TestLocalEngine(EngineContract):
+    many = 3
+
+    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:  # noqa: F811
+        return LocalEngine(run, make_slots(slots), **options)
+
+
+def until(true: Callable[[], object], within_s: float = 20.0) -> None:
+    """Waits for something that another process does."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    """A zombie that nobody collects is gone as well."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_local_one_warm_process_a_slot(run: RunFolder, data: str) -> None:  # noqa: F811
+    source = Source([config(number) for number in range(6)])
+    LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
+    starts = diary(data, "start")
+    pids = {words[1] for words in starts}
+    assert len(pids) <= 2 and str(os.getpid()) not in pids
+    assert sum(words[2] == "1" for words in starts) == len(pids), "the cache outlives a trial"
+    assert {record.place.slot for record in source.records if record.place} <= {0, 1}
+
+
+def test_local_with_block_keeps_workers(run: RunFolder, data: str) -> None:  # noqa: F811
+    with LocalEngine(run, make_slots(1)) as engine:
+        engine.run(Source([config(0)]), data, TRIAL)
+        engine.run(Source([config(1)]), data, TRIAL)
+        assert len(children()) == 1
+    starts = diary(data, "start")
+    assert starts[0][1] == starts[1][1]
+    assert starts[1][2] == "2"
+    assert not children()
+
+
+def test_local_prints_go_to_the_log(run: RunFolder, data: str) -> None:  # noqa: F811
+    source = Source([config(0, "crash")])
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    text = (run.path / source.records[0].log).read_text()
+    assert text.startswith("what the trial printed\n")
+
+
+def test_local_paused_trial_moves_to_an_idle_slot(run: RunFolder, data: str) -> None:  # noqa: F811
+    """Both trials that go on stand in one worker; the other worker takes one of them over."""
+
+    class OneHolder(Source):
+        """Trial 2 keeps the second slot busy while the first takes 0 and 1."""
+
+        def _settle(self) -> None:
+            if {0, 1} <= set(self._paused) and not self._coming:
+                self._promoted, self._paused = [0, 1], {}
+
+    source = OneHolder([config(0), config(1), config(2)], pause_at=2)
+    source._new = [source._configs[0], source._configs[2], source._configs[1]]
+    trials = {0: config(0), 1: config(1), 2: config(2, "slow", evaluate_at=(1.0,))}
+    source._configs = trials
+    LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
+    steps = [tuple(words) for words in diary(data, "step")]
+    assert len(steps) == len(set(steps)) == 24
+    assert all(record.state is COMPLETE for record in source.records)
+
+
+def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> None:  # noqa: F811
+    source = Source([config(0), config(1, "device"), config(2)])
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    pids = [words[1] for words in diary(data, "start")]
+    assert pids[0] == pids[1] != pids[2]
+    assert [record.state for record in source.records] == [COMPLETE, FAIL, COMPLETE]
+
+
+def test_local_worker_that_cannot_start(run: RunFolder, data: str) -> None:  # noqa: F811
+    with pytest.raises(EngineError, match=r"slot 0 died 3 times at its start .*No module named 'no_such_module'"):
+        LocalEngine(run, make_slots(1)).run(Source([config(0)]), data, "no_such_module:trial")
+    assert not children()
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("behave", ["killed", "segfault"])
+def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) -> None:  # noqa: F811
+    source = Source([config(0), config(1, behave), config(2), config(3)])
+    LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
+    dead = source.by_number[1]
+    assert (dead.state, dead.reason) == (FAIL, FailReason.CRASH)
+    assert f"SIG{'KILL' if behave == 'killed' else 'SEGV'}" in dead.message
+    assert dead.duration_s > 0 and len(dead.history) == 1
+    assert [source.by_number[number].state for number in (0, 2, 3)] == [COMPLETE] * 3
+    if behave == "segfault":
+        assert "Segmentation fault" in (run.path / dead.log).read_text()
+
+
+@pytest.mark.kill
+def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -> None:  # noqa: F811
+    """Trial 3 kills the process in which the others stand: they are replayed, and no evaluation is told twice."""
+    configs = [config(0), config(1), config(2), config(3, "killed", evaluate_at=(0.125, 0.25, 1.0))]
+    source = Source(configs, pause_at=2, top=2)
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    states = [source.by_number[number].state for number in range(4)]
+    assert states.count(COMPLETE) == 2 and source.by_number[3].state is FAIL
+    decisions = [call.split()[1:3] for call in source.calls if call.startswith("decide")]
+    assert len(decisions) == len({tuple(words) for words in decisions})
+    undisturbed = Source([config(0), config(1), config(2)], pause_at=2, top=2)
+    LocalEngine(run, make_slots(1)).run(undisturbed, data, TRIAL)
+    for number in range(3):
+        losses = [
+            [row.train_loss for row in records[number].history] for records in (source.by_number, undisturbed.by_number)
+        ]
+        assert losses[0] == losses[1]
+
+
+@pytest.mark.kill
+def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    counts = iter([0, 1, 1, 1])
+    monkeypatch.setattr(resources, "oom_kills", lambda: next(counts))
+    source = Source([config(0, "killed"), config(1, "killed")])
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    assert [record.reason for record in source.records] == [FailReason.OOM, FailReason.CRASH]
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("behave", ["sleep", "busy", "child"])
+def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave: str) -> None:  # noqa: F811
+    source = Source([config(0, behave), config(1)])
+    LocalEngine(run, make_slots(1), trial_timeout_s=0.5).run(source, data, TRIAL)
+    assert source.by_number[0].reason is FailReason.TIMEOUT
+    assert source.by_number[1].state is COMPLETE
+    (pids,) = diary(data, "asleep")
+    until(lambda: all(gone(int(pid)) for pid in pids), GONE_S)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("behave", ["sleep", "busy", "child"])
+def test_local_nobody_outlives_the_coordinator(
+    run: RunFolder,  # noqa: F811
+    data: str,  # noqa: F811
+    behave: str,
+    number: signal.Signals,
+) -> None:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    command = [sys.executable, "-c", COORDINATOR, str(run.path), data, behave]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    with killed_at_the_end(process):
+        until(lambda: len(diary(data, "asleep")) == 2)
+        pids = [int(pid) for words in diary(data, "asleep") for pid in words]
+        process.send_signal(number)
+        until(lambda: all(gone(pid) for pid in pids), GONE_S)
+        assert process.wait(GONE_S) != 0
+
+
+class killed_at_the_end:  # noqa: N801
+    """Nothing that a failing test started is left."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def test_local_workers_do_not_hear_ctrl_c(run: RunFolder, data: str) -> None:  # noqa: F811
+    """The signal goes to the whole group of the coordinator, as from a terminal: only the coordinator acts on it."""
+
+    class Pressed(Source):
+        groups: set[int] = set()
+
+        def decide(self, number: int, progress: Progress) -> Decision:
+            self.groups |= {os.getpgid(child.pid) for child in children()}
+            return super().decide(number, progress)
+
+    source = Pressed([config(0)])
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    assert source.groups and os.getpgrp() not in source.groups
