@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from graphlib import TopologicalSorter
 from math import inf, log
 from typing import Any
@@ -124,16 +125,20 @@ def num_values(domain: Domain) -> float:
     if isinstance(domain, Choices):
         return len(domain.choices)
     step = domain.step or (1 if isinstance(domain.low, int) and isinstance(domain.high, int) else 0)
-    return int((domain.high - domain.low) / step + 1e-9) + 1 if step else inf
+    return int((_decimal(domain.high) - _decimal(domain.low)) / _decimal(step)) + 1 if step else inf
 
 
 def values_of(domain: Domain) -> tuple[Any, ...]:
     """Every value of a finite domain, in order: what a grid is made of."""
     if isinstance(domain, Choices):
         return domain.choices
-    step = domain.step or 1
-    values = (domain.low + index * step for index in range(int(num_values(domain))))
-    return tuple(value if isinstance(value, int) else round(value, 12) for value in values)
+    low, step = _decimal(domain.low), _decimal(domain.step or 1)
+    return tuple(type(domain.low)(low + index * step) for index in range(int(num_values(domain))))
+
+
+def _decimal(number: float) -> Decimal:
+    """As it is written: 0.1 + 2 * 0.1 is 0.3."""
+    return Decimal(repr(number))
 
 
 def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamValue]:

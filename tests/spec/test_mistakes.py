@@ -1,4 +1,4 @@
-"""Every kind of mistake in a study, in the words that a user reads: the key, the value, what is allowed, the nearest."""
+"""Every kind of mistake in a study, in the words that a user reads: key, value, what is allowed, nearest name."""
 
 from __future__ import annotations
 
@@ -75,7 +75,11 @@ ONE_MISTAKE = [
     ("model.checkpoint=[]", "model.checkpoint", "must be text or a list of at least one value"),
     ("model.checkpoint={choices: [a, 5]}", "model.checkpoint.choices[1]", "must be text, not 5"),
     ("model.checkpoint=[a, a]", "model", "a checkpoint is listed twice"),
-    ("model.checkpoint=a#layer=3", "model.checkpoint", "must be a name or folder, with '#layers=<number>' or no '#' behind it, not"),
+    (
+        "model.checkpoint=a#layer=3",
+        "model.checkpoint",
+        "must be a name or folder, with '#layers=<number>' or no '#' behind it, not",
+    ),
     ("model.checkpoint=a#layers=0", "model.checkpoint", "'#layers=<number>'"),
     ("model={checkpoint: 'a#layers=3', layers: 2}", "model", "give either layers or '#layers=' behind a checkpoint"),
     ("model.checkpoint=scratch", "model", "checkpoint: scratch needs architecture: {model_type: ...}"),

@@ -311,10 +311,55 @@ def test_schema_knows_what_the_reader_knows(study: Path) -> None:
 
 
 KEYS = st.sampled_from(
-    "name task data model training search budget confirm engine path hub id revision builtin text label split train seed "
-    "preprocess augment max_length train_rows checkpoint architecture model_type layers freeze dropout learning_rate "
-    "batch_size epochs schedule evaluations_per_epoch trials sampler pruner objectives top low high log step choices "
-    "when training.schedule x".split()
+    [
+        "name",
+        "task",
+        "data",
+        "model",
+        "training",
+        "search",
+        "budget",
+        "confirm",
+        "engine",
+        "path",
+        "hub",
+        "id",
+        "revision",
+        "builtin",
+        "text",
+        "label",
+        "split",
+        "train",
+        "seed",
+        "preprocess",
+        "augment",
+        "max_length",
+        "train_rows",
+        "checkpoint",
+        "architecture",
+        "model_type",
+        "layers",
+        "freeze",
+        "dropout",
+        "learning_rate",
+        "batch_size",
+        "epochs",
+        "schedule",
+        "evaluations_per_epoch",
+        "trials",
+        "sampler",
+        "pruner",
+        "objectives",
+        "top",
+        "low",
+        "high",
+        "log",
+        "step",
+        "choices",
+        "when",
+        "training.schedule",
+        "x",
+    ]
 )
 SCALARS = (
     st.none()

@@ -123,7 +123,10 @@ def _numbers_are_finite(value: Any) -> bool:
 
 
 @settings(deadline=None)
-@given(st.text(st.sampled_from("ab:-,[]{}#&*!|>'\"%@`?~\n \t01.e\\x\0\ud800\u2028\x85é"), max_size=40) | st.text(max_size=30))
+@given(
+    st.text(st.sampled_from("ab:-,[]{}#&*!|>'\"%@`?~\n \t01.e\\x\0\ud800\u2028\x85é"), max_size=40)
+    | st.text(max_size=30)
+)
 def test_read_yaml_of_any_text_is_plain_or_unreadable(text: str) -> None:
     try:
         tree = read_yaml(text)

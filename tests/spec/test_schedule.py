@@ -1,0 +1,104 @@
+"""Where a trial is evaluated: rungs, ends of epochs, and the end."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.spec.configure import evaluation_points, rung_fractions, validation_rows
+from harness.spec.study import StudySpec
+
+
+def study(pruner: str = "rungs", evaluations: Any = "auto", **options: Any) -> StudySpec:
+    return StudySpec.model_validate(
+        {
+            "name": "x",
+            "data": {"path": "a.csv"},
+            "model": {"checkpoint": "tiny"},
+            "training": {"evaluations_per_epoch": evaluations},
+            "search": {"pruner": {"name": pruner, **options}},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("pruner", "options", "expected"),
+    [
+        ("rungs", {}, (0.0625, 0.25)),
+        ("asha", {"reduction_factor": 2, "min_fraction": 0.125}, (0.125, 0.25, 0.5)),
+        ("hyperband", {"reduction_factor": 3, "min_fraction": 0.2}, (0.2, 0.6000000000000001)),
+        ("rungs", {"min_fraction": 1}, ()),
+        ("median", {}, (0.25, 0.5, 0.75)),
+        ("none", {}, ()),
+        ("ray-asha", {}, (0.0625, 0.25)),
+        ("ray-pbt", {}, (0.25, 0.5, 0.75)),
+    ],
+)
+def test_rung_fractions_of_pruner(pruner: str, options: dict[str, Any], expected: tuple[float, ...]) -> None:
+    assert rung_fractions(study(pruner, **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("pruner", "evaluations", "epochs", "expected"),
+    [
+        ("rungs", "auto", 3, (0.0625, 0.25, 2 / 3, 1.0)),
+        ("rungs", "auto", 1, (0.0625, 0.25, 1.0)),
+        ("rungs", "auto", 0.5, (0.0625, 0.25, 1.0)),
+        ("none", "auto", 1, (1.0,)),
+        ("none", "auto", 5, (0.8, 1.0)),
+        ("none", "auto", 2.01, (1.0,)),  # the end of epoch 2 lies within 2 % of the end
+        ("median", "auto", 4, (0.25, 0.5, 0.75, 1.0)),
+        ("none", 2, 2, (0.25, 0.5, 0.75, 1.0)),
+        ("rungs", 2, 2, (0.0625, 0.25, 0.5, 0.75, 1.0)),
+        ("none", 2, 1.25, (0.4, 0.8, 1.0)),
+        ("none", 1, 0.5, (1.0,)),
+    ],
+)
+def test_evaluation_points(pruner: str, evaluations: Any, epochs: float, expected: tuple[float, ...]) -> None:
+    assert evaluation_points(study(pruner, evaluations), epochs) == pytest.approx(expected)
+
+
+def test_long_training_is_evaluated_at_most_eight_times_before_its_end() -> None:
+    points = evaluation_points(study("none"), 100)
+    assert 2 < len(points) <= 9
+    assert points[0] == pytest.approx(0.67)
+    assert points[-2] <= 0.98
+
+
+def test_points_near_a_rung_give_way_to_it() -> None:
+    points = evaluation_points(study("asha", 16, reduction_factor=4, min_fraction=0.06), 1)
+    assert 0.06 in points
+    assert 0.0625 not in points
+    assert 0.24 in points
+    assert 0.25 not in points
+    assert 0.125 in points
+
+
+def test_early_rungs_score_few_rows() -> None:
+    points = (0.0625, 0.19, 0.2, 1.0)
+    assert validation_rows(study(), points) == (256, 256, None, None)
+    assert validation_rows(study("median"), points) == (None,) * 4
+    assert validation_rows(study("none"), points) == (None,) * 4
+
+
+@settings(deadline=None)
+@given(
+    pruner=st.sampled_from(["rungs", "asha", "median", "none"]),
+    evaluations=st.just("auto") | st.integers(1, 10),
+    epochs=st.floats(1e-6, 100),
+    factor=st.integers(2, 10),
+    first=st.floats(1e-4, 1),
+)
+def test_points_rise_to_one_and_hold_every_rung(
+    pruner: str, evaluations: Any, epochs: float, factor: int, first: float
+) -> None:
+    spec = study(pruner, evaluations, reduction_factor=factor, min_fraction=first)
+    points = evaluation_points(spec, epochs)
+    assert points[-1] == 1.0
+    assert all(0 < a < b for a, b in pairwise(points))
+    assert set(rung_fractions(spec)) <= set(points)
+    assert len(validation_rows(spec, points)) == len(points)
