@@ -22,9 +22,7 @@ __all__ = ["mistakes", "related", "show"]
 
 DEMANDS = {
     "int_type": "a whole number",
-    "int_from_float": "a whole number",
     "float_type": "a number",
-    "finite_number": "a finite number",
     "string_type": "text",
     "bool_type": "true or false",
     "none_required": "null",
