@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["built_once", "default_cache"]
+__all__ = ["built_once", "default_cache", "private_folder"]
 
 
 def default_cache() -> Path:
@@ -23,6 +23,14 @@ def default_cache() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache") / "harness"
 
 
+def private_folder(path: Path) -> Path:
+    """Returns `path`, made where it is missing, with every folder above that is missing: for this user only."""
+    for folder in reversed([path, *path.parents]):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """Returns `folder`, which `build` fills if it is not there: by one process only, and whole or not at all.
 
@@ -31,7 +39,7 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
     """
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder.parent)
     with (folder.parent / f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if folder.is_dir():

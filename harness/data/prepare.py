@@ -39,9 +39,7 @@ def prepare(spec: StudySpec, cache: Path | None = None) -> PreparedData:
         DataError: the data cannot be used as asked.
     """
     source = find_source(spec.data)
-    root = cache or default_cache()
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = root / "data" / _key(spec, source)
+    folder = (cache or default_cache()) / "data" / _key(spec, source)
     built_once(folder, lambda staging: _build(spec, source, staging))
     return PreparedData(folder)
 

@@ -6,7 +6,7 @@ Knows nothing of file formats or splits' sizes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +40,7 @@ def clean_frame(
 
     values: dict[str, Sequence[Any]] = {}
     for name, source in names.items():
-        convert = {"label": _as_labels, "image": _as_images}.get(name, _as_texts)
-        values[name] = convert(place, source, columns[source])
+        values[name] = _CONVERT.get(name, _as_texts)(place, source, columns[source])
     frame = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
     frame["row"] = np.arange(1, len(frame) + 1)
     notes = []
@@ -92,7 +91,7 @@ def _as_labels(place: str, column: str, values: Sequence[Any]) -> list[str]:
 
 def _as_images(place: str, column: str, values: Sequence[Any]) -> list[Any]:
     """Nested lists [height][width] or [height][width][channels] of whole numbers 0..255, all of one shape."""
-    images = []
+    images: list[np.ndarray] = []
     for row, value in enumerate(values, start=1):
         try:
             image = np.asarray(value, dtype=np.float64)
@@ -112,6 +111,9 @@ def _as_images(place: str, column: str, values: Sequence[Any]) -> list[Any]:
             )
         images.append(image.astype(np.uint8))
     return [image.tolist() for image in images]
+
+
+_CONVERT: Mapping[str, Callable[[str, str, Sequence[Any]], list[Any]]] = {"label": _as_labels, "image": _as_images}
 
 
 def check_labels(place: str, column: str, labels: Sequence[str]) -> None:

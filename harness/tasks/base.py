@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from harness.data.encoded import Encoded
+from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
 
 if TYPE_CHECKING:
@@ -54,5 +55,11 @@ class Task(Protocol):
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes what inference needs beside the weights: tokenizer or image processor files."""
 
-    def predict_inputs(self, rows: Sequence[Mapping[str, Any]], folder: Path, max_length: int) -> Encoded:
-        """Encodes raw rows with the processor of an exported model."""
+    def predict_inputs(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        folder: Path,
+        max_length: int,
+        preprocess: Sequence[PreprocessStep] = (),
+    ) -> Encoded:
+        """Encodes raw rows (text and text_pair, or image) with the processor of an exported model; labels are 0."""

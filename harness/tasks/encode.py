@@ -1,0 +1,106 @@
+"""Encodings, made once for each (data, tokenizer, length, preprocessing) and shared by all trials and processes.
+
+Knows nothing of what a task does to a row. Which rows a trial trains on is decided here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+
+from harness.data.batch import training_batches
+from harness.data.cache import built_once
+from harness.data.encoded import Encoded
+from harness.data.prepared import PreparedData
+from harness.data.split import subset
+from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
+
+__all__ = ["encoded", "facts", "training_rows", "validation_subset"]
+
+#: Raised when the same rows would be encoded differently.
+VERSION = 1
+MAX_UNKNOWN = 0.1
+_FACTS_BATCH = 32
+
+
+def encoded(data: PreparedData, config: TrialConfig, split: str) -> Encoded:
+    """The examples of a split, memory-mapped; encoded by the first process that asks, the others wait for it.
+
+    Raises:
+        CheckpointError: the checkpoint or its tokenizer cannot be used.
+        DataError: nothing of a text would be left.
+    """
+    task = task_of(config.task)
+    key = dict(task.encode_key(config)) | {"version": VERSION, "split": split}
+    if split != "train":
+        key.pop("augment", None)
+    name = f"{split}-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]}"
+    folder = data.folder / "encoded" / name
+    built_once(folder, lambda staging: task.encode(data.frame(split), split, config, data).write(staging))
+    return Encoded.open(folder)
+
+
+def training_rows(data: PreparedData, config: TrialConfig, examples: Encoded) -> np.ndarray:
+    """Rows of the encoded training split that a trial trains on: `train_rows` of the originals, and their copies.
+
+    A smaller subset lies within every larger one.
+    """
+    copies = 1 + len(config.data.augment)
+    originals = len(examples) // copies
+    rows = subset(np.asarray(examples.labels)[:originals], config.data.train_rows, int(data.meta["seed"]))
+    return np.concatenate([rows + originals * copy for copy in range(copies)])
+
+
+def validation_subset(data: PreparedData, num_rows: int | None) -> np.ndarray:
+    """The same rows of validation for every trial: `num_rows` with the shares of the classes kept, or all."""
+    return subset(data.frame("validation")["label"].to_numpy(), num_rows, int(data.meta["seed"]))
+
+
+def facts(data: PreparedData, config: TrialConfig) -> list[str]:
+    """What a person should know of the data before training, a line each."""
+    lines = [f"{split}: {rows} rows ({_shares(data, split)})" for split, rows in data.meta["rows"].items()]
+    train = encoded(data, config, "train")
+    if "mean_length" in train.stats:
+        lines += _length_facts(train, config)
+    return lines + [f"note: {note}" for note in data.meta["notes"]]
+
+
+def _shares(data: PreparedData, split: str, limit: int = 6) -> str:
+    counts = sorted(data.meta["counts"][split].items(), key=lambda item: -item[1])
+    more = f", {len(counts) - limit} more classes" if len(counts) > limit else ""
+    return ", ".join(f"{label[:40]} {count}" for label, count in counts[:limit]) + more
+
+
+def _length_facts(train: Encoded, config: TrialConfig) -> list[str]:
+    stats = train.stats
+    limit = stats["length_limit"]
+    cut = f"; {stats['truncated_fraction']:.1%} are cut at {limit}"
+    if limit < config.data.max_length:
+        cut += f" (max_length {config.data.max_length} is more than the model allows)"
+    random, bucketed = _padding(np.asarray(train.lengths))
+    unknown = stats["unknown_fraction"]
+    lines = [
+        f"tokens a row: mean {stats['mean_length']:.1f}, 95 % have at most {stats['p95_length']:.0f}{cut}",
+        f"padding at batch size {_FACTS_BATCH}: {bucketed:.1%} in batches by length, {random:.1%} in random ones",
+        f"unknown tokens: {unknown:.1%}",
+    ]
+    if unknown > MAX_UNKNOWN:
+        lines.append(
+            f"warning: {unknown:.0%} of the tokens are unknown to '{config.model.checkpoint}': it was made for other "
+            "texts (another language?); choose another checkpoint"
+        )
+    return lines
+
+
+def _padding(lengths: np.ndarray) -> tuple[float, float]:
+    """The share of padding in random batches and in those that training uses."""
+    order = np.random.default_rng(0).permutation(len(lengths))
+    random = [order[start : start + _FACTS_BATCH] for start in range(0, len(order), _FACTS_BATCH)]
+    found = []
+    for batches in (random, training_batches(lengths, _FACTS_BATCH, seed=0, epoch=0)):
+        positions = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+        found.append(1 - int(lengths.sum()) / positions)
+    return found[0], found[1]

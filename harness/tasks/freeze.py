@@ -1,0 +1,76 @@
+"""Which parameters of a model are trained.
+
+Knows nothing of tasks or checkpoints: it goes by how transformers builds its models.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.errors import CheckpointError
+from harness.spec.study import Freeze
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+__all__ = ["freeze_parameters", "repeated_blocks"]
+
+
+def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
+    """Sets `requires_grad`: none freezes nothing, backbone all but the head, k the embeddings and the lowest k blocks.
+
+    Of an encoder-decoder, k counts the blocks of the encoder: the decoder stands above all of them.
+
+    Raises:
+        CheckpointError: the model has no embeddings, or not as many blocks.
+    """
+    model.requires_grad_(True)
+    if freeze == "none":
+        return
+    if freeze == "backbone":
+        model.base_model.requires_grad_(False)
+        return
+    stacks = repeated_blocks(model)
+    inside = {id(parameter) for stack in stacks for parameter in stack.parameters()}
+    frozen = [parameter for parameter in _embeddings(model) if id(parameter) not in inside]
+    if not frozen:
+        raise CheckpointError(
+            f"model.freeze: a {model.config.model_type} model has no embeddings; use none or backbone"
+        )
+    if isinstance(freeze, int):
+        found = len(stacks[0]) if stacks else 0
+        if freeze > found:
+            raise CheckpointError(f"model.freeze: {freeze} layers cannot be frozen: the model has {found}")
+        frozen += [parameter for block in stacks[0][:freeze] for parameter in block.parameters()]
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+
+
+def repeated_blocks(model: PreTrainedModel) -> list[torch.nn.ModuleList]:
+    """The stacks of equal blocks (encoder.layer, h, encoder.block and decoder.block, ...), outermost only, in order."""
+    import torch
+
+    stacks: list[torch.nn.ModuleList] = []
+    inside: set[torch.nn.Module] = set()
+    for module in model.base_model.modules():
+        if (
+            isinstance(module, torch.nn.ModuleList)
+            and module not in inside
+            and len({type(part) for part in module}) == 1
+        ):
+            stacks.append(module)
+            inside.update(module.modules())
+    return stacks
+
+
+def _embeddings(model: PreTrainedModel) -> list[torch.nn.Parameter]:
+    """Parameters of modules called embeddings (ELECTRA's projection of them too), and of nn.Embedding."""
+    import torch
+
+    modules = dict(model.base_model.named_modules())
+    return [
+        parameter
+        for name, parameter in model.base_model.named_parameters()
+        if "embed" in name or isinstance(modules[name.rpartition(".")[0]], torch.nn.Embedding)
+    ]

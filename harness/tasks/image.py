@@ -1,0 +1,165 @@
+"""Image classification, with any checkpoint that has an image-classification head.
+
+Knows nothing of training. Images are kept as they come, uint8; they are scaled and normalised batch by batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from harness.data.checkpoints import resolve
+from harness.data.encoded import Encoded
+from harness.data.prepared import PreparedData
+from harness.errors import CheckpointError
+from harness.spec.study import PreprocessStep
+from harness.spec.trial import TrialConfig
+from harness.tasks.baselines import image_baseline
+from harness.tasks.models import build_classifier, model_config
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+__all__ = ["ImageClassification"]
+
+_PROCESSOR = "preprocessor_config.json"
+_SHADES = " .:-=+*#%@"
+_MAX_SHOWN = 32
+
+
+class ImageClassification:
+    """One class an image."""
+
+    name: ClassVar[str] = "image-classification"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+
+    def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
+        """What the checkpoint wants of an image."""
+        if config.model.checkpoint == "scratch":
+            return {"architecture": config.model.architecture}
+        folder = resolve(config.model.checkpoint).folder
+        return {"processor": _processor(folder), "config": (folder / "config.json").read_text(encoding="utf-8")}
+
+    def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
+        """Pixels [rows, height, width, channels] uint8; `stats` say how `collate` turns them into floats."""
+        folder = None if config.model.checkpoint == "scratch" else resolve(config.model.checkpoint).folder
+        stats = _stats(_config(config, data), _processor(folder) if folder else {})
+        return _encoded(_pixels(frame["image"]), frame["label"].to_numpy(dtype=np.int64), stats)
+
+    def collate(self, encoded: Encoded, rows: np.ndarray) -> dict[str, torch.Tensor]:
+        """pixel_values: float32 [len(rows), channels, height, width], resized and normalised as the model wants."""
+        import torch
+        from torch.nn import functional
+
+        pixels = torch.from_numpy(np.asarray(encoded.fields["pixel_values"])[rows])
+        images = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
+        if images.shape[1] != encoded.stats["num_channels"]:
+            images = images.mean(dim=1, keepdim=True).expand(-1, encoded.stats["num_channels"], -1, -1)
+        if list(images.shape[2:]) != encoded.stats["size"]:
+            images = functional.interpolate(
+                images, size=encoded.stats["size"], mode="bilinear", align_corners=False, antialias=True
+            )
+        mean, std = (torch.tensor(encoded.stats[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+        return {"pixel_values": ((images - mean) / std).contiguous()}
+
+    def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
+        """The checkpoint under a new classification head."""
+        settings = _config(config, data)
+        return build_classifier("AutoModelForImageClassification", config.model, settings, data.labels)
+
+    def baseline(
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], num_labels: int
+    ) -> tuple[str, dict[str, np.ndarray]]:
+        """Logistic regression on pixels."""
+        pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
+        return image_baseline(_pixels(train["image"]), train["label"].to_numpy(), pixels, num_labels)
+
+    def show(self, row: Mapping[str, Any]) -> str:
+        """A small image in shades of letters, a line a row of pixels; of a large one, its size."""
+        image = _pixels([row["image"]])[0]
+        height, width, channels = image.shape
+        if max(height, width) > _MAX_SHOWN:
+            return f"image, {height} x {width} x {channels}"
+        shades = (image.mean(axis=2) * (len(_SHADES) - 1) / 255).round().astype(int)
+        return "\n".join("".join(_SHADES[shade] for shade in line) for line in shades)
+
+    def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
+        """Writes preprocessor_config.json, as far as transformers' keys go: size, mean, standard deviation."""
+        source = None if config.model.checkpoint == "scratch" else resolve(config.model.checkpoint).folder
+        stats = _stats(_config(config, data), _processor(source) if source else {})
+        height, width = stats["size"]
+        described = {
+            "image_processor_type": "ViTImageProcessor",
+            "do_resize": True,
+            "size": {"height": height, "width": width},
+            "do_rescale": True,
+            "rescale_factor": 1 / 255,
+            "do_normalize": True,
+            "image_mean": stats["mean"],
+            "image_std": stats["std"],
+        }
+        (folder / _PROCESSOR).write_text(json.dumps(described, indent=1), encoding="utf-8")
+
+    def predict_inputs(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        folder: Path,
+        max_length: int,
+        preprocess: Sequence[PreprocessStep] = (),
+    ) -> Encoded:
+        """Encodes rows as training did; `max_length` and `preprocess` are the business of texts."""
+        from transformers import AutoConfig
+
+        stats = _stats(AutoConfig.from_pretrained(folder), _processor(folder))
+        return _encoded(_pixels([row["image"] for row in rows]), np.zeros(len(rows), dtype=np.int64), stats)
+
+
+def _encoded(pixels: np.ndarray, labels: np.ndarray, stats: Mapping[str, Any]) -> Encoded:
+    lengths = np.ones(len(labels), dtype=np.int32)
+    return Encoded(fields={"pixel_values": pixels}, labels=labels, lengths=lengths, stats=stats)
+
+
+def _pixels(images: Any) -> np.ndarray:
+    """[rows, height, width, channels] uint8 from nested lists; grey images get their one channel."""
+    stacked = np.array([_nested(image) for image in images], dtype=np.uint8)
+    return stacked[..., None] if stacked.ndim == 3 else stacked
+
+
+def _nested(image: Any) -> Any:
+    """Parquet gives nested arrays of objects; numpy stacks plain lists."""
+    return [_nested(part) for part in image] if isinstance(image, np.ndarray) and image.dtype.hasobject else image
+
+
+def _config(config: TrialConfig, data: PreparedData) -> PreTrainedConfig:
+    height, _, channels = data.meta["image"]
+    return model_config(config.model, image_size=height, num_channels=channels)
+
+
+def _processor(folder: Path) -> dict[str, Any]:
+    path = folder / _PROCESSOR
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise CheckpointError(f"model.checkpoint: {path} is not JSON ({error})") from error
+    return dict(found)
+
+
+def _stats(settings: PreTrainedConfig, processor: Mapping[str, Any]) -> dict[str, Any]:
+    """Size [height, width], channels, mean and standard deviation a channel (0.5 where nothing is said)."""
+    size: Any = processor.get("crop_size") or processor.get("size") or getattr(settings, "image_size", 224)
+    if isinstance(size, dict):
+        size = [size["height"], size["width"]] if "height" in size else size.get("shortest_edge", 224)
+    pair = [size, size] if isinstance(size, int) else list(size)
+    channels = int(getattr(settings, "num_channels", 3))
+    return {
+        "size": pair,
+        "num_channels": channels,
+        "mean": list(processor.get("image_mean") or [0.5] * channels),
+        "std": list(processor.get("image_std") or [0.5] * channels),
+    }
