@@ -89,8 +89,8 @@ def load_saved(folder: Path, task: str) -> PreTrainedModel:
 
 
 def _score(request: Request) -> None:
-    from harness.data.encode import encoded
     from harness.tasks import task_of
+    from harness.tasks.encode import encoded
     from harness.training.device import bind, resolve_precision
     from harness.training.evaluate import predict_probabilities
     from harness.training.model import tune_for

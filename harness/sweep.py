@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from harness.conclude import conclude
 from harness.data.checkpoints import resolve as resolve_checkpoint
-from harness.data.encode import facts
 from harness.data.prepare import prepare
 from harness.engines.fixed import FixedList
 from harness.engines.open import open_engine
@@ -34,6 +33,7 @@ from harness.report.page import write_report
 from harness.spec.configure import arms, default_params, differences, resolve
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
+from harness.tasks.encode import facts
 from harness.tasks.metrics import classification_metrics
 
 __all__ = ["TRIAL", "View", "report_folder", "sweep"]

@@ -6,7 +6,7 @@ Knows nothing of file formats or splits' sizes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,7 +40,11 @@ def clean_frame(
 
     values: dict[str, Sequence[Any]] = {}
     for name, source in names.items():
-        values[name] = _CONVERT.get(name, _as_texts)(place, source, columns[source])
+        given = columns[source]
+        if name == "label":
+            values[name] = _as_labels(place, source, given)
+        else:
+            values[name] = (_as_images if name == "image" else _as_texts)(place, source, given)
     frame = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
     frame["row"] = np.arange(1, len(frame) + 1)
     notes = []
@@ -111,9 +115,6 @@ def _as_images(place: str, column: str, values: Sequence[Any]) -> list[Any]:
             )
         images.append(image.astype(np.uint8))
     return [image.tolist() for image in images]
-
-
-_CONVERT: Mapping[str, Callable[[str, str, Sequence[Any]], list[Any]]] = {"label": _as_labels, "image": _as_images}
 
 
 def check_labels(place: str, column: str, labels: Sequence[str]) -> None:

@@ -14,12 +14,12 @@ import torch
 from torch.nn import functional
 
 from harness.data.batch import num_batches, training_batches
-from harness.data.encode import encoded, training_rows, validation_subset
 from harness.data.encoded import Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
+from harness.tasks.encode import encoded, training_rows, validation_subset
 from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.compact import CompactEmbedding, compact_embeddings
