@@ -1,0 +1,49 @@
+"""How much wall time a search may still use, over all its continuations.
+
+Knows nothing of trials; the time spent so far is an attribute of the study.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from harness.records.store import StudyStore
+
+__all__ = ["Budget"]
+
+SPENT = "spent_s"
+#: A killed coordinator forgets at most this much of the time it spent.
+WRITE_EVERY_S = 5.0
+
+
+class Budget:
+    """A clock that starts at the first `tick`; confirmation and report, which do not tick, are not counted."""
+
+    def __init__(self, minutes: float | None, store: StudyStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit_s = math.inf if minutes is None else minutes * 60
+        self._store = store
+        self._clock = clock
+        self._before_s = float(store.get(SPENT, 0.0))
+        self._since: float | None = None
+        self._written = -math.inf
+
+    @property
+    def spent_s(self) -> float:
+        """Wall time of the search, earlier continuations included."""
+        return self._before_s + (0.0 if self._since is None else self._clock() - self._since)
+
+    @property
+    def left_s(self) -> float:
+        """Infinite without a limit; negative when overdrawn."""
+        return self._limit_s - self.spent_s
+
+    def tick(self, *, write: bool = False) -> None:
+        """Notes the time now and then, and when `write` asks for it."""
+        now = self._clock()
+        if self._since is None:
+            self._since = now
+        if write or now - self._written > WRITE_EVERY_S:
+            self._store.set(SPENT, self.spent_s)
+            self._written = now

@@ -1,0 +1,159 @@
+"""An Optuna study in memory that samplers and pruners look at.
+
+Knows nothing of the database or of our params. States are set through the storage, never through `study.tell`, which
+runs hooks made for `study.optimize` (the grid sampler's raises RuntimeError at the last trial).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner, NopPruner
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from harness.records.store import directions
+
+__all__ = ["Mirror"]
+
+#: CMA-ES writes its state down as a pickle. `Mirror.redo_cmaes` works it out again, so that no database holds one.
+PICKLED = "cma:optimizer"
+
+
+class Mirror:
+    """Trials by our numbers. Two mirrors that saw the same calls give the same draws."""
+
+    def __init__(self, name: str, objectives: Sequence[str]) -> None:
+        self._storage = InMemoryStorage()
+        self._study_id = self._storage.create_new_study(directions(objectives), name)
+        self.study = optuna.load_study(
+            study_name=name, storage=self._storage, sampler=RandomSampler(), pruner=NopPruner()
+        )
+        self._ids: dict[int, int] = {}
+        self._noted: dict[str, Any] = {}
+        self.num_ended = 0
+
+    @property
+    def num_asked(self) -> int:
+        """Draws so far, refused ones included."""
+        return len(self.study.get_trials(deepcopy=False))
+
+    def ask(self, sampler: BaseSampler) -> Trial:
+        """A new running trial, to be drawn from; then `accept` or `refuse` it."""
+        self.study.sampler = sampler
+        return self.study.ask()
+
+    def accept(self, trial: Trial, number: int) -> dict[str, Any]:
+        """Gives the trial our number; returns what the sampler wrote on it."""
+        self._ids[number] = self._id(trial.number)
+        return _without_pickles(self._frozen(number).system_attrs)
+
+    def refuse(self, trial: Trial) -> None:
+        """Leaves a trial behind that no sampler looks at."""
+        self._storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
+
+    def take_notes(self) -> dict[str, Any]:
+        """What samplers wrote on the study since the last call (Sobol positions, parents of a generation)."""
+        now = self._storage.get_study_system_attrs(self._study_id)
+        new = {key: value for key, value in now.items() if self._noted.get(key) != value}
+        self._noted = dict(now)
+        return new
+
+    def add(
+        self,
+        number: int,
+        values: Mapping[str, Any],
+        distributions: Mapping[str, Any],
+        *,
+        system_attrs: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        refused: int = 0,
+    ) -> None:
+        """Adds a running trial that was drawn elsewhere, after as many refused ones as stood before it."""
+        for _ in range(refused):
+            self._storage.create_new_trial(self._study_id, create_trial(state=TrialState.FAIL))
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=dict(values),
+            distributions=dict(distributions),
+            system_attrs=_without_pickles(system_attrs or {}),
+        )
+        self._ids[number] = self._storage.create_new_trial(self._study_id, template)
+        for key, value in (notes or {}).items():
+            self._storage.set_study_system_attr(self._study_id, key, value)
+        self._noted |= notes or {}
+
+    def report(self, number: int, step: int, value: float) -> None:
+        """Adds an evaluation to a running trial."""
+        if not self._frozen(number).state.is_finished():
+            self._storage.set_trial_intermediate_value(self._ids[number], step, value)
+
+    def should_prune(self, number: int, pruner: BasePruner) -> bool:
+        """What an Optuna pruner says of a trial."""
+        return pruner.prune(self.study, self._frozen(number))
+
+    def complete(self, number: int, values: Sequence[float]) -> None:
+        """Gives a trial its values; the first time counts."""
+        self._end(number, TrialState.COMPLETE, values)
+
+    def prune(self, number: int) -> None:
+        """Ends a trial that has no values yet as PRUNED."""
+        self._end(number, TrialState.PRUNED, None)
+
+    def fail(self, number: int) -> None:
+        """Ends a trial as FAIL, and takes back what it was worth if it had values."""
+        frozen = self._frozen(number)
+        if frozen.state.is_finished():
+            # The storage refuses to change an ended trial; this one is ours alone and nothing caches values.
+            frozen.state, frozen.values = TrialState.FAIL, None
+            self.num_ended -= 1
+        else:
+            self._storage.set_trial_state_values(self._ids[number], TrialState.FAIL)
+
+    def redo_cmaes(self, sampler: BaseSampler) -> None:
+        """Gives back the state of CMA-ES: a copy asks until no generation is left to be told.
+
+        Generation for generation from the recorded trials; where a trial of a generation ended late, the state
+        can differ from the lost one in which of the generation it counts.
+        """
+        scratch = copy.deepcopy(self)
+        while (holder := scratch._last_complete()) is not None:
+            trial = scratch.ask(sampler)
+            _ = trial.relative_params
+            written = scratch._storage.get_trial(scratch._id(trial.number)).system_attrs
+            state = {key: value for key, value in written.items() if key.startswith(PICKLED)}
+            scratch.refuse(trial)
+            if not state:
+                break
+            for mirror_holder in (holder, self._last_complete()):
+                if mirror_holder is not None:
+                    _replace_state(mirror_holder.system_attrs, state)
+
+    def _end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
+        if not self._frozen(number).state.is_finished():
+            self._storage.set_trial_state_values(self._ids[number], state, values)
+            self.num_ended += 1
+
+    def _frozen(self, number: int) -> FrozenTrial:
+        return self._storage.get_trial(self._ids[number])
+
+    def _id(self, index: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, index)
+
+    def _last_complete(self) -> FrozenTrial | None:
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return complete[-1] if complete else None
+
+
+def _without_pickles(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attrs.items() if not key.startswith(PICKLED)}
+
+
+def _replace_state(attrs: dict[str, Any], state: Mapping[str, Any]) -> None:
+    for key in [key for key in attrs if key.startswith(PICKLED)]:
+        del attrs[key]
+    attrs.update(state)

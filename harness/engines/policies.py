@@ -1,0 +1,26 @@
+"""The pruner that a study names.
+
+Knows nothing of trials.
+"""
+
+from __future__ import annotations
+
+from harness.engines.prune import Policy, Unpruned
+from harness.engines.prune_optuna import OptunaPolicy
+from harness.engines.rungs import Rungs
+from harness.spec.configure import arms, rung_fractions
+from harness.spec.study import StudySpec
+
+__all__ = ["make_policy"]
+
+
+def make_policy(spec: StudySpec) -> Policy:
+    """The study's pruner. Ray's own run inside its engine, so nothing is pruned here for them."""
+    pruner, num_arms = spec.search.pruner, len(arms(spec))
+    if pruner.name == "rungs":
+        least = spec.confirm.top if spec.confirm else 1
+        objective = spec.search.objectives[0]
+        return Rungs(rung_fractions(spec), pruner.reduction_factor, objective, num_arms=num_arms, least=least)
+    if pruner.name in ("asha", "hyperband", "median"):
+        return OptunaPolicy(spec, num_arms)
+    return Unpruned()

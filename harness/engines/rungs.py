@@ -1,0 +1,214 @@
+"""Breadth-first successive halving: all trials of an arm reach a rung before any of them goes on.
+
+Knows nothing of the database, of samplers or of engines. At a rung that n trials reached, the best
+max(1, floor(n / reduction_factor)) go on and never fewer than `least`, so that the finalists have full trainings
+(Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed trials hold no
+place. Of equal values the lower number is better: the only order that a restart cannot change.
+
+A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
+in memory than will go on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from harness.engines.protocol import Decision
+from harness.engines.prune import num_passed
+from harness.records.schema import Progress, TrialState
+from harness.spec.metrics import METRICS
+
+__all__ = ["Rungs"]
+
+Place = tuple[float, int]
+"""Sorts the better trial first: the objective's key, then the number."""
+
+
+@dataclass(slots=True)
+class _Rung:
+    """One rung of one arm. `coming` are trials on their way to it, `reached` all that were evaluated at it.
+
+    Behind the first `cut` of those reached nobody waits. `settled`: nobody can reach it any more.
+    """
+
+    coming: set[int] = field(default_factory=set)
+    reached: list[Place] = field(default_factory=list)
+    waiting: set[int] = field(default_factory=set)
+    cut: int = 0
+    settled: bool = False
+
+
+@dataclass(slots=True)
+class _Trial:
+    """`places` are those at the rungs passed, one a rung."""
+
+    arm: int
+    places: list[Place] = field(default_factory=list)
+
+
+class _Arm:
+    """The ladder of one arm. The rung after the last is the full training."""
+
+    def __init__(self, num_rungs: int) -> None:
+        self.rungs = [_Rung() for _ in range(num_rungs)]
+        self.expected = 0
+        self.added = 0
+
+    def still_coming(self, index: int) -> int:
+        """The most trials that can yet reach a rung."""
+        rung = self.rungs[index]
+        if index == 0:
+            return len(rung.coming) + max(0, self.expected - self.added)
+        before = self.rungs[index - 1]
+        return len(rung.coming) + (0 if before.settled else len(before.waiting) + self.still_coming(index - 1))
+
+
+class Rungs:
+    """A `Policy`. `fractions` are the rungs below the full training."""
+
+    def __init__(
+        self, fractions: Sequence[float], reduction_factor: int, objective: str, *, num_arms: int = 1, least: int = 1
+    ) -> None:
+        self._fractions = tuple(fractions)
+        self._factor = reduction_factor
+        self._metric = METRICS[objective]
+        self._least = least
+        self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
+        self._trials: dict[int, _Trial] = {}
+        self._promoted: list[int] = []
+        self._dropped: list[int] = []
+
+    def num_promoted(self, num_reached: int) -> int:
+        """How many of the trials that reached a rung go on."""
+        return min(num_reached, max(1, num_reached // self._factor, self._least))
+
+    def expect(self, arm: int, num_trials: int) -> None:
+        self._arms[arm].expected = num_trials
+        self._settle(self._arms[arm])
+
+    def add(self, number: int, arm: int) -> None:
+        ladder = self._arms[arm]
+        self._trials[number] = _Trial(arm)
+        ladder.added += 1
+        if ladder.rungs:
+            ladder.rungs[0].coming.add(number)
+
+    def restore(self, number: int, arm: int, history: Sequence[Progress], state: TrialState) -> None:
+        self.add(number, arm)
+        trial, ladder = self._trials[number], self._arms[arm]
+        for progress in history:
+            self._pass(number, progress)
+        if state.ended:
+            for rung, place in zip(ladder.rungs, trial.places, strict=False):
+                insort(rung.reached, place)
+            self.end(number, state)
+        elif trial.places:
+            self._arrive(ladder, 0, number)
+        else:
+            self._promoted.append(number)
+
+    def settle(self) -> None:
+        for arm in self._arms:
+            self._settle(arm)
+
+    def decide(self, number: int, progress: Progress) -> Decision:
+        trial = self._trials[number]
+        ladder = self._arms[trial.arm]
+        before = len(trial.places)
+        self._pass(number, progress)
+        if len(trial.places) == before:
+            return Decision.GO
+        self._arrive(ladder, before, number)
+        self._settle(ladder)
+        return self._decision(number)
+
+    def _decision(self, number: int) -> Decision:
+        """A trial that is first in line need not stand; one that is dropped need not be told of twice."""
+        if number in self._dropped:
+            self._dropped.remove(number)
+            return Decision.STOP
+        if self._promoted[:1] == [number]:
+            self._promoted.pop(0)
+            return Decision.GO
+        return Decision.PAUSE
+
+    def end(self, number: int, state: TrialState) -> None:
+        trial = self._trials.pop(number)
+        ladder = self._arms[trial.arm]
+        for index, rung in enumerate(ladder.rungs):
+            rung.coming.discard(number)
+            rung.waiting.discard(number)
+            if state is TrialState.FAIL and index < len(trial.places):
+                _remove(rung.reached, trial.places[index])
+        for queue in (self._promoted, self._dropped):
+            if number in queue:
+                queue.remove(number)
+        self._settle(ladder)
+
+    def promoted(self) -> list[int]:
+        promoted, self._promoted = self._promoted, []
+        return promoted
+
+    def dropped(self) -> list[int]:
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def _pass(self, number: int, progress: Progress) -> None:
+        """Gives the trial a place at each rung that it has newly passed; a short training passes several at once."""
+        trial = self._trials[number]
+        value = progress.metrics.get(self._metric.name)
+        for _ in range(len(trial.places), num_passed(self._fractions, progress)):
+            trial.places.append((self._metric.sort_key(value), number))
+
+    def _arrive(self, ladder: _Arm, index: int, number: int) -> None:
+        rung = ladder.rungs[index]
+        rung.coming.discard(number)
+        rung.waiting.add(number)
+        insort(rung.reached, self._trials[number].places[index])
+        self._drop_hopeless(ladder, index, arrived=number)
+
+    def _drop_hopeless(self, ladder: _Arm, index: int, arrived: int | None = None) -> None:
+        """Drops who cannot be among the promoted even if nobody better comes: few to look at, whatever the size."""
+        rung = ladder.rungs[index]
+        cut = self.num_promoted(len(rung.reached) + ladder.still_coming(index))
+        behind = {number for _, number in rung.reached[cut : max(cut, rung.cut) + 1]}
+        if arrived is not None and bisect_left(rung.reached, self._trials[arrived].places[index]) >= cut:
+            behind.add(arrived)
+        self._drop(rung, behind & rung.waiting)
+        rung.cut = cut
+
+    def _drop(self, rung: _Rung, numbers: set[int]) -> None:
+        rung.waiting -= numbers
+        self._dropped += sorted(numbers)
+
+    def _settle(self, ladder: _Arm) -> None:
+        """Promotes from every rung that nobody can reach any more, from the lowest up."""
+        for index, rung in enumerate(ladder.rungs):
+            rung.settled = not ladder.still_coming(index)
+            if not rung.settled:
+                self._drop_hopeless(ladder, index)
+                return
+            best = rung.reached[: self.num_promoted(len(rung.reached))] if rung.waiting else []
+            chosen = [number for _, number in best if number in rung.waiting]
+            self._drop(rung, rung.waiting.difference(chosen))
+            rung.waiting.clear()
+            self._promote(ladder, index + 1, chosen)
+
+    def _promote(self, ladder: _Arm, index: int, numbers: Sequence[int]) -> None:
+        """Sends trials to rung `index`; one that was evaluated there before (merged rungs, a restart) is there."""
+        is_rung = index < len(ladder.rungs)
+        if is_rung:
+            ladder.rungs[index].coming.update(numbers)
+        for number in numbers:
+            if is_rung and len(self._trials[number].places) > index:
+                self._arrive(ladder, index, number)
+            else:
+                self._promoted.append(number)
+
+
+def _remove(reached: list[Place], place: Place) -> None:
+    index = bisect_left(reached, place)
+    if reached[index : index + 1] == [place]:
+        del reached[index]

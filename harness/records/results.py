@@ -1,0 +1,190 @@
+"""A run as everybody reads it: its study, records, decision, and what a running coordinator says of itself.
+
+Knows nothing of how trials are run, and imports neither torch nor plotly; Optuna and pandas only when asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import RunError
+from harness.records.final import Baseline, Final
+from harness.records.provenance import recorded_study
+from harness.records.rundir import RunFolder
+from harness.records.schema import TrialRecord, TrialState
+from harness.spec.metrics import METRICS, Metric
+from harness.spec.study import StudySpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CONFIRM", "LeaderRow", "Results", "load"]
+
+#: Behind the study's name: the Optuna study of the confirmation trials.
+CONFIRM = "/confirm"
+ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderRow:
+    """A search trial on the leaderboard; `metrics` are means over `seeds`, `std` is 0 with one seed."""
+
+    record: TrialRecord
+    metrics: Mapping[str, float]
+    std: Mapping[str, float]
+    seeds: tuple[int, ...]
+
+    @property
+    def confirmed(self) -> bool:
+        """True when more than the search's own seed was trained."""
+        return len(self.seeds) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything that is known of a run; trials that have not ended are in state RUNNING."""
+
+    folder: Path
+    spec: StudySpec
+    trials: tuple[TrialRecord, ...]
+    confirm: tuple[TrialRecord, ...]
+    baselines: tuple[Baseline, ...]
+    final: Final | None
+    manifest: Mapping[str, Any]
+    live: Mapping[str, Any]
+
+    @property
+    def objective(self) -> Metric:
+        """The first objective."""
+        return METRICS[self.spec.search.objectives[0]]
+
+    def leaderboard(self) -> list[LeaderRow]:
+        """Search trials, best first: confirmed ones by their mean, then the complete, the running, the pruned, FAIL."""
+        return sorted((self._row(record) for record in self.trials), key=self._order)
+
+    def _row(self, record: TrialRecord) -> LeaderRow:
+        again = [
+            other for other in self.confirm if other.config.of == record.number and other.state is TrialState.COMPLETE
+        ]
+        runs = [record, *again] if record.state is TrialState.COMPLETE else [record]
+        metrics, std = _mean_and_std([run.metrics for run in runs])
+        return LeaderRow(record=record, metrics=metrics, std=std, seeds=tuple(run.seed for run in runs))
+
+    def _order(self, row: LeaderRow) -> tuple[bool, int, float, float, int]:
+        record = row.record
+        trained = record.history[-1].fraction if record.history and record.state is not TrialState.COMPLETE else 1.0
+        value = self.objective.sort_key(row.metrics.get(self.objective.name))
+        return not row.confirmed, ORDER.index(record.state), -trained, value, record.number
+
+    def best(self) -> LeaderRow | None:
+        """The winner; before there is a decision the first of the leaderboard; None when no trial completed."""
+        complete = [row for row in self.leaderboard() if row.record.state is TrialState.COMPLETE]
+        if self.final is not None:
+            complete = [row for row in complete if row.record.number == self.final.winner] or complete
+        return complete[0] if complete else None
+
+    def to_json(self) -> dict[str, Any]:
+        """What `harness results --json` prints; a number that is not one is null."""
+        document = {
+            "study": self.spec.name,
+            "trials": [record.to_json() for record in self.trials],
+            "confirm": [
+                {"trial": record.config.of, "seed": record.seed, "metrics": dict(record.metrics)}
+                for record in self.confirm
+                if record.state is TrialState.COMPLETE
+            ],
+            "baselines": [{"name": each.name, "metrics": dict(each.metrics)} for each in self.baselines],
+            "best": self._best_json(),
+        }
+        plain: dict[str, Any] = _finite(document)
+        return plain
+
+    def _best_json(self) -> dict[str, Any] | None:
+        best = self.best()
+        if best is None:
+            return None
+        winner = next((model for model in self.final.models if model.role == "winner"), None) if self.final else None
+        return {
+            "number": best.record.number,
+            "params": dict(best.record.params),
+            "metrics": dict(best.metrics),
+            "test": {name: value.model_dump() for name, value in winner.test.items()} if winner else {},
+            "export": self.export_path(),
+        }
+
+    def export_path(self) -> str | None:
+        """The exported model's absolute path; None when there is none (yet)."""
+        return str(self.folder / self.final.export) if self.final and self.final.export else None
+
+    def frame(self) -> pd.DataFrame:
+        """The leaderboard as a table: number, state, params, metrics and speed, one row a trial."""
+        import pandas as pd
+
+        rows = []
+        for row in self.leaderboard():
+            record = row.record
+            rows.append(
+                {
+                    "number": record.number,
+                    "state": record.state.value,
+                    "reason": record.reason.value if record.reason else None,
+                    **record.params,
+                    **row.metrics,
+                    "seeds": len(row.seeds),
+                    "duration_s": record.duration_s,
+                }
+            )
+        return pd.DataFrame(rows)
+
+
+def load(run: Path) -> Results:
+    """Reads a run folder, also while it is being written.
+
+    Raises:
+        RunError: `run` is not a run folder, or its study cannot be read.
+    """
+    from harness.records.store import StudyStore
+
+    folder = RunFolder(run)
+    manifest = folder.read_json("manifest.json") if folder.path.is_dir() else None
+    if not isinstance(manifest, dict):
+        raise RunError(f"{run} is not a run folder (no manifest.json); runs are made by harness sweep, under runs/")
+    spec = recorded_study(manifest, folder.path / "manifest.json")
+    store = StudyStore.open(folder.storage(spec), spec.name, spec.search.objectives, create=False)
+    try:
+        final, confirm = store.get("final"), store.sibling(spec.name + CONFIRM)
+        return Results(
+            folder=folder.path,
+            spec=spec,
+            trials=tuple(store.records()),
+            confirm=tuple(confirm.records()) if confirm else (),
+            baselines=tuple(Baseline.model_validate(each) for each in store.get("baselines", [])),
+            final=Final.model_validate(final) if final else None,
+            manifest=manifest,
+            live=folder.read_live(),
+        )
+    finally:
+        store.close()
+
+
+def _mean_and_std(runs: list[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean and sample standard deviation of each metric that all runs have."""
+    names = [name for name in runs[0] if all(name in run for run in runs)]
+    values = {name: [run[name] for run in runs] for name in names}
+    finite = {name for name in names if all(map(math.isfinite, values[name]))}
+    std = {name: stdev(values[name]) if len(runs) > 1 and name in finite else 0.0 for name in names}
+    return {name: fmean(values[name]) for name in names}, std
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null in their place."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value

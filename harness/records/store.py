@@ -1,0 +1,311 @@
+"""The study on disk: an Optuna study in a relational database, which `optuna-dashboard` opens as it is.
+
+Knows nothing of sampling, pruning or engines. Only the coordinating process writes; anybody may read meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from harness.errors import FailReason, MissingPackage, RunError
+from harness.records.schema import Progress, TrialRecord, TrialState, record_of
+from harness.spec.metrics import METRICS
+from harness.spec.trial import TrialConfig
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
+    from optuna.study import StudyDirection
+    from optuna.trial import FrozenTrial
+
+__all__ = ["StoredTrial", "StudyStore", "directions", "sound"]
+
+RECORD = "record"
+#: What these hold may be opened from several machines, and a write-ahead log needs memory shared by its users.
+NETWORK_DISKS = ("nfs", "cifs", "smb", "gluster", "lustre", "ceph", "beegfs", "gpfs", "afs", "fuse.")
+BUSY_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTrial:
+    """A trial as the database has it; `values` are the first objective by step."""
+
+    state: TrialState
+    record: TrialRecord
+    values: Mapping[int, float]
+    system_attrs: Mapping[str, Any]
+
+    @property
+    def number(self) -> int:
+        return self.record.number
+
+    @property
+    def config(self) -> TrialConfig:
+        return self.record.config
+
+
+def directions(objectives: Sequence[str]) -> list[StudyDirection]:
+    """Optuna's directions of our metrics."""
+    from optuna.study import StudyDirection
+
+    return [StudyDirection.MAXIMIZE if METRICS[name].maximize else StudyDirection.MINIMIZE for name in objectives]
+
+
+def sound(record: TrialRecord) -> TrialRecord:
+    """The record as it counts: a COMPLETE trial without a finite value for an objective is a FAIL."""
+    if record.state is not TrialState.COMPLETE:
+        return record
+    for name in record.config.objectives:
+        value = record.metrics.get(name)
+        if value is None or not math.isfinite(value):
+            reason = FailReason.CRASH if value is None else FailReason.NAN
+            message = f"no evaluation gave objective '{name}'" if value is None else f"objective '{name}' is {value}"
+            return record.model_copy(update={"state": TrialState.FAIL, "reason": reason, "message": message})
+    return record
+
+
+class StudyStore:
+    """One study of a database. Make it with `open`; `load` before writing to trials of an earlier process."""
+
+    def __init__(self, storage: RDBStorage, study_id: int, objectives: Sequence[str], shown: str) -> None:
+        self.objectives = tuple(objectives)
+        self._storage = storage
+        self._study_id = study_id
+        self._shown = shown
+        self._ids: dict[int, int] = {}
+        self._active: dict[int, tuple[TrialConfig, list[Progress]]] = {}
+
+    @classmethod
+    def open(cls, url: str | Path, name: str, objectives: Sequence[str], *, create: bool = True) -> Self:
+        """Opens study `name`; a `Path` is an SQLite file.
+
+        Raises:
+            RunError: there is no such study (with `create` false), or the database cannot be used.
+            MissingPackage: the database's driver is not installed.
+        """
+        import optuna
+
+        # Its own progress lines and sampler warnings are not ours to print.
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        shown = _shown(url)
+        with _explained(shown):
+            try:
+                storage = _connect(url, create)
+            except RuntimeError as error:  # written by an Optuna with another schema; the text says what to do
+                raise RunError(f"{shown}: {error}") from None
+        store = cls(storage, -1, objectives, shown).sibling(name, create=create)
+        if store is None:
+            raise RunError(f"{shown}: no study '{name}'")
+        return store
+
+    def sibling(self, name: str, *, create: bool = False) -> Self | None:
+        """Another study of the same database with the same objectives; None when there is none and none is made."""
+        with _explained(self._shown):
+            try:
+                study_id = self._storage.get_study_id_from_name(name)
+            except KeyError:
+                if not create:
+                    return None
+                study_id = self._storage.create_new_study(directions(self.objectives), name)
+        return type(self)(self._storage, study_id, self.objectives, self._shown)
+
+    def close(self) -> None:
+        """Gives the database's connections back, for siblings too."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
+    def load(self) -> list[StoredTrial]:
+        """All trials by number.
+
+        Where the record has ended and the state has not, a coordinator died between the two: end it again.
+        """
+        with _explained(self._shown):
+            frozen = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        trials = [self._stored(trial) for trial in frozen]
+        for trial, each in zip(trials, frozen, strict=True):
+            self._ids[trial.number] = each._trial_id
+            if not trial.state.ended:
+                self._active[trial.number] = (trial.config, list(trial.record.history))
+        return trials
+
+    def _stored(self, trial: FrozenTrial) -> StoredTrial:
+        if RECORD not in trial.user_attrs:
+            raise RunError(f"{self._shown}: trial {trial.number} was not written by harness; use a study of its own")
+        return StoredTrial(
+            state=TrialState(trial.state.name),
+            record=TrialRecord.model_validate(trial.user_attrs[RECORD]),
+            values=trial.intermediate_values,
+            system_attrs=trial.system_attrs,
+        )
+
+    def records(self) -> list[TrialRecord]:
+        """The record of every trial; of one that runs, what is known so far, in state RUNNING."""
+        return [
+            trial.record if trial.state.ended else trial.record.model_copy(update={"state": TrialState.RUNNING})
+            for trial in self.load()
+        ]
+
+    def create(
+        self,
+        config: TrialConfig,
+        *,
+        values: Mapping[str, Any] | None = None,
+        distributions: Mapping[str, BaseDistribution] | None = None,
+        system_attrs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Adds a running trial in one transaction. `values` are its params as Optuna has them.
+
+        Raises:
+            RunError: the next number is not the config's: somebody else writes to this study.
+        """
+        from optuna.trial import TrialState as OptunaState
+        from optuna.trial import create_trial
+
+        template = create_trial(
+            state=OptunaState.RUNNING,
+            params=dict(values or {}),
+            distributions=dict(distributions or {}),
+            user_attrs={RECORD: _json(record_of(config, TrialState.RUNNING))},
+            system_attrs=dict(system_attrs or {}),
+        )
+        with _explained(self._shown):
+            trial_id = self._storage.create_new_trial(self._study_id, template)
+            if self._id_of(config.number) != trial_id:
+                raise RunError(f"{self._shown}: trial {config.number} is not the next; another process writes here")
+        self._ids[config.number] = trial_id
+        self._active[config.number] = (config, [])
+
+    def _id_of(self, number: int) -> int | None:
+        try:
+            return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        except KeyError:
+            return None
+
+    def report(self, number: int, progress: Progress) -> None:
+        """Adds an evaluation: the first objective at its step, and the history so far in the record."""
+        config, history = self._active[number]
+        history.append(progress)
+        value = progress.metrics.get(self.objectives[0], math.nan)
+        with _explained(self._shown):
+            self._write_record(record_of(config, TrialState.RUNNING, history))
+            self._storage.set_trial_intermediate_value(self._ids[number], progress.step, value)
+
+    def end(self, record: TrialRecord) -> TrialRecord:
+        """Writes the record, then the state; returns the record as it counts (`sound`)."""
+        from optuna.trial import TrialState as OptunaState
+
+        record = sound(record)
+        with _explained(self._shown):
+            self._write_record(record)
+            state = OptunaState[record.state.value]
+            self._storage.set_trial_state_values(self._ids[record.number], state, self._values(record))
+        self._active.pop(record.number, None)
+        return record
+
+    def _values(self, record: TrialRecord) -> list[float] | None:
+        """Optuna's values. Like Optuna itself, a pruned trial of one objective keeps its value."""
+        if record.state is TrialState.FAIL or (record.state is TrialState.PRUNED and len(self.objectives) > 1):
+            return None
+        values = [record.metrics.get(name, math.nan) for name in self.objectives]
+        return values if all(math.isfinite(value) for value in values) else None
+
+    def set(self, key: str, value: Any) -> None:
+        """Sets an attribute of the study (JSON)."""
+        with _explained(self._shown):
+            self._storage.set_study_user_attr(self._study_id, key, value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An attribute of the study."""
+        with _explained(self._shown):
+            return self._storage.get_study_user_attrs(self._study_id).get(key, default)
+
+    def _write_record(self, record: TrialRecord) -> None:
+        self._storage.set_trial_user_attr(self._ids[record.number], RECORD, _json(record))
+
+
+def _json(record: TrialRecord) -> dict[str, Any]:
+    return record.model_dump(mode="json")
+
+
+def _connect(url: str | Path, create: bool) -> RDBStorage:
+    from optuna.storages import RDBStorage
+
+    path = _sqlite_path(url)
+    if path is None:
+        return RDBStorage(str(url).replace("{", "{{").replace("}", "}}"))  # Optuna formats the URL as a template
+    if not create and not path.is_file():
+        raise RunError(f"{path}: there is no study database")
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+        if create and not _on_network_disk(path):
+            # Where the file system cannot do it, SQLite stays with its rollback journal: slower, as safe.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA journal_mode=WAL")
+                # A power cut may then cost the last commits, never the file.
+                connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    # The URL is a name only: a path with `?`, `%` or `{` in it would not survive being one.
+    return RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
+
+
+def _sqlite_path(url: str | Path) -> Path | None:
+    if isinstance(url, Path):
+        return url
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return None
+    return Path(str(parsed.database))
+
+
+def _on_network_disk(path: Path) -> bool:
+    import psutil
+
+    real = os.path.realpath(path)
+    mounts = [part for part in psutil.disk_partitions(all=True) if _under(real, part.mountpoint)]
+    holder = max(mounts, key=lambda part: len(part.mountpoint), default=None)
+    return holder is not None and holder.fstype.lower().startswith(NETWORK_DISKS)
+
+
+def _under(path: str, mountpoint: str) -> bool:
+    return path.startswith(mountpoint.rstrip("/") + "/")
+
+
+def _shown(url: str | Path) -> str:
+    """The database as messages may name it: without its password."""
+    if isinstance(url, Path):
+        return str(url)
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        raise RunError("search.storage is not a database URL; for example postgresql://user@host/name") from None
+
+
+@contextmanager
+def _explained(shown: str) -> Iterator[None]:
+    """Turns what a database can refuse into one line."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
+
+    try:
+        yield
+    except (ImportError, NoSuchModuleError) as error:
+        drivers = "pip install psycopg2-binary (postgresql://) or pymysql (mysql+pymysql://)"
+        raise MissingPackage(f"{shown}: the database's driver is not installed: {drivers}") from error
+    except (StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
+        reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        raise RunError(f"{shown}: the study database cannot be used: {reason}") from error
