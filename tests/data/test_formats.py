@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.data.formats import read_columns
+from harness.errors import DataError
+
+WANTED = ["text", "label"]
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_csv_keeps_texts_as_written(tmp_path: Path, bom: bytes, end: str) -> None:
+    rows = ["text,label,more", '"a, ""b""",NA,1', "null,None,", '"two\nlines",1.0,x', "", "好。,积极,y"]
+    path = written(tmp_path, "t.csv", bom + end.join(rows).encode())
+    assert read_columns(path, WANTED) == {
+        "text": ['a, "b"', "null", "two\nlines", "好。"],
+        "label": ["NA", "None", "1.0", "积极"],
+    }
+
+
+def test_tsv_is_cut_at_tabs(tmp_path: Path) -> None:
+    path = written(tmp_path, "t.tsv", "label\ttext\nyes\ta, b\n")
+    assert read_columns(path, WANTED) == {"text": ["a, b"], "label": ["yes"]}
+
+
+def test_jsonl_keeps_the_types_of_values(tmp_path: Path) -> None:
+    path = written(tmp_path, "t.jsonl", '{"text": "NA", "label": 1}\n\n{"label": null, "text": "b", "x": 0}\n')
+    assert read_columns(path, WANTED) == {"text": ["NA", "b"], "label": [1, None]}
+
+
+def test_parquet_gives_plain_values(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"x": [1, 2], "text": ["NA", "b"], "label": [0, 1]}).to_parquet(path)
+    assert read_columns(path, WANTED) == {"text": ["NA", "b"], "label": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", "text,label\na,x\nb,y,z\n", "line 3: 3 fields where the header has 2"),
+        ("t.csv", "text,label\na\n", "line 2: 1 fields where the header has 2"),
+        ("t.csv", 'text,label\n"a,x\nb,y\n', "double quote left open"),
+        ("t.csv", "", "the file is empty"),
+        ("t.csv", "\n \n", "the file is empty"),
+        ("t.csv", "txt,label\na,b\n", "no column 'text' (columns: 'txt', 'label'); did you mean 'txt'?"),
+        ("t.csv", "text;label\na;b\n", "separated by ';'"),
+        ("t.csv", "text,label,text\na,b,c\n", "column 'text' occurs twice"),
+        ("t.csv", b"text,label\nok,a\n\xe9t\xe9,b\n", "not UTF-8 (line 3: byte 0xe9)"),
+        ("t.csv", "text,label\na,b\n".encode("utf-16"), "it starts like UTF-16"),
+        ("t.jsonl", '{"text": "a", "label": 1}\n{"text": }\n', "line 2: not JSON"),
+        ("t.jsonl", "[1]\n", "line 1: list instead of an object"),
+        ("t.jsonl", '{"text": "a", "label": 1}\n{"text": "a"}\n', "line 2: no column 'label'"),
+        ("t.jsonl", "[" * 100_000, "line 1: not JSON"),
+        ("t.parquet", "PAR1 nothing", "not a Parquet file"),
+    ],
+)
+def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
+    path = written(tmp_path, name, content)
+    with pytest.raises(DataError) as caught:
+        read_columns(path, WANTED)
+    message = str(caught.value)
+    assert said in message
+    assert str(path) in message
+    assert "\n" not in message
+
+
+def test_parquet_without_the_column_lists_what_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pd.DataFrame({"review": ["a"], "label": [1]}).to_parquet(path)
+    with pytest.raises(DataError, match="no column 'text' .columns: 'review', 'label'."):
+        read_columns(path, WANTED)
+
+
+cells = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
+def test_csv_gives_back_any_text(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+    path = tmp_path / "t.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
+        writer.writerows([WANTED, *rows])
+    found = read_columns(path, WANTED)
+    assert list(zip(found["text"], found["label"], strict=True)) == rows
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=60))
+def test_any_bytes_are_a_table_or_a_data_error(tmp_path: Path, content: bytes) -> None:
+    for suffix in (".csv", ".tsv", ".jsonl", ".parquet"):
+        path = written(tmp_path, f"t{suffix}", b'text,label\n"' + content)
+        try:
+            columns = read_columns(path, WANTED)
+        except DataError as error:
+            assert "\n" not in str(error).replace(str(path), "") or "'" in str(error)
+        else:
+            assert set(columns) == set(WANTED)
+
+
+def test_jsonl_and_parquet_agree(tmp_path: Path) -> None:
+    rows = [{"text": f"t{i}", "label": i % 3} for i in range(7)]
+    lines = written(tmp_path, "t.jsonl", "\n".join(map(json.dumps, rows)))
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+    assert read_columns(lines, WANTED) == read_columns(tmp_path / "t.parquet", WANTED)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.data import prepare as module
+from harness.data.prepare import natural_order, prepare
+from harness.errors import DataError
+from harness.spec.study import DataSpec, ModelSpec, SplitSpec, StudySpec
+
+
+def study(path: Path, **data: object) -> StudySpec:
+    fields = {"path": str(path), **data}
+    return StudySpec(name="s", data=DataSpec.model_validate(fields), model=ModelSpec(checkpoint="x"))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "t.csv"
+    rows = [f"text {number},{('10', '9', '2')[number % 3]}" for number in range(60)]
+    path.write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    return path
+
+
+def test_prepare_writes_splits_labels_and_facts(tmp_path: Path, table: Path) -> None:
+    data = prepare(study(table), tmp_path / "cache")
+    assert data.labels == ("2", "9", "10")
+    assert data.meta["rows"] == {"train": 48, "validation": 6, "test": 6}
+    assert data.meta["counts"]["test"] == {"2": 2, "9": 2, "10": 2}
+    assert data.meta["source"] == "t.csv"
+    assert data.meta["task"] == "text-classification"
+    assert data.meta["image"] is None
+    frame = data.frame("train")
+    assert list(frame.columns) == ["text", "label", "row"]
+    first = frame.iloc[0]
+    assert first["text"] == f"text {first['row'] - 1}"
+    assert data.labels[first["label"]] == ("10", "9", "2")[(first["row"] - 1) % 3]
+
+
+def test_prepare_is_private(tmp_path: Path, table: Path) -> None:
+    data = prepare(study(table), tmp_path / "new" / "cache")
+    for folder in (data.folder, tmp_path / "new" / "cache", tmp_path / "new"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_prepare_uses_an_earlier_folder(tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepare(study(table), tmp_path / "cache")
+    monkeypatch.setattr(module, "read_table", lambda *_: pytest.fail("read again"))
+    assert prepare(study(table), tmp_path / "cache").folder == first.folder
+    # What only trials depend on does not matter.
+    assert prepare(study(table, max_length=7), tmp_path / "cache").folder == first.folder
+
+
+def test_prepare_sees_other_bytes_and_other_keys(tmp_path: Path, table: Path) -> None:
+    first = prepare(study(table), tmp_path / "cache").folder
+    other_seed = prepare(study(table, split=SplitSpec(seed=1)), tmp_path / "cache").folder
+    table.write_text(table.read_text(encoding="utf-8") + "\nmore,2", encoding="utf-8")
+    assert len({first, other_seed, prepare(study(table), tmp_path / "cache").folder}) == 3
+
+
+def test_prepare_leaves_nothing_behind_when_it_fails(tmp_path: Path, table: Path) -> None:
+    with pytest.raises(DataError):
+        prepare(study(table, label="text"), tmp_path / "cache")
+    with pytest.raises(DataError):
+        prepare(study(table, label="labels"), tmp_path / "cache")
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.suffix in (".json", ".parquet")] == []
+
+
+def test_prepare_says_what_cannot_be_learned(tmp_path: Path, table: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    table.rename(folder / "train.csv")
+    (folder / "test.csv").write_text("text,label\nx,2\ny,new\n", encoding="utf-8")
+    data = prepare(study(folder), tmp_path / "cache")
+    assert data.labels == ("2", "9", "10", "new")
+    assert data.meta["notes"] == ["the class 'new' is in test but not in train: its rows cannot be got right"]
+
+
+def test_prepare_digits(tmp_path: Path) -> None:
+    spec = StudySpec(
+        name="d", task="image-classification", data=DataSpec(builtin="digits"), model=ModelSpec(checkpoint="x")
+    )
+    data = prepare(spec, tmp_path)
+    assert data.meta["image"] == [8, 8, 1]
+    assert data.labels == tuple("0123456789")
+    assert data.meta["rows"] == {"train": 1437, "validation": 180, "test": 180}
+
+
+def test_natural_order_numbers_by_value_and_words_as_people_count() -> None:
+    assert natural_order({"10", "9", "-1"}) == ["-1", "9", "10"]
+    assert natural_order({"item10", "item9", "Item1", "zebra", "2"}) == ["2", "Item1", "item9", "item10", "zebra"]
+
+
+@given(st.lists(st.text(), unique=True))
+def test_natural_order_takes_any_names(names: list[str]) -> None:
+    ordered = natural_order(names)
+    assert sorted(ordered) == sorted(names)
+    assert natural_order(reversed(names)) == ordered

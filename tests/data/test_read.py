@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.data.read import read_table
+from harness.errors import DataError, MissingPackage
+from harness.spec.study import DataSpec, HubSpec
+
+REVISION = "0" * 40
+
+
+def table(path: Path, rows: list[tuple[str, object]]) -> Path:
+    lines = [f'"{text}","{label}"' for text, label in rows]
+    path.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def some_rows(count: int = 12, labels: tuple[object, ...] = ("no", "yes")) -> list[tuple[str, object]]:
+    return [(f"text {number}", labels[number % len(labels)]) for number in range(count)]
+
+
+def refused(spec: DataSpec, task: str = "text-classification") -> str:
+    with pytest.raises(DataError) as caught:
+        read_table(spec, task)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_read_table_one_file(tmp_path: Path) -> None:
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows()))))
+    assert tables.validation is None
+    assert tables.test is None
+    assert list(tables.train.columns) == ["text", "label", "row"]
+    assert tables.train.iloc[2].to_dict() == {"text": "text 2", "label": "no", "row": 3}
+
+
+def test_read_table_folder_ignores_other_files_and_says_so(tmp_path: Path) -> None:
+    for name in ("train.csv", "dev.csv", "test.csv", "extra.csv"):
+        table(tmp_path / name, some_rows())
+    (tmp_path / "README.md").write_text("x", encoding="utf-8")
+    tables = read_table(DataSpec(path=str(tmp_path)))
+    assert tables.validation is not None
+    assert tables.test is not None
+    assert tables.notes == (f"ignored in {tmp_path.name}: README.md, extra.csv",)
+
+
+def test_read_table_reads_pairs_and_other_columns(tmp_path: Path) -> None:
+    rows = "\n".join(f"q{number},a{number},{number % 2}" for number in range(12))
+    (tmp_path / "t.csv").write_text(f"question,answer,same\n{rows}\n", encoding="utf-8")
+    spec = DataSpec(path=str(tmp_path / "t.csv"), text="question", text_pair="answer", label="same")
+    assert read_table(spec).train.iloc[1].to_dict() == {"text": "q1", "text_pair": "a1", "label": "1", "row": 2}
+
+
+def test_read_table_empty_texts_are_dropped_and_said(tmp_path: Path) -> None:
+    rows = some_rows()
+    rows[3] = (" ", "no")
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", rows))))
+    assert tables.train["row"].tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]
+    assert tables.notes == ("t.csv: 1 of 12 rows have an empty 'text' (first: row 4): dropped",)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (("0.0", "1.0"), {"0", "1"}),
+        (("1", "2"), {"1", "2"}),
+        (("1.0", "x"), {"1.0", "x"}),
+        (("NA", "null"), {"NA", "null"}),
+    ],
+)
+def test_read_table_label_names(tmp_path: Path, labels: tuple[str, ...], names: set[str]) -> None:
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(labels=labels)))))
+    assert set(tables.train["label"]) == names
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            some_rows(labels=("0.5", "1.0")),
+            "row 1: 'label' is 0.5: labels are numbers with fractions: this is regression",
+        ),
+        (some_rows(labels=("yes",)), "every row has the label 'yes'"),
+        (some_rows(9), "9 usable rows; at least 10"),
+        ([(f"t{i}", f"id-{i}") for i in range(40)], "40 different labels in 40 rows"),
+        ([(f"t{i}", f"id-{i % 1001}") for i in range(2002)], "1001 different labels"),
+        ([("", "x")] * 8 + some_rows(4), "8 of 12 rows have an empty 'text'"),
+        ([(f"t{i}", "") for i in range(8)] + some_rows(4), "8 of 12 rows have an empty 'label'"),
+    ],
+)
+def test_read_table_refuses_what_cannot_be_learned(tmp_path: Path, rows: list[tuple[str, object]], said: str) -> None:
+    assert said in refused(DataSpec(path=str(table(tmp_path / "t.csv", rows))))
+
+
+def test_read_table_missing_things_are_named(tmp_path: Path) -> None:
+    table(tmp_path / "reviews.csv", some_rows())
+    assert "did you mean 'reviews.csv'?" in refused(DataSpec(path=str(tmp_path / "review.csv")))
+    assert "did you mean 'text'?" in refused(DataSpec(path=str(tmp_path / "reviews.csv"), text="txt"))
+    assert "has no train table (it holds: reviews.csv)" in refused(DataSpec(path=str(tmp_path)))
+    assert "is not a table that can be read" in refused(DataSpec(path="/dev/null"))
+    assert "does not exist" in refused(DataSpec(path="a\0b"))
+    spec = DataSpec(path=str(tmp_path / "reviews.csv"), text="label")
+    assert "one column is named twice" in refused(spec)
+
+
+def test_read_table_refuses_two_files_for_one_split(tmp_path: Path) -> None:
+    for name in ("train.csv", "val.csv", "validation.csv"):
+        table(tmp_path / name, some_rows())
+    assert "more than one validation split (val.csv, validation.csv)" in refused(DataSpec(path=str(tmp_path)))
+
+
+def test_read_table_values_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": ["a"], "label": 1}\n' * 12, encoding="utf-8")
+    assert "row 1: 'text' holds a list" in refused(DataSpec(path=str(tmp_path / "t.jsonl")))
+
+
+def test_read_table_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
+    lines = [f'{{"text": "a \\ud800 {number}", "label": {number % 2}}}' for number in range(12)]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    text = read_table(DataSpec(path=str(tmp_path / "t.jsonl"))).train["text"].iloc[0]
+    assert text.encode("utf-8").decode("utf-8") == "a \ufffd 0"
+
+
+def test_read_table_a_test_split_without_labels_is_no_test_split(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", some_rows())
+    table(tmp_path / "test.csv", [(f"t{i}", "") for i in range(5)])
+    tables = read_table(DataSpec(path=str(tmp_path)))
+    assert tables.test is None
+    assert tables.notes == ("test.csv: no row has a label; the split is made from train instead",)
+
+
+def test_read_table_digits() -> None:
+    train = read_table(DataSpec(builtin="digits"), "image-classification").train
+    assert len(train) == 1797
+    assert set(train["label"]) == set("0123456789")
+    assert max(max(map(max, image)) for image in train["image"]) == 255
+    assert "no column 'text'" in refused(DataSpec(builtin="digits"))
+
+
+def test_read_table_images_of_a_jsonl(tmp_path: Path) -> None:
+    def written(image: object) -> DataSpec:
+        lines = [f'{{"image": [[0, {number}]], "label": {number % 2}}}' for number in range(12)]
+        (tmp_path / "t.jsonl").write_text("\n".join([*lines, f'{{"image": {image}, "label": 0}}']), encoding="utf-8")
+        return DataSpec(path=str(tmp_path / "t.jsonl"))
+
+    assert read_table(written([[255, 0]]), "image-classification").train["image"].iloc[12] == [[255, 0]]
+    for image, said in (
+        ("[[1, 256]]", "row 13: 'image' has pixels that are not whole numbers from 0 to 255"),
+        ("[[1], [2]]", "row 13: 'image' has shape (2, 1), row 1 has (1, 2)"),
+        ('"a.jpg"', "row 13: 'image' is no image: 'a.jpg'"),
+        ("[[1], [2, 3]]", "row 13: 'image' is no image"),
+    ):
+        assert said in refused(written(image), "image-classification")
+
+
+class FakeSplit:
+    def __init__(self, columns: dict[str, list[Any]], classes: list[str] | None) -> None:
+        self.columns = columns
+        self.column_names = list(columns)
+        self.features = {name: SimpleNamespace() for name in columns}
+        if classes:
+            self.features["label"] = SimpleNamespace(names=classes)
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self.columns[name]
+
+
+def fake_datasets(monkeypatch: pytest.MonkeyPatch, loaded: object) -> None:
+    def load_dataset(name: str, config: str | None, revision: str) -> object:
+        assert (name, config, revision) == ("owner/set", None, REVISION)
+        if isinstance(loaded, Exception):
+            raise loaded
+        return loaded
+
+    module = SimpleNamespace(disable_progress_bars=lambda: None, load_dataset=load_dataset)
+    monkeypatch.setitem(sys.modules, "datasets", module)
+
+
+HUB = DataSpec(hub=HubSpec(id="owner/set", revision=REVISION))
+
+
+def test_read_table_hub_class_ids_become_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"t{number}" for number in range(12)]
+    train = FakeSplit({"text": texts, "label": [0, 1] * 6}, ["neg", "pos"])
+    test = FakeSplit({"text": texts, "label": [-1] * 12}, ["neg", "pos"])
+    fake_datasets(monkeypatch, {"train": train, "test": test, "unsupervised": test})
+    tables = read_table(HUB)
+    assert tables.train["label"].tolist() == ["neg", "pos"] * 6
+    assert tables.test is None
+    assert tables.source.name == f"owner/set@{REVISION}"
+
+
+def test_read_table_hub_out_of_reach_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_datasets(monkeypatch, ConnectionError("no route\nand more"))
+    assert "(no route); without a network, give a folder of tables: data.path=FOLDER" in refused(HUB)
+
+
+def test_read_table_hub_without_its_package_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'finetune-harness\[hub\]'"):
+        read_table(HUB)

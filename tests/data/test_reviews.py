@@ -1,0 +1,46 @@
+"""The bundled review data keeps what its card promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.data.clean import normalised
+
+DATA = Path(__file__).parents[2] / "studies" / "data"
+
+
+def reviews(language: str) -> pd.DataFrame:
+    return pd.read_csv(DATA / f"reviews_{language}.csv", dtype=str, keep_default_na=False, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("language", "rows", "labels"),
+    [
+        ("en", 1320, {"positive", "negative", "neutral"}),
+        ("zh", 345, {"积极", "消极", "中性"}),
+    ],
+)
+def test_reviews_are_balanced_and_distinct(language: str, rows: int, labels: set[str]) -> None:
+    data = reviews(language)
+    assert list(data.columns) == ["text", "label", "domain"]
+    assert data["label"].value_counts().to_dict() == dict.fromkeys(labels, rows // 3)
+    assert data["text"].map(normalised).is_unique
+    assert (data["text"] == data["text"].str.strip()).all()
+    assert b"\r" not in (DATA / f"reviews_{language}.csv").read_bytes()
+
+
+def test_reviews_en_have_the_promised_lengths() -> None:
+    words = reviews("en")["text"].str.split().map(len)
+    assert words.min() >= 3
+    assert words.max() <= 80
+    assert 16 <= words.median() <= 20
+
+
+def test_reviews_en_have_no_near_duplicates() -> None:
+    sets = [frozenset(re.findall(r"[a-z0-9']+", text.lower())) for text in reviews("en")["text"]]
+    worst = max(len(a & b) / len(a | b) for at, a in enumerate(sets) for b in sets[:at])
+    assert worst <= 0.6
