@@ -26,9 +26,7 @@ def make_slots(count: int) -> list[Slot]:
 
 def children() -> list[psutil.Process]:
     """What this process started and what still runs."""
-    return [
-        child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.fixture

@@ -66,6 +66,17 @@ def diary(data: str, word: str) -> list[list[str]]:
     return [line.split()[1:] for line in lines if line.split()[0] == word]
 
 
+def wait_for(data: str, line: str) -> None:
+    """Waits until another trial has written a line that begins so, and the coordinator had time to hear of it."""
+    word, *rest = line.split()
+    end = time.monotonic() + 20
+    while rest not in [words[: len(rest)] for words in diary(data, word)]:
+        if time.monotonic() > end:
+            raise TimeoutError(f"nobody wrote {line!r}")
+        time.sleep(0.005)
+    time.sleep(0.1)
+
+
 class FakePause:
     """A standing fake trial: its state is a few numbers."""
 
@@ -113,8 +124,12 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
                 misbehave(behave, data)
             if behave == "slow":
                 time.sleep(0.2)
+            if behave.startswith("after "):
+                lines = behave.removeprefix("after ").split(", ")
+                wait_for(data, lines[min(len(history), len(lines) - 1)])
             history.append(evaluation(config.number, state))
             state["random"] = generator.getstate()
+            note(data, f"evaluated {config.number} {end}")
             yield FakePause(history[-1], state, history)
     finally:
         note(data, f"closed {config.number}")
@@ -151,7 +166,7 @@ def misbehave(behave: str, data: str) -> None:
         case "disk":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         case "crash":
-            print("what the trial printed", flush=True)
+            sys.stdout.write("what the trial printed\n")
             raise ValueError("broken <here>\nsecond line")
         case "exit":
             sys.exit(3)

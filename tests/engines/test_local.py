@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
-from contract import COMPLETE, FAIL, EngineContract, children, data, make_slots, run  # noqa: F401
+from contract import COMPLETE, FAIL, PRUNED, EngineContract, children, data, make_slots, run  # noqa: F401
 from fakes import TRIAL, Source, config, diary
 
 from harness.engines import resources
@@ -86,24 +85,34 @@ def test_local_prints_go_to_the_log(run: RunFolder, data: str) -> None:  # noqa:
     assert text.startswith("what the trial printed\n")
 
 
-def test_local_paused_trial_moves_to_an_idle_slot(run: RunFolder, data: str) -> None:  # noqa: F811
-    """Both trials that go on stand in one worker; the other worker takes one of them over."""
-
-    class OneHolder(Source):
-        """Trial 2 keeps the second slot busy while the first takes 0 and 1."""
-
-        def _settle(self) -> None:
-            if {0, 1} <= set(self._paused) and not self._coming:
-                self._promoted, self._paused = [0, 1], {}
-
-    source = OneHolder([config(0), config(1), config(2)], pause_at=2)
-    source._new = [source._configs[0], source._configs[2], source._configs[1]]
-    trials = {0: config(0), 1: config(1), 2: config(2, "slow", evaluate_at=(1.0,))}
-    source._configs = trials
+def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data: str) -> None:  # noqa: F811
+    """Both slots are idle when both promoted trials stand in the first: the second takes one of them over."""
+    configs = [config(0, "after start 2, resume 1"), config(2, "after evaluated 1 2"), config(1)]
+    source = Source(configs, pause_at=2, top=2)
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
+    assert [source.by_number[number].state for number in range(3)] == [COMPLETE, COMPLETE, PRUNED]
+    assert diary(data, "resume") == [["1", "2"]]
+    assert {span.slot for span in source.by_number[1].spans} == {0, 1}
     steps = [tuple(words) for words in diary(data, "step")]
-    assert len(steps) == len(set(steps)) == 24
+    assert len(steps) == len(set(steps))
+
+
+def test_local_paused_trial_moves_when_its_holder_evaluates(run: RunFolder, data: str) -> None:  # noqa: F811
+    """The first slot is at work on trial 0 when the second has nothing left: it gets trial 1 at the next evaluation."""
+
+    class TwoOfThree(Source):
+        """Trial 2 does not pause: it ends while trial 0 goes on."""
+
+        def decide(self, number: int, progress: Progress) -> Decision:
+            self._coming.discard(2)
+            return super().decide(number, progress)
+
+    configs = [config(0, "after start 2, closed 2"), config(2, "after step 0 3", evaluate_at=(1.0,)), config(1)]
+    source = TwoOfThree(configs, pause_at=2, top=2)
+    LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     assert all(record.state is COMPLETE for record in source.records)
+    assert diary(data, "resume") == [["1", "2"]]
+    assert {span.slot for span in source.by_number[1].spans} == {0, 1}
 
 
 def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> None:  # noqa: F811

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import errno
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract import data, make_slots  # noqa: F401
+from fakes import config, diary, run_trial
+
+from harness.engines.drive import Driver, commit_folder
+from harness.engines.messages import Evaluated, Failed, Go, Snapshotted, Spilled, Start, decode_command, decode_event
+from harness.engines.messages import encode as wire
+from harness.errors import FailReason
+from harness.training.host import Host
+
+
+def make_driver(data: str, trial_fn: Any = run_trial, budget: int = 10**9) -> Driver:  # noqa: F811
+    return Driver(Host(place=make_slots(1)[0].place), data, trial_fn, memory_budget_bytes=budget)
+
+
+def folder(tmp_path: Path, number: int) -> Path:
+    path = tmp_path / str(number)
+    path.mkdir()
+    return path
+
+
+def test_driver_many_standing_trials(tmp_path: Path, data: str) -> None:  # noqa: F811
+    driver = make_driver(data)
+    for number in range(3):
+        assert isinstance(driver.start(config(number), folder(tmp_path, number)), Evaluated)
+    went_on = driver.pull(1)
+    assert isinstance(went_on, Evaluated) and went_on.progress.step == 4
+    driver.close_all()
+    assert sorted(diary(data, "closed")) == [["0"], ["1"], ["2"]]
+
+
+def test_driver_snapshot_is_not_written_twice(tmp_path: Path, data: str) -> None:  # noqa: F811
+    driver, home = make_driver(data), folder(tmp_path, 0)
+    driver.start(config(0), home)
+    assert isinstance(driver.snapshot(0), Snapshotted)
+    first = (home / "snapshot").stat().st_ino
+    driver.snapshot(0)
+    assert (home / "snapshot").stat().st_ino == first
+    driver.pull(0)
+    driver.snapshot(0)
+    assert '"step": 4' in (home / "snapshot" / "state.json").read_text()
+    assert [path.name for path in home.iterdir()] == ["snapshot"]
+    driver.close_all()
+
+
+def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:  # noqa: F811
+    driver = make_driver(data, budget=1500)
+    homes = [folder(tmp_path, number) for number in range(3)]
+    events = [
+        event for number in range(3) for event in driver.execute(Start(config=config(number), folder=homes[number]))
+    ]
+    spilled = [event.number for event in events if isinstance(event, Spilled)]
+    assert spilled == [0]
+    assert (homes[0] / "snapshot" / "state.json").exists() and not (homes[1] / "snapshot").exists()
+    assert list(driver.execute(Go(number=0))) == [], "it is not here any more"
+    driver.close_all()
+
+
+def test_driver_failure_frees_the_trial(tmp_path: Path, data: str) -> None:  # noqa: F811
+    class Weights:
+        pass
+
+    held: list[weakref.ref[Weights]] = []
+
+    def trial(*arguments: Any) -> Iterator[Any]:
+        weights = Weights()
+        held.append(weakref.ref(weights))
+        raise MemoryError
+        yield
+
+    failed = make_driver(data, trial).start(config(0), folder(tmp_path, 0))
+    assert isinstance(failed, Failed) and failed.reason is FailReason.OOM
+    assert held[0]() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "message"),
+    [
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), FailReason.OOM, "Runt"),
+        (RuntimeError("MPS backend out of memory"), FailReason.OOM, "RuntimeError: MPS"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), FailReason.DISK, "OSError: [Errno 122]"),
+        (Exception("I/O error: No space left on device (os error 28)"), FailReason.DISK, "Exception: I/O"),
+        (OSError(errno.ENOENT, "gone"), FailReason.CRASH, "FileNotFoundError: [Errno 2] gone"),
+        (ValueError(""), FailReason.CRASH, "ValueError"),
+        (ValueError("\n\n  two\nlines"), FailReason.CRASH, "ValueError: two"),
+        (ValueError("x" * 10_000), FailReason.CRASH, "ValueError: xxx"),
+    ],
+)
+def test_driver_reasons(tmp_path: Path, data: str, error: Exception, reason: FailReason, message: str) -> None:  # noqa: F811
+    def trial(*arguments: Any) -> Iterator[Any]:
+        raise error
+        yield
+
+    failed = make_driver(data, trial).start(config(0), folder(tmp_path, 0))
+    assert isinstance(failed, Failed) and failed.reason is reason
+    assert failed.message.startswith(message) and len(failed.message) <= 300
+
+
+def test_driver_trial_function_that_is_none(tmp_path: Path, data: str) -> None:  # noqa: F811
+    def wrong() -> None:
+        pass
+
+    failed = make_driver(data, wrong).start(config(0), folder(tmp_path, 0))
+    assert isinstance(failed, Failed) and "positional argument" in failed.message
+    failed = make_driver(data, lambda *arguments: iter(())).start(config(0), tmp_path / "0")
+    assert isinstance(failed, Failed) and "returned before its last evaluation" in failed.message
+
+
+def test_driver_raising_finally_is_survived(tmp_path: Path, data: str) -> None:  # noqa: F811
+    def trial(*arguments: Any) -> Iterator[Any]:
+        try:
+            yield next(run_trial(*arguments))
+        finally:
+            raise ValueError("in finally")
+
+    driver, home = make_driver(data, trial), folder(tmp_path, 0)
+    driver.start(config(0), home)
+    driver.close(0)
+    assert "in finally" in (home / "log.txt").read_text()
+
+
+def test_commit_folder_failure_keeps_the_old(tmp_path: Path) -> None:
+    target = tmp_path / "weights"
+
+    def write(name: str) -> Callable[[Path], None]:
+        return lambda new: (new / name).touch()
+
+    commit_folder(target, write("a"))
+
+    def fail(new: Path) -> None:
+        (new / "b").write_text("half")
+        raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        commit_folder(target, fail)
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+    assert [path.name for path in target.iterdir()] == ["a"]
+    commit_folder(target, write("c"))
+    assert [path.name for path in target.iterdir()] == ["c"]
+
+
+def test_messages_keep_every_float(tmp_path: Path, data: str) -> None:  # noqa: F811
+    driver = make_driver(data)
+    event = driver.start(config(3), folder(tmp_path, 3))
+    driver.close_all()
+    assert isinstance(event, Evaluated)
+    back = decode_event(wire(event))
+    assert isinstance(back, Evaluated)
+    assert back.progress.train_loss == event.progress.train_loss
+    assert back.progress.metrics["log_loss"] != back.progress.metrics["log_loss"]
+    start = Start(config=config(3), folder=tmp_path, resume=tmp_path / "snapshot")
+    assert decode_command(wire(start)) == start
