@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
@@ -134,7 +135,7 @@ class Trial:
             if (folder / "best.npz").exists():
                 with np.load(folder / "best.npz", allow_pickle=False) as scores:
                     self.best_scores = (scores["labels"], scores["probabilities"])
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise HarnessError(f"{folder}: the snapshot cannot be read ({error})") from error
 
     @property

@@ -37,7 +37,9 @@ def test_fast_dropout_passes_gradients_of_kept_elements_only() -> None:
 
 
 def test_replace_dropout_swaps_every_layer() -> None:
-    model = torch.nn.Sequential(torch.nn.Dropout(0.3), torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.1)))
+    model = torch.nn.Sequential(
+        torch.nn.Dropout(0.3), torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.1))
+    )
     replace_dropout(model)
     assert [type(m).__name__ for m in model.modules()].count("FastDropout") == 2
     assert model[1][1].p == 0.1

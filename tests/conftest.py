@@ -1,0 +1,34 @@
+"""Fixtures for everything that trains: the smoke study's data, prepared once, and a host of one CPU thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.data.prepared import PreparedData
+from harness.records.schema import Place
+from harness.spec.configure import default_params, resolve
+from harness.spec.reader import load_study
+from harness.spec.trial import TrialConfig
+from harness.training.host import Host
+
+STUDIES = Path(__file__).parents[1] / "studies"
+
+
+@pytest.fixture(scope="session")
+def smoke_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    from harness.data.prepare import prepare
+
+    return prepare(load_study(STUDIES / "smoke.yaml"), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def smoke_config() -> TrialConfig:
+    spec = load_study(STUDIES / "smoke.yaml", ["training.precision=fp32"])
+    return resolve(spec, number=0, params=default_params(spec))
+
+
+@pytest.fixture
+def host() -> Host:
+    return Host(place=Place(node="here", device="cpu", slot=0, threads=1))

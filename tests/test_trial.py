@@ -1,0 +1,209 @@
+"""The one trial function: reproducible, interruptible, and alone in its world."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from harness.data.prepared import PreparedData
+from harness.errors import FailReason, HarnessError, TrialFailure
+from harness.records.schema import Progress
+from harness.score import load_saved
+from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
+from harness.tasks.encode import encoded
+from harness.training import loop
+from harness.training.evaluate import predict_probabilities
+from harness.training.host import Host
+from harness.training.model import tune_for
+from harness.training.weights import DTYPES, cast_model
+from harness.trial import run_trial
+
+
+def with_training(config: TrialConfig, **fields: object) -> TrialConfig:
+    return config.model_copy(update={"training": config.training.model_copy(update=fields)})
+
+
+def learning(config: TrialConfig, **fields: object) -> TrialConfig:
+    """A config whose losses move: a higher rate than the default recipe's."""
+    return with_training(config, **({"learning_rate": 5e-3, "epochs": 4.0} | fields))
+
+
+def outcome(progress: Progress) -> tuple[int, float, float]:
+    return progress.step, progress.train_loss, progress.metrics["log_loss"]
+
+
+def full_run(config: TrialConfig, data: PreparedData, host: Host) -> list[tuple[int, float, float]]:
+    return [outcome(pause.progress) for pause in run_trial(config, str(data.folder), host)]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_trial_same_seed_same_losses_to_the_bit(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, precision: str
+) -> None:
+    config = learning(smoke_config, precision=precision)
+    first = full_run(config, smoke_data, host)
+    assert full_run(config, smoke_data, host) == first
+    assert full_run(learning(config, seed=1, precision=precision), smoke_data, host) != first
+
+
+def test_trial_learns(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
+    losses = [
+        loss for _, loss, _ in full_run(with_training(smoke_config, learning_rate=5e-3, epochs=20), smoke_data, host)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_trials_interleaved_in_one_process_do_not_disturb_each_other(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host
+) -> None:
+    configs = [learning(smoke_config), learning(smoke_config, seed=7, batch_size=8)]
+    alone = [full_run(config, smoke_data, host) for config in configs]
+    running = [run_trial(config, str(smoke_data.folder), host) for config in configs]
+    torch.manual_seed(123)
+    outer = torch.get_rng_state()
+    mixed: list[list[tuple[int, float, float]]] = [[], []]
+    for _ in range(len(alone[0])):
+        for at, trial in enumerate(running):
+            if (pause := next(trial, None)) is not None:
+                mixed[at].append(outcome(pause.progress))
+    assert mixed == alone
+    assert torch.equal(torch.get_rng_state(), outer)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_trial_resumed_from_a_snapshot_goes_on_to_the_bit(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path, precision: str
+) -> None:
+    config = learning(smoke_config, precision=precision)
+    whole = full_run(config, smoke_data, host)
+    trial = run_trial(config, str(smoke_data.folder), host)
+    next(trial)
+    next(trial).snapshot(tmp_path / "snapshot")
+    trial.close()
+    elsewhere = Host(place=host.place)
+    rest = run_trial(config, str(smoke_data.folder), elsewhere, tmp_path / "snapshot")
+    assert [outcome(pause.progress) for pause in rest] == whole[2:]
+
+
+def test_trial_snapshot_holds_no_pickle(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    trial = run_trial(smoke_config, str(smoke_data.folder), host)
+    next(trial).snapshot(tmp_path / "snapshot")
+    trial.close()
+    assert {path.suffix for path in (tmp_path / "snapshot").iterdir()} == {".json", ".safetensors", ".npz"}
+
+
+def test_trial_broken_snapshot_is_one_line(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    (tmp_path / "history.json").write_text("[]")
+    (tmp_path / "state.safetensors").write_bytes(b"no")
+    with pytest.raises(HarnessError, match="the snapshot cannot be read"):
+        next(run_trial(smoke_config, str(smoke_data.folder), host, tmp_path))
+
+
+def test_trial_saves_the_best_evaluation_not_the_last(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    config = learning(smoke_config, learning_rate=2e-2, schedule="constant", precision="bf16")
+    config = config.model_copy(
+        update={"evaluate_at": (0.25, 0.5, 0.75, 1.0), "validation_rows": (None,) * 4, "objectives": ("log_loss",)}
+    )
+    pauses = []
+    for pause in run_trial(config, str(smoke_data.folder), host):
+        pauses.append(pause.progress)
+        if pause.progress.done:
+            pause.save(tmp_path / "weights")
+    best = min(pauses, key=lambda progress: progress.metrics["log_loss"])
+    model = load_saved(tmp_path / "weights", config.task)
+    tune_for(model, torch.device("cpu"))
+    cast_model(model, DTYPES["bf16"])
+    examples = encoded(smoke_data, config, "validation")
+    found = predict_probabilities(model, task_of(config.task), examples, np.arange(len(examples)), torch.device("cpu"))
+    loss = -np.log(found[np.arange(len(found)), np.asarray(examples.labels)]).mean()
+    assert loss == pytest.approx(best.metrics["log_loss"], rel=1e-6)
+    with np.load(tmp_path / "weights" / "validation.npz") as saved:
+        assert np.array_equal(saved["probabilities"], found)
+
+
+def test_trial_parts_add_up_to_the_wall_clock(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
+    usage = [pause.progress.usage for pause in run_trial(smoke_config, str(smoke_data.folder), host)][-1]
+    assert sum(usage.times().values()) == pytest.approx(usage.elapsed_s, rel=0.02)
+    assert usage.samples_per_second > 0
+    assert 0 <= usage.padding_fraction < 1
+
+
+def test_trial_exploding_loss_fails_with_reason_nan(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host
+) -> None:
+    config = with_training(smoke_config, learning_rate=1e38, max_grad_norm=None, epochs=4.0)
+    with pytest.raises(TrialFailure, match="not finite") as failure:
+        full_run(config, smoke_data, host)
+    assert failure.value.reason is FailReason.NAN
+
+
+def test_trial_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_batch(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = with_training(smoke_config, learning_rate=1e-3, batch_size=16)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"dropout": 0.0})})
+    whole = full_run(config, smoke_data, host)
+    backward = loop.Trainer._backward
+
+    def tight(self: loop.Trainer, rows: np.ndarray, labels: torch.Tensor, weight: float) -> object:
+        if self.micro_batch_size > 4:
+            raise torch.OutOfMemoryError("out of memory (pretended)")
+        return backward(self, rows, labels, weight)
+
+    monkeypatch.setattr(loop.Trainer, "_backward", tight)
+    pauses = [pause.progress for pause in run_trial(config, str(smoke_data.folder), host)]
+    assert {progress.micro_batch_size for progress in pauses} == {4}
+    assert [progress.usage.samples for progress in pauses][-1] > 0
+    for progress, (step, loss, log_loss) in zip(pauses, whole, strict=True):
+        assert progress.step == step
+        assert progress.train_loss == pytest.approx(loss, rel=1e-5)
+        assert progress.metrics["log_loss"] == pytest.approx(log_loss, rel=1e-4)
+
+
+def test_trial_one_example_too_large_fails_with_reason_oom(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> object:
+        raise torch.OutOfMemoryError("out of memory (pretended)")
+
+    monkeypatch.setattr(loop.Trainer, "_backward", never)
+    with pytest.raises(TrialFailure) as failure:
+        full_run(smoke_config, smoke_data, host)
+    assert failure.value.reason is FailReason.OOM
+
+
+@pytest.mark.parametrize("freeze", ["embeddings", 1, "backbone"])
+def test_trial_frozen_layers_do_not_move(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path, freeze: object
+) -> None:
+    config = learning(smoke_config)
+    model = config.model.model_copy(update={"freeze": freeze})
+    config = config.model_copy(update={"model": model, "evaluate_at": (0.1, 1.0), "validation_rows": (6, None)})
+    trial = run_trial(config, str(smoke_data.folder), host)
+    next(trial).save(tmp_path / "early")
+    for pause in trial:
+        if pause.progress.done:
+            pause.save(tmp_path / "late")
+    early = load_saved(tmp_path / "early", config.task).state_dict()
+    late = load_saved(tmp_path / "late", config.task).state_dict()
+    moved = {name for name in early if not torch.equal(early[name], late[name])}
+    assert any(name.startswith("classifier") for name in moved)
+    assert not any("embeddings" in name for name in moved)
+    assert any("layer.1." in name for name in moved) == (freeze != "backbone")
+    assert any("layer.0." in name for name in moved) == (freeze == "embeddings")
+
+
+def test_trial_class_weights_change_the_loss(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
+    rows = with_training(smoke_config, class_weights="balanced")
+    assert math.isfinite(full_run(rows, smoke_data, host)[-1][1])
