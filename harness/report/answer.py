@@ -51,7 +51,7 @@ class Answer:
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; without a decision, how far the study has come."""
     pick, model = view.winner, view.chosen
-    sentences = [*_evidence(view, model), *_speed(view, pick), _cost(view)]
+    sentences = [*_evidence(view, model), *_speed(view, pick), _cost(view), *_export(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -111,27 +111,27 @@ def _against(view: View, role: str, name: str) -> list[Sentence]:
         return []
     whom = {"winner": "the validation winner", "default": "the default recipe"}.get(role, f"the {role}")
     which = f"trial {other.number}" if other.number is not None else other.name
-    value = f", {metric(name, other.test[name].value)}" if name in other.test else ""
+    value = f" at {metric(name, other.test[name].value)}" if name in other.test else ""
     text = (
-        f"Better than {whom} ({which}{value}) with probability {_probability(compared.probability)}; "
-        f"the difference in test accuracy is {_points(compared.difference)}: {_verdict(compared)}."
+        f"{_verdict(compared)} with probability {_probability(compared.probability)}: "
+        f"{_points(compared.difference)} of accuracy ({which}{value})."
     )
     return [Sentence(f"Against {whom}", text)]
 
 
 def _verdict(compared: Comparison) -> str:
     if compared.tie:
-        return "a tie"
-    return "better beyond doubt" if compared.probability > 0.5 else "worse beyond doubt"
+        return "A tie; better"
+    return "Better" if compared.probability > 0.5 else "Worse; better"
 
 
 def _probability(value: float) -> str:
-    return "above 99 %" if value > 0.995 else "below 1 %" if value < 0.005 else percent(value, 0)
+    return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
 
 
 def _points(gain: Interval) -> str:
     low, high = 100 * gain.low, 100 * gain.high
-    return f"{100 * gain.value:+.1f} points (95 % interval {low:+.1f} to {high:+.1f})".replace("-", "−")
+    return f"{100 * gain.value:+.1f} points [{low:+.1f}, {high:+.1f}]".replace("-", "−")
 
 
 def _gap(name: str, validation: float, test: Interval) -> str:
@@ -166,6 +166,15 @@ def _cost(view: View) -> Sentence:
     extra = f" and {plural(confirmed, 'confirmation run')}" if confirmed else ""
     states = f" ({join(counts)})" if counts else ""
     return Sentence("Cost", f"{plural(len(view.trials), 'trial')}{states}{extra} in {duration(total)}.")
+
+
+def _export(view: View) -> list[Sentence]:
+    final = view.results.final
+    if final is None or final.export is None:
+        return []
+    winner = view.models.get("winner")
+    seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
+    return [Sentence("Exported", f"The folder {final.export}/ of the run holds trial {final.winner}{seed}.")]
 
 
 _STATE_WORDS = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 from harness.records.schema import TrialRecord
-from harness.report.text import METRIC_NAMES
+from harness.report.text import METRIC_NAMES, param
 from harness.report.view import View
 from harness.spec.metrics import METRICS
 
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
 __all__ = [
     "COLORS",
     "DARK",
+    "DARK_RAMP",
     "RAMP",
     "STATE_COLORS",
     "Figure",
     "axis",
     "band",
     "categories",
+    "columns",
     "joined",
     "layout",
+    "log_ticks",
     "score_axis",
     "thin",
     "trial_points",
@@ -90,6 +94,8 @@ class Figure:
     alt: str
     note: str = ""
     wide: bool = False
+    min_width: int = 0
+    """In pixels; on a narrower page the figure scrolls sideways."""
 
     def plotly(self) -> go.Figure:
         """The figure for a notebook."""
@@ -101,7 +107,7 @@ class Figure:
 
 
 def layout(
-    x: Mapping[str, Any], y: Mapping[str, Any], height: int = 360, legend: bool = True, **more: Any
+    x: Mapping[str, Any], y: Mapping[str, Any], height: int = 360, *, legend: bool = True, **more: Any
 ) -> dict[str, Any]:
     """The look that all figures share."""
     return {
@@ -114,8 +120,17 @@ def layout(
         "plot_bgcolor": "rgba(0,0,0,0)",
         "hoverlabel": {"bgcolor": COLORS["paper"], "bordercolor": COLORS["faint"], "font": {"color": COLORS["ink"]}},
         "hovermode": "closest",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": COLORS["faint"], "activecolor": COLORS["grey"]},
         "showlegend": legend,
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "itemwidth": 30},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "itemwidth": 30,
+            "traceorder": "normal",
+        },
         **more,
     }
 
@@ -136,8 +151,28 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
 
 
 def categories(labels: Sequence[str]) -> dict[str, Any]:
-    """Ticks for categories at 0, 1, 2 ...: plotly would read some labels as numbers or dates."""
-    return {"tickmode": "array", "tickvals": list(range(len(labels))), "ticktext": list(labels), "type": "linear"}
+    """Ticks for categories at 0, 1, 2 ...: plotly would read some labels as numbers or dates.
+
+    The angle is fixed: plotly's own choice drops labels that do not fit, and then writes an error to the console.
+    """
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(labels))),
+        "ticktext": list(labels),
+        "type": "linear",
+        "tickangle": 0,
+        "ticklabeloverflow": "allow",
+    }
+
+
+def log_ticks(low: float, high: float) -> dict[str, Any]:
+    """Ticks of a logarithmic axis at round numbers, written as people write them: 3e-5, 50."""
+    powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
+    marks = (1, 2, 5) if high / low < 20 else (1, 3) if high / low < 3000 else (1,)
+    ticks = [mark * 10.0**power for power in powers for mark in marks]
+    shown = [tick for tick in ticks if low * 0.99 <= tick <= high * 1.01]
+    texts = [param(tick) if high < 10 else f"{tick:,g}" for tick in shown]
+    return {"type": "log", "tickmode": "array", "tickvals": shown, "ticktext": texts}
 
 
 def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], name: str, color: str) -> dict[str, Any]:
@@ -156,6 +191,12 @@ def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], name: 
     }
 
 
+def columns(labels: Sequence[str]) -> dict[str, Any]:
+    """The same for an axis from left to right: long labels are slanted."""
+    fits = max(map(len, labels), default=0) <= 42 // max(1, len(labels))
+    return {**categories(labels), "tickangle": 0 if fits else -35}
+
+
 def joined(lines: Sequence[Sequence[Any]]) -> list[Any]:
     """Several lines as one: their points one after the other, with a gap between two lines."""
     found: list[Any] = []
@@ -170,7 +211,7 @@ def score_axis(view: View, metric: str | None = None, prefix: str = "validation 
     unit = METRICS[name].unit
     shown = METRIC_NAMES.get(name, name)
     if name in ("accuracy", "macro_f1"):
-        return axis(f"{prefix}{shown} (%)", tickformat=".3~%", ticksuffix="")
+        return axis(f"{prefix}{shown} (%)", tickformat=".3~%")
     return axis(f"{prefix}{shown} ({unit})" if unit and unit not in ("1/s",) else f"{prefix}{shown}", tickformat="~g")
 
 

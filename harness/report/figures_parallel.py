@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.records.schema import TrialRecord
 from harness.report.figures import COLORS, RAMP, Figure, axis, categories, joined, layout, thin, trial_points
-from harness.report.text import for_figure, metric, param, param_name, plural
+from harness.report.text import for_figure, metric, param, param_name, plural, short_name
 from harness.report.view import View
 
 __all__ = ["parallel"]
@@ -32,26 +32,31 @@ def parallel(view: View) -> Figure | None:
     for record in records:
         groups[len(RAMP) - 1 - ranks[record.number] * len(RAMP) // len(records)].append(record)
     data = [_lines(scales, group, RAMP[i], 1.2) for i, group in enumerate(groups) if group]
-    if view.winner and view.winner.number in ranks:
-        data.append({**_lines(scales, [view.winner], COLORS["orange"], 3.5), "name": f"trial {view.winner.number}"})
-        data[-1]["showlegend"] = True
+    pick = view.winner
+    if pick is not None and pick.number in ranks:
+        data.append(_lines(scales, [pick], COLORS["orange"], 3.5))
     return Figure(
         key="parallel",
         title="Which params go with a good score",
         data=data,
         layout=layout(
-            axis("", **categories([scale.title for scale in scales]), range=[-0.35, len(scales) - 0.6], side="top")
+            axis("", **categories([scale.title for scale in scales]), range=[-0.3, len(scales) - 0.7], side="top")
             | {"showgrid": False, "ticks": "", "showline": False, "fixedrange": True, "tickangle": 0},
-            {"visible": False, "range": [-0.18, 1.06], "fixedrange": True},
-            440,
+            {
+                "visible": False,
+                "range": [-0.18 if any(scale.partial for scale in scales) else -0.05, 1.06],
+                "fixedrange": True,
+            },
+            420,
             annotations=[label for place, scale in enumerate(scales) for label in scale.labels(place)],
             shapes=[_pole(place) for place in range(len(scales))],
-            legend={"orientation": "h", "x": 0, "y": -0.02, "yanchor": "top"},
+            legend=False,
         ),
         alt=f"One line a trial through {plural(len(names), 'param')} to its {view.score_name}; "
         "the darker, the better its place. The orange line is the recommended trial.",
         note=note,
         wide=True,
+        min_width=110 * len(scales),
     )
 
 
@@ -86,7 +91,7 @@ class _Scale:
         values = [self._value(record) for record in view.scored if self._applies(record)]
         self.numeric = name is None or view.is_number(name)
         self.partial = len(values) < len(view.scored)
-        self.levels = sorted(set(values)) if self.numeric else sorted(set(map(param, values)))
+        self.levels: list[Any] = sorted(set(values)) if self.numeric else sorted(set(map(param, values)))
         self.log = self.numeric and name is not None and view.is_log(name) and self.levels[0] > 0
         # Few different values are set apart evenly, so that 8, 16 and 32 do not crowd.
         self.even = not self.numeric or (name is not None and len(self.levels) <= 5)
@@ -125,7 +130,16 @@ class _Scale:
     def labels(self, place: int) -> list[dict[str, Any]]:
         """The texts beside the axis."""
         ticks = [*self._ticks(), *([(_UNSET, "not used")] if self.partial else [])]
-        style = {"showarrow": False, "xanchor": "right", "xshift": -5, "font": {"size": 11, "color": COLORS["ink"]}}
+        # The first axis has its labels on the right, where there is room.
+        side = {"xanchor": "left", "xshift": 5} if place == 0 else {"xanchor": "right", "xshift": -5}
+        style = {"showarrow": False, **side, "font": {"size": 11, "color": COLORS["ink"]}}
         return [
-            {"x": place, "y": y, "text": for_figure(text, 16), "bgcolor": COLORS["plate"], **style} for y, text in ticks
+            {
+                "x": place,
+                "y": y,
+                "text": for_figure(short_name(text) if self.name == "checkpoint" else text, 16),
+                "bgcolor": COLORS["plate"],
+                **style,
+            }
+            for y, text in ticks
         ]

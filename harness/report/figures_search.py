@@ -19,7 +19,9 @@ from harness.report.figures import (
     axis,
     band,
     categories,
+    columns,
     layout,
+    log_ticks,
     score_axis,
     thin,
     trial_points,
@@ -27,7 +29,7 @@ from harness.report.figures import (
 from harness.report.figures_parallel import parallel
 from harness.report.stats import expected_best, importances, running_best
 from harness.report.tables import cells_frame
-from harness.report.text import for_figure, param, param_name, percent, plural
+from harness.report.text import clip, for_figure, param, param_name, percent, plural, short_name
 from harness.report.view import View
 
 __all__ = ["search_figures"]
@@ -75,11 +77,12 @@ def history(view: View) -> Figure:
         key="history",
         title=f"Validation {view.score_name} of every trial, and the best so far",
         data=data,
-        layout=layout(axis("trial number", rangemode="tozero", tickformat="d"), score_axis(view), 400),
+        layout=layout(
+            axis("trial number", range=[-0.02 * last - 0.5, 1.02 * last + 0.5], tickformat="d"), score_axis(view), 400
+        ),
         alt=f"{plural(len(view.trials), 'trial')} in the order they started: {found}"
         + (f"; {plural(failed, 'trial')} failed." if failed else "."),
         note=f"{plural(left_out, 'trial')} failed before the first evaluation and have no point." if left_out else "",
-        wide=True,
     )
 
 
@@ -145,7 +148,7 @@ def best_of_n(view: View) -> Figure | None:
         key="expected-best",
         title=f"Expected best validation {view.score_name} against the number of trials",
         data=data,
-        layout=layout(axis("number of trials", type="log", dtick="D2" if len(scores) < 2000 else 1), score_axis(view)),
+        layout=layout(axis("number of trials", **log_ticks(1, len(scores))), score_axis(view)),
         alt=f"With half of the trials the best would be {view.shown(half)} on average, "
         f"with all {len(scores):,} of them {view.shown(mean[-1])}.",
         note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its last score.",
@@ -174,8 +177,8 @@ def params_map(view: View) -> Figure | None:
         "showscale": False,
         "hovertemplate": "best here: %{text}<extra></extra>",
     }
-    spots = np.linspace(-0.28, 0.28, 5)
-    y = [heights[row] + spots[number_ % 5] * 0.9 for row, number_ in zip(cells["y_bin"], cells["number"], strict=True)]
+    # At the foot of each cell, below its text; three rows, so that near ones can be told apart.
+    y = [heights[row] - 0.28 - 0.06 * (found % 3) for row, found in zip(cells["y_bin"], cells["number"], strict=True)]
     records = [view.by_number[int(found)] for found in cells["number"]]
     dots = {
         "type": "scatter",
@@ -186,23 +189,28 @@ def params_map(view: View) -> Figure | None:
         **trial_points(records),
         "hovertemplate": "trial %{customdata}<extra></extra>",
     }
-    ticks = categories([param(int(value) if value == int(value) else value) for value in best.index])
-    row, column = np.unravel_index(int(np.nanargmax(signed.to_numpy())), signed.shape)
-    where = f"learning rate about {param(float(best.columns[column]))} with batch size {param(float(best.index[row]))}"
+    rows = categories([param(int(value) if value == int(value) else value) for value in best.index])
+    row, column = divmod(int(np.nanargmax(signed.to_numpy())), len(best.columns))
+    rate = param(float(best.columns[column])).replace("-", "\u2011")  # not to be broken between lines
+    where = f"learning rate about {rate} with batch size {param(float(best.index[row]))}"
     return Figure(
         key="map",
         title="Where the good learning rates are, by batch size",
         data=[heat, dots],
         layout=layout(
-            axis("learning rate", type="log" if view.is_log("learning_rate") else "linear", exponentformat="e")
-            | {"showgrid": False, "dtick": "D2"},
-            axis("batch size", **ticks, showgrid=False),
-            120 + 72 * len(best.index),
+            axis("learning rate", showgrid=False, **_number_ticks(view, "learning_rate")),
+            axis("batch size", **rows, showgrid=False),
+            max(360, 120 + 60 * len(best.index)),
             legend=False,
         ),
         alt=f"The best validation {view.score_name} of each cell; the best cell is {where}. Dots are trials.",
-        note="Dots are set apart within a row only to be told apart.",
     )
+
+
+def _number_ticks(view: View, name: str) -> dict[str, Any]:
+    """A scale for a param with numbers: logarithmic where the search was."""
+    values = [view.number(record, name) for record in view.scored if name in record.params]
+    return log_ticks(min(values), max(values)) if view.is_log(name) and min(values, default=0) > 0 else {}
 
 
 def importance(view: View) -> Figure | None:
@@ -242,11 +250,11 @@ def importance(view: View) -> Figure | None:
         layout=layout(
             axis("share of the importance (%)", tickformat=".0%", rangemode="tozero"),
             axis("", **categories([for_figure(param_name(name), 24) for name in names]), showgrid=False),
-            140 + 38 * len(names),
+            max(360, 140 + 34 * len(names)),
             legend=False,
         ),
-        alt=f"{param_name(first)} has {percent(share, 0)} of the importance (between {percent(low, 0)} and "
-        f"{percent(high, 0)} in most resamples of the trials).",
+        alt=f"{param_name(first).capitalize()} has {percent(share, 0)} of the importance "
+        f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials).",
         note="PED-ANOVA; bars are medians over 40 bootstrap resamples of the trials, whiskers their middle 80 %. "
         "Pruned trials rank by how far they came." + (f" Every {step}th trial was used." if step > 1 else ""),
     )
@@ -257,17 +265,18 @@ def slice_of(view: View, name: str) -> Figure:
     records = [record for record in view.scored if name in record.params]
     shown, note = thin([record for record in view.ranked_scored if name in record.params], 600)
     absent = len(view.scored) - len(records)
+    best = next(record for record in view.ranked_scored if name in record.params)
     if view.is_number(name):
-        ticks: dict[str, Any] = {"type": "log", "exponentformat": "e", "dtick": "D2"} if view.is_log(name) else {}
-        few = sorted({float(record.params[name]) for record in records})
+        ticks = _number_ticks(view, name)
+        few = sorted({view.number(record, name) for record in records})
         if len(few) <= 6:
-            ticks |= categories([param(value) for value in few])
-            x = [float(few.index(float(record.params[name]))) for record in shown]
+            ticks = columns([param(value) for value in few])
+            x = [float(few.index(view.number(record, name))) for record in shown]
         else:
-            x = [float(record.params[name]) for record in shown]
+            x = [view.number(record, name) for record in shown]
     else:
         levels = sorted({param(record.params[name]) for record in records})
-        ticks = categories([for_figure(level, 24) for level in levels])
+        ticks = columns([for_figure(short_name(level), 18) for level in levels])
         x = [float(levels.index(param(record.params[name]))) for record in shown]
     data = []
     for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
@@ -280,6 +289,7 @@ def slice_of(view: View, name: str) -> Figure:
         title=f"{view.score_name.capitalize()} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
-        alt=f"Validation {view.score_name} of {plural(len(shown), 'trial')} against {param_name(name)}.",
+        alt=f"The best of {plural(len(records), 'trial')} has {clip(param(best.params[name]), 60)}. "
+        "Full dots were completed, open ones pruned.",
         note=" ".join([note, f"{plural(absent, 'trial')} did not use it." if absent else ""]).strip(),
     )

@@ -1,4 +1,4 @@
-"""Figures of the training: learning curves, where the time went, and what speed costs.
+"""Figures of the training: learning curves, and what speed costs.
 
 Knows nothing of HTML; the numbers come from the view and `tables`.
 """
@@ -9,7 +9,6 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.figures import (
@@ -24,23 +23,20 @@ from harness.report.figures import (
     thin,
     trial_points,
 )
+from harness.report.figures_time import time_split, timeline
 from harness.report.stats import pareto_front
-from harness.report.tables import PARTS, slot_use, spans_frame, time_frame
-from harness.report.text import METRIC_NAMES, clip, duration, for_figure, join, metric, percent, plural
+from harness.report.text import METRIC_NAMES, clip, for_figure, join, metric, plural, short_name
 from harness.report.view import View
 from harness.spec.metrics import METRICS
 
 __all__ = ["training_figures"]
 
 _MAX_CURVES = 300
-_MAX_BARS = 120
-_MAX_SPANS = 3000
-_PART_COLORS = dict(zip((*PARTS, "other"), ("purple", "yellow", "blue", "green", "orange", "faint"), strict=True))
 
 
 def training_figures(view: View) -> list[Figure]:
     """The figures of the training section that this study has numbers for."""
-    found = [*_curves(view), _time_split(view), _timeline(view), _throughput(view), *_fronts(view)]
+    found = [*_curves(view), time_split(view), timeline(view), _throughput(view), *_fronts(view)]
     return [figure for figure in found if figure is not None]
 
 
@@ -115,119 +111,6 @@ def _lines(
     }
 
 
-def _time_split(view: View) -> Figure | None:
-    frame = time_frame(view)
-    if frame.empty:
-        return None
-    parts = [
-        part for part in (*PARTS, "other") if frame[part].sum() > 0.002 * frame[[*PARTS, "other"]].to_numpy().sum()
-    ]
-    totals = frame[parts].sum()
-    shares = (totals / totals.sum()).sort_values(ascending=False)
-    search = frame.loc[frame["kind"] == "search", ["number", *parts]].sort_values("number", ignore_index=True)
-    size = max(1, -(-len(search) // _MAX_BARS))
-    grouped = search.groupby(np.arange(len(search)) // size)
-    means, x = grouped.mean(), grouped["number"].min()
-    data = [
-        {
-            "type": "bar",
-            "name": _PART_NAMES[part],
-            "x": x.tolist(),
-            "y": means[part].tolist(),
-            "marker": {"color": COLORS[_PART_COLORS[part]], "line": {"width": 0}},
-            "hovertemplate": f"{_PART_NAMES[part]}: %{{y:.3s}} s<extra>trial %{{x}}</extra>",
-        }
-        for part in parts
-    ]
-    told = join(f"{_PART_NAMES[str(part)]} {percent(share, 0)}" for part, share in shares.items())
-    return Figure(
-        key="time",
-        title="Where the time went",
-        data=data,
-        layout=layout(
-            axis("trial number", tickformat="d", showgrid=False),
-            axis("time on a slot (s)", rangemode="tozero"),
-            380,
-            barmode="stack",
-            bargap=0.15,
-        ),
-        alt=f"Of {duration(float(totals.sum()))} on all slots, confirmation included: {told}.",
-        note=f"Each bar is the mean of {size} trials." if size > 1 else "",
-    )
-
-
-_PART_NAMES = {
-    "start": "start",
-    "data": "data",
-    "step": "training step",
-    "evaluation": "evaluation",
-    "saving": "saving",
-    "other": "outside the trial",
-}
-
-
-def _timeline(view: View) -> Figure | None:
-    spans = spans_frame(view)
-    if spans.empty:
-        return None
-    busy, total = slot_use(spans)
-    unit, size = ("s", 1.0) if total < 180 else ("min", 60.0) if total < 3 * 3600 else ("h", 3600.0)
-    note = ""
-    if len(spans) > _MAX_SPANS:
-        spans = spans.assign(length=spans["end_s"] - spans["start_s"]).nlargest(_MAX_SPANS, "length")
-        note = f"Shown are the {_MAX_SPANS:,} longest stretches of work."
-    slots = sorted(spans["slot"].unique())
-    rows = {slot: place for place, slot in enumerate(slots)}
-    group = np.where(spans["kind"] == "confirm", "confirm", spans["state"])
-    data = []
-    for key, (name, color) in _GROUPS.items():
-        part = spans[group == key]
-        if len(part):
-            data.append(_bars(part, rows, size, name, COLORS[color]))
-    return Figure(
-        key="timeline",
-        title="Which slot ran which trial, and when",
-        data=data,
-        layout=layout(
-            axis(f"time since the first start ({unit})", rangemode="tozero"),
-            axis("", **categories([f"slot {slot}" for slot in slots]), showgrid=False, autorange="reversed"),
-            130 + 34 * len(slots) if len(slots) <= 24 else 130 + 900 * len(slots) // (len(slots) + 10),
-            barmode="overlay",
-        ),
-        alt=f"{plural(len(slots), 'slot')} over {duration(total)}: busy {percent(busy, 0)} of the time, "
-        f"idle {percent(1 - busy, 0)} (the gaps).",
-        note=note,
-        wide=True,
-    )
-
-
-_GROUPS = {
-    "COMPLETE": ("completed", "blue"),
-    "PRUNED": ("pruned", "grey"),
-    "FAIL": ("failed", "red"),
-    "RUNNING": ("running", "green"),
-    "confirm": ("confirmation", "purple"),
-}
-
-
-def _bars(spans: pd.DataFrame, rows: dict[int, int], size: float, name: str, color: str) -> dict[str, Any]:
-    return {
-        "type": "bar",
-        "orientation": "h",
-        "name": name,
-        "base": (spans["start_s"] / size).tolist(),
-        "x": ((spans["end_s"] - spans["start_s"]) / size).tolist(),
-        "y": [rows[slot] for slot in spans["slot"]],
-        "width": 0.72,
-        "marker": {"color": color, "line": {"color": COLORS["paper"], "width": 0.5 if len(spans) > 300 else 1}},
-        "customdata": spans["number"].tolist(),
-        "meta": "trials" if name != "confirmation" else "confirmation",
-        "hovertemplate": f"{name} trial %{{customdata}}<extra></extra>"
-        if name != "confirmation"
-        else "confirmation run %{customdata}<extra></extra>",
-    }
-
-
 def _throughput(view: View) -> Figure | None:
     records = [record for record in view.trials if record.usage.samples_per_second > 0]
     sizes = sorted({record.config.training.batch_size for record in records})
@@ -235,7 +118,7 @@ def _throughput(view: View) -> Figure | None:
         return None
     shown, note = thin([record for record in view.ranked if record.usage.samples_per_second > 0], 600)
     several = len(view.checkpoints) > 1
-    data = []
+    data: list[dict[str, Any]] = []
     medians = []
     for place, checkpoint in enumerate(view.checkpoints):
         own = [record for record in shown if record.config.model.checkpoint == checkpoint]
@@ -251,7 +134,7 @@ def _throughput(view: View) -> Figure | None:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": for_figure(checkpoint, 32) if several else "median",
+                "name": for_figure(short_name(checkpoint), 32) if several else "median",
                 "x": [sizes.index(size) for size in line],
                 "y": list(line.values()),
                 "line": {"color": color, "width": 2},
@@ -280,7 +163,7 @@ def _throughput(view: View) -> Figure | None:
             axis("steady training speed (samples/s)", rangemode="tozero"),
         ),
         alt=f"Fastest at batch size {best}: {metric('samples_per_second', medians[0][best])} samples/s"
-        + (f" for {clip(view.checkpoints[0], 60)}." if several else " at the median."),
+        + (f" for {clip(short_name(view.checkpoints[0]), 60)}." if several else " at the median."),
         note=note,
     )
 
@@ -300,7 +183,7 @@ def _front(view: View, other: str) -> Figure | None:
     order = np.argsort(points[best][:, 0])
     on = [record for record, is_on in zip(records, best, strict=True) if is_on]
     off = [record for record, is_on in zip(records, best, strict=True) if not is_on]
-    line = {
+    line: dict[str, Any] = {
         "type": "scatter",
         "mode": "lines+markers",
         "name": "not beaten in both (front)",
@@ -310,7 +193,7 @@ def _front(view: View, other: str) -> Figure | None:
         "marker": {"color": COLORS["orange"], "size": 10},
         **trial_points([on[i] for i in order]),
     }
-    dots = {
+    dots: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers",
         "name": "other completed trials",

@@ -12,7 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.records.schema import TrialRecord
-from harness.report.text import METRIC_NAMES, clip, duration, for_figure, interval, metric, param, param_name
+from harness.report.text import (
+    METRIC_NAMES,
+    clip,
+    duration,
+    for_figure,
+    interval,
+    metric,
+    param,
+    param_name,
+    short_name,
+)
 from harness.report.view import View
 
 __all__ = ["Column", "Row", "columns", "details", "rows"]
@@ -115,7 +125,8 @@ def _param_cell(record: TrialRecord, key: str) -> tuple[str, float | str | None]
         return "–", None
     value = record.params[key]
     sort = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else param(value)
-    return clip(param(value), 60), sort
+    shown = short_name(value) if key == "checkpoint" else param(value)
+    return clip(shown, 40), sort
 
 
 def _number(value: float) -> float | None:

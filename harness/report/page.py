@@ -6,82 +6,84 @@ Knows nothing of how trials are run: it reads records, logs and predictions of a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.report import leaderboard
-from harness.report.answer import answer
-from harness.report.figures import COLORS, Figure, axis, layout, score_axis
+from harness.report.answer import Answer, answer, judged_by
+from harness.report.checkpoints import candidates, checkpoint_choices, checkpoints_section
+from harness.report.evidence import evidence_section
+from harness.report.figures import COLORS, axis, layout, score_axis
 from harness.report.figures_search import search_figures
 from harness.report.figures_training import training_figures
 from harness.report.html import render, write_text
+from harness.report.sections import Section, arranged
+from harness.report.summary import summary
+from harness.report.text import plural
 from harness.report.view import View
+from harness.report.winner import models_figure, models_table, winner_section
 
 if TYPE_CHECKING:
     from harness.records.results import Results
 
-__all__ = ["write_report"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """A section of the page below the leaderboard. `empty` is said where there is nothing to show."""
-
-    key: str
-    title: str
-    lead: str
-    figures: Sequence[Figure] = ()
-    small: Sequence[Figure] = ()
-    tables: Sequence[Any] = ()
-    empty: str = ""
+__all__ = ["results_of", "write_report"]
 
 
 def write_report(results_or_run: Results | Path | str, out: Path) -> Path:
-    """Writes `index.html` and `summary.md` into `out` and returns the page's path."""
-    view = View(_results(results_or_run))
-    return write_text(Path(out) / "index.html", page(view))
+    """Writes `index.html` and `summary.md` into the folder `out` and returns the page's path."""
+    view = View(results_of(results_or_run))
+    told, columns, rows = answer(view), leaderboard.columns(view), leaderboard.rows(view)
+    page = _page(view, told, columns, rows)
+    write_text(Path(out) / "summary.md", summary(view, told, models_table(view), columns, rows))
+    return write_text(Path(out) / "index.html", page)
 
 
-def _results(found: Results | Path | str) -> Results:
-    if isinstance(found, (str, Path)):
+def results_of(run: Results | Path | str) -> Results:
+    """The results of a run folder; results are passed on."""
+    if isinstance(run, (str, Path)):
         from harness.records.results import load
 
-        return load(found)
-    return found
+        return load(Path(run))
+    return run
 
 
-def page(view: View) -> str:
-    """Returns the whole page."""
-    sections = [_search(view), _training(view)]
-    figures = [figure for section in sections for figure in (*section.figures, *section.small)]
-    columns, rows = leaderboard.columns(view), leaderboard.rows(view)
-    spec = view.results.spec
-    counts = Counter(record.state.value for record in view.trials)
+def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: list[leaderboard.Row]) -> str:
+    several = candidates(view) if len(view.checkpoints) > 1 else []
+    sections = [
+        _search(view),
+        _training(view),
+        *([checkpoints_section(view, several)] if len(view.checkpoints) > 1 else []),
+        winner_section(view),
+        evidence_section(view),
+    ]
+    chosen = view.chosen
+    forest = models_figure(view, judged_by(view, chosen)) if chosen else None
+    figures = [figure for section in sections for figure in section.all_figures] + ([forest] if forest else [])
     data = {
         "trials": leaderboard.details(view),
         "columns": [column.key for column in columns],
         "rows": [row.values for row in rows],
         "percent": ["accuracy", "macro_f1", "interval"],
         "curve": _curve_look(view),
+        "checkpoints": checkpoint_choices(view, several),
     }
-    names = [("answer", "Answer"), ("leaderboard", "Leaderboard"), *((s.key, s.title) for s in sections)]
+    spec = view.results.spec
+    names = [("answer", "Answer"), ("leaderboard", "Leaderboard"), *((one.key, one.title) for one in sections)]
     return render(
         "report.html",
         figures,
         data,
         title=spec.name,
         sections=names,
-        kicker=f"{spec.task} study “{spec.name}”",
-        answer=answer(view),
-        forest=None,
-        states=list(counts.items()),
+        kicker=f"{spec.task} study “{spec.name}”, {plural(len(view.trials), 'trial')}",
+        answer=told,
+        forest=forest,
+        states=list(Counter(row.state for row in rows).items()),
         columns=columns,
         rows=rows,
         best=view.winner.number if view.winner else None,
         body=sections,
-        footer="",
+        footer="One file, no request to any host. Intervals are of 95 %: Wilson for accuracy, bootstrap for others.",
     )
 
 
@@ -92,7 +94,7 @@ def _search(view: View) -> Section:
         key="search",
         title="Search",
         lead="How the search went, what more of it would bring, and which params matter.",
-        figures=arranged([figure for figure in found if figure not in small]),
+        figures=arranged([figure for figure in found if not figure.key.startswith("slice-")]),
         small=small,
         empty="" if found else "No trial has a score yet.",
     )
@@ -109,25 +111,11 @@ def _training(view: View) -> Section:
     )
 
 
-def arranged(figures: Sequence[Figure]) -> list[Figure]:
-    """Figures in rows of two; one that is left alone in its row takes the whole row."""
-    found: list[Figure] = []
-    half = False
-    for figure in figures:
-        if figure.wide and half:
-            found[-1] = replace(found[-1], wide=True)
-        half = not half and not figure.wide
-        found.append(figure)
-    if half:
-        found[-1] = replace(found[-1], wide=True)
-    return found
-
-
 def _curve_look(view: View) -> dict[str, Any]:
     """How the page draws the curve of a trial that is opened."""
     return {
         "name": f"validation {view.score_name}",
         "colors": [COLORS["blue"], COLORS["orange"]],
         "layout": layout(axis("epoch", rangemode="tozero"), score_axis(view), 280),
-        "second": axis("training loss (nats)"),
+        "second": axis("training loss (nats)", tickmode="auto", nticks=5),
     }

@@ -37,7 +37,8 @@ __all__ = [
 def running_best(values: Sequence[float], maximize: bool) -> np.ndarray:
     """Returns the best value so far after each one; NaN until there is one."""
     best = np.fmax if maximize else np.fmin
-    return np.asarray(best.accumulate(np.asarray(values, dtype=float)))
+    found: np.ndarray = np.asarray(best.accumulate(np.asarray(values, dtype=float)))
+    return found
 
 
 def expected_best(values: Sequence[float], maximize: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,7 +65,7 @@ def pareto_front(points: np.ndarray, maximize: Sequence[bool]) -> np.ndarray:
     """
     signed = np.where(np.asarray(maximize), points, -points).astype(float)
     known = np.isfinite(signed).all(axis=1)
-    front = known.copy()
+    front: np.ndarray = known.copy()
     for row in np.flatnonzero(known):
         beaten = (signed[known] >= signed[row]).all(axis=1) & (signed[known] > signed[row]).any(axis=1)
         front[row] = not beaten.any()
@@ -150,6 +151,7 @@ def _shares(
         values = {name: cast(name, value) for name, value in one.items() if name in spaces}
         spaces_of = {name: spaces[name] for name in values}
         trials.append(optuna.create_trial(params=values, distributions=spaces_of, value=float(rank)))
+    best = max(0.1, min(0.5, 5 / len(trials)))  # at least five trials above the quantile, as its authors ask
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -158,7 +160,7 @@ def _shares(
         with warnings.catch_warnings():
             # Few trials in one regime, or equal sets: the spread over resamples says so better.
             warnings.simplefilter("ignore")
-            found = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.1).evaluate(study)
+            found = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best).evaluate(study)
     finally:
         optuna.logging.set_verbosity(level)
     total = sum(found.values())

@@ -28,6 +28,7 @@ __all__ = [
     "param_name",
     "percent",
     "plural",
+    "short_name",
 ]
 
 METRIC_NAMES = {
@@ -64,7 +65,7 @@ def for_markdown(text: object, width: int = 200) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """0.958 -> "95.8 %"."""
-    return f"{100 * share:.{digits}f} %" if _known(share) else _NONE
+    return f"{100 * share:.{digits}f}\u00a0%" if share is not None and isfinite(share) else _NONE
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -93,10 +94,10 @@ def metric(name: str, value: float | None) -> str:
 
 def interval(name: str, bounds: Interval) -> str:
     """ "93.7–97.2 %": the two bounds of an interval; a dash when unknown."""
-    if not (_known(bounds.low) and _known(bounds.high)):
+    if not (isfinite(bounds.low) and isfinite(bounds.high)):
         return _NONE
     if METRICS.get(name) and name in ("accuracy", "macro_f1"):
-        return f"{100 * bounds.low:.1f}–{100 * bounds.high:.1f} %"
+        return f"{100 * bounds.low:.1f}–{100 * bounds.high:.1f}\u00a0%"
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
 
 
@@ -115,6 +116,11 @@ def param(value: Any) -> str:
 def param_name(name: str) -> str:
     """learning_rate -> "learning rate"."""
     return clip(name.replace("_", " "), 40)
+
+
+def short_name(value: Any) -> str:
+    """The last part of a folder or Hub id, by which checkpoints are told apart: "org/model-small" -> "model-small"."""
+    return param(value).rstrip("/").rsplit("/", 1)[-1] or param(value)
 
 
 def duration(seconds: float | None) -> str:
@@ -140,7 +146,3 @@ def join(parts: Iterable[str]) -> str:
     """("a", "b", "c") -> "a, b and c"."""
     words = list(parts)
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
-
-
-def _known(value: float | None) -> bool:
-    return value is not None and isfinite(value)

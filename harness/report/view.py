@@ -35,7 +35,8 @@ class View:
 
     @cached_property
     def objectives(self) -> tuple[str, ...]:
-        return self.results.spec.search.objectives
+        names: tuple[str, ...] = self.results.spec.search.objectives
+        return names
 
     @property
     def objective(self) -> str:
@@ -84,8 +85,9 @@ class View:
         return float(value) if value is not None else nan
 
     def seeds(self, record: TrialRecord) -> tuple[TrialRecord, ...]:
-        """The runs of one configuration: the search run first, then the completed ones with other seeds."""
-        return (record, *self.confirmations.get(record.number, ()))
+        """The completed runs of one configuration, the search run first; the record alone when none completed."""
+        confirmed = self.confirmations.get(record.number, ())
+        return (record, *confirmed) if record.state is TrialState.COMPLETE or not confirmed else confirmed
 
     def mean(self, record: TrialRecord, name: str | None = None) -> Interval:
         """The mean of a metric over the seeds of a configuration, with its 95 % interval."""
@@ -96,19 +98,25 @@ class View:
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """All trials, best first: finished ones by score, pruned ones by how far they came, then the rest."""
+        """All trials, best first: confirmed ones as decided, then finished ones by score, pruned ones by their end."""
         return tuple(sorted(self.trials, key=self._rank))
+
+    @cached_property
+    def _decided(self) -> Mapping[int, int]:
+        """The place of each confirmed configuration in the decision: the recommended one, then by mean over seeds."""
+        final = self.results.final
+        if final is None:
+            return {}
+        order = [final.recommended, *(finalist.number for finalist in final.finalists if len(finalist.seeds) > 1)]
+        return {number: place for place, number in enumerate(dict.fromkeys(order))}
 
     def _rank(self, record: TrialRecord) -> tuple[float, ...]:
         reached = record.history[-1].fraction if record.history else 0.0
         finished = record.state is TrialState.COMPLETE
         value = self.mean(record).value if finished else self.score(record)
-        return (
-            _STATE_ORDER.get(record.state, 4),
-            0 if finished else -reached,
-            self.metric.sort_key(value),
-            record.number,
-        )
+        decided = self._decided.get(record.number, len(self._decided))
+        state = _STATE_ORDER.get(record.state, 4)
+        return (decided, state, 0 if finished else -reached, self.metric.sort_key(value), record.number)
 
     @cached_property
     def scored(self) -> tuple[TrialRecord, ...]:
@@ -160,6 +168,7 @@ class View:
         final, chosen = self.results.final, self.chosen
         if final is None or chosen is None:
             return None
+        found: Comparison
         for found in final.comparisons:
             if (found.a, found.b) == (chosen.role, role):
                 return found
@@ -173,7 +182,7 @@ class View:
     def roles(self, number: int) -> tuple[str, ...]:
         """What a search trial is besides a trial: recommended, winner, runner-up, default."""
         final = self.results.final
-        named = [model.role for model in self.models.values() if model.number == number]
+        named: list[str] = [model.role for model in self.models.values() if model.number == number]
         if number in self.default_numbers and "default" not in named:
             named.append("default")
         if final and final.recommended == number:
@@ -195,9 +204,8 @@ class View:
     def params(self) -> tuple[str, ...]:
         """The names of all params, those of the search space first."""
         seen = dict.fromkeys(name for record in self.trials for name in record.params)
-        return tuple(
-            sorted(seen, key=lambda name: list(self.search_space).index(name) if name in self.search_space else 99)
-        )
+        places = {name: place for place, name in enumerate(["checkpoint", *self.search_space])}
+        return tuple(sorted(seen, key=lambda name: places.get(name, len(places))))
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
@@ -217,6 +225,11 @@ class View:
         """True for a param with numbers only."""
         values = [record.params[name] for record in self.trials if name in record.params]
         return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+    def number(self, record: TrialRecord, name: str) -> float:
+        """The value of a param as a number; NaN where it is absent or not a number."""
+        value = record.params.get(name)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else nan
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

@@ -13,11 +13,11 @@ import pandas as pd
 
 from harness.errors import FailReason
 from harness.records.final import Baseline, Comparison, Final, Finalist, FinalModel
+from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
 from harness.records.stats import compare_models, metric_interval
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
-from harness.tasks.metrics import classification_metrics
 
 __all__ = ["Shape", "make_results"]
 
@@ -52,21 +52,7 @@ class Shape:
     rows: int = 500
 
 
-@dataclass
-class FakeResults:
-    """The fields of `harness.records.results.Results`."""
-
-    folder: Path
-    spec: StudySpec
-    trials: list[TrialRecord]
-    confirm: list[TrialRecord]
-    baselines: list[Baseline]
-    final: Final | None
-    manifest: dict[str, Any]
-    live: dict[str, Any] | None = None
-
-
-def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> FakeResults:
+def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Results:
     """A study of the given shape, its logs, predictions and prepared data under `folder`."""
     shape = shape or Shape(**fields)
     rng = np.random.default_rng(shape.seed)
@@ -80,7 +66,10 @@ def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Fak
     labels = _write_data(shape, rng, data)
     baselines = [Baseline(name="TF-IDF + logistic regression", metrics=_metrics(0.78, rng))]
     final = _final(shape, rng, run, completed, confirm, labels) if shape.final and completed else None
-    return FakeResults(run, spec, trials, confirm, baselines, final, _manifest(shape, data))
+    return Results(
+        folder=run, spec=spec, trials=tuple(trials), confirm=tuple(confirm), baselines=tuple(baselines), final=final,
+        manifest=_manifest(shape, spec, data), live={},
+    )  # fmt: skip
 
 
 def _spec(shape: Shape) -> StudySpec:
@@ -298,6 +287,11 @@ def _probabilities(labels: np.ndarray, accuracy: float, num_labels: int, rng: np
     return found
 
 
+def _scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    names = ("accuracy", "macro_f1", "log_loss")
+    return {name: metric_interval(name, labels, probabilities).value for name in names}
+
+
 def _final(
     shape: Shape,
     rng: np.random.Generator,
@@ -328,7 +322,7 @@ def _final(
             FinalModel(
                 role=role, name=f"trial {record.number}" if record else "TF-IDF + logistic regression",
                 number=record.number if record else None, seed=0 if record else None,
-                validation=classification_metrics(labels, arrays["validation_probabilities"]) if len(shape.labels) > 1 else {},
+                validation=_scores(labels, arrays["validation_probabilities"]),
                 test={name: metric_interval(name, labels, scores) for name in names}, predictions=f"final/{role}.npz",
             )
         )  # fmt: skip
@@ -350,26 +344,25 @@ def _final(
             )
         )  # fmt: skip
     warnings = (
-        "Trial {} and the runner-up are a tie on the test rows; the faster one is recommended.".format(
-            completed[0].number
-        ),
+        f"Trial {completed[0].number} and the runner-up are a tie on the test rows; the faster one is recommended.",
     )
     return Final(
         winner=completed[0].number, finalists=tuple(finalists), models=tuple(models), comparisons=tuple(comparisons),
-        recommended=completed[0].number, warnings=warnings, export=str(run / "best"),
+        recommended=completed[0].number, warnings=warnings, export="best",
     )  # fmt: skip
 
 
-def _manifest(shape: Shape, data: Path) -> dict[str, Any]:
+def _manifest(shape: Shape, spec: StudySpec, data: Path) -> dict[str, Any]:
     meta = json.loads((data / "meta.json").read_text(encoding="utf-8"))
     return {
-        "command": f"harness sweep studies/{shape.name}.yaml",
-        "created": "2025-10-09T08:53:20Z",
+        "format": 1,
+        "created_at": START,
+        "spec": spec.model_dump(mode="json"),
+        "command": ["harness", "sweep", f"studies/{shape.name}.yaml"],
         "versions": {"python": "3.11.9", "torch": "2.13.0", "transformers": "5.23.0", "optuna": "5.0.0"},
-        "commit": "0123456789abcdef0123456789abcdef01234567",
-        "environment": {"os": "Linux 6.1", "cpu": "AMD EPYC 9B14", "cores": 2, "memory_gib": 24},
+        "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
+        "machine": {"host": "box", "platform": "Linux-6.1-x86_64", "cpu": "AMD EPYC 9B14", "cpus": 2},
+        "devices": [{"device": "cpu", "threads": 1}, {"device": "cpu", "threads": 1}],
         "data": {"folder": str(data), **meta},
-        "weights": {
-            name: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" for name in shape.checkpoints
-        },
+        "weights": dict.fromkeys(shape.checkpoints, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
     }

@@ -11,7 +11,7 @@
   // Figures ------------------------------------------------------------------------------------------------------
   const CONFIG = {
     responsive: true, displaylogo: false, showSendToCloud: false, showEditInChartStudio: false, scrollZoom: false,
-    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false, modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
     toImageButtonOptions: { format: "svg" },
   };
   const isColor = (key) => /color|colorscale/i.test(key);
@@ -30,9 +30,8 @@
     const data = figure.data.map((trace) => {
       const copy = { ...trace };
       if (trace.meta === "trials" && DATA.trials) {
-        copy.text = (trace.customdata || []).map((n) => (DATA.trials[n] ? DATA.trials[n].label : ""));
-        copy.hovertemplate = "%{text}<extra></extra>";
-        copy.textposition = trace.type === "bar" ? "none" : undefined;
+        copy.hovertext = (trace.customdata || []).map((n) => (DATA.trials[n] ? DATA.trials[n].label : ""));
+        copy.hovertemplate = "%{hovertext}<extra></extra>";
       }
       return isDark() ? paint(copy, false) : copy;
     });

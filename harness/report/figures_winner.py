@@ -1,0 +1,209 @@
+"""Figures of the models that saw the test split: how sure the scores are, and where the winner errs.
+
+Knows nothing of HTML; the numbers come from the view, `predictions` and `stats`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from harness.records.final import Interval
+from harness.report.figures import COLORS, RAMP, Figure, axis, categories, columns, layout, score_axis
+from harness.report.predictions import Scores
+from harness.report.stats import calibration, wilson
+from harness.report.text import METRIC_NAMES, for_figure, interval, metric, percent, plural
+from harness.report.view import View
+
+__all__ = ["calibration_curve", "confusion", "forest", "seed_curves", "winner_figures"]
+
+_MAX_CELLS_WITH_TEXT = 15
+_SEED_COLORS = ("orange", "blue", "green", "purple", "yellow", "sky", "grey")
+
+
+def winner_figures(view: View, scores: Scores | None, names: list[str]) -> list[Figure]:
+    """The figures of the winner's section."""
+    found = [confusion(scores, names), calibration_curve(scores)] if scores is not None else []
+    return [*found, *([curves] if (curves := seed_curves(view)) is not None else [])]
+
+
+def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found: str, split: str = "test") -> Figure:
+    """Scores with their 95 % intervals, one model a row, the first on top and in colour."""
+    known = [(name, bounds) for name, bounds in rows if isfinite(bounds.value)]
+    shares = metric_name in ("accuracy", "macro_f1")
+    data = []
+    for place, (name, bounds) in enumerate(known):
+        color = COLORS["orange"] if place == 0 else COLORS["blue"]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": [bounds.value],
+                "y": [place],
+                "text": [metric(metric_name, bounds.value)],
+                "textposition": "top center",
+                "textfont": {"size": 13, "color": COLORS["ink"]},
+                "cliponaxis": False,
+                "marker": {"color": color, "size": 11, "symbol": "diamond" if place == 0 else "circle"},
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [max(0.0, bounds.high - bounds.value) if isfinite(bounds.high) else 0],
+                    "arrayminus": [max(0.0, bounds.value - bounds.low) if isfinite(bounds.low) else 0],
+                    "color": color,
+                    "thickness": 2.5,
+                    "width": 5,
+                },
+                "hovertemplate": f"{name}: {metric(metric_name, bounds.value)} ({interval(metric_name, bounds)})"
+                "<extra></extra>",
+            }
+        )
+    ticks = categories([name for name, _ in known])
+    return Figure(
+        key="forest",
+        title=title,
+        data=data,
+        layout=layout(
+            axis(
+                f"{split} {METRIC_NAMES.get(metric_name, metric_name)}{' (%)' if shares else ''}",
+                **({"tickformat": ".3~%"} if shares else {}),
+            ),
+            axis("", **ticks, showgrid=False, range=[len(known) - 0.5, -0.6]),
+            max(300, 110 + 62 * len(known)),
+            legend=False,
+        ),
+        alt=found,
+    )
+
+
+def confusion(scores: Scores, names: list[str]) -> Figure:
+    """The confusion matrix; with many classes only those with most errors."""
+    counts = scores.confusion
+    note = ""
+    if len(names) > 40:
+        errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+        kept = np.sort(np.argsort(-errors, kind="stable")[:30])
+        counts, names = counts[np.ix_(kept, kept)], [names[k] for k in kept]
+        note = f"Shown are the 30 of {len(scores.confusion)} classes with the most errors."
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    shown = [for_figure(name, 18 if len(names) < 12 else 14) for name in names]
+    ticks = columns(shown)
+    small = len(names) <= _MAX_CELLS_WITH_TEXT
+    data = {
+        "type": "heatmap",
+        "x": list(range(len(names))),
+        "y": list(range(len(names))),
+        "z": shares.tolist(),
+        "zmin": 0,
+        "zmax": 1,
+        "text": counts.tolist(),
+        "texttemplate": "%{text}" if small else "",
+        "textfont": {"size": 12},
+        "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],
+        "showscale": False,
+        "xgap": 2 if small else 0,
+        "ygap": 2 if small else 0,
+        "hovertemplate": "true %{y}, predicted %{x}: %{text} rows, %{z:.0%} of the class<extra></extra>",
+    }
+    wrong = scores.confusion - np.diag(np.diag(scores.confusion))
+    return Figure(
+        key="confusion",
+        title="Confusion matrix on test",
+        data=[data],
+        layout=layout(
+            axis("predicted class", **(ticks | ({"tickangle": -60} if not small else {})), showgrid=False),
+            axis("true class", **categories(shown), showgrid=False, autorange="reversed"),
+            min(760, 220 + (52 if small else 16) * max(3, len(names))),
+            legend=False,
+        ),
+        alt=f"{int(np.trace(scores.confusion)):,} of {len(scores.labels):,} rows are right, {int(wrong.sum()):,} "
+        "wrong. Cells hold rows; colour is the share of the true class.",
+        note=note,
+    )
+
+
+def calibration_curve(scores: Scores) -> Figure:
+    """How often the model is right when it says how sure it is."""
+    found = calibration(scores.confidence, scores.correct)
+    bounds = [wilson(float(a), int(n)) for a, n in zip(found.accuracy, found.num_rows, strict=True)]
+    ideal = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "perfectly calibrated",
+        "x": [0, 1],
+        "y": [0, 1],
+        "line": {"color": COLORS["grey"], "width": 1.5, "dash": "dash"},
+        "hoverinfo": "skip",
+    }
+    model: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "the model, with 95 % intervals",
+        "x": found.confidence.tolist(),
+        "y": found.accuracy.tolist(),
+        "line": {"color": COLORS["orange"], "width": 2},
+        "marker": {"color": COLORS["orange"], "size": 8},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [bound.high - bound.value for bound in bounds],
+            "arrayminus": [bound.value - bound.low for bound in bounds],
+            "color": COLORS["orange"],
+            "thickness": 1.2,
+            "width": 3,
+        },
+        "hovertemplate": "says %{x:.1%}, is right in %{y:.1%}<extra></extra>",
+    }
+    low = max(0.0, min(float(found.confidence.min()), min(bound.low for bound in bounds)) - 0.05)
+    gap = float(scores.confidence.mean() - scores.correct.mean())
+    manner = "too sure of itself" if gap > 0 else "less sure than it could be"
+    return Figure(
+        key="calibration",
+        title="Calibration on test: confidence against accuracy",
+        data=[ideal, model],
+        layout=layout(
+            axis("confidence (%)", range=[low, 1.01], tickformat=".0%"),
+            axis("accuracy (%)", range=[low, 1.03], tickformat=".0%"),
+            380,
+        ),
+        alt=f"Expected calibration error {percent(found.error)}; on average the model is {manner} "
+        f"(by {percent(abs(gap))}).",
+        note=f"{plural(len(found.num_rows), 'bin')} with equally many rows.",
+    )
+
+
+def seed_curves(view: View) -> Figure | None:
+    """The learning curve of each seed of the recommended configuration."""
+    if view.winner is None:
+        return None
+    runs = [run for run in view.seeds(view.winner) if run.history]
+    if not runs:
+        return None
+    data = []
+    for place, run in enumerate(runs):
+        color = COLORS[_SEED_COLORS[place % len(_SEED_COLORS)]]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": f"seed {run.seed}",
+                "x": [progress.epoch for progress in run.history],
+                "y": [progress.metrics.get(view.objective) for progress in run.history],
+                "line": {"color": color, "width": 2},
+                "marker": {"color": color, "size": 7},
+                "hovertemplate": f"seed {run.seed}: %{{y:{view.score_format}}}<extra></extra>",
+            }
+        )
+    ends = [view.score(run) for run in runs]
+    mean = view.shown(float(np.mean(ends)))
+    spread = f", from {view.shown(min(ends))} to {view.shown(max(ends))}" if len(runs) > 1 else ""
+    return Figure(
+        key="seeds",
+        title=f"Learning curve of each seed of trial {view.winner.number}",
+        data=data,
+        layout=layout(axis("epoch", rangemode="tozero"), score_axis(view), 380),
+        alt=f"{plural(len(runs), 'seed')}: mean validation {view.score_name} {mean}{spread}.",
+    )
