@@ -72,7 +72,8 @@ def conclude(
         ),
         run.path / "final.log",
     )
-    scores = {role: _load(run.path / "final" / f"{role}.npz") for role in (*models, "baseline")}
+    roles: tuple[Role, ...] = (*models, "baseline")
+    scores = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
     labels, probabilities = scores["winner"]["validation_labels"], scores["winner"]["validation_probabilities"]
     check_scores(
         best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
@@ -151,7 +152,7 @@ def _correct(scores: Mapping[str, np.ndarray]) -> np.ndarray:
     return correct
 
 
-def _compare(a: Role, b: Role, scores: Mapping[str, Mapping[str, np.ndarray]]) -> Comparison:
+def _compare(a: Role, b: Role, scores: Mapping[Role, Mapping[str, np.ndarray]]) -> Comparison:
     probability, difference, p, tie = compare_models(_correct(scores[a]), _correct(scores[b]))
     return Comparison(a=a, b=b, probability=probability, difference=difference, mcnemar_p=p, tie=tie)
 

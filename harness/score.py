@@ -105,24 +105,29 @@ def _score(request: Request) -> None:
         model = load_saved(folder, request.task)
         tune_for(model, device)
         cast_model(model.to(device), DTYPES[resolve_precision(config.training.precision, device)])
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for split in request.splits:
             if saved.raw:
-                rows = data.frame(split).to_dict("records")
+                frame = data.frame(split)
+                rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
                 examples = task.predict_inputs(rows, folder, config.data.max_length, config.data.preprocess)
-                labels = data.frame(split)["label"].to_numpy()
+                labels = frame["label"].to_numpy()
             else:
                 examples = encoded(data, config, split)
                 labels = np.asarray(examples.labels)
             found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
             arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
-        np.savez(Path(request.out) / f"{saved.name}.npz", **arrays)
+        _write(Path(request.out) / f"{saved.name}.npz", arrays)
     if request.baseline:
         frames = {split: data.frame(split) for split in request.splits}
-        _, found = task.baseline(data.frame("train"), frames, len(data.labels))
-        arrays = {f"{split}_probabilities": found[split] for split in request.splits}
+        _, guessed = task.baseline(data.frame("train"), frames, len(data.labels))
+        arrays = {f"{split}_probabilities": guessed[split] for split in request.splits}
         arrays |= {f"{split}_labels": frames[split]["label"].to_numpy() for split in request.splits}
-        np.savez(Path(request.out) / "baseline.npz", **arrays)
+        _write(Path(request.out) / "baseline.npz", arrays)
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

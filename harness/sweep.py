@@ -6,7 +6,7 @@ Knows nothing of the terminal: what a person sees goes through a `View`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -24,13 +24,13 @@ from harness.engines.watch import LiveFile, Monitor, Watched
 from harness.errors import RunError, StudyFailed
 from harness.finalists import confirm_configs
 from harness.records.final import Baseline
-from harness.records.provenance import manifest
+from harness.records.provenance import manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord
 from harness.records.store import StudyStore
 from harness.report.page import write_report
-from harness.spec.configure import arms, default_params, differences, resolve
+from harness.spec.configure import arms, default_params, resolve
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
 from harness.tasks.encode import facts
@@ -72,19 +72,9 @@ def sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], v
     run = RunFolder.of(runs, spec.name)
     if fresh and (moved := run.move_aside()):
         view.say(f"the earlier run is now {moved}")
-    _refuse_another_study(run, spec)
     run.create()
     with run.lock():
         return _Sweep(spec, run, command, view).run()
-
-
-def _refuse_another_study(run: RunFolder, spec: StudySpec) -> None:
-    earlier = run.read_json("manifest.json") if run.exists else None
-    changed = differences(StudySpec.model_validate(earlier["spec"]), spec) if earlier else []
-    if changed:
-        lines = "\n".join(f"  {line}" for line in changed)
-        remedy = "Give this study a name of its own (name=...) or begin again (--fresh)"
-        raise RunError(f"{run.path} holds another study; differing:\n{lines}\n{remedy}")
 
 
 class _Sweep:
@@ -92,27 +82,34 @@ class _Sweep:
 
     def __init__(self, spec: StudySpec, run: RunFolder, command: Sequence[str], view: View) -> None:
         self.spec, self.folder, self.view, self.command = spec, run, view, command
+        self._refuse_changes({"spec": spec.model_dump(mode="json")})
         self.data = prepare(spec)
-        self._refuse_other_data()
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [slot.place for slot in self.slots]
 
-    def _refuse_other_data(self) -> None:
+    def _refuse_changes(self, now: Mapping[str, Any]) -> None:
+        """A run goes on with what it was started with, or not at all."""
         earlier = self.folder.read_json("manifest.json") if self.folder.exists else None
-        if earlier and earlier["data"]["sha256"] != self.data.meta["sha256"]:
-            now, then = self.data.meta["sha256"][:12], earlier["data"]["sha256"][:12]
+        # Before the data is read there is only the study to compare.
+        changed = verify(earlier, {"data": earlier.get("data", {})} | dict(now)) if earlier else []
+        if changed:
+            lines = "\n".join(f"  {line}" for line in changed)
             raise RunError(
-                f"{self.data.meta['source']} is not the data that {self.folder.path} was started with "
-                f"(sha256 {now}, then {then}); begin again (--fresh)"
+                f"{self.folder.path} was started with something else:\n{lines}\n"
+                "give this study a name of its own (name=...) or begin again (--fresh)"
             )
 
     def run(self) -> Results:
         """Does whatever of the study is not done yet."""
         spec = self.spec
-        checkpoints = [resolve_checkpoint(name) for name in spec.model.checkpoints]
+        weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
+        places = [place.model_dump(mode="json") for place in self.places]
+        data = self.data.meta | {"folder": str(self.data.folder)}
+        now = manifest(spec, data, weights, places, self.command)
+        self._refuse_changes(now)
         with ExitStack() as stack:
             store = self._open(stack, spec.name)
-            self.folder.write_json("manifest.json", manifest(spec, self.data, checkpoints, self.places, self.command))
+            self.folder.write_json("manifest.json", now)
             search = Search(spec, store, self.folder)
             if store.get(FINAL_OF) == self._asked():
                 self.view.say(f"{spec.name} is finished: these are its results")

@@ -141,7 +141,7 @@ class Trial:
     @property
     def memory_bytes(self) -> int:
         """The model, its masters with gradients and two moments each, and the best weights."""
-        model = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
+        model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
         return model + (5 if self.best else 4) * masters
 

@@ -48,7 +48,7 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
         for module in model.modules():
             if module not in backbone and module is not model:
                 for parameter in module.parameters(recurse=False):
-                    parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                    parameter._is_hf_initialized = False
                 model._init_weights(module)
     freeze_parameters(model, config.model.freeze)
     return model

@@ -107,9 +107,10 @@ class FlatWeights:
 
     def full_precision(self) -> dict[int, torch.Tensor]:
         """The fp32 values of all parameters, frozen ones too, by `id(parameter)`."""
-        values = dict(self._frozen)
+        values: dict[int, torch.Tensor] = dict(self._frozen)
         for master, group in zip(self.masters, self._groups, strict=True):
-            values |= {id(p): view for p, view in zip(group, _views(master.detach(), group), strict=True)}
+            for parameter, view in zip(group, _views(master.detach(), group), strict=True):
+                values[id(parameter)] = view
         return values
 
 
