@@ -57,6 +57,8 @@ class Results:
     final: Final | None
     manifest: Mapping[str, Any]
     live: Mapping[str, Any]
+    spent_s: float = 0.0
+    """Wall time of the search so far: what counts against the budget."""
 
     @property
     def objective(self) -> Metric:
@@ -167,6 +169,7 @@ def load(run: Path) -> Results:
             final=Final.model_validate(final) if final else None,
             manifest=manifest,
             live=folder.read_live(),
+            spent_s=float(store.get("spent_s", 0.0)),
         )
     finally:
         store.close()

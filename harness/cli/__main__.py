@@ -1,0 +1,9 @@
+"""`python -m harness.cli`: the command line without an installed script.
+
+Knows nothing of its own.
+"""
+
+from harness.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""The commands and their options; what they do is elsewhere.
+
+Knows nothing of how trials are run. Imports of the package stand inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.guard import guarded
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="harness",
+    help="Sweeps and benchmarks for fine-tuning pretrained models.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/STUDY.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
+
+
+@app.command()
+@guarded
+def sweep(
+    study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value]...", help="Replace values of the file.")
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="Where trials run: local, ray or inline.")] = None,
+    trials: Annotated[str | None, typer.Option(metavar="N", help="The total of search trials.")] = None,
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders are.")] = Path("runs"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier run aside and begin again.")] = False,
+) -> None:
+    """Run a study, or continue it where it stopped."""
+    from harness.cli.sweep import run_sweep
+    from harness.spec.reader import load_study
+
+    given = list(overrides or ())
+    given += [f"engine.name={engine}"] if engine is not None else []
+    given += [f"search.trials={trials}"] if trials is not None else []
+    spec = load_study(study, given)
+    options = ["--runs", str(runs)] if runs != Path("runs") else []
+    run_sweep(spec, runs=runs, fresh=fresh, command=["harness", "sweep", str(study), *given, *options])
+
+
+@app.command()
+@guarded
+def results(
+    run: Run,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="The leaderboard as CSV.")] = False,
+) -> None:
+    """Show the leaderboard and the winner of a run."""
+    from harness.cli.show import show_results
+
+    show_results(run, as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+@guarded
+def status(run: Run) -> None:
+    """Watch a run that another terminal runs."""
+    from harness.cli.show import show_status
+
+    show_status(run)
+
+
+@app.command()
+@guarded
+def report(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/STUDY.")] = None,
+) -> None:
+    """Write the report page and its summary."""
+    from harness.records.results import load
+    from harness.report.page import write_report
+    from harness.sweep import report_folder
+
+    found = load(run)
+    typer.echo(write_report(found, out or report_folder(found.spec)))
+
+
+@app.command()
+@guarded
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="A B ...", help="Run folders or benchmark files.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/compare.")] = None,
+) -> None:
+    """Compare runs or benchmark files on one page."""
+    from harness.report.compare import write_comparison
+
+    typer.echo(write_comparison(runs, out or Path("reports/compare")))
+
+
+@app.command()
+@guarded
+def export(
+    run: Run,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is new, empty or an earlier export.")],
+    trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Default: the winner.")] = None,
+) -> None:
+    """Export a model, proved by scoring it again."""
+    from harness.export_trial import export_trial
+    from harness.records.results import load
+
+    typer.echo(export_trial(load(run), trial, to))
+
+
+@app.command()
+@guarded
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model.")],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT ...", help="Texts to classify.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print labels and probabilities for texts, or add them to a table."""
+    from harness.cli.predictions import predict_file, predict_here
+    from harness.errors import InputError
+
+    if table is not None and texts:
+        raise InputError("give either texts or --csv FILE, not both")
+    if table is not None:
+        predict_file(folder, table, out, as_json=as_json)
+    elif texts:
+        predict_here(folder, texts, as_json=as_json)
+    else:
+        raise InputError("nothing to predict: give texts, or a table with --csv FILE")
+
+
+@app.command()
+@guarded
+def rerun(run: Run, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.")]) -> None:
+    """Run one trial again; exit 1 when it differs."""
+    from harness.cli.show import show_rerun
+
+    if not show_rerun(run, trial):
+        raise typer.Exit(1)
+
+
+@app.command()
+@guarded
+def schema() -> None:
+    """Print the study file's JSON Schema, for editors."""
+    import json
+
+    from harness.spec.reader import study_schema
+
+    typer.echo(json.dumps(study_schema(), indent=2))

@@ -1,0 +1,122 @@
+"""Reading commands on a console: `results`, `status`, `rerun`.
+
+Knows nothing of how trials are run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from harness.errors import InputError
+from harness.records.results import Results, load
+from harness.report.text import METRIC_NAMES
+from harness.terminal.board import Board
+from harness.terminal.console import make_console
+from harness.terminal.outcome import print_outcome
+from harness.terminal.screen import screen
+from harness.terminal.table import Column, Line, fitted
+
+__all__ = ["show_rerun", "show_results", "show_status"]
+
+EVERY_S = 2.0
+
+
+def show_results(run: Path, *, as_json: bool, as_csv: bool) -> None:
+    """Prints a run: for people, or as JSON or CSV and nothing else."""
+    if as_json and as_csv:
+        raise InputError("give either --json or --csv, not both")
+    results = load(run)
+    if as_json:
+        sys.stdout.write(json.dumps(results.to_json(), indent=1, ensure_ascii=False) + "\n")
+    elif as_csv:
+        sys.stdout.write(results.frame().to_csv(index=False))
+    else:
+        print_outcome(make_console(), results)
+
+
+def show_status(run: Path) -> None:
+    """Shows where a run stands; on a terminal for as long as somebody works on it."""
+    console = make_console()
+    results = load(run)
+    if not console.is_terminal or not _is_worked_on(results):
+        _print_status(console, results)
+        return
+    with Live(_screen(console, results), console=console, auto_refresh=False, transient=True) as live:
+        while _is_worked_on(results):
+            time.sleep(EVERY_S)
+            results = load(run)
+            live.update(_screen(console, results), refresh=True)
+    _print_status(console, results)
+
+
+def _print_status(console: Console, results: Results) -> None:
+    working = _is_worked_on(results)
+    if results.final is not None and not working:
+        print_outcome(console, results)
+        return
+    console.print(_screen(console, results))
+    if not working:
+        console.print(Text("nobody works on it: run its sweep again to go on"))
+
+
+def _screen(console: Console, results: Results) -> RenderableType:
+    return screen(_board(results), console.width, console.height - 1 if console.is_terminal else 10**6)
+
+
+def _board(results: Results) -> Board:
+    """The phase that is being worked on, from its records and what the coordinator says of those that wait."""
+    live, phase = results.live, "confirm" if results.live.get("phase") == "confirm" else "search"
+    records = results.trials if phase == "search" else results.confirm
+    board = Board(results.spec)
+    slots = [record.place for record in records if record.place is not None]
+    board.begin(phase, int(live.get("total") or results.spec.search.trials), slots, records)
+    board.num_slots = max(1, len({(place.node, place.slot) for place in slots}))
+    board.began_at = float(live.get("started_at") or board.began_at)
+    board.spent_before_s = results.spent_s
+    states = {trial["number"]: trial["state"] for trial in live.get("active", ())}
+    for row in board.rows.values():
+        row.waiting = row.record is None and states.get(row.number) != "running"
+    return board
+
+
+def _is_worked_on(results: Results) -> bool:
+    """True while the process that last wrote live.json is alive."""
+    pid = results.live.get("pid")
+    return isinstance(pid, int) and results.live.get("phase") in ("search", "confirm") and psutil.pid_exists(pid)
+
+
+def show_rerun(run: Path, number: int) -> bool:
+    """Runs a trial again, prints every loss and metric of both runs, and returns whether they are the same."""
+    from harness.rerun import rerun
+
+    console = make_console()
+    found = rerun(load(run), number)
+    columns = [
+        Column(title="step"),
+        Column(title="number", right=False),
+        Column(title="recorded"),
+        Column(title="now"),
+        Column(title="", right=False),
+    ]
+    lines = [
+        Line(
+            (str(each.step), METRIC_NAMES.get(each.name, each.name.replace("_", " ")), repr(each.recorded),
+             repr(each.now), "same" if each.same else "DIFFERENT"),
+            "" if each.same else "bold red",
+        )
+        for each in found.comparisons
+    ]  # fmt: skip
+    console.print(fitted(columns, lines, console.width)[0])
+    if not found.same_end:
+        reasons = [f"{record.state.value.lower()} {record.message}".strip() for record in (found.recorded, found.now)]
+        console.print(Text(f"recorded: {reasons[0]}; now: {reasons[1]}", style="bold red"))
+    console.print(Text(f"trial {number} came out {'the same' if found.same else 'differently'}", style="bold"))
+    return found.same

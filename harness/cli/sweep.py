@@ -1,0 +1,28 @@
+"""`harness sweep` on a console: the view while it runs, and what came of it.
+
+Knows nothing of how trials are run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.records.results import load
+from harness.records.rundir import RunFolder
+from harness.spec.study import StudySpec
+from harness.sweep import report_folder, sweep
+from harness.terminal.console import make_console
+from harness.terminal.outcome import print_outcome
+from harness.terminal.view import open_view
+
+__all__ = ["run_sweep"]
+
+
+def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str]) -> None:
+    """Runs the study and prints leaderboard, winner and paths."""
+    console = make_console()
+    run = RunFolder.of(runs, spec.name)
+    with open_view(console, spec, lambda: load(run.path)) as view:
+        results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view)
+    print_outcome(console, results, report_folder(spec))

@@ -1,0 +1,189 @@
+"""What is known of a phase while it runs: every trial, its state, the best so far, and how long it may take.
+
+Knows nothing of how it is shown. Told by a `Monitor`'s calls, or filled from records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+from harness.records.schema import Place, Progress, TrialRecord, TrialState
+from harness.spec.configure import arms
+from harness.spec.metrics import METRICS
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+from harness.terminal.words import state_of
+
+__all__ = ["Board", "Row"]
+
+#: Before so many evaluations nothing is said of the time left.
+LEAST_EVALUATIONS = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """A trial; `record` once it has ended, `progress` its last evaluation."""
+
+    config: TrialConfig
+    progress: Progress | None = None
+    waiting: bool = False
+    record: TrialRecord | None = None
+
+    @property
+    def number(self) -> int:
+        return self.config.number
+
+    @property
+    def running(self) -> bool:
+        return self.record is None and not self.waiting
+
+    @property
+    def fraction(self) -> float:
+        return self.progress.fraction if self.progress else 0.0
+
+    def value(self, name: str) -> float:
+        """A metric: of an ended trial's best evaluation, else of the last one; NaN where there is none."""
+        metrics = self.record.metrics if self.record else self.progress.metrics if self.progress else {}
+        return metrics.get(name, float("nan"))
+
+    @property
+    def state(self) -> str:
+        """One or a few words."""
+        if self.record is not None:
+            return state_of(self.record)
+        if self.waiting:
+            return f"waiting at {100 * self.fraction:.0f}\u00a0%"
+        return "running" if self.progress else "starting"
+
+
+@dataclass(slots=True)
+class Board:
+    """The trials of one phase ("search" or "confirm") of `spec`; `num_slots` run at once."""
+
+    spec: StudySpec
+    phase: str = ""
+    total: int = 0
+    num_slots: int = 1
+    rows: dict[int, Row] = field(default_factory=dict)
+    began_at: float = 0.0
+    spent_before_s: float = 0.0
+    clock: Callable[[], float] = time.time
+
+    def begin(self, phase: str, total: int, slots: Sequence[Place], earlier: Iterable[TrialRecord] = ()) -> None:
+        """A phase begins; `earlier` are its trials so far, from a sweep that was interrupted."""
+        self.phase, self.total, self.num_slots = phase, total, max(1, len(slots))
+        self.began_at = self.clock()
+        self.rows = {}
+        for record in earlier:
+            ended = record if record.state.ended else None
+            last = record.history[-1] if record.history else None
+            self.rows[record.number] = Row(config=record.config, progress=last, waiting=True, record=ended)
+
+    def started(self, config: TrialConfig) -> None:
+        row = self.rows.setdefault(config.number, Row(config=config))
+        row.waiting = False
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        self.rows[number].progress = progress
+
+    def paused(self, number: int) -> None:
+        self.rows[number].waiting = True
+
+    def ended(self, record: TrialRecord) -> None:
+        row = self.rows.setdefault(record.number, Row(config=record.config))
+        row.record, row.waiting = record, False
+        row.progress = record.history[-1] if record.history else row.progress
+
+    @property
+    def objective(self) -> str:
+        return self.spec.search.objectives[0]
+
+    @property
+    def by_number(self) -> list[Row]:
+        return [self.rows[number] for number in sorted(self.rows)]
+
+    @property
+    def running(self) -> list[Row]:
+        return [row for row in self.by_number if row.running]
+
+    @property
+    def waiting(self) -> list[Row]:
+        return [row for row in self.by_number if row.waiting and row.record is None]
+
+    @property
+    def num_ended(self) -> int:
+        return sum(row.record is not None for row in self.rows.values())
+
+    def best(self, count: int = 1) -> list[Row]:
+        """The best trials so far: those furthest trained first, because an early score says little."""
+        metric = METRICS[self.objective]
+        scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
+        return sorted(scored, key=lambda row: (-row.fraction, metric.sort_key(row.value(self.objective))))[:count]
+
+    @staticmethod
+    def _failed(row: Row) -> bool:
+        return row.record is not None and row.record.state is TrialState.FAIL
+
+    # Time
+
+    @property
+    def budget_left_s(self) -> float | None:
+        """What the search may still use; None without a budget, or when it is over."""
+        minutes = self.spec.budget.minutes
+        if minutes is None or self.phase != "search":
+            return None
+        return max(0.0, minutes * 60 - self.spent_before_s - (self.clock() - self.began_at))
+
+    @property
+    def done(self) -> float:
+        """The share of the phase's work that is done, as far as can be told."""
+        work, expected = self._work(), self._expected_work()
+        if self.num_ended >= self.total:
+            return 1.0
+        return min(0.99, work / expected) if expected else 0.0
+
+    def left_s(self) -> float | None:
+        """About how long until all is trained, confirmation included; None while there is too little to go by."""
+        measured = [row for row in self.rows.values() if row.progress is not None]
+        evaluations = sum(len(row.record.history) if row.record else 1 for row in measured)
+        work = self._work()
+        if evaluations < LEAST_EVALUATIONS or not work:
+            return None
+        whole_s = sum(row.progress.usage.elapsed_s for row in measured if row.progress) / work
+        search_s = max(0.0, self._expected_work() - work) * whole_s / self.num_slots
+        if self.budget_left_s is not None:
+            search_s = min(search_s, self.budget_left_s)
+        rounds = -(-self._confirmations() // self.num_slots) if self.phase == "search" else 0
+        return search_s + rounds * whole_s
+
+    def _work(self) -> float:
+        """Trainings done so far, whole ones and parts."""
+        return sum(row.fraction for row in self.rows.values())
+
+    def _expected_work(self) -> float:
+        """Trainings that the phase will come to: by the rungs' own rule, else as the ended trials went."""
+        pruner = self.spec.search.pruner
+        if self.phase == "search" and pruner.name == "rungs":
+            shares = [len(range(arm, self.total, len(arms(self.spec)))) for arm in range(len(arms(self.spec)))]
+            return sum(self._rungs_work(share) for share in shares)
+        ended = [row.fraction for row in self.rows.values() if row.record is not None]
+        usual = sum(ended) / len(ended) if ended and self.phase == "search" else 1.0
+        active = sum(max(usual, row.fraction) for row in self.rows.values() if row.record is None)
+        return sum(ended) + active + usual * max(0, self.total - len(self.rows))
+
+    def _rungs_work(self, num_trials: int) -> float:
+        factor, rung = self.spec.search.pruner.reduction_factor, self.spec.search.pruner.min_fraction
+        least = self.spec.confirm.top if self.spec.confirm else 1
+        work, before = 0.0, 0.0
+        while rung < 1:
+            work += num_trials * (rung - before)
+            num_trials = min(num_trials, max(1, num_trials // factor, least))
+            before, rung = rung, rung * factor
+        return work + num_trials * (1 - before)
+
+    def _confirmations(self) -> int:
+        confirm = self.spec.confirm
+        return min(confirm.top, self.total) * (confirm.seeds - 1) * len(arms(self.spec)) if confirm else 0

@@ -1,0 +1,186 @@
+"""What came of a study: the leaderboard, the winner with its evidence, warnings, and what to do next.
+
+Knows nothing of how it was run: from records to a console.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from harness.records.final import FinalModel
+from harness.records.results import LeaderRow, Results
+from harness.records.schema import TrialState
+from harness.report.answer import answer
+from harness.report.text import METRIC_NAMES, clip, duration, interval, metric, number
+from harness.report.view import View
+from harness.terminal.table import Column, Line, fitted
+from harness.terminal.words import default_numbers, param_text, params_line, plain, short_name, state_of
+
+__all__ = ["print_leaderboard", "print_outcome", "shown_path"]
+
+_STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
+_NUM_FAILURES = 5
+
+
+def print_outcome(console: Console, results: Results, report: Path | None = None) -> None:
+    """Prints everything: leaderboard, answer, warnings, and the paths of report and model."""
+    print_leaderboard(console, results)
+    _print_failures(console, results)
+    console.print()
+    found = answer(View(results))
+    console.print(Text(plain(f"{found.headline}: {_params(results)}"), style="bold"))
+    for line in _winner(results):
+        console.print(Text(plain(line)))
+    for sentence in found.sentences:
+        console.print(Text(plain(f"{sentence.about}: {sentence.text}")))
+    for warning in found.warnings:
+        console.print(Text(plain(f"warning: {warning}"), style="yellow"))
+    console.print()
+    for name, value in _next(results, report):
+        # A path or a command is pasted: never wrapped by us, never cut.
+        console.print(Text(f"{name:<8}{value}"), soft_wrap=True)
+
+
+def print_leaderboard(console: Console, results: Results) -> None:
+    """Prints one line a trial, best first, and the baselines."""
+    rows = results.leaderboard()
+    params = list(dict.fromkeys(name for row in rows for name in row.record.params))
+    places = iter(range(1, len(rows) + 1))
+    lines: list[Line | None] = [_line(results, row, params, next(places)) for row in rows]
+    if results.baselines:
+        lines.append(None)
+        lines += [_baseline_line(results, index, len(params)) for index in range(len(results.baselines))]
+    table, left_out = fitted(_columns(results, params), lines, console.width)
+    console.print(table)
+    if left_out:
+        more = f"narrow terminal: without {', '.join(left_out)} (all of it: harness results {_run(results)} --csv)"
+        console.print(Text(more, style="dim"))
+
+
+def _columns(results: Results, params: Sequence[str]) -> list[Column]:
+    score = METRIC_NAMES.get(results.objective.name, results.objective.name)
+    return [
+        Column(title="rank", rank=9),
+        Column(title="trial"),
+        *(Column(title=short_name(name), rank=3 + 2 * (at > 1)) for at, name in enumerate(params)),
+        Column(title=f"validation {score}"),
+        *([Column(title="log loss", rank=4)] if results.objective.name != "log_loss" else []),
+        Column(title="samples/s", rank=1),
+        Column(title="time", rank=2),
+        Column(title="state", right=False),
+    ]
+
+
+def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int) -> Line:
+    record, objective = row.record, results.objective.name
+    speed = record.usage.samples_per_second
+    winner = results.final is not None and results.final.winner == record.number
+    return Line(
+        (
+            str(place),
+            str(record.number),
+            *(param_text(name, record.params[name]) if name in record.params else "–" for name in params),
+            _mean(row, objective),
+            *([_mean(row, "log_loss")] if objective != "log_loss" else []),
+            number(speed) if speed else "–",
+            duration(record.duration_s) if record.duration_s else "–",
+            ", ".join([state_of(record), *_marks(results, row)]),
+        ),
+        "bold green" if winner else _STYLES.get(record.state, "cyan"),
+    )
+
+
+def _mean(row: LeaderRow, name: str) -> str:
+    """ "84.2 ± 0.4 %" over seeds, "84.2 %" of one."""
+    value = row.metrics.get(name)
+    if value is None or not isfinite(value):
+        return "–"
+    shown = metric(name, value)
+    if not row.confirmed:
+        return shown
+    digits, unit = shown.split("\u00a0") if "\u00a0" in shown else (shown, "")
+    spread = f"{100 * row.std[name]:.1f}" if unit == "%" else metric(name, row.std[name])
+    return f"{digits} ± {spread}" + (f"\u00a0{unit}" if unit else "")
+
+
+def _marks(results: Results, row: LeaderRow) -> list[str]:
+    final, found = results.final, []
+    if final is not None and final.winner == row.record.number:
+        found.append("winner")
+    if final is not None and final.recommended == row.record.number != final.winner:
+        found.append("recommended")
+    if row.record.number in default_numbers(results.spec.model.checkpoint):
+        found.append("default recipe")
+    return found
+
+
+def _baseline_line(results: Results, index: int, num_params: int) -> Line:
+    baseline, objective = results.baselines[index], results.objective.name
+    value, loss = (baseline.metrics.get(name) for name in (objective, "log_loss"))
+    cells = ["–", "–", *["–"] * num_params, metric(objective, value)]
+    cells += [metric("log_loss", loss)] if objective != "log_loss" else []
+    return Line((*cells, "–", "–", f"baseline: {clip(baseline.name, 40)}"), "magenta")
+
+
+def _print_failures(console: Console, results: Results) -> None:
+    failed = [record for record in (*results.trials, *results.confirm) if record.state is TrialState.FAIL]
+    for record in failed[:_NUM_FAILURES]:
+        what = "trial" if record.kind == "search" else "confirmation"
+        console.print(Text(plain(f"{what} {record.number} failed: {record.reason}: {record.message}"), style="red"))
+    if len(failed) > _NUM_FAILURES:
+        console.print(Text(f"and {len(failed) - _NUM_FAILURES} more failures", style="red"))
+
+
+def _params(results: Results) -> str:
+    pick = View(results).winner
+    return params_line(pick.params) if pick is not None else "no params"
+
+
+def _winner(results: Results) -> list[str]:
+    """The winner's test score: the exported model's."""
+    model = _winning(results)
+    if model is None:
+        return []
+    name = results.objective.name if results.objective.name in model.test else "accuracy"
+    bounds = model.test[name]
+    seeds = next((len(each.seeds) for each in results.final.finalists if each.number == model.number), 1)  # type: ignore[union-attr]
+    confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
+    score = f"test {METRIC_NAMES.get(name, name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
+    return [f"Winner: trial {model.number}{confirmed}: {score}."]
+
+
+def _winning(results: Results) -> FinalModel | None:
+    return next((model for model in results.final.models if model.role == "winner"), None) if results.final else None
+
+
+def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
+    found = [("report", shown_path(report / "index.html"))] if report is not None else []
+    export = results.export_path()
+    if export is not None:
+        found.append(("model", shown_path(Path(export))))
+        if results.spec.task == "text-classification":
+            found.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
+    elif not results.final:
+        found.append(("go on", " ".join(shlex.quote(str(part)) for part in results.manifest.get("command", ()))))
+    return [(name, value) for name, value in found if value]
+
+
+def _example(results: Results) -> str:
+    return "--csv FILE.csv" if results.spec.data.text_pair else shlex.quote("Better than I had hoped.")
+
+
+def _run(results: Results) -> str:
+    return shown_path(results.folder)
+
+
+def shown_path(path: Path) -> str:
+    """A path as one types it: relative where it lies below the current folder, quoted for the shell."""
+    absolute, here = path.absolute(), Path.cwd()
+    text = str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
+    return shlex.quote(text) if text.isprintable() else ascii(text)

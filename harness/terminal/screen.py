@@ -1,0 +1,149 @@
+"""A board as a screen: two lines of summary and one line a trial, made to fit any window.
+
+Knows nothing of refreshing or of where the board's facts come from.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import isfinite
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.records.schema import TrialState
+from harness.report.text import METRIC_NAMES, duration, metric, number
+from harness.terminal.board import Board, Row
+from harness.terminal.table import Column, Line, fitted
+from harness.terminal.words import param_text, params_line, plain, short_name
+
+__all__ = ["best_line", "screen"]
+
+#: Lines above the trials, and one below.
+_HEAD, _FOOT = 4, 1
+_NUM_BEST = 5
+_PHASES = {"search": "search", "confirm": "confirmation with other seeds"}
+_STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
+
+
+def screen(board: Board, width: int, height: int) -> RenderableType:
+    """The board in at most `width` x `height` characters."""
+    shown, hidden = _chosen(board, max(1, height - _HEAD - _FOOT))
+    best, params = next(iter(board.best()), None), _params(board)
+    lines = [_line(board, row, params, is_best=row is best) for row in shown]
+    table, left_out = fitted(_columns(board, params), lines, width)
+    foot = "; ".join(part for part in (hidden, f"narrow: without {', '.join(left_out)}" if left_out else "") if part)
+    parts: list[RenderableType] = [_summary(board), ProgressBar(total=1.0, completed=board.done, width=width), table]
+    return Group(*parts, Text(foot, style="dim", no_wrap=True, overflow="ellipsis")) if foot else Group(*parts)
+
+
+def _summary(board: Board) -> Table:
+    counts = [f"{board.num_ended} of {board.total} done"]
+    counts += [f"{len(rows)} {word}" for rows, word in ((board.running, "running"), (board.waiting, "waiting")) if rows]
+    left_s, budget_s = board.left_s(), board.budget_left_s
+    left = f"about {_rough(left_s)} left" if left_s is not None and board.done < 1 else duration(_elapsed(board))
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_row(Text(f"{board.spec.name}: {_PHASES.get(board.phase, board.phase)}", style="bold"), Text(left))
+    grid.add_row(Text(", ".join(counts)), Text(f"budget {_rough(budget_s)} left" if budget_s is not None else ""))
+    grid.add_row(Text(best_line(board)), Text(""))
+    return grid
+
+
+def _elapsed(board: Board) -> float:
+    return board.clock() - board.began_at
+
+
+def _rough(seconds: float) -> str:
+    """A time that is an estimate: no false precision."""
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{round(seconds / 60)} min" if seconds >= 90 else f"{max(5, 5 * round(seconds / 5))} s"
+
+
+def best_line(board: Board) -> str:
+    """The best trial so far, with what it has and how far it is trained."""
+    best = next(iter(board.best()), None)
+    if best is None:
+        return "no trial was evaluated yet"
+    value = metric(board.objective, best.value(board.objective))
+    far = "" if best.fraction >= 1 else f" after {100 * best.fraction:.0f}\u00a0%"
+    name = METRIC_NAMES.get(board.objective, board.objective)
+    return f"best so far: {value} {name}{far}, {label(best)} ({params_line(best.config.params)})"
+
+
+def label(row: Row) -> str:
+    """ "trial 4"; of a confirmation run, the trial that it repeats, and its seed."""
+    config = row.config
+    return f"trial {config.number}" if config.of is None else f"trial {config.of} with seed {config.training.seed}"
+
+
+def _chosen(board: Board, room: int) -> tuple[list[Row], str]:
+    """The rows that there is room for, and a line about the others."""
+    rows = board.by_number
+    if len(rows) <= room:
+        return rows, ""
+    wanted = board.running[: max(1, room - 1)]
+    for row in board.best(_NUM_BEST):
+        if row not in wanted and len(wanted) < room - 1:
+            wanted.append(row)
+    for row in reversed(rows):
+        if row not in wanted and len(wanted) < room - 1:
+            wanted.append(row)
+    hidden = Counter(_kind(row) for row in rows if row not in wanted)
+    told = ", ".join(f"{count} {kind}" for kind, count in hidden.most_common())
+    return sorted(wanted, key=lambda row: row.number), f"and {sum(hidden.values())} more: {told}"
+
+
+def _kind(row: Row) -> str:
+    if row.record is not None:
+        return {"FAIL": "failed"}.get(row.record.state.value, row.record.state.value.lower())
+    return "waiting" if row.waiting else "running"
+
+
+def _columns(board: Board, params: Sequence[str]) -> list[Column]:
+    score = METRIC_NAMES.get(board.objective, board.objective)
+    return [
+        Column(title="trial"),
+        *([Column(title="seed")] if board.phase == "confirm" else []),
+        *(Column(title=short_name(name), rank=3 + at) for at, name in enumerate(params)),
+        Column(title="epoch"),
+        Column(title=score),
+        Column(title="samples/s", rank=1),
+        Column(title="state", right=False),
+    ]
+
+
+def _params(board: Board) -> Sequence[str]:
+    return list(dict.fromkeys(name for row in board.by_number for name in row.config.params))
+
+
+def _line(board: Board, row: Row, params: Sequence[str], *, is_best: bool) -> Line:
+    config, score = row.config, row.value(board.objective)
+    speed = row.progress.usage.samples_per_second if row.progress else 0.0
+    return Line(
+        (
+            str(config.number if config.of is None else config.of),
+            *([str(config.training.seed)] if board.phase == "confirm" else []),
+            *(param_text(name, config.params[name]) if name in config.params else "–" for name in params),
+            f"{_epoch(row)}/{config.training.epochs:g}",
+            metric(board.objective, score) if isfinite(score) else "",
+            number(speed) if speed else "",
+            plain(row.state) + (", best" if is_best else ""),
+        ),
+        "bold green" if is_best else _style(row),
+    )
+
+
+def _epoch(row: Row) -> str:
+    return f"{row.progress.epoch:.2f}".rstrip("0").rstrip(".") if row.progress else "0"
+
+
+def _style(row: Row) -> str:
+    if row.record is not None:
+        return _STYLES[row.record.state]
+    return "yellow" if row.waiting else "cyan"

@@ -1,0 +1,60 @@
+"""A table that fits: where the terminal is narrow, the least important columns are left out.
+
+Knows nothing of trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["Column", "Line", "fitted"]
+
+_GAP = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """`rank` 0 is always shown; of the others the highest is left out first."""
+
+    title: str
+    right: bool = True
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: a text for each column, and a style for all of them."""
+
+    cells: tuple[str, ...]
+    style: str = ""
+
+
+def fitted(columns: Sequence[Column], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
+    """Returns the table, at most `width` wide, and the titles of the columns that were left out.
+
+    None among the lines is a ruler. Should the columns of rank 0 be too wide still, the last one is shortened.
+    """
+    rows = [line for line in lines if line is not None]
+    widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
+    shown = list(range(len(columns)))
+    while sum(widths[at] + _GAP for at in shown) > width and any(columns[at].rank for at in shown):
+        shown.remove(max(shown, key=lambda at: (columns[at].rank, at)))
+    table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold", expand=False)
+    for at in shown:
+        column = columns[at]
+        # Text, not str: rich would read [brackets] in a str as markup.
+        table.add_column(
+            Text(column.title), justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis",
+            min_width=None if at == shown[-1] else widths[at],
+        )  # fmt: skip
+    for line in lines:
+        if line is None:
+            table.add_row(*(Text("─" * widths[at], style="dim") for at in shown))
+        else:
+            table.add_row(*(Text(line.cells[at]) for at in shown), style=line.style)
+    return table, [column.title for at, column in enumerate(columns) if at not in shown]

@@ -1,0 +1,166 @@
+"""What a person sees while a sweep runs: a live screen on a terminal, plain lines elsewhere.
+
+Knows nothing of how trials are run. Both are a `harness.sweep.View`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from harness.errors import HarnessError
+from harness.records.results import Results
+from harness.records.schema import Place, Progress, TrialRecord, TrialState
+from harness.report.text import METRIC_NAMES, duration, metric, number, plural
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+from harness.terminal.board import Board, Row
+from harness.terminal.screen import best_line, label, screen
+from harness.terminal.words import default_numbers, params_line, plain, state_of
+
+__all__ = ["REFRESHES_PER_SECOND", "LiveView", "PlainView", "open_view"]
+
+REFRESHES_PER_SECOND = 4
+_AFTER = {"search": "choosing the finalists", "confirm": "testing the finalists, exporting the winner"}
+
+
+class PlainView:
+    """One line for each thing worth a line: for pipes, files and build servers."""
+
+    def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
+        """`read` gives the run's records: what an earlier sweep of it did, and the time that it took."""
+        self._console = console
+        self._read = read
+        self._lock = threading.RLock()
+        self.board = Board(spec)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to put back."""
+
+    def say(self, line: str) -> None:
+        """Prints a fact."""
+        self._console.print(Text(plain(line)))
+
+    def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
+        """A phase begins: says what is to be done where, and what was done before."""
+        earlier = self._earlier(phase)
+        with self._lock:
+            self.board.begin(phase, total, slots, earlier)
+        done = self.board.num_ended
+        before = f", {done} of them done before" if done else ""
+        threads = f", {plural(slots[0].threads, 'thread')} each" if slots[0].device == "cpu" else ""
+        where = ", ".join(dict.fromkeys(f"{slot.device} {slot.device_name}".strip() for slot in slots))
+        self.say(f"{phase}: {plural(total, 'trial')}{before}, on {plural(len(slots), 'slot')} ({where}{threads})")
+
+    def _earlier(self, phase: str) -> Sequence[TrialRecord]:
+        """A run folder that cannot be read is no reason to stop a sweep."""
+        try:
+            results = self._read()
+        except HarnessError:
+            return ()
+        self.board.spent_before_s = results.spent_s
+        return results.trials if phase == "search" else results.confirm
+
+    def started(self, config: TrialConfig) -> None:
+        """A trial is taken up."""
+        with self._lock:
+            self.board.started(config)
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        """A trial was evaluated."""
+        with self._lock:
+            self.board.progressed(number, progress)
+
+    def paused(self, number: int) -> None:
+        """A trial waits for the others."""
+        with self._lock:
+            self.board.paused(number)
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended: its line."""
+        with self._lock:
+            self.board.ended(record)
+        self.say(self._trial_line(self.board.rows[record.number], record))
+
+    def _trial_line(self, row: Row, record: TrialRecord) -> str:
+        objective = self.board.objective
+        default = record.kind == "search" and record.number in default_numbers(self.board.spec.model.checkpoint)
+        parts = [f"{label(row)}{' (default recipe)' if default else ''} {state_of(record)}"]
+        if objective in record.metrics:
+            parts.append(f"{metric(objective, record.metrics[objective])} {METRIC_NAMES.get(objective, objective)}")
+        if record.usage.samples_per_second:
+            parts.append(f"{number(record.usage.samples_per_second)} samples/s")
+        if record.state is TrialState.FAIL and record.message:
+            parts.append(record.message)
+        done = f"[{self.board.num_ended}/{self.board.total}]"
+        return f"{done} {': '.join((parts[0], params_line(record.params)))}: {', '.join(parts[1:]) or 'no evaluation'}"
+
+    def end(self, phase: str) -> None:
+        """The phase is over, or was interrupted."""
+        board = self.board
+        counts = ", ".join(
+            f"{count} {word}"
+            for state, word in (("COMPLETE", "complete"), ("PRUNED", "pruned"), ("FAIL", "failed"))
+            if (count := sum(row.record is not None and row.record.state == state for row in board.rows.values()))
+        )
+        took = duration(board.clock() - board.began_at)
+        self.say(f"{phase}: {counts or 'no trial ended'}, in {took}; {best_line(board)}")
+
+
+class LiveView(PlainView):
+    """A screen that stays in place, at most four times a second; facts scroll above it."""
+
+    def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
+        super().__init__(console, spec, read)
+        self._status = Spinner("dots", text=Text("preparing"))
+        self._live = Live(self, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        with self._lock:
+            if self.board.phase:
+                yield screen(self.board, options.max_width, options.size.height - 1)
+            else:
+                yield self._status
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Takes the screen away and gives the cursor back, whatever happened."""
+        self._live.stop()
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended; only a failure is worth a line that stays."""
+        if record.state is TrialState.FAIL:
+            super().ended(record)
+            return
+        with self._lock:
+            self.board.ended(record)
+
+    def end(self, phase: str) -> None:
+        """The phase is over: one line of it stays, and a word on what comes now."""
+        super().end(phase)
+        with self._lock:
+            self.board.phase = ""
+            self._status.update(text=Text(_AFTER.get(phase, "")))
+
+
+def open_view(console: Console, spec: StudySpec, read: Callable[[], Results]) -> PlainView:
+    """The view that suits where the output goes."""
+    kind = LiveView if console.is_terminal and not console.is_dumb_terminal else PlainView
+    return kind(console, spec, read)

@@ -1,0 +1,70 @@
+"""Trials in a few characters: short names of params, states, and text that cannot command a terminal.
+
+Knows nothing of tables or of rich.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.records.schema import Progress, TrialRecord, TrialState
+from harness.report.text import clip, param, param_name, percent
+
+__all__ = ["default_numbers", "param_text", "params_line", "plain", "reached", "short_name", "state_of"]
+
+_SHORT = {
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "warmup_fraction": "warmup",
+    "weight_decay": "decay",
+    "label_smoothing": "smoothing",
+    "accumulation_steps": "accum",
+    "class_weights": "weights",
+    "max_grad_norm": "clip",
+    "max_length": "length",
+    "train_rows": "rows",
+}
+_WIDTH = 24
+
+
+def plain(text: object) -> str:
+    """The text without characters that move the cursor, change colours or turn the writing direction; lines stay."""
+    return "\n".join(clip(line, 2000) for line in str(text).split("\n"))
+
+
+def short_name(name: str) -> str:
+    """learning_rate -> "lr"."""
+    return _SHORT.get(name, param_name(name))
+
+
+def param_text(name: str, value: Any) -> str:
+    """A value for a narrow column: a checkpoint without its owner or folder."""
+    text = param(value)
+    if name == "checkpoint":
+        text = text.rstrip("/").rpartition("/")[2] or text
+    return clip(text, _WIDTH)
+
+
+def params_line(params: Mapping[str, Any]) -> str:
+    """{"learning_rate": 1.5e-4, "batch_size": 16} -> "lr 1.5e-4, batch 16"."""
+    return ", ".join(f"{short_name(name)} {param_text(name, value)}" for name, value in params.items())
+
+
+def reached(progress: Progress | None) -> str:
+    """How much of the training is done: "25 %"."""
+    return percent(progress.fraction if progress else 0.0, 0)
+
+
+def state_of(record: TrialRecord) -> str:
+    """How a trial ended: "complete", "pruned at 25 %", "failed: nan"."""
+    if record.state is TrialState.PRUNED:
+        return f"pruned at {reached(record.history[-1] if record.history else None)}"
+    if record.state is TrialState.FAIL:
+        return f"failed: {record.reason.value}" if record.reason else "failed"
+    return record.state.value.lower()
+
+
+def default_numbers(checkpoint: object) -> range:
+    """The numbers of the default recipes: trial 0, or one for each compared checkpoint (`model.checkpoint`)."""
+    return range(len(checkpoint) if isinstance(checkpoint, tuple) else 1)
