@@ -25,7 +25,7 @@ from harness.report.text import (
 )
 from harness.report.view import View
 
-__all__ = ["Answer", "Sentence", "answer"]
+__all__ = ["Answer", "Sentence", "answer", "judged_by", "points", "probability_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def _against(view: View, role: str, name: str) -> list[Sentence]:
     which = f"trial {other.number}" if other.number is not None else other.name
     value = f" at {metric(name, other.test[name].value)}" if name in other.test else ""
     text = (
-        f"{_verdict(compared)} with probability {_probability(compared.probability)}: "
-        f"{_points(compared.difference)} of accuracy ({which}{value})."
+        f"{_verdict(compared)} with probability {probability_text(compared.probability)}: "
+        f"{points(compared.difference)} of accuracy ({which}{value})."
     )
     return [Sentence(f"Against {whom}", text)]
 
@@ -125,11 +125,13 @@ def _verdict(compared: Comparison) -> str:
     return "Better" if compared.probability > 0.5 else "Worse; better"
 
 
-def _probability(value: float) -> str:
+def probability_text(value: float) -> str:
+    """A probability in percent; the ends are not claimed."""
     return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
 
 
-def _points(gain: Interval) -> str:
+def points(gain: Interval) -> str:
+    """A difference of two shares in points of percent, with its interval."""
     low, high = 100 * gain.low, 100 * gain.high
     return f"{100 * gain.value:+.1f} points [{low:+.1f}, {high:+.1f}]".replace("-", "−")
 
