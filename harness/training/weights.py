@@ -39,7 +39,7 @@ class FlatWeights:
         self._groups = [group for group in split if group]
         self.decayed = [group[0].ndim > 1 for group in self._groups]
         self.masters = [torch.nn.Parameter(torch.cat([p.detach().float().flatten() for p in g])) for g in self._groups]
-        self._frozen = {id(p): p.data.float() for p in model.parameters() if not p.requires_grad}
+        self._frozen = {id(p): p.detach().float() for p in model.parameters() if not p.requires_grad}
         cast_model(model, dtype)
         self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._gradients: list[list[torch.Tensor]] = []
@@ -92,7 +92,7 @@ class FlatWeights:
 
     def copy(self) -> dict[str, torch.Tensor]:
         """A copy of all that training changes: masters and buffers, by name."""
-        state = {f"master.{at}": master for at, master in enumerate(self.masters)}
+        state: dict[str, torch.Tensor] = {f"master.{at}": master for at, master in enumerate(self.masters)}
         state |= {f"buffer.{name}": buffer for name, buffer in self._buffers.items()}
         return {name: tensor.detach().clone() for name, tensor in state.items()}
 
