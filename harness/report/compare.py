@@ -144,8 +144,9 @@ def _headline(ties: Named) -> str:
     if len(ties) == 1:
         return f"{ties[0][0]} has the best pick"
     speeds = {label: view.winner.usage.samples_per_second for label, view in ties if view.winner is not None}
-    fastest = max(speeds, key=lambda label: speeds[label])
-    return f"{join(label for label, _ in ties)} tie; {fastest} trains fastest"
+    fastest, second = sorted(speeds, key=lambda label: -speeds[label])[:2]
+    told = f"{join(label for label, _ in ties)} tie"
+    return f"{told}; {fastest} trains fastest" if speeds[fastest] > 1.05 * speeds[second] else told
 
 
 def _runs(runs: Named, name: str) -> Table:
@@ -252,24 +253,27 @@ def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:
 
 
 def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
+    figures = compare_figures(runs, name)
+    forest = next((figure for figure in figures if figure.key == "forest"), None)
     body = [
         Section(
             key="runs",
             title="The runs",
             lead="What each run picked, and what it cost to find.",
-            figures=arranged(compare_figures(runs, name)),
+            figures=arranged([figure for figure in figures if figure is not forest]),
             tables=arranged(list(tables)),
         )
     ]
     labels = join(clip(label, 60) for label, _ in runs)
     return render(
         "compare.html",
-        body[0].all_figures,
+        figures,
         {},
         title=f"{labels} compared",
         sections=[("answer", "Answer"), ("runs", "The runs")],
         kicker=f"{plural(len(runs), 'run')}: {labels}",
         answer=told,
+        forest=forest,
         body=body,
         footer="One file, no request to any host. Intervals are of 95 %: Wilson for accuracy, bootstrap for others.",
     )

@@ -45,7 +45,7 @@ def expected_best(values: Sequence[float], maximize: bool = True) -> tuple[np.nd
     """Returns mean, low and high of the best of n trials, for n = 1..len(values).
 
     Dodge et al. 2019, "Show Your Work", section 3: the best of n independent draws from the values seen has the
-    distribution function F(v)^n. The band holds its middle 95 %.
+    distribution function F(v)^n. The band holds its middle 95 %, and the mean.
     """
     ordered = np.sort(np.asarray(values, dtype=float) * (1 if maximize else -1))
     total = len(ordered)
@@ -55,6 +55,7 @@ def expected_best(values: Sequence[float], maximize: bool = True) -> tuple[np.nd
     weight = np.diff(below, prepend=0.0, axis=1)
     mean = weight @ ordered
     low, high = (ordered[np.argmax(below >= quantile, axis=1)] for quantile in (0.025, 0.975))
+    low, high = np.minimum(low, mean), np.maximum(high, mean)  # a mean can lie outside the middle of few values
     return (mean, low, high) if maximize else (-mean, -high, -low)
 
 

@@ -63,7 +63,7 @@ def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Res
     completed = [t for t in trials if t.state is TrialState.COMPLETE]
     completed.sort(key=lambda t: -t.metrics.get("accuracy", 0))
     confirm = _confirm(shape, rng, completed[: shape.confirm], trials)
-    labels = _write_data(shape, rng, data)
+    labels = _write_data(shape, np.random.default_rng(1), data)
     baselines = [Baseline(name="TF-IDF + logistic regression", metrics=_metrics(0.78, rng))]
     final = _final(shape, rng, run, completed, confirm, labels) if shape.final and completed else None
     return Results(
