@@ -66,7 +66,13 @@ def conclude(
             task=spec.task,
             baseline=True,
             models=tuple(
-                SavedModel(name=role, folder=folders[role], config=record.config, raw=role == "winner")
+                SavedModel(
+                    name=role,
+                    folder=folders[role],
+                    config=record.config,
+                    processor=role == "winner",
+                    raw=role == "winner",
+                )
                 for role, record in models.items()
             ),
         ),
