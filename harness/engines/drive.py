@@ -107,12 +107,16 @@ class Driver:
         self._trials: dict[int, Trial] = {}
 
     def execute(self, command: Command) -> Iterator[Event]:
-        """Does what a command says; commands about trials that are no longer here say nothing."""
+        """Does what a command says. Asked for a snapshot of a trial that was spilled meanwhile, it says nothing."""
         match command:
             case Start():
                 yield from self._make_room(command.config.number)
                 yield self.start(command.config, command.folder, command.resume)
-            case Go() if command.number in self._trials:
+            case Go() | Finish() if command.number not in self._trials:
+                now = time.time()
+                message = "the trial does not stand in this process"
+                yield Failed(number=command.number, start=now, end=now, reason=FailReason.CRASH, message=message)
+            case Go():
                 yield from self._make_room(command.number)
                 done = self.snapshot(command.number) if command.snapshot else None
                 if done is not None:
@@ -121,7 +125,7 @@ class Driver:
                     yield self.pull(command.number)
             case Snapshot() if command.number in self._trials:
                 yield self.snapshot(command.number)
-            case Finish() if command.number in self._trials:
+            case Finish():
                 yield self.finish(command.number, save=command.save)
             case Drop():
                 self.close(command.number)

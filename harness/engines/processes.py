@@ -53,21 +53,29 @@ class Worker:
     def __init__(self, slot: Slot, job: Begin) -> None:
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         ours, theirs = socket.socketpair()
+        try:
+            self.process = self._spawn(slot, theirs)
+        except OSError as error:
+            ours.close()
+            raise EngineError(f"slot {slot.place.slot}: no worker process could be started ({error})") from None
+        finally:
+            theirs.close()
+        self.connection = Connection(ours.detach())
+        self.ready = False
+        self.send(job)
+
+    def _spawn(self, slot: Slot, pipe: socket.socket) -> subprocess.Popen[bytes]:
         # -P and the path of this process: what is importable here is importable there, and nothing else.
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.engines.worker", str(theirs.fileno())],
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "harness.engines.worker", str(pipe.fileno())],
             env=os.environ | slot.env | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"},
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(pipe.fileno(),),
             stdin=subprocess.PIPE,  # never written: the kernel tells the worker when we are gone
             stdout=self.log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        theirs.close()
-        self.connection = Connection(ours.detach())
-        self.ready = False
-        self.send(job)
 
     def send(self, command: Command) -> None:
         with suppress(OSError):  # a dead worker is found when it is heard

@@ -9,13 +9,13 @@ from typing import Any
 
 import psutil
 import pytest
-from fakes import TRIAL, Source, config, diary
 
 from harness.engines.protocol import Engine
 from harness.engines.slots import Slot
 from harness.errors import FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState
+from tests.engines.fakes import TRIAL, Source, config, diary
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -27,20 +27,6 @@ def make_slots(count: int) -> list[Slot]:
 def children() -> list[psutil.Process]:
     """What this process started and what still runs."""
     return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
-    folder = RunFolder(tmp_path / "run")
-    folder.create()
-    (folder.path / "trials").mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> str:
-    (tmp_path / "data").mkdir()
-    return str(tmp_path / "data")
 
 
 class EngineContract(ABC):

@@ -7,17 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract import data, make_slots  # noqa: F401
-from fakes import config, diary, run_trial
 
 from harness.engines.drive import Driver, commit_folder
-from harness.engines.messages import Evaluated, Failed, Go, Snapshotted, Spilled, Start, decode_command, decode_event
+from harness.engines.messages import (
+    Evaluated,
+    Failed,
+    Go,
+    Snapshot,
+    Snapshotted,
+    Spilled,
+    Start,
+    decode_command,
+    decode_event,
+)
 from harness.engines.messages import encode as wire
 from harness.errors import FailReason
 from harness.training.host import Host
+from tests.engines.contract import make_slots
+from tests.engines.fakes import config, diary, run_trial
+from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 
-def make_driver(data: str, trial_fn: Any = run_trial, budget: int = 10**9) -> Driver:  # noqa: F811
+def make_driver(data: str, trial_fn: Any = run_trial, budget: int = 10**9) -> Driver:
     return Driver(Host(place=make_slots(1)[0].place), data, trial_fn, memory_budget_bytes=budget)
 
 
@@ -27,7 +38,7 @@ def folder(tmp_path: Path, number: int) -> Path:
     return path
 
 
-def test_driver_many_standing_trials(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_driver_many_standing_trials(tmp_path: Path, data: str) -> None:
     driver = make_driver(data)
     for number in range(3):
         assert isinstance(driver.start(config(number), folder(tmp_path, number)), Evaluated)
@@ -37,7 +48,7 @@ def test_driver_many_standing_trials(tmp_path: Path, data: str) -> None:  # noqa
     assert sorted(diary(data, "closed")) == [["0"], ["1"], ["2"]]
 
 
-def test_driver_snapshot_is_not_written_twice(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_driver_snapshot_is_not_written_twice(tmp_path: Path, data: str) -> None:
     driver, home = make_driver(data), folder(tmp_path, 0)
     driver.start(config(0), home)
     assert isinstance(driver.snapshot(0), Snapshotted)
@@ -51,7 +62,7 @@ def test_driver_snapshot_is_not_written_twice(tmp_path: Path, data: str) -> None
     driver.close_all()
 
 
-def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
     driver = make_driver(data, budget=1500)
     homes = [folder(tmp_path, number) for number in range(3)]
     events = [
@@ -60,11 +71,13 @@ def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:  #
     spilled = [event.number for event in events if isinstance(event, Spilled)]
     assert spilled == [0]
     assert (homes[0] / "snapshot" / "state.json").exists() and not (homes[1] / "snapshot").exists()
-    assert list(driver.execute(Go(number=0))) == [], "it is not here any more"
+    assert list(driver.execute(Snapshot(number=0))) == [], "there is one already"
+    (gone,) = driver.execute(Go(number=0))
+    assert isinstance(gone, Failed) and "does not stand" in gone.message
     driver.close_all()
 
 
-def test_driver_failure_frees_the_trial(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_driver_failure_frees_the_trial(tmp_path: Path, data: str) -> None:
     class Weights:
         pass
 
@@ -94,7 +107,7 @@ def test_driver_failure_frees_the_trial(tmp_path: Path, data: str) -> None:  # n
         (ValueError("x" * 10_000), FailReason.CRASH, "ValueError: xxx"),
     ],
 )
-def test_driver_reasons(tmp_path: Path, data: str, error: Exception, reason: FailReason, message: str) -> None:  # noqa: F811
+def test_driver_reasons(tmp_path: Path, data: str, error: Exception, reason: FailReason, message: str) -> None:
     def trial(*arguments: Any) -> Iterator[Any]:
         raise error
         yield
@@ -104,7 +117,7 @@ def test_driver_reasons(tmp_path: Path, data: str, error: Exception, reason: Fai
     assert failed.message.startswith(message) and len(failed.message) <= 300
 
 
-def test_driver_trial_function_that_is_none(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_driver_trial_function_that_is_none(tmp_path: Path, data: str) -> None:
     def wrong() -> None:
         pass
 
@@ -114,7 +127,7 @@ def test_driver_trial_function_that_is_none(tmp_path: Path, data: str) -> None: 
     assert isinstance(failed, Failed) and "returned before its last evaluation" in failed.message
 
 
-def test_driver_raising_finally_is_survived(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_driver_raising_finally_is_survived(tmp_path: Path, data: str) -> None:
     def trial(*arguments: Any) -> Iterator[Any]:
         try:
             yield next(run_trial(*arguments))
@@ -147,7 +160,7 @@ def test_commit_folder_failure_keeps_the_old(tmp_path: Path) -> None:
     assert [path.name for path in target.iterdir()] == ["c"]
 
 
-def test_messages_keep_every_float(tmp_path: Path, data: str) -> None:  # noqa: F811
+def test_messages_keep_every_float(tmp_path: Path, data: str) -> None:
     driver = make_driver(data)
     event = driver.start(config(3), folder(tmp_path, 3))
     driver.close_all()

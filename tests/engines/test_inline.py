@@ -2,22 +2,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract import EngineContract, data, make_slots, run  # noqa: F401
-from fakes import TRIAL, Source, config, diary
-
 from harness.engines.inline import InlineEngine
 from harness.engines.protocol import Engine
 from harness.records.rundir import RunFolder
+from tests.engines.contract import EngineContract, make_slots
+from tests.engines.fakes import TRIAL, Source, config, diary
+from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 
 class TestInlineEngine(EngineContract):
     many = 1
 
-    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:  # noqa: F811
+    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
         return InlineEngine(run, make_slots(1)[0], **options)
 
 
-def test_inline_cache_outlives_runs(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_inline_cache_outlives_runs(run: RunFolder, data: str) -> None:
     engine = InlineEngine(run, make_slots(1)[0])
     engine.run(Source([config(0)]), data, TRIAL)
     engine.run(Source([config(1)]), data, TRIAL)

@@ -10,8 +10,6 @@ from typing import Any
 
 import psutil
 import pytest
-from contract import COMPLETE, FAIL, PRUNED, EngineContract, children, data, make_slots, run  # noqa: F401
-from fakes import TRIAL, Source, config, diary
 
 from harness.engines import resources
 from harness.engines.local import LocalEngine
@@ -19,13 +17,23 @@ from harness.engines.protocol import Decision, Engine
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
+from tests.engines.contract import (
+    COMPLETE,
+    FAIL,
+    PRUNED,
+    EngineContract,
+    children,
+    make_slots,
+)
+from tests.engines.fakes import TRIAL, Source, config, diary
+from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 GONE_S = 5.0
 COORDINATOR = """
 import sys
 from pathlib import Path
-from contract import make_slots
-from fakes import TRIAL, Source, config
+from tests.engines.contract import make_slots
+from tests.engines.fakes import TRIAL, Source, config
 from harness.engines.local import LocalEngine
 from harness.records.rundir import RunFolder
 
@@ -37,7 +45,7 @@ LocalEngine(run, make_slots(2)).run(Source([config(0, behave), config(1, behave)
 class TestLocalEngine(EngineContract):
     many = 3
 
-    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:  # noqa: F811
+    def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
         return LocalEngine(run, make_slots(slots), **options)
 
 
@@ -57,7 +65,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_local_one_warm_process_a_slot(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_one_warm_process_a_slot(run: RunFolder, data: str) -> None:
     source = Source([config(number) for number in range(6)])
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     starts = diary(data, "start")
@@ -67,7 +75,7 @@ def test_local_one_warm_process_a_slot(run: RunFolder, data: str) -> None:  # no
     assert {record.place.slot for record in source.records if record.place} <= {0, 1}
 
 
-def test_local_with_block_keeps_workers(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_with_block_keeps_workers(run: RunFolder, data: str) -> None:
     with LocalEngine(run, make_slots(1)) as engine:
         engine.run(Source([config(0)]), data, TRIAL)
         engine.run(Source([config(1)]), data, TRIAL)
@@ -78,14 +86,14 @@ def test_local_with_block_keeps_workers(run: RunFolder, data: str) -> None:  # n
     assert not children()
 
 
-def test_local_prints_go_to_the_log(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_prints_go_to_the_log(run: RunFolder, data: str) -> None:
     source = Source([config(0, "crash")])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     text = (run.path / source.records[0].log).read_text()
     assert text.startswith("what the trial printed\n")
 
 
-def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data: str) -> None:
     """Both slots are idle when both promoted trials stand in the first: the second takes one of them over."""
     configs = [config(0, "after start 2, resume 1"), config(2, "after evaluated 1 2"), config(1)]
     source = Source(configs, pause_at=2, top=2)
@@ -97,7 +105,7 @@ def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data
     assert len(steps) == len(set(steps))
 
 
-def test_local_paused_trial_moves_when_its_holder_evaluates(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_paused_trial_moves_when_its_holder_evaluates(run: RunFolder, data: str) -> None:
     """The first slot is at work on trial 0 when the second has nothing left: it gets trial 1 at the next evaluation."""
 
     class TwoOfThree(Source):
@@ -115,7 +123,7 @@ def test_local_paused_trial_moves_when_its_holder_evaluates(run: RunFolder, data
     assert {span.slot for span in source.by_number[1].spans} == {0, 1}
 
 
-def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> None:
     source = Source([config(0), config(1, "device"), config(2)])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     pids = [words[1] for words in diary(data, "start")]
@@ -123,7 +131,7 @@ def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> 
     assert [record.state for record in source.records] == [COMPLETE, FAIL, COMPLETE]
 
 
-def test_local_worker_that_cannot_start(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_worker_that_cannot_start(run: RunFolder, data: str) -> None:
     with pytest.raises(EngineError, match=r"slot 0 died 3 times at its start .*No module named 'no_such_module'"):
         LocalEngine(run, make_slots(1)).run(Source([config(0)]), data, "no_such_module:trial")
     assert not children()
@@ -131,7 +139,7 @@ def test_local_worker_that_cannot_start(run: RunFolder, data: str) -> None:  # n
 
 @pytest.mark.kill
 @pytest.mark.parametrize("behave", ["killed", "segfault"])
-def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) -> None:  # noqa: F811
+def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) -> None:
     source = Source([config(0), config(1, behave), config(2), config(3)])
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     dead = source.by_number[1]
@@ -144,7 +152,7 @@ def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) ->
 
 
 @pytest.mark.kill
-def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -> None:
     """Trial 3 kills the process in which the others stand: they are replayed, and no evaluation is told twice."""
     configs = [config(0), config(1), config(2), config(3, "killed", evaluate_at=(0.125, 0.25, 1.0))]
     source = Source(configs, pause_at=2, top=2)
@@ -163,7 +171,7 @@ def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -
 
 
 @pytest.mark.kill
-def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([0, 1, 1, 1])
     monkeypatch.setattr(resources, "oom_kills", lambda: next(counts))
     source = Source([config(0, "killed"), config(1, "killed")])
@@ -173,7 +181,7 @@ def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: 
 
 @pytest.mark.kill
 @pytest.mark.parametrize("behave", ["sleep", "busy", "child"])
-def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave: str) -> None:  # noqa: F811
+def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave: str) -> None:
     source = Source([config(0, behave), config(1)])
     LocalEngine(run, make_slots(1), trial_timeout_s=0.5).run(source, data, TRIAL)
     assert source.by_number[0].reason is FailReason.TIMEOUT
@@ -183,11 +191,13 @@ def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-@pytest.mark.parametrize("behave", ["sleep", "busy", "child"])
+@pytest.mark.parametrize(
+    ("behave", "number"),
+    [("sleep", signal.SIGKILL), ("busy", signal.SIGKILL), ("child", signal.SIGKILL), ("child", signal.SIGINT)],
+)
 def test_local_nobody_outlives_the_coordinator(
-    run: RunFolder,  # noqa: F811
-    data: str,  # noqa: F811
+    run: RunFolder,
+    data: str,
     behave: str,
     number: signal.Signals,
 ) -> None:
@@ -218,7 +228,7 @@ class killed_at_the_end:  # noqa: N801
         self.process.wait()
 
 
-def test_local_workers_do_not_hear_ctrl_c(run: RunFolder, data: str) -> None:  # noqa: F811
+def test_local_workers_do_not_hear_ctrl_c(run: RunFolder, data: str) -> None:
     """The signal goes to the whole group of the coordinator, as from a terminal: only the coordinator acts on it."""
 
     class Pressed(Source):
