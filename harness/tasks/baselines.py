@@ -63,5 +63,6 @@ def _probabilities(
     found = {}
     for name, rows in others.items():
         found[name] = np.zeros((len(rows), num_labels))
-        found[name][:, model.classes_] = model.predict_proba(rows)
+        if len(rows):
+            found[name][:, model.classes_] = model.predict_proba(rows)
     return found

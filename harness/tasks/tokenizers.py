@@ -1,4 +1,4 @@
-"""Tokenizers: that of a checkpoint, or one trained on the training split; and texts through them.
+"""Tokenizers: that of a checkpoint, or one made from the training split; and texts through them.
 
 Knows nothing of labels or of the model's weights.
 """
@@ -6,6 +6,7 @@ Knows nothing of labels or of the model's weights.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,12 +21,16 @@ from harness.tasks.models import quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-__all__ = ["encode_texts", "length_limit", "load_tokenizer", "tokenizer_digest", "train_tokenizer"]
+__all__ = ["encode_texts", "length_limit", "load_tokenizer", "make_tokenizer", "tokenizer_digest"]
 
 #: Padding tokens count as positions in these models: positions start behind the pad token's id.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer"}
 _OFFSET_POSITIONS |= {"data2vec-text", "mpnet", "ibert", "luke", "xmod", "esm"}
 _FILES = ("*.json", "*.txt", "*.model")
+_VOCABULARIES = (
+    *("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+    *("tokenizer.model.v3", "tekken.json"),
+)
 _CHUNK_ROWS = 4096
 _UNLIMITED = 1_000_000
 
@@ -38,6 +43,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """
     from transformers import AutoTokenizer
 
+    # Without any of these transformers makes an empty tokenizer, to which every word is unknown.
+    if not any((folder / name).is_file() for name in _VOCABULARIES):
+        raise CheckpointError(f"model.checkpoint: '{folder}' has no tokenizer (such as tokenizer.json)")
     try:
         with quiet():
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, split_special_tokens=True)
@@ -62,25 +70,27 @@ def tokenizer_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int, segments: bool, folder: Path) -> None:
-    """Trains a WordPiece vocabulary (lower-cased, as BERT's) on `texts` and writes it as a transformers tokenizer."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+def make_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int, segments: bool, folder: Path) -> None:
+    """Writes a WordPiece tokenizer for `texts`, lower-cased: the commonest characters, then the commonest words.
+
+    A word that is not in the vocabulary falls apart into characters. The trainer of the tokenizers library is not used:
+    it numbers its pieces in the order of a hash table, so that no two runs of it would train the same model.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     wrap: Any = PreTrainedTokenizerFast
     specials = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator(
-        texts,
-        trainers.WordPieceTrainer(
-            vocab_size=vocab_size, min_frequency=2, special_tokens=list(specials.values()), show_progress=False
-        ),
-    )
-    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    pieces = _pieces(words, vocab_size - len(specials))
+    vocabulary = {piece: number for number, piece in enumerate([*specials.values(), *pieces])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
     )
     wrap(
         tokenizer_object=tokenizer,
@@ -90,12 +100,27 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int, segm
     ).save_pretrained(folder)
 
 
+def _pieces(words: Counter[str], limit: int) -> list[str]:
+    """At most `limit` pieces: half of them at most single characters (first or inner), the rest words seen twice."""
+
+    def ranked(counts: Counter[str]) -> list[str]:
+        return sorted(counts, key=lambda piece: (-counts[piece], piece))
+
+    letters: Counter[str] = Counter()
+    for word, count in words.items():
+        for at, letter in enumerate(word):
+            letters[letter if at == 0 else f"##{letter}"] += count
+    found = ranked(letters)[: max(0, limit // 2)]
+    found += ranked(Counter({word: count for word, count in words.items() if count > 1 and len(word) > 1}))
+    return found[: max(0, limit)]
+
+
 def length_limit(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, asked: int) -> int:
     """`asked`, or what the model's positions and the tokenizer allow if that is less (tokens a row)."""
     limits = [asked]
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
-        offset = (config.pad_token_id or 0) + 1 if config.model_type in _OFFSET_POSITIONS else 0
+        offset = tokenizer.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
         limits.append(positions - offset)
     if 0 < tokenizer.model_max_length < _UNLIMITED:
         limits.append(tokenizer.model_max_length)

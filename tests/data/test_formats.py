@@ -81,7 +81,7 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content
 def test_parquet_without_the_column_lists_what_there_is(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pd.DataFrame({"review": ["a"], "label": [1]}).to_parquet(path)
-    with pytest.raises(DataError, match="no column 'text' .columns: 'review', 'label'."):
+    with pytest.raises(DataError, match=r"no column .text. .columns: .review., .label.."):
         read_columns(path, WANTED)
 
 

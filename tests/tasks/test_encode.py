@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.data.prepared import PreparedData
+from harness.tasks import encode as module
+from harness.tasks.encode import encoded, facts, training_rows, validation_subset
+from tests.tasks.tiny import architecture, config, texts
+
+BERT = architecture("bert")
+
+
+def test_encoded_is_made_once_and_mapped(
+    make_data: Callable[..., PreparedData], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, trial = make_data(texts()), config(architecture=BERT)
+    first = encoded(mine, trial, "train")
+    assert isinstance(first.labels, np.memmap)
+    monkeypatch.setattr(module, "task_of", lambda name: KeyOnly(TASKS[name]))
+    again = encoded(mine, trial, "train")
+    assert np.array_equal(first.fields["input_ids"].values, again.fields["input_ids"].values)
+    # Augmentation does not touch validation.
+    encoded_before = set((mine.folder / "encoded").iterdir())
+    monkeypatch.undo()
+    encoded(mine, trial, "validation")
+    encoded(mine, config(architecture=BERT, data={"augment": ["swap"]}), "validation")
+    assert len({path for path in (mine.folder / "encoded").iterdir() if path.is_dir()} - encoded_before) == 1
+
+
+class KeyOnly:
+    def __init__(self, task: object) -> None:
+        self.encode_key = task.encode_key  # type: ignore[attr-defined]
+
+    def encode(self, *_: object) -> None:
+        pytest.fail("encoded again")
+
+
+TASKS = {"text-classification": module.task_of("text-classification")}
+
+ASK = """
+import sys
+from pathlib import Path
+from harness.data.prepared import PreparedData
+from harness.spec.trial import TrialConfig
+from harness.tasks import text
+from harness.tasks.encode import encoded
+made = []
+original = text._encoded
+def counted(*args):
+    made.append(1)
+    return original(*args)
+text._encoded = counted
+encoded(PreparedData(Path(sys.argv[1])), TrialConfig.model_validate_json(sys.argv[2]), "train")
+print(len(made))
+"""
+
+
+def test_encoded_once_by_several_processes(make_data: Callable[..., PreparedData]) -> None:
+    mine, trial = make_data(texts()), config(architecture=BERT)
+    command = [sys.executable, "-c", ASK, str(mine.folder), trial.model_dump_json()]
+    root = Path(__file__).parents[2]
+    asked = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True) for _ in range(2)]
+    assert sorted(process.communicate()[0].strip() for process in asked) == ["0", "1"]
+
+
+def test_training_rows_take_copies_along(data: PreparedData) -> None:
+    trial = config(architecture=BERT, data={"augment": ["delete", "swap"], "train_rows": 10})
+    examples = encoded(data, trial, "train")
+    rows = training_rows(data, trial, examples)
+    originals = data.meta["rows"]["train"]
+    assert len(rows) == 30
+    assert (rows[:10] < originals).all()
+    assert rows.tolist() == [*rows[:10], *(rows[:10] + originals), *(rows[:10] + 2 * originals)]
+    assert np.bincount(examples.labels[rows[:10]]).tolist() == [5, 5]
+    everything = training_rows(
+        data, config(architecture=BERT, data={"train_rows": 10_000}), encoded(data, config(architecture=BERT), "train")
+    )
+    assert everything.tolist() == list(range(originals))
+
+
+def test_validation_subset_is_fixed_and_nested(data: PreparedData) -> None:
+    small, large = validation_subset(data, 3), validation_subset(data, 5)
+    assert len(small) == 3
+    assert set(small) < set(large)
+    assert validation_subset(data, None).tolist() == list(range(data.meta["rows"]["validation"]))
+
+
+def test_facts_say_what_matters(data: PreparedData, make_data: Callable[..., PreparedData]) -> None:
+    said = "\n".join(facts(data, config(architecture=BERT, data={"max_length": 100})))
+    assert "train: 58 rows" in said
+    assert "0.0% are cut at 40 (max_length 100 is more than the model allows)" in said
+    assert "in batches by length" in said
+    assert "warning" not in said
+
+
+def test_facts_warn_of_unknown_tokens(make_data: Callable[..., PreparedData], saved: Callable[[str], Path]) -> None:
+    foreign = make_data(
+        [(f"{letter}很好吃 tea", str(number % 2)) for number, letter in enumerate("甲乙丙丁戊己庚辛壬癸子丑")]
+    )
+    lines = facts(foreign, config(checkpoint=str(saved("bert"))))
+    assert any(line.startswith("warning: 80% of the tokens are unknown to") for line in lines)
+
+
+def test_facts_of_images(digits: PreparedData) -> None:
+    from tests.tasks.tiny import VIT
+
+    said = facts(digits, config("image-classification", architecture=VIT))
+    assert said[0].startswith("train: 1437 rows (")
+    assert not any("tokens" in line for line in said)
