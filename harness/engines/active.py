@@ -45,6 +45,8 @@ class Active:
     """True when `snapshot` is of the last evaluation, so that going on from it repeats nothing."""
     slot: int | None = None
     """In whose memory it moves or stands."""
+    offered: bool = False
+    """True when the slot was asked for a snapshot, so that another one can take the trial."""
     place: Place | None = None
     spans: list[Span] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)

@@ -72,8 +72,8 @@ class Seat:
 class Dispatcher:
     """Runs one source to its end over a pool.
 
-    A paused trial goes on in the slot where it stands. When that slot is busy and another one has nothing else to do,
-    the trial moves: a snapshot is due before it goes on in any case, so the move costs no more than reading it.
+    A paused trial goes on in the slot where it stands. When that slot is busy and another one is idle, the trial
+    moves: a snapshot is due before it goes on in any case, so the move costs no more than reading it.
     """
 
     def __init__(
@@ -124,12 +124,12 @@ class Dispatcher:
                 slot, trial = match
                 self._waiting.remove(trial)
                 given[slot] = trial
-            elif not self.claim():
+            elif len(self._waiting) >= len(idle) or not self.claim():
                 break
         for slot, trial in given.items():
-            if idle:
-                self._offer(slot)
             self._set_going(slot, trial)
+        if idle:
+            self._offer()
         return bool(given) or self._must_wait()
 
     def _idle(self) -> list[int]:
@@ -155,11 +155,12 @@ class Dispatcher:
             raise EngineError(f"paused trials {numbers} neither go on nor end: the trial source has stalled")
         return False
 
-    def _offer(self, slot: int) -> None:
-        """Has the waiting trials that stand in a busy slot snapshotted, so that idle slots can take them."""
+    def _offer(self) -> None:
+        """Has the waiting trials, which stand in busy slots, snapshotted, so that idle slots can take them."""
         for trial in self._waiting:
-            if trial.slot == slot and not trial.fresh:
-                self._pool.send(slot, Snapshot(number=trial.number))
+            if trial.slot is not None and not trial.offered:
+                trial.offered = True
+                self._pool.send(trial.slot, Snapshot(number=trial.number))
 
     def _set_going(self, slot: int, trial: Active) -> None:
         if trial.slot == slot:
@@ -168,7 +169,7 @@ class Dispatcher:
             if trial.slot is not None:
                 self._pool.send(trial.slot, Drop(number=trial.number))
             command = Start(config=trial.config, folder=trial.folder, resume=trial.snapshot)
-        trial.slot, trial.place = slot, self._seats[slot].place
+        trial.slot, trial.place, trial.offered = slot, self._seats[slot].place, False
         self._send(slot, trial, command)
 
     def _send(self, slot: int, trial: Active, command: Command) -> None:
@@ -217,8 +218,6 @@ class Dispatcher:
             self._go_on(slot, trial)
 
     def _go_on(self, slot: int, trial: Active) -> None:
-        if self._idle():
-            self._offer(slot)
         worth = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
         self._send(slot, trial, Go(number=trial.number, snapshot=worth))
 

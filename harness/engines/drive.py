@@ -5,19 +5,19 @@ Knows nothing of the study, of other slots, or of how commands arrive. Failures 
 
 from __future__ import annotations
 
-import errno
 import gc
 import importlib
 import os
 import shutil
+import threading
 import time
-import traceback
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from harness.engines.failures import breaks_device, one_line, reason_of, write_traceback
 from harness.engines.messages import (
     Command,
     Drop,
@@ -27,13 +27,12 @@ from harness.engines.messages import (
     Finish,
     Finished,
     Go,
-    Snapshot,
     Snapshotted,
     Spilled,
     Start,
 )
 from harness.engines.protocol import Pause, TrialFunction
-from harness.errors import DataError, FailReason, HarnessError, TrialFailure
+from harness.errors import FailReason, TrialFailure
 from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
@@ -41,13 +40,6 @@ from harness.training.host import Host
 __all__ = ["LOG", "SNAPSHOT", "WEIGHTS", "Driver", "commit_folder", "load_trial_function"]
 
 LOG, SNAPSHOT, WEIGHTS = "log.txt", "snapshot", "weights"
-MESSAGE_LENGTH = 300
-#: What else than `torch.OutOfMemoryError` says that memory is gone: torch's CPU allocator, MPS.
-OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
-#: How libraries with errors of their own (safetensors) say it.
-DISK_FULL = ("no space left on device", "disk quota exceeded")
-#: After these the process's device context is of no more use.
-BROKEN_DEVICE = ("cuda error", "hip error", "device-side assert")
 
 T = TypeVar("T")
 Capture = Callable[[Path], AbstractContextManager[object]]
@@ -63,23 +55,36 @@ class Trial:
     pause: Pause | None = None
     snapshotted: bool = False
     """True when the snapshot on disk is of the evaluation at which the trial stands."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the trial is touched: `offer` comes from another thread."""
 
     def pull(self) -> Progress:
-        try:
-            self.pause = next(self.generator)
-        except StopIteration:
-            raise TrialFailure(FailReason.CRASH, "the trial function returned before its last evaluation") from None
-        self.snapshotted = False
-        return self.pause.progress
+        with self.lock:
+            try:
+                self.pause = next(self.generator)
+            except StopIteration:
+                raise TrialFailure(FailReason.CRASH, "the trial function returned before its last evaluation") from None
+            self.snapshotted = False
+            return self.pause.progress
 
     def save(self) -> None:
         if self.pause is not None:
             commit_folder(self.folder / WEIGHTS, self.pause.save)
 
     def snapshot(self) -> None:
+        with self.lock:
+            self.write_snapshot()
+
+    def write_snapshot(self) -> None:
+        """With the lock held."""
         if self.pause is not None and not self.snapshotted:
             commit_folder(self.folder / SNAPSHOT, self.pause.snapshot)
             self.snapshotted = True
+
+    def close(self) -> None:
+        with self.lock:
+            self.pause = None
+            self.generator.close()
 
     @property
     def memory_bytes(self) -> int:
@@ -107,7 +112,7 @@ class Driver:
         self._trials: dict[int, Trial] = {}
 
     def execute(self, command: Command) -> Iterator[Event]:
-        """Does what a command says. Asked for a snapshot of a trial that was spilled meanwhile, it says nothing."""
+        """Does what a command says; what an offer (`Snapshot`) says is done by `offer`."""
         match command:
             case Start():
                 yield from self._make_room(command.config.number)
@@ -123,8 +128,6 @@ class Driver:
                     yield done
                 if not isinstance(done, Failed):
                     yield self.pull(command.number)
-            case Snapshot() if command.number in self._trials:
-                yield self.snapshot(command.number)
             case Finish():
                 yield self.finish(command.number, save=command.save)
             case Drop():
@@ -158,6 +161,23 @@ class Driver:
         failed = self._attempt(trial, trial.snapshot)
         return failed or Snapshotted(number=number, start=start, end=time.time())
 
+    def offer(self, number: int) -> Snapshotted | None:
+        """Writes the snapshot of a standing trial from any thread, while another trial runs in its own.
+
+        None when there is nothing to be taken over: the trial is gone or moves again, or its snapshot could not be
+        written, which ends nothing; it is tried again when the trial goes on here.
+        """
+        trial, start = self._trials.get(number), time.time()
+        if trial is None or not trial.lock.acquire(blocking=False):
+            return None
+        try:
+            trial.write_snapshot()
+        except Exception as error:
+            write_traceback(trial.folder / LOG, error)
+        finally:
+            trial.lock.release()
+        return Snapshotted(number=number, start=start, end=time.time()) if trial.snapshotted else None
+
     def finish(self, number: int, *, save: bool) -> Finished | Failed:
         """Closes a standing trial, its weights saved before where asked."""
         trial = self._trials[number]
@@ -171,12 +191,11 @@ class Driver:
         trial = self._trials.pop(number, None)
         if trial is None:
             return
-        trial.pause = None
         try:
             with self._capture(trial.folder / LOG):
-                trial.generator.close()
+                trial.close()
         except (Exception, SystemExit) as error:
-            _write_traceback(trial.folder / LOG, error)
+            write_traceback(trial.folder / LOG, error)
 
     def close_all(self) -> None:
         """Closes every trial."""
@@ -210,9 +229,9 @@ class Driver:
 
     def _failed(self, trial: Trial, start: float, error: BaseException) -> Failed:
         if not isinstance(error, TrialFailure):
-            _write_traceback(trial.folder / LOG, error)
-        reason, message = _reason(error), _one_line(error)
-        fatal = reason is FailReason.CRASH and _breaks_device(error)
+            write_traceback(trial.folder / LOG, error)
+        reason, message = reason_of(error), one_line(error)
+        fatal = reason is FailReason.CRASH and breaks_device(error)
         return Failed(
             number=trial.config.number, start=start, end=time.time(), reason=reason, message=message, fatal=fatal
         )
@@ -251,37 +270,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _reason(error: BaseException) -> FailReason:
-    if isinstance(error, TrialFailure):
-        return error.reason
-    if isinstance(error, DataError):
-        return FailReason.DATA
-    names = {kind.__name__ for kind in type(error).__mro__}
-    text = str(error).lower()
-    if names & {"MemoryError", "OutOfMemoryError"}:
-        return FailReason.OOM
-    if isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY):
-        return FailReason.OOM
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or any(words in text for words in DISK_FULL):
-        return FailReason.DISK
-    return FailReason.CRASH
-
-
-def _breaks_device(error: BaseException) -> bool:
-    return type(error).__name__ == "AcceleratorError" or any(words in str(error).lower() for words in BROKEN_DEVICE)
-
-
-def _one_line(error: BaseException) -> str:
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    if isinstance(error, HarnessError):
-        return first[:MESSAGE_LENGTH]
-    return ": ".join(part for part in (type(error).__name__, first) if part)[:MESSAGE_LENGTH]
-
-
-def _write_traceback(log: Path, error: BaseException) -> None:
-    """A full disk must not turn one failure into another."""
-    with suppress(OSError), log.open("a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write("".join(traceback.format_exception(error)))

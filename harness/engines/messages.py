@@ -67,7 +67,7 @@ class Go(Frozen):
 
 
 class Snapshot(Frozen):
-    """Write a snapshot of a standing trial; it may then go on in another slot."""
+    """Write a snapshot of a standing trial, so that it can go on in another slot. Done beside the trial that runs."""
 
     op: Literal["snapshot"] = "snapshot"
     number: int

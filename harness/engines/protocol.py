@@ -61,7 +61,10 @@ class Pause(Protocol):
         """Writes the model of the best evaluation so far: config.json, model.safetensors, validation.npz."""
 
     def snapshot(self, folder: Path) -> None:
-        """Writes everything that going on elsewhere needs: safetensors and JSON."""
+        """Writes everything that going on elsewhere needs: safetensors and JSON.
+
+        May be called from another thread while other trials of this process go on.
+        """
 
     @property
     def memory_bytes(self) -> int:

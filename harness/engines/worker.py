@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from harness.engines.drive import Driver, load_trial_function
-from harness.engines.messages import Begin, Command, Event, Failed, Quit, Ready, decode_command, encode
+from harness.engines.messages import Begin, Command, Event, Failed, Quit, Ready, Snapshot, decode_command, encode
 from harness.training.host import Host
 
 __all__ = ["main"]
@@ -80,28 +80,49 @@ def _flush() -> None:
 
 
 class Worker:
-    """Commands in, events out; the trials of one job in between."""
+    """Commands in, events out; the trials of one job in between.
+
+    Three threads: this one runs the trials, one reads commands, one writes the snapshots that other slots wait for.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._sending = threading.Lock()
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._offers: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._driver: Driver | None = None
         self._host: Host | None = None
         threading.Thread(target=self._read, name="commands", daemon=True).start()
+        threading.Thread(target=self._offer, name="offers", daemon=True).start()
 
     def _read(self) -> None:
         """Keeps the pipe empty, so that the coordinator never waits to write."""
         try:
             while True:
-                self._commands.put(decode_command(self._connection.recv_bytes()))
+                command = decode_command(self._connection.recv_bytes())
+                if isinstance(command, Snapshot):
+                    self._offers.put(command.number)
+                else:
+                    self._commands.put(command)
         except (EOFError, OSError):
             kill_group()
+
+    def _offer(self) -> None:
+        while True:
+            number = self._offers.get()
+            event = self._driver.offer(number) if self._driver is not None else None
+            if event is not None:
+                self._say(event)
+
+    def _say(self, event: Event) -> None:
+        with self._sending:
+            self._connection.send_bytes(encode(event))
 
     def run(self) -> None:
         """Works until told to quit."""
         while not isinstance(command := self._commands.get(), Quit):
             for event in [self._begin(command)] if isinstance(command, Begin) else self._execute(command):
-                self._connection.send_bytes(encode(event))
+                self._say(event)
                 if isinstance(event, Failed) and event.fatal:
                     return
         self._close()

@@ -13,7 +13,6 @@ from harness.engines.messages import (
     Evaluated,
     Failed,
     Go,
-    Snapshot,
     Snapshotted,
     Spilled,
     Start,
@@ -24,7 +23,7 @@ from harness.engines.messages import encode as wire
 from harness.errors import FailReason
 from harness.training.host import Host
 from tests.engines.contract import make_slots
-from tests.engines.fakes import config, diary, run_trial
+from tests.engines.fakes import FakePause, config, diary, run_trial
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 
@@ -71,10 +70,44 @@ def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
     spilled = [event.number for event in events if isinstance(event, Spilled)]
     assert spilled == [0]
     assert (homes[0] / "snapshot" / "state.json").exists() and not (homes[1] / "snapshot").exists()
-    assert list(driver.execute(Snapshot(number=0))) == [], "there is one already"
+    assert driver.offer(0) is None, "the coordinator was told already"
     (gone,) = driver.execute(Go(number=0))
     assert isinstance(gone, Failed) and "does not stand" in gone.message
     driver.close_all()
+
+
+def test_driver_offers_only_what_stands(tmp_path: Path, data: str) -> None:
+    offers: list[Any] = []
+
+    def trial(*arguments: Any) -> Iterator[Any]:
+        for pause in run_trial(*arguments):
+            offers.append(driver.offer(0))
+            yield pause
+
+    driver, home = make_driver(data, trial), folder(tmp_path, 0)
+    driver.start(config(0), home)
+    assert offers == [None], "it was on its way"
+    assert isinstance(driver.offer(0), Snapshotted)
+    assert (home / "snapshot" / "state.json").exists()
+    driver.close_all()
+
+
+def test_driver_offer_that_cannot_be_written_ends_nothing(tmp_path: Path, data: str) -> None:
+    class Full(FakePause):
+        def snapshot(self, folder: Path) -> None:
+            raise OSError(errno.ENOSPC, "full")
+
+    def trial(*arguments: Any) -> Iterator[Any]:
+        for pause in run_trial(*arguments):
+            yield Full(pause.progress, {}, [])
+
+    driver, home = make_driver(data, trial), folder(tmp_path, 0)
+    driver.start(config(0), home)
+    assert driver.offer(0) is None
+    assert "full" in (home / "log.txt").read_text()
+    assert isinstance(driver.pull(0), Evaluated)
+    failed = driver.snapshot(0)
+    assert isinstance(failed, Failed) and failed.reason is FailReason.DISK
 
 
 def test_driver_failure_frees_the_trial(tmp_path: Path, data: str) -> None:

@@ -105,8 +105,8 @@ def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data
     assert len(steps) == len(set(steps))
 
 
-def test_local_paused_trial_moves_when_its_holder_evaluates(run: RunFolder, data: str) -> None:
-    """The first slot is at work on trial 0 when the second has nothing left: it gets trial 1 at the next evaluation."""
+def test_local_paused_trial_moves_while_its_holder_is_at_work(run: RunFolder, data: str) -> None:
+    """The second slot has nothing left while trial 0 is on its way: trial 0 sees that trial 1 went on over there."""
 
     class TwoOfThree(Source):
         """Trial 2 does not pause: it ends while trial 0 goes on."""
@@ -115,7 +115,7 @@ def test_local_paused_trial_moves_when_its_holder_evaluates(run: RunFolder, data
             self._coming.discard(2)
             return super().decide(number, progress)
 
-    configs = [config(0, "after start 2, closed 2"), config(2, "after step 0 3", evaluate_at=(1.0,)), config(1)]
+    configs = [config(0, "after start 2, resume 1"), config(2, "after step 0 3", evaluate_at=(1.0,)), config(1)]
     source = TwoOfThree(configs, pause_at=2, top=2)
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     assert all(record.state is COMPLETE for record in source.records)

@@ -1,0 +1,60 @@
+"""What an exception in a trial means: a reason, one line for the record, a traceback for the log.
+
+Knows nothing of torch: its errors are known by their names and words.
+"""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from contextlib import suppress
+from pathlib import Path
+
+from harness.errors import DataError, FailReason, HarnessError, TrialFailure
+
+__all__ = ["breaks_device", "one_line", "reason_of", "write_traceback"]
+
+MESSAGE_LENGTH = 300
+#: What else than `torch.OutOfMemoryError` says that memory is gone: torch's CPU allocator, MPS.
+OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
+#: How libraries with errors of their own (safetensors) say it.
+DISK_FULL = ("no space left on device", "disk quota exceeded")
+#: After these the process's device context is of no more use.
+BROKEN_DEVICE = ("cuda error", "hip error", "device-side assert")
+
+
+def reason_of(error: BaseException) -> FailReason:
+    """The reason that a record gives for `error`."""
+    if isinstance(error, TrialFailure):
+        return error.reason
+    if isinstance(error, DataError):
+        return FailReason.DATA
+    names = {kind.__name__ for kind in type(error).__mro__}
+    text = str(error).lower()
+    if names & {"MemoryError", "OutOfMemoryError"}:
+        return FailReason.OOM
+    if isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY):
+        return FailReason.OOM
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or any(words in text for words in DISK_FULL):
+        return FailReason.DISK
+    return FailReason.CRASH
+
+
+def breaks_device(error: BaseException) -> bool:
+    """True when the process that raised `error` cannot use its accelerator any more."""
+    return type(error).__name__ == "AcceleratorError" or any(words in str(error).lower() for words in BROKEN_DEVICE)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong, without a traceback; our own errors are sentences already."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, HarnessError):
+        return first[:MESSAGE_LENGTH]
+    return ": ".join(part for part in (type(error).__name__, first) if part)[:MESSAGE_LENGTH]
+
+
+def write_traceback(log: Path, error: BaseException) -> None:
+    """Appends the whole traceback to `log`; a full disk must not turn one failure into another."""
+    with suppress(OSError), log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write("".join(traceback.format_exception(error)))
