@@ -5,6 +5,7 @@ Knows nothing of engines or the terminal.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,8 @@ def conclude(
     """
     objective = spec.search.objectives[0]
     finalists = rank_finalists(spec, trials, confirm)
-    models = _models(spec, finalists, trials, confirm)
+    there = [[record for record in each if _has_weights(run, record)] for each in (trials, confirm)]
+    models = _models(spec, finalists, trials, *there)
     if "winner" not in models:
         raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
     best = models["winner"]
@@ -99,6 +101,7 @@ def conclude(
         notes=warnings,
     )
     commit_folder(staging, run.path / "best")
+    _tidy(run, (*trials, *confirm), list(models.values()))
     return Final(
         winner=winner.number,
         finalists=tuple(finalists),
@@ -111,25 +114,43 @@ def conclude(
 
 
 def _models(
-    spec: StudySpec, finalists: Sequence[Finalist], trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]
+    spec: StudySpec,
+    finalists: Sequence[Finalist],
+    everything: Sequence[TrialRecord],
+    trials: Sequence[TrialRecord],
+    confirm: Sequence[TrialRecord],
 ) -> dict[Role, TrialRecord]:
-    """The trained models that are scored on test, each the best of its seeds whose weights were kept."""
+    """The trained models that are scored on test, each the best of its seeds; `trials` and `confirm` have weights."""
     objective = spec.search.objectives[0]
     models: dict[Role, TrialRecord] = {}
     roles: tuple[Role, ...] = ("winner", "runner-up")
     for role, finalist in zip(roles, finalists, strict=False):
-        kept = pick_weights(finalist, trials, confirm, objective)
-        if kept is not None:
-            models[role] = kept
+        best = pick_weights(finalist, trials, confirm, objective)
+        if best is not None:
+            models[role] = best
     if "winner" in models:
-        winner = next(trial for trial in trials if trial.number == finalists[0].number)
-        recipe = default_trial(trials, winner, spec)
-        runs = [run for run in (*trials, *confirm) if recipe and recipe.number in (run.config.of, run.number)]
-        runs = [run for run in runs if run.kind == "confirm" or run.number == (recipe.number if recipe else -1)]
-        kept_runs = [run for run in runs if run.weights and run.seed == (recipe.seed if recipe else None)]
-        if kept_runs:
-            models["default"] = kept_runs[-1]
+        recipe = default_trial(everything, models["winner"], spec)
+        full = [run for run in (*trials, *confirm) if recipe and _of(run) == recipe.number and run.seed == recipe.seed]
+        if full:
+            models["default"] = full[-1]
     return models
+
+
+def _of(run: TrialRecord) -> int:
+    """The search trial that a run is, or repeats."""
+    return run.number if run.config.of is None else run.config.of
+
+
+def _tidy(run: RunFolder, records: Sequence[TrialRecord], scored: Sequence[TrialRecord]) -> None:
+    """Removes the weights of all runs but the scored ones: those a continued study may need again."""
+    kept = {record.weights for record in scored}
+    for record in records:
+        if record.weights and record.weights not in kept:
+            shutil.rmtree(run.path / record.weights, ignore_errors=True)
+
+
+def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
+    return bool(record.weights) and (run.path / str(record.weights) / "model.safetensors").is_file()
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -141,7 +162,7 @@ def _final_model(
     role: Role, record: TrialRecord | None, baseline: str, scores: Mapping[str, np.ndarray], run: RunFolder
 ) -> FinalModel:
     labels, probabilities = scores["test_labels"], scores["test_probabilities"]
-    number = None if record is None else (record.number if record.config.of is None else record.config.of)
+    number = None if record is None else _of(record)
     return FinalModel(
         role=role,
         name=baseline if record is None else f"trial {number}",

@@ -104,8 +104,7 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
 def pick_weights(
     finalist: Finalist, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord], objective: str
 ) -> TrialRecord | None:
-    """Of a configuration's runs whose weights were kept, the one with the best validation score."""
+    """Of a configuration's runs (those given: whose weights are there), the one with the best validation score."""
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
-    kept = [run for run in runs if run.weights]
-    return next(iter(ranked(kept, objective)), None)
+    return next(iter(ranked(runs, objective)), None)

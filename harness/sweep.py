@@ -27,11 +27,12 @@ from harness.records.final import Baseline
 from harness.records.provenance import manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialRecord
+from harness.records.schema import Place, Progress, TrialRecord
 from harness.records.store import StudyStore
 from harness.report.page import write_report
 from harness.spec.configure import arms, default_params, resolve
 from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import facts
 from harness.tasks.metrics import classification_metrics
@@ -116,8 +117,7 @@ class _Sweep:
                 return load(self.folder.path)
             side = stack.enter_context(_background(self._describe, store.get(BASELINES)))
             engine = stack.enter_context(open_engine(spec, self.folder, self.slots))
-            self._phase("search", engine, search, spec.search.trials)
-            self._forget_weights(search)
+            self._phase("search", engine, search, spec.search.trials, _Tidy(self.folder, search))
             store.set(BASELINES, side.result())
             trials = store.records()
             confirmed = self._confirm(stack, engine, trials)
@@ -139,10 +139,10 @@ class _Sweep:
         confirm = self.spec.confirm.model_dump() if self.spec.confirm else None
         return {"trials": self.spec.search.trials, "confirm": confirm}
 
-    def _phase(self, name: str, engine: Engine, source: TrialSource, total: int) -> None:
+    def _phase(self, name: str, engine: Engine, source: TrialSource, total: int, *more: Monitor) -> None:
         self.view.begin(name, total, self.places)
         try:
-            engine.run(Watched(source, LiveFile(self.folder), self.view), str(self.data.folder), TRIAL)
+            engine.run(Watched(source, LiveFile(self.folder), self.view, *more), str(self.data.folder), TRIAL)
         finally:
             self.view.end(name)
 
@@ -159,10 +159,6 @@ class _Sweep:
         )
         metrics = classification_metrics(frame["label"].to_numpy(), found["validation"])
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
-
-    def _forget_weights(self, search: Search) -> None:
-        for number in search.unneeded():
-            shutil.rmtree(self.folder.trial_dir("search", number) / "weights", ignore_errors=True)
 
     def _confirm(self, stack: ExitStack, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         configs = confirm_configs(self.spec, trials)
@@ -181,6 +177,27 @@ class _Sweep:
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, baseline)
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, self._asked())
+
+
+class _Tidy:
+    """A `Monitor` that removes saved weights as soon as better trials make them useless."""
+
+    def __init__(self, run: RunFolder, search: Search) -> None:
+        self._run, self._search = run, search
+
+    def started(self, config: TrialConfig) -> None:
+        """Nothing to tidy."""
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        """Nothing to tidy."""
+
+    def paused(self, number: int) -> None:
+        """Nothing to tidy."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """Asks the search what nobody needs any more."""
+        for number in self._search.unneeded():
+            shutil.rmtree(self._run.trial_dir("search", number) / "weights", ignore_errors=True)
 
 
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
