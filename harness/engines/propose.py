@@ -134,7 +134,9 @@ class _Arm:
 
     def _draw(self, number: int, mirror: Mirror) -> Proposal | None:
         for refused in range(MAX_ASKS):
-            trial = mirror.ask(self._make_sampler(mirror))
+            # A sampler that keeps to what it knows to be good may miss the few points that a small space has left.
+            name = self._sampler if refused < MAX_ASKS // 2 else "random"
+            trial = mirror.ask(self._make_sampler(name, mirror))
             params = self._axes.draw(trial)
             if params_key(params) not in self._seen:
                 ours = {REFUSED: refused, NOTES: mirror.take_notes()}
@@ -142,9 +144,9 @@ class _Arm:
             mirror.refuse(trial)
         return None
 
-    def _make_sampler(self, mirror: Mirror) -> Any:
+    def _make_sampler(self, name: str, mirror: Mirror) -> Any:
         return make_sampler(
-            self._sampler,
+            name,
             seed=derived_seed(self._seed, mirror.num_asked),
             study_seed=self._seed,
             num_trials=self._num_trials,
@@ -178,4 +180,4 @@ class _Arm:
     def redo(self) -> None:
         """After `restore`: gives CMA-ES the state that is not stored."""
         if self.mirror is not None and self._sampler == "cmaes":
-            self.mirror.redo_cmaes(self._make_sampler(self.mirror))
+            self.mirror.redo_cmaes(self._make_sampler(self._sampler, self.mirror))

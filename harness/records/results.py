@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import RunError
 from harness.records.final import Baseline, Final
 from harness.records.provenance import recorded_study
-from harness.records.rundir import RunFolder
+from harness.records.rundir import RunFolder, plain
 from harness.records.schema import TrialRecord, TrialState
 from harness.spec.metrics import METRICS, Metric
 from harness.spec.study import StudySpec
@@ -103,8 +103,8 @@ class Results:
             "baselines": [{"name": each.name, "metrics": dict(each.metrics)} for each in self.baselines],
             "best": self._best_json(),
         }
-        plain: dict[str, Any] = _finite(document)
-        return plain
+        shown: dict[str, Any] = plain(document)
+        return shown
 
     def _best_json(self) -> dict[str, Any] | None:
         best = self.best()
@@ -182,12 +182,3 @@ def _mean_and_std(runs: list[Mapping[str, float]]) -> tuple[dict[str, float], di
     finite = {name for name in names if all(map(math.isfinite, values[name]))}
     std = {name: stdev(values[name]) if len(runs) > 1 and name in finite else 0.0 for name in names}
     return {name: fmean(values[name]) for name in names}, std
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null in their place."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: _finite(part) for name, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value

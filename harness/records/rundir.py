@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -20,10 +21,19 @@ from harness.errors import InputError, RunError
 from harness.records.schema import Progress
 from harness.spec.study import NAME_PATTERN, StudySpec
 
-__all__ = ["RunFolder", "write_json"]
+__all__ = ["RunFolder", "plain", "write_json"]
 
 DATABASE, MANIFEST, LOCK, LIVE = "study.db", "manifest.json", "lock", "live.json"
 KINDS = {"search": "trials", "confirm": "confirm", "rerun": "rerun", "bench": "bench"}
+
+
+def plain(value: Any) -> Any:
+    """`value` as every JSON reader takes it: null in the place of NaN and infinity, which JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
@@ -32,7 +42,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
+            json.dump(plain(value), file, indent=1, allow_nan=False)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -148,7 +158,7 @@ class RunFolder:
         try:
             rows = json.loads((folder / "history.json").read_text(encoding="utf-8"))
             history = [Progress.model_validate(row) for row in rows]
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             return None, []
         return (folder, history) if history else (None, [])
 

@@ -74,7 +74,8 @@ def sound(record: TrialRecord) -> TrialRecord:
 class StudyStore:
     """One study of a database. Make it with `open`; `load` before writing to trials of an earlier process."""
 
-    def __init__(self, storage: RDBStorage, study_id: int, objectives: Sequence[str], shown: str) -> None:
+    def __init__(self, storage: RDBStorage, study_id: int, name: str, objectives: Sequence[str], shown: str) -> None:
+        self.name = name
         self.objectives = tuple(objectives)
         self._storage = storage
         self._study_id = study_id
@@ -100,7 +101,7 @@ class StudyStore:
                 storage = _connect(url, create)
             except RuntimeError as error:  # written by an Optuna with another schema; the text says what to do
                 raise RunError(f"{shown}: {error}") from None
-        store = cls(storage, -1, objectives, shown).sibling(name, create=create)
+        store = cls(storage, -1, name, objectives, shown).sibling(name, create=create)
         if store is None:
             raise RunError(f"{shown}: no study '{name}'")
         return store
@@ -114,7 +115,7 @@ class StudyStore:
                 if not create:
                     return None
                 study_id = self._storage.create_new_study(directions(self.objectives), name)
-        return type(self)(self._storage, study_id, self.objectives, self._shown)
+        return type(self)(self._storage, study_id, name, self.objectives, self._shown)
 
     def close(self) -> None:
         """Gives the database's connections back, for siblings too."""

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import RunError
+from harness.records.provenance import manifest, presentable, recorded_study, verify
+from harness.spec.study import StudySpec
+
+
+def make_spec(**changes: Any) -> StudySpec:
+    raw: dict[str, Any] = {"name": "study", "data": {"path": "reviews.csv"}, "model": {"checkpoint": "minilm"}}
+    return StudySpec.model_validate(raw | changes)
+
+
+def make_manifest(spec: StudySpec | None = None, *, data: str = "a" * 64, weights: str | None = "b" * 64) -> Any:
+    made = manifest(
+        spec or make_spec(),
+        {"sha256": data, "folder": "/cache/x", "labels": ["no", "yes"]},
+        {"minilm": weights},
+        [{"device": "cpu", "slot": 0}],
+        ["harness", "sweep", "study.yaml"],
+    )
+    return json.loads(json.dumps(made))
+
+
+def test_manifest_says_where_numbers_come_from() -> None:
+    made = make_manifest()
+    assert made["spec"]["name"] == "study"
+    assert made["data"]["sha256"] == "a" * 64 and made["weights"] == {"minilm": "b" * 64}
+    assert made["command"] == ["harness", "sweep", "study.yaml"]
+    assert made["devices"] == [{"device": "cpu", "slot": 0}]
+    assert {"python", "torch", "optuna", "transformers"} <= set(made["versions"])
+    assert made["machine"]["cpus"] >= 1 and made["machine"]["platform"]
+
+
+def test_manifest_study_comes_back() -> None:
+    spec = make_spec(training={"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "batch_size": [8, 16]})
+    assert recorded_study(make_manifest(spec), "manifest.json") == spec
+
+
+@pytest.mark.parametrize("recorded", [{}, {"spec": None}, {"spec": {"name": 3}}, []])
+def test_recorded_study_of_something_else(recorded: Any) -> None:
+    with pytest.raises(RunError, match=r"manifest.json: not a run that this version of harness can read"):
+        recorded_study(recorded, "manifest.json")
+
+
+def test_verify_what_may_change() -> None:
+    now = make_spec(
+        search={"trials": 99}, budget={"minutes": 3}, confirm={"top": 5}, engine={"name": "inline", "device": "cpu"}
+    )
+    assert verify(make_manifest(), make_manifest(now)) == []
+    assert verify(make_manifest(), make_manifest(make_spec(confirm=None))) == []
+
+
+def test_verify_shows_each_difference() -> None:
+    now = make_spec(training={"epochs": 4}, search={"seed": 1})
+    lines = verify(make_manifest(), make_manifest(now, data="c" * 64, weights="d" * 64))
+    assert lines[:2] == ["training.epochs: 3.0 -> 4.0", "search.seed: 0 -> 1"]
+    assert lines[2] == "the data changed: sha256 aaaaaaaaaaaa -> cccccccccccc"
+    assert lines[3] == "the weights of minilm changed: sha256 bbbbbbbbbbbb -> dddddddddddd"
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql+psycopg2://me:s:e@cret@host:5432/db", "postgresql+psycopg2://me:***@host:5432/db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        (None, None),
+    ],
+)
+def test_presentable_hides_the_password(url: str | None, shown: str | None) -> None:
+    assert presentable(make_spec(search={"storage": url})).search.storage == shown
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def test_manifest_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.chdir(tmp_path)
+    assert make_manifest()["git"] is None
+    git(tmp_path, "init", "-q")
+    assert make_manifest()["git"] is None, "no commit yet"
+    git(tmp_path, "commit", "-q", "--allow-empty", "-m", "first")
+    made = make_manifest()["git"]
+    assert len(made["commit"]) == 40 and made["dirty"] is False
+    (tmp_path / "new").write_text("")
+    assert make_manifest()["git"]["dirty"] is True
+
+
+def test_manifest_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert make_manifest()["git"] is None
