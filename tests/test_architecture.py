@@ -24,6 +24,8 @@ LAYERS = (
     ("report", "bench", "export", "finalists"),
     ("conclude",),
     ("sweep",),
+    ("terminal", "predict", "rerun"),
+    ("export_trial",),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

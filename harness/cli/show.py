@@ -80,7 +80,10 @@ def _board(results: Results) -> Board:
     board.begin(phase, int(live.get("total") or results.spec.search.trials), slots, records)
     board.num_slots = max(1, len({(place.node, place.slot) for place in slots}))
     board.began_at = float(live.get("started_at") or board.began_at)
-    board.spent_before_s = results.spent_s
+    if not _is_worked_on(results):
+        stopped_at = float(live.get("updated_at") or board.began_at)
+        board.clock = lambda: stopped_at
+    board.spent_before_s = results.spent_s - (board.clock() - board.began_at)
     states = {trial["number"]: trial["state"] for trial in live.get("active", ())}
     for row in board.rows.values():
         row.waiting = row.record is None and states.get(row.number) != "running"

@@ -44,6 +44,14 @@ class Row:
     def fraction(self) -> float:
         return self.progress.fraction if self.progress else 0.0
 
+    @property
+    def num_evaluations(self) -> int:
+        """How many of the evaluations that were planned are done: shares of a training differ by a step's rounding."""
+        last = self.progress
+        if last is None:
+            return 0
+        return sum(last.step >= max(1, round(last.total_steps * at)) for at in self.config.evaluate_at)
+
     def value(self, name: str) -> float:
         """A metric: of an ended trial's best evaluation, else of the last one; NaN where there is none."""
         metrics = self.record.metrics if self.record else self.progress.metrics if self.progress else {}
@@ -121,7 +129,9 @@ class Board:
         """The best trials so far: those furthest trained first, because an early score says little."""
         metric = METRICS[self.objective]
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
-        return sorted(scored, key=lambda row: (-row.fraction, metric.sort_key(row.value(self.objective))))[:count]
+        return sorted(scored, key=lambda row: (-row.num_evaluations, metric.sort_key(row.value(self.objective))))[
+            :count
+        ]
 
     @staticmethod
     def _failed(row: Row) -> bool:

@@ -12,7 +12,7 @@ from rich.console import Console
 __all__ = ["make_console"]
 
 #: Where there is no terminal nothing need be left out for lack of width.
-_WIDE = 200
+_WIDE = 160
 
 
 def make_console() -> Console:

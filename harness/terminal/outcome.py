@@ -11,16 +11,17 @@ from math import isfinite
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialState
-from harness.report.answer import answer
+from harness.report.answer import Answer, answer
 from harness.report.text import METRIC_NAMES, clip, duration, interval, metric, number
 from harness.report.view import View
 from harness.terminal.table import Column, Line, fitted
-from harness.terminal.words import default_numbers, param_text, params_line, plain, short_name, state_of
+from harness.terminal.words import column_name, default_numbers, param_text, params_line, plain, state_of
 
 __all__ = ["print_leaderboard", "print_outcome", "shown_path"]
 
@@ -35,16 +36,25 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     console.print()
     found = answer(View(results))
     console.print(Text(plain(f"{found.headline}: {_params(results)}"), style="bold"))
-    for line in _winner(results):
-        console.print(Text(plain(line)))
-    for sentence in found.sentences:
-        console.print(Text(plain(f"{sentence.about}: {sentence.text}")))
-    for warning in found.warnings:
-        console.print(Text(plain(f"warning: {warning}"), style="yellow"))
+    console.print(_facts(results, found))
     console.print()
     for name, value in _next(results, report):
         # A path or a command is pasted: never wrapped by us, never cut.
         console.print(Text(f"{name:<8}{value}"), soft_wrap=True)
+
+
+def _facts(results: Results, found: Answer) -> Table:
+    """What the answer rests on, a line or a few each; the model's folder is told with the other paths."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column()
+    told = [("Winner", text) for text in _winner(results)]
+    told += [(each.about, each.text) for each in found.sentences if each.about != "Exported"]
+    for about, text in told:
+        grid.add_row(Text(plain(about.replace("Against the", "Against"))), Text(plain(text)))
+    for warning in found.warnings:
+        grid.add_row(Text("Warning", style="yellow"), Text(plain(warning), style="yellow"))
+    return grid
 
 
 def print_leaderboard(console: Console, results: Results) -> None:
@@ -58,9 +68,11 @@ def print_leaderboard(console: Console, results: Results) -> None:
         lines += [_baseline_line(results, index, len(params)) for index in range(len(results.baselines))]
     table, left_out = fitted(_columns(results, params), lines, console.width)
     console.print(table)
+    notes = ["* default recipe", *(f"baseline: {clip(each.name)}" for each in results.baselines)]
     if left_out:
-        more = f"narrow terminal: without {', '.join(left_out)} (all of it: harness results {_run(results)} --csv)"
-        console.print(Text(more, style="dim"))
+        notes.append(f"no room for {', '.join(left_out)}: harness results {_run(results)} --csv")
+    for note in notes:
+        console.print(Text(note, style="dim"))
 
 
 def _columns(results: Results, params: Sequence[str]) -> list[Column]:
@@ -68,8 +80,8 @@ def _columns(results: Results, params: Sequence[str]) -> list[Column]:
     return [
         Column(title="rank", rank=9),
         Column(title="trial"),
-        *(Column(title=short_name(name), rank=3 + 2 * (at > 1)) for at, name in enumerate(params)),
-        Column(title=f"validation {score}"),
+        *(Column(title=column_name(name), rank=3 + 2 * (at > 1)) for at, name in enumerate(params)),
+        Column(title=f"val. {score}"),
         *([Column(title="log loss", rank=4)] if results.objective.name != "log_loss" else []),
         Column(title="samples/s", rank=1),
         Column(title="time", rank=2),
@@ -84,7 +96,7 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int) -
     return Line(
         (
             str(place),
-            str(record.number),
+            f"{record.number}{'*' if _is_default(results, row) else ''}",
             *(param_text(name, record.params[name]) if name in record.params else "–" for name in params),
             _mean(row, objective),
             *([_mean(row, "log_loss")] if objective != "log_loss" else []),
@@ -115,9 +127,11 @@ def _marks(results: Results, row: LeaderRow) -> list[str]:
         found.append("winner")
     if final is not None and final.recommended == row.record.number != final.winner:
         found.append("recommended")
-    if row.record.number in default_numbers(results.spec.model.checkpoint):
-        found.append("default recipe")
     return found
+
+
+def _is_default(results: Results, row: LeaderRow) -> bool:
+    return row.record.number in default_numbers(results.spec.model.checkpoint)
 
 
 def _baseline_line(results: Results, index: int, num_params: int) -> Line:
@@ -125,7 +139,7 @@ def _baseline_line(results: Results, index: int, num_params: int) -> Line:
     value, loss = (baseline.metrics.get(name) for name in (objective, "log_loss"))
     cells = ["–", "–", *["–"] * num_params, metric(objective, value)]
     cells += [metric("log_loss", loss)] if objective != "log_loss" else []
-    return Line((*cells, "–", "–", f"baseline: {clip(baseline.name, 40)}"), "magenta")
+    return Line((*cells, "–", "–", "baseline"), "magenta")
 
 
 def _print_failures(console: Console, results: Results) -> None:
@@ -152,7 +166,7 @@ def _winner(results: Results) -> list[str]:
     seeds = next((len(each.seeds) for each in results.final.finalists if each.number == model.number), 1)  # type: ignore[union-attr]
     confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
     score = f"test {METRIC_NAMES.get(name, name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
-    return [f"Winner: trial {model.number}{confirmed}: {score}."]
+    return [f"trial {model.number}{confirmed}: {score}."]
 
 
 def _winning(results: Results) -> FinalModel | None:

@@ -18,12 +18,12 @@ from harness.records.schema import TrialState
 from harness.report.text import METRIC_NAMES, duration, metric, number
 from harness.terminal.board import Board, Row
 from harness.terminal.table import Column, Line, fitted
-from harness.terminal.words import param_text, params_line, plain, short_name
+from harness.terminal.words import column_name, param_text, params_line, plain
 
 __all__ = ["best_line", "screen"]
 
 #: Lines above the trials, and one below.
-_HEAD, _FOOT = 4, 1
+_HEAD, _FOOT = 5, 1
 _NUM_BEST = 5
 _PHASES = {"search": "search", "confirm": "confirmation with other seeds"}
 _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
@@ -36,8 +36,14 @@ def screen(board: Board, width: int, height: int) -> RenderableType:
     lines = [_line(board, row, params, is_best=row is best) for row in shown]
     table, left_out = fitted(_columns(board, params), lines, width)
     foot = "; ".join(part for part in (hidden, f"narrow: without {', '.join(left_out)}" if left_out else "") if part)
-    parts: list[RenderableType] = [_summary(board), ProgressBar(total=1.0, completed=board.done, width=width), table]
-    return Group(*parts, Text(foot, style="dim", no_wrap=True, overflow="ellipsis")) if foot else Group(*parts)
+    bar = Table.grid(expand=True)  # a bar alone does not end its line
+    bar.add_row(ProgressBar(total=1.0, completed=board.done))
+    parts: list[RenderableType] = [_summary(board), _cut(best_line(board)), bar, table]
+    return Group(*parts, _cut(foot, "dim")) if foot else Group(*parts)
+
+
+def _cut(line: str, style: str = "") -> Text:
+    return Text(line, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _summary(board: Board) -> Table:
@@ -50,7 +56,6 @@ def _summary(board: Board) -> Table:
     grid.add_column(no_wrap=True, justify="right")
     grid.add_row(Text(f"{board.spec.name}: {_PHASES.get(board.phase, board.phase)}", style="bold"), Text(left))
     grid.add_row(Text(", ".join(counts)), Text(f"budget {_rough(budget_s)} left" if budget_s is not None else ""))
-    grid.add_row(Text(best_line(board)), Text(""))
     return grid
 
 
@@ -110,7 +115,7 @@ def _columns(board: Board, params: Sequence[str]) -> list[Column]:
     return [
         Column(title="trial"),
         *([Column(title="seed")] if board.phase == "confirm" else []),
-        *(Column(title=short_name(name), rank=3 + at) for at, name in enumerate(params)),
+        *(Column(title=column_name(name), rank=3 + at) for at, name in enumerate(params)),
         Column(title="epoch"),
         Column(title=score),
         Column(title="samples/s", rank=1),

@@ -15,6 +15,8 @@ from rich.text import Text
 __all__ = ["Column", "Line", "fitted"]
 
 _GAP = 2
+#: The last column is cut down to this before any other is left out.
+_LAST = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +39,11 @@ class Line:
 def fitted(columns: Sequence[Column], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
     """Returns the table, at most `width` wide, and the titles of the columns that were left out.
 
-    None among the lines is a ruler. Should the columns of rank 0 be too wide still, the last one is shortened.
+    None among the lines is a ruler. The last column, of words, gives way first: it is shortened with an ellipsis.
     """
     rows = [line for line in lines if line is not None]
     widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
+    widths[-1] = min(widths[-1], max(_LAST, width - sum(widths[:-1]) - _GAP * len(columns)))
     shown = list(range(len(columns)))
     while sum(widths[at] + _GAP for at in shown) > width and any(columns[at].rank for at in shown):
         shown.remove(max(shown, key=lambda at: (columns[at].rank, at)))

@@ -27,7 +27,7 @@ from harness.terminal.words import default_numbers, params_line, plain, state_of
 
 __all__ = ["REFRESHES_PER_SECOND", "LiveView", "PlainView", "open_view"]
 
-REFRESHES_PER_SECOND = 4
+REFRESHES_PER_SECOND = 2
 _AFTER = {"search": "choosing the finalists", "confirm": "testing the finalists, exporting the winner"}
 
 
@@ -120,7 +120,7 @@ class PlainView:
 
 
 class LiveView(PlainView):
-    """A screen that stays in place, at most four times a second; facts scroll above it."""
+    """A screen that stays in place, twice a second; facts scroll above it."""
 
     def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
         super().__init__(console, spec, read)

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.records.schema import Progress, TrialRecord, TrialState
-from harness.report.text import clip, param, param_name, percent
+from harness.report.text import clip, param, param_name, percent, short_name
 
-__all__ = ["default_numbers", "param_text", "params_line", "plain", "reached", "short_name", "state_of"]
+__all__ = ["column_name", "default_numbers", "param_text", "params_line", "plain", "reached", "state_of"]
 
 _SHORT = {
     "learning_rate": "lr",
@@ -33,22 +33,23 @@ def plain(text: object) -> str:
     return "\n".join(clip(line, 2000) for line in str(text).split("\n"))
 
 
-def short_name(name: str) -> str:
+def column_name(name: str) -> str:
     """learning_rate -> "lr"."""
     return _SHORT.get(name, param_name(name))
 
 
 def param_text(name: str, value: Any) -> str:
-    """A value for a narrow column: a checkpoint without its owner or folder."""
+    """A value for a narrow column: learning rates as powers of ten, a checkpoint without its owner or folder."""
     text = param(value)
-    if name == "checkpoint":
-        text = text.rstrip("/").rpartition("/")[2] or text
-    return clip(text, _WIDTH)
+    if name == "learning_rate" and isinstance(value, float):
+        digits, power = f"{value:.1e}".split("e")
+        text = f"{digits.removesuffix('.0')}e{int(power)}"
+    return clip(short_name(value) if name == "checkpoint" else text, _WIDTH)
 
 
 def params_line(params: Mapping[str, Any]) -> str:
     """{"learning_rate": 1.5e-4, "batch_size": 16} -> "lr 1.5e-4, batch 16"."""
-    return ", ".join(f"{short_name(name)} {param_text(name, value)}" for name, value in params.items())
+    return ", ".join(f"{column_name(name)} {param_text(name, value)}" for name, value in params.items())
 
 
 def reached(progress: Progress | None) -> str:

@@ -1,0 +1,109 @@
+"""A folder of everything that can be wrong with what a user gives, by the names that docs/errors.md uses."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from harness.records.provenance import manifest
+from harness.records.schema import Place, Progress, TrialRecord, TrialState, record_of
+from harness.records.store import StudyStore
+from harness.spec.configure import default_params, resolve
+from harness.spec.reader import load_study
+from harness.spec.study import StudySpec
+
+__all__ = ["make_bad_inputs", "make_run"]
+
+STUDY = """\
+name: reviews
+data: {path: reviews.csv}
+model:
+  checkpoint: scratch
+  architecture: {model_type: bert, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64}
+training:
+  learning_rate: {low: 1e-5, high: 5e-4, log: true}
+  batch_size: [8, 16]
+search: {trials: 4}
+engine: {device: cpu}
+"""
+MISTAKES = STUDY.replace("batch_size: [8, 16]", "batchsize: 16").replace("low: 1e-5", "low: -1e-5")
+ROWS = [(f"review number {row}, {word} so far", label) for row in range(6) for word, label in
+        (("good", "positive"), ("bad", "negative"))]  # fmt: skip
+
+
+def _table(rows: list[tuple[str, str]]) -> str:
+    return "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows)
+
+
+def make_bad_inputs(folder: Path) -> None:
+    """Writes study files, tables, checkpoints and exports, good and bad, into `folder`."""
+    files = {
+        "study.yaml": STUDY,
+        "other.yaml": STUDY.replace("low: 1e-5", "low: 2e-5"),
+        "broken.yaml": "name: reviews\ndata: {path: reviews.csv\n",
+        "twice.yaml": STUDY + "name: again\n",
+        "mistakes.yaml": MISTAKES,
+        "reviews.csv": _table(ROWS),
+        "one-class.csv": _table([(text, "positive") for text, _ in ROWS]),
+        "no-texts.csv": _table([("", label) for _, label in ROWS]),
+        "floats.csv": _table([(text, f"{at}.5") for at, (text, _) in enumerate(ROWS)]),
+        "ragged.csv": _table(ROWS) + "a text, with a comma,positive\n",
+        "empty.csv": "",
+        "reviews.xlsx": "PK",
+        "questions.csv": "question\nwhy?\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "latin1.csv").write_bytes(_table([("a caf\u00e9", "positive"), *ROWS]).encode("latin-1"))
+    (folder / "no-tables").mkdir()
+    (folder / "no-config").mkdir()
+    (folder / "no-config" / "model.safetensors").write_bytes(b"")
+    (folder / "pickle").mkdir()
+    (folder / "pickle" / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    (folder / "pickle" / "pytorch_model.bin").write_bytes(b"")
+    _export(folder / "model", task="text-classification")
+    _export(folder / "image-model", task="image-classification")
+    _export(folder / "pair-model", task="text-classification", text_pair="answer")
+
+
+def _export(folder: Path, *, task: str, text_pair: str | None = None) -> None:
+    """An export as far as it is read before its weights are."""
+    folder.mkdir()
+    facts: dict[str, Any] = {
+        "task": task,
+        "labels": ["negative", "positive"],
+        "preprocess": [],
+        "max_length": 32,
+        "columns": {"text": "text", "text_pair": text_pair, "label": "label"},
+    }
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"")
+    (folder / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
+
+
+def make_run(study: Path, runs: Path, *, sha256: str = "0" * 64) -> StudySpec:
+    """A run of `study` that was stopped: trial 0 is complete without weights, trial 1 runs."""
+    spec = load_study(study)
+    run = runs / spec.name
+    run.mkdir(parents=True)
+    meta = {"sha256": sha256, "source": "reviews.csv", "folder": ""}
+    found = manifest(spec, meta, {"scratch": None}, [], ["harness", "sweep", study.name])
+    (run / "manifest.json").write_text(json.dumps(found), encoding="utf-8")
+    store = StudyStore.open(run / "study.db", spec.name, spec.search.objectives)
+    for number in (0, 1):
+        store.create(resolve(spec, number=number, params=default_params(spec)))
+    store.end(_complete(spec))
+    store.close()
+    (run / "lock").touch()
+    os.chmod(run, 0o700)
+    return spec
+
+
+def _complete(spec: StudySpec) -> TrialRecord:
+    config = resolve(spec, number=0, params=default_params(spec))
+    metrics = {"accuracy": 0.5, "log_loss": 0.7}
+    last = Progress(number=0, step=3, total_steps=3, epoch=3.0, num_rows=4, metrics=metrics, train_loss=0.7)
+    place = Place(node="here", device="cpu", slot=0, threads=1)
+    return record_of(config, TrialState.COMPLETE, [last], place=place)
