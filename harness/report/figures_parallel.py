@@ -22,7 +22,7 @@ _UNSET = -0.12
 
 def parallel(view: View) -> Figure | None:
     """Parallel coordinates: one line a trial over its params and its score, drawn as plain lines."""
-    names = list(view.varied)
+    names = list(view.main_params)
     if not names:
         return None
     records, note = thin(view.ranked_scored, _MAX_LINES)

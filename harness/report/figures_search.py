@@ -43,7 +43,7 @@ def search_figures(view: View) -> list[Figure]:
     if not view.scored:
         return []
     found = [history(view), best_of_n(view), parallel(view), params_map(view), importance(view)]
-    found += [slice_of(view, name) for name in view.varied]
+    found += [slice_of(view, name) for name in view.main_params]
     return [figure for figure in found if figure is not None]
 
 
@@ -219,9 +219,10 @@ def importance(view: View) -> Figure | None:
     step = max(1, -(-len(records) // _MAX_RESAMPLED))
     places = {record.number: float(place) for place, record in enumerate(records)}
     records = records[::step]
-    params = [{name: record.params[name] for name in view.varied if name in record.params} for record in records]
-    logs = [name for name in view.varied if view.is_log(name)]
-    found = importances(params, [places[record.number] for record in records], logs)
+    params = [{name: record.params[name] for name in view.main_params if name in record.params} for record in records]
+    logs = [name for name in view.main_params if view.is_log(name)]
+    draws = 40 if len(records) <= 200 else 20  # a second's work
+    found = importances(params, [places[record.number] for record in records], logs, draws)
     if not found:
         return None
     names, shares = list(found)[::-1], list(found.values())[::-1]
@@ -255,7 +256,7 @@ def importance(view: View) -> Figure | None:
         ),
         alt=f"{param_name(first).capitalize()} has {percent(share, 0)} of the importance "
         f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials).",
-        note="PED-ANOVA; bars are medians over 40 bootstrap resamples of the trials, whiskers their middle 80 %. "
+        note=f"PED-ANOVA; bars are medians over {draws} bootstrap resamples of the trials, whiskers their middle 80 %. "
         "Pruned trials rank by how far they came." + (f" Every {step}th trial was used." if step > 1 else ""),
     )
 
@@ -285,7 +286,7 @@ def slice_of(view: View, name: str) -> Figure:
             dots = _dots(view, [record for _, record in pairs], state)
             data.append({**dots, "x": [at for at, _ in pairs], "marker": {**dots["marker"], "size": 6}})
     return Figure(
-        key=f"slice-{view.varied.index(name)}",
+        key=f"slice-{view.main_params.index(name)}",
         title=f"{view.score_name.capitalize()} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),

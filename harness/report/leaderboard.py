@@ -53,14 +53,14 @@ class Row:
 
 
 def columns(view: View) -> list[Column]:
-    """The columns, in order; params that never vary are left to the details."""
+    """The columns, in order; params that never vary, or beyond the first dozen, are left to the details."""
     scores = [
         Column(key=name, title=METRIC_NAMES.get(name, name), numeric=True)
         for name in dict.fromkeys([*view.objectives, "accuracy"])
         if name not in _COSTS
     ]
     first, others = scores[:1], scores[1:]
-    params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.varied]
+    params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
     return [
         Column(key="state", title="state", numeric=False),
         *first,

@@ -78,10 +78,10 @@ def validation_scores(view: View, number: int) -> Scores | None:
 
 
 def _read(path: Path | None, labels: str, probabilities: str) -> Scores | None:
-    if path is None or not path.is_file():
+    if path is None or not zipfile.is_zipfile(path):
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             found = Scores(arrays[labels].astype(np.int64), arrays[probabilities].astype(float))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None

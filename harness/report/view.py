@@ -133,7 +133,7 @@ class View:
     def completed(self) -> tuple[TrialRecord, ...]:
         return tuple(record for record in self.scored if record.state is TrialState.COMPLETE)
 
-    @property
+    @cached_property
     def winner(self) -> TrialRecord | None:
         """The recommended trial; before there is a decision, the best completed one."""
         final = self.results.final
@@ -141,7 +141,7 @@ class View:
             return self.by_number[final.recommended]
         return next((record for record in self.ranked if record.state is TrialState.COMPLETE), None)
 
-    @property
+    @cached_property
     def default_numbers(self) -> tuple[int, ...]:
         """The default recipes: trial 0, or the first trials when checkpoints are compared."""
         checkpoint = self.results.spec.model.checkpoint
@@ -154,7 +154,7 @@ class View:
         final = self.results.final
         return {model.role: model for model in final.models} if final else {}
 
-    @property
+    @cached_property
     def chosen(self) -> FinalModel | None:
         """The recommended model among those that saw the test split."""
         final = self.results.final
@@ -216,6 +216,11 @@ class View:
 
         return tuple(name for name in self.params if len(values(name)) > 1)
 
+    @property
+    def main_params(self) -> tuple[str, ...]:
+        """The params that figures and leaderboard show: a dozen, not to drown the others."""
+        return self.varied[:12]
+
     def is_log(self, name: str) -> bool:
         """True for a param that was searched on a logarithmic scale."""
         space = self.search_space.get(name)
@@ -231,7 +236,7 @@ class View:
         value = record.params.get(name)
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else nan
 
-    @property
+    @cached_property
     def checkpoints(self) -> tuple[str, ...]:
         """The pretrained checkpoints that trials used, in the study's order."""
         used = {record.config.model.checkpoint for record in self.trials}

@@ -42,14 +42,24 @@ class Shape:
     seeds: int = 3
     slots: int = 2
     name: str = "reviews"
-    text: str = "This is review number {row}, and it is quite good."
+    text: str | tuple[str, ...] = "This is review number {row}, and it is quite good."
     column: str = "text"
-    message: str = "the loss is not finite at step 40"
+    device: str = "AMD EPYC 9B14"
+    baseline: str = "TF-IDF + logistic regression"
+    warning: str = ""
+    note: str = "3 texts that occur twice were kept in one split"
+    message: str | tuple[str, ...] = "the loss is not finite at step 40"
     log: str = "epoch {epoch:.2f}  loss {loss:.3f}\n"
     final: bool = True
     seed: int = 0
     extra_params: dict[str, Any] = field(default_factory=dict)
+    hostile: tuple[str, ...] = ()
     rows: int = 500
+    accuracy: float = 0.865
+
+
+def _pick(texts: str | tuple[str, ...], place: int) -> str:
+    return texts if isinstance(texts, str) else texts[place % len(texts)]
 
 
 def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Results:
@@ -64,7 +74,7 @@ def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Res
     completed.sort(key=lambda t: -t.metrics.get("accuracy", 0))
     confirm = _confirm(shape, rng, completed[: shape.confirm], trials)
     labels = _write_data(shape, np.random.default_rng(1), data)
-    baselines = [Baseline(name="TF-IDF + logistic regression", metrics=_metrics(0.78, rng))]
+    baselines = [Baseline(name=shape.baseline, metrics=_metrics(0.78, rng))]
     final = _final(shape, rng, run, completed, confirm, labels) if shape.final and completed else None
     return Results(
         folder=run, spec=spec, trials=tuple(trials), confirm=tuple(confirm), baselines=tuple(baselines), final=final,
@@ -87,7 +97,7 @@ def _spec(shape: Shape) -> StudySpec:
             "data": {"path": "reviews.csv", "text": shape.column},
             "model": {"checkpoint": shape.checkpoints if len(shape.checkpoints) > 1 else shape.checkpoints[0]},
             "training": training,
-            "search": {"trials": shape.trials, "objectives": shape.objectives},
+            "search": {"trials": max(1, shape.trials), "objectives": shape.objectives},
         }
     )
 
@@ -124,6 +134,8 @@ def _params(shape: Shape, number: int, rng: np.random.Generator) -> dict[str, An
         }
     if shape.conditional and params["batch_size"] == 8:
         params["label_smoothing"] = float(rng.uniform(0, 0.2))
+    if shape.hostile:
+        params[_pick(shape.hostile, number)] = _pick(shape.hostile, number + 1)
     return params | shape.extra_params
 
 
@@ -168,17 +180,18 @@ def _record(
     spent = history[-1].usage.elapsed_s if history else 2.0
     start = clocks[slot] + float(rng.uniform(0.05, 0.6))
     clocks[slot] = start + spent
+    message = _pick(shape.message, config.number)
     log = f"trials/{config.number}/log.txt"
     (run / log).parent.mkdir(parents=True, exist_ok=True)
     lines = [shape.log.format(epoch=p.epoch, loss=p.train_loss) for p in history]
-    (run / log).write_text("".join(lines) + (shape.message if state is TrialState.FAIL else ""), encoding="utf-8")
+    (run / log).write_text("".join(lines) + (message if state is TrialState.FAIL else ""), encoding="utf-8")
     return record_of(
         config,
         state,
         history,
         reason=FailReason.NAN if state is TrialState.FAIL else None,
-        message=shape.message if state is TrialState.FAIL else "",
-        place=Place(node="box", device="cpu", slot=slot, threads=1, device_name="AMD EPYC 9B14"),
+        message=message if state is TrialState.FAIL else "",
+        place=Place(node="box", device="cpu", slot=slot, threads=1, device_name=shape.device),
         spans=(Span(slot=slot, start=start, end=start + spent),),
         started_at=start,
         ended_at=start + spent,
@@ -260,7 +273,7 @@ def _confirm(
 def _write_data(shape: Shape, rng: np.random.Generator, folder: Path) -> np.ndarray:
     folder.mkdir(parents=True, exist_ok=True)
     labels = rng.integers(len(shape.labels), size=shape.rows)
-    texts = [shape.text.replace("{row}", str(row)) for row in range(shape.rows)]
+    texts = [_pick(shape.text, row).replace("{row}", str(row)) for row in range(shape.rows)]
     frame = pd.DataFrame({"text": texts, "label": labels, "row": range(shape.rows)})
     for split in ("train", "validation", "test"):
         frame.to_parquet(folder / f"{split}.parquet")
@@ -268,7 +281,7 @@ def _write_data(shape: Shape, rng: np.random.Generator, folder: Path) -> np.ndar
     meta = {
         "labels": list(shape.labels), "counts": dict.fromkeys(("train", "validation", "test"), counts),
         "rows": dict.fromkeys(("train", "validation", "test"), shape.rows),
-        "notes": ["3 texts that occur twice were kept in one split"], "sha256": "ab" * 32, "source": "reviews.csv",
+        "notes": [shape.note], "sha256": "ab" * 32, "source": "reviews.csv",
         "task": "text-classification", "image": None,
     }  # fmt: skip
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -301,7 +314,7 @@ def _final(
     labels: np.ndarray,
 ) -> Final:
     default = next((t for t in completed if t.number == 0), None)
-    picks: list[tuple[Any, TrialRecord | None, float]] = [("winner", completed[0], 0.865)]
+    picks: list[tuple[Any, TrialRecord | None, float]] = [("winner", completed[0], shape.accuracy)]
     if len(completed) > 1:
         picks.append(("runner-up", completed[1], 0.86))
     if default is not None:
@@ -320,7 +333,7 @@ def _final(
         names = ("accuracy", "macro_f1", "log_loss")
         models.append(
             FinalModel(
-                role=role, name=f"trial {record.number}" if record else "TF-IDF + logistic regression",
+                role=role, name=f"trial {record.number}" if record else shape.baseline,
                 number=record.number if record else None, seed=0 if record else None,
                 validation=_scores(labels, arrays["validation_probabilities"]),
                 test={name: metric_interval(name, labels, scores) for name in names}, predictions=f"final/{role}.npz",
@@ -344,6 +357,7 @@ def _final(
             )
         )  # fmt: skip
     warnings = (
+        *([shape.warning] if shape.warning else []),
         f"Trial {completed[0].number} and the runner-up are a tie on the test rows; the faster one is recommended.",
     )
     return Final(
