@@ -62,9 +62,6 @@ def score_saved(request: Request, log: Path) -> None:
     path.write_text(request.model_dump_json(), encoding="utf-8")
     threads = str(request.place.threads)
     environment = os.environ | {"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-    kind, _, index = request.place.device.partition(":")
-    if kind == "cuda" and "CUDA_VISIBLE_DEVICES" not in os.environ:
-        environment["CUDA_VISIBLE_DEVICES"] = index or "0"
     with log.open("ab") as stream:
         command = [sys.executable, "-m", "harness.score", str(path)]
         done = subprocess.run(command, stdout=stream, stderr=stream, env=environment, check=False)

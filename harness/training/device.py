@@ -5,7 +5,6 @@ Knows nothing of trials. The only module that asks which kind of device this is.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -30,7 +29,7 @@ __all__ = [
 
 
 def torch_device(place: Place) -> torch.device:
-    """The torch device behind a place. A worker that sees one accelerator only calls it number 0."""
+    """The torch device behind a place, as this process numbers its devices."""
     kind, _, index = place.device.partition(":")
     if kind == "cpu":
         return torch.device("cpu")
@@ -38,8 +37,7 @@ def torch_device(place: Place) -> torch.device:
     if accelerator is None or accelerator.type != kind:
         found = accelerator.type if accelerator else "cpu only"
         raise DeviceError(f"device '{place.device}' is not there (found: {found}); set engine.device=auto")
-    narrowed = any(os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"))
-    return torch.device(kind, 0 if narrowed else int(index or 0))
+    return torch.device(kind, int(index or 0))
 
 
 def bind(place: Place) -> torch.device:
