@@ -34,7 +34,7 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found
     known = [(name, bounds) for name, bounds in rows if isfinite(bounds.value)]
     shares = metric_name in ("accuracy", "macro_f1")
     data = []
-    for place, (name, bounds) in enumerate(known):
+    for place, (_, bounds) in enumerate(known):
         color = COLORS["orange"] if place == 0 else COLORS["blue"]
         data.append(
             {
@@ -56,7 +56,7 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found
                     "thickness": 2.5,
                     "width": 5,
                 },
-                "hovertemplate": f"{name}: {metric(metric_name, bounds.value)} ({interval(metric_name, bounds)})"
+                "hovertemplate": f"{metric(metric_name, bounds.value)} ({interval(metric_name, bounds)})"
                 "<extra></extra>",
             }
         )

@@ -85,9 +85,13 @@ def _read(path: Path | None, labels: str, probabilities: str) -> Scores | None:
             found = Scores(arrays[labels].astype(np.int64), arrays[probabilities].astype(float))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None
-    fits = found.labels.ndim == 1 and found.probabilities.ndim == 2 and len(found.labels) == len(found.probabilities)
-    inside = len(found.labels) and found.labels.min() >= 0 and found.labels.max() < found.probabilities.shape[1]
-    return found if fits and inside else None
+    return found if _fits(found.labels, found.probabilities) else None
+
+
+def _fits(labels: np.ndarray, probabilities: np.ndarray) -> bool:
+    if labels.ndim != 1 or probabilities.ndim != 2 or not 0 < len(labels) == len(probabilities):
+        return False
+    return bool(labels.min() >= 0 and labels.max() < probabilities.shape[1])
 
 
 def class_names(view: View, count: int) -> list[str]:

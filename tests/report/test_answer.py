@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.records.final import Final, Interval
+from harness.records.results import Results
+from harness.report import leaderboard
+from harness.report.answer import answer, points, probability_text
+from harness.report.summary import summary
+from harness.report.view import View
+from harness.report.winner import models_table
+from tests.report.factory import make_results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make_results(tmp_path_factory.mktemp("results"), trials=30)
+
+
+def changed(results: Results, **fields: Any) -> Results:
+    names = ("folder", "spec", "trials", "confirm", "baselines", "final", "manifest", "live")
+    return Results(**({name: getattr(results, name) for name in names} | fields))
+
+
+def final_of(results: Results) -> Final:
+    assert results.final is not None
+    return results.final
+
+
+def texts(results: Results) -> dict[str, str]:
+    return {sentence.about: sentence.text for sentence in answer(View(results)).sentences}
+
+
+def test_answer_names_trial_params_and_score(results: Results) -> None:
+    told = answer(View(results))
+    winner = final_of(results).models[0]
+    assert told.headline == f"Use the configuration of trial {final_of(results).recommended}"
+    assert [name for name, _ in told.params] == ["learning rate", "batch size", "warmup fraction", "weight decay"]
+    assert told.score == f"{100 * winner.test['accuracy'].value:.1f}\u00a0%"
+    assert "95 % interval" in told.score_of
+
+
+def test_answer_has_one_sentence_for_each_question(results: Results) -> None:
+    assert list(texts(results)) == [
+        "Against the runner-up", "Against the default recipe", "Against the baseline", "Validation to test", "Speed",
+        "Cost", "Exported",
+    ]  # fmt: skip
+    assert all(text.endswith(".") for text in texts(results).values())
+
+
+def test_answer_calls_a_tie_a_tie(results: Results) -> None:
+    final = final_of(results)
+    for tie, start in ((True, "A tie; better"), (False, "Better")):
+        compared = tuple(one.model_copy(update={"tie": tie, "probability": 0.9}) for one in final.comparisons)
+        told = texts(changed(results, final=final.model_copy(update={"comparisons": compared})))
+        assert told["Against the runner-up"].startswith(f"{start} with probability 90\u00a0%")
+
+
+def test_answer_says_when_the_gap_is_more_than_chance(results: Results) -> None:
+    final = final_of(results)
+    lucky = final.models[0].model_copy(update={"validation": {"accuracy": 0.99}})
+    told = texts(changed(results, final=final.model_copy(update={"models": (lucky, *final.models[1:])})))
+    assert "larger than chance explains" in told["Validation to test"]
+    assert "within the test interval" in texts(results)["Validation to test"]
+
+
+def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
+    told = answer(View(changed(results, final=final_of(results).model_copy(update={"recommended": 0}))))
+    assert told.headline.endswith("trial 0 (the default recipe)")
+
+
+def test_answer_repeats_the_warnings_of_the_decision(results: Results) -> None:
+    assert answer(View(results)).warnings == final_of(results).warnings
+
+
+def test_answer_without_a_decision_is_of_validation(results: Results) -> None:
+    told = answer(View(changed(results, final=None)))
+    assert told.headline.startswith("Best so far: trial")
+    assert "test not opened yet" in told.score_of
+    assert any("has not been opened" in warning for warning in told.warnings)
+
+
+def test_answer_of_failed_trials_says_why(tmp_path: Path) -> None:
+    told = answer(View(make_results(tmp_path, trials=3, only_failed=True)))
+    assert told.headline == "No trial was completed"
+    assert told.warnings == ("Every trial failed; the first said: the loss is not finite at step 40.",)
+
+
+def test_answer_counts_failures_when_there_are_many(tmp_path: Path) -> None:
+    told = answer(View(make_results(tmp_path, trials=12, fail_every=3)))
+    assert "4 trials of 12 failed: see the reasons in the leaderboard." in told.warnings
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.9991, "above 99\u00a0%"), (0.5, "50\u00a0%"), (0.001, "below 1\u00a0%")]
+)
+def test_probability_claims_no_certainty(value: float, text: str) -> None:
+    assert probability_text(value) == text
+
+
+def test_points_have_a_sign_and_an_interval() -> None:
+    assert points(Interval(value=0.012, low=-0.003, high=0.027)) == "+1.2 points [−0.3, +2.7]"
+
+
+def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Results) -> None:
+    view = View(results)
+    columns, rows = leaderboard.columns(view), leaderboard.rows(view)
+    assert sorted(row.number for row in rows) == list(range(30))
+    keys = [column.key for column in columns]
+    for key in ("learning_rate", "samples_per_second", "peak_memory_mib", "duration_s"):
+        place = keys.index(key)
+        assert columns[place].numeric
+        assert all(isinstance(row.values[place], float) for row in rows if row.texts[place] != "–")
+    assert rows[0].roles == ("recommended", "winner")
+
+
+def test_leaderboard_gives_the_reason_of_a_failure(results: Results) -> None:
+    failed = [row for row in leaderboard.rows(View(results)) if row.state == "FAIL"]
+    assert failed
+    assert all(row.texts[-1] == "nan: the loss is not finite at step 40" for row in failed)
+
+
+def test_leaderboard_says_how_far_a_pruned_trial_came(results: Results) -> None:
+    states = {row.texts[0] for row in leaderboard.rows(View(results)) if row.state == "PRUNED"}
+    assert states <= {"pruned at 6 %", "pruned at 25 %"}
+
+
+def test_details_have_commands_that_a_shell_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "my runs; rm -rf $HOME"
+    found = leaderboard.details(View(make_results(folder, trials=3, fail_every=0)))["1"]
+    assert found["rerun"] == f"harness rerun '{folder.resolve()}/runs/reviews' 1"
+    assert found["export"].endswith("--trial 1 --to model-1")
+
+
+def test_details_hold_the_end_of_a_long_log(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=2, fail_every=0)
+    (results.folder / "trials/1/log.txt").write_text("\n".join(f"line {n}" for n in range(5000)), encoding="utf-8")
+    log = leaderboard.details(View(results))["1"]["log"].splitlines()
+    assert log[-1] == "line 4999"
+    assert len("\n".join(log)) <= 3000
+    assert all(line.startswith("line ") for line in log)
+
+
+def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
+    foreign = "a | b\n<img src=x> @team [x](http://evil.test) `code`"
+    results = make_results(tmp_path, trials=30, baseline=foreign, warning=foreign)
+    view = View(results)
+    columns, rows = leaderboard.columns(view), leaderboard.rows(view)
+    text = summary(view, answer(view), models_table(view), columns, rows)
+    assert text.startswith("## reviews: Use the configuration of trial")
+    assert "20 more trials are in" in text
+    assert len(text) < 8000
+    for mark in ("<img", "@team", "](http", "`code`"):
+        assert mark not in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    head = [line.count("|") for line in tables]
+    assert len(set(head)) == 2, "every row of a table has as many cells as its head"

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.report.compare import write_comparison
+from tests.report.factory import make_results
+from tests.report.test_page import Reader
+
+
+def summary_of(folder: Path, **second: object) -> str:
+    one = make_results(folder / "a", trials=14, name="one", accuracy=0.95)
+    two = make_results(folder / "b", **{"trials": 10, "name": "two", "accuracy": 0.8, **second})
+    page = write_comparison([two, one], folder / "out")
+    assert len(Reader(page.read_text(encoding="utf-8")).figures()) >= 2
+    return (folder / "out" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_comparison_names_the_better_run_and_how_sure(tmp_path: Path) -> None:
+    found = summary_of(tmp_path)
+    assert found.startswith("## one has the best pick")
+    assert "- **Against two**: Better with probability above 99" in found
+    assert "Whose pick is better, pair by pair" in found
+
+
+def test_comparison_calls_a_tie_a_tie(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, accuracy=0.95)
+    assert " tie" in found.splitlines()[0]
+    assert "A tie; better with probability" in found
+
+
+def test_comparison_shows_in_what_the_runs_differ(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, checkpoints=("org/other",))
+    rows = {line.split("|")[1].strip(): line for line in found.splitlines() if line.startswith("| ")}
+    assert "org/other" in rows["model.checkpoint"]
+    assert "search.trials" in rows
+    assert "training.epochs" not in rows, "what is the same is not listed"
+
+
+def test_comparison_of_other_test_rows_is_not_paired(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, rows=300)
+    assert "not scored on the same test rows" in found
+    assert "pair by pair" not in found
+
+
+def test_comparison_with_an_undecided_run_says_so(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, final=False)
+    assert "two has no test score yet" in found
+
+
+def test_comparison_of_undecided_runs_has_no_winner(tmp_path: Path) -> None:
+    runs = [make_results(tmp_path / name, trials=6, name=name, final=False) for name in ("one", "two")]
+    write_comparison(runs, tmp_path / "out")
+    assert (tmp_path / "out" / "summary.md").read_text(encoding="utf-8").startswith("## No run has a test score yet")
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [make_results(tmp_path / name, trials=6) for name in ("a", "b")]
+    write_comparison(runs, tmp_path / "out")
+    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "1: runs/reviews" in text
+    assert "2: runs/reviews" in text
+
+
+def test_comparison_of_one_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="two or more runs, not 1"):
+        write_comparison([make_results(tmp_path, trials=2)], tmp_path / "out")

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.records.schema import TrialState
+from harness.report.figures import RAMP, Figure, columns, joined, log_ticks, thin
+from harness.report.figures_parallel import parallel
+from harness.report.figures_search import best_of_n, history, importance, params_map, search_figures, slice_of
+from harness.report.figures_time import time_split, timeline
+from harness.report.figures_training import training_figures
+from harness.report.sections import arranged
+from harness.report.stats import expected_best
+from harness.report.view import View
+from harness.report.winner import winner_section
+from tests.report.factory import make_results
+from tests.report.payloads import PAYLOADS
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> View:
+    return View(make_results(tmp_path_factory.mktemp("results"), trials=40, conditional=True))
+
+
+def trace(figure: Figure | None, name: str) -> Any:
+    assert figure is not None
+    return next(found for found in figure.data if found.get("name") == name)
+
+
+def test_history_shows_every_scored_trial_and_the_best_so_far(view: View) -> None:
+    figure = history(view)
+    dots = [x for found in figure.data if found["mode"] == "markers" for x in found["x"]]
+    assert sorted(dots) == [record.number for record in view.scored]
+    best = trace(figure, "best so far")["y"]
+    assert best == sorted(best)
+    assert best[-1] == max(view.score(record) for record in view.completed)
+
+
+def test_best_of_n_draws_the_numbers_of_the_statistics(view: View) -> None:
+    line = trace(best_of_n(view), "expected best")
+    mean, _, _ = expected_best([view.score(record) for record in view.scored])
+    assert line["y"] == [mean[int(n) - 1] for n in line["x"]]
+    assert line["x"][0] == 1
+    assert line["x"][-1] == len(view.scored)
+
+
+def test_parallel_has_a_line_a_trial_and_marks_what_is_not_used(view: View) -> None:
+    figure = parallel(view)
+    assert figure is not None
+    axes = len(view.varied) + 1
+    grey = [found for found in figure.data if found["line"]["color"] in RAMP]
+    assert sum(found["x"].count(None) for found in grey) == len(view.scored)
+    assert all(len(found["x"]) % (axes + 1) == 0 for found in figure.data)
+    assert any(found["text"] == "not used" for found in figure.layout["annotations"])
+    heights = [y for found in figure.data for y in found["y"] if y is not None]
+    assert min(heights) == pytest.approx(-0.12)
+    assert max(heights) == pytest.approx(1)
+
+
+def test_map_has_the_best_score_in_each_cell(view: View) -> None:
+    figure = params_map(view)
+    assert figure is not None
+    cells = np.array(figure.data[0]["z"], dtype=float)
+    assert np.nanmax(cells) == max(view.score(record) for record in view.scored)
+    assert cells.shape[0] == 3
+    assert len(figure.data[1]["x"]) == len(view.scored)
+
+
+def test_importance_has_whiskers_around_its_bars(view: View) -> None:
+    figure = importance(view)
+    assert figure is not None
+    bars = figure.data[0]
+    assert all(0 <= share <= 1 for share in bars["x"])
+    assert min(bars["error_x"]["array"]) >= 0
+    assert min(bars["error_x"]["arrayminus"]) >= 0
+
+
+def test_slice_leaves_out_trials_without_the_param(view: View) -> None:
+    figure = slice_of(view, "label_smoothing")
+    shown = sum(len(found["x"]) for found in figure.data)
+    assert shown == sum("label_smoothing" in record.params for record in view.scored) < len(view.scored)
+    assert "did not use it" in figure.note
+
+
+def test_learning_curves_end_where_a_trial_was_pruned(view: View) -> None:
+    curves = next(figure for figure in training_figures(view) if figure.key == "curves")
+    ends = trace(curves, "pruned here")
+    pruned = {record.number: record for record in view.trials if record.state is TrialState.PRUNED}
+    assert set(ends["customdata"]) == set(pruned)
+    for number, epoch in zip(ends["customdata"], ends["x"], strict=True):
+        assert epoch == pruned[number].history[-1].epoch
+
+
+def test_time_bars_add_up_to_the_time_of_their_trial(view: View) -> None:
+    figure = time_split(view)
+    assert figure is not None
+    total = np.sum([found["y"] for found in figure.data], axis=0)
+    expected = [record.duration_s for record in view.trials if record.duration_s]
+    assert total == pytest.approx(expected, rel=0.02)
+
+
+def test_timeline_has_a_bar_a_stretch_and_states_the_idle_share(view: View) -> None:
+    figure = timeline(view)
+    assert figure is not None
+    records = [*view.trials, *view.results.confirm]
+    assert sum(len(found["x"]) for found in figure.data) == sum(len(record.spans) for record in records)
+    assert re.search(r"busy \d+\W% of the time, idle \d+\W%", figure.alt)
+
+
+def test_figures_of_a_study_without_scores_are_left_out(tmp_path: Path) -> None:
+    view = View(make_results(tmp_path, trials=0))
+    assert search_figures(view) == []
+    assert training_figures(view) == []
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings(item)
+
+
+def test_foreign_text_in_figures_is_no_markup(tmp_path: Path) -> None:
+    """Plotly reads labels as a kind of HTML: only our own line breaks and bold may be left."""
+    results = make_results(
+        tmp_path, trials=40, labels=PAYLOADS[:60], hostile=PAYLOADS, checkpoints=PAYLOADS[60:63], baseline=PAYLOADS[0]
+    )
+    view = View(results)
+    found = [*search_figures(view), *training_figures(view), *winner_section(view).all_figures]
+    for figure in found:
+        for text in strings([figure.data, figure.layout]):
+            assert not re.search(r"<(?!br>|extra></extra>|/extra>$)", text), text
+
+
+def test_thin_keeps_the_best_and_some_of_the_rest(view: View) -> None:
+    kept, note = thin(view.ranked, 10)
+    assert len(kept) == 10
+    assert kept[:5] == list(view.ranked[:5])
+    assert len({record.number for record in kept}) == 10
+    assert note
+    assert thin(view.ranked, 40) == (list(view.ranked), "")
+
+
+def test_log_ticks_are_round_and_inside() -> None:
+    ticks = log_ticks(1.2e-5, 4.9e-4)
+    assert ticks["ticktext"] == ["3e-5", "1e-4", "3e-4"]
+    assert log_ticks(1, 60)["ticktext"] == ["1", "3", "10", "30"]
+
+
+def test_long_categories_are_slanted() -> None:
+    assert columns(["8", "16"])["tickangle"] == 0
+    assert columns(["a long label of a class", "another"])["tickangle"] != 0
+
+
+def test_joined_lines_have_gaps() -> None:
+    assert joined([[1, 2], [3]]) == [1, 2, None, 3, None]
+
+
+def test_arranged_leaves_no_card_alone_in_a_row(view: View) -> None:
+    wide = timeline(view)
+    half = history(view)
+    assert wide is not None
+    found = arranged([half, wide, half, half, half])
+    assert [figure.wide for figure in found] == [True, True, False, False, True]

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from harness.report.notebook import LoadedRun
+from tests.report.factory import make_results
+
+
+def test_loaded_run_gives_frames_and_figures(tmp_path: Path) -> None:
+    run = LoadedRun(make_results(tmp_path, trials=12))
+    assert len(run.trials) == 12
+    assert set(run.history["number"]) <= set(run.trials["number"])
+    assert len(run.finalists) == 3
+    figures = run.figures()
+    assert {"history", "parallel", "curves", "timeline", "forest"} <= set(figures)
+    assert all(isinstance(figure, go.Figure) and figure.layout.title.text for figure in figures.values())
+    assert repr(run) == "LoadedRun('reviews', 12 trials)"
+
+
+def test_figures_without_a_decision_lack_the_final_models(tmp_path: Path) -> None:
+    assert "forest" not in LoadedRun(make_results(tmp_path, trials=6, final=False)).figures()
