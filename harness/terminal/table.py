@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -15,7 +16,7 @@ from rich.text import Text
 __all__ = ["Column", "Line", "fitted"]
 
 _GAP = 2
-#: The last column is cut down to this before any other is left out.
+#: The last column is shortened to this before any other is left out.
 _LAST = 22
 
 
@@ -39,22 +40,22 @@ class Line:
 def fitted(columns: Sequence[Column], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
     """Returns the table, at most `width` wide, and the titles of the columns that were left out.
 
-    None among the lines is a ruler. The last column, of words, gives way first: it is shortened with an ellipsis.
+    None among the lines is a ruler. The last column, of words, is shortened before another is left out.
     """
     rows = [line for line in lines if line is not None]
     widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
-    widths[-1] = min(widths[-1], max(_LAST, width - sum(widths[:-1]) - _GAP * len(columns)))
+    needed = [*widths[:-1], min(widths[-1], _LAST)]
     shown = list(range(len(columns)))
-    while sum(widths[at] + _GAP for at in shown) > width and any(columns[at].rank for at in shown):
+    while sum(needed[at] + _GAP for at in shown) - _GAP > width and any(columns[at].rank for at in shown):
         shown.remove(max(shown, key=lambda at: (columns[at].rank, at)))
+    last, others = shown[-1], shown[:-1]
+    widths[last] = max(1, min(widths[last], width - sum(widths[at] + _GAP for at in others)))
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold", expand=False)
     for at in shown:
         column = columns[at]
+        justify: Literal["left", "right"] = "right" if column.right else "left"
         # Text, not str: rich would read [brackets] in a str as markup.
-        table.add_column(
-            Text(column.title), justify="right" if column.right else "left", no_wrap=True, overflow="ellipsis",
-            min_width=None if at == shown[-1] else widths[at],
-        )  # fmt: skip
+        table.add_column(Text(column.title), justify=justify, no_wrap=True, overflow="ellipsis", width=widths[at])
     for line in lines:
         if line is None:
             table.add_row(*(Text("─" * widths[at], style="dim") for at in shown))

@@ -51,7 +51,7 @@ class PlainView:
 
     def say(self, line: str) -> None:
         """Prints a fact."""
-        self._console.print(Text(plain(line)))
+        self._console.print(Text(plain(line)), soft_wrap=not self._console.is_terminal)
 
     def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
         """A phase begins: says what is to be done where, and what was done before."""

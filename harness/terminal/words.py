@@ -25,7 +25,7 @@ _SHORT = {
     "max_length": "length",
     "train_rows": "rows",
 }
-_WIDTH = 24
+_WIDTH = 32
 
 
 def plain(text: object) -> str:

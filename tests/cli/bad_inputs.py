@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ def make_run(study: Path, runs: Path, *, sha256: str = "0" * 64) -> StudySpec:
     store.end(_complete(spec))
     store.close()
     (run / "lock").touch()
-    os.chmod(run, 0o700)
+    run.chmod(0o700)
     return spec
 
 

@@ -1,0 +1,118 @@
+"""The board: states, the best so far, and how long it will take."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.records.schema import TrialState
+from tests.terminal.trials import SLOTS, board, config, ended, progress, study
+
+
+def test_board_trial_goes_through_its_states() -> None:
+    spec = study()
+    found = board(spec)
+    found.started(config(spec, 0))
+    states = [found.rows[0].state]
+    found.progressed(0, progress(0, 10, 0.5))
+    states.append(found.rows[0].state)
+    found.paused(0)
+    states.append(found.rows[0].state)
+    found.started(config(spec, 0))
+    states.append(found.rows[0].state)
+    found.ended(ended(config(spec, 0), TrialState.PRUNED, progress(0, 10, 0.5)))
+    states.append(found.rows[0].state)
+    assert states == ["starting", "running", "waiting at 6\u00a0%", "running", "pruned at 6\u00a0%"]
+    assert (found.num_ended, found.running, found.waiting) == (1, [], [])
+
+
+def test_board_failed_trial_tells_its_reason() -> None:
+    spec = study()
+    found = board(spec)
+    found.ended(ended(config(spec, 3), TrialState.FAIL))
+    assert found.rows[3].state == "failed: nan"
+
+
+def test_board_knows_earlier_trials() -> None:
+    spec = study()
+    found = board(spec)
+    before = [
+        ended(config(spec, 0), TrialState.COMPLETE, progress(0, 160, 0.8)),
+        ended(config(spec, 1), TrialState.RUNNING, progress(1, 10, 0.6)),
+    ]
+    found.begin("search", 16, SLOTS, before)
+    assert found.num_ended == 1
+    assert [row.number for row in found.waiting] == [1]
+
+
+def test_board_best_prefers_the_further_trained() -> None:
+    spec = study()
+    found = board(spec)
+    for number, step, accuracy in ((0, 10, 0.9), (1, 40, 0.7), (2, 41, 0.6)):
+        found.started(config(spec, number))
+        found.progressed(number, progress(number, step, accuracy))
+    assert [row.number for row in found.best(3)] == [1, 2, 0]
+
+
+def test_board_best_is_never_a_failed_trial() -> None:
+    spec = study()
+    found = board(spec)
+    found.ended(ended(config(spec, 0), TrialState.FAIL, progress(0, 160, 0.9)))
+    assert found.best() == []
+
+
+def test_board_best_of_a_loss_is_the_lowest() -> None:
+    spec = study("search.objectives=[log_loss]")
+    found = board(spec)
+    for number, loss in ((0, 0.5), (1, 0.3)):
+        found.started(config(spec, number))
+        last = progress(number, 10, 0.5)
+        found.progressed(number, last.model_copy(update={"metrics": {"log_loss": loss}}))
+    assert found.best()[0].number == 1
+
+
+def test_board_says_nothing_of_time_at_first() -> None:
+    spec = study()
+    found = board(spec)
+    found.started(config(spec, 0))
+    found.progressed(0, progress(0, 10, 0.5, elapsed_s=5))
+    assert found.left_s() is None
+
+
+def test_board_time_left_counts_rungs_and_confirmation() -> None:
+    """16 trials to 1/16, 4 to 1/4, 2 to the end (as many as are confirmed): 3.25 trainings, and two to confirm."""
+    spec = study("budget.minutes=null")
+    found = board(spec)
+    for number in range(4):
+        found.started(config(spec, number))
+        found.progressed(number, progress(number, 10, 0.5, elapsed_s=10))
+    whole_s, done = 160.0, 4 / 16
+    search = 16 / 16 + 4 * 3 / 16 + 2 * 12 / 16
+    assert found.left_s() == pytest.approx((search - done) * whole_s / 2 + whole_s)
+    assert found.done == pytest.approx(done / search)
+
+
+def test_board_time_left_is_within_the_budget() -> None:
+    spec = study("budget.minutes=1", "confirm=null")
+    found = board(spec, now=50.0)
+    found.began_at, found.spent_before_s = 30.0, 20.0
+    for number in range(4):
+        found.started(config(spec, number))
+        found.progressed(number, progress(number, 10, 0.5, elapsed_s=100))
+    assert found.budget_left_s == pytest.approx(20)
+    assert found.left_s() == pytest.approx(20)
+
+
+def test_board_without_pruning_expects_whole_trainings() -> None:
+    spec = study("search.pruner={name: none}", "search.trials=4", "confirm=null", "budget.minutes=null")
+    found = board(spec)
+    for number in range(3):
+        found.ended(ended(config(spec, number), TrialState.COMPLETE, progress(number, 160, 0.5, elapsed_s=100)))
+    assert found.left_s() == pytest.approx(50)
+    assert found.done == pytest.approx(0.75)
+
+
+def test_board_is_done_when_all_have_ended() -> None:
+    spec = study("search.trials=1")
+    found = board(spec)
+    found.ended(ended(config(spec, 0), TrialState.PRUNED, progress(0, 10, 0.5)))
+    assert found.done == 1

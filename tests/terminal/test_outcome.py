@@ -1,0 +1,109 @@
+"""What is printed at the end: leaderboard, answer, warnings, paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.records.results import Results
+from harness.records.schema import TrialState
+from harness.terminal.outcome import print_outcome, shown_path
+from tests.report.factory import make_results
+
+
+def printed(results: Results, width: int = 160, report: Path | None = None) -> list[str]:
+    console = Console(width=width, force_terminal=False)
+    with console.capture() as capture:
+        print_outcome(console, results, report)
+    return [line.rstrip().replace("\u00a0", " ") for line in capture.get().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make_results(tmp_path_factory.mktemp("run"), trials=20)
+
+
+def test_outcome_lists_every_trial_once(results: Results) -> None:
+    lines = printed(results)
+    head = lines[0].split()
+    assert head[:4] == ["rank", "trial", "lr", "batch"]
+    rows = [line.split() for line in lines[1:21]]
+    assert [int(row[0]) for row in rows] == list(range(1, 21))
+    assert sorted(int(row[1].rstrip("*")) for row in rows) == list(range(20))
+
+
+def test_outcome_marks_winner_default_and_baseline(results: Results) -> None:
+    lines = printed(results)
+    assert results.final is not None
+    winner = next(line for line in lines if "winner" in line and "complete" in line)
+    assert winner.split()[1].rstrip("*") == str(results.final.winner)
+    assert any(line.split()[1:2] == ["0*"] for line in lines)
+    assert "* default recipe" in lines
+    assert any(line.endswith("baseline") and line.startswith("   –") for line in lines)
+    assert "baseline: TF-IDF + logistic regression" in lines
+
+
+def test_outcome_gives_confirmed_scores_with_their_spread(results: Results) -> None:
+    confirmed = [row for row in results.leaderboard() if row.confirmed]
+    row = confirmed[0]
+    shown = f"{100 * row.metrics['accuracy']:.1f} ± {100 * row.std['accuracy']:.1f} %"
+    assert sum("±" in line for line in printed(results)[1:21]) == len(confirmed)
+    assert any(shown in line for line in printed(results))
+
+
+def test_outcome_gives_the_winners_test_score_with_interval(results: Results) -> None:
+    assert results.final is not None
+    bounds = results.final.models[0].test["accuracy"]
+    said = next(line for line in printed(results) if line.startswith("Winner"))
+    assert f"confirmed with {len(results.final.finalists[0].seeds)} seeds" in said
+    assert f"{100 * bounds.value:.1f} %, 95 % interval {100 * bounds.low:.1f}–{100 * bounds.high:.1f} %" in said
+
+
+def test_outcome_ends_with_paths_and_a_command(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(results.folder.parent)
+    lines = printed(results, report=tmp_path / "report")
+    assert f"report  {tmp_path}/report/index.html" in lines
+    assert "model   reviews/best" in lines
+    assert lines[-1] == "try     harness predict reviews/best 'Better than I had hoped.'"
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_outcome_fits(results: Results, width: int) -> None:
+    paths = ("report", "model", "try")
+    lines = [line for line in printed(results, width) if not line.startswith(paths)]
+    assert max(map(len, lines)) <= width
+    assert any("val. accuracy" in line for line in lines)
+
+
+def test_outcome_of_failures_names_reason_and_log(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=8, only_failed=True)
+    lines = printed(results)
+    assert results.trials[0].state is TrialState.FAIL
+    assert sum(line.startswith("trial ") and "failed: nan: the loss is not finite" in line for line in lines) == 5
+    assert "and 3 more failures" in lines
+    assert any(line.startswith("No trial was completed") for line in lines)
+
+
+def test_outcome_before_the_decision_says_how_to_go_on(tmp_path: Path) -> None:
+    lines = printed(make_results(tmp_path, trials=6, final=False))
+    assert lines[-1].startswith("go on   harness sweep")
+    assert not any(line.startswith("model") for line in lines)
+
+
+def test_outcome_obeys_no_data(tmp_path: Path) -> None:
+    evil = "[bold]x[/bold]\x1b[2J\x07"
+    results = make_results(tmp_path, trials=8, only_failed=True, message=evil, extra_params={"checkpoint": evil})
+    text = "\n".join(printed(results))
+    assert "[bold]x[/bold]" in text
+    assert not {"\x1b", "\x07"} & set(text)
+
+
+def test_shown_path_is_what_one_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert shown_path(tmp_path / "runs" / "a b") == "'runs/a b'"
+    assert shown_path(Path("/elsewhere/x")) == "/elsewhere/x"
+    assert "\x1b" not in shown_path(Path("/a\x1b[31m"))

@@ -1,0 +1,89 @@
+"""The live screen: it fits, and it shows what matters."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from harness.records.schema import TrialState
+from harness.terminal.board import Board
+from harness.terminal.screen import screen
+from tests.terminal.trials import board, config, ended, progress, study
+
+
+def drawn(found: Board, width: int, height: int) -> list[str]:
+    console = Console(width=width, height=height, force_terminal=False)
+    with console.capture() as capture:
+        console.print(screen(found, width, height))
+    return [line.rstrip().replace("\u00a0", " ") for line in capture.get().splitlines()]
+
+
+def busy(num_trials: int) -> Board:
+    """Two trials run, one in eight waits, the others were pruned; trial 5 is the best."""
+    spec = study(f"search.trials={num_trials}")
+    found = board(spec)
+    for number in range(num_trials):
+        found.started(made := config(spec, number, learning_rate=1.5e-4))
+        last = progress(number, 40 if number == 5 else 10, 0.9 if number == 5 else 0.4)
+        found.progressed(number, last)
+        if number % 8 == 5:
+            found.paused(number)
+        elif number < num_trials - 2:
+            found.ended(ended(made, TrialState.PRUNED, last))
+    return found
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (160, 48), (40, 10), (20, 5)])
+@pytest.mark.parametrize("num_trials", [1, 16, 300])
+def test_screen_fits(width: int, height: int, num_trials: int) -> None:
+    lines = drawn(busy(num_trials), width, height)
+    assert len(lines) <= max(height, 7)
+    assert max(map(len, lines)) <= width
+
+
+def test_screen_shows_a_line_a_trial() -> None:
+    lines = drawn(busy(16), 120, 40)
+    assert any(line.split()[:4] == ["trial", "lr", "batch", "decay"] for line in lines)
+    assert any(line.split()[:2] == ["5", "1.5e-4"] and "waiting at 25 %, best" in line for line in lines)
+    assert sum("pruned at 6 %" in line for line in lines) == 12
+    assert "12 of 16 done, 2 running, 2 waiting" in lines[1]
+    assert "best so far: 90.0 % accuracy after 25 %, trial 5 (lr 1.5e-4" in lines[2]
+
+
+def test_screen_of_many_trials_shows_running_and_best() -> None:
+    lines = drawn(busy(300), 100, 24)
+    numbers = [line.split()[0] for line in lines if line.split()[0].isdigit() and "of 300" not in line]
+    assert {"5", "298", "299"} <= set(numbers)
+    assert lines[-1].startswith("and ")
+    assert "pruned" in lines[-1]
+
+
+def test_screen_narrow_leaves_params_out_before_the_score() -> None:
+    lines = drawn(busy(4), 60, 20)
+    assert any("accuracy" in line and "state" in line for line in lines)
+    assert "narrow: without" in lines[-1]
+
+
+def test_screen_shows_data_as_it_is_and_no_commands() -> None:
+    spec = study("model.checkpoint=['a[red]b', 'c\\x1b[31md']".replace("\\x1b", "x"), "search.trials=4")
+    found = board(spec)
+    found.started(made := config(spec, 0))
+    found.started(made.model_copy(update={"number": 1, "params": made.params | {"checkpoint": "c\x1b[31m[bold]d"}}))
+    text = "\n".join(drawn(found, 120, 20))
+    assert "a[red]b" in text
+    assert "\x1b" not in text
+    assert "[bold]d" in text
+
+
+def test_screen_of_confirmation_names_trial_and_seed() -> None:
+    spec = study()
+    found = board(spec)
+    found.begin("confirm", 1, ())
+    again = config(spec, 0).model_copy(update={"kind": "confirm", "of": 7})
+    training = again.training.model_copy(update={"seed": 3})
+    found.started(again.model_copy(update={"training": training}))
+    found.progressed(0, progress(0, 160, 0.8))
+    lines = drawn(found, 120, 20)
+    assert any(line.split()[:3] == ["trial", "seed", "lr"] for line in lines)
+    assert any(line.split()[:2] == ["7", "3"] for line in lines)
+    assert "trial 7 with seed 3" in lines[2]

@@ -1,0 +1,103 @@
+"""The views of a running sweep: lines for a pipe, a screen for a terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from harness.errors import RunError
+from harness.records.results import Results
+from harness.records.schema import TrialState
+from harness.terminal.view import LiveView, PlainView, open_view
+from tests.terminal.trials import SLOTS, config, ended, progress, study
+
+
+def nothing_before() -> Results:
+    raise RunError("there is no run yet")
+
+
+def console(*, terminal: bool) -> Console:
+    return Console(file=io.StringIO(), width=120, force_terminal=terminal, highlight=False)
+
+
+def text_of(found: Console) -> str:
+    assert isinstance(found.file, io.StringIO)
+    return found.file.getvalue().replace("\u00a0", " ")
+
+
+def play(view: PlainView) -> None:
+    """A search of two trials, one of which fails."""
+    spec = study("search.trials=2")
+    view.begin("search", 2, SLOTS)
+    for number in (0, 1):
+        view.started(config(spec, number))
+    view.progressed(0, progress(0, 10, 0.5))
+    view.paused(0)
+    view.ended(ended(config(spec, 0), TrialState.COMPLETE, progress(0, 160, 0.8)))
+    view.ended(ended(config(spec, 1), TrialState.FAIL))
+    view.end("search")
+
+
+def test_plain_view_has_a_line_for_each_end() -> None:
+    out = console(terminal=False)
+    with PlainView(out, study("search.trials=2"), nothing_before) as view:
+        view.say("train: 96 rows")
+        play(view)
+    lines = text_of(out).splitlines()
+    assert lines[:2] == ["train: 96 rows", "search: 2 trials, on 2 slots (cpu, 1 thread each)"]
+    assert lines[2].startswith("[1/2] trial 0 (default recipe) complete: lr 5e-5, batch 32")
+    assert lines[2].endswith("80.0 % accuracy, 200 samples/s")
+    assert lines[3].startswith("[2/2] trial 1 failed: nan: lr 5e-5")
+    assert lines[3].endswith("the loss is not finite at step 40")
+    assert lines[4].startswith("search: 1 complete, 1 failed, in ")
+    assert "best so far: 80.0 % accuracy, trial 0 (lr 5e-5" in lines[4]
+    assert len(lines) == 5  # nothing is wrapped where there is no terminal
+
+
+def test_plain_view_says_what_was_done_before(tmp_path_factory: pytest.TempPathFactory) -> None:
+    spec = study("search.trials=2")
+    before = ended(config(spec, 0), TrialState.COMPLETE, progress(0, 160, 0.8))
+    found = Results(
+        folder=tmp_path_factory.mktemp("run"), spec=spec, trials=(before,), confirm=(), baselines=(), final=None,
+        manifest={}, live={}, spent_s=60.0,
+    )  # fmt: skip
+    out = console(terminal=False)
+    view = PlainView(out, spec, lambda: found)
+    view.begin("search", 2, SLOTS)
+    assert "search: 2 trials, 1 of them done before, on 2 slots" in text_of(out)
+    assert view.board.budget_left_s == pytest.approx(29 * 60, abs=5)
+
+
+def test_plain_view_prints_no_commands() -> None:
+    out = console(terminal=False)
+    PlainView(out, study(), nothing_before).say("label '\x1b[2J[red]x'")
+    assert text_of(out) == "label ' [2J[red]x'\n"
+
+
+def test_live_view_keeps_facts_and_failures_only() -> None:
+    out = console(terminal=True)
+    with LiveView(out, study("search.trials=2"), nothing_before) as view:
+        view.say("train: 96 rows")
+        play(view)
+    text = text_of(out)
+    assert "train: 96 rows" in text
+    assert "trial 1 failed: nan" in text
+    assert "] trial 0" not in text
+    assert text.rstrip().endswith("\x1b[2K") or "\x1b[?25h" in text  # the cursor is shown again
+
+
+def test_live_view_gives_the_terminal_back_on_ctrl_c() -> None:
+    out = console(terminal=True)
+    with pytest.raises(KeyboardInterrupt), LiveView(out, study(), nothing_before) as view:
+        view.begin("search", 16, SLOTS)
+        raise KeyboardInterrupt
+    assert text_of(out).rfind("\x1b[?25h") > text_of(out).rfind("\x1b[?25l")
+
+
+@pytest.mark.parametrize(("terminal", "kind"), [(True, LiveView), (False, PlainView)])
+def test_open_view_suits_the_output(terminal: bool, kind: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert type(open_view(console(terminal=terminal), study(), nothing_before)) is kind
