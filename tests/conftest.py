@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,14 @@ def smoke_config() -> TrialConfig:
 @pytest.fixture
 def host() -> Host:
     return Host(place=Place(node="here", device="cpu", slot=0, threads=1))
+
+
+@pytest.fixture(scope="session")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of the smoke study, swept once, as a user would; nobody may change it."""
+    folder = tmp_path_factory.mktemp("smoke")
+    environ = os.environ | {"PYTHONPATH": str(STUDIES.parent), "HARNESS_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "engine.threads_per_slot=1"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "runs" / "smoke"
