@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 
 from harness.records.final import Comparison, FinalModel, Interval
 from harness.records.schema import TrialRecord, TrialState
@@ -107,7 +108,7 @@ def _evidence(view: View, model: FinalModel | None) -> list[Sentence]:
 
 def _against(view: View, role: str, name: str) -> list[Sentence]:
     compared, other = view.comparison(role), view.models.get(role)
-    if compared is None or other is None:
+    if compared is None or other is None or (other.number is not None and other.number == view.winner_number):
         return []
     whom = {"winner": "the validation winner", "default": "the default recipe"}.get(role, f"the {role}")
     which = f"trial {other.number}" if other.number is not None else other.name
@@ -176,7 +177,7 @@ def _export(view: View) -> list[Sentence]:
         return []
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
-    return [Sentence("Exported", f"The folder {final.export}/ of the run holds trial {final.winner}{seed}.")]
+    return [Sentence("Exported", f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}.")]
 
 
 _STATE_WORDS = {

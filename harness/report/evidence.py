@@ -14,7 +14,7 @@ import yaml
 
 from harness.records.provenance import presentable
 from harness.report.sections import Section, Table, Text, arranged
-from harness.report.text import clip, plural
+from harness.report.text import clip, number, percent, plural
 from harness.report.view import View
 
 __all__ = ["evidence_section"]
@@ -26,7 +26,7 @@ _MAX_CLASSES = 200
 def evidence_section(view: View) -> Section:
     """The section; every part is shown that the manifest has."""
     manifest = view.results.manifest
-    tables = [_splits(manifest.get("data", {})), _notes(manifest.get("data", {})), _facts(view, manifest)]
+    tables = [_splits(manifest.get("data", {})), _notes(view, manifest.get("data", {})), _facts(view, manifest)]
     return Section(
         key="evidence",
         title="Evidence",
@@ -73,14 +73,15 @@ def _splits(data: Mapping[str, Any]) -> Table | None:
     )
 
 
-def _notes(data: Mapping[str, Any]) -> Table | None:
+def _notes(view: View, data: Mapping[str, Any]) -> Table | None:
     skipped = {"counts", "labels", "rows", "folder"}
     rows = [row for key, value in data.items() if key not in skipped for row in _flat(key, value)]
-    return (
-        Table(title="Data: source and what was found in it", head=("what", "value"), rows=rows, texts=frozenset({1}))
-        if rows
-        else None
-    )
+    usage = view.winner.usage if view.winner is not None else None
+    if usage is not None and usage.samples:
+        rows.append(["real tokens a training row, mean", number(usage.tokens / usage.samples)])
+        rows.append(["padding in training batches", percent(usage.padding_fraction)])
+    title = "Data: source and what was found in it"
+    return Table(title=title, head=("what", "value"), rows=rows, texts=frozenset({1})) if rows else None
 
 
 def _facts(view: View, manifest: Mapping[str, Any]) -> Table:

@@ -211,7 +211,9 @@ def score_axis(view: View, metric: str | None = None, prefix: str = "validation 
     unit = METRICS[name].unit
     shown = METRIC_NAMES.get(name, name)
     if name in ("accuracy", "macro_f1"):
-        return axis(f"{prefix}{shown} (%)", tickformat=".3~%")
+        # Without the bounds plotly draws one single value in the middle of -50 to 150 %.
+        bounds = {"clipmin": -0.01, "clipmax": 1.01}
+        return axis(f"{prefix}{shown} (%)", tickformat=".3~%", autorangeoptions=bounds)
     return axis(f"{prefix}{shown} ({unit})" if unit and unit not in ("1/s",) else f"{prefix}{shown}", tickformat="~g")
 
 

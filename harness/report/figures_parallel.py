@@ -93,8 +93,8 @@ class _Scale:
         self.partial = len(values) < len(view.scored)
         self.levels: list[Any] = sorted(set(values)) if self.numeric else sorted(set(map(param, values)))
         self.log = self.numeric and name is not None and view.is_log(name) and self.levels[0] > 0
-        # Few different values are set apart evenly, so that 8, 16 and 32 do not crowd.
-        self.even = not self.numeric or (name is not None and len(self.levels) <= 5)
+        # Listed values are set apart evenly, so that 8, 16 and 32 do not crowd.
+        self.even = not self.numeric or (name is not None and view.is_listed(name))
 
     def _applies(self, record: TrialRecord) -> bool:
         return self.name is None or self.name in record.params

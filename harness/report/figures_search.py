@@ -157,7 +157,7 @@ def best_of_n(view: View) -> Figure | None:
 
 def params_map(view: View) -> Figure | None:
     """Learning rate x batch size: the best score in each cell, and the trials themselves."""
-    if "learning_rate" not in view.varied or "batch_size" not in view.varied:
+    if len(view.scored) < 8 or not {"learning_rate", "batch_size"} <= set(view.varied):
         return None
     cells = cells_frame(view, "learning_rate", "batch_size")
     best = cells.groupby(["y_bin", "x_bin"])["score"].agg("max" if view.metric.maximize else "min").unstack()
@@ -270,7 +270,7 @@ def slice_of(view: View, name: str) -> Figure:
     if view.is_number(name):
         ticks = _number_ticks(view, name)
         few = sorted({view.number(record, name) for record in records})
-        if len(few) <= 6:
+        if view.is_listed(name):
             ticks = columns([param(value) for value in few])
             x = [float(few.index(view.number(record, name))) for record in shown]
         else:
@@ -290,7 +290,7 @@ def slice_of(view: View, name: str) -> Figure:
         title=f"{view.score_name.capitalize()} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
-        alt=f"The best of {plural(len(records), 'trial')} has {clip(param(best.params[name]), 60)}. "
+        alt=f"The best of {plural(len(records), 'trial')} is at {clip(param(best.params[name]), 60)}. "
         "Full dots were completed, open ones pruned.",
         note=" ".join([note, f"{plural(absent, 'trial')} did not use it." if absent else ""]).strip(),
     )

@@ -104,7 +104,7 @@ def interval(name: str, bounds: Interval) -> str:
 def param(value: Any) -> str:
     """A hyperparameter's value: 0.00015 -> "1.5e-4", 0.1 -> "0.1", ("nfkc", "lowercase") -> "nfkc, lowercase"."""
     if isinstance(value, float):
-        if value != 0 and isfinite(value) and not 1e-3 <= abs(value) < 1e5:
+        if value != 0 and isfinite(value) and not 1e-2 <= abs(value) < 1e5:
             digits, power = f"{value:.1e}".split("e")
             return f"{digits.removesuffix('.0')}e{int(power)}"
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -141,6 +141,10 @@ class View:
             return self.by_number[final.recommended]
         return next((record for record in self.ranked if record.state is TrialState.COMPLETE), None)
 
+    @property
+    def winner_number(self) -> int | None:
+        return self.winner.number if self.winner is not None else None
+
     @cached_property
     def default_numbers(self) -> tuple[int, ...]:
         """The default recipes: trial 0, or the first trials when checkpoints are compared."""
@@ -225,6 +229,11 @@ class View:
         """True for a param that was searched on a logarithmic scale."""
         space = self.search_space.get(name)
         return isinstance(space, Range) and space.log
+
+    def is_listed(self, name: str) -> bool:
+        """True for a param with a few values that were listed, not drawn from a range."""
+        space = self.search_space.get(name)
+        return not isinstance(space, Range) and len({repr(record.params.get(name)) for record in self.trials}) <= 12
 
     def is_number(self, name: str) -> bool:
         """True for a param with numbers only."""

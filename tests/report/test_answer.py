@@ -72,6 +72,16 @@ def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
     assert told.headline.endswith("trial 0 (the default recipe)")
 
 
+def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
+    final = final_of(results)
+    same = final.models[2].model_copy(update={"number": final.recommended})
+    told = texts(
+        changed(results, final=final.model_copy(update={"models": (*final.models[:2], same, final.models[3])}))
+    )
+    assert "Against the default recipe" not in told
+    assert "Against the baseline" in told
+
+
 def test_answer_repeats_the_warnings_of_the_decision(results: Results) -> None:
     assert answer(View(results)).warnings == final_of(results).warnings
 
