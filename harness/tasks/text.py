@@ -24,7 +24,7 @@ from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import text_baseline
 from harness.tasks.models import build_classifier, model_config
-from harness.tasks.tokenizers import encode_texts, length_limit, load_tokenizer, make_tokenizer, tokenizer_digest
+from harness.tasks.tokenizers import encode_texts, length_limit, load_tokenizer, tokenizer_digest, train_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,7 +158,7 @@ def _uses_segments(settings: PreTrainedConfig) -> bool:
 
 
 def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
-    """The checkpoint's folder; for `scratch`, that of a tokenizer made once from the cleaned training split."""
+    """The checkpoint's folder; for `scratch`, that of a tokenizer trained once on the cleaned training split."""
     if config.model.checkpoint != "scratch":
         return resolve(config.model.checkpoint).folder
     settings = _config(config)
@@ -170,7 +170,7 @@ def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
     def build(folder: Path) -> None:
         frame = data.frame("train")
         texts = [text for column in _TEXTS if column in frame for text in clean(frame[column], config.data.preprocess)]
-        make_tokenizer(texts, settings.vocab_size, positions, _uses_segments(settings), folder)
+        train_tokenizer(texts, settings.vocab_size, positions, _uses_segments(settings), folder)
 
     return built_once(data.folder / "tokenizers" / name, build)
 

@@ -1,4 +1,4 @@
-"""Tokenizers: that of a checkpoint, or one made from the training split; and texts through them.
+"""Tokenizers: that of a checkpoint, or one trained on the training split; and texts through them.
 
 Knows nothing of labels or of the model's weights.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from harness.tasks.models import quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
-__all__ = ["encode_texts", "length_limit", "load_tokenizer", "make_tokenizer", "tokenizer_digest"]
+__all__ = ["encode_texts", "length_limit", "load_tokenizer", "tokenizer_digest", "train_tokenizer"]
 
 #: Padding tokens count as positions in these models: positions start behind the pad token's id.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer"}
@@ -70,27 +70,34 @@ def tokenizer_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def make_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int, segments: bool, folder: Path) -> None:
-    """Writes a WordPiece tokenizer for `texts`, lower-cased: the commonest characters, then the commonest words.
+def train_tokenizer(texts: Sequence[str], vocab_size: int, max_length: int, segments: bool, folder: Path) -> None:
+    """Trains byte-pair merges within lower-cased words and writes them as a transformers tokenizer.
 
-    A word that is not in the vocabulary falls apart into characters. The trainer of the tokenizers library is not used:
-    it numbers its pieces in the order of a hash table, so that no two runs of it would train the same model.
+    The same texts give the same ids, always. That rules out the library's WordPiece trainer, and prefixes for inner
+    pieces: those are numbered in the order of a hash table, and no two runs would train the same model.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     wrap: Any = PreTrainedTokenizerFast
     specials = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
-    words = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
-    pieces = _pieces(words, vocab_size - len(specials))
-    vocabulary = {piece: number for number, piece in enumerate([*specials.values(), *pieces])}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))  # noqa: S106
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))  # noqa: S106
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    letters = Counter(letter for text in texts for letter in tokenizer.normalizer.normalize_str(text) if letter != " ")
+    alphabet = sorted(letters, key=lambda letter: (-letters[letter], letter))[: max(0, vocab_size - len(specials))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=list(specials.values()),
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")],
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )
     wrap(
         tokenizer_object=tokenizer,
@@ -98,21 +105,6 @@ def make_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int, segme
         model_input_names=["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
         **specials,
     ).save_pretrained(folder)
-
-
-def _pieces(words: Counter[str], limit: int) -> list[str]:
-    """At most `limit` pieces: half of them at most single characters (first or inner), the rest words seen twice."""
-
-    def ranked(counts: Counter[str]) -> list[str]:
-        return sorted(counts, key=lambda piece: (-counts[piece], piece))
-
-    letters: Counter[str] = Counter()
-    for word, count in words.items():
-        for at, letter in enumerate(word):
-            letters[letter if at == 0 else f"##{letter}"] += count
-    found = ranked(letters)[: max(0, limit // 2)]
-    found += ranked(Counter({word: count for word, count in words.items() if count > 1 and len(word) > 1}))
-    return found[: max(0, limit)]
 
 
 def length_limit(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, asked: int) -> int:

@@ -14,7 +14,7 @@ from harness.errors import CheckpointError, DataError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded
-from harness.tasks.tokenizers import load_tokenizer, make_tokenizer
+from harness.tasks.tokenizers import load_tokenizer, train_tokenizer
 from tests.tasks.tiny import architecture, config
 
 TASK = task_of("text-classification")
@@ -101,12 +101,13 @@ def test_encode_augments_train_only(data: PreparedData) -> None:
 
 
 def test_scratch_tokenizer_is_the_same_every_time(tmp_path: Path) -> None:
-    texts = [f"w{number} and w{number % 7} or w{number % 3}, 很好" for number in range(300)]
-    for name in ("a", "b"):
-        make_tokenizer(texts, 120, 40, False, tmp_path / name)
-    a, b = ((tmp_path / name / "tokenizer.json").read_bytes() for name in ("a", "b"))
-    assert a == b
-    assert len(load_tokenizer(tmp_path / "a")) <= 120
+    texts = [f"w{number} and w{number % 7} or w{number % 3}, {chr(0x4E00 + number % 50)}好" for number in range(300)]
+    for size in (40, 120):
+        for name in ("a", "b"):
+            train_tokenizer(texts, size, 40, False, tmp_path / f"{name}{size}")
+        a, b = ((tmp_path / f"{name}{size}" / "tokenizer.json").read_bytes() for name in ("a", "b"))
+        assert a == b
+        assert len(load_tokenizer(tmp_path / f"a{size}")) <= size
 
 
 def test_build_model_knows_label_names_and_dropout(data: PreparedData, saved: Callable[[str], Path]) -> None:
