@@ -17,7 +17,7 @@ import numpy as np
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
 
-__all__ = ["Export", "Prediction", "label_table", "open_export", "predict_texts"]
+__all__ = ["Export", "Prediction", "label_table", "open_export", "predict_texts", "read_table", "text_rows"]
 
 #: What makes a folder an export.
 FILES = ("config.json", "model.safetensors", "manifest.json")
@@ -92,7 +92,7 @@ def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[Pre
     Raises:
         InputError: the model is not one of texts, or its files cannot be loaded.
     """
-    require_text(export)
+    _require_text(export)
     if not rows:
         return []
     import torch
@@ -113,7 +113,7 @@ def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[Pre
     return [Prediction(export.labels, tuple(float(score) for score in scores)) for scores in found]
 
 
-def require_text(export: Export) -> None:
+def _require_text(export: Export) -> None:
     """Raises InputError for a model of something else than texts."""
     if export.task != "text-classification":
         raise InputError(
@@ -128,7 +128,7 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
     Raises:
         InputError: the model wants pairs.
     """
-    require_text(export)
+    _require_text(export)
     if "text_pair" in export.columns:
         names = " and ".join(f"'{name}'" for name in export.columns.values())
         raise InputError(f"{export.folder} wants pairs of texts; give a table with the columns {names}: --csv FILE")
@@ -141,7 +141,7 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[d
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
-    require_text(export)
+    _require_text(export)
     if path.suffix.lower() not in _TABLES:
         raise DataError(f"{path}: harness predict --csv reads {' and '.join(_TABLES)} files only")
     wanted = list(export.columns.values())

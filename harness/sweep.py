@@ -140,10 +140,12 @@ class _Sweep:
         return {"trials": self.spec.search.trials, "confirm": confirm}
 
     def _phase(self, name: str, engine: Engine, source: TrialSource, total: int, *more: Monitor) -> None:
+        live = LiveFile(self.folder, name, total)
         self.view.begin(name, total, self.places)
         try:
-            engine.run(Watched(source, LiveFile(self.folder), self.view, *more), str(self.data.folder), TRIAL)
+            engine.run(Watched(source, live, self.view, *more), str(self.data.folder), TRIAL)
         finally:
+            live.close()
             self.view.end(name)
 
     def _describe(self, baselines: list[dict[str, Any]] | None) -> list[dict[str, Any]]:

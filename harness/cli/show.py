@@ -15,6 +15,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from harness.cli.guard import Terminated
 from harness.errors import InputError
 from harness.records.results import Results, load
 from harness.report.text import METRIC_NAMES
@@ -49,12 +50,23 @@ def show_status(run: Path) -> None:
     if not console.is_terminal or not _is_worked_on(results):
         _print_status(console, results)
         return
+    try:
+        results = _watch(console, run, results)
+    except Terminated:
+        raise
+    except KeyboardInterrupt:  # how one leaves: the sweep goes on
+        return
+    _print_status(console, results)
+
+
+def _watch(console: Console, run: Path, results: Results) -> Results:
+    """Keeps the screen up to date until nobody works on the run."""
     with Live(_screen(console, results), console=console, auto_refresh=False, transient=True) as live:
         while _is_worked_on(results):
             time.sleep(EVERY_S)
             results = load(run)
             live.update(_screen(console, results), refresh=True)
-    _print_status(console, results)
+    return results
 
 
 def _print_status(console: Console, results: Results) -> None:
@@ -91,9 +103,14 @@ def _board(results: Results) -> Board:
 
 
 def _is_worked_on(results: Results) -> bool:
-    """True while the process that last wrote live.json is alive."""
-    pid = results.live.get("pid")
-    return isinstance(pid, int) and results.live.get("phase") in ("search", "confirm") and psutil.pid_exists(pid)
+    """True while the process that last wrote live.json is alive; a younger one only has its number."""
+    pid, since = results.live.get("pid"), results.live.get("started_at")
+    if not isinstance(pid, int) or not isinstance(since, float):
+        return False
+    try:
+        return psutil.Process(pid).create_time() <= since
+    except (psutil.Error, ValueError):
+        return False
 
 
 def show_rerun(run: Path, number: int) -> bool:
