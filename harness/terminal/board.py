@@ -23,7 +23,7 @@ __all__ = ["Board", "Row"]
 LEAST_EVALUATIONS = 3
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Row:
     """A trial; `record` once it has ended, `progress` its last evaluation."""
 

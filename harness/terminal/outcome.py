@@ -26,7 +26,7 @@ from harness.terminal.words import column_name, default_numbers, param_text, par
 __all__ = ["print_leaderboard", "print_outcome", "shown_path"]
 
 _STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
-_NUM_FAILURES = 5
+_NUM_SHOWN, _NUM_FAILURES = 40, 5
 
 
 def print_outcome(console: Console, results: Results, report: Path | None = None) -> None:
@@ -59,18 +59,20 @@ def _facts(results: Results, found: Answer) -> Table:
 
 def print_leaderboard(console: Console, results: Results) -> None:
     """Prints one line a trial, best first, and the baselines."""
-    rows = results.leaderboard()
-    params = list(dict.fromkeys(name for row in rows for name in row.record.params))
-    places = iter(range(1, len(rows) + 1))
-    lines: list[Line | None] = [_line(results, row, params, next(places)) for row in rows]
+    ranked = list(enumerate(results.leaderboard(), start=1))
+    params = list(dict.fromkeys(name for _, row in ranked for name in row.record.params))
+    shown = [each for each in ranked if each[0] <= _NUM_SHOWN or _is_default(results, each[1])]
+    lines: list[Line | None] = [_line(results, row, params, place) for place, row in shown]
     if results.baselines:
         lines.append(None)
         lines += [_baseline_line(results, index, len(params)) for index in range(len(results.baselines))]
     table, left_out = fitted(_columns(results, params), lines, console.width)
     console.print(table)
-    notes = ["* default recipe", *(f"baseline: {clip(each.name)}" for each in results.baselines)]
+    full = f"harness results {_run(results)} --csv"
+    notes = [f"and {len(ranked) - len(shown)} more trials: {full}"] if len(shown) < len(ranked) else []
+    notes += ["* default recipe", *(f"baseline: {clip(each.name)}" for each in results.baselines)]
     if left_out:
-        notes.append(f"no room for {', '.join(left_out)}: harness results {_run(results)} --csv")
+        notes.append(f"no room for {', '.join(left_out)}: {full}")
     for note in notes:
         console.print(Text(note, style="dim"))
 

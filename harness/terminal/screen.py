@@ -31,9 +31,9 @@ _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FA
 
 def screen(board: Board, width: int, height: int) -> RenderableType:
     """The board in at most `width` x `height` characters."""
-    shown, hidden = _chosen(board, max(1, height - _HEAD - _FOOT))
-    best, params = next(iter(board.best()), None), _params(board)
-    lines = [_line(board, row, params, is_best=row is best) for row in shown]
+    best, params = board.best(_NUM_BEST), _params(board)
+    shown, hidden = _chosen(board, best, max(1, height - _HEAD - _FOOT))
+    lines = [_line(board, row, params, is_best=row in best[:1]) for row in shown]
     table, left_out = fitted(_columns(board, params), lines, width)
     foot = "; ".join(part for part in (hidden, f"narrow: without {', '.join(left_out)}" if left_out else "") if part)
     bar = Table.grid(expand=True)  # a bar alone does not end its line
@@ -87,13 +87,13 @@ def label(row: Row) -> str:
     return f"trial {config.number}" if config.of is None else f"trial {config.of} with seed {config.training.seed}"
 
 
-def _chosen(board: Board, room: int) -> tuple[list[Row], str]:
+def _chosen(board: Board, best: Sequence[Row], room: int) -> tuple[list[Row], str]:
     """The rows that there is room for, and a line about the others."""
     rows = board.by_number
     if len(rows) <= room:
         return rows, ""
     wanted = board.running[: max(1, room - 1)]
-    for row in board.best(_NUM_BEST):
+    for row in best:
         if row not in wanted and len(wanted) < room - 1:
             wanted.append(row)
     for row in reversed(rows):

@@ -34,6 +34,14 @@ def test_outcome_lists_every_trial_once(results: Results) -> None:
     assert sorted(int(row[1].rstrip("*")) for row in rows) == list(range(20))
 
 
+def test_outcome_of_many_trials_shows_the_best_and_the_default(tmp_path: Path) -> None:
+    lines = printed(make_results(tmp_path, trials=60))
+    rows = [line.split() for line in lines[1 : lines.index("* default recipe")] if line.split()[0].isdigit()]
+    assert [int(row[0]) for row in rows[:40]] == list(range(1, 41))
+    assert any(row[1] == "0*" for row in rows)
+    assert any(line.startswith(f"and {60 - len(rows)} more trials: harness results ") for line in lines)
+
+
 def test_outcome_marks_winner_default_and_baseline(results: Results) -> None:
     lines = printed(results)
     assert results.final is not None
