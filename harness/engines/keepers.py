@@ -9,13 +9,15 @@ from bisect import insort
 
 __all__ = ["Keepers"]
 
+Key = tuple[float, float]
+
 
 class Keepers:
     """Keeps `top` trials an arm. A key sorts the better value first."""
 
     def __init__(self, top: int, num_arms: int) -> None:
         self._top = top
-        self._best: list[list[tuple[float, int]]] = [[] for _ in range(num_arms)]
+        self._best: list[list[tuple[Key, int]]] = [[] for _ in range(num_arms)]
         self._default: dict[int, int] = {}
         self._saved: dict[int, int] = {}
 
@@ -23,12 +25,12 @@ class Keepers:
         """A trial of an arm; its first is the default recipe, which the report compares the winner with."""
         self._default.setdefault(arm, number)
 
-    def wants(self, number: int, arm: int, key: float) -> bool:
+    def wants(self, number: int, arm: int, key: Key) -> bool:
         """True when a trial that ends with `key` is among those worth keeping."""
         best = self._best[arm]
         return self._default[arm] == number or len(best) < self._top or (key, number) < best[self._top - 1]
 
-    def ended(self, number: int, arm: int, key: float, *, saved: bool) -> None:
+    def ended(self, number: int, arm: int, key: Key, *, saved: bool) -> None:
         """A trial completed; `saved` when its weights are on disk."""
         insort(self._best[arm], (key, number))
         if saved:

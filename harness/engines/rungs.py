@@ -3,7 +3,7 @@
 Knows nothing of the database, of samplers or of engines. At a rung that n trials reached, the best
 max(1, floor(n / reduction_factor)) go on and never fewer than `least`, so that the finalists have full trainings
 (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed trials hold no
-place. Of equal values the lower number is better: the only order that a restart cannot change.
+place. Of equal values the lower log loss is better, then the lower number: nothing that a restart could change.
 
 A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
 in memory than will go on.
@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from harness.engines.protocol import Decision
 from harness.engines.prune import num_passed
 from harness.records.schema import Progress, TrialState
-from harness.spec.metrics import METRICS
+from harness.spec.metrics import rank_key
 
 __all__ = ["Rungs"]
 
-Place = tuple[float, int]
-"""Sorts the better trial first: the objective's key, then the number."""
+Place = tuple[tuple[float, float], int]
+"""Sorts the better trial first: its key at a rung, then its number."""
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Rungs:
     ) -> None:
         self._fractions = tuple(fractions)
         self._factor = reduction_factor
-        self._metric = METRICS[objective]
+        self._objective = objective
         self._least = least
         self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
         self._trials: dict[int, _Trial] = {}
@@ -158,9 +158,9 @@ class Rungs:
     def _pass(self, number: int, progress: Progress) -> None:
         """Gives the trial a place at each rung that it has newly passed; a short training passes several at once."""
         trial = self._trials[number]
-        value = progress.metrics.get(self._metric.name)
+        key = rank_key(progress.metrics, self._objective)
         for _ in range(len(trial.places), num_passed(self._fractions, progress)):
-            trial.places.append((self._metric.sort_key(value), number))
+            trial.places.append((key, number))
 
     def _arrive(self, ladder: _Arm, index: int, number: int) -> None:
         rung = ladder.rungs[index]

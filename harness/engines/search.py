@@ -25,7 +25,7 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, TrialState, best_progress, record_of
 from harness.records.store import StoredTrial, StudyStore
 from harness.spec.configure import arms
-from harness.spec.metrics import METRICS
+from harness.spec.metrics import rank_key
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 
@@ -60,7 +60,7 @@ class Search:
         self, spec: StudySpec, store: StudyStore, run: RunFolder, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._spec, self._store, self._run = spec, store, run
-        self._metric = METRICS[spec.search.objectives[0]]
+        self._objective = spec.search.objectives[0]
         self._num_arms = len(arms(spec))
         self._budget = Budget(spec.budget.minutes, store, clock)
         self._trials: dict[int, _Trial] = {}
@@ -144,7 +144,7 @@ class Search:
 
     def keep(self, number: int, progress: Progress) -> bool:
         trial = self._trials[number]
-        best = best_progress(trial.history, self._metric.name)
+        best = best_progress(trial.history, self._objective)
         return best is not None and self._keepers.wants(number, trial.arm, self._key(best.metrics))
 
     def unneeded(self) -> list[int]:
@@ -257,8 +257,8 @@ class Search:
                 return FailReason.NAN, f"objective '{name}' is {value} at step {progress.step}"
         return None
 
-    def _key(self, metrics: dict[str, float]) -> float:
-        return self._metric.sort_key(metrics.get(self._metric.name))
+    def _key(self, metrics: dict[str, float]) -> tuple[float, float]:
+        return rank_key(metrics, self._objective)
 
     # The budget
 
@@ -281,7 +281,7 @@ class Search:
             self._finalist, self._wanted = number, False
         return Decision.GO if number == self._finalist else Decision.STOP
 
-    def _rank(self, number: int) -> tuple[float, float, int]:
+    def _rank(self, number: int) -> tuple[float, tuple[float, float], int]:
         """Best first: the furthest trained, then the better value."""
         last = self._trials[number].history[-1]
         return -last.fraction, self._key(last.metrics), number

@@ -17,7 +17,7 @@ from harness.records.final import Baseline, Final
 from harness.records.provenance import recorded_study
 from harness.records.rundir import RunFolder, plain
 from harness.records.schema import TrialRecord, TrialState
-from harness.spec.metrics import METRICS, Metric
+from harness.spec.metrics import METRICS, Metric, rank_key
 from harness.spec.study import StudySpec
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ class Results:
         metrics, std = _mean_and_std([run.metrics for run in runs])
         return LeaderRow(record=record, metrics=metrics, std=std, seeds=tuple(run.seed for run in runs))
 
-    def _order(self, row: LeaderRow) -> tuple[bool, int, float, float, int]:
+    def _order(self, row: LeaderRow) -> tuple[bool, int, float, tuple[float, float], int]:
         record = row.record
         trained = record.history[-1].fraction if record.history and record.state is not TrialState.COMPLETE else 1.0
-        value = self.objective.sort_key(row.metrics.get(self.objective.name))
-        return not row.confirmed, ORDER.index(record.state), -trained, value, record.number
+        key = rank_key(row.metrics, self.objective.name)
+        return not row.confirmed, ORDER.index(record.state), -trained, key, record.number
 
     def best(self) -> LeaderRow | None:
         """The winner; before there is a decision the first of the leaderboard; None when no trial completed."""

@@ -5,10 +5,11 @@ Knows nothing of how they are computed (that is `harness.tasks.metrics` and the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 
-__all__ = ["METRICS", "Metric"]
+__all__ = ["METRICS", "Metric", "rank_key"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +50,8 @@ METRICS: dict[str, Metric] = {
         Metric(name="peak_memory_mib", maximize=False, low=0.0, high=inf, unit="MiB"),
     )
 }
+
+
+def rank_key(metrics: Mapping[str, float], objective: str) -> tuple[float, float]:
+    """Sorts the better trial first: by the objective, and of equals (few rows make many) the lower log loss."""
+    return METRICS[objective].sort_key(metrics.get(objective)), METRICS["log_loss"].sort_key(metrics.get("log_loss"))

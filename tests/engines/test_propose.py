@@ -9,7 +9,7 @@ import pytest
 from harness.engines.axes import params_key
 from harness.engines.propose import Proposal, Proposer
 from harness.errors import FailReason
-from harness.records.schema import TrialState, record_of
+from harness.records.schema import TrialRecord, TrialState, record_of
 from harness.records.store import StoredTrial
 from harness.spec.configure import arms, resolve
 from harness.spec.study import StudySpec
@@ -74,7 +74,14 @@ class Book:
 
 def json_round(trials: list[StoredTrial]) -> list[StoredTrial]:
     """What survives a database."""
-    return [replace(trial, system_attrs=json.loads(json.dumps(trial.system_attrs))) for trial in trials]
+    return [
+        replace(
+            trial,
+            record=TrialRecord.model_validate(json.loads(trial.record.model_dump_json())),
+            system_attrs=json.loads(json.dumps(trial.system_attrs)),
+        )
+        for trial in trials
+    ]
 
 
 def drive(spec: StudySpec, count: int, restarts: tuple[int, ...] = ()) -> Book:

@@ -89,6 +89,15 @@ def test_rungs_between_evaluations_go() -> None:
     assert policy.decide(1, at(1, 1 / 16, 0.2)) is PAUSE
 
 
+def test_rungs_ties_by_log_loss() -> None:
+    """A rung scores few rows, so equal accuracies are common."""
+    policy = rungs(4)
+    for number, loss in enumerate([0.5, 0.4, 0.6, 0.4]):
+        row = at(number, 1 / 16, 0.5)
+        policy.decide(number, row.model_copy(update={"metrics": row.metrics | {"log_loss": loss}}))
+    assert policy.promoted() == [1]
+
+
 def test_rungs_ties_by_number() -> None:
     policy = rungs(4)
     assert reach(policy, [0.5, 0.5, 0.5, 0.5]) == [PAUSE, STOP, STOP, STOP]
