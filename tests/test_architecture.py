@@ -108,8 +108,14 @@ def test_plotly_is_in_report_only(imports: Imports) -> None:
     assert {layer_of(module) for module in importers(imports, "plotly")} <= {"report"}
 
 
-def test_ray_is_in_one_module_only(imports: Imports) -> None:
-    assert importers(imports, "ray") <= {"harness.engines.ray_tune"}
+def test_ray_is_in_its_engine_only(imports: Imports) -> None:
+    assert all(module.startswith("harness.engines.ray_") for module in importers(imports, "ray"))
+
+
+def test_only_opening_an_engine_loads_ray(imports: Imports) -> None:
+    """Nobody else imports the engine's modules, so that nobody else loads ray."""
+    ours = {module for module in imports if module.startswith("harness.engines.ray_")}
+    assert {module for module, targets in imports.items() if targets & ours} - ours <= {"harness.engines.open"}
 
 
 @pytest.mark.parametrize("library", ["torch", "transformers", "optuna", "ray", "pandas", "numpy"])

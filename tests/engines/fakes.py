@@ -99,7 +99,7 @@ class FakePause:
 
 def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
     """Eight steps; the loss is a random walk of the seed, scaled by the learning rate."""
-    behave = str(config.params["behave"])
+    behave = str(config.params.get("behave", "fine"))
     generator = random.Random(config.training.seed)
     state: dict[str, Any] = {"step": 0, "loss": 1.0, "behave": behave}
     history: list[Progress] = []

@@ -1,0 +1,228 @@
+"""The Ray engine: the same trials, on one machine or on a cluster, run by Ray Tune.
+
+Knows nothing of sampling or pruning: Tune asks a searcher and a scheduler of ours, and they ask the source. Every
+run is a new `Tuner` over the study; `Tuner.restore`, which loads pickles, is never used.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ray import tune
+
+from harness.engines import resources
+from harness.engines.protocol import TrialSource
+from harness.engines.ray_desk import MOST_LOSSES, Desk
+from harness.engines.ray_entry import Entry
+from harness.engines.ray_hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks
+from harness.engines.ray_places import RunPlaces, StoragePlaces, parcels_for, survey
+from harness.engines.ray_plan import num_slots, plan_trials
+from harness.engines.ray_schedulers import Other, make_scheduler
+from harness.engines.ray_session import Session, changed_environment, open_session
+from harness.engines.ray_worker import Job, Order, TrialActor
+from harness.engines.slots import Slot
+from harness.errors import EngineError
+from harness.records.rundir import RunFolder
+from harness.spec.study import StudySpec, split_checkpoint
+
+__all__ = ["RayEngine"]
+
+#: What Tune would do beside its work: result files a trial, its own Ctrl-C, words on the terminal, a state of its own.
+TUNE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class RayEngine:
+    """Runs trials in warm actors of Ray.
+
+    Inside a `with` block the session outlives `run`; without one it is closed when `run` returns. A session that
+    this process is in already, or that of `engine.address`, is joined and goes on after.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self, run: RunFolder, spec: StudySpec, slots: Sequence[Slot], *, trial_timeout_s: float | None = None
+    ) -> None:
+        """`slots` are those of this machine, for a session of our own."""
+        self._run, self._spec, self._slots = run, spec, slots
+        self._timeout_s = trial_timeout_s
+        self._depth = 0
+        self._stack = ExitStack()
+        self._session: Session | None = None
+
+    def __enter__(self) -> Self:
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if error is not None or self._depth == 0:
+            self._session = None
+            self._stack.__exit__(kind, error, trace)
+            with suppress(OSError):
+                (self._run.path / "ray").rmdir()
+
+    def run(self, source: TrialSource, data: str, trial_fn: str) -> None:
+        """Runs all trials of `source`.
+
+        Raises:
+            EngineError: Ray does not start, no node can run a trial, or Tune fails.
+        """
+        with self:
+            places = self._places()
+            desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
+            if not desk.claim():
+                return
+            session = self._open()
+            Run(self._run, self._spec, session, self._slots, desk, places).fit(data, trial_fn)
+
+    def _places(self) -> RunPlaces | StoragePlaces:
+        path = self._spec.engine.storage_path
+        return StoragePlaces(self._run, path) if path else RunPlaces(self._run)
+
+    def _open(self) -> Session:
+        if self._session is None:
+            engine = self._spec.engine
+            threads = sum(slot.place.threads for slot in self._slots)
+            num_cpus = resources.cores() if engine.resources_per_trial else max(1, threads)
+            opened = open_session(engine.address, self._slots, num_cpus, self._run.path / "ray" / "logs")
+            self._session = self._stack.enter_context(opened)
+        return self._session
+
+
+class Run:
+    """One run of a source in an open session."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        spec: StudySpec,
+        session: Session,
+        slots: Sequence[Slot],
+        desk: Desk,
+        places: RunPlaces | StoragePlaces,
+    ) -> None:
+        self._run, self._spec, self._session, self._desk, self._places = run, spec, session, desk, places
+        nodes = [node["Resources"] for node in session.nodes()]
+        self._plan = plan_trials(spec.engine, slots, nodes, private=session.private)
+        self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
+        self._other = self._make_other()
+        desk.open(self._num_slots, session.node_name, threads=self._plan.threads, others_pause=self._other is not None)
+
+    def _make_other(self) -> Other | None:
+        """Ray's own scheduler, where the study names one; it prunes the search and nothing else."""
+        entries = [self._desk.entry(number) for number in self._desk.numbers]
+        if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
+            return None
+        scheduler = make_scheduler(self._spec)
+        return Other(self._spec, scheduler, self._desk, self._order) if scheduler is not None else None
+
+    @property
+    def _population(self) -> bool:
+        return self._other is not None and self._other.population
+
+    def _num_slots(self) -> int:
+        fit = num_slots(self._plan, self._session.capacity, self._session.nodes)
+        return max(fit, self._other.ahead) if self._other is not None else fit
+
+    def _order(self, entry: Entry) -> Order:
+        return Order(config=entry.trial.config, folder=self._places.folder(entry.trial), resume=entry.resume)
+
+    def fit(self, data: str, trial_fn: str) -> None:
+        """Lets Tune run until the desk has nothing left."""
+        own = self._run.path / "ray"
+        while self._population and self._desk.claim():
+            pass
+        try:
+            with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
+                self._tune(tune.Tuner(self._trainable(data, trial_fn), **self._configs()))
+        finally:
+            if not self._places.storage:
+                shutil.rmtree(own / "tune", ignore_errors=True)
+
+    def _most(self) -> str:
+        """How many trials may wait for a place at once."""
+        return str(len(self._desk.numbers) if self._population else self._num_slots())
+
+    def _tune(self, tuner: tune.Tuner) -> None:
+        try:
+            tuner.fit()
+        except Finished:
+            return
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._hooks.stop()
+            if self._hooks.error is not None:
+                raise self._hooks.error from None
+            if not isinstance(error, Exception):
+                raise
+            raise EngineError(f"Ray Tune failed: {_last_line(error)}") from error
+        if self._hooks.error is not None:
+            raise self._hooks.error
+        if not self._desk.finished:
+            raise EngineError("Ray Tune stopped before the study was finished; run it again to go on")
+
+    def _trainable(self, data: str, trial_fn: str) -> Any:
+        """The actor's class with what all trials share, and what Ray reserves for one."""
+        named = [split_checkpoint(name)[0] for name in self._spec.model.checkpoints]
+        wanted = {data: str(Path(data).absolute())}
+        wanted |= {name: str(path.absolute()) for name in named if (path := Path(name).expanduser()).is_dir()}
+        sees_run, missing = survey(self._session, self._run, list(wanted.values()), self._plan.need)
+        if not sees_run and not self._places.storage:
+            raise EngineError(
+                f"not every node sees {self._run.path}; set engine.storage_path to a folder or URL that all nodes see"
+            )
+        parcels, refs = parcels_for(wanted, missing)
+        job = Job(
+            data=data,
+            trial_fn=trial_fn,
+            threads=self._plan.threads,
+            device=self._spec.engine.device,
+            storage=self._places.storage,
+            by_value=bool(self._places.storage) or self._population,
+            parcels=parcels,
+            environment={name: str(self._plan.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
+        )
+        shared = tune.with_parameters(TrialActor, job=job.model_dump_json(), refs=refs)
+        return tune.with_resources(shared, tune.PlacementGroupFactory([dict(self._plan.need)]))
+
+    def _configs(self) -> dict[str, Any]:
+        storage, _, name = self._places.tune.rpartition("/")
+        searching: dict[str, Any] = {"search_alg": DeskSearcher(self._hooks), "num_samples": -1}
+        return {
+            "param_space": {"number": tune.grid_search(self._desk.numbers)} if self._population else None,
+            "tune_config": tune.TuneConfig(
+                **{} if self._population else searching,
+                scheduler=DeskScheduler(self._hooks, self._other),
+                reuse_actors=True,
+                trial_dirname_creator=self._hooks.folder_name,
+            ),
+            "run_config": tune.RunConfig(
+                name=name,
+                storage_path=storage,
+                callbacks=[DeskCallback(self._hooks)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                # Without a searcher nobody could give a lost trial a new attempt.
+                failure_config=tune.FailureConfig(max_failures=MOST_LOSSES if self._population else 0),
+                verbose=0,
+            ),
+        }
+
+
+def _last_line(error: BaseException) -> str:
+    """Tune hands errors on as whole tracebacks."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]
