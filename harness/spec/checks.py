@@ -117,6 +117,9 @@ def _search(spec: StudySpec) -> Iterator[Contradiction]:
     if pruner.startswith("ray-") and spec.engine.name != "ray":
         message = f"{pruner!r} needs engine: {{name: ray}}, not {spec.engine.name!r} (rungs, asha, hyperband do not)"
         yield _of(message, "search.pruner.name", "engine.name")
+    if pruner == "ray-pbt" and spec.confirm is not None:
+        message = "'ray-pbt' changes params in mid-training, so a trial is no one configuration that could be confirmed"
+        yield _of(f"{message}: set confirm: null", "confirm", "search.pruner.name")
     if pruner != "none" and first in COSTS:
         message = f"pruning looks at the first objective, and {first!r} says nothing of a model's quality; "
         message += "put accuracy (or another quality) first, or set search.pruner: {name: none}"

@@ -125,8 +125,15 @@ def test_digits_are_images() -> None:
 @pytest.mark.parametrize("pruner", ["ray-asha", "ray-hyperband", "ray-pbt"])
 def test_schedulers_of_ray_need_ray(pruner: str) -> None:
     search = {"pruner": {"name": pruner}}
-    assert [key for key, _ in told(study(search=search))] == ["search.pruner.name"]
-    assert told(study(search=search, engine={"name": "ray"})) == []
+    assert [key for key, _ in told(study(search=search, confirm=None))] == ["search.pruner.name"]
+    assert told(study(search=search, engine={"name": "ray"}, confirm=None)) == []
+
+
+def test_a_schedule_of_params_is_not_confirmed() -> None:
+    found = told(study(search={"pruner": {"name": "ray-pbt"}}, engine={"name": "ray"}))
+    assert [key for key, _ in found] == ["confirm"]
+    assert "no one configuration" in found[0][1] and "set confirm: null" in found[0][1]
+    assert told(study(search={"pruner": {"name": "ray-asha"}}, engine={"name": "ray"})) == []
 
 
 def test_pruning_looks_at_quality() -> None:
