@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["predict_probabilities", "to_device"]
 
-#: Tokens and padding in one evaluation batch: large enough to keep a device busy, small enough for its memory.
-MAX_POSITIONS = {"cpu": 4096, "accelerator": 65536}
+#: Tokens and padding in one evaluation batch: what keeps an accelerator busy; what stays in a CPU's caches (MiniLM on
+#: 132 reviews: 0.74 s at 1024, 0.97 s at 4096).
+MAX_POSITIONS = {"cpu": 1024, "accelerator": 65536}
 
 
 def to_device(
