@@ -1,0 +1,99 @@
+"""`harness status`: whose run it is, and where it stands."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from rich.console import Console
+
+from harness.cli import show
+from harness.cli.guard import Terminated
+from harness.records.results import Results, load
+from harness.records.rundir import RunFolder
+from tests.cli.bad_inputs import make_bad_inputs, make_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run that was stopped: trial 0 is complete, trial 1 was running."""
+    make_bad_inputs(tmp_path)
+    make_run(tmp_path / "study.yaml", tmp_path / "runs")
+    return tmp_path / "runs" / "reviews"
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> Console:
+    """A terminal that remembers what was printed."""
+    made = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
+    monkeypatch.setattr(show, "make_console", lambda: made)
+    monkeypatch.setattr(show, "EVERY_S", 0.0)
+    return made
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().replace("\u00a0", " ")
+
+
+def live_of(**fields: Any) -> dict[str, Any]:
+    """What a coordinator that is this process says."""
+    now = time.time()
+    return {
+        "pid": os.getpid(), "phase": "search", "total": 4, "started_at": now, "updated_at": now,
+        "active": [{"number": 1, "state": "running"}],
+    } | fields  # fmt: skip
+
+
+def worked_on(results: Results, **fields: Any) -> bool:
+    return show._is_worked_on(replace(results, live=live_of(**fields)))
+
+
+def test_worked_on_means_that_very_process(run: Path) -> None:
+    results = load(run)
+    born = psutil.Process().create_time()
+    assert worked_on(results)
+    assert not worked_on(results, started_at=born - 100)  # an earlier process had our number
+    assert not worked_on(results, pid=2**22 + 1)
+    assert not worked_on(results, pid="1")
+    assert not show._is_worked_on(results)
+
+
+def test_status_of_a_stopped_run_says_so(run: Path, console: Console) -> None:
+    show.show_status(run)
+    text = text_of(console)
+    assert "reviews: search" in text
+    assert "1 of 4 done, 1 waiting" in text
+    assert "nobody works on it: run its sweep again to go on" in text
+
+
+def test_status_watches_until_nobody_works_on_it(run: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunFolder(run).write_live(live_of())
+    answers = iter([True, True, False])
+    monkeypatch.setattr(show, "_is_worked_on", lambda results: next(answers, False))
+    show.show_status(run)
+    assert "nobody works on it" in text_of(console)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Terminated])
+def test_status_is_left_by_ctrl_c(
+    run: Path, console: Console, monkeypatch: pytest.MonkeyPatch, stop: type[BaseException]
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise stop
+
+    RunFolder(run).write_live(live_of())
+    monkeypatch.setattr(show.time, "sleep", interrupted)
+    if stop is Terminated:
+        with pytest.raises(Terminated):
+            show.show_status(run)
+    else:
+        show.show_status(run)
+    assert "1 running" in text_of(console)
+    assert text_of(console).rfind("\x1b[?25h") > text_of(console).rfind("\x1b[?25l")
