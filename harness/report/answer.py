@@ -39,7 +39,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The top of the report. `score` is the number to remember, `score_of` what it measures."""
+    """The top of the report. `score` is the number to remember (empty: there is none), `score_of` what it is."""
 
     headline: str
     params: tuple[tuple[str, str], ...]
@@ -86,7 +86,7 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
             name, bounds.value
         ), f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, bounds)}"
     if pick is None:
-        return "–", "no score"
+        return "", ""
     found = view.mean(pick)
     bounds_text = interval(view.objective, found)
     known = f", 95 % interval {bounds_text}" if isfinite(found.low) else ""

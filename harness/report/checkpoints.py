@@ -31,7 +31,6 @@ from harness.report.text import (
     param_name,
     percent,
     plural,
-    short_name,
 )
 from harness.report.view import View
 
@@ -161,10 +160,10 @@ def checkpoints_section(view: View, found: list[Candidate]) -> Section:
 
 
 def _forest(view: View, found: list[Candidate]) -> Figure:
-    rows = [(for_figure(short_name(one.checkpoint), 26), one.score) for one in found]
+    rows = [(for_figure(view.checkpoint_name(one.checkpoint), 26), one.score) for one in found]
     first = found[0]
     bounds = interval(view.objective, first.score)
-    told = f"{clip(short_name(first.checkpoint), 80)} leads with {view.shown(first.score.value)} ({bounds})."
+    told = f"{clip(view.checkpoint_name(first.checkpoint), 80)} leads with {view.shown(first.score.value)} ({bounds})."
     drawn = forest(f"Validation {view.score_name} of each checkpoint", view.objective, rows, told, "validation")
     return replace(drawn, key="checkpoints")
 
@@ -176,7 +175,7 @@ def _cost(view: View, found: list[Candidate]) -> Figure:
             "mode": "markers+text",
             "x": [one.samples_per_second],
             "y": [one.score.value],
-            "text": [for_figure(short_name(one.checkpoint), 26)],
+            "text": [for_figure(view.checkpoint_name(one.checkpoint), 26)],
             "textposition": "top center",
             "cliponaxis": False,
             "marker": {"color": COLORS["orange"] if place == 0 else COLORS["blue"], "size": 12},
@@ -199,7 +198,7 @@ def _cost(view: View, found: list[Candidate]) -> Figure:
             340,
             legend=False,
         ),
-        alt=f"{clip(short_name(fastest.checkpoint), 80)} trains fastest, at "
+        alt=f"{clip(view.checkpoint_name(fastest.checkpoint), 80)} trains fastest, at "
         f"{number(fastest.samples_per_second)} samples/s.",
     )
 
@@ -210,7 +209,7 @@ def _table(view: View, found: list[Candidate]) -> Table:
         params = "; ".join(f"{param_name(n)} {param(v)}" for n, v in one.best.params.items() if n != "checkpoint")
         rows.append(
             [
-                clip(one.checkpoint, 120),
+                clip(view.checkpoint_name(one.checkpoint), 120),
                 f"{one.num_trials:,}",
                 f"{one.best.number}",
                 clip(params, 200),
@@ -248,7 +247,7 @@ def _pairs(view: View, found: list[Candidate]) -> Table:
             probability, paired = probability_better(view, a, b)
             rough = rough or not paired
             cells.append(("" if paired else "≈ ") + percent(probability, 0))
-        rows.append([clip(short_name(a.checkpoint), 80), *cells])
+        rows.append([clip(view.checkpoint_name(a.checkpoint), 80), *cells])
     caption = (
         "How probable it is that the row's checkpoint is better than the column's: paired bootstrap on validation rows."
     )
@@ -256,7 +255,7 @@ def _pairs(view: View, found: list[Candidate]) -> Table:
         caption += " ≈ from the two intervals alone, as no predictions row by row are left for the pair."
     return Table(
         title=f"Which one is better: {plural(len(found), 'checkpoint')}, pair by pair",
-        head=("", *(clip(short_name(one.checkpoint), 60) for one in found)),
+        head=("", *(clip(view.checkpoint_name(one.checkpoint), 60) for one in found)),
         rows=rows,
         numeric=frozenset(range(1, len(found) + 1)),
         caption=caption,

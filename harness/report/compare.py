@@ -35,7 +35,6 @@ from harness.report.text import (
     param_name,
     percent,
     plural,
-    short_name,
 )
 from harness.report.view import View
 
@@ -132,8 +131,8 @@ def _answer(runs: Named, name: str) -> Answer:
     return Answer(
         headline=_headline(ties) if found is not None else "No run has a test score yet",
         params=params,
-        score=metric(name, found.value) if found is not None else "–",
-        score_of=f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, found)}" if found else "no score",
+        score=metric(name, found.value) if found is not None else "",
+        score_of=f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, found)}" if found else "",
         sentences=tuple(sentences),
         warnings=tuple(warnings),
     )
@@ -159,7 +158,7 @@ def _runs(runs: Named, name: str) -> Table:
         rows.append(
             [
                 clip(label, 80),
-                clip(short_name(pick.config.model.checkpoint), 40) if pick is not None else "–",
+                clip(view.checkpoint_name(pick.config.model.checkpoint), 40) if pick is not None else "–",
                 f"{pick.number}" if pick is not None else "–",
                 f"{metric(name, test.value)} ({interval(name, test)})" if test is not None else "–",
                 metric(name, mean.value) if mean is not None else "–",
@@ -280,7 +279,8 @@ def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
 
 
 def _summary(told: Answer, tables: Sequence[Table]) -> str:
-    lines = [f"## {for_markdown(told.headline)}", "", f"**{told.score}** {told.score_of}.", ""]
+    lines = [f"## {for_markdown(told.headline)}", ""]
+    lines += [f"**{told.score}** {told.score_of}.", ""] if told.score else []
     lines += [f"> [!WARNING]\n> {for_markdown(warning, 400)}\n" for warning in told.warnings]
     lines += [f"- **{for_markdown(one.about)}**: {for_markdown(one.text, 600)}" for one in told.sentences]
     for table in tables:

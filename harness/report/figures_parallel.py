@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.records.schema import TrialRecord
 from harness.report.figures import COLORS, RAMP, Figure, axis, categories, joined, layout, thin, trial_points
-from harness.report.text import for_figure, metric, param, param_name, plural, short_name
+from harness.report.text import for_figure, metric, param, param_name, plural
 from harness.report.view import View
 
 __all__ = ["parallel"]
@@ -22,7 +22,7 @@ _UNSET = -0.12
 
 def parallel(view: View) -> Figure | None:
     """Parallel coordinates: one line a trial over its params and its score, drawn as plain lines."""
-    names = list(view.main_params)
+    names = list(view.scored_params)
     if not names:
         return None
     records, note = thin(view.ranked_scored, _MAX_LINES)
@@ -137,7 +137,7 @@ class _Scale:
             {
                 "x": place,
                 "y": y,
-                "text": for_figure(short_name(text) if self.name == "checkpoint" else text, 16),
+                "text": for_figure(self.view.checkpoint_name(text) if self.name == "checkpoint" else text, 16),
                 "bgcolor": COLORS["plate"],
                 **style,
             }

@@ -29,12 +29,11 @@ from harness.report.figures import (
 from harness.report.figures_parallel import parallel
 from harness.report.stats import expected_best, importances, running_best
 from harness.report.tables import cells_frame
-from harness.report.text import clip, for_figure, param, param_name, percent, plural, short_name
+from harness.report.text import clip, for_figure, param, param_name, percent, plural
 from harness.report.view import View
 
 __all__ = ["search_figures"]
 
-_MAX_LINES = 400
 _MAX_RESAMPLED = 400
 
 
@@ -43,7 +42,7 @@ def search_figures(view: View) -> list[Figure]:
     if not view.scored:
         return []
     found = [history(view), best_of_n(view), parallel(view), params_map(view), importance(view)]
-    found += [slice_of(view, name) for name in view.main_params]
+    found += [slice_of(view, name) for name in view.scored_params]
     return [figure for figure in found if figure is not None]
 
 
@@ -197,6 +196,7 @@ def params_map(view: View) -> Figure | None:
         key="map",
         title="Where the good learning rates are, by batch size",
         data=[heat, dots],
+        min_width=520,
         layout=layout(
             axis("learning rate", showgrid=False, **_number_ticks(view, "learning_rate")),
             axis("batch size", **rows, showgrid=False),
@@ -219,8 +219,8 @@ def importance(view: View) -> Figure | None:
     step = max(1, -(-len(records) // _MAX_RESAMPLED))
     places = {record.number: float(place) for place, record in enumerate(records)}
     records = records[::step]
-    params = [{name: record.params[name] for name in view.main_params if name in record.params} for record in records]
-    logs = [name for name in view.main_params if view.is_log(name)]
+    params = [{name: record.params[name] for name in view.scored_params if name in record.params} for record in records]
+    logs = [name for name in view.scored_params if view.is_log(name)]
     draws = 40 if len(records) <= 200 else 20  # a second's work
     found = importances(params, [places[record.number] for record in records], logs, draws)
     if not found:
@@ -257,7 +257,7 @@ def importance(view: View) -> Figure | None:
         alt=f"{param_name(first).capitalize()} has {percent(share, 0)} of the importance "
         f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials).",
         note=f"PED-ANOVA; bars are medians over {draws} bootstrap resamples of the trials, whiskers their middle 80 %. "
-        "Pruned trials rank by how far they came." + (f" Every {step}th trial was used." if step > 1 else ""),
+        "Pruned trials rank by how far they came." + (f" One in {step} trials was used." if step > 1 else ""),
     )
 
 
@@ -277,7 +277,8 @@ def slice_of(view: View, name: str) -> Figure:
             x = [view.number(record, name) for record in shown]
     else:
         levels = sorted({param(record.params[name]) for record in records})
-        ticks = columns([for_figure(short_name(level), 18) for level in levels])
+        named = [view.checkpoint_name(level) if name == "checkpoint" else level for level in levels]
+        ticks = columns([for_figure(level, 18) for level in named])
         x = [float(levels.index(param(record.params[name]))) for record in shown]
     data = []
     for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
@@ -286,11 +287,15 @@ def slice_of(view: View, name: str) -> Figure:
             dots = _dots(view, [record for _, record in pairs], state)
             data.append({**dots, "x": [at for at, _ in pairs], "marker": {**dots["marker"], "size": 6}})
     return Figure(
-        key=f"slice-{view.main_params.index(name)}",
+        key=f"slice-{view.scored_params.index(name)}",
         title=f"{view.score_name.capitalize()} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
-        alt=f"The best of {plural(len(records), 'trial')} is at {clip(param(best.params[name]), 60)}. "
+        alt=f"The best of {plural(len(records), 'trial')} is at {clip(_value(view, best, name), 60)}. "
         "Full dots were completed, open ones pruned.",
         note=" ".join([note, f"{plural(absent, 'trial')} did not use it." if absent else ""]).strip(),
     )
+
+
+def _value(view: View, record: TrialRecord, name: str) -> str:
+    return view.checkpoint_name(str(record.params[name])) if name == "checkpoint" else param(record.params[name])

@@ -25,7 +25,7 @@ from harness.report.figures import (
 )
 from harness.report.figures_time import time_split, timeline
 from harness.report.stats import pareto_front
-from harness.report.text import METRIC_NAMES, clip, for_figure, join, metric, plural, short_name
+from harness.report.text import METRIC_NAMES, clip, for_figure, join, metric, plural
 from harness.report.view import View
 from harness.spec.metrics import METRICS
 
@@ -134,7 +134,7 @@ def _throughput(view: View) -> Figure | None:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": for_figure(short_name(checkpoint), 32) if several else "median",
+                "name": for_figure(view.checkpoint_name(checkpoint), 32) if several else "median",
                 "x": [sizes.index(size) for size in line],
                 "y": list(line.values()),
                 "line": {"color": color, "width": 2},
@@ -163,7 +163,7 @@ def _throughput(view: View) -> Figure | None:
             axis("steady training speed (samples/s)", rangemode="tozero"),
         ),
         alt=f"Fastest at batch size {best}: {metric('samples_per_second', medians[0][best])} samples/s"
-        + (f" for {clip(short_name(view.checkpoints[0]), 60)}." if several else " at the median."),
+        + (f" for {clip(view.checkpoint_name(view.checkpoints[0]), 60)}." if several else " at the median."),
         note=note,
     )
 

@@ -116,12 +116,13 @@ def confusion(scores: Scores, names: list[str]) -> Figure:
         layout=layout(
             axis("predicted class", **(ticks | ({"tickangle": -60} if not small else {})), showgrid=False),
             axis("true class", **categories(shown), showgrid=False, autorange="reversed"),
-            min(760, 220 + (52 if small else 16) * max(3, len(names))),
+            220 + (52 if small else 15) * max(3, len(names)),
             legend=False,
         ),
         alt=f"{int(np.trace(scores.confusion)):,} of {len(scores.labels):,} rows are right, {int(wrong.sum()):,} "
         "wrong. Cells hold rows; colour is the share of the true class.",
         note=note,
+        wide=not small,
     )
 
 

@@ -21,7 +21,6 @@ from harness.report.text import (
     metric,
     param,
     param_name,
-    short_name,
 )
 from harness.report.view import View
 
@@ -115,17 +114,17 @@ def _cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str |
         value = getattr(record.usage, key) or None
         return metric(key, value), value
     if key in view.params and key not in METRIC_NAMES:
-        return _param_cell(record, key)
+        return _param_cell(view, record, key)
     bounds = view.mean(record, key)
     return metric(key, bounds.value), _number(bounds.value)
 
 
-def _param_cell(record: TrialRecord, key: str) -> tuple[str, float | str | None]:
+def _param_cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str | None]:
     if key not in record.params:
         return "–", None
     value = record.params[key]
     sort = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else param(value)
-    shown = short_name(value) if key == "checkpoint" else param(value)
+    shown = view.checkpoint_name(str(value)) if key == "checkpoint" else param(value)
     return clip(shown, 40), sort
 
 

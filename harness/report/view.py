@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.records.final import Comparison, FinalModel, Interval
 from harness.records.schema import TrialRecord, TrialState
 from harness.records.stats import seed_interval
-from harness.report.text import METRIC_NAMES, metric
+from harness.report.text import METRIC_NAMES, metric, short_name
 from harness.spec.metrics import METRICS, Metric
 from harness.spec.space import Range, is_searched
 
@@ -225,6 +225,11 @@ class View:
         """The params that figures and leaderboard show: a dozen, not to drown the others."""
         return self.varied[:12]
 
+    @cached_property
+    def scored_params(self) -> tuple[str, ...]:
+        """Those of them that some scored trial has."""
+        return tuple(name for name in self.main_params if any(name in record.params for record in self.scored))
+
     def is_log(self, name: str) -> bool:
         """True for a param that was searched on a logarithmic scale."""
         space = self.search_space.get(name)
@@ -250,6 +255,12 @@ class View:
         """The pretrained checkpoints that trials used, in the study's order."""
         used = {record.config.model.checkpoint for record in self.trials}
         return tuple(name for name in self.results.spec.model.checkpoints if name in used)
+
+    def checkpoint_name(self, checkpoint: str) -> str:
+        """The last part of a checkpoint's name; the whole of it where two would be called the same."""
+        short = short_name(checkpoint)
+        alike = [other for other in self.results.spec.model.checkpoints if short_name(other) == short]
+        return short if len(alike) < 2 else checkpoint
 
     @cached_property
     def baseline_score(self) -> float:

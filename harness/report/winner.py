@@ -5,6 +5,8 @@ Knows nothing of HTML.
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.report.figures import Figure
 from harness.report.figures_winner import forest, winner_figures
 from harness.report.predictions import Scores, class_names, mistakes, scores_of
@@ -14,6 +16,7 @@ from harness.report.view import View
 
 __all__ = ["models_figure", "models_table", "winner_section"]
 
+_MAX_PAIRS = 15
 _ROLE_NAMES = {"winner": "winner", "runner-up": "runner-up", "default": "default recipe", "baseline": "baseline"}
 
 
@@ -67,7 +70,7 @@ def winner_section(view: View) -> Section:
     model = view.chosen
     scores = scores_of(view, model) if model is not None else None
     names = class_names(view, scores.probabilities.shape[1]) if scores is not None else []
-    tables = [models_table(view), _classes(scores, names), _errors(view, scores, names)]
+    tables = [models_table(view), _classes(scores, names), _confused(scores, names), _errors(view, scores, names)]
     figures = winner_figures(view, scores, names)
     return Section(
         key="winner",
@@ -102,6 +105,34 @@ def _classes(scores: Scores | None, names: list[str]) -> Table | None:
     )
 
 
+def _confused(scores: Scores | None, names: list[str]) -> Table | None:
+    """The pairs of classes that it takes for one another most often."""
+    if scores is None or len(names) < 3 or scores.correct.all():
+        return None
+    wrong = scores.confusion - np.diag(np.diag(scores.confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_PAIRS]
+    pairs = [divmod(int(place), len(names)) for place in order]
+    rows = [
+        [_short(names[true]), _short(names[said]), f"{wrong[true, said]:,}", _share(wrong, scores, true, said)]
+        for true, said in pairs
+        if wrong[true, said]
+    ]
+    return Table(
+        title="What it takes for what",
+        head=("true class", "predicted class", "rows", "of the class"),
+        rows=rows,
+        numeric=frozenset({2, 3}),
+    )
+
+
+def _share(wrong: np.ndarray, scores: Scores, true: int, said: int) -> str:
+    return percent(float(wrong[true, said] / scores.confusion[true].sum()))
+
+
+def _short(name: str) -> str:
+    return clip(name, 80)
+
+
 def _errors(view: View, scores: Scores | None, names: list[str]) -> Table | None:
     if scores is None or scores.correct.all():
         return None
@@ -111,8 +142,8 @@ def _errors(view: View, scores: Scores | None, names: list[str]) -> Table | None
         [
             f"{mistake.row}",
             percent(mistake.confidence),
-            names[mistake.label],
-            names[mistake.predicted],
+            _short(names[mistake.label]),
+            _short(names[mistake.predicted]),
             *([mistake.text] if texts else []),
         ]
         for mistake in found

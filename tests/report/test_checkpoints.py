@@ -98,6 +98,13 @@ def test_pair_without_predictions_is_compared_by_intervals(results: Results) -> 
     assert "≈" in pairs.caption
 
 
+def test_checkpoints_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    alike = View(make_results(tmp_path / "a", trials=2, checkpoints=("one/model", "two/model")))
+    apart = View(make_results(tmp_path / "b", trials=2, checkpoints=("one/large", "two/small")))
+    assert alike.checkpoint_name("one/model") == "one/model"
+    assert apart.checkpoint_name("one/large") == "large"
+
+
 def test_choices_come_best_first_for_the_slider(results: Results) -> None:
     view = View(results)
     found = candidates(view)

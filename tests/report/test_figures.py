@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.figures import RAMP, Figure, columns, joined, log_ticks, thin
 from harness.report.figures_parallel import parallel
@@ -116,6 +117,17 @@ def test_figures_of_a_study_without_scores_are_left_out(tmp_path: Path) -> None:
     view = View(make_results(tmp_path, trials=0))
     assert search_figures(view) == []
     assert training_figures(view) == []
+
+
+def test_param_that_only_failed_trials_have_has_no_figure(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=17, fail_every=17)
+    failed = results.trials[16]
+    assert not failed.metrics
+    odd = failed.model_copy(update={"params": {**failed.params, "label_smoothing": 0.1}})
+    fields = {name: getattr(results, name) for name in ("folder", "spec", "confirm", "baselines", "manifest", "live")}
+    view = View(Results(trials=(*results.trials[:16], odd), final=None, **fields))
+    assert "label_smoothing" in view.varied
+    assert not any("label smoothing" in figure.title for figure in search_figures(view))
 
 
 def strings(value: Any) -> Iterator[str]:

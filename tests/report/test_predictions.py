@@ -76,6 +76,14 @@ def test_predictions_that_do_not_fit_are_no_predictions(view: View, arrays: dict
     assert "no longer in the run folder" in winner_section(view).empty
 
 
+def test_most_confused_pairs_come_first(view: View) -> None:
+    table = next(table for table in winner_section(view).tables if table.title == "What it takes for what")
+    counts = [int(row[2]) for row in table.rows]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == int((~scores(view).correct).sum())
+    assert all(row[0] != row[1] for row in table.rows)
+
+
 def test_winner_section_of_a_perfect_model_has_no_errors(tmp_path: Path) -> None:
     view = View(make_results(tmp_path, trials=12, accuracy=2.0))
     titles = [table.title for table in winner_section(view).tables]
