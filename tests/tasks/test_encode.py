@@ -44,20 +44,23 @@ class KeyOnly:
 TASKS = {"text-classification": module.task_of("text-classification")}
 
 ASK = """
-import sys
+import sys, time
 from pathlib import Path
+import numpy as np
+from harness.data.encoded import Encoded
 from harness.data.prepared import PreparedData
 from harness.spec.trial import TrialConfig
-from harness.tasks import text
-from harness.tasks.encode import encoded
+from harness.tasks import encode
 made = []
-original = text._encoded
-def counted(*args):
-    made.append(1)
-    return original(*args)
-text._encoded = counted
-encoded(PreparedData(Path(sys.argv[1])), TrialConfig.model_validate_json(sys.argv[2]), "train")
-print(len(made))
+class Slow:
+    def encode_key(self, config): return {}
+    def encode(self, frame, split, config, data):
+        made.append(1)
+        time.sleep(0.5)
+        return Encoded(fields={}, labels=np.zeros(3), lengths=np.ones(3))
+encode.task_of = lambda name: Slow()
+found = encode.encoded(PreparedData(Path(sys.argv[1])), TrialConfig.model_validate_json(sys.argv[2]), "train")
+print(len(made), len(found))
 """
 
 
@@ -66,7 +69,7 @@ def test_encoded_once_by_several_processes(make_data: Callable[..., PreparedData
     command = [sys.executable, "-c", ASK, str(mine.folder), trial.model_dump_json()]
     root = Path(__file__).parents[2]
     asked = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, text=True) for _ in range(2)]
-    assert sorted(process.communicate()[0].strip() for process in asked) == ["0", "1"]
+    assert sorted(process.communicate()[0].strip() for process in asked) == ["0 3", "1 3"]
 
 
 def test_training_rows_take_copies_along(data: PreparedData) -> None:
