@@ -9,9 +9,11 @@ from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 from harness.trial import run_trial
 
-GOLDEN = [1.0953, 1.0973, 1.0997]
+GOLDEN = [1.100085, 1.100613, 0.381451]
 
 
 def test_golden_losses_of_the_smoke_study(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
-    losses = [pause.progress.train_loss for pause in run_trial(smoke_config, str(smoke_data.folder), host)]
+    training = smoke_config.training.model_copy(update={"learning_rate": 5e-3, "epochs": 12.0})
+    config = smoke_config.model_copy(update={"training": training})
+    losses = [pause.progress.train_loss for pause in run_trial(config, str(smoke_data.folder), host)]
     assert losses == pytest.approx(GOLDEN, rel=1e-4)
