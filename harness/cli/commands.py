@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.bench import bench
 from harness.cli.guard import guarded
 
 __all__ = ["app"]
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(bench)
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/STUDY.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 

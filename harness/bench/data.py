@@ -1,0 +1,87 @@
+"""Texts of an exact length in tokens, and a small table of made-up words for a benchmark without a study.
+
+Knows nothing of time. A text of more words than tokens are wanted is cut by the tokenizer to exactly that many, so
+fixed lengths go through the same tokenizer, cache and batches as a study's own texts.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.data.cache import built_once, default_cache
+from harness.data.prepared import PreparedData
+from harness.errors import InputError
+
+__all__ = ["made_up_table", "of_length"]
+
+VERSION = 1
+#: A word may be one that a tokenizer drops (a lone control character).
+SPARE_WORDS = 16
+TEXTS = ("text", "text_pair")
+ROWS, WORDS, VOCABULARY = 400, 12, 4000
+SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
+
+
+def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
+    """The same labels over `num_rows` texts of more than `length` words, drawn from the training texts of `data`.
+
+    Raises:
+        InputError: the data has no texts.
+    """
+    if data.meta.get("image"):
+        raise InputError("--length is for texts; the images of a study have one size")
+    name = hashlib.sha256(json.dumps([VERSION, length, num_rows]).encode()).hexdigest()[:16]
+    folder = data.folder / "bench" / name
+    built_once(folder, lambda staging: _write(data, length, num_rows, staging))
+    return PreparedData(folder)
+
+
+def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None:
+    source = data.frame("train")
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"label": np.arange(num_rows, dtype=np.int64) % len(data.labels), "row": np.arange(num_rows)})
+    for name in (name for name in TEXTS if name in source):
+        words = np.array([word for text in source[name] for word in text.split()], dtype=object)
+        drawn = words[random.integers(len(words), size=(num_rows, length + SPARE_WORDS))]
+        frame[name] = [" ".join(row) for row in drawn]
+    folder.mkdir(mode=0o700)
+    labels = frame["label"].tolist()
+    counts = {label: labels.count(number) for number, label in enumerate(data.labels)}
+    splits = ("train", "validation", "test")
+    for split in splits:
+        frame.to_parquet(folder / f"{split}.parquet", index=False)
+    changed = {"rows": dict.fromkeys(splits, num_rows), "counts": dict.fromkeys(splits, counts), "notes": []}
+    (folder / "meta.json").write_text(json.dumps(data.meta | changed), encoding="utf-8")
+
+
+def made_up_table(cache: Path | None = None) -> Path:
+    """A CSV file of short texts with two labels: made-up words, as unequally frequent as real ones (Zipf)."""
+    folder = (cache or default_cache()) / "bench" / f"words-{VERSION}"
+    built_once(folder, _write_table)
+    return folder / "words.csv"
+
+
+def _write_table(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    random = np.random.default_rng(0)
+    words = list(dict.fromkeys(_words(random)))
+    shares = 1 / np.arange(1, len(words) + 1)
+    with (folder / "words.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for row in range(ROWS):
+            drawn = random.choice(len(words), size=WORDS, p=shares / shares.sum())
+            writer.writerow([" ".join(words[at] for at in drawn), ("a", "b")[row % 2]])
+
+
+def _words(random: np.random.Generator) -> Iterator[str]:
+    for _ in range(VOCABULARY):
+        parts = random.integers(len(SYLLABLES), size=int(random.integers(1, 4)))
+        yield "".join(SYLLABLES[part] for part in parts)

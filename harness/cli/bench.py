@@ -1,0 +1,138 @@
+"""`harness bench`: its options, and what a person sees of it.
+
+Knows nothing of how cells are measured. Imports of the package stand inside the command, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from harness.cli.guard import guarded
+from harness.errors import InputError
+
+if TYPE_CHECKING:
+    from harness.bench.plan import Wanted
+    from harness.bench.run import Bench
+    from harness.terminal.bench import ConsoleView
+
+__all__ = ["bench"]
+
+T = TypeVar("T")
+
+
+@guarded
+def bench(
+    of: Annotated[
+        Path | None,
+        typer.Argument(metavar="[STUDY.yaml|RUN]", help="A study or a finished run. Default: made-up texts."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[key=value]...", help="Replace values of the study.")
+    ] = None,
+    checkpoint: Annotated[list[str] | None, typer.Option(help="Pretrained checkpoints, comma-separated.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Numbers; max: the largest that fits.")] = None,
+    length: Annotated[str | None, typer.Option(help="Tokens a text; study: as the study's texts are.")] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16, fp16, auto.")] = None,
+    mode: Annotated[str, typer.Option(help="train, evaluate, predict.")] = "train",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, xpu.")] = "auto",
+    threads: Annotated[str | None, typer.Option(help="Threads of a process. Default: what it may use.")] = None,
+    seconds: Annotated[float, typer.Option(help="How long a run of a cell is timed.")] = 3.0,
+    repeats: Annotated[int, typer.Option(help="Runs of each cell, each in a new process.")] = 2,
+    slots: Annotated[str | None, typer.Option(help="Measure so many trials side by side instead.")] = None,
+    price_per_hour: Annotated[float | None, typer.Option(help="What this machine costs; any currency.")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Default: reports/bench/MACHINE.json.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the file has already.")] = False,
+) -> None:
+    """Measure the training speed of this machine, or go on measuring."""
+    from harness.bench.plan import Wanted
+
+    wanted = Wanted(
+        checkpoints=_listed("--checkpoint", ",".join(checkpoint) if checkpoint else None, str),
+        batch_sizes=_listed("--batch-size", batch_size, _number_or("max")),
+        lengths=_listed("--length", length, _number_or("study")),
+        precisions=_listed("--precision", precision, str),
+        modes=_listed("--mode", mode, str) or ("train",),
+        device=device,
+        threads=_listed("--threads", threads, int),
+        seconds=seconds,
+        repeats=repeats,
+        price_per_hour=price_per_hour,
+    )
+    wanted.check()
+    side_by_side = _listed("--slots", slots, int)
+    if of is not None and of.is_dir():
+        _again(of, wanted, json, fresh=fresh, others=side_by_side or overrides)
+    else:
+        _measure(of, overrides or [], wanted, json, fresh=fresh, slots=side_by_side)
+
+
+def _listed(option: str, text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
+    """The parts of a comma-separated list; None when nothing was given."""
+    if text is None:
+        return None
+    try:
+        return tuple(dict.fromkeys(read(part.strip()) for part in text.split(",") if part.strip())) or _refuse(option)
+    except ValueError:
+        raise InputError(f"{option} '{text}' is not a list of whole numbers such as 1,8,32") from None
+
+
+def _refuse(option: str) -> tuple[T, ...]:
+    raise InputError(f"{option}: the list is empty")
+
+
+def _number_or(word: str) -> Callable[[str], int | str]:
+    return lambda text: word if text == word else int(text)
+
+
+def _open(json: Path | None, *, fresh: bool) -> tuple[Bench, ConsoleView]:
+    from harness.bench.machine import describe_machine
+    from harness.bench.plan import default_file
+    from harness.bench.run import Bench
+    from harness.terminal.bench import ConsoleView
+    from harness.terminal.console import make_console
+
+    path = json or default_file(describe_machine().id)
+    view = ConsoleView(make_console(), path)
+    return Bench(path, view, fresh=fresh), view
+
+
+def _measure(
+    study: Path | None,
+    overrides: list[str],
+    wanted: Wanted,
+    json: Path | None,
+    *,
+    fresh: bool,
+    slots: tuple[int, ...] | None,
+) -> None:
+    from harness.bench.plan import bench_study
+    from harness.data.prepare import prepare
+    from harness.spec.reader import load_study
+
+    spec = load_study(study, overrides) if study is not None else bench_study(wanted.checkpoints)
+    opened, view = _open(json, fresh=fresh)
+    data = prepare(spec)
+    if slots is None:
+        opened.cells(spec, data, wanted, own_texts=study is not None)
+    else:
+        from harness.bench.slots import measure_slots
+
+        measure_slots(opened, spec, data, slots, device=wanted.device, seconds=wanted.seconds)
+    view.end(opened.file)
+
+
+def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> None:
+    from harness.bench.sharing import measure_sharing
+    from harness.records.results import load
+
+    if others:
+        raise InputError(f"{run} is a run: its winner is measured as it was; give a study file for other settings")
+    opened, view = _open(json, fresh=fresh)
+    measure_sharing(opened, load(run), seconds=wanted.seconds, repeats=wanted.repeats)
+    view.end(opened.file)
