@@ -21,7 +21,7 @@ from harness.engines.slots import plan_slots
 from harness.errors import FailReason, RunError
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialRecord, TrialState
+from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.study import EngineSpec
 from harness.sweep import TRIAL
 
@@ -88,9 +88,15 @@ def trial_of(results: Results, number: int) -> TrialRecord:
         raise RunError(f"{results.folder} has no trial {number}; {have}")
     if not found.state.ended:
         raise RunError(f"trial {number} of {results.folder} has not ended ({found.state.value.lower()})")
-    if found.place is None:
-        raise RunError(f"trial {number} of {results.folder} never ran: its record names no device")
-    return found
+    return found if found.place is not None else found.model_copy(update={"place": _place(results, found)})
+
+
+def _place(results: Results, record: TrialRecord) -> Place:
+    """Where a trial ran whose record does not say it: one that waited when a sweep was killed, and never went on."""
+    devices = results.manifest.get("devices") or ()
+    if not record.history or not devices:
+        raise RunError(f"trial {record.number} of {results.folder} never ran: its record names no device")
+    return Place.model_validate(devices[0])
 
 
 def prepared_data(results: Results) -> PreparedData:

@@ -120,6 +120,12 @@ def test_trial_of_says_which_there_are() -> None:
         trial_of(study_of(trial(evaluation(1))), 5)
 
 
+def test_trial_of_takes_the_runs_device_where_the_record_has_none() -> None:
+    record = record_of(CONFIG, TrialState.PRUNED, [evaluation(1)])
+    results = replace(study_of(record), manifest={"devices": [GPU.model_dump(mode="json")]})
+    assert trial_of(results, 0).place == GPU
+
+
 def test_prepared_data_must_be_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     results = replace(study_of(trial(evaluation(1))), manifest={"data": {"sha256": "0" * 64}})
