@@ -70,7 +70,8 @@ def _mcc(confusion: np.ndarray) -> np.ndarray:
     labelled, predicted = confusion.sum(axis=2).astype(float), confusion.sum(axis=1).astype(float)
     above = hits * rows - (labelled * predicted).sum(axis=1)
     below = np.sqrt((rows**2 - (labelled**2).sum(axis=1)) * (rows**2 - (predicted**2).sum(axis=1)))
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    coefficient: np.ndarray = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return coefficient
 
 
 def _weights(num_rows: int, total: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -115,8 +116,9 @@ def _area(weights: np.ndarray, positive: np.ndarray, order: np.ndarray, starts: 
     wins, losses = sums
     below = np.cumsum(losses, axis=1) - losses / 2
     pairs = wins.sum(axis=1) * losses.sum(axis=1)
-    areas = np.full(len(weights), np.nan)
-    return np.divide((wins * below).sum(axis=1), pairs, out=areas, where=pairs > 0)
+    areas: np.ndarray = np.full(len(weights), np.nan)
+    np.divide((wins * below).sum(axis=1), pairs, out=areas, where=pairs > 0)
+    return areas
 
 
 _OF_CONFUSION: dict[str, _Score] = {"macro_f1": _macro_f1, "mcc": _mcc}
