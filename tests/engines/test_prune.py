@@ -10,7 +10,7 @@ from harness.engines.policies import make_policy
 from harness.engines.protocol import Decision
 from harness.engines.prune import Policy, Unpruned, num_passed
 from harness.engines.prune_optuna import OptunaPolicy
-from harness.engines.rungs import Rungs
+from harness.engines.rungs import Rungs, rung_key
 from harness.records.schema import Progress, TrialState
 from tests.engines.simulate import make_spec
 
@@ -98,6 +98,19 @@ def test_rungs_ties_by_log_loss() -> None:
     assert policy.promoted() == [1]
 
 
+def test_rungs_tell_shares_apart_only_beyond_their_noise() -> None:
+    def row(number: int, accuracy: float, log_loss: float, num_rows: int) -> Progress:
+        metrics = {"accuracy": accuracy, "log_loss": log_loss}
+        return Progress(
+            number=number, step=1, total_steps=16, epoch=1, num_rows=num_rows, metrics=metrics, train_loss=1
+        )
+
+    near_chance, learning = row(0, 0.42, 1.10, 100), row(1, 0.38, 1.05, 100)
+    assert rung_key(learning, "accuracy") < rung_key(near_chance, "accuracy")
+    assert rung_key(row(0, 0.37, 1.10, 10_000), "accuracy") < rung_key(row(1, 0.35, 1.05, 10_000), "accuracy")
+    assert rung_key(row(0, 0.9, 1.1, 100), "accuracy") < rung_key(row(1, 0.5, 1.0, 100), "accuracy")
+
+
 def test_rungs_ties_by_number() -> None:
     policy = rungs(4)
     assert reach(policy, [0.5, 0.5, 0.5, 0.5]) == [PAUSE, STOP, STOP, STOP]
@@ -126,6 +139,16 @@ def test_rungs_failed_hold_no_place() -> None:
     for number in range(2, 8):
         policy.decide(number, at(number, 1 / 16, 0.1))
     assert policy.promoted() == [1]
+
+
+def test_rungs_failed_make_room() -> None:
+    """Of nine, the best dies while it waits: the best two of the other eight go on."""
+    policy = rungs(9)
+    reach(policy, [0.9, 0.5])
+    policy.end(0, TrialState.FAIL)
+    for number in range(2, 9):
+        policy.decide(number, at(number, 1 / 16, 0.4 - 0.01 * number))
+    assert policy.promoted() == [1, 2]
 
 
 def test_rungs_failures_end_the_wait() -> None:
@@ -288,6 +311,17 @@ def test_median_stops_the_worse_half() -> None:
     assert policy.decide(5, at(5, 1 / 4, 0.65)) is STOP
     policy.add(6, 0)
     assert policy.decide(6, at(6, 1 / 4, 0.75)) is GO
+
+
+def test_optuna_pruner_sees_rungs_only() -> None:
+    """Trials of other lengths are evaluated elsewhere in between, so that would compare nothing."""
+    policy = make_policy(make_spec(trials=4, pruner={"name": "median"}))
+    assert isinstance(policy, OptunaPolicy)
+    policy.add(0, 0)
+    for fraction, accuracy in ((0.1, 0.3), (0.25, 0.5), (0.3, 0.9), (0.5, 0.6)):
+        policy.decide(0, at(0, fraction, accuracy))
+    (frozen,) = policy._mirrors[0].study.get_trials(deepcopy=False)
+    assert frozen.intermediate_values == {1: 0.5, 2: 0.6}
 
 
 def test_hyperband_has_brackets() -> None:
