@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,26 +72,25 @@ def test_click_on_a_head_sorts(page: Page) -> None:
     assert page.noted() == []
 
 
-@pytest.mark.parametrize(
-    ("query", "head", "expected"),
-    [
-        ("pruned", "state", lambda text: text.startswith("pruned")),
-        ("batch_size=16", "batch size", lambda text: text == "16"),
-        ("accuracy>86", "accuracy", lambda text: float(text.split()[0]) >= 86),
-        ("batchsize<=16 complete", "batch size", lambda text: int(text) <= 16),
-    ],
+QUERIES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
+    ("pruned", "state", lambda text: text.startswith("pruned")),
+    ("batch_size=16", "batch size", lambda text: text == "16"),
+    ("accuracy>86", "accuracy", lambda text: float(text.split()[0]) >= 86),
+    ("batchsize<=16 complete", "batch size", lambda text: int(text) <= 16),
 )
-def test_filter_leaves_the_rows_that_fit(page: Page, query: str, head: str, expected: object) -> None:
-    script = (
-        "const box = document.getElementById('filter'); box.value = arguments[0]; box.dispatchEvent(new Event('input'))"
-    )
+
+
+def test_filter_leaves_the_rows_that_fit(page: Page) -> None:
+    script = """const box = document.getElementById('filter'); box.value = arguments[0];
+        box.dispatchEvent(new Event('input'))"""
     everything = len(column(page, 0))
-    page.run(script, query)
-    found = column(page, heads(page).index(head))
-    assert 0 < len(found) < everything
-    assert callable(expected)
-    assert all(expected(text) for text in found)
-    assert page.run("return document.getElementById('shown').textContent") == f"{len(found)} of {everything} shown"
+    for query, head, fits in QUERIES:
+        page.run(script, query)
+        found = column(page, heads(page).index(head))
+        assert 0 < len(found) < everything
+        assert all(map(fits, found)), query
+        shown = page.run("return document.getElementById('shown').textContent")
+        assert shown == f"{len(found)} of {everything} shown"
 
 
 def test_state_boxes_filter(page: Page) -> None:
@@ -134,13 +133,13 @@ def test_slider_names_the_checkpoint_that_is_fast_enough(page: Page) -> None:
     assert "Take org/" in page.run(script, fastest)
 
 
-@pytest.mark.parametrize("width", [400, 2000])
-def test_page_fits_its_window(page: Page, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    page.driver.refresh()
-    page.settle()
-    assert page.run("return document.documentElement.scrollWidth") <= width
+def test_page_fits_its_window(page: Page) -> None:
+    for width in (400, 2000):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        page.driver.refresh()
+        page.settle()
+        assert page.run("return document.documentElement.scrollWidth") <= width
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert page.noted() == []
 
