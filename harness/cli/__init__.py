@@ -1,4 +1,4 @@
-"""The command line: `harness sweep`, `results`, `status`, `report`, `compare`, `export`, `predict`, `rerun`, `schema`.
+"""The command line: `harness sweep`, `results`, `status`, `report`, `compare`, `bench`, `export`, `predict`, ...
 
 Knows nothing that costs time to import: every command imports what it needs when it runs.
 """

@@ -25,7 +25,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command()(bench)
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/STUDY.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 
@@ -35,7 +34,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 def sweep(
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[key=value]...", help="Replace values of the file.")
+        list[str] | None, typer.Argument(metavar="key=value", help="Replace values of the file.")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="Where trials run: local, ray or inline.")] = None,
     trials: Annotated[str | None, typer.Option(metavar="N", help="The total of search trials.")] = None,
@@ -94,13 +93,17 @@ def report(
 @app.command()
 @guarded
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="A B ...", help="Run folders or benchmark files.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run folders or benchmark files.")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/compare.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Compare benchmarks that are not like for like too.")] = False,
 ) -> None:
     """Compare runs or benchmark files on one page."""
-    from harness.report.compare import write_comparison
+    from harness.cli.bench import compare_all
 
-    typer.echo(write_comparison(runs, out or Path("reports/compare")))
+    typer.echo(compare_all(runs, out or Path("reports/compare"), force=force))
+
+
+app.command()(bench)
 
 
 @app.command()
@@ -121,7 +124,7 @@ def export(
 @guarded
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model.")],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT ...", help="Texts to classify.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
     as_json: Json = False,

@@ -15,11 +15,18 @@ from harness.terminal.board import Board
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
 SLOTS = (Place(node="box", device="cpu", slot=0, threads=1), Place(node="box", device="cpu", slot=1, threads=1))
+FIXED = (
+    "training.epochs=3",
+    "search.trials=16",
+    "search.pruner={name: rungs, reduction_factor: 4, min_fraction: 0.0625}",
+    "confirm={top: 2, seeds: 2}",
+    "budget.minutes=30",
+)
 
 
 def study(*overrides: str) -> StudySpec:
-    """The quickstart study: 16 trials, rungs at 1/16 and 1/4, confirmation of two configurations with two seeds."""
-    return load_study(STUDIES / "quickstart.yaml", overrides)
+    """16 trials of four params, rungs at 1/16 and 1/4, confirmation of two configurations with two seeds."""
+    return load_study(STUDIES / "quickstart.yaml", [*FIXED, *overrides])
 
 
 def config(spec: StudySpec, number: int, **params: Any) -> TrialConfig:
