@@ -162,7 +162,7 @@
       left.append(element("h3", "Learning curve"), div);
       queueMicrotask(() => show(div, curve(trial)));
     }
-    left.append(element("h3", "End of the log"), element("pre", trial.log || "no log is left", { tabIndex: 0, dir: "auto" }));
+    left.append(element("h3", "End of the log"), element("pre", trial.log || "the trial left no log", { tabIndex: 0, dir: "auto" }));
     right.append(element("h3", "Params"), pairs(trial.params));
     right.append(element("h3", "Validation score of each seed"), pairs(trial.seeds.map(([seed, score]) => [`seed ${seed}`, score])));
     right.append(element("h3", "Again"), command(trial.rerun));
