@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def conclude(
         best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
     )
     scored = tuple(_final_model(role, models.get(role), baseline, scores[role], run) for role in scores)
-    comparisons = tuple(_compare("winner", role, scores) for role in scores if role != "winner")
+    comparisons = tuple(_compare(a, b, scores) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(spec, finalists, models, comparisons, scored, objective)
     winner = finalists[0]
     write_card(
@@ -193,7 +194,7 @@ def _verdict(
     objective: str,
 ) -> tuple[int, tuple[str, ...]]:
     """The recommended trial, and what a reader must be warned of, one sentence each."""
-    against = {comparison.b: comparison for comparison in comparisons}
+    against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
     recommended = finalists[0].number
     warnings = []
     beaten = against["baseline"]

@@ -49,6 +49,6 @@ def test_makefile_has_the_commands_of_the_readme(target: str) -> None:
 
 def test_readme_names_files_that_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    names = {name for name in re.findall(r"`((?:harness|studies|benchmarks|docs|tests)/[\w./]*)`", text)}
+    names = set(re.findall(r"`((?:harness|studies|benchmarks|docs|tests)/[\w./]*)`", text))
     assert names
     assert [name for name in sorted(names) if not (ROOT / name).exists()] == []

@@ -37,7 +37,7 @@ def test_sweep_results_keep_the_contract(finished: tuple[Path, dict[str, Any]]) 
     assert [trial["number"] for trial in results["trials"]] == [0, 1, 2, 3]
     keys = "number state reason params seed metrics history samples_per_second tokens_per_second padding_fraction"
     for trial in results["trials"]:
-        assert set([*keys.split(), "peak_memory_mib", "duration_s", "device"]) <= set(trial)
+        assert {*keys.split(), "peak_memory_mib", "duration_s", "device"} <= set(trial)
         assert trial["state"] in ("COMPLETE", "PRUNED")
         assert trial["samples_per_second"] > 0
         assert trial["history"][-1]["accuracy"] >= 0
