@@ -115,8 +115,12 @@ class Search:
 
     def decide(self, number: int, progress: Progress) -> Decision:
         trial = self._trials[number]
+        trial.broken = self._flaw(progress)
         repeated = bool(trial.history) and progress.step <= trial.history[-1].step
-        decision = Decision.GO if repeated else self._learn(trial, progress)
+        if trial.broken:
+            decision = Decision.STOP
+        else:
+            decision = Decision.GO if repeated else self._learn(trial, progress)
         if progress.done:
             decision = Decision.GO
         elif self._closed and not trial.broken:
@@ -127,9 +131,6 @@ class Search:
 
     def _learn(self, trial: _Trial, progress: Progress) -> Decision:
         """Takes in an evaluation that is not a repetition."""
-        trial.broken = self._flaw(progress)
-        if trial.broken:
-            return Decision.STOP
         trial.history.append(progress)
         self._store.report(progress.number, progress)
         self._proposer.observe(progress.number, progress)

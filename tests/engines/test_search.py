@@ -383,6 +383,22 @@ def test_search_budget_finalist_fails(new_store: NewStore, folder: RunFolder) ->
     assert set(states(store.records())) == {FAIL, PRUNED}
 
 
+@pytest.mark.parametrize("ends", [COMPLETE, FAIL])
+def test_search_budget_over_before_anything_is_known(new_store: NewStore, folder: RunFolder, ends: TrialState) -> None:
+    """The first trial to be evaluated goes on; another takes its place only when it fails."""
+    spec, clock = make_spec(trials=9, budget={"minutes": 1}), Clock()
+    search = Search(spec, new_store(), folder, clock=clock)
+    configs = [config for config in (search.next(), search.next(), search.next()) if config]
+    clock.advance(61)
+    rows = [evaluation(config, 1 / 16) for config in configs]
+    assert search.next() is None and search.out_of_budget
+    assert search.decide(1, rows[1]) is Decision.GO
+    assert search.decide(0, rows[0]) is Decision.STOP
+    search.end(record_of(configs[0], PRUNED, [rows[0]]))
+    search.end(record_of(configs[1], ends, [rows[1]], reason=None if ends is COMPLETE else FailReason.CRASH))
+    assert search.decide(2, rows[2]) is (Decision.STOP if ends is COMPLETE else Decision.GO)
+
+
 # Anything may happen
 
 
