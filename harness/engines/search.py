@@ -117,10 +117,9 @@ class Search:
         trial = self._trials[number]
         trial.broken = self._flaw(progress)
         repeated = bool(trial.history) and progress.step <= trial.history[-1].step
-        if trial.broken:
-            decision = Decision.STOP
-        else:
-            decision = Decision.GO if repeated else self._learn(trial, progress)
+        decision = Decision.STOP if trial.broken else Decision.GO
+        if not trial.broken and not repeated:
+            decision = self._learn(trial, progress)
         if progress.done:
             decision = Decision.GO
         elif self._closed and not trial.broken:
