@@ -189,7 +189,8 @@ class Bench:
         earlier = next((cell for cell in self.file.cells if (cell.id, cell.code) == (id_, self.code)), None)
         cell = earlier or _new_cell(one, slot, data, self.code)
         if document is not None:
-            cell = cell.model_copy(update={"repeats": (*cell.repeats, Measurement.model_validate(document))})
+            runs = (*cell.repeats, Measurement.model_validate(document))
+            cell = cell.model_copy(update={"state": "ok", "message": "", "repeats": runs})
             setup = self.file.setup(cell.device, cell.threads)
             cell = summarised(cell, setup, self.file.price_per_hour)
         else:

@@ -33,8 +33,6 @@ def summarised(cell: Cell, setup: Setup | None, price_per_hour: float | None) ->
     ceiling = setup.ceiling.get(runs[-1].precision) if setup else None
     return cell.model_copy(
         update={
-            "state": "ok",
-            "message": "",
             "batch_size": runs[-1].batch_size,
             "micro_batch_size": runs[-1].micro_batch_size,
             "precision": runs[-1].precision,

@@ -1,11 +1,11 @@
-"""`harness bench`: its options, and what a person sees of it.
+"""`harness bench`: its options, and what a person sees of it; and benchmark files for `harness compare`.
 
-Knows nothing of how cells are measured. Imports of the package stand inside the command, so that `--help` is quick.
+Knows nothing of how cells are measured. Imports of the package stand inside the functions, so that `--help` is quick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.bench.run import Bench
     from harness.terminal.bench import ConsoleView
 
-__all__ = ["bench"]
+__all__ = ["bench", "compare_all"]
 
 T = TypeVar("T")
 
@@ -136,3 +136,24 @@ def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others:
     opened, view = _open(json, fresh=fresh)
     measure_sharing(opened, load(run), seconds=wanted.seconds, repeats=wanted.repeats)
     view.end(opened.file)
+
+
+def compare_all(paths: Sequence[Path], out: Path, *, force: bool) -> Path:
+    """Writes the page about runs, or about benchmark files, and returns its path.
+
+    Raises:
+        InputError: some are runs and some are benchmark files.
+    """
+    from harness.records.bench_files import is_bench_file
+
+    files = [path for path in paths if is_bench_file(path)]
+    if not files:
+        from harness.report.compare import write_comparison
+
+        return write_comparison(paths, out)
+    if len(files) < len(paths):
+        other = next(path for path in paths if path not in files)
+        raise InputError(f"{files[0]} is a benchmark file and {other} is a run folder: compare one kind at a time")
+    from harness.report.compare_bench import write_bench_comparison
+
+    return write_bench_comparison(paths, out, force=force)
