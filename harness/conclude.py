@@ -110,7 +110,7 @@ def conclude(
         comparisons=comparisons,
         recommended=recommended,
         warnings=warnings,
-        export=str((run.path / "best").resolve()),
+        export="best",
     )
 
 

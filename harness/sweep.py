@@ -203,7 +203,7 @@ class _Tidy:
 
 
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
-    reasons = sorted({f"{trial.reason}: {trial.message} (see {trial.log})" for trial in trials if trial.reason})
+    reasons = sorted({f"{trial.reason}: {trial.message}" for trial in trials if trial.reason})
     return "no trial completed" + (f"; the first reason: {reasons[0]}" if reasons else "")
 
 

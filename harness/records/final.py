@@ -78,4 +78,4 @@ class Final(Frozen):
     comparisons: tuple[Comparison, ...] = ()
     recommended: int
     warnings: tuple[str, ...] = ()
-    export: str | None = None
+    export: str | None = Field(default=None, description="the exported model's folder, in the run folder")
