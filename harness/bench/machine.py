@@ -26,7 +26,8 @@ __all__ = ["code_version", "describe_machine"]
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 #: The modules that decide how fast a cell is; other changes of the package leave measurements comparable.
-CORE = ("training", "tasks", "bench/cell.py", "bench/work.py", "data/batch.py", "data/encoded.py", "trial.py")
+CORE: tuple[str, ...] = ("training", "tasks", "trial.py", "data/batch.py", "data/encoded.py")
+CORE += ("bench/cell.py", "bench/measure.py", "bench/work.py")
 GIB = 2**30
 
 

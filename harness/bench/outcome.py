@@ -26,7 +26,7 @@ class Outcome:
     """The only pause of a measurement."""
 
     def __init__(self, config: TrialConfig, document: dict[str, Any], samples_per_second: float = 0.0) -> None:
-        self._document = document
+        self.document = document
         metrics = dict.fromkeys(config.objectives, METRICS[OBJECTIVE].low) | {OBJECTIVE: samples_per_second}
         self.progress = Progress(
             number=config.number, step=1, total_steps=1, epoch=0.0, num_rows=0, metrics=metrics, train_loss=0.0
@@ -34,7 +34,7 @@ class Outcome:
 
     def save(self, folder: Path) -> None:
         """Writes the document."""
-        (folder / NAME).write_text(json.dumps(self._document), encoding="utf-8")
+        (folder / NAME).write_text(json.dumps(self.document), encoding="utf-8")
 
     def snapshot(self, folder: Path) -> None:
         """There is nothing to go on with."""

@@ -32,6 +32,8 @@ OBJECTIVES = ("samples_per_second",)
 EPOCHS = 1e6
 #: Rows of a fixed length: no epoch of few batches, and not much to tokenize.
 LEAST_ROWS = 512
+#: As many where the largest batch is looked for: it cannot be larger.
+MOST_ROWS = 4096
 #: Settings that may differ without making another cell of it.
 NOT_IDENTITY = ("seconds", "steps", "rows")
 
@@ -130,10 +132,13 @@ def plan_cells(spec: StudySpec, wanted: Wanted, *, auto: str, accelerator: bool,
     resolved = dict.fromkeys(auto if name == "auto" else name for name in precisions)
     if "max" in batch_sizes and not accelerator:
         raise InputError("--batch-size max is for accelerators; on a CPU give numbers: they are admitted by estimate")
+    if "max" in batch_sizes and wanted.modes != ("train",):
+        raise InputError("--batch-size max is for --mode train: what fits there fits anywhere")
     if not own_texts and "study" in lengths:
         raise InputError("--length study needs a study: harness bench STUDY.yaml")
     whole = spec.model_copy(update={"model": spec.model.model_copy(update={"checkpoint": tuple(checkpoints)})})
-    rows = max(LEAST_ROWS, *(4 * size for size in batch_sizes if isinstance(size, int)), 0)
+    least = MOST_ROWS if "max" in batch_sizes else LEAST_ROWS
+    rows = max(least, *(4 * size for size in batch_sizes if isinstance(size, int)), 0)
     found = [
         _planned(whole, checkpoint, mode, length, precision, size, rows=rows, seconds=wanted.seconds)
         for checkpoint, mode, precision in product(checkpoints, wanted.modes, resolved)

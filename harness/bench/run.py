@@ -28,7 +28,7 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.spec.study import EngineSpec, StudySpec
 
-__all__ = ["Bench", "BenchView", "bench_engine", "bench_slot", "cell_id"]
+__all__ = ["Bench", "BenchView", "bench_engine", "bench_slot", "cell_id", "new_cell"]
 
 CELL, SETUP = "harness.bench.cell:run_cell", "harness.bench.ceiling:measure_setup"
 #: A cell that has not ended after this is stuck.
@@ -187,7 +187,7 @@ class Bench:
         """Puts a run of a cell into the file, on disk too."""
         id_ = cell_id(one, slot)
         earlier = next((cell for cell in self.file.cells if (cell.id, cell.code) == (id_, self.code)), None)
-        cell = earlier or _new_cell(one, slot, data, self.code)
+        cell = earlier or new_cell(one, slot, data, self.code)
         if document is not None:
             runs = (*cell.repeats, Measurement.model_validate(document))
             cell = cell.model_copy(update={"state": "ok", "message": "", "repeats": runs})
@@ -214,7 +214,8 @@ def cell_id(one: Planned, slot: Slot) -> str:
     return f"{one.id}-{slot.place.device}-{slot.place.threads}"
 
 
-def _new_cell(one: Planned, slot: Slot, data: PreparedData, code: str) -> Cell:
+def new_cell(one: Planned, slot: Slot, data: PreparedData, code: str) -> Cell:
+    """A cell that is not measured yet."""
     config = one.config
     recipe = {
         **config.model.model_dump(mode="json", exclude={"checkpoint"}, exclude_none=True),

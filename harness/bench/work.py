@@ -172,9 +172,9 @@ class Training:
         return step, np.full(len(chosen), int(lengths.max()))
 
     def fits(self, batch_size: int) -> bool:
-        """Whether a batch of the longest rows can be trained at once (rows are used again where there are too few)."""
+        """Whether a batch of the longest rows can be trained at once."""
         trainer = self._trainer
-        longest = np.resize(trainer.rows[np.argsort(-trainer.lengths, kind="stable")], batch_size)
+        longest = trainer.rows[np.argsort(-trainer.lengths, kind="stable")[:batch_size]]
         labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[longest].astype(np.int64))
         trainer.micro_batch_size = batch_size
         try:

@@ -6,17 +6,19 @@ Knows nothing of how cells are measured. Imports of the package stand inside the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from harness.cli.guard import guarded
-from harness.errors import InputError
+from harness.errors import InputError, SpecError
 
 if TYPE_CHECKING:
     from harness.bench.plan import Wanted
     from harness.bench.run import Bench
+    from harness.spec.study import StudySpec
     from harness.terminal.bench import ConsoleView
 
 __all__ = ["bench", "compare_all"]
@@ -113,9 +115,10 @@ def _measure(
 ) -> None:
     from harness.bench.plan import bench_study
     from harness.data.prepare import prepare
-    from harness.spec.reader import load_study
 
-    spec = load_study(study, overrides) if study is not None else bench_study(wanted.checkpoints)
+    if study is None and overrides:
+        raise InputError("key=value needs a study: harness bench STUDY.yaml key=value")
+    spec = _study(study, overrides) if study is not None else bench_study(wanted.checkpoints)
     opened, view = _open(json, fresh=fresh)
     data = prepare(spec)
     if slots is None:
@@ -125,6 +128,20 @@ def _measure(
 
         measure_slots(opened, spec, data, slots, device=wanted.device, seconds=wanted.seconds)
     view.end(opened.file)
+
+
+def _study(path: Path, overrides: list[str]) -> StudySpec:
+    """The study; a benchmark searches nothing, so one that searches nothing may have any number of trials."""
+    from harness.spec.reader import load_study
+
+    try:
+        return load_study(path, overrides)
+    except SpecError as error:
+        if [problem.key for problem in error.problems] != ["search.trials"]:
+            raise
+        with suppress(SpecError):
+            return load_study(path, [*overrides, "search.trials=1"])
+        raise
 
 
 def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> None:
