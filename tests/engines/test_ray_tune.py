@@ -51,5 +51,3 @@ class TestRayEngine(EngineContract):
     def left(self) -> list[psutil.Process]:
         psutil.wait_procs(actors(), timeout=10)
         return actors()
-
-
