@@ -110,7 +110,8 @@ def remove(place: str) -> None:
 
 def mark_complete(folder: Path) -> None:
     """Writes down which files a snapshot has, before it is copied."""
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     (folder / COMPLETE).write_text(json.dumps(sizes), encoding="utf-8")
 
 

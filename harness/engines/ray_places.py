@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,10 @@ class RunPlaces:
     def forget(self, trial: Active) -> None:
         """There is nothing elsewhere."""
 
+    def close(self, *, finished: bool) -> None:
+        """Removes what Tune has written for itself."""
+        shutil.rmtree(self.tune, ignore_errors=True)
+
 
 class StoragePlaces:
     """Trials work in folders of their nodes; what outlives a step lies in a storage that all nodes see."""
@@ -100,6 +105,11 @@ class StoragePlaces:
         for name in folders(self.storage):
             if name.startswith(f"{self._name(trial)}-"):
                 remove(f"{self.storage}/{name}")
+
+    def close(self, *, finished: bool) -> None:
+        """Leaves the snapshots of trials that have not ended, for the next coordinator."""
+        if finished:
+            remove(self.storage)
 
 
 class Seen(Frozen):

@@ -5,7 +5,6 @@ Knows nothing of Tune, trials or studies. A session that somebody else started i
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
@@ -22,15 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants, worker
+from ray._private import ray_constants, services, worker
 from ray.exceptions import RayError
 
+from harness.engines.ray_reaper import watched
 from harness.engines.slots import Slot
-from harness.errors import EngineError
+from harness.errors import EngineError, InputError
 
 __all__ = ["Session", "changed_environment", "open_session"]
 
-PREFIX = "hr-"
+#: Ray opens its folder to everybody, so it gets one inside of ours.
+PREFIX, INNER = "hr-", "r"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Ray appends up to 61 bytes to this folder's path, and a socket's path has 107 at most.
 LONGEST_FOLDER = 40
@@ -38,7 +39,7 @@ LONGEST_FOLDER = 40
 OBJECT_STORE_BYTES = 100 * 2**20
 #: Nodes come and go; asking which are there costs a call to the head.
 NODES_EVERY_S = 1.0
-REMOVE_WITHIN_S = 5.0
+ANSWER_WITHIN_S = 10.0
 
 
 class Session:
@@ -100,10 +101,11 @@ def open_session(address: str | None, slots: Sequence[Slot], num_cpus: int, logs
     """
     with ExitStack() as stack:
         stack.enter_context(_quiet_logs(logs / "driver.log"))
+        stack.enter_context(_kept_environment())
         if ray.is_initialized():
             yield Session(private=False)
-        elif address is not None:
-            _init(address=address)
+        elif address not in (None, "local"):
+            _init(address=_find(str(address)))
             stack.callback(ray.shutdown)
             yield Session(private=False)
         else:
@@ -127,7 +129,7 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
                 num_gpus=len(accelerators),
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
-                _temp_dir=str(folder),
+                _temp_dir=str(folder / INNER),
             )
         try:
             if any(node["NodeManagerAddress"] not in ("127.0.0.1", "::1") for node in Session(private=True).nodes()):
@@ -140,6 +142,20 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
             ray.shutdown()
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = cluster
+
+
+def _find(address: str) -> str:
+    """Host and port of a head that answers; Ray itself would try for minutes to reach one that is not there."""
+    if "://" in address:
+        raise InputError(f"engine.address: '{address}' is for Ray's client; run on a node of the cluster, with auto")
+    try:
+        found = str(services.canonicalize_bootstrap_address_or_die(address))
+        host, _, port = found.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_WITHIN_S).close()
+    except (OSError, ValueError, OverflowError) as error:
+        reason = str(error).partition(". ")[0]
+        raise EngineError(f"engine.address: no Ray cluster answers at '{address}' ({reason[:200]})") from None
+    return found
 
 
 def _init(**options: Any) -> None:
@@ -211,46 +227,31 @@ def _keep_logs(folder: Path, logs: Path) -> None:
     """Copies what Ray's processes wrote into the run folder: somebody will want to know."""
     with suppress(OSError, shutil.Error):
         shutil.rmtree(logs / "session", ignore_errors=True)
-        shutil.copytree(folder / "session_latest" / "logs", logs / "session", symlinks=True)
+        shutil.copytree(folder / INNER / "session_latest" / "logs", logs / "session", symlinks=True)
 
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder with a short path for Ray's sockets, for this user only; those of dead coordinators go with it."""
+    """A folder with a short path for Ray's sockets, for this user only."""
     parents = [tempfile.gettempdir(), "/tmp", "/dev/shm"]  # noqa: S108
-    fitting = [Path(parent) for parent in parents if len(parent) + len(PREFIX) + 9 <= LONGEST_FOLDER]
+    fitting = [Path(parent) for parent in parents if len(f"{parent}/{PREFIX}12345678/{INNER}") <= LONGEST_FOLDER]
     parent = next((path for path in fitting if path.is_dir() and os.access(path, os.W_OK)), None)
     if parent is None:
         raise EngineError(
-            f"Ray needs a temporary folder whose path has at most {LONGEST_FOLDER} characters; set TMPDIR"
+            f"Ray needs a temporary folder with a path of at most {LONGEST_FOLDER} characters; set TMPDIR"
         )
-    for left in parent.glob(f"{PREFIX}*"):
-        _remove_if_abandoned(left)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-    with (folder / "lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write(f"{os.getpid()} {socket.gethostname()}\n")
-        lock.flush()
-        try:
-            yield folder
-        finally:
-            _remove(folder)
+    with watched(folder):
+        yield folder
 
 
-def _remove(folder: Path) -> None:
-    """Ray's last processes may still write while it goes."""
-    end = time.monotonic() + REMOVE_WITHIN_S
-    while folder.exists() and time.monotonic() < end:
-        shutil.rmtree(folder, ignore_errors=True)
-        if folder.exists():
-            time.sleep(0.1)
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    """Removes a folder of ours whose coordinator was killed: the kernel freed its lock."""
-    with suppress(OSError):
-        if folder.lstat().st_uid != os.getuid() or folder.is_symlink():
-            return
-        with (folder / "lock").open("r+", encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(folder)
+@contextmanager
+def _kept_environment() -> Iterator[None]:
+    """Removes after the block what Ray has set for itself in it."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - before:
+            if name.startswith("RAY_") or name == "PYTHONBREAKPOINT":
+                del os.environ[name]

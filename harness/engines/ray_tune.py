@@ -6,7 +6,6 @@ run is a new `Tuner` over the study; `Tuner.restore`, which loads pickles, is ne
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -143,15 +142,13 @@ class Run:
 
     def fit(self, data: str, trial_fn: str) -> None:
         """Lets Tune run until the desk has nothing left."""
-        own = self._run.path / "ray"
         while self._population and self._desk.claim():
             pass
         try:
             with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
                 self._tune(tune.Tuner(self._trainable(data, trial_fn), **self._configs()))
         finally:
-            if not self._places.storage:
-                shutil.rmtree(own / "tune", ignore_errors=True)
+            self._places.close(finished=self._desk.finished)
 
     def _most(self) -> str:
         """How many trials may wait for a place at once."""

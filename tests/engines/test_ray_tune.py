@@ -1,22 +1,34 @@
-"""The Ray engine in a session of its own, on this machine. Clusters are in test_ray_cluster.py."""
+"""The Ray engine on this machine, most of it in one session that is joined. Clusters are in test_ray_cluster.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import optuna
 import psutil
 import pytest
+import ray
 
-from harness.engines.protocol import Engine
+from harness.engines import ray_desk, ray_places
+from harness.engines.protocol import Decision, Engine
 from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_tune import RayEngine
+from harness.engines.search import Search
+from harness.errors import EngineError, FailReason, InputError
 from harness.records.rundir import RunFolder
+from harness.records.schema import Progress, TrialRecord
+from harness.records.store import StudyStore
 from harness.spec.study import StudySpec
-from tests.engines.contract import EngineContract, children, make_slots
+from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots
+from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 pytestmark = pytest.mark.ray
+
+DIES_ONCE, TROUBLED = "tests.engines.ray_trials:dies_once", "tests.engines.ray_trials:troubled"
 
 
 def study(**engine: Any) -> StudySpec:
@@ -30,9 +42,29 @@ def study(**engine: Any) -> StudySpec:
     )
 
 
+def searched(pruner: str, **engine: Any) -> StudySpec:
+    """A study with something to search."""
+    spec = study(**engine).model_dump(mode="json")
+    spec["training"] |= {"learning_rate": {"low": 1e-4, "high": 1e-1, "log": True}, "weight_decay": [0.0, 0.01, 0.1]}
+    spec["search"] |= {"trials": 8, "sampler": "random", "pruner": {"name": pruner}}
+    return StudySpec.model_validate(spec)
+
+
 def actors() -> list[psutil.Process]:
     """Processes that run trials."""
     return [child for child in children() if "TrialActor" in " ".join(child.cmdline())]
+
+
+def losses(records: list[TrialRecord]) -> list[list[float]]:
+    ordered = sorted(records, key=lambda record: record.number)
+    return [[progress.train_loss for progress in record.history] for record in ordered]
+
+
+def until(true: Callable[[], object], within_s: float = 60.0) -> None:
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +72,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A session that is there already: starting one for each test would cost minutes."""
     with open_session(None, make_slots(2), 2, tmp_path_factory.mktemp("logs")) as session:
         yield session
+        assert ray.is_initialized(), "a session that was joined is never stopped"
 
 
 @pytest.mark.usefixtures("session")
@@ -51,3 +84,180 @@ class TestRayEngine(EngineContract):
     def left(self) -> list[psutil.Process]:
         psutil.wait_procs(actors(), timeout=10)
         return actors()
+
+
+# The known faults of the usual pairing of Optuna and Ray
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_search_is_recorded_as_it_was(run: RunFolder, data: str) -> None:
+    """Early-stopped is PRUNED, a missing metric fails one trial, the best counts, and nothing is queued twice."""
+
+    class Stopped(Search):
+        def end(self, record: TrialRecord) -> None:
+            super().end(record)
+            raise KeyboardInterrupt
+
+    spec = searched("rungs", max_concurrent=2, threads_per_slot=2, resources_per_trial={"cpu": 1})
+    store = StudyStore.open(run.database, "fake", ["accuracy"])
+    with pytest.raises(KeyboardInterrupt):
+        RayEngine(run, spec, ()).run(Stopped(spec, store, run), data, TROUBLED)
+    RayEngine(run, spec, ()).run(Search(spec, store, run), data, TROUBLED)
+    records = store.records()
+    states = [record.state for record in records]
+    assert len(records) == 8 and states.count(PRUNED) >= 3 and states.count(COMPLETE) >= 1
+    optunas = optuna.load_study(study_name="fake", storage=f"sqlite:///{run.database}")
+    assert [trial.state.name for trial in optunas.trials] == [state.value for state in states]
+    failed = records[2]
+    assert (failed.state, failed.reason) == (FAIL, FailReason.CRASH)
+    assert "gives no objective 'accuracy'" in failed.message
+    complete = [record for record in records if record.state is COMPLETE]
+    best = max(complete, key=lambda record: record.metrics["accuracy"])
+    assert optunas.best_value == best.metrics["accuracy"] > best.history[-1].metrics["accuracy"]
+    assert len({str(record.params) for record in records}) == 8
+    assert {tuple(words[:2]) for words in diary(data, "threads")} == {("2", "2")}
+    assert {record.place.threads for record in records if record.place} == {2}
+    store.close()
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("pruner", ["ray-asha", "ray-hyperband", "ray-pbt"])
+def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
+    spec = searched(pruner)
+    store = StudyStore.open(run.database, "fake", ["accuracy"])
+    RayEngine(run, spec, ()).run(Search(spec, store, run), data, TRIAL)
+    records = store.records()
+    states = [record.state for record in records]
+    assert len(states) == 8 and set(states) <= {COMPLETE, PRUNED}
+    if pruner == "ray-pbt":
+        assert states == [COMPLETE] * 8
+        changed = [record for record in records if len(record.extra["mutations"]) > 1]
+        assert changed, "the worst took up the training of the best"
+        for record in changed:
+            first, *_, last = record.extra["mutations"]
+            assert first["fraction"] == 0.0 and 0 < last["fraction"] < 1 and last["from"] != record.number
+            assert record.config.number == record.number
+            assert last["params"] == {name: record.params[name] for name in last["params"]}
+            assert record.config.training.learning_rate == record.params["learning_rate"] <= 0.1
+    else:
+        assert PRUNED in states and COMPLETE in states
+        assert all(len(record.history) == 1 for record in records if record.state is PRUNED)
+    assert not list(run.path.rglob("snapshot*")) and not (run.path / "ray").exists()
+    store.close()
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_population_needs_something_to_change(run: RunFolder, data: str) -> None:
+    spec = study().model_dump(mode="json")
+    spec["search"]["pruner"] = {"name": "ray-pbt"}
+    with pytest.raises(InputError, match="'ray-pbt' needs one of learning_rate, weight_decay"):
+        RayEngine(run, StudySpec.model_validate(spec), ()).run(Source([config(0)]), data, TRIAL)
+
+
+# Lost processes
+
+
+@pytest.mark.kill
+@pytest.mark.usefixtures("session")
+def test_ray_killed_process_costs_no_trial(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_desk, "SAVE_EVERY_S", 0.0)
+    configs = [config(0), config(1), config(2)]
+    source, calm = Source(configs), Source(configs)
+    RayEngine(run, study(max_concurrent=1), ()).run(source, data, DIES_ONCE)
+    assert diary(data, "died") == [["1"]]
+    assert diary(data, "resume") == [["1", "2"]], "it goes on from what was saved, not from step 0"
+    assert [record.state for record in source.records] == [COMPLETE] * 3
+    RayEngine(run, study(max_concurrent=1), ()).run(calm, data, DIES_ONCE)
+    assert source.calls == calm.calls
+    assert losses(source.records) == losses(calm.records)
+
+
+@pytest.mark.kill
+@pytest.mark.usefixtures("session")
+def test_ray_trial_that_kills_its_process_fails_at_last(run: RunFolder, data: str) -> None:
+    source = Source([config(0, "killed"), config(1)])
+    RayEngine(run, study(max_concurrent=1), ()).run(source, data, TRIAL)
+    dead = source.by_number[0]
+    assert (dead.state, dead.reason) == (FAIL, FailReason.CRASH)
+    assert dead.message.startswith("its process was lost: ") and "(3 times)" in dead.message
+    assert "\n" not in dead.message and len(dead.history) == 1 and dead.duration_s > 0
+    assert source.by_number[1].state is COMPLETE
+    assert len(diary(data, "start")) == 4
+
+
+@pytest.mark.kill
+@pytest.mark.usefixtures("session")
+def test_ray_hanging_trial_is_killed(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_desk, "GRACE_S", 0.5)
+    source = Source([config(0, "busy"), config(1)])
+    RayEngine(run, study(max_concurrent=1), (), trial_timeout_s=0.5).run(source, data, TRIAL)
+    assert (source.by_number[0].reason, source.by_number[1].state) == (FailReason.TIMEOUT, COMPLETE)
+    until(lambda: not psutil.pid_exists(int(diary(data, "asleep")[0][0])))
+
+
+# Storage that is not the run folder
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_ray_storage_path(run: RunFolder, data: str, tmp_path: Path, scheme: str) -> None:
+    """Nodes need not see the run folder: all that is kept comes back to it, and the storage is left empty."""
+    spec = study(storage_path=f"{scheme}{tmp_path}/shared")
+    source = Source([config(0), config(1, "crash"), config(2), config(3)], pause_at=2, top=2, keep=True)
+    RayEngine(run, spec, ()).run(source, data, TRIAL)
+    states = [source.by_number[number].state for number in range(4)]
+    assert states.count(COMPLETE) >= 1
+    for number, state in enumerate(states):
+        assert (run.path / f"trials/{number}/weights/model.json").exists() == (state is COMPLETE)
+    if states[1] is FAIL:
+        assert "what the trial printed" in (run.path / "trials/1/log.txt").read_text()
+    assert list((tmp_path / "shared").iterdir()) == []
+    assert not list(run.path.rglob("snapshot*"))
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_storage_keeps_snapshots_for_the_next_coordinator(run: RunFolder, data: str, tmp_path: Path) -> None:
+    class Interrupted(Source):
+        def decide(self, number: int, progress: Progress) -> Decision:
+            if progress.step == 4:
+                raise KeyboardInterrupt
+            return super().decide(number, progress)
+
+    spec = study(storage_path=str(tmp_path / "shared"), max_concurrent=1)
+    with pytest.raises(KeyboardInterrupt):
+        RayEngine(run, spec, ()).run(Interrupted([config(0)], pause_at=2), data, TRIAL)
+    again = Source([config(0)], folder=run)
+    RayEngine(run, spec, ()).run(again, data, TRIAL)
+    assert diary(data, "resume") == [["0", "2"], ["0", "2"]]
+    assert [progress.step for progress in again.records[0].history] == [2, 4, 8]
+    assert not list(run.path.rglob("snapshot*"))
+
+
+# Errors in one line
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_trial_function_that_is_not_there(run: RunFolder, data: str) -> None:
+    with pytest.raises(EngineError, match=r"^node .* cannot run trials: ModuleNotFoundError: .*'no_such'"):
+        RayEngine(run, study(), ()).run(Source([config(0)]), data, "no_such.module:trial")
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_trial_that_fits_nowhere(run: RunFolder, data: str) -> None:
+    message = r"^no node has room for a trial \(CPU: 1, GPU: 3; the nodes have CPU: 2, GPU: 0"
+    with pytest.raises(EngineError, match=message):
+        RayEngine(run, study(resources_per_trial={"cpu": 1, "gpu": 3}), ()).run(Source([config(0)]), data, TRIAL)
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_run_folder_that_nodes_do_not_see(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.engines.ray_tune.survey", lambda *arguments: (False, set()))
+    with pytest.raises(EngineError, match=r"^not every node sees .*; set engine.storage_path"):
+        RayEngine(run, study(), ()).run(Source([config(0)]), data, TRIAL)
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_node_with_other_code(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_places, "code_hash", lambda: "another")
+    with pytest.raises(EngineError, match=r"^node .* has another version of harness"):
+        RayEngine(run, study(), ()).run(Source([config(0)]), data, TRIAL)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.engines.ray_plan import Plan, num_slots, plan_trials
+from harness.engines.slots import Slot
+from harness.errors import EngineError, InputError
+from harness.records.schema import Place
+from harness.spec.study import EngineSpec
+from tests.engines.contract import make_slots
+
+NODES = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 64.0}]
+
+
+def plan(nodes: Any = (), *, private: bool = False, slots: Any = (), **engine: Any) -> Plan:
+    return plan_trials(EngineSpec(name="ray", **engine), slots, nodes, private=private)
+
+
+def test_plan_of_a_private_session_is_that_of_the_slots() -> None:
+    assert plan(slots=make_slots(2), private=True) == Plan(need={"CPU": 1.0}, threads=1, most=2)
+    shared = [Slot(Place(node="x", device="cuda:0", slot=slot, threads=3)) for slot in range(4)]
+    assert plan(slots=shared, private=True) == Plan(need={"CPU": 3.0, "GPU": 0.25}, threads=3, most=4)
+
+
+def test_plan_asked_for_wins() -> None:
+    asked = {"cpu": 2, "gpu": 0.25, "big_disk": 1.0, "memory": 0.0}
+    found = plan(NODES, resources_per_trial=asked, max_concurrent=7, private=True, slots=make_slots(2))
+    assert found == Plan(need={"CPU": 2, "GPU": 0.25, "big_disk": 1.0}, threads=2, most=7)
+    assert plan(NODES, resources_per_trial={"gpu": 0.5}).threads == 1
+    assert plan(NODES, resources_per_trial={"cpu": 2}, threads_per_slot=5).threads == 5
+
+
+@pytest.mark.parametrize("asked", [{"cpu": -1.0}, {"cpu": 0.0}, {}])
+def test_plan_refuses_nonsense(asked: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=r"engine.resources_per_trial: .*; amounts must be above 0"):
+        plan(NODES, resources_per_trial=asked)
+
+
+def test_plan_of_a_cluster_shares_the_cores_among_its_gpus() -> None:
+    assert plan(NODES) == Plan(need={"CPU": 4.0, "GPU": 1.0}, threads=4, most=None)
+    assert plan(NODES, slots_per_device=4).need == {"CPU": 1.0, "GPU": 0.25}
+    assert plan(NODES, threads_per_slot=2).need == {"CPU": 2.0, "GPU": 1.0}
+
+
+def test_plan_of_a_cluster_without_gpus_is_a_core() -> None:
+    assert plan(NODES[2:]).need == {"CPU": 1.0}
+    assert plan(NODES, device="cpu", threads_per_slot=8) == Plan(need={"CPU": 8.0}, threads=8, most=None)
+
+
+def test_num_slots_is_what_fits_or_what_is_asked() -> None:
+    need = Plan(need={"CPU": 2.0}, threads=2, most=None)
+    assert num_slots(need, lambda need: 5, list) == 5
+    assert num_slots(Plan(need={"CPU": 2.0}, threads=2, most=9), lambda need: 0, list) == 9
+
+
+def test_num_slots_says_what_is_missing() -> None:
+    need = Plan(need={"CPU": 2.0, "GPU": 0.5}, threads=2, most=None)
+    message = r"no node has room for a trial \(CPU: 2, GPU: 0.5; the nodes have CPU: 1, GPU: 0; CPU: 8, GPU: 0\)"
+    with pytest.raises(EngineError, match=message):
+        num_slots(need, lambda need: 0, lambda: [{"Resources": {"CPU": 1.0}}, {"Resources": {"CPU": 8.0}}])

@@ -1,0 +1,178 @@
+"""Sessions that the Ray engine starts itself, and what is left of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ray
+
+from harness.engines import ray_tune
+from harness.engines.protocol import Decision
+from harness.engines.ray_session import LONGEST_FOLDER, PREFIX
+from harness.engines.ray_tune import RayEngine
+from harness.errors import HarnessError
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress
+from tests.engines.contract import COMPLETE, children, make_slots
+from tests.engines.fakes import TRIAL, Source, config, diary
+from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from tests.engines.test_ray_tune import study, until
+
+pytestmark = pytest.mark.ray
+
+COORDINATOR = """
+import sys
+from pathlib import Path
+from harness.engines.ray_tune import RayEngine
+from harness.records.rundir import RunFolder
+from tests.engines.contract import make_slots
+from tests.engines.fakes import Source, config
+from tests.engines.test_ray_tune import study
+
+run, data = RunFolder(Path(sys.argv[1])), sys.argv[2]
+RayEngine(run, study(), make_slots(2)).run(Source([config(0), config(1)]), data, "tests.engines.ray_trials:waits")
+"""
+
+
+def session_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+
+
+def listening() -> dict[str, set[str]]:
+    """The addresses at which this process and its children listen, by name of the process."""
+    found: dict[str, set[str]] = {}
+    for process in [psutil.Process(), *children()]:
+        try:
+            sockets = process.net_connections(kind="inet")
+        except psutil.Error:
+            continue
+        addresses = {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN}
+        found.setdefault(process.name(), set()).update(addresses)
+    return found
+
+
+class Watching(Source):
+    """Looks around while a trial runs."""
+
+    seen: dict[str, set[str]]
+    folder: Path
+
+    def decide(self, number: int, progress: Progress) -> Decision:
+        if number == 0:
+            self.seen = listening()
+            (self.folder,) = session_folders() - self.before
+        return super().decide(number, progress)
+
+    before: set[Path] = set()
+
+
+def test_ray_private_session(
+    run: RunFolder, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """One session for two runs: closed to others, silent, and gone with all its processes and files."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(ray_tune, "survey", lambda session, run, paths, need: (True, set(paths)))
+    # The data are packed, and then nobody sees their folder any more: as on a node with disks of its own.
+    packed, hidden = ray_tune.parcels_for, tmp_path / "hidden"
+
+    def pack_and_hide(*arguments: Any) -> Any:
+        parcels = packed(*arguments)
+        Path(data).rename(hidden)
+        return parcels
+
+    (Path(data) / "diary").write_text("packed\n")
+    handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
+    before = Watching.before = session_folders()
+    source = Watching([config(number) for number in range(4)])
+    with RayEngine(run, study(), make_slots(2)) as engine:
+        monkeypatch.setattr(ray_tune, "parcels_for", pack_and_hide)
+        engine.run(source, data, TRIAL)
+        monkeypatch.setattr(ray_tune, "parcels_for", packed)
+        hidden.rename(data)
+        assert ray.is_initialized()
+        again = Source([config(9)])
+        engine.run(again, data, TRIAL)
+    assert [record.state for record in (*source.records, *again.records)] == [COMPLETE] * 5
+    assert signal.getsignal(signal.SIGTERM) is handler and dict(os.environ) == environment
+    addresses = {address for found in source.seen.values() for address in found}
+    assert addresses and addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert len(str(source.folder)) <= LONGEST_FOLDER
+    assert not ray.is_initialized() and not children()
+    assert session_folders() == before
+    assert not (run.path / "ray").exists()
+    (unpacked,) = (tmp_path / "cache" / "ray").glob("[0-9a-f]*")
+    starts = diary(str(unpacked), "start")
+    assert diary(str(unpacked), "packed") == [[]] and len(starts) == 4
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_ray_private_folder_is_for_its_owner_only(run: RunFolder, data: str) -> None:
+    class Looking(Source):
+        modes: set[int] = set()
+
+        def decide(self, number: int, progress: Progress) -> Decision:
+            for folder in session_folders():
+                self.modes.add(stat.S_IMODE(folder.stat().st_mode))
+            raise KeyboardInterrupt
+
+    source = Looking([config(0)])
+    with pytest.raises(KeyboardInterrupt):
+        RayEngine(run, study(), make_slots(1)).run(source, data, TRIAL)
+    assert source.modes == {0o700}
+    assert not children() and not ray.is_initialized()
+    assert source.records == []
+    assert list((run.path / "ray" / "logs" / "session").glob("raylet*")), "somebody will want to know"
+
+
+@pytest.mark.kill
+def test_ray_coordinator_killed_with_its_session(run: RunFolder, data: str) -> None:
+    """All of Ray is gone within seconds, folder and all, and another coordinator does what is left."""
+    before = session_folders()
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    process = subprocess.Popen(
+        [sys.executable, "-c", COORDINATOR, str(run.path), data], env=os.environ | {"PYTHONPATH": path}
+    )
+    try:
+        until(lambda: len(diary(data, "waiting")) == 2)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) > 4
+    finally:
+        process.kill()
+        process.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
+    until(lambda: session_folders() == before)
+    (Path(data) / "go").touch()
+    again = Source([config(0), config(1)], folder=run)
+    RayEngine(run, study(), make_slots(2)).run(again, data, "tests.engines.ray_trials:waits")
+    assert [record.state for record in again.records] == [COMPLETE] * 2
+    assert session_folders() == before
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", r"^engine.address: no Ray cluster answers at '127.0.0.1:1' \(.*refused"),
+        ("auto", r"^engine.address: no Ray cluster answers at 'auto' \("),
+        ("nonsense", r"^engine.address: no Ray cluster answers at 'nonsense' \(Invalid address"),
+        ("ray://127.0.0.1:10001", r"^engine.address: 'ray://127.0.0.1:10001' is for Ray's client"),
+    ],
+)
+def test_ray_no_cluster_answers(
+    run: RunFolder, data: str, address: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with pytest.raises(HarnessError, match=message):
+        RayEngine(run, study(address=address), ()).run(Source([config(0)]), data, TRIAL)
+    assert not ray.is_initialized()
+    assert not (run.path / "ray").exists()
