@@ -13,10 +13,8 @@ import json
 import os
 import platform
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -29,57 +27,11 @@ from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
 from harness.engines.slots import Slot
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, TrialRecord, Usage
+from harness.records.schema import Place, TrialRecord
 from harness.records.store import StudyStore
 from harness.spec.study import StudySpec
-from harness.spec.trial import TrialConfig
-from harness.training.host import Host
 
 MIB = 2**20
-STEPS = 64
-
-
-class Nothing:
-    """A standing trial of no size."""
-
-    memory_bytes = 0
-
-    def __init__(self, progress: Progress, history: list[Progress]) -> None:
-        self.progress, self._history = progress, history
-
-    def save(self, folder: Path) -> None:
-        (folder / "nothing").touch()
-
-    def snapshot(self, folder: Path) -> None:
-        rows = [progress.model_dump(mode="json") for progress in self._history]
-        (folder / "history.json").write_text(json.dumps(rows), encoding="utf-8")
-
-
-def no_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[Nothing]:
-    """Reports at each evaluation and does nothing between."""
-    history: list[Progress] = []
-    if resume is not None:
-        rows = json.loads((resume / "history.json").read_text(encoding="utf-8"))
-        history = [Progress.model_validate(row) for row in rows]
-    for fraction in config.evaluate_at:
-        step = max(1, round(fraction * STEPS))
-        if history and step <= history[-1].step:
-            continue
-        value = 1 / (1 + abs(config.training.learning_rate - 1e-3))
-        metrics = {"accuracy": value * step / STEPS, "log_loss": 1 - value}
-        history.append(
-            Progress(
-                number=config.number,
-                step=step,
-                total_steps=STEPS,
-                epoch=step / STEPS,
-                num_rows=1,
-                metrics=metrics,
-                train_loss=1.0,
-                usage=Usage(elapsed_s=0.001 * step),
-            )
-        )
-        yield Nothing(history[-1], history)
 
 
 @dataclass
@@ -149,11 +101,9 @@ def measure(trials: int, slots: int, pruner: str, folder: Path) -> Scale:
     run, spec = RunFolder(folder / "scale"), study(trials, slots, pruner)
     run.create()
     store = StudyStore.open(run.database, "scale", ["accuracy"])
-    # Workers import this file under its own name.
-    sys.path.insert(0, str(Path(__file__).parent))
     places = [Slot(Place(node="here", device="cpu", slot=slot, threads=1)) for slot in range(slots)]
     before = time.monotonic()
-    RayEngine(run, spec, places).run(Counting(scale, spec, store, run), str(folder), "ray_scale:no_trial")
+    RayEngine(run, spec, places).run(Counting(scale, spec, store, run), str(folder), "nothing:no_trial")
     scale.wall_s = time.monotonic() - before
     assert len(store.records()) == trials
     store.close()

@@ -177,17 +177,12 @@ class StudyStore:
             system_attrs=dict(system_attrs or {}),
         )
         with _explained(self._shown):
-            trial_id = self._storage.create_new_trial(self._study_id, template)
-            if self._id_of(config.number) != trial_id:
+            # The public `create_new_trial` keeps the number to itself; to look it up takes longer with every trial.
+            created = self._storage._create_new_trial(self._study_id, template)
+            if created.number != config.number:
                 raise RunError(f"{self._shown}: trial {config.number} is not the next; another process writes here")
-        self._ids[config.number] = trial_id
+        self._ids[config.number] = created._trial_id
         self._active[config.number] = (config, [])
-
-    def _id_of(self, number: int) -> int | None:
-        try:
-            return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        except KeyError:
-            return None
 
     def report(self, number: int, progress: Progress) -> None:
         """Adds an evaluation: the first objective at its step, and the history so far in the record."""
