@@ -21,7 +21,7 @@ from harness.engines.slots import plan_slots
 from harness.errors import FailReason, RunError
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, TrialRecord, TrialState
+from harness.records.schema import Place, Progress, TrialRecord, TrialState, repeating
 from harness.spec.study import EngineSpec
 from harness.sweep import TRIAL
 
@@ -68,7 +68,7 @@ class UpTo(FixedList):
     """One trial, stopped at the evaluation at step `last`."""
 
     def __init__(self, record: TrialRecord, last: int | None) -> None:
-        super().__init__([record.config], keep=False)
+        super().__init__([repeating(record.config, record.history)], keep=False)
         self._last = last
 
     def decide(self, number: int, progress: Progress) -> Decision:
@@ -131,7 +131,7 @@ def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRe
     Raises:
         RunError: it failed.
     """
-    config = record.config.model_copy(update={"kind": "rerun", "of": record.number})
+    config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": record.number})
     source = FixedList([config], keep=True)
     with _train(results, source, record) as (now, folder):
         if now.state is not TrialState.COMPLETE or now.weights is None:

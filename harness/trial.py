@@ -39,7 +39,7 @@ class Trial:
             update={"training": config.training.model_copy(update={"precision": precision})}
         )
         devices.reset_peak_memory(device)
-        self.device = device
+        self.device, self.host = device, host
         self.random = devices.RandomState(config.training.seed, device)
         self.history: list[Progress] = []
         self.best: Best | None = None
@@ -58,6 +58,8 @@ class Trial:
 
     def advance(self, point: int, step: int) -> Progress:
         """Trains to `step` and evaluates there."""
+        threads = dict(self.config.threads).get(step) or self.host.lent_threads or self.host.place.threads
+        devices.use_threads(threads)
         with self.random.active():
             self._keep_best()
             self.trainer.train_to(step)
@@ -83,6 +85,7 @@ class Trial:
             train_loss=train_loss,
             usage=usage,
             micro_batch_size=self.trainer.micro_batch_size,
+            threads=threads,
         )
         self.history.append(progress)
         if self.best_is_current:

@@ -11,7 +11,7 @@ import torch
 
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, HarnessError, TrialFailure
-from harness.records.schema import Progress
+from harness.records.schema import Progress, repeating
 from harness.score import load_saved
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
@@ -207,3 +207,18 @@ def test_trial_frozen_layers_do_not_move(
 def test_trial_class_weights_change_the_loss(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
     rows = with_training(smoke_config, class_weights="balanced")
     assert math.isfinite(full_run(rows, smoke_data, host)[-1][1])
+
+
+def test_trial_trains_with_lent_threads_and_repeats_with_them(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host
+) -> None:
+    config, history = learning(smoke_config), []
+    lender = Host(place=host.place)
+    for pause in run_trial(config, str(smoke_data.folder), lender):
+        history.append(pause.progress)
+        lender.lent_threads = 2
+    assert [progress.threads for progress in history] == [1] + [2] * (len(history) - 1)
+    assert torch.get_num_threads() == 2
+    again = [pause.progress for pause in run_trial(repeating(config, history), str(smoke_data.folder), host)]
+    assert [progress.threads for progress in again] == [progress.threads for progress in history]
+    assert [outcome(progress) for progress in again] == [outcome(progress) for progress in history]

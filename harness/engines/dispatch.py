@@ -32,7 +32,7 @@ from harness.engines.messages import (
 from harness.engines.protocol import Decision, TrialSource
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialState
+from harness.records.schema import Place, TrialState, repeating
 
 __all__ = ["Dispatcher", "Pool"]
 
@@ -77,12 +77,19 @@ class Dispatcher:
     """
 
     def __init__(
-        self, source: TrialSource, run: RunFolder, pool: Pool, *, trial_timeout_s: float | None = None
+        self,
+        source: TrialSource,
+        run: RunFolder,
+        pool: Pool,
+        *,
+        trial_timeout_s: float | None = None,
+        lend_threads: bool = False,
     ) -> None:
         self._source = source
         self._run = run
         self._pool = pool
         self._timeout_s = trial_timeout_s
+        self._lend_threads = lend_threads
         self._seats = [Seat(place=place) for place in pool.places]
         self._trials: dict[int, Active] = {}
         self._waiting: list[Active] = []
@@ -127,6 +134,8 @@ class Dispatcher:
             elif len(self._waiting) >= len(idle) or not self.claim():
                 break
         for slot, trial in given.items():
+            self._seats[slot].running = trial.number
+        for slot, trial in given.items():
             self._set_going(slot, trial)
         if idle:
             self._offer()
@@ -163,14 +172,30 @@ class Dispatcher:
                 self._pool.send(trial.slot, Snapshot(number=trial.number))
 
     def _set_going(self, slot: int, trial: Active) -> None:
+        threads = self._lent_threads(slot)
         if trial.slot == slot:
-            command: Command = Go(number=trial.number, snapshot=not trial.fresh)
+            command: Command = Go(number=trial.number, snapshot=not trial.fresh, threads=threads)
         else:
             if trial.slot is not None:
                 self._pool.send(trial.slot, Drop(number=trial.number))
-            command = Start(config=trial.config, folder=trial.folder, resume=trial.snapshot)
+            config = repeating(trial.config, trial.history)
+            command = Start(config=config, folder=trial.folder, resume=trial.snapshot, threads=threads)
         trial.slot, trial.place, trial.offered = slot, self._seats[slot].place, False
         self._send(slot, trial, command)
+
+    def _lent_threads(self, slot: int) -> int | None:
+        """What the trial of a CPU slot may use while others are idle; None: the slot's own.
+
+        Threads are lent until the next evaluation, and only when nothing can want them back before: no trial waits,
+        and none stands that another one's evaluation could set going.
+        """
+        running = [seat for seat in self._seats if seat.running is not None]
+        standing = len(self._trials) > len(running)
+        own = self._seats[slot].place
+        if not self._lend_threads or own.device != "cpu" or self._waiting or (standing and len(running) > 1):
+            return None
+        idle = sum(self._seats[other].place.threads for other in self._idle())
+        return own.threads + idle // len(running) if idle >= len(running) else None
 
     def _send(self, slot: int, trial: Active, command: Command) -> None:
         seat = self._seats[slot]
@@ -219,7 +244,9 @@ class Dispatcher:
 
     def _go_on(self, slot: int, trial: Active) -> None:
         worth = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
-        self._send(slot, trial, Go(number=trial.number, snapshot=worth))
+        if self._idle() and not self._waiting:
+            self.claim()  # a trial for an idle slot: its threads are not lent then
+        self._send(slot, trial, Go(number=trial.number, snapshot=worth, threads=self._lent_threads(slot)))
 
     def _finish(self, slot: int, trial: Active, ending: Ending) -> None:
         trial.ending = ending

@@ -115,6 +115,7 @@ class Driver:
         """Does what a command says; what an offer (`Snapshot`) says is done by `offer`."""
         match command:
             case Start():
+                self._host.lent_threads = command.threads
                 yield from self._make_room(command.config.number)
                 yield self.start(command.config, command.folder, command.resume)
             case Go() | Finish() if command.number not in self._trials:
@@ -122,6 +123,7 @@ class Driver:
                 message = "the trial does not stand in this process"
                 yield Failed(number=command.number, start=now, end=now, reason=FailReason.CRASH, message=message)
             case Go():
+                self._host.lent_threads = command.threads
                 yield from self._make_room(command.number)
                 done = self.snapshot(command.number) if command.snapshot else None
                 if done is not None:

@@ -35,11 +35,14 @@ class LocalEngine:
         trial_timeout_s: float | None = None,
         memory_budget_bytes: int | None = None,
         max_restarts: int = 3,
+        lend_threads: bool = False,
     ) -> None:
         """`memory_budget_bytes` is what paused trials may hold in one worker (None: a share of the slot's memory);
-        `max_restarts` how often in a row a worker may die at its start."""
+        `max_restarts` how often in a row a worker may die at its start; with `lend_threads` the last trials of a phase
+        use the CPU threads of idle slots too."""
         self._run = run
         self._trial_timeout_s = trial_timeout_s
+        self._lend_threads = lend_threads
         self._pool = ProcessPool(slots, memory_budget_bytes=memory_budget_bytes, max_restarts=max_restarts)
         self._depth = 0
 
@@ -61,7 +64,9 @@ class LocalEngine:
             EngineError: workers cannot be started.
         """
         with self:
-            dispatcher = Dispatcher(source, self._run, self._pool, trial_timeout_s=self._trial_timeout_s)
+            dispatcher = Dispatcher(
+                source, self._run, self._pool, trial_timeout_s=self._trial_timeout_s, lend_threads=self._lend_threads
+            )
             if dispatcher.claim():
                 self._pool.begin(data, trial_fn)
                 dispatcher.run()

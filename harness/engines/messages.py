@@ -56,6 +56,7 @@ class Start(Frozen):
     config: TrialConfig
     folder: Path = Field(description="the trial's folder: log.txt, snapshot/, weights/")
     resume: Path | None = None
+    threads: int | None = Field(default=None, description="what it may use up to there; null: the slot's own")
 
 
 class Go(Frozen):
@@ -64,6 +65,7 @@ class Go(Frozen):
     op: Literal["go"] = "go"
     number: int
     snapshot: bool = False
+    threads: int | None = Field(default=None, description="what it may use up to there; null: the slot's own")
 
 
 class Snapshot(Frozen):

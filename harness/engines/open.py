@@ -30,5 +30,6 @@ def open_engine(spec: StudySpec, run: RunFolder, slots: Sequence[Slot]) -> Itera
         with RayEngine(run, spec, slots, trial_timeout_s=timeout_s) as ray_engine:
             yield ray_engine
     else:
-        with LocalEngine(run, slots, trial_timeout_s=timeout_s) as engine:
+        lend = spec.engine.threads_per_slot == "auto"
+        with LocalEngine(run, slots, trial_timeout_s=timeout_s, lend_threads=lend) as engine:
             yield engine

@@ -5,6 +5,7 @@ Knows nothing of torch, Optuna or how a trial is run. Everything here is JSON in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from harness.spec.metrics import METRICS
 from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue, TrialConfig
 
-__all__ = ["Place", "Progress", "Span", "TrialRecord", "TrialState", "Usage", "best_progress", "record_of"]
+__all__ = ["Place", "Progress", "Span", "TrialRecord", "TrialState", "Usage", "best_progress", "record_of", "repeating"]
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
 
@@ -37,7 +38,8 @@ class TrialState(StrEnum):
 class Usage(Frozen):
     """Where a trial's wall clock went so far, in seconds; the parts add up to `elapsed_s`.
 
-    `steady_*` count the training steps after the warm-up steps only: throughput is read from them.
+    `steady_*` count the training steps after the warm-up steps only: throughput is read from them. Of a trial that was
+    lent other slots' threads they count the steps with the fewest, so that trials compare.
     `tokens` are real tokens, `positions` are tokens and padding.
     """
 
@@ -53,6 +55,7 @@ class Usage(Frozen):
     steady_s: float = 0.0
     steady_samples: int = 0
     steady_tokens: int = 0
+    steady_threads: int = 0
     peak_memory_mib: float = 0.0
 
     @property
@@ -84,6 +87,7 @@ class Progress(Frozen):
     train_loss: Float
     usage: Usage = Usage()
     micro_batch_size: int = 0
+    threads: int = Field(default=0, description="those that it trained with since the evaluation before")
 
     @property
     def done(self) -> bool:
@@ -190,6 +194,12 @@ def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str
         (progress for progress in history if progress.num_rows == most),
         key=lambda progress: (metric.sort_key(progress.metrics.get(objective)), progress.step),
     )
+
+
+def repeating(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
+    """The trial, to be trained again up to where `history` goes, with the threads that it was trained with."""
+    threads = tuple((progress.step, progress.threads) for progress in history if progress.threads)
+    return config.model_copy(update={"threads": threads})
 
 
 def record_of(

@@ -73,3 +73,6 @@ class TrialConfig(Frozen):
     evaluate_at: tuple[float, ...] = (1.0,)
     validation_rows: tuple[int | None, ...] = (None,)
     objectives: tuple[str, ...] = ("accuracy",)
+    threads: tuple[tuple[int, int], ...] = Field(
+        default=(), description="(step, threads) of an earlier run that is repeated; beyond, what the slot gives"
+    )

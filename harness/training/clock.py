@@ -51,8 +51,15 @@ class Clock:
         for name, number in added.items():
             self._usage[name] += number
 
-    def start_steady(self) -> None:
-        """Warm-up is over; the caller has synchronised the device."""
+    def start_steady(self, threads: int) -> None:
+        """Warm-up is over; the caller has synchronised the device. Fewer threads than before begin anew, more do not
+        count."""
+        known = self._usage["steady_threads"]
+        if known and threads > known:
+            return
+        if threads < known:
+            self._usage |= {"steady_s": 0.0, "steady_samples": 0, "steady_tokens": 0}
+        self._usage["steady_threads"] = threads
         self._steady_since = time.perf_counter()
 
     def end_steady(self) -> None:

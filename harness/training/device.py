@@ -25,6 +25,7 @@ __all__ = [
     "resolve_precision",
     "synchronize",
     "torch_device",
+    "use_threads",
 ]
 
 
@@ -40,10 +41,15 @@ def torch_device(place: Place) -> torch.device:
     return torch.device(kind, int(index or 0))
 
 
+def use_threads(count: int) -> None:
+    """Has torch compute with so many threads of this process."""
+    if torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+
+
 def bind(place: Place) -> torch.device:
     """Sets this process's threads for `place` and makes its device current."""
-    if torch.get_num_threads() != place.threads:
-        torch.set_num_threads(place.threads)
+    use_threads(place.threads)
     device = torch_device(place)
     if device.type != "cpu":
         torch.accelerator.set_device_index(device.index or 0)

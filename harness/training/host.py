@@ -15,7 +15,11 @@ __all__ = ["Host"]
 
 @dataclass(slots=True, kw_only=True)
 class Host:
-    """One slot. `cache` belongs to the process: base weights, encoded data, whatever is kept warm between trials."""
+    """One slot. `cache` belongs to the process: base weights, encoded data, whatever is kept warm between trials.
+
+    `lent_threads` is what the trial may use up to its next evaluation when other slots of a CPU are idle.
+    """
 
     place: Place
+    lent_threads: int | None = None
     cache: dict[str, Any] = field(default_factory=dict)

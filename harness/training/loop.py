@@ -105,7 +105,7 @@ class Trainer:
         for rows in self._batches(self.step, step):
             if self.step == settled:
                 devices.synchronize(self.device)
-                self.clock.start_steady()
+                self.clock.start_steady(torch.get_num_threads())
             self._train_step(rows)
             self.step += 1
             self.clock.go("data")

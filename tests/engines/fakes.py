@@ -127,9 +127,11 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             if behave.startswith("after "):
                 lines = behave.removeprefix("after ").split(", ")
                 wait_for(data, lines[min(len(history), len(lines) - 1)])
-            history.append(evaluation(config.number, state))
+            threads = dict(config.threads).get(end) or host.lent_threads or host.place.threads
+            history.append(evaluation(config.number, state).model_copy(update={"threads": threads}))
             state["random"] = generator.getstate()
             note(data, f"evaluated {config.number} {end}")
+            note(data, f"threads {config.number} {threads}")
             yield FakePause(history[-1], state, history)
     finally:
         note(data, f"closed {config.number}")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,7 +26,7 @@ from tests.engines.contract import (
     children,
     make_slots,
 )
-from tests.engines.fakes import TRIAL, Source, config, diary
+from tests.engines.fakes import TRIAL, Source, config, diary, evaluation
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 GONE_S = 5.0
@@ -241,3 +242,41 @@ def test_local_workers_do_not_hear_ctrl_c(run: RunFolder, data: str) -> None:
     source = Pressed([config(0)])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     assert source.groups and os.getpgrp() not in source.groups
+
+
+def threads_of(source: Source, number: int) -> list[int]:
+    return [progress.threads for progress in source.by_number[number].history]
+
+
+def test_local_lends_the_threads_of_idle_slots_to_the_last_trial(run: RunFolder, data: str) -> None:
+    source = Source([config(0, "after start 1"), config(1, "after closed 0")])
+    LocalEngine(run, make_slots(2), lend_threads=True).run(source, data, TRIAL)
+    assert threads_of(source, 0) == [1, 1, 1]
+    assert threads_of(source, 1) == [1, 2, 2]
+
+
+def test_local_lends_nothing_that_a_standing_trial_may_want_back(run: RunFolder, data: str) -> None:
+    one, other = "after evaluated 2 4, evaluated 1 2", "after evaluated 2 4, evaluated 0 2"
+    source = Source([config(0, one), config(1, other), config(2)], pause_at=4, top=2)
+    LocalEngine(run, make_slots(3), lend_threads=True).run(source, data, TRIAL)
+    assert [threads_of(source, number)[:2] for number in range(2)] == [[1, 1], [1, 1]]
+
+
+def test_local_lends_nothing_unless_told_to(run: RunFolder, data: str) -> None:
+    source = Source([config(0, "after start 1"), config(1, "after closed 0")])
+    LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
+    assert threads_of(source, 1) == [1, 1, 1]
+
+
+def test_local_replay_uses_the_threads_of_the_first_time(run: RunFolder, data: str) -> None:
+    known = [evaluation(0, {"step": step, "loss": 1.0}).model_copy(update={"threads": 7}) for step in (2, 4)]
+
+    class Left(Source):
+        """The trial was evaluated twice before its coordinator died, and left no snapshot."""
+
+        def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
+            return None, known
+
+    source = Left([config(0)])
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    assert [words[1] for words in diary(data, "threads")] == ["7", "7", "1"]

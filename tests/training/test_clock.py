@@ -31,13 +31,22 @@ def test_clock_counts_steady_samples_apart() -> None:
     clock = Clock()
     clock.go("step")
     clock.count(samples=8, tokens=50, positions=80)
-    clock.start_steady()
+    clock.start_steady(1)
     clock.count(samples=4, tokens=30, positions=40)
     clock.end_steady()
     usage = clock.usage()
     assert (usage.samples, usage.steady_samples, usage.steady_tokens) == (12, 4, 30)
     assert usage.padding_fraction == pytest.approx(1 - 80 / 120)
     assert usage.samples_per_second == pytest.approx(4 / usage.steady_s)
+
+
+def test_clock_reads_the_steady_rate_from_the_fewest_threads() -> None:
+    clock = Clock()
+    for threads, samples in ((2, 100), (1, 4), (2, 100), (1, 3)):
+        clock.start_steady(threads)
+        clock.count(samples=samples, tokens=samples, positions=samples)
+        clock.end_steady()
+    assert (clock.usage().steady_threads, clock.usage().steady_samples, clock.usage().samples) == (1, 7, 207)
 
 
 def test_clock_goes_on_from_an_earlier_usage() -> None:
