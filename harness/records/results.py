@@ -59,6 +59,8 @@ class Results:
     live: Mapping[str, Any]
     spent_s: float = 0.0
     """Wall time of the search so far: what counts against the budget."""
+    facts: tuple[str, ...] = ()
+    """What was found in the data before training, a line each (`unknown tokens: 0.0%`)."""
 
     @property
     def objective(self) -> Metric:
@@ -170,6 +172,7 @@ def load(run: Path) -> Results:
             manifest=manifest,
             live=folder.read_live(),
             spent_s=float(store.get("spent_s", 0.0)),
+            facts=tuple(map(str, store.get("facts", []))),
         )
     finally:
         store.close()

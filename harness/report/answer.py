@@ -5,12 +5,15 @@ Knows nothing of HTML: plain sentences.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 from harness.records.final import Comparison, FinalModel, Interval
 from harness.records.schema import TrialRecord, TrialState
+from harness.report.predictions import scores_of
+from harness.report.stats import compare_models
 from harness.report.tables import slot_use, spans_frame
 from harness.report.text import (
     METRIC_NAMES,
@@ -27,6 +30,12 @@ from harness.report.text import (
 from harness.report.view import View
 
 __all__ = ["Answer", "Sentence", "answer", "judged_by", "points", "probability_text"]
+
+
+BUDGET = "budget"
+"""The message of a trial that was given up for lack of time."""
+
+_PICKED = ("winner", "runner-up")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +121,10 @@ def _against(view: View, role: str, name: str) -> list[Sentence]:
         return []
     whom = {"winner": "the validation winner", "default": "the default recipe"}.get(role, f"the {role}")
     which = f"trial {other.number}" if other.number is not None else other.name
-    value = f" at {metric(name, other.test[name].value)}" if name in other.test else ""
+    value = f"; {which} has {metric(name, other.test[name].value)}" if name in other.test else ""
     text = (
         f"{_verdict(compared)} with probability {probability_text(compared.probability)}: "
-        f"{points(compared.difference)} of accuracy ({which}{value})."
+        f"{points(compared.difference)}{value}."
     )
     return [Sentence(f"Against {whom}", text)]
 
@@ -132,9 +141,10 @@ def probability_text(value: float) -> str:
 
 
 def points(gain: Interval) -> str:
-    """A difference of two shares in points of percent, with its interval."""
+    """A difference of two accuracies in points of percent, with its interval."""
     low, high = 100 * gain.low, 100 * gain.high
-    return f"{100 * gain.value:+.1f} points [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+    found = f"{100 * gain.value:+.1f} points of accuracy (95\u00a0% interval {low:+.1f} to {high:+.1f})"
+    return found.replace("-", "−")
 
 
 def _gap(name: str, validation: float, test: Interval) -> str:
@@ -199,8 +209,33 @@ def _warnings(view: View) -> tuple[str, ...]:
         found.append(f"Every trial failed; the first said: {failed[0].message or failed[0].reason}.")
     elif len(failed) > 0.1 * len(ended):
         found.append(f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard.")
+    found += [*_out_of_time(view, ended), *_validation_too_small(view)]
     if final is None and view.winner is not None:
         found.append(
             "The test split has not been opened: the scores below are of validation, on which they were picked."
         )
     return tuple(found)
+
+
+def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
+    """Whether the budget ended the search; it gives up the trials that stand and starts no more."""
+    minutes, asked = view.results.spec.budget.minutes, view.results.spec.search.trials
+    given_up = sum(record.message == BUDGET for record in ended)
+    unstarted = asked - len(view.trials) if minutes and view.results.spent_s >= 60 * minutes else 0
+    if given_up or unstarted > 0:
+        lost = join(f"{count:,} {word}" for count, word in ((given_up, "given up"), (unstarted, "not begun")) if count)
+        yield f"The budget of {duration(60 * (minutes or 0))} ended the search early: of {asked:,} trials {lost}."
+
+
+def _validation_too_small(view: View) -> Iterator[str]:
+    """Whether the rows on which the winner was picked tell it from the runner-up."""
+    scores = [scores_of(view, view.models[role], "validation") for role in _PICKED if role in view.models]
+    first, second = scores if len(scores) == len(_PICKED) else (None, None)
+    if first is None or second is None or len(first.labels) != len(second.labels):
+        return
+    probability, _, _, tie = compare_models(first.correct, second.correct)
+    if tie:
+        yield (
+            f"The validation split ({len(first.labels):,} rows) is too small to tell winner and runner-up apart: there "
+            f"the winner is the better one with probability {probability_text(probability)}."
+        )

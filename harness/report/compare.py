@@ -119,8 +119,8 @@ def _answer(runs: Named, name: str) -> Answer:
             probability, gain, _, tie = compare_models(pair[0].correct, pair[1].correct)
             verdict = "A tie; better" if tie else "Better"
             ties += [(label, other)] if tie else []
-            text = f"{verdict} with probability {probability_text(probability)}: {points(gain)} of accuracy"
-            sentences.append(Sentence(f"Against {label}", f"{text} ({metric(name, theirs.value)})."))
+            text = f"{verdict} with probability {probability_text(probability)}: {points(gain)}"
+            sentences.append(Sentence(f"Against {label}", f"{text}; it has {metric(name, theirs.value)}."))
         else:
             text = f"{metric(name, found.value)} ({interval(name, found)}) against {metric(name, theirs.value)}"
             sentences.append(Sentence(f"Against {label}", f"{text} ({interval(name, theirs)})."))

@@ -19,14 +19,14 @@ from harness.report.view import View
 
 __all__ = ["evidence_section"]
 
-_ELSEWHERE = {"spec", "data", "command", "format", "created_at"}
+_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices"}
 _MAX_CLASSES = 200
 
 
 def evidence_section(view: View) -> Section:
     """The section; every part is shown that the manifest has."""
     manifest = view.results.manifest
-    tables = [_splits(manifest.get("data", {})), _notes(view, manifest.get("data", {})), _facts(view, manifest)]
+    tables = [_splits(manifest.get("data", {})), _data(view, manifest.get("data", {})), _facts(view, manifest)]
     return Section(
         key="evidence",
         title="Evidence",
@@ -73,11 +73,19 @@ def _splits(data: Mapping[str, Any]) -> Table | None:
     )
 
 
-def _notes(view: View, data: Mapping[str, Any]) -> Table | None:
-    skipped = {"counts", "labels", "rows", "folder"}
+def _data(view: View, data: Mapping[str, Any]) -> Table | None:
+    """Where the rows came from, what was repaired, dropped or found twice, and how long they are."""
+    skipped = {"counts", "labels", "rows", "folder", "notes", "task"}
     rows = [row for key, value in data.items() if key not in skipped for row in _flat(key, value)]
+    if "notes" in data:
+        found = data["notes"] or ["nothing: no text twice, none shared by two splits, no row dropped"]
+        rows += [["duplicates, drops, repairs", clip(note, 1000)] for note in found]
+    for line in view.results.facts:
+        what, _, value = line.partition(": ")
+        if what != "note" and what not in data.get("counts", ()):
+            rows.append([clip(what, 120), clip(value, 1000)])
     usage = view.winner.usage if view.winner is not None else None
-    if usage is not None and usage.samples:
+    if usage is not None and usage.tokens:
         rows.append(["real tokens a training row, mean", number(usage.tokens / usage.samples)])
         rows.append(["padding in training batches", percent(usage.padding_fraction)])
     title = "Data: source and what was found in it"

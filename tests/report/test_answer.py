@@ -112,7 +112,7 @@ def test_probability_claims_no_certainty(value: float, text: str) -> None:
 
 
 def test_points_have_a_sign_and_an_interval() -> None:
-    assert points(Interval(value=0.012, low=-0.003, high=0.027)) == "+1.2 points [−0.3, +2.7]"
+    assert points(Interval(value=0.012, low=-0.003, high=0.027)) == "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"
 
 
 def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Results) -> None:
