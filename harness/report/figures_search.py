@@ -28,7 +28,7 @@ from harness.report.figures import (
 )
 from harness.report.figures_parallel import parallel
 from harness.report.stats import expected_best, importances, running_best
-from harness.report.tables import cells_frame
+from harness.report.tables import bin_middles, cells_frame
 from harness.report.text import clip, for_figure, param, param_name, percent, plural
 from harness.report.view import View
 
@@ -160,6 +160,8 @@ def params_map(view: View) -> Figure | None:
         return None
     cells = cells_frame(view, "learning_rate", "batch_size")
     best = cells.groupby(["y_bin", "x_bin"])["score"].agg("max" if view.metric.maximize else "min").unstack()
+    # Bins without a trial are kept: plotly would widen their neighbours over them.
+    best = best.reindex(columns=bin_middles(cells["x"], view.is_log("learning_rate")))
     heights = {value: place for place, value in enumerate(best.index)}
     signed = best if view.metric.maximize else -best
     heat = {

@@ -32,6 +32,7 @@ from harness.spec.metrics import METRICS
 __all__ = ["training_figures"]
 
 _MAX_CURVES = 300
+_MAX_NAMED = 8
 
 
 def training_figures(view: View) -> list[Figure]:
@@ -185,8 +186,12 @@ def _front(view: View, other: str) -> Figure | None:
     off = [record for record, is_on in zip(records, best, strict=True) if not is_on]
     line: dict[str, Any] = {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "lines+markers+text",
         "name": "not beaten in both (front)",
+        "text": [str(on[i].number) for i in order] if len(on) <= _MAX_NAMED else None,
+        "textposition": "top center",
+        "textfont": {"size": 12, "color": COLORS["ink"]},
+        "cliponaxis": False,
         "x": points[best][order, 0].tolist(),
         "y": points[best][order, 1].tolist(),
         "line": {"color": COLORS["orange"], "width": 2, "dash": "dot"},

@@ -171,7 +171,7 @@ def calibration_curve(scores: Scores) -> Figure:
             380,
         ),
         alt=f"Expected calibration error {percent(found.error)}; on average the model is {manner} "
-        f"(by {percent(abs(gap))}).",
+        f"(by {100 * abs(gap):.1f} points).",
         note=f"{plural(len(found.num_rows), 'bin')} with equally many rows.",
     )
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from math import nan
 
+import numpy as np
 import pandas as pd
 
 from harness.records.schema import TrialRecord
 from harness.report.view import View
 
 __all__ = [
+    "bin_middles",
     "cells_frame",
     "finalists_frame",
     "history_frame",
@@ -136,17 +138,23 @@ def _is_number(record: TrialRecord, name: str) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _bins(values: pd.Series, log: bool, count: int) -> pd.Series:
-    """The middle of each value's bin; the value itself when there are few different ones."""
-    import numpy as np
-
+def bin_middles(values: pd.Series, log: bool, count: int = 8) -> np.ndarray:
+    """The middles of `count` bins of equal width, empty ones too; the values themselves when there are few of them."""
     if values.nunique() <= count:
-        return values.astype(float)
+        return np.sort(values.astype(float).unique())
     scale = np.log10(values.astype(float)) if log else values.astype(float)
     edges = np.linspace(scale.min(), scale.max(), count + 1)
     middle = (edges[:-1] + edges[1:]) / 2
-    place = np.clip(np.digitize(scale, edges) - 1, 0, count - 1)
-    return pd.Series(10 ** middle[place] if log else middle[place], index=values.index)
+    found: np.ndarray = 10**middle if log else middle
+    return found
+
+
+def _bins(values: pd.Series, log: bool, count: int) -> pd.Series:
+    """The middle of each value's bin."""
+    middles = bin_middles(values, log, count)
+    scale, marks = (np.log10(values.astype(float)), np.log10(middles)) if log else (values.astype(float), middles)
+    place = np.searchsorted((marks[:-1] + marks[1:]) / 2, scale)
+    return pd.Series(middles[place], index=values.index)
 
 
 def _columns(rows: list[dict], least: list[str]) -> list[str]:
