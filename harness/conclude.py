@@ -21,8 +21,9 @@ from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.stats import compare_models, metric_interval
-from harness.score import Request, SavedModel, score_saved
+from harness.score import Request, SavedModel, Scorer
 from harness.spec.study import StudySpec
+from harness.tasks import task_of
 from harness.tasks.metrics import classification_metrics
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def conclude(
     trials: Sequence[TrialRecord],
     confirm: Sequence[TrialRecord],
     baseline: str,
+    scorer: Scorer,
 ) -> Final:
     """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
 
@@ -61,28 +63,30 @@ def conclude(
     place = best.place
     if place is None:
         raise StudyFailed(f"trial {best.number} has no place in its record")
-    score_saved(
-        Request(
-            data=str(data.folder),
-            out=str(run.path / "final"),
-            place=place,
-            task=spec.task,
-            baseline=True,
-            models=tuple(
-                SavedModel(
-                    name=role,
-                    folder=folders[role],
-                    config=record.config,
-                    processor=role == "winner",
-                    raw=role == "winner",
-                )
-                for role, record in models.items()
-            ),
+    request = Request(
+        data=str(data.folder),
+        out=str(run.path / "final"),
+        place=place,
+        task=spec.task,
+        models=tuple(
+            SavedModel(
+                name=role,
+                folder=folders[role],
+                config=record.config,
+                threads=record.best_threads,
+                splits=("validation", "test") if role == "winner" else ("test",),
+                processor=role == "winner",
+                raw=role == "winner",
+            )
+            for role, record in models.items()
         ),
-        run.path / "final.log",
     )
+    with scorer.scoring(request):
+        _score_baseline(spec, data, run.path / "final" / "baseline.npz")
     roles: tuple[Role, ...] = (*models, "baseline")
     scores = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
+    for role in set(models) - {"winner"}:
+        scores[role] |= _validation_scores(run.path / str(models[role].weights))
     labels, probabilities = scores["winner"]["validation_labels"], scores["winner"]["validation_probabilities"]
     check_scores(
         best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
@@ -157,6 +161,20 @@ def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
 def _load(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
+    """Writes what the task's baseline says of validation and test."""
+    frames = {split: data.frame(split) for split in ("validation", "test")}
+    _, found = task_of(spec.task).baseline(data.frame("train"), frames, len(data.labels))
+    arrays = {f"{split}_probabilities": found[split] for split in frames}
+    arrays |= {f"{split}_labels": frame["label"].to_numpy() for split, frame in frames.items()}
+    np.savez(to, allow_pickle=False, **arrays)
+
+
+def _validation_scores(weights: Path) -> dict[str, np.ndarray]:
+    """What was saved with a trial's weights: its best evaluation on the whole validation split."""
+    return {f"validation_{name}": array for name, array in _load(weights / "validation.npz").items()}
 
 
 def _final_model(

@@ -21,7 +21,7 @@ from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
 from harness.rerun import prepared_data, train_again, trial_of
-from harness.score import Request, SavedModel, score_saved
+from harness.score import Request, SavedModel, Scorer
 
 __all__ = ["export_trial"]
 
@@ -123,17 +123,25 @@ def _check(
 ) -> None:
     """Scores the staged folder on validation, in a new process and through its own tokenizer."""
     log = staging.with_name(f"{staging.name}.log")
-    model = SavedModel(name="export", folder=str(staging), config=record.config, processor=processor, raw=True)
-    with TemporaryDirectory(prefix="harness-export-") as folder:
+    model = SavedModel(
+        name="export",
+        folder=str(staging),
+        config=record.config,
+        threads=record.best_threads,
+        splits=("validation",),
+        processor=processor,
+        raw=True,
+    )
+    with TemporaryDirectory(prefix="harness-export-") as folder, Scorer(log) as scorer:
         request = Request(
             data=str(data.folder),
             out=folder,
             place=_place(record),
             task=results.spec.task,
             models=(model,),
-            splits=("validation",),
         )
-        score_saved(request, log)  # the error names the log, so it goes only when all is well
+        with scorer.scoring(request):  # the error names the log, so it goes only when all is well
+            pass
         with np.load(Path(folder) / f"{model.name}.npz", allow_pickle=False) as scores:
             found = scores["validation_probabilities"].argmax(axis=1) == scores["validation_labels"]
     log.unlink(missing_ok=True)

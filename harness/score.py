@@ -1,6 +1,7 @@
-"""Scores saved models in a process that never trained them: `python -m harness.score REQUEST.json`.
+"""Scores saved models in a process that never trained them: `python -m harness.score`.
 
-Knows nothing of how models were chosen. Reads a request (JSON), writes one .npz of probabilities a model.
+Knows nothing of how models were chosen. Reads a request (one line of JSON on standard input), writes one .npz of
+probabilities a model.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -22,7 +25,7 @@ from harness.spec.trial import TrialConfig
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["Request", "SavedModel", "load_saved", "score_saved"]
+__all__ = ["Request", "SavedModel", "Scorer", "load_saved"]
 
 
 class SavedModel(Frozen):
@@ -34,41 +37,76 @@ class SavedModel(Frozen):
     name: str
     folder: str
     config: TrialConfig
+    threads: int
+    splits: tuple[str, ...] = ("validation", "test")
     processor: bool = False
     raw: bool = False
 
 
 class Request(Frozen):
-    """What is scored: each model, and with `baseline` the task's classical model, on each split."""
+    """What is scored, and where."""
 
     data: str
     out: str
     place: Place
     models: tuple[SavedModel, ...]
-    splits: tuple[str, ...] = ("validation", "test")
-    baseline: bool = False
     task: str
 
 
-def score_saved(request: Request, log: Path) -> None:
-    """Runs the request in a new process; afterwards `<out>/<name>.npz` holds `<split>_probabilities` and `_labels`.
+class Scorer:
+    """A process that scores saved models, once. Started ahead of its request, it has its imports done by then."""
 
-    Raises:
-        HarnessError: the process failed; the message names its log.
-    """
-    out = Path(request.out)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "request.json"
-    path.write_text(request.model_dump_json(), encoding="utf-8")
-    threads = str(request.place.threads)
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
-    with log.open("ab") as stream:
-        command = [sys.executable, "-m", "harness.score", str(path)]
-        done = subprocess.run(command, stdout=stream, stderr=stream, env=environment, check=False)
-    path.unlink()
-    if done.returncode:
-        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise HarnessError(f"scoring the saved models failed: {''.join(last)} (log: {log})")
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts the process, unless that was done; it ends by itself when this one does."""
+        if self._process is None:
+            with self._log.open("ab") as stream:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "harness.score"],
+                    stdin=subprocess.PIPE,
+                    stdout=stream,
+                    stderr=stream,
+                    env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+                    start_new_session=True,  # the terminal's Ctrl-C is for the coordinator
+                )
+
+    @contextmanager
+    def scoring(self, request: Request) -> Iterator[None]:
+        """Has the request done beside the body; then `<out>/<name>.npz` hold `<split>_probabilities` and `_labels`.
+
+        Raises:
+            HarnessError: the process failed; the message names its log.
+        """
+        Path(request.out).mkdir(parents=True, exist_ok=True)
+        self.start()
+        if self._process is None or self._process.stdin is None:
+            raise HarnessError("the scoring process was closed before it was asked")
+        with suppress(BrokenPipeError):  # its exit status says it
+            self._process.stdin.write(request.model_dump_json().encode() + b"\n")
+            self._process.stdin.close()
+        yield
+        if self._process.wait():
+            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise HarnessError(f"scoring the saved models failed: {''.join(last)} (log: {self._log})")
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def load_saved(folder: Path, task: str) -> PreTrainedModel:
@@ -88,7 +126,7 @@ def load_saved(folder: Path, task: str) -> PreTrainedModel:
 def _score(request: Request) -> None:
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
-    from harness.training.device import bind, resolve_precision
+    from harness.training.device import bind, resolve_precision, use_threads
     from harness.training.evaluate import predict_probabilities
     from harness.training.model import tune_for
     from harness.training.weights import DTYPES, cast_model
@@ -97,13 +135,14 @@ def _score(request: Request) -> None:
     device = bind(request.place)
     for saved in request.models:
         config, folder = saved.config, Path(saved.folder)
+        use_threads(saved.threads)
         if saved.processor:
             task.write_processor(config, data, folder)
         model = load_saved(folder, request.task)
         tune_for(model, device)
         cast_model(model.to(device), DTYPES[resolve_precision(config.training.precision, device)])
         arrays: dict[str, np.ndarray] = {}
-        for split in request.splits:
+        for split in saved.splits:
             if saved.raw:
                 frame = data.frame(split)
                 rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
@@ -114,18 +153,16 @@ def _score(request: Request) -> None:
                 labels = np.asarray(examples.labels)
             found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
             arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
-        _write(Path(request.out) / f"{saved.name}.npz", arrays)
-    if request.baseline:
-        frames = {split: data.frame(split) for split in request.splits}
-        _, guessed = task.baseline(data.frame("train"), frames, len(data.labels))
-        arrays = {f"{split}_probabilities": guessed[split] for split in request.splits}
-        arrays |= {f"{split}_labels": frames[split]["label"].to_numpy() for split in request.splits}
-        _write(Path(request.out) / "baseline.npz", arrays)
+        np.savez(Path(request.out) / f"{saved.name}.npz", allow_pickle=False, **arrays)
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
+def _main() -> None:
+    """Imports what scoring needs, then waits for the request; no request: the one who would ask is gone."""
+    import transformers.models.auto.modeling_auto  # noqa: F401
+
+    if line := sys.stdin.readline():
+        _score(Request.model_validate_json(line))
 
 
 if __name__ == "__main__":
-    _score(Request.model_validate_json(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    _main()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from harness.conclude import conclude
 from harness.data.checkpoints import resolve as resolve_checkpoint
@@ -23,13 +23,16 @@ from harness.engines.slots import plan_slots
 from harness.engines.watch import LiveFile, Monitor, Watched
 from harness.errors import RunError, StudyFailed
 from harness.finalists import confirm_configs
+from harness.loggers.open import open_loggers
 from harness.records.final import Baseline
+from harness.records.profile import Phases
 from harness.records.provenance import manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, TrialRecord
 from harness.records.store import StudyStore
 from harness.report.page import write_report
+from harness.score import Scorer
 from harness.spec.configure import arms, default_params, resolve
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -42,7 +45,7 @@ __all__ = ["TRIAL", "View", "report_folder", "sweep"]
 #: The trial function, by the name under which workers import it.
 TRIAL = "harness.trial:run_trial"
 #: Study attributes.
-BASELINES, FINAL, FINAL_OF = "baselines", "final", "final_of"
+BASELINES, FACTS, FINAL, FINAL_OF = "baselines", "facts", "final", "final_of"
 
 
 class View(Monitor, Protocol):
@@ -63,8 +66,10 @@ def report_folder(spec: StudySpec) -> Path:
     return Path("reports") / spec.name
 
 
-def sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: View) -> Results:
-    """Runs the study, or what is left of it, and returns its results.
+def sweep(
+    spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: View, phases: Phases | None = None
+) -> Results:
+    """Runs the study, or what is left of it, and returns its results; `phases` is told where the time goes.
 
     Raises:
         InputError: data, checkpoint, device or run folder cannot be used.
@@ -75,15 +80,16 @@ def sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], v
         view.say(f"the earlier run is now {moved}")
     run.create()
     with run.lock():
-        return _Sweep(spec, run, command, view).run()
+        return _Sweep(spec, run, command, view, phases or Phases()).run()
 
 
 class _Sweep:
     """One sweep while the run folder is locked."""
 
-    def __init__(self, spec: StudySpec, run: RunFolder, command: Sequence[str], view: View) -> None:
-        self.spec, self.folder, self.view, self.command = spec, run, view, command
+    def __init__(self, spec: StudySpec, run: RunFolder, command: Sequence[str], view: View, phases: Phases) -> None:
+        self.spec, self.folder, self.view, self.command, self.phases = spec, run, view, command, phases
         self._refuse_changes({"spec": spec.model_dump(mode="json")})
+        self.loggers = open_loggers(spec.loggers, run, view.say)
         self.data = prepare(spec)
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [slot.place for slot in self.slots]
@@ -115,13 +121,19 @@ class _Sweep:
             if store.get(FINAL_OF) == self._asked():
                 self.view.say(f"{spec.name} is finished: these are its results")
                 return load(self.folder.path)
+            stack.enter_context(self.loggers)
+            scorer = stack.enter_context(Scorer(self.folder.path / "final.log"))
             side = stack.enter_context(_background(self._describe, store.get(BASELINES)))
             engine = stack.enter_context(open_engine(spec, self.folder, self.slots))
-            self._phase("search", engine, search, spec.search.trials, _Tidy(self.folder, search))
-            store.set(BASELINES, side.result())
+            self._phase("search", engine, search, spec.search.trials, _Tidy(self.folder, search), _Warm(scorer))
+            baselines, facts_of_data = side.result()
+            store.set(BASELINES, baselines)
+            store.set(FACTS, facts_of_data)
             trials = store.records()
             confirmed = self._confirm(stack, engine, trials)
-            self._conclude(store, trials, confirmed)
+            self.phases.go("concluding")
+            self._conclude(store, trials, confirmed, scorer)
+        self.phases.go("report")
         results = load(self.folder.path)
         write_report(results, report_folder(spec))
         if results.final is None:
@@ -139,28 +151,32 @@ class _Sweep:
         confirm = self.spec.confirm.model_dump() if self.spec.confirm else None
         return {"trials": self.spec.search.trials, "confirm": confirm}
 
-    def _phase(self, name: str, engine: Engine, source: TrialSource, total: int, *more: Monitor) -> None:
+    def _phase(
+        self, name: Literal["search", "confirm"], engine: Engine, source: TrialSource, total: int, *more: Monitor
+    ) -> None:
+        self.phases.go(name)
         live = LiveFile(self.folder, name, total)
         self.view.begin(name, total, self.places)
         try:
-            engine.run(Watched(source, live, self.view, *more), str(self.data.folder), TRIAL)
+            engine.run(Watched(source, live, self.view, self.loggers, *more), str(self.data.folder), TRIAL)
         finally:
             live.close()
             self.view.end(name)
 
-    def _describe(self, baselines: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-        """Says what the data is like, and measures the task's baseline unless that was done before."""
+    def _describe(self, baselines: list[dict[str, Any]] | None) -> tuple[list[dict[str, Any]], list[str]]:
+        """Says what the data is like, and measures the task's baseline unless that was done before; returns both."""
         first = resolve(self.spec, number=0, params=default_params(self.spec), arm=arms(self.spec)[0])
-        for line in facts(self.data, first):
+        lines = facts(self.data, first)
+        for line in lines:
             self.view.say(line)
         if baselines:
-            return baselines
+            return baselines, lines
         frame = self.data.frame("validation")
         name, found = task_of(self.spec.task).baseline(
             self.data.frame("train"), {"validation": frame}, len(self.data.labels)
         )
         metrics = classification_metrics(frame["label"].to_numpy(), found["validation"])
-        return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
+        return [Baseline(name=name, metrics=metrics).model_dump(mode="json")], lines
 
     def _confirm(self, stack: ExitStack, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         configs = confirm_configs(self.spec, trials)
@@ -171,30 +187,47 @@ class _Sweep:
         self._phase("confirm", engine, source, len(configs))
         return store.records()
 
-    def _conclude(self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord]) -> None:
+    def _conclude(
+        self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
+    ) -> None:
         """Opens the test split for the finalists, unless nothing completed."""
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
         baseline = store.get(BASELINES)[0]["name"]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, baseline)
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, baseline, scorer)
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, self._asked())
 
 
-class _Tidy:
-    """A `Monitor` that removes saved weights as soon as better trials make them useless."""
+class _Ends:
+    """A `Monitor` of the ends of trials only."""
+
+    def started(self, config: TrialConfig) -> None:
+        """Not of interest."""
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        """Not of interest."""
+
+    def paused(self, number: int) -> None:
+        """Not of interest."""
+
+
+class _Warm(_Ends):
+    """Starts the process that will score the final models, so that its imports are done when it is needed."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def ended(self, record: TrialRecord) -> None:
+        """The first end does."""
+        self._scorer.start()
+
+
+class _Tidy(_Ends):
+    """Removes saved weights as soon as better trials make them useless."""
 
     def __init__(self, run: RunFolder, search: Search) -> None:
         self._run, self._search = run, search
-
-    def started(self, config: TrialConfig) -> None:
-        """Nothing to tidy."""
-
-    def progressed(self, number: int, progress: Progress) -> None:
-        """Nothing to tidy."""
-
-    def paused(self, number: int) -> None:
-        """Nothing to tidy."""
 
     def ended(self, record: TrialRecord) -> None:
         """Asks the search what nobody needs any more."""

@@ -155,6 +155,12 @@ class TrialRecord(Frozen):
         return self.history[-1].usage if self.history else Usage()
 
     @property
+    def best_threads(self) -> int:
+        """The threads that its best evaluation was computed with: on a CPU the same number gives the same scores."""
+        best = next((progress.threads for progress in self.history if progress.step == self.best_step), 0)
+        return best or (self.place.threads if self.place else 1)
+
+    @property
     def duration_s(self) -> float:
         """Seconds of work on a slot, waiting not counted."""
         return sum(span.end - span.start for span in self.spans)
