@@ -40,6 +40,7 @@ def sweep(
     trials: Annotated[str | None, typer.Option(metavar="N", help="The total of search trials.")] = None,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders are.")] = Path("runs"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier run aside and begin again.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went; RUN/profile.json.")] = False,
 ) -> None:
     """Run a study, or continue it where it stopped."""
     from harness.cli.sweep import run_sweep
@@ -50,7 +51,7 @@ def sweep(
     given += [f"search.trials={trials}"] if trials is not None else []
     spec = load_study(study, given)
     options = ["--runs", str(runs)] if runs != Path("runs") else []
-    run_sweep(spec, runs=runs, fresh=fresh, command=["harness", "sweep", str(study), *given, *options])
+    run_sweep(spec, runs=runs, fresh=fresh, command=["harness", "sweep", str(study), *given, *options], profile=profile)
 
 
 @app.command()

@@ -8,21 +8,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.records.profile import PROFILE, Phases, profile_of
 from harness.records.results import load
 from harness.records.rundir import RunFolder
 from harness.spec.study import StudySpec
 from harness.sweep import report_folder, sweep
 from harness.terminal.console import make_console
 from harness.terminal.outcome import print_outcome
+from harness.terminal.profile import print_profile
 from harness.terminal.view import open_view
 
 __all__ = ["run_sweep"]
 
 
-def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str]) -> None:
-    """Runs the study and prints leaderboard, winner and paths."""
+def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], profile: bool = False) -> None:
+    """Runs the study and prints leaderboard, winner and paths; with `profile` also where the time went."""
+    phases = Phases()
     console = make_console()
     run = RunFolder.of(runs, spec.name)
     with open_view(console, spec, lambda: load(run.path)) as view:
-        results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view)
+        results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view, phases=phases)
     print_outcome(console, results, report_folder(spec))
+    if profile:
+        found = profile_of(results, phases.stop(), len(results.manifest["devices"]))
+        run.write_json(PROFILE, found.model_dump(mode="json"))
+        print_profile(console, found)
