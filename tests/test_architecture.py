@@ -21,7 +21,7 @@ LAYERS = (
     ("training",),
     ("trial", "score"),
     ("engines",),
-    ("report", "bench", "export", "finalists"),
+    ("report", "bench", "export", "finalists", "loggers"),
     ("conclude",),
     ("sweep",),
     ("terminal", "predict", "rerun"),

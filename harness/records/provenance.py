@@ -84,7 +84,7 @@ def recorded_study(recorded: Mapping[str, Any], source: object) -> StudySpec:
 def verify(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What keeps a run from being continued, a line each; empty when nothing does.
 
-    The study may differ in trials, budget, confirm and engine; data and weights must have the same hashes.
+    The study may differ in trials, budget, confirm, engine and loggers; data and weights must have the same hashes.
     Versions and machines may differ: they are recorded, and a run that moves to another machine is still one run.
     """
     lines = differences(recorded_study(recorded, "the recorded run"), recorded_study(now, "the study"))

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 Kind = Literal["search", "confirm", "rerun", "bench"]
-FREE_TO_CHANGE = ("search.trials", "budget", "confirm", "engine")
+FREE_TO_CHANGE = ("search.trials", "budget", "confirm", "engine", "loggers")
 
 
 def resolve(

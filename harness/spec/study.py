@@ -245,3 +245,6 @@ class StudySpec(Frozen):
     budget: BudgetSpec = BudgetSpec()
     confirm: ConfirmSpec | None = ConfirmSpec()
     engine: EngineSpec = EngineSpec()
+    loggers: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
+        default=(), description="where trials are logged besides the run folder; each needs the extra of its name"
+    )
