@@ -1,6 +1,6 @@
 """What the coordinator costs by itself: trials that do nothing, through the search, the store and one warm worker.
 
-Usage: python -m versus.coordinator [--trials 10000] [--sampler random] [--profile FILE]     (from `benchmarks/`)
+Usage: python benchmarks/coordinator.py [--trials 10000] [--sampler random] [--profile FILE]
 
 The study, its database, the dispatcher, the pipe and the worker process are those of a real sweep; only the trial
 function does nothing but report. Knows nothing of the other parts of the comparison.
