@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from harness.data.split import subset
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 
-__all__ = ["encoded", "facts", "training_rows", "validation_subset"]
+__all__ = ["encoded", "encoded_folder", "facts", "training_rows", "validation_subset"]
 
 #: Raised when the same rows would be encoded differently.
 VERSION = 1
@@ -34,13 +35,18 @@ def encoded(data: PreparedData, config: TrialConfig, split: str) -> Encoded:
         DataError: nothing of a text would be left.
     """
     task = task_of(config.task)
-    key = dict(task.encode_key(config)) | {"version": VERSION, "split": split}
+    folder = encoded_folder(data, config, split)
+    built_once(folder, lambda staging: task.encode(data.frame(split), split, config, data).write(staging))
+    return Encoded.open(folder)
+
+
+def encoded_folder(data: PreparedData, config: TrialConfig, split: str) -> Path:
+    """Where the examples of a split are, or will be: named by all that they depend on besides the rows."""
+    key = dict(task_of(config.task).encode_key(config)) | {"version": VERSION, "split": split}
     if split != "train":
         key.pop("augment", None)
     name = f"{split}-{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]}"
-    folder = data.folder / "encoded" / name
-    built_once(folder, lambda staging: task.encode(data.frame(split), split, config, data).write(staging))
-    return Encoded.open(folder)
+    return data.folder / "encoded" / name
 
 
 def training_rows(data: PreparedData, config: TrialConfig, examples: Encoded) -> np.ndarray:

@@ -21,6 +21,7 @@ from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded, training_rows, validation_subset
 from harness.training import device as devices
+from harness.training.activations import Rows, skip_frozen
 from harness.training.clock import Clock
 from harness.training.compact import CompactEmbedding, compact_embeddings
 from harness.training.evaluate import predict_probabilities, to_device
@@ -56,6 +57,11 @@ class Trainer:
         self.compact = self._compact()
         self.decay = 1.0
         self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision])
+        rows = [
+            Rows(split="train", examples=self.train_data, rows=self.rows),
+            Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
+        ]
+        self.task = skip_frozen(self.task, self.model, config, data, host, rows)
         self.optimiser = adamw(self.weights, self.recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.recipe.precision == "fp16")
         self.class_weights = self._class_weights(len(data.labels))

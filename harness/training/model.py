@@ -33,7 +33,8 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
 
     The first trial of a checkpoint in a process reads its weights; the others copy them from memory.
     """
-    key = "model:" + json.dumps([str(data.folder), config.task, config.model.model_dump(mode="json")], sort_keys=True)
+    kind = config.model.model_dump(mode="json", exclude={"freeze", "frozen_dropout"})
+    key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
     template: PreTrainedModel | None = host.cache.get(key)
     if template is None:
         # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; the head is drawn again below.
