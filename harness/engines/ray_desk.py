@@ -109,6 +109,14 @@ class Desk:
         }
         return self._num_slots() - len(self._working) - len(self._waiting)
 
+    def refuse_nowhere(self) -> None:
+        """While trials wait for a process, nobody asks for more of them.
+
+        Raises:
+            EngineError: there is no node on which they fit.
+        """
+        self._num_slots()
+
     def _refuse_to_stall(self) -> None:
         if self._entries and not self._working and not self._waiting and not self._others_pause:
             numbers = ", ".join(str(number) for number in sorted(self._entries))

@@ -44,7 +44,7 @@ class Parcel(Frozen):
 
 
 def pack(folder: Path) -> bytes:
-    """The files under `folder` as one archive, the same bytes for the same content."""
+    """The files under `folder` as one archive, the same bytes for the same content; links are followed."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.mtime = entry.uid = entry.gid = 0
@@ -52,7 +52,8 @@ def pack(folder: Path) -> bytes:
         return entry
 
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    # The Hub's cache is made of links that lead out of the folder.
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.add(path, arcname=path.relative_to(folder).as_posix(), filter=plain)

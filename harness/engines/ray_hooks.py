@@ -201,6 +201,7 @@ class DeskScheduler(Alone, TrialScheduler):
     @hook
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         desk = self.hooks.desk
+        desk.refuse_nowhere()
         for late in desk.overdue():
             kill(late.attempt)
         for over in desk.take_over():

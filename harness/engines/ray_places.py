@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,15 +19,17 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from harness.data.checkpoints import resolve
 from harness.engines.active import Active
 from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, commit_folder
 from harness.engines.ray_files import Parcel, copy_in, folders, key_of, newest_complete, pack, remove
 from harness.engines.ray_session import Session
-from harness.errors import EngineError
+from harness.errors import CheckpointError, EngineError
 from harness.records.rundir import KINDS, RunFolder
 from harness.spec.space import Frozen
+from harness.spec.study import StudySpec, split_checkpoint
 
-__all__ = ["RunPlaces", "StoragePlaces", "parcels_for", "survey"]
+__all__ = ["RunPlaces", "StoragePlaces", "checkpoint_folders", "parcels_for", "survey"]
 
 ANSWER_WITHIN_S = 120.0
 
@@ -120,6 +123,25 @@ class Seen(Frozen):
     missing: tuple[str, ...]
 
 
+def checkpoint_folders(spec: StudySpec) -> dict[str, str]:
+    """Where the checkpoints of a study lie here, by name: a node need not have the package, the folder or a network."""
+    found = {}
+    for name in {split_checkpoint(checkpoint)[0] for checkpoint in spec.model.checkpoints}:
+        with suppress(CheckpointError):  # the trial will say so
+            if (path := resolve(name).path) is not None:
+                found[name] = str(path.absolute())
+    return found
+
+
+def listing_hash(folder: str) -> str:
+    """Equal for folders with the same files of the same sizes at the top; "" where there is no such folder."""
+    root = Path(folder)
+    if not root.is_dir():
+        return ""
+    files = sorted((path.name, path.stat().st_size) for path in root.iterdir() if path.is_file())
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
 def code_hash() -> str:
     """Equal where the same harness is installed."""
     root = Path(__file__).parent.parent
@@ -129,9 +151,9 @@ def code_hash() -> str:
 
 
 @ray.remote(num_cpus=0, max_retries=1)
-def look(marker: str, paths: Sequence[str]) -> str:
-    """Runs on a node."""
-    missing = tuple(path for path in paths if not Path(path).is_dir())
+def look(marker: str, paths: Mapping[str, str]) -> str:
+    """Runs on a node. `paths` are folders with the hash of what is in them."""
+    missing = tuple(path for path, listing in paths.items() if listing_hash(path) != listing)
     return Seen(code=code_hash(), run=Path(marker).is_file(), missing=missing).model_dump_json()
 
 
@@ -146,15 +168,16 @@ def survey(session: Session, run: RunFolder, paths: Sequence[str], need: Mapping
     marker = run.path / "ray" / f"seen-{uuid4().hex}"
     marker.parent.mkdir(mode=0o700, exist_ok=True)
     marker.touch()
+    here = {path: listing_hash(path) for path in paths}
     try:
-        asked = {node: _ask(node, str(marker), paths) for node in session.with_room(need)}
+        asked = {node: _ask(node, str(marker), here) for node in session.with_room(need)}
         seen = [_answer(session.node_name(node), future) for node, future in asked.items()]
     finally:
         marker.unlink()
     return all(one.run for one in seen), {path for one in seen for path in one.missing}
 
 
-def _ask(node: str, marker: str, paths: Sequence[str]) -> Any:
+def _ask(node: str, marker: str, paths: Mapping[str, str]) -> Any:
     return look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(marker, paths)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-__all__ = ["main", "watched"]
+__all__ = ["main", "processes", "watched"]
 
 WITHIN_S = 5.0
 
@@ -46,7 +46,7 @@ def watched(folder: Path) -> Iterator[None]:
 def clear(folder: Path) -> None:
     """Kills what is left of the session and removes its folder."""
     end = time.monotonic() + WITHIN_S
-    while (left := list(_processes(folder))) and time.monotonic() < end:
+    while (left := list(processes(folder))) and time.monotonic() < end:
         for process in left:
             with suppress(psutil.Error):
                 process.kill()
@@ -55,7 +55,7 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _processes(folder: Path) -> Iterator[psutil.Process]:
+def processes(folder: Path) -> Iterator[psutil.Process]:
     """Those with a file of the session open, a log at least: Ray changes names and environments of its processes."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):

@@ -51,6 +51,7 @@ class Session:
         self._asked_at = -NODES_EVERY_S
         self._nodes: list[dict[str, Any]] = []
         self._names: dict[str, str] = {}
+        self._capacity: dict[tuple[tuple[str, float], ...], int] = {}
 
     def nodes(self) -> list[dict[str, Any]]:
         """The nodes that are alive, as `ray.nodes` has them."""
@@ -58,7 +59,12 @@ class Session:
             self._nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
             self._asked_at = time.monotonic()
             self._names |= _names(self._nodes)
+            self._capacity.clear()
         return self._nodes
+
+    def resources(self) -> list[dict[str, float]]:
+        """What each living node has, by Ray's names."""
+        return [node["Resources"] for node in self.nodes()]
 
     def node_name(self, node_id: str) -> str:
         """The name that records have for a node: its own, its host's, or that with the start of its id if shared."""
@@ -69,7 +75,10 @@ class Session:
 
     def capacity(self, need: Mapping[str, float]) -> int:
         """How many trials with these resources the living nodes hold together."""
-        return sum(_room(node, need) for node in self.nodes())
+        nodes, key = self.nodes(), tuple(need.items())
+        if key not in self._capacity:
+            self._capacity[key] = sum(_room(node, need) for node in nodes)
+        return self._capacity[key]
 
     def with_room(self, need: Mapping[str, float]) -> list[str]:
         """The ids of the living nodes that can hold such a trial."""

@@ -19,15 +19,15 @@ from harness.engines.protocol import TrialSource
 from harness.engines.ray_desk import MOST_LOSSES, Desk
 from harness.engines.ray_entry import Entry
 from harness.engines.ray_hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks
-from harness.engines.ray_places import RunPlaces, StoragePlaces, parcels_for, survey
-from harness.engines.ray_plan import num_slots, plan_trials
+from harness.engines.ray_places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
+from harness.engines.ray_plan import Room, plan_trials
 from harness.engines.ray_schedulers import Other, make_scheduler
 from harness.engines.ray_session import Session, changed_environment, open_session
 from harness.engines.ray_worker import Job, Order, TrialActor
 from harness.engines.slots import Slot
 from harness.errors import EngineError
 from harness.records.rundir import RunFolder
-from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.study import StudySpec
 
 __all__ = ["RayEngine"]
 
@@ -115,8 +115,8 @@ class Run:
         places: RunPlaces | StoragePlaces,
     ) -> None:
         self._run, self._spec, self._session, self._desk, self._places = run, spec, session, desk, places
-        nodes = [node["Resources"] for node in session.nodes()]
-        self._plan = plan_trials(spec.engine, slots, nodes, private=session.private)
+        self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
+        self._room = Room(self._plan, session.capacity, session.resources)
         self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
         self._other = self._make_other()
         desk.open(self._num_slots, session.node_name, threads=self._plan.threads, others_pause=self._other is not None)
@@ -134,8 +134,7 @@ class Run:
         return self._other is not None and self._other.population
 
     def _num_slots(self) -> int:
-        fit = num_slots(self._plan, self._session.capacity, self._session.nodes)
-        return max(fit, self._other.ahead) if self._other is not None else fit
+        return max(self._room(), self._other.ahead) if self._other is not None else self._room()
 
     def _order(self, entry: Entry) -> Order:
         return Order(config=entry.trial.config, folder=self._places.folder(entry.trial), resume=entry.resume)
@@ -174,9 +173,7 @@ class Run:
 
     def _trainable(self, data: str, trial_fn: str) -> Any:
         """The actor's class with what all trials share, and what Ray reserves for one."""
-        named = [split_checkpoint(name)[0] for name in self._spec.model.checkpoints]
-        wanted = {data: str(Path(data).absolute())}
-        wanted |= {name: str(path.absolute()) for name in named if (path := Path(name).expanduser()).is_dir()}
+        wanted = {data: str(Path(data).absolute())} | checkpoint_folders(self._spec)
         sees_run, missing = survey(self._session, self._run, list(wanted.values()), self._plan.need)
         if not sees_run and not self._places.storage:
             raise EngineError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,14 @@ def make_slots(count: int) -> list[Slot]:
 def children() -> list[psutil.Process]:
     """What this process started and what still runs."""
     return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def until(true: Callable[[], object], within_s: float = 60.0) -> None:
+    """Waits for something that must happen."""
+    end = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
 
 
 class EngineContract(ABC):

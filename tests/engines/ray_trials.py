@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness.records.schema import Progress
@@ -14,7 +13,10 @@ from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 from tests.engines.fakes import FakePause, diary, note, run_trial
 
-__all__ = ["dies_once", "troubled", "waits"]
+__all__ = ["dies_once", "together", "troubled", "waits"]
+
+#: Longer than any test may take: what stands in a process that nobody ended ends by itself.
+STANDS_S = 200.0
 
 
 def dies_once(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
@@ -31,14 +33,33 @@ def waits(config: TrialConfig, data: str, host: Host, resume: Path | None = None
     for pause in run_trial(config, data, host, resume):
         if pause.progress.done:
             note(data, f"waiting {config.number} {os.getpid()}")
-            while not (Path(data) / "go").exists():
-                time.sleep(0.02)
+            stand(lambda: (Path(data) / "go").exists())
         yield pause
+
+
+def together(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+    """No trial ends before the last one of `params["with"]` trials has begun."""
+    note(data, f"begun {config.number} {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+    stand(lambda: len(diary(data, "begun")) >= int(str(config.params["with"])))
+    yield from run_trial(config, data, host, resume)
+
+
+def stand(done: Callable[[], bool]) -> None:
+    """Waits until `done` is true.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    end = time.monotonic() + STANDS_S
+    while not done():
+        if time.monotonic() > end:
+            raise TimeoutError("nobody let the trial go on")
+        time.sleep(0.02)
 
 
 def troubled(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
     """Accuracy is best in the middle, log loss gives the order, and trial 2 has no accuracy."""
-    note(data, f"threads {os.environ.get('OMP_NUM_THREADS')} {host.place.threads} {threading.active_count()}")
+    note(data, f"environment {os.environ.get('OMP_NUM_THREADS')} {host.place.threads}")
     for pause in run_trial(config, data, host, resume):
         progress = pause.progress
         metrics = {"log_loss": progress.train_loss, "accuracy": _peak(progress, config.training.learning_rate)}

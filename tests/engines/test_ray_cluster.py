@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,21 +18,21 @@ import ray
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
-from harness.engines.protocol import Decision
 from harness.engines.ray_session import changed_environment
 from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
 from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialState
+from harness.records.schema import TrialState
 from harness.records.store import StudyStore
-from tests.engines.contract import COMPLETE, children
+from tests.engines.contract import COMPLETE, children, until
 from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
-from tests.engines.test_ray_tune import losses, searched, study, until
+from tests.engines.ray_home import ray_home_fixture  # noqa: F401
+from tests.engines.test_ray_tune import losses, searched, study
 
 pytestmark = [pytest.mark.ray, pytest.mark.kill]
 
-WAITS = "tests.engines.ray_trials:waits"
+WAITS, TOGETHER = "tests.engines.ray_trials:waits", "tests.engines.ray_trials:together"
 STORE_BYTES = 80 * 2**20
 #: A dead node is missed after a second instead of fifteen.
 HEALTH = {
@@ -57,8 +57,11 @@ RayEngine(run, spec, ()).run(Search(spec, store, run), data, "tests.engines.ray_
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A head without room for trials and two nodes with room for one each, all on the loopback address."""
+def cluster(ray_home: Path) -> Iterator[Cluster]:
+    """A head without room for trials and two nodes with a core and a GPU, all on the loopback address.
+
+    The GPUs are there for Ray's books only.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hc-"))
     (folder / "ray").mkdir()
     before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
@@ -68,25 +71,30 @@ def cluster() -> Iterator[Cluster]:
             head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
             cluster = Cluster(initialize_head=True, head_node_args=head | {"_system_config": HEALTH})
             for name in ("left", "right"):
-                cluster.add_node(num_cpus=1, node_name=name, object_store_memory=STORE_BYTES)
-            yield cluster
-            cluster.shutdown()
+                cluster.add_node(num_cpus=1, num_gpus=1, node_name=name, object_store_memory=STORE_BYTES)
+            try:
+                yield cluster
+            finally:
+                cluster.shutdown()
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
         shutil.rmtree(folder, ignore_errors=True)
-    psutil.wait_procs(children(), timeout=10)
+    psutil.wait_procs(children(), timeout=20)
     assert not children()
-    assert not folder.exists()
 
 
 def test_ray_cluster_spreads_trials_over_nodes(cluster: Cluster, run: RunFolder, data: str) -> None:
-    configs = [config(0, "after start 1"), config(1, "after start 0"), config(2), config(3)]
-    source = Source(configs, pause_at=4, top=2)
-    RayEngine(run, study(address=cluster.address), ()).run(source, data, TRIAL)
-    assert len(source.records) == 4
-    places = {record.number: record.place for record in source.records}
-    assert {place.node for place in places.values() if place} == {"left", "right"}
-    assert len({(place.node, place.slot) for place in places.values() if place}) == 2, "a slot is of one node"
+    """Four trials at once on two nodes, half a GPU each: none ends before all have begun."""
+    configs = [config(number) for number in range(5)]
+    configs = [each.model_copy(update={"params": each.params | {"with": 4}}) for each in configs]
+    source = Source(configs)
+    spec = study(address=cluster.address, resources_per_trial={"cpu": 0.5, "gpu": 0.5})
+    RayEngine(run, spec, ()).run(source, data, TOGETHER)
+    assert [source.by_number[number].state for number in range(5)] == [COMPLETE] * 5
+    places = [source.by_number[number].place for number in range(4)]
+    assert sorted(place.node for place in places if place) == ["left", "left", "right", "right"]
+    assert len({place.slot for place in places if place}) == 4, "a slot is of one node"
+    assert {words[1] for words in diary(data, "begun")} == {"0"}, "each node has one GPU"
     assert not ray.is_initialized()
     assert len(cluster.list_all_nodes()) == 3, "a cluster that was joined is never stopped"
 
@@ -108,8 +116,8 @@ def test_ray_cluster_coordinator_is_killed_and_started_again(cluster: Cluster, r
     try:
         until(lambda: diary(data, "waiting"))
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.wait(timeout=20)
     (Path(data) / "go").touch()
     spec = searched("rungs", address=cluster.address)
     store = StudyStore.open(run.database, "fake", ["accuracy"])
@@ -132,37 +140,29 @@ def test_ray_cluster_coordinator_is_killed_and_started_again(cluster: Cluster, r
 def test_ray_cluster_node_dies_in_mid_trial(cluster: Cluster, run: RunFolder, data: str) -> None:
     """No trial is lost and none is told twice. Last of the tests: the cluster is one node smaller after it."""
 
-    class Killing(Source):
-        """Kills the node on which trial 0 has made its second evaluation."""
-
-        def decide(self, number: int, progress: Progress) -> Decision:
-            decision = super().decide(number, progress)
-            if number == 0 and progress.step == 4:
-                (right,) = [node for node in cluster.worker_nodes if node.node_id == self.node_of()]
-                cluster.remove_node(right, allow_graceful=False)
-                threading.Thread(target=let_go, daemon=True).start()
-            return decision
-
-        def node_of(self) -> str:
-            pid = int(diary(data, "start")[[words[0] for words in diary(data, "start")].index("0")][1])
+    def kill_node() -> None:
+        """Kills the node on which trial 0 is at its last evaluation; then nothing holds the trials back any more."""
+        try:
+            until(lambda: "0" in [words[0] for words in diary(data, "waiting")])
+            pid = next(int(words[1]) for words in diary(data, "waiting") if words[0] == "0")
             raylet = psutil.Process(pid).ppid()
             (node,) = [node for node in cluster.worker_nodes if raylet in pids(node)]
-            return str(node.node_id)
+            cluster.remove_node(node, allow_graceful=False)
+        finally:
+            (Path(data) / "go").touch()
 
-    def pids(node: object) -> set[int]:
-        return {info.process.pid for infos in node.all_processes.values() for info in infos}  # type: ignore[attr-defined]
+    def pids(node: Any) -> set[int]:
+        return {info.process.pid for infos in node.all_processes.values() for info in infos}
 
-    def let_go() -> None:
-        """Trial 0 stands at its end until it does so in another process."""
-        until(lambda: len({words[1] for words in diary(data, "waiting") if words[0] == "0"}) == 2)
-        (Path(data) / "go").touch()
-
-    source = Killing([config(number) for number in range(3)])
-    RayEngine(run, study(address=cluster.address), ()).run(source, data, WAITS)
+    source = Source([config(number) for number in range(3)])
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_node)
+        RayEngine(run, study(address=cluster.address), ()).run(source, data, WAITS)
+        killing.result(timeout=60)
     assert [source.by_number[number].state for number in range(3)] == [COMPLETE] * 3
     assert len(source.records) == 3
     told = [tuple(call.split()[1:3]) for call in source.calls if call.startswith("decide")]
     assert len(told) == len(set(told)) == 9
-    moved = source.by_number[0]
-    assert [progress.step for progress in moved.history] == [2, 4, 8]
+    assert len({words[1] for words in diary(data, "start") if words[0] == "0"}) == 2, "it began again elsewhere"
+    assert [progress.step for progress in source.by_number[0].history] == [2, 4, 8]
     assert len({record.place.node for record in source.records if record.place}) == 1, "one node is left"

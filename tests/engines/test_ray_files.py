@@ -35,6 +35,14 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_pack_follows_links(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_text("weights")
+    (folder / "model.safetensors").symlink_to("../blob")
+    unpack(pack(folder), tmp_path / "two")
+    assert content(tmp_path / "two") == content(folder)
+    assert not (tmp_path / "two" / "model.safetensors").is_symlink()
+
+
 def test_pack_unpack_is_the_same(folder: Path, tmp_path: Path) -> None:
     unpack(pack(folder), tmp_path / "two")
     assert content(tmp_path / "two") == content(folder)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from harness.engines.ray_plan import Plan, num_slots, plan_trials
+from harness.engines.ray_plan import Plan, Room, plan_trials
 from harness.engines.slots import Slot
 from harness.errors import EngineError, InputError
 from harness.records.schema import Place
@@ -28,6 +29,7 @@ def test_plan_asked_for_wins() -> None:
     asked = {"cpu": 2, "gpu": 0.25, "big_disk": 1.0, "memory": 0.0}
     found = plan(NODES, resources_per_trial=asked, max_concurrent=7, private=True, slots=make_slots(2))
     assert found == Plan(need={"CPU": 2, "GPU": 0.25, "big_disk": 1.0}, threads=2, most=7)
+    assert plan(NODES, max_concurrent=7).grows and not plan(NODES).grows
     assert plan(NODES, resources_per_trial={"gpu": 0.5}).threads == 1
     assert plan(NODES, resources_per_trial={"cpu": 2}, threads_per_slot=5).threads == 5
 
@@ -49,14 +51,32 @@ def test_plan_of_a_cluster_without_gpus_is_a_core() -> None:
     assert plan(NODES, device="cpu", threads_per_slot=8) == Plan(need={"CPU": 8.0}, threads=8, most=None)
 
 
-def test_num_slots_is_what_fits_or_what_is_asked() -> None:
-    need = Plan(need={"CPU": 2.0}, threads=2, most=None)
-    assert num_slots(need, lambda need: 5, list) == 5
-    assert num_slots(Plan(need={"CPU": 2.0}, threads=2, most=9), lambda need: 0, list) == 9
+def room(plan: Plan, *fit: int, clock: Callable[[], float] = lambda: 0.0) -> Room:
+    """Where so many trials fit at each question."""
+    fits = iter(fit)
+    return Room(plan, lambda need: next(fits), lambda: [{"CPU": 1.0}, {"CPU": 8.0}], clock=clock)
 
 
-def test_num_slots_says_what_is_missing() -> None:
-    need = Plan(need={"CPU": 2.0, "GPU": 0.5}, threads=2, most=None)
-    message = r"no node has room for a trial \(CPU: 2, GPU: 0.5; the nodes have CPU: 1, GPU: 0; CPU: 8, GPU: 0\)"
+def test_room_is_what_fits_or_what_is_asked() -> None:
+    asked = plan(NODES, max_concurrent=9)
+    assert room(plan(NODES), 5)() == 5
+    assert room(asked, 3)() == 9, "nodes may come"
+    assert room(plan(max_concurrent=9, resources_per_trial={"cpu": 1}, private=True), 3)() == 3, "none will"
+    assert room(plan(NODES, max_concurrent=2), 3)() == 2
+
+
+def test_room_says_what_is_missing() -> None:
+    message = r"no node has room for a trial \(CPU: 2, GPU: 0.5; the nodes have CPU: 1, GPU: 0; CPU: 8, GPU: 0\); set"
+    asked = {"cpu": 2, "gpu": 0.5}
     with pytest.raises(EngineError, match=message):
-        num_slots(need, lambda need: 0, lambda: [{"Resources": {"CPU": 1.0}}, {"Resources": {"CPU": 8.0}}])
+        room(plan(NODES, resources_per_trial=asked), 0)()
+    with pytest.raises(EngineError, match=message):
+        room(plan(resources_per_trial=asked, max_concurrent=2, private=True), 0)()
+
+
+def test_room_waits_for_nodes_but_not_for_ever() -> None:
+    now = iter([0.0, 1000.0, 1000.0, 5000.0, 5000.0, 6799.0, 6801.0])
+    here = room(plan(NODES, max_concurrent=2), 0, 0, 1, 0, 0, 0, clock=lambda: next(now))
+    assert [here() for _ in range(5)] == [2, 2, 2, 2, 2]
+    with pytest.raises(EngineError, match="none came within 30 minutes"):
+        here()

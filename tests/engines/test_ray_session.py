@@ -22,10 +22,11 @@ from harness.engines.ray_tune import RayEngine
 from harness.errors import HarnessError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
-from tests.engines.contract import COMPLETE, children, make_slots
+from tests.engines.contract import COMPLETE, children, make_slots, until
 from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
-from tests.engines.test_ray_tune import study, until
+from tests.engines.ray_home import ray_home_fixture  # noqa: F401
+from tests.engines.test_ray_tune import study
 
 pytestmark = pytest.mark.ray
 
@@ -148,8 +149,8 @@ def test_ray_coordinator_killed_with_its_session(run: RunFolder, data: str) -> N
         assert len(family) > 4
     finally:
         process.kill()
-        process.wait()
-    _, alive = psutil.wait_procs(family, timeout=10)
+        process.wait(timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
     until(lambda: session_folders() == before)
     (Path(data) / "go").touch()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import psutil
 import pytest
 import ray
 
-from harness.engines import ray_desk, ray_places
+from harness.engines import ray_desk, ray_places, ray_plan
 from harness.engines.protocol import Decision, Engine
 from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_tune import RayEngine
@@ -22,9 +22,10 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord
 from harness.records.store import StudyStore
 from harness.spec.study import StudySpec
-from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots
+from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots, until
 from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from tests.engines.ray_home import ray_home_fixture  # noqa: F401
 
 pytestmark = pytest.mark.ray
 
@@ -60,15 +61,8 @@ def losses(records: list[TrialRecord]) -> list[list[float]]:
     return [[progress.train_loss for progress in record.history] for record in ordered]
 
 
-def until(true: Callable[[], object], within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+def session(ray_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A session that is there already: starting one for each test would cost minutes."""
     with open_session(None, make_slots(2), 2, tmp_path_factory.mktemp("logs")) as session:
         yield session
@@ -89,35 +83,65 @@ class TestRayEngine(EngineContract):
 # The known faults of the usual pairing of Optuna and Ray
 
 
-@pytest.mark.usefixtures("session")
-def test_ray_search_is_recorded_as_it_was(run: RunFolder, data: str) -> None:
-    """Early-stopped is PRUNED, a missing metric fails one trial, the best counts, and nothing is queued twice."""
+@dataclass(frozen=True)
+class Interrupted:
+    """A search that was interrupted after its first end and gone on with: its records, and Optuna's own view."""
 
+    records: list[TrialRecord]
+    study: optuna.Study
+    data: str
+
+
+@pytest.fixture(scope="module")
+def interrupted(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interrupted]:
     class Stopped(Search):
         def end(self, record: TrialRecord) -> None:
             super().end(record)
             raise KeyboardInterrupt
 
+    run, data = RunFolder(tmp_path_factory.mktemp("faults") / "run"), str(tmp_path_factory.mktemp("data"))
+    run.create()
     spec = searched("rungs", max_concurrent=2, threads_per_slot=2, resources_per_trial={"cpu": 1})
     store = StudyStore.open(run.database, "fake", ["accuracy"])
     with pytest.raises(KeyboardInterrupt):
         RayEngine(run, spec, ()).run(Stopped(spec, store, run), data, TROUBLED)
     RayEngine(run, spec, ()).run(Search(spec, store, run), data, TROUBLED)
-    records = store.records()
-    states = [record.state for record in records]
-    assert len(records) == 8 and states.count(PRUNED) >= 3 and states.count(COMPLETE) >= 1
-    optunas = optuna.load_study(study_name="fake", storage=f"sqlite:///{run.database}")
-    assert [trial.state.name for trial in optunas.trials] == [state.value for state in states]
-    failed = records[2]
-    assert (failed.state, failed.reason) == (FAIL, FailReason.CRASH)
-    assert "gives no objective 'accuracy'" in failed.message
-    complete = [record for record in records if record.state is COMPLETE]
-    best = max(complete, key=lambda record: record.metrics["accuracy"])
-    assert optunas.best_value == best.metrics["accuracy"] > best.history[-1].metrics["accuracy"]
-    assert len({str(record.params) for record in records}) == 8
-    assert {tuple(words[:2]) for words in diary(data, "threads")} == {("2", "2")}
-    assert {record.place.threads for record in records if record.place} == {2}
+    yield Interrupted(store.records(), optuna.load_study(study_name="fake", storage=f"sqlite:///{run.database}"), data)
     store.close()
+
+
+def test_ray_early_stopped_is_pruned(interrupted: Interrupted) -> None:
+    states = [record.state for record in interrupted.records]
+    assert states.count(PRUNED) >= 3 and states.count(COMPLETE) >= 1
+    assert [trial.state.name for trial in interrupted.study.trials] == [state.value for state in states]
+    assert all(not record.history[-1].done for record in interrupted.records if record.state is PRUNED)
+
+
+def test_ray_missing_metric_fails_one_trial(interrupted: Interrupted) -> None:
+    (failed,) = [record for record in interrupted.records if record.state is FAIL]
+    assert (failed.number, failed.reason) == (2, FailReason.CRASH)
+    assert "gives no objective 'accuracy'" in failed.message
+
+
+def test_ray_first_points_are_not_queued_twice(interrupted: Interrupted) -> None:
+    records = interrupted.records
+    assert [record.number for record in records] == list(range(8))
+    assert len({str(record.params) for record in records}) == 8
+    default = {"learning_rate": 5e-5, "weight_decay": 0.01}
+    assert [record.number for record in records if default.items() <= record.params.items()] in ([0], [])
+    assert records[0].params["weight_decay"] == 0.01, "the default recipe is trial 0"
+
+
+def test_ray_best_is_not_last(interrupted: Interrupted) -> None:
+    complete = [record for record in interrupted.records if record.state is COMPLETE]
+    best = max(complete, key=lambda record: record.metrics["accuracy"])
+    assert interrupted.study.best_value == best.metrics["accuracy"] > best.history[-1].metrics["accuracy"]
+
+
+def test_ray_threads_are_ours(interrupted: Interrupted) -> None:
+    """Ray would set OMP_NUM_THREADS to the one CPU that a trial reserves."""
+    assert {tuple(words) for words in diary(interrupted.data, "environment")} == {("2", "2")}
+    assert {record.place.threads for record in interrupted.records if record.place} == {2}
 
 
 @pytest.mark.usefixtures("session")
@@ -245,8 +269,18 @@ def test_ray_trial_function_that_is_not_there(run: RunFolder, data: str) -> None
 @pytest.mark.usefixtures("session")
 def test_ray_trial_that_fits_nowhere(run: RunFolder, data: str) -> None:
     message = r"^no node has room for a trial \(CPU: 1, GPU: 3; the nodes have CPU: 2, GPU: 0"
+    spec = study(resources_per_trial={"cpu": 1, "gpu": 3})
     with pytest.raises(EngineError, match=message):
-        RayEngine(run, study(resources_per_trial={"cpu": 1, "gpu": 3}), ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, spec, ()).run(Source([config(0)]), data, TRIAL)
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_node_that_never_comes(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `max_concurrent` a cluster may grow for a trial; not for ever."""
+    monkeypatch.setattr(ray_plan, "NODE_WITHIN_S", 0.5)
+    spec = study(resources_per_trial={"gpu": 3}, max_concurrent=2)
+    with pytest.raises(EngineError, match=r"^no node has room for a trial .*, and none came within"):
+        RayEngine(run, spec, ()).run(Source([config(0)]), data, TRIAL)
 
 
 @pytest.mark.usefixtures("session")
