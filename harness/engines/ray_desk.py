@@ -176,7 +176,7 @@ class Desk:
         if entry is None:
             return Verdict.STOP
         trial = entry.trial
-        self._seat(trial, place)
+        self._seat(trial, place, event.start)
         trial.add_span(trial.slot or 0, event.start, event.end)
         entry.since = time.time()
         if log:
@@ -191,9 +191,9 @@ class Desk:
         self._end_dropped()
         return verdict
 
-    def _seat(self, trial: Active, place: Place) -> None:
+    def _seat(self, trial: Active, place: Place, since: float) -> None:
         if trial.slot is None:
-            trial.slot = self._seats.take(place.node)
+            trial.slot = self._seats.take(place.node, since)
         trial.place = place.model_copy(
             update={"node": self._node_name(place.node), "slot": trial.slot, "threads": self._threads}
         )
@@ -312,8 +312,9 @@ class Desk:
 
     def _leave(self, entry: Entry) -> None:
         """The trial moves nowhere for now."""
-        self._seats.leave(entry.trial.slot)
-        entry.trial.slot = entry.since = None
+        trial = entry.trial
+        self._seats.leave(trial.slot, trial.spans[-1].end if trial.spans else 0.0)
+        trial.slot = entry.since = None
 
     def _end_dropped(self) -> bool:
         """Ends the standing trials that will never go on; True when there were any."""
@@ -330,7 +331,7 @@ class Desk:
         self._working.pop(trial.number, None)
         if entry in self._waiting:
             self._waiting.remove(entry)
-        self._seats.leave(trial.slot)
+        self._leave(entry)
         record = trial.record(ending, self._run)
         self._source.end(record.model_copy(update={"extra": entry.extra}) if entry.extra else record)
         trial.clear()

@@ -65,19 +65,31 @@ class Entry:
 
 
 class Seats:
-    """Numbers of slots: each belongs to a node, and the lowest free one of a node is taken first."""
+    """Numbers of slots, each of one node.
+
+    On which node a trial runs is known with its first result only. It takes a seat then, for the time since it began:
+    of those that nobody had in that time the one that was left last, so that no more are needed than trials run.
+    """
 
     def __init__(self) -> None:
         self._nodes: list[str] = []
+        self._left_at: list[float] = []
         self._taken: set[int] = set()
 
-    def take(self, node: str) -> int:
-        free = (slot for slot, owner in enumerate(self._nodes) if owner == node and slot not in self._taken)
-        slot = next(free, len(self._nodes))
-        if slot == len(self._nodes):
+    def take(self, node: str, since: float) -> int:
+        free = [slot for slot, owner in enumerate(self._nodes) if owner == node and self._is_free(slot, since)]
+        if not free:
             self._nodes.append(node)
+            self._left_at.append(since)
+        slot = max(free, key=lambda slot: (self._left_at[slot], -slot), default=len(self._nodes) - 1)
         self._taken.add(slot)
         return slot
 
-    def leave(self, slot: int | None) -> None:
-        self._taken -= {slot}
+    def _is_free(self, slot: int, since: float) -> bool:
+        return slot not in self._taken and self._left_at[slot] <= since
+
+    def leave(self, slot: int | None, at: float) -> None:
+        """Times are of the node's clock, in seconds."""
+        if slot is not None:
+            self._taken.remove(slot)
+            self._left_at[slot] = at

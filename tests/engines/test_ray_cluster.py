@@ -111,10 +111,11 @@ def test_ray_cluster_coordinator_is_killed_and_started_again(cluster: Cluster, r
     path = os.pathsep.join(entry for entry in sys.path if entry)
     process = subprocess.Popen(
         [sys.executable, "-c", COORDINATOR, str(run.path), data, cluster.address],
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": path, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"},  # loopback, as the cluster
     )
     try:
-        until(lambda: diary(data, "waiting"))
+        until(lambda: process.poll() is not None or diary(data, "waiting"))
+        assert process.poll() is None, "what it printed is below"
     finally:
         process.kill()
         process.wait(timeout=20)

@@ -298,12 +298,20 @@ def test_desk_stalled_source_is_an_error(run: RunFolder) -> None:
 
 def test_seats_belong_to_nodes() -> None:
     seats = Seats()
-    assert [seats.take("a"), seats.take("b"), seats.take("a")] == [0, 1, 2]
-    seats.leave(0)
-    seats.leave(1)
-    assert seats.take("b") == 1
-    assert seats.take("b") == 3
-    assert seats.take("a") == 0
+    assert [seats.take("a", 0.0), seats.take("b", 0.0), seats.take("a", 0.0)] == [0, 1, 2]
+    seats.leave(0, 1.0)
+    seats.leave(1, 1.0)
+    assert [seats.take("b", 1.0), seats.take("b", 1.0), seats.take("a", 1.0)] == [1, 3, 0]
+
+
+def test_seats_are_not_shared_in_time() -> None:
+    """A trial that says where it runs when another one has ended did run beside it."""
+    seats = Seats()
+    assert seats.take("a", 0.0) == 0
+    seats.leave(0, 5.0)
+    assert seats.take("a", 0.5) == 1
+    seats.leave(1, 4.0)
+    assert [seats.take("a", 5.5), seats.take("a", 4.5)] == [0, 1], "no third seat, whoever tells first"
 
 
 def test_desk_resumes_what_another_coordinator_left(run: RunFolder, tmp_path: Path) -> None:
