@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
@@ -107,7 +108,9 @@ def coordinator(ledger: Ledger) -> list[Row]:
     """Trials that do nothing."""
 
     def measure() -> Measured:
-        found: Measured = json.loads(command([ROOT / "benchmarks" / "coordinator.py", "--trials", NUM_NOOPS], "/")[0])
+        with tempfile.TemporaryDirectory(prefix="versus-") as folder:
+            told, _ = command([ROOT / "benchmarks" / "coordinator.py", "--trials", NUM_NOOPS], folder)
+        found: Measured = json.loads(told)
         return found
 
     found = ledger.measured("coordinator", f"{NUM_NOOPS} no-ops", measure)
@@ -135,7 +138,7 @@ def slots(ledger: Ledger) -> list[Row]:
     for turn in (1, 2):
         for count in seconds:
             one = [*given, f"engine.slots_per_device={count}"]
-            found = ledger.measured("slots", f"{count} slots, {turn}", lambda one=one: ours(ledger.setting, *one))
+            found = ledger.measured("slots", f"{count} slots, {turn}", partial(ours, ledger.setting, *one))
             seconds[count].append(found["wall_s"])
     ratio = fmean(seconds[1]) / fmean(seconds[2])
     told = {count: " and ".join(f"{value:.1f}" for value in each) for count, each in seconds.items()}

@@ -143,8 +143,8 @@ def peer(script: str, setting: Setting, *options: object, data: str | None = Non
     """One of the peers on the setting's job."""
     with tempfile.TemporaryDirectory(prefix="versus-") as folder:
         out = Path(folder) / "result.json"
-        arguments = [PEERS / script, Path(data or setting.data).resolve(), resolve(setting.checkpoint).folder]
-        arguments += ["--rows", rows or setting.rows, "--out", out, *options]
-        _, wall_s = command(arguments, folder)
+        where = [Path(data or setting.data).resolve(), resolve(setting.checkpoint).folder]
+        given = ["--rows", rows or setting.rows, "--out", out, *options]
+        _, wall_s = command([PEERS / script, *where, *given], folder)
         found: Measured = json.loads(out.read_text(encoding="utf-8"))
         return {"wall_s": wall_s} | found

@@ -69,7 +69,7 @@ def _precision(ledger: Ledger) -> tuple[float, str]:
     split = ["data.split.train=0.6", "data.split.validation=0.3", "data.split.test=0.1"]
     for precision in ("fp32", "auto"):
         given = [*RECIPE, *split, f"training.precision={precision}", f"confirm={{top: 1, seeds: {NUM_SEEDS}}}"]
-        runs = ledger.measured("step", f"{NUM_SEEDS} seeds {precision}", lambda given=given: ours(setting, *given))
+        runs = ledger.measured("step", f"{NUM_SEEDS} seeds {precision}", partial(ours, setting, *given))
         found[precision] = [100 * run["accuracy"] for run in runs["trials"]]
     lost = fmean(found["fp32"]) - fmean(found["auto"])
     words = [f"{name} {fmean(each):.2f} % (sd {stdev(each):.2f})" for name, each in found.items()]
