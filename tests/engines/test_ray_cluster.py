@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,13 @@ def test_ray_cluster_node_dies_in_mid_trial(cluster: Cluster, run: RunFolder, da
         try:
             until(lambda: "0" in [words[0] for words in diary(data, "waiting")])
             pid = next(int(words[1]) for words in diary(data, "waiting") if words[0] == "0")
-            raylet = psutil.Process(pid).ppid()
-            (node,) = [node for node in cluster.worker_nodes if raylet in pids(node)]
+            raylet = psutil.Process(psutil.Process(pid).ppid())
+            (node,) = [node for node in cluster.worker_nodes if raylet.pid in pids(node)]
+            family = raylet.children(recursive=True)
             cluster.remove_node(node, allow_graceful=False)
+            for process in family:  # a process outlives its raylet by a moment, and its machine it does not
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
         finally:
             (Path(data) / "go").touch()
 
