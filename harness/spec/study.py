@@ -139,6 +139,11 @@ class ModelSpec(Frozen):
     )
     layers: Searchable[Count | None] = Field(default=None, description="keep only the first layers")
     freeze: Searchable[Freeze] = "none"
+    frozen_dropout: Searchable[bool] = Field(
+        default=True,
+        description="false: frozen layers run without dropout (and batch norms as they came); what k frozen layers or "
+        "the backbone give is then computed once and kept, so that a step runs only the layers above",
+    )
     dropout: Searchable[Fraction | None] = Field(default=None, description="null: the checkpoint's own")
 
     @model_validator(mode="after")

@@ -33,6 +33,7 @@ class TrialModel(Frozen):
     architecture: dict[str, Any] | None = None
     layers: int | None = None
     freeze: Freeze = "none"
+    frozen_dropout: bool = True
     dropout: float | None = None
 
 
