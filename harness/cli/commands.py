@@ -136,6 +136,8 @@ def predict(
 
     if table is not None and texts:
         raise InputError("give either texts or --csv FILE, not both")
+    if out is not None and table is None:
+        raise InputError("--out goes with --csv FILE; texts are answered on the terminal")
     if table is not None:
         predict_file(folder, table, out, as_json=as_json)
     elif texts:

@@ -25,6 +25,11 @@ __all__ = ["Terminated", "catch_termination", "guarded"]
 INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
 GO_ON = "interrupted: run the same command to go on"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: A path that the user gave, or the place where the command was called, cannot be used.
+NO_ACCESS = (
+    *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENAMETOOLONG, errno.ELOOP),
+)
 
 P = ParamSpec("P")
 
@@ -61,6 +66,8 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             _forget_output()
             raise typer.Exit(BROKEN_PIPE) from None
         except OSError as error:
+            if error.errno in NO_ACCESS and error.filename:
+                raise _exit(f"{error.filename} cannot be used: {error.strerror}", 2) from None
             if error.errno not in NO_ROOM:
                 raise _exit(_unexpected(error), 1) from None
             what = f"{error.filename or 'the disk'}: {error.strerror}"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from harness.errors import InputError
 from harness.predict import Prediction, label_table, open_export, predict_texts, read_table, text_rows
 from harness.terminal.console import make_console
 from harness.terminal.table import Column, Line, fitted
@@ -66,5 +67,9 @@ def _output(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
         yield sys.stdout
         return
-    with out.open("w", encoding="utf-8", newline="") as file:
+    try:
+        file = out.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(f"--out {out} cannot be written: {error.strerror}") from None
+    with file:
         yield file

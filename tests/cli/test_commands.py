@@ -114,6 +114,15 @@ def test_predict_json_is_all_there_is_on_stdout(smoke_run: Path) -> None:
     assert sum(found["probabilities"].values()) == pytest.approx(1)
 
 
+def test_predict_out_that_cannot_be_written_is_bad_input(smoke_run: Path, tmp_path: Path) -> None:
+    table, out = tmp_path / "in.csv", tmp_path / "missing" / "out.csv"
+    table.write_text("text\na dog barks\n", encoding="utf-8")
+    done = harness("predict", smoke_run / "best", "--csv", table, "--out", out)
+    assert (done.exit_code, done.stderr) == (2, f"error: --out {out} cannot be written: No such file or directory\n")
+    done = harness("predict", smoke_run / "best", "a dog barks", "--out", out)
+    assert (done.exit_code, done.stderr[:20]) == (2, "error: --out goes wi")
+
+
 def test_predict_csv_keeps_the_table_and_adds_two_columns(smoke_run: Path, tmp_path: Path) -> None:
     table, out = tmp_path / "in.csv", tmp_path / "out.csv"
     table.write_text('id,text\n1,"a dog, barking"\n2,=1+1\n', encoding="utf-8")

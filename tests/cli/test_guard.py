@@ -62,6 +62,12 @@ def test_guarded_full_disk_names_the_file() -> None:
     assert done.stderr == "error: /data/x: No space left on device; make room, then run the same command again\n"
 
 
+def test_guarded_unusable_path_is_bad_input() -> None:
+    done = ended_by(raising(NotADirectoryError(errno.ENOTDIR, "Not a directory", "notes.txt/model")))
+    assert done.stderr == "error: notes.txt/model cannot be used: Not a directory\n"
+    assert done.exit_code == 2
+
+
 def test_guarded_fault_leaves_its_traceback_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     done = ended_by(raising(KeyError("lost")))
