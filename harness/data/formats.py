@@ -47,7 +47,7 @@ def require_columns(place: str, wanted: Iterable[str], present: Sequence[str]) -
 
 def _text(path: Path) -> str:
     content = path.read_bytes()
-    if not content.strip():
+    if not content.removeprefix(codecs.BOM_UTF8).strip():
         raise DataError(f"{path}: the file is empty; give a table with a header and rows")
     try:
         return content.decode("utf-8-sig")

@@ -65,6 +65,11 @@ def _keys(frame: pd.DataFrame) -> list[str]:
 def _without(frame: pd.DataFrame, other: pd.DataFrame, name: str, other_name: str, notes: list[str]) -> pd.DataFrame:
     taken = set(_keys(other))
     shared = np.array([key in taken for key in _keys(frame)], dtype=bool)
+    if shared.all() and len(frame):
+        raise DataError(
+            f"all {len(frame)} rows of {name} have a text that is in {other_name} too, so none is left to use; take "
+            f"them out of {other_name}, or give one table alone, which is split here"
+        )
     if shared.any():
         notes.append(f"{int(shared.sum())} rows of {name} have a text that is in {other_name} too: they left {name}")
     return frame[~shared]

@@ -56,6 +56,7 @@ def test_parquet_gives_plain_values(tmp_path: Path) -> None:
         ("t.csv", 'text,label\n"a,x\nb,y\n', "double quote left open"),
         ("t.csv", "", "the file is empty"),
         ("t.csv", "\n \n", "the file is empty"),
+        ("t.csv", b"\xef\xbb\xbf\n", "the file is empty"),
         ("t.csv", "txt,label\na,b\n", "no column 'text' (columns: 'txt', 'label'); did you mean 'txt'?"),
         ("t.csv", "text;label\na;b\n", "separated by ';'"),
         ("t.csv", "text,label,text\na,b,c\n", "column 'text' occurs twice"),

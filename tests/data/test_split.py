@@ -107,6 +107,8 @@ def test_split_refuses_to_leave_a_split_empty() -> None:
         split_tables(tables(frame(["same"] * 20)), SplitSpec())
     with pytest.raises(DataError, match="one class only"):
         split_tables(tables(frame(texts(20)), test=frame(texts(20)[1::2])), SplitSpec())
+    with pytest.raises(DataError, match="all 20 rows of train have a text that is in test too"):
+        split_tables(tables(frame(texts(20)), test=frame(texts(20))), SplitSpec())
 
 
 rows = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcd")), min_size=1, max_size=80)
