@@ -49,7 +49,7 @@ def stage_weights(weights: Path, staging: Path) -> Path:
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
-        shutil.copy2(weights / name, staging / name)
+        shutil.copyfile(weights / name, staging / name)  # a run's files are its owner's alone, an export's are not
     return staging
 
 
@@ -143,6 +143,7 @@ def commit_folder(staging: Path, to: Path) -> None:
             os.fsync(stream.fileno())
     old = to.with_name(f".{to.name}.old")
     if to.exists():
+        shutil.rmtree(old, ignore_errors=True)  # of an export that was killed here
         to.rename(old)
     staging.rename(to)
     if old.exists():

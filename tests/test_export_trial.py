@@ -29,6 +29,10 @@ def test_export_of_the_winner_is_the_runs_best(results: Results, tmp_path: Path)
         assert (to / path.name).read_bytes() == path.read_bytes()
     assert json.loads((to / "manifest.json").read_text("utf-8"))["test"] is not None
     assert [path.name for path in to.parent.iterdir()] == ["model"]
+    assert len({path.stat().st_mode for path in to.iterdir()}) == 1, "others may read the weights as well as the card"
+    (to.parent / ".model.old" / "left").mkdir(parents=True)  # by an export that was killed
+    assert export_trial(results, None, to) == to
+    assert [path.name for path in to.parent.iterdir()] == ["model"]
 
 
 def test_export_of_a_pruned_trial_trains_it_again(results: Results, tmp_path: Path) -> None:
