@@ -160,6 +160,17 @@ def test_results_leaderboard_order(run: Run) -> None:
     assert rows[2].metrics["accuracy"] == 0.8 and rows[2].std["accuracy"] == 0.0 and not rows[2].confirmed
 
 
+def test_results_leaderboard_takes_one_rung_for_one(run: Run) -> None:
+    """A quarter of 33 steps is 8, of 132 steps 33: 24.2 % and 25 % of the training are the same rung."""
+    for number, step, total_steps, accuracy in ((0, 33, 132, 0.4), (1, 8, 33, 0.6), (2, 8, 132, 0.9)):
+        config = resolve(SPEC, number=number, params={"learning_rate": 1e-4, "batch_size": 16})
+        assert 0.25 in config.evaluate_at and 0.0625 in config.evaluate_at
+        run.store.create(config)
+        last = progress(number, step, accuracy).model_copy(update={"total_steps": total_steps})
+        run.store.end(record_of(config, PRUNED, [last]))
+    assert [row.record.number for row in loaded(run).leaderboard()] == [1, 0, 2]
+
+
 def test_results_nothing_completed(run: Run) -> None:
     run.trial(0, FAIL, reason=FailReason.CRASH)
     run.trial(1, PRUNED, 0.9)
@@ -185,6 +196,8 @@ def test_results_frame(run: Run) -> None:
     frame = loaded(run).frame()
     assert list(frame["number"]) == [4, 3, 0, 5, 2, 1]
     assert {"state", "reason", "learning_rate", "batch_size", "accuracy", "seeds", "duration_s"} <= set(frame.columns)
+    assert {(row["device"], row["node"]) for row in frame.to_dict("records")} <= {("cpu", "here"), (None, None)}
+    assert "here" in set(frame["node"])
 
 
 @pytest.mark.parametrize("what", ["missing", "empty", "file", "garbled", "foreign"])
