@@ -49,7 +49,8 @@ def param_text(name: str, value: Any) -> str:
 
 def params_line(params: Mapping[str, Any]) -> str:
     """{"learning_rate": 1.5e-4, "batch_size": 16} -> "lr 1.5e-4, batch 16"."""
-    return ", ".join(f"{column_name(name)} {param_text(name, value)}" for name, value in params.items())
+    line = ", ".join(f"{column_name(name)} {param_text(name, value)}" for name, value in params.items())
+    return line or "nothing searched"
 
 
 def reached(progress: Progress | None) -> str:

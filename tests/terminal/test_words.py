@@ -29,6 +29,7 @@ def test_param_text(name: str, value: Any, text: str) -> None:
 
 def test_params_line_uses_short_names() -> None:
     assert params_line({"learning_rate": 5e-5, "warmup_fraction": 0.1}) == "lr 5e-5, warmup 0.1"
+    assert params_line({}) == "nothing searched"
     assert column_name("evaluations_per_epoch") == "evaluations per epoch"
 
 
