@@ -58,7 +58,7 @@ def candidates(view: View) -> list[Candidate]:
     """The checkpoints that have a completed trial, best mean first."""
     found = []
     for checkpoint in view.checkpoints:
-        own = [record for record in view.trials if record.config.model.checkpoint == checkpoint]
+        own = [record for record in view.trials if view.checkpoint_of(record) == checkpoint]
         done = [record for record in view.ranked if record in own and record.state is TrialState.COMPLETE]
         if done:
             found.append(_candidate(view, checkpoint, own, done))

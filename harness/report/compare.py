@@ -158,7 +158,7 @@ def _runs(runs: Named, name: str) -> Table:
         rows.append(
             [
                 clip(label, 80),
-                clip(view.checkpoint_name(pick.config.model.checkpoint), 40) if pick is not None else "–",
+                clip(view.checkpoint_name(view.checkpoint_of(pick)), 40) if pick is not None else "–",
                 f"{pick.number}" if pick is not None else "–",
                 f"{metric(name, test.value)} ({interval(name, test)})" if test is not None else "–",
                 metric(name, mean.value) if mean is not None else "–",

@@ -122,7 +122,7 @@ def _throughput(view: View) -> Figure | None:
     data: list[dict[str, Any]] = []
     medians = []
     for place, checkpoint in enumerate(view.checkpoints):
-        own = [record for record in shown if record.config.model.checkpoint == checkpoint]
+        own = [record for record in shown if view.checkpoint_of(record) == checkpoint]
         if not own:
             continue
         color = COLORS[("blue", "orange", "green", "purple", "yellow")[place % 5]]
@@ -154,6 +154,8 @@ def _throughput(view: View) -> Figure | None:
                 **trial_points(own),
             }
         )
+    if not medians:
+        return None
     best = max(medians[0], key=lambda size: medians[0][size])
     return Figure(
         key="throughput",

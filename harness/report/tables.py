@@ -39,7 +39,7 @@ def trials_frame(view: View) -> pd.DataFrame:
                 "state": record.state.value,
                 "reason": record.reason.value if record.reason else None,
                 "message": record.message,
-                "checkpoint": record.config.model.checkpoint,
+                "checkpoint": view.checkpoint_of(record),
                 "seed": record.seed,
                 **params,
                 "reached": record.history[-1].fraction if record.history else 0.0,

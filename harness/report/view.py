@@ -18,6 +18,7 @@ from harness.records.stats import seed_interval
 from harness.report.text import METRIC_NAMES, metric, short_name
 from harness.spec.metrics import METRICS, Metric
 from harness.spec.space import Range, is_searched
+from harness.spec.study import split_checkpoint
 
 if TYPE_CHECKING:
     from harness.records.results import Results
@@ -253,8 +254,17 @@ class View:
     @cached_property
     def checkpoints(self) -> tuple[str, ...]:
         """The pretrained checkpoints that trials used, in the study's order."""
-        used = {record.config.model.checkpoint for record in self.trials}
+        used = {self.checkpoint_of(record) for record in self.trials}
         return tuple(name for name in self.results.spec.model.checkpoints if name in used)
+
+    def checkpoint_of(self, record: TrialRecord) -> str:
+        """The checkpoint of a trial as the study names it, with the layers that are kept (`minilm#layers=3`)."""
+        model, known = record.config.model, self.results.spec.model.checkpoints
+        for layers in (model.layers, None):
+            for name in known:
+                if split_checkpoint(name) == (model.checkpoint, layers):
+                    return name
+        return model.checkpoint
 
     def checkpoint_name(self, checkpoint: str) -> str:
         """The last part of a checkpoint's name; the whole of it where two would be called the same."""

@@ -16,7 +16,7 @@ from harness.records.final import Baseline, Comparison, Final, Finalist, FinalMo
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
 from harness.records.stats import compare_models, metric_interval
-from harness.spec.study import StudySpec
+from harness.spec.study import StudySpec, split_checkpoint
 from harness.spec.trial import TrialConfig
 
 __all__ = ["Shape", "make_results"]
@@ -109,11 +109,11 @@ def _config(shape: Shape, number: int, params: dict[str, Any], seed: int, **fiel
         "learning_rate": 5e-5, "batch_size": 32,
     }  # fmt: skip
     training |= {name: value for name, value in params.items() if name in training}
-    checkpoint = params.get("checkpoint", shape.checkpoints[0])
+    checkpoint, layers = split_checkpoint(params.get("checkpoint", shape.checkpoints[0]))
     return TrialConfig.model_validate(
         {
             "number": number, "task": "text-classification", "params": params, "data": {},
-            "model": {"checkpoint": checkpoint}, "training": training, "evaluate_at": RUNGS,
+            "model": {"checkpoint": checkpoint, "layers": layers}, "training": training, "evaluate_at": RUNGS,
             "validation_rows": (128, 256, None), "objectives": shape.objectives, **fields,
         }
     )  # fmt: skip

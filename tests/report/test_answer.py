@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,10 @@ def test_probability_claims_no_certainty(value: float, text: str) -> None:
 
 
 def test_points_have_a_sign_and_an_interval() -> None:
-    assert points(Interval(value=0.012, low=-0.003, high=0.027)) == "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"
+    assert (
+        points(Interval(value=0.012, low=-0.003, high=0.027))
+        == "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"
+    )
 
 
 def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Results) -> None:
@@ -125,6 +129,17 @@ def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Resul
         assert columns[place].numeric
         assert all(isinstance(row.values[place], float) for row in rows if row.texts[place] != "–")
     assert rows[0].roles == ("recommended", "winner")
+
+
+def test_leaderboard_says_where_a_trial_ran_when_there_are_several_places(results: Results) -> None:
+    assert "place" not in [column.key for column in leaderboard.columns(View(results))]
+    first, *others = results.trials
+    assert first.place is not None
+    moved = first.model_copy(update={"place": first.place.model_copy(update={"node": "other", "device": "cuda:1"})})
+    view = View(replace(results, trials=(moved, *others)))
+    at = [column.key for column in leaderboard.columns(view)].index("place")
+    shown = {row.number: row.texts[at] for row in leaderboard.rows(view)}
+    assert shown[first.number] == "other cuda:1" and set(shown.values()) == {"other cuda:1", "box cpu"}
 
 
 def test_leaderboard_gives_the_reason_of_a_failure(results: Results) -> None:

@@ -9,6 +9,7 @@ import pytest
 from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.checkpoints import candidates, checkpoint_choices, checkpoints_section, probability_better
+from harness.report.page import write_report
 from harness.report.view import View
 from tests.report.factory import make_results
 
@@ -40,6 +41,23 @@ def test_candidates_are_the_best_of_each_checkpoint(results: Results) -> None:
         assert one.best in own
         again = [run for run in results.confirm if run.config.of in {record.number for record in own}]
         assert one.cost_s == pytest.approx(sum(run.duration_s for run in (*own, *again)))
+
+
+def test_first_layers_of_a_checkpoint_are_a_checkpoint_of_their_own(tmp_path: Path) -> None:
+    names = ("org/minilm", "org/minilm#layers=3")
+    view = View(make_results(tmp_path, trials=30, checkpoints=names))
+    assert view.checkpoints == names
+    assert [view.checkpoint_of(record) for record in view.trials] == [
+        record.params["checkpoint"] for record in view.trials
+    ]
+    assert {one.checkpoint: one.num_trials for one in candidates(view)} == dict.fromkeys(names, 15)
+
+
+def test_a_single_checkpoint_cut_to_its_first_layers_is_found(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=12, checkpoints=("org/minilm#layers=3",))
+    assert View(results).checkpoints == ("org/minilm#layers=3",)
+    page = write_report(results, tmp_path / "report").read_text(encoding="utf-8")
+    assert 'data-figure="throughput"' in page
 
 
 def test_candidates_with_more_seeds_win_over_a_lucky_run(results: Results) -> None:
