@@ -41,7 +41,8 @@ def label(trial: TrialConfig | TrialRecord) -> str:
 
 def hyperparameters(config: TrialConfig) -> dict[str, bool | float | int | str]:
     """The searched values, the checkpoint and the seed; what is neither number nor text is written out."""
-    chosen = {**config.params, "checkpoint": config.model.checkpoint, "seed": config.training.seed}
+    kept = {"layers": config.model.layers} if config.model.layers else {}
+    chosen = {"checkpoint": config.model.checkpoint, **kept, "seed": config.training.seed, **config.params}
     return {
         name: value if isinstance(value, (bool, int, float, str)) else _text(value) for name, value in chosen.items()
     }
