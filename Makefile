@@ -1,10 +1,11 @@
 # Two commands do everything on a fresh machine with Python 3.11+ and make: `make sweep` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+CHROMIUM ?= chromium
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: sweep test lint bench clean
+.PHONY: sweep test lint bench gallery clean
 
 sweep: $(VENV)/.run ## the main job: 16 trials on the bundled reviews, report and exported model
 	$(BIN)/harness sweep studies/quickstart.yaml
@@ -26,6 +27,12 @@ $(VENV)/.run: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.run
 	$(PIP) --editable '.[dev]'
 	touch $@
+
+gallery: sweep ## the README's picture: the first screen of the quickstart's report (needs Chromium)
+	$(BIN)/harness report runs/quickstart
+	$(CHROMIUM) --headless=new --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir=build/chromium \
+	  --window-size=1280,900 --virtual-time-budget=20000 --screenshot=reports/quickstart.png \
+	  'file://$(CURDIR)/reports/quickstart/index.html'
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
