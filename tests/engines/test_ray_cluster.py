@@ -19,13 +19,14 @@ import ray
 from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
+from harness.engines.inline import InlineEngine
 from harness.engines.ray_session import changed_environment
 from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialState
 from harness.records.store import StudyStore
-from tests.engines.contract import COMPLETE, children, until
+from tests.engines.contract import COMPLETE, children, make_slots, until
 from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 from tests.engines.ray_home import ray_home_fixture  # noqa: F401
@@ -104,7 +105,7 @@ def test_ray_cluster_is_as_good_as_one_slot(cluster: Cluster, run: RunFolder, da
     """The same losses on whatever node, whatever the order."""
     source, alone = (Source([config(number) for number in range(4)], pause_at=2, top=2) for _ in range(2))
     RayEngine(run, study(address=cluster.address), ()).run(source, data, TRIAL)
-    RayEngine(run, study(address=cluster.address, max_concurrent=1), ()).run(alone, data, TRIAL)
+    InlineEngine(run, make_slots(1)[0]).run(alone, data, TRIAL)
     assert losses(source.records) == losses(alone.records)
 
 

@@ -17,7 +17,7 @@ import ray
 
 from harness.engines import ray_tune
 from harness.engines.protocol import Decision
-from harness.engines.ray_session import LONGEST_FOLDER, PREFIX
+from harness.engines.ray_session import INNER, LONGEST_FOLDER, PREFIX
 from harness.engines.ray_tune import RayEngine
 from harness.errors import HarnessError
 from harness.records.rundir import RunFolder
@@ -66,11 +66,15 @@ class Watching(Source):
 
     seen: dict[str, set[str]]
     folder: Path
+    mode: int
 
     def decide(self, number: int, progress: Progress) -> Decision:
         if number == 0:
             self.seen = listening()
             (self.folder,) = session_folders() - self.before
+            self.mode = stat.S_IMODE(self.folder.stat().st_mode)
+        if number == 10:
+            raise KeyboardInterrupt
         return super().decide(number, progress)
 
     before: set[Path] = set()
@@ -79,7 +83,7 @@ class Watching(Source):
 def test_ray_private_session(
     run: RunFolder, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One session for two runs: closed to others, silent, and gone with all its processes and files."""
+    """One session for two runs and an interrupted one: closed to others, silent, gone with processes and files."""
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(ray_tune, "survey", lambda session, run, paths, need: (True, set(paths)))
     # The data are packed, and then nobody sees their folder any more: as on a node with disks of its own.
@@ -94,7 +98,7 @@ def test_ray_private_session(
     handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
     before = Watching.before = session_folders()
     source = Watching([config(number) for number in range(4)])
-    with RayEngine(run, study(), make_slots(2)) as engine:
+    with pytest.raises(KeyboardInterrupt), RayEngine(run, study(), make_slots(2)) as engine:
         monkeypatch.setattr(ray_tune, "parcels_for", pack_and_hide)
         engine.run(source, data, TRIAL)
         monkeypatch.setattr(ray_tune, "parcels_for", packed)
@@ -102,37 +106,21 @@ def test_ray_private_session(
         assert ray.is_initialized()
         again = Source([config(9)])
         engine.run(again, data, TRIAL)
+        engine.run(Watching([config(10)]), data, TRIAL)
     assert [record.state for record in (*source.records, *again.records)] == [COMPLETE] * 5
     assert signal.getsignal(signal.SIGTERM) is handler and dict(os.environ) == environment
     addresses = {address for found in source.seen.values() for address in found}
     assert addresses and addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
-    assert len(str(source.folder)) <= LONGEST_FOLDER
+    assert len(str(source.folder / INNER)) <= LONGEST_FOLDER
+    assert source.mode == 0o700
     assert not ray.is_initialized() and not children()
     assert session_folders() == before
-    assert not (run.path / "ray").exists()
+    assert list((run.path / "ray" / "logs" / "session").glob("raylet*")), "somebody will want to know"
     (unpacked,) = (tmp_path / "cache" / "ray").glob("[0-9a-f]*")
     starts = diary(str(unpacked), "start")
     assert diary(str(unpacked), "packed") == [[]] and len(starts) == 4
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
-
-
-def test_ray_private_folder_is_for_its_owner_only(run: RunFolder, data: str) -> None:
-    class Looking(Source):
-        modes: set[int] = set()
-
-        def decide(self, number: int, progress: Progress) -> Decision:
-            for folder in session_folders():
-                self.modes.add(stat.S_IMODE(folder.stat().st_mode))
-            raise KeyboardInterrupt
-
-    source = Looking([config(0)])
-    with pytest.raises(KeyboardInterrupt):
-        RayEngine(run, study(), make_slots(1)).run(source, data, TRIAL)
-    assert source.modes == {0o700}
-    assert not children() and not ray.is_initialized()
-    assert source.records == []
-    assert list((run.path / "ray" / "logs" / "session").glob("raylet*")), "somebody will want to know"
 
 
 @pytest.mark.kill
@@ -158,6 +146,7 @@ def test_ray_coordinator_killed_with_its_session(run: RunFolder, data: str) -> N
     RayEngine(run, study(), make_slots(2)).run(again, data, "tests.engines.ray_trials:waits")
     assert [record.state for record in again.records] == [COMPLETE] * 2
     assert session_folders() == before
+    assert not (run.path / "ray").exists()
 
 
 @pytest.mark.parametrize(

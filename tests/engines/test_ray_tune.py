@@ -223,10 +223,9 @@ def test_ray_hanging_trial_is_killed(run: RunFolder, data: str, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("session")
-@pytest.mark.parametrize("scheme", ["", "file://"])
-def test_ray_storage_path(run: RunFolder, data: str, tmp_path: Path, scheme: str) -> None:
+def test_ray_storage_path(run: RunFolder, data: str, tmp_path: Path) -> None:
     """Nodes need not see the run folder: all that is kept comes back to it, and the storage is left empty."""
-    spec = study(storage_path=f"{scheme}{tmp_path}/shared")
+    spec = study(storage_path=f"file://{tmp_path}/shared")
     source = Source([config(0), config(1, "crash"), config(2), config(3)], pause_at=2, top=2, keep=True)
     RayEngine(run, spec, ()).run(source, data, TRIAL)
     states = [source.by_number[number].state for number in range(4)]
