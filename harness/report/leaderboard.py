@@ -69,8 +69,18 @@ def columns(view: View) -> list[Column]:
         *params,
         *(Column(key=key, title=title, numeric=True) for key, title in _COSTS.items()),
         Column(key="duration_s", title="duration", numeric=True),
+        *([Column(key="place", title="ran on", numeric=False)] if _num_places(view) > 1 else []),
         Column(key="reason", title="reason", numeric=False),
     ]
+
+
+def _num_places(view: View) -> int:
+    return len({_where(record) for record in view.trials if record.place})
+
+
+def _where(record: TrialRecord) -> str:
+    """Node and device."""
+    return f"{record.place.node} {record.place.device}" if record.place else "–"
 
 
 _COSTS = {"samples_per_second": "samples/s", "tokens_per_second": "tokens/s", "peak_memory_mib": "peak memory"}
@@ -105,6 +115,8 @@ def _cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str |
         return interval(view.objective, bounds), _number(bounds.low)
     if key == "seeds":
         return str(len(view.seeds(record))), float(len(view.seeds(record)))
+    if key == "place":
+        return clip(_where(record), 40), _where(record)
     if key == "duration_s":
         return duration(record.duration_s or None), _number(record.duration_s)
     if key == "reason":
