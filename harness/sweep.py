@@ -5,14 +5,12 @@ Knows nothing of the terminal: what a person sees goes through a `View`.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from harness.conclude import conclude
 from harness.data.checkpoints import resolve as resolve_checkpoint
 from harness.data.prepare import prepare
 from harness.engines.fixed import FixedList
@@ -24,18 +22,17 @@ from harness.engines.watch import LiveFile, Monitor, Watched
 from harness.errors import RunError, StudyFailed
 from harness.finalists import confirm_configs
 from harness.loggers.open import open_loggers
+from harness.monitors import AtFirstEnd, Tidy
 from harness.records.final import Baseline
 from harness.records.profile import Phases
 from harness.records.provenance import manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, TrialRecord
+from harness.records.schema import Place, TrialRecord
 from harness.records.store import StudyStore
-from harness.report.page import write_report
 from harness.score import Scorer
 from harness.spec.configure import arms, default_params, resolve
 from harness.spec.study import StudySpec
-from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import facts
 from harness.tasks.metrics import classification_metrics
@@ -79,20 +76,32 @@ def sweep(
     if fresh and (moved := run.move_aside()):
         view.say(f"the earlier run is now {moved}")
     run.create()
-    with run.lock():
-        return _Sweep(spec, run, command, view, phases or Phases()).run()
+    with run.lock(), ExitStack() as stack:
+        return _Sweep(spec, run, command, view, phases or Phases(), stack).run()
 
 
 class _Sweep:
     """One sweep while the run folder is locked."""
 
-    def __init__(self, spec: StudySpec, run: RunFolder, command: Sequence[str], view: View, phases: Phases) -> None:
+    def __init__(
+        self,
+        spec: StudySpec,
+        run: RunFolder,
+        command: Sequence[str],
+        view: View,
+        phases: Phases,
+        stack: ExitStack,
+    ) -> None:
         self.spec, self.folder, self.view, self.command, self.phases = spec, run, view, command, phases
+        self.stack = stack
         self._refuse_changes({"spec": spec.model_dump(mode="json")})
-        self.loggers = open_loggers(spec.loggers, run, view.say)
-        self.data = prepare(spec)
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [slot.place for slot in self.slots]
+        # Workers need as long to start as the data needs to be prepared; a finished study needs none.
+        warm = None if (run.path / "best").exists() else TRIAL
+        self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm))
+        self.loggers = open_loggers(spec.loggers, run, view.say)
+        self.data = prepare(spec)
 
     def _refuse_changes(self, now: Mapping[str, Any]) -> None:
         """A run goes on with what it was started with, or not at all."""
@@ -114,36 +123,46 @@ class _Sweep:
         data = self.data.meta | {"folder": str(self.data.folder)}
         now = manifest(spec, data, weights, places, self.command)
         self._refuse_changes(now)
-        with ExitStack() as stack:
-            store = self._open(stack, spec.name)
-            self.folder.write_json("manifest.json", now)
-            search = Search(spec, store, self.folder)
-            if store.get(FINAL_OF) == self._asked():
-                self.view.say(f"{spec.name} is finished: these are its results")
-                return load(self.folder.path)
-            stack.enter_context(self.loggers)
-            scorer = stack.enter_context(Scorer(self.folder.path / "final.log"))
-            side = stack.enter_context(_background(self._describe, store.get(BASELINES)))
-            engine = stack.enter_context(open_engine(spec, self.folder, self.slots))
-            self._phase("search", engine, search, spec.search.trials, _Tidy(self.folder, search), _Warm(scorer))
-            baselines, facts_of_data = side.result()
-            store.set(BASELINES, baselines)
-            store.set(FACTS, facts_of_data)
-            trials = store.records()
-            confirmed = self._confirm(stack, engine, trials)
-            self.phases.go("concluding")
-            self._conclude(store, trials, confirmed, scorer)
+        store = self._open(spec.name)
+        self.folder.write_json("manifest.json", now)
+        search = Search(spec, store, self.folder)
+        if store.get(FINAL_OF) == self._asked():
+            self.view.say(f"{spec.name} is finished: these are its results")
+            return load(self.folder.path)
+        trials, confirmed, scorer = self._train(store, search)
+        self.phases.go("concluding")
+        self._conclude(store, trials, confirmed, scorer)
+        self.stack.close()
         self.phases.go("report")
+        from harness.report.page import write_report  # imported when needed, as the conclusion below
+
         results = load(self.folder.path)
         write_report(results, report_folder(spec))
         if results.final is None:
             raise StudyFailed(_why_failed(trials))
         return results
 
-    def _open(self, stack: ExitStack, name: str) -> StudyStore:
+    def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
+        """Searches and confirms; what can wait is done beside that."""
+        self.stack.enter_context(self.loggers)
+        scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
+        with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+            described = beside.submit(self._describe)
+            measured: list[Future[list[dict[str, Any]]]] = []
+            later = AtFirstEnd(
+                scorer.start, lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES)))
+            )
+            self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
+            later.now()
+            store.set(BASELINES, measured[0].result())
+            store.set(FACTS, described.result())
+        trials = store.records()
+        return trials, self._confirm(self.engine, trials), scorer
+
+    def _open(self, name: str) -> StudyStore:
         url = self.spec.search.storage or self.folder.database
         store = StudyStore.open(url, name, self.spec.search.objectives)
-        stack.callback(store.close)
+        self.stack.callback(store.close)
         return store
 
     def _asked(self) -> dict[str, Any]:
@@ -163,26 +182,30 @@ class _Sweep:
             live.close()
             self.view.end(name)
 
-    def _describe(self, baselines: list[dict[str, Any]] | None) -> tuple[list[dict[str, Any]], list[str]]:
-        """Says what the data is like, and measures the task's baseline unless that was done before; returns both."""
+    def _describe(self) -> list[str]:
+        """Says what the data is like."""
         first = resolve(self.spec, number=0, params=default_params(self.spec), arm=arms(self.spec)[0])
         lines = facts(self.data, first)
         for line in lines:
             self.view.say(line)
-        if baselines:
-            return baselines, lines
+        return lines
+
+    def _baselines(self, known: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        """The task's baseline on validation, measured unless that was done before."""
+        if known:
+            return known
         frame = self.data.frame("validation")
         name, found = task_of(self.spec.task).baseline(
             self.data.frame("train"), {"validation": frame}, len(self.data.labels)
         )
         metrics = classification_metrics(frame["label"].to_numpy(), found["validation"])
-        return [Baseline(name=name, metrics=metrics).model_dump(mode="json")], lines
+        return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
 
-    def _confirm(self, stack: ExitStack, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         configs = confirm_configs(self.spec, trials)
         if not configs:
             return []
-        store = self._open(stack, f"{self.spec.name}/confirm")
+        store = self._open(f"{self.spec.name}/confirm")
         source = FixedList(configs, store, self.folder)
         self._phase("confirm", engine, source, len(configs))
         return store.records()
@@ -191,6 +214,8 @@ class _Sweep:
         self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
     ) -> None:
         """Opens the test split for the finalists, unless nothing completed."""
+        from harness.conclude import conclude  # takes two seconds, which the first step need not wait for
+
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
         baseline = store.get(BASELINES)[0]["name"]
@@ -199,49 +224,6 @@ class _Sweep:
         store.set(FINAL_OF, self._asked())
 
 
-class _Ends:
-    """A `Monitor` of the ends of trials only."""
-
-    def started(self, config: TrialConfig) -> None:
-        """Not of interest."""
-
-    def progressed(self, number: int, progress: Progress) -> None:
-        """Not of interest."""
-
-    def paused(self, number: int) -> None:
-        """Not of interest."""
-
-
-class _Warm(_Ends):
-    """Starts the process that will score the final models, so that its imports are done when it is needed."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-
-    def ended(self, record: TrialRecord) -> None:
-        """The first end does."""
-        self._scorer.start()
-
-
-class _Tidy(_Ends):
-    """Removes saved weights as soon as better trials make them useless."""
-
-    def __init__(self, run: RunFolder, search: Search) -> None:
-        self._run, self._search = run, search
-
-    def ended(self, record: TrialRecord) -> None:
-        """Asks the search what nobody needs any more."""
-        for number in self._search.unneeded():
-            shutil.rmtree(self._run.trial_dir("search", number) / "weights", ignore_errors=True)
-
-
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
     reasons = sorted({f"{trial.reason}: {trial.message}" for trial in trials if trial.reason})
     return "no trial completed" + (f"; the first reason: {reasons[0]}" if reasons else "")
-
-
-@contextmanager
-def _background(work: Any, *arguments: Any) -> Iterator[Future[Any]]:
-    """Runs `work` beside the body in a thread; the body reads its `result`."""
-    with ThreadPoolExecutor(1, thread_name_prefix="describe") as pool:
-        yield pool.submit(work, *arguments)

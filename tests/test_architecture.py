@@ -21,7 +21,7 @@ LAYERS = (
     ("training",),
     ("trial", "score"),
     ("engines",),
-    ("report", "bench", "export", "finalists", "loggers"),
+    ("report", "bench", "export", "finalists", "loggers", "monitors"),
     ("conclude",),
     ("sweep",),
     ("terminal", "predict", "rerun"),

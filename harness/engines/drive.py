@@ -37,7 +37,7 @@ from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 
-__all__ = ["LOG", "SNAPSHOT", "WEIGHTS", "Driver", "commit_folder", "load_trial_function"]
+__all__ = ["LOG", "SNAPSHOT", "WEIGHTS", "Driver", "commit_folder", "load_trial_function", "warm_up"]
 
 LOG, SNAPSHOT, WEIGHTS = "log.txt", "snapshot", "weights"
 
@@ -244,6 +244,16 @@ def load_trial_function(name: str) -> TrialFunction:
     module, _, function = name.partition(":")
     found: TrialFunction = getattr(importlib.import_module(module), function)
     return found
+
+
+def warm_up(name: str) -> None:
+    """Imports the module of a trial function ahead of its first trial, and what its `warm_up` imports.
+
+    What is wrong with them is said when the job begins.
+    """
+    with suppress(Exception):
+        module = importlib.import_module(name.partition(":")[0])
+        getattr(module, "warm_up", lambda: None)()
 
 
 def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:

@@ -57,6 +57,10 @@ class LocalEngine:
         if error is not None or self._depth == 0:
             self._pool.stop()
 
+    def warm(self, trial_fn: str) -> None:
+        """Starts the workers ahead of their first trial, so that their imports are done by then."""
+        self._pool.warm(trial_fn)
+
     def run(self, source: TrialSource, data: str, trial_fn: str) -> None:
         """Runs all trials of `source`.
 

@@ -33,6 +33,7 @@ __all__ = [
     "Snapshotted",
     "Spilled",
     "Start",
+    "Warm",
     "decode_command",
     "decode_event",
     "encode",
@@ -47,6 +48,13 @@ class Begin(Frozen):
     data: str
     trial_fn: str = Field(description="module:function")
     memory_budget_bytes: int = Field(description="what standing trials may hold together")
+
+
+class Warm(Frozen):
+    """A job will come: import what its trials need. Not answered."""
+
+    op: Literal["warm"] = "warm"
+    trial_fn: str = Field(description="module:function")
 
 
 class Start(Frozen):
@@ -153,7 +161,7 @@ class Died(Frozen):
     message: str
 
 
-Command = Begin | Start | Go | Snapshot | Finish | Drop | Quit
+Command = Warm | Begin | Start | Go | Snapshot | Finish | Drop | Quit
 Event = Ready | Evaluated | Failed | Snapshotted | Spilled | Finished | Died
 
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="op")])

@@ -19,8 +19,8 @@ __all__ = ["open_engine"]
 
 
 @contextmanager
-def open_engine(spec: StudySpec, run: RunFolder, slots: Sequence[Slot]) -> Iterator[Engine]:
-    """The engine of `spec`; what it keeps warm is gone after the block."""
+def open_engine(spec: StudySpec, run: RunFolder, slots: Sequence[Slot], *, warm: str | None = None) -> Iterator[Engine]:
+    """The engine of `spec`; what it keeps warm is gone after the block. `warm`: the trial function to get ready for."""
     timeout_s = spec.budget.trial_minutes * 60 if spec.budget.trial_minutes else None
     if spec.engine.name == "inline":
         yield InlineEngine(run, slots[0], trial_timeout_s=timeout_s)
@@ -32,4 +32,6 @@ def open_engine(spec: StudySpec, run: RunFolder, slots: Sequence[Slot]) -> Itera
     else:
         lend = spec.engine.threads_per_slot == "auto"
         with LocalEngine(run, slots, trial_timeout_s=timeout_s, lend_threads=lend) as engine:
+            if warm is not None:
+                engine.warm(warm)
             yield engine

@@ -32,6 +32,7 @@ from harness.engines.messages import (
     Quit,
     Ready,
     Start,
+    Warm,
     decode_event,
     encode,
 )
@@ -50,7 +51,7 @@ TAIL_LINES = 5
 class Worker:
     """One process, in a session of its own: the terminal's Ctrl-C reaches the coordinator alone."""
 
-    def __init__(self, slot: Slot, job: Begin) -> None:
+    def __init__(self, slot: Slot, first: Command) -> None:
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         ours, theirs = socket.socketpair()
         try:
@@ -62,7 +63,7 @@ class Worker:
             theirs.close()
         self.connection = Connection(ours.detach())
         self.ready = False
-        self.send(job)
+        self.send(first)
 
     def _spawn(self, slot: Slot, pipe: socket.socket) -> subprocess.Popen[bytes]:
         # -P and the path of this process: what is importable here is importable there, and nothing else.
@@ -112,6 +113,12 @@ class ProcessPool:
         self._deadlines: dict[int, float] = {}
         self._jobs: list[Begin] = []
         self._oom_kills = resources.oom_kills()
+
+    def warm(self, trial_fn: str) -> None:
+        """Starts the workers ahead of their first job."""
+        for slot in range(len(self._slots)):
+            if slot not in self._workers:
+                self._workers[slot] = Worker(self._slots[slot], Warm(trial_fn=trial_fn))
 
     def begin(self, data: str, trial_fn: str) -> None:
         """Gives every worker its job; those that do not live yet are started, all at once."""
@@ -198,12 +205,13 @@ class ProcessPool:
         return Died(reason=FailReason.CRASH, message=f"the worker process died ({how})")
 
     def stop(self) -> None:
-        """Tells all workers to quit and kills those that have not within `GRACE_S`; none is left after."""
+        """Tells workers with trials to quit and kills those that have not within `GRACE_S`; none is left after."""
         try:
-            for worker in self._workers.values():
+            busy = [worker for worker in self._workers.values() if worker.ready]
+            for worker in busy:
                 worker.send(Quit())
             deadline = time.monotonic() + GRACE_S
-            for worker in self._workers.values():
+            for worker in busy:
                 with suppress(subprocess.TimeoutExpired):
                     worker.process.wait(max(0.0, deadline - time.monotonic()))
         finally:

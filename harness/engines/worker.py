@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from harness.engines.drive import Driver, load_trial_function
-from harness.engines.messages import Begin, Command, Event, Failed, Quit, Ready, Snapshot, decode_command, encode
+from harness.engines.drive import Driver, load_trial_function, warm_up
+from harness.engines.messages import Begin, Command, Event, Failed, Quit, Ready, Snapshot, Warm, decode_command, encode
 from harness.training.host import Host
 
 __all__ = ["main"]
@@ -121,6 +121,9 @@ class Worker:
     def run(self) -> None:
         """Works until told to quit."""
         while not isinstance(command := self._commands.get(), Quit):
+            if isinstance(command, Warm):
+                warm_up(command.trial_fn)
+                continue
             for event in [self._begin(command)] if isinstance(command, Begin) else self._execute(command):
                 self._say(event)
                 if isinstance(event, Failed) and event.fatal:

@@ -6,7 +6,6 @@ Knows nothing of models; names, directions and bounds are in `harness.spec.metri
 from __future__ import annotations
 
 import numpy as np
-from sklearn import metrics as sk
 
 __all__ = ["classification_metrics"]
 
@@ -17,6 +16,8 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
     ROC AUC is one against the rest, averaged over the classes that occur both ways; NaN when there is none. Macro F1
     averages over the classes that occur in labels or predictions.
     """
+    from sklearn import metrics as sk  # takes a second, which the first training step of a worker need not wait for
+
     predicted = probabilities.argmax(axis=1)
     num_labels = probabilities.shape[1]
     clipped = np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1.0)
@@ -30,9 +31,11 @@ def classification_metrics(labels: np.ndarray, probabilities: np.ndarray) -> dic
 
 
 def _roc_auc(labels: np.ndarray, probabilities: np.ndarray, num_labels: int) -> float:
+    from sklearn.metrics import roc_auc_score
+
     classes = [1] if num_labels == 2 else range(num_labels)
     areas = [
-        sk.roc_auc_score(labels == label, probabilities[:, label])
+        roc_auc_score(labels == label, probabilities[:, label])
         for label in classes
         if 0 < np.count_nonzero(labels == label) < len(labels)
     ]

@@ -280,3 +280,18 @@ def test_local_replay_uses_the_threads_of_the_first_time(run: RunFolder, data: s
     source = Left([config(0)])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     assert [words[1] for words in diary(data, "threads")] == ["7", "7", "1"]
+
+
+def test_local_warm_workers_take_the_first_trials(run: RunFolder, data: str) -> None:
+    with LocalEngine(run, make_slots(2)) as engine:
+        engine.warm(TRIAL)
+        warm = {child.pid for child in children()}
+        engine.run(Source([config(number) for number in range(4)]), data, TRIAL)
+    assert len(warm) == 2
+    assert {int(words[1]) for words in diary(data, "start")} <= warm
+
+
+def test_local_warm_workers_are_gone_at_once_when_there_is_no_job(run: RunFolder) -> None:
+    with LocalEngine(run, make_slots(2)) as engine:
+        engine.warm("no_such_module:run_trial")
+    assert children() == []

@@ -1,0 +1,57 @@
+"""What a sweep does when trials end, besides writing it down.
+
+Knows nothing of how trials are run; both are `harness.engines.watch.Monitor`s.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from harness.engines.search import Search
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress, TrialRecord
+from harness.spec.trial import TrialConfig
+
+__all__ = ["AtFirstEnd", "Tidy"]
+
+
+class _Ends:
+    """A monitor of the ends of trials only."""
+
+    def started(self, config: TrialConfig) -> None:
+        """Not of interest."""
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        """Not of interest."""
+
+    def paused(self, number: int) -> None:
+        """Not of interest."""
+
+
+class AtFirstEnd(_Ends):
+    """Does what can wait, once the first trial has ended: until then the cores are wanted for starting."""
+
+    def __init__(self, *actions: Callable[[], object]) -> None:
+        self._actions = actions
+
+    def ended(self, record: TrialRecord) -> None:
+        self.now()
+
+    def now(self) -> None:
+        """Does it, unless it is done."""
+        actions, self._actions = self._actions, ()
+        for action in actions:
+            action()
+
+
+class Tidy(_Ends):
+    """Removes saved weights as soon as better trials make them useless."""
+
+    def __init__(self, run: RunFolder, search: Search) -> None:
+        self._run, self._search = run, search
+
+    def ended(self, record: TrialRecord) -> None:
+        """Asks the search what nobody needs any more."""
+        for number in self._search.unneeded():
+            shutil.rmtree(self._run.trial_dir("search", number) / "weights", ignore_errors=True)
