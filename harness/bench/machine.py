@@ -12,6 +12,7 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,12 @@ def _software(root: Path) -> dict[str, str]:
     return found
 
 
+@cache
 def code_version() -> str:
-    """What must be equal for two measurements to be of the same program: this package's core, torch, transformers."""
+    """What must be equal for two measurements to be of the same program: this package's core, torch, transformers.
+
+    Read once a process: files that are edited while a benchmark runs do not split it into two.
+    """
     package = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for name in CORE:

@@ -62,6 +62,8 @@ class SetUp:
     """A device with so many threads, of one file: what is compared."""
 
     label: str
+    file: str
+    """The file's label, for what holds of all its set-ups."""
     bench: BenchFile
     device: str
     threads: int
@@ -141,22 +143,23 @@ def geometric_mean(ratios: Iterable[float]) -> float | None:
     return exp(fmean(found)) if found else None
 
 
-def read_setups(paths: Sequence[Path]) -> list[SetUp]:
+def read_setups(paths: Sequence[Path], *, least: int = 2) -> list[SetUp]:
     """The set-ups of benchmark files, in the files' order.
 
     Raises:
-        InputError: fewer than two set-ups, or a file that is none of ours.
+        InputError: fewer than `least` set-ups, or a file that is none of ours.
     """
     found = []
     for path in paths:
         bench = read_any(path)
         found += [(path, bench, *where) for where in dict.fromkeys((c.device, c.threads) for c in bench.cells)]
-    if len(found) < 2:
+    if len(found) < least:
         raise InputError(f"compare needs two or more benchmarked set-ups; the files hold {len(found)}")
-    labels = _labels([(path, bench, device, threads) for path, bench, device, threads in found])
+    stems = _stems([path for path, *_ in found])
+    labels = _labels(stems, found)
     return [
-        SetUp(label, bench, device, threads, *_cells(bench, device, threads))
-        for label, (_, bench, device, threads) in zip(labels, found, strict=True)
+        SetUp(label, stem, bench, device, threads, *_cells(bench, device, threads))
+        for label, stem, (_, bench, device, threads) in zip(labels, stems, found, strict=True)
     ]
 
 
@@ -166,12 +169,16 @@ def _cells(bench: BenchFile, device: str, threads: int) -> tuple[dict[Key, Cell]
     return plain, tuple(cell for cell in here if cell not in plain.values())
 
 
-def _labels(found: Sequence[tuple[Path, BenchFile, str, int]]) -> list[str]:
-    """The files' names; with the folder, device and threads where that is needed to tell two apart."""
-    stems = [path.stem for path, *_ in found]
-    files = {path: path.stem for path, *_ in found}
-    if len(set(files.values())) < len(files):
-        stems = [f"{path.absolute().parent.name}/{path.stem}" for path, *_ in found]
+def _stems(paths: Sequence[Path]) -> list[str]:
+    """The files' names; with the folder where that is needed to tell two apart."""
+    unlike = {path: path.stem for path in paths}
+    if len(set(unlike.values())) == len(unlike):
+        return [path.stem for path in paths]
+    return [f"{path.absolute().parent.name}/{path.stem}" for path in paths]
+
+
+def _labels(stems: Sequence[str], found: Sequence[tuple[Path, BenchFile, str, int]]) -> list[str]:
+    """The files' names; with device and threads where a file has several set-ups."""
     several = Counter(path for path, *_ in found)
     labels = [
         f"{stem}, {plural(threads, 'thread') if device == 'cpu' else device}" if several[path] > 1 else stem

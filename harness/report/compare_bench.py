@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.report.answer import Answer, Sentence
 from harness.report.bench_join import Joined, SetUp, joined, read_setups
+from harness.report.bench_table import warnings
 from harness.report.figures_bench import heat_maps, roofline, speeds, throughput_figures
 from harness.report.figures_bench_cost import best_cell, cost_figures
 from harness.report.html import render, write_text
@@ -53,7 +54,7 @@ def _answer(found: Joined) -> Answer:
     ]
     sentences += [Sentence("Most real tokens/s", "; ".join(_best_line(setup) for setup in found.setups) + ".")]
     spreads = [
-        f"{clip(setup.label, 60)} {percent(setup.bench.noise.spread)}"
+        f"{percent(setup.bench.noise.spread)} ({clip(setup.file, 60)})"
         for setup in one_a_file(found.setups)
         if setup.bench.noise.spread is not None
     ]
@@ -107,15 +108,10 @@ def _warnings(found: Joined) -> list[str]:
     more = len(found.conflicts) - len(lines)
     lines += [f"{plural(more, 'more row')} are not like for like."] if more > 0 else []
     for setup in one_a_file(found.setups):
-        label = clip(setup.label, 60)
+        label = clip(setup.file, 60)
         if setup.bench.noise.spread is None:
             lines.append(f"{label} has no A/A pair: nobody knows which of its differences are noise.")
-        busy = max((cell.others_cpu for cell in setup.bench.cells), default=0.0)
-        if busy > 0.25:
-            lines.append(f"While {label} was measured, other processes kept up to {busy:.1f} cores busy.")
-        unsteady = sum(not cell.steady for cell in setup.bench.cells)
-        if unsteady:
-            lines.append(f"{plural(unsteady, 'cell')} of {label} had not settled while timed.")
+        lines += [f"{label}: {line}." for line in warnings(setup.bench)]
     return lines
 
 

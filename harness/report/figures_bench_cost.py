@@ -75,7 +75,8 @@ def _bars(
         "x": amounts,
         "y": list(range(len(best))),
         "text": [number(amount) for amount in amounts],
-        "textposition": "auto",
+        "textposition": "outside",
+        "cliponaxis": False,
         "marker": {"color": [setup_color(list(setups).index(setup)) for setup, _ in best]},
         "customdata": [for_figure(cell.title, 80) for _, cell in best],
         "hovertemplate": "%{customdata}: %{x:.4~g}<extra></extra>",
@@ -179,13 +180,13 @@ def _slots(setups: Sequence[SetUp]) -> Figure | None:
     for place, setup in files.values():
         rows = setup.bench.slots
         line = _thick_line(
-            for_figure(setup.label, 28),
+            for_figure(setup.file, 28),
             [row.slots for row in rows],
             [row.trials_per_hour for row in rows],
             setup_color(place),
         )
         data.append(line | {"hovertemplate": "%{x} slots: %{y:.0f} trials/hour<extra></extra>"})
-        told.append(f"{for_figure(setup.label, 28)}: {setup.bench.recommended_slots} recommended")
+        told.append(f"{for_figure(setup.file, 28)}: {setup.bench.recommended_slots} recommended")
     return Figure(
         key="slots",
         title="Short trials an hour by slots a device",

@@ -44,24 +44,24 @@ def what_to_buy(found: Joined) -> Table:
         rows.append(
             [
                 clip(setup.label, 80),
-                clip(_device(setup), 60),
-                cell_rate(fast) if fast else "–",
-                number(speed) + " ×" if speed else "–",
-                percent(fast.mfu) if fast and fast.mfu is not None else "–",
-                number(setup.bench.price_per_hour) if setup.bench.price_per_hour else "no price given",
-                number(cheap.cost_per_million_tokens) if cheap else "–",
-                f"{number(thrifty.energy_j_per_million_tokens)} ({thrifty.energy_source})" if thrifty else _NONE,
                 _advice(found, place),
+                number(speed) + " ×" if speed else "–",
+                cell_rate(fast) if fast else "–",
+                number(cheap.cost_per_million_tokens) if cheap else "–",
+                number(setup.bench.price_per_hour) if setup.bench.price_per_hour else "no price given",
+                f"{number(thrifty.energy_j_per_million_tokens)} ({thrifty.energy_source})" if thrifty else _NONE,
+                percent(fast.mfu) if fast and fast.mfu is not None else "–",
+                clip(_device(setup), 60),
             ]
         )
     head = (
-        "set-up", "device", "most real tokens/s", "speed", "MFU there", "price an hour", "cost per M tokens",
-        "J per M tokens", "take it",
+        "set-up", "take it", "speed", "most real tokens/s", "cost per M tokens", "price an hour", "J per M tokens",
+        "MFU there", "device",
     )  # fmt: skip
     caption = f"Speed: geometric mean over the cells in common with {clip(found.setups[0].label, 60)}."
     return Table(
-        title="Each set-up at its best", head=head, rows=rows, numeric=frozenset({3, 4, 5, 6}), texts=frozenset({2, 8}),
-        caption=caption, wide=True,
+        title="Each set-up at its best", head=head, rows=rows, caption=caption, wide=True,
+        numeric=frozenset({2, 4, 5, 7}), texts=frozenset({1, 3, 8}),
     )  # fmt: skip
 
 
@@ -226,7 +226,7 @@ def sharing_tables(setups: Sequence[SetUp]) -> list[Table]:
     files = one_a_file(setups)
     slots = [
         [
-            clip(setup.label, 60),
+            clip(setup.file, 60),
             f"{row.slots}{' (recommended)' if row.slots == setup.bench.recommended_slots else ''}",
             f"{row.trials_per_hour:.0f}",
             number(row.samples_per_second),

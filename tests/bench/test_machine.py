@@ -64,7 +64,10 @@ def test_code_version_is_of_the_core_and_its_libraries(monkeypatch: pytest.Monke
     assert now == code_version()
     assert f"torch {torch.__version__.partition('+')[0]}" in now
     monkeypatch.setattr(machine, "CORE", ("training",))
+    assert code_version() == now  # what is loaded stays what it is
+    code_version.cache_clear()
     assert code_version() != now
+    code_version.cache_clear()
 
 
 def test_ceilings_are_rates() -> None:
