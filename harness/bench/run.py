@@ -14,6 +14,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
+from harness.bench.limits import refuse_lengths
 from harness.bench.machine import code_version, describe_machine
 from harness.bench.outcome import Documents, probe_config
 from harness.bench.plan import Planned, Wanted, plan_cells
@@ -48,6 +49,9 @@ class BenchView(Protocol):
 
     def measured(self, cell: Cell) -> None:
         """A run of a cell ended."""
+
+    def end(self, bench: BenchFile) -> None:
+        """Everything asked for is measured."""
 
 
 @contextmanager
@@ -90,7 +94,8 @@ class Bench:
         """Measures every cell asked for that the file does not have yet.
 
         Raises:
-            InputError: a combination that cannot be.
+            InputError: a combination that cannot be, a length above the model's maximum.
+            DeviceError: the device asked for is not there.
         """
         if wanted.price_per_hour is not None:
             self.file = self.file.model_copy(update={"price_per_hour": wanted.price_per_hour})
@@ -100,6 +105,7 @@ class Bench:
         def plan(setup: Setup) -> list[Planned]:
             return plan_cells(spec, wanted, auto=setup.auto_precision, accelerator=accelerator, own_texts=own_texts)
 
+        refuse_lengths(plan(Setup(device=slots[0].place.device, threads=slots[0].place.threads)), data)
         self._rounds(data, slots, plan, set(wanted.precisions or ("fp32",)), wanted.repeats)
 
     def measure(self, planned: Sequence[Planned], data: PreparedData, slot: Slot, repeats: int) -> None:

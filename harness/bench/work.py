@@ -83,7 +83,12 @@ class MarkingClock(Clock):
 
 
 class _Watched(Trainer):
-    """A trainer that says which rows it trains on, and when forward, backward and optimiser begin."""
+    """A trainer that says which rows it trains on, and when forward, backward and optimiser begin.
+
+    What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
+    be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
+    a step calls `_backward(rows, labels, weight)` once for its rows (again when memory ran out), then `_update()`.
+    """
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
         self.marks = Marks(device)

@@ -13,7 +13,7 @@ from harness.bench import slots as bench_slots
 from harness.bench.plan import Planned, planned_of
 from harness.engines.inline import InlineEngine
 from harness.engines.slots import Slot
-from harness.records.bench import Cell
+from harness.records.bench import BenchFile, Cell
 from harness.records.rundir import RunFolder
 from harness.spec.trial import TrialConfig
 
@@ -41,21 +41,23 @@ class Noted:
     def progress(self, done: int, total: int, left_s: float | None) -> None:
         self.steps.append((done, total))
 
+    def end(self, bench: BenchFile) -> None:
+        self.lines.append(f"{len(bench.cells)} cells")
+
     def measured(self, cell: Cell) -> None:
         self.cells.append(cell)
         if self._stop_after is not None and len(self.cells) == self._stop_after:
             raise KeyboardInterrupt
 
 
-@pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """Engines of this process instead of workers; the number of slots of each that was opened."""
+def run_inline(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[int]:
+    """Has benchmarks run in this process instead of workers; the number of slots of each engine that is opened."""
     opened: list[int] = []
 
     @contextmanager
     def engine(slots: Sequence[Slot]) -> Iterator[tuple[InlineEngine, RunFolder]]:
         opened.append(len(slots))
-        run = RunFolder(tmp_path / f"engine-{len(opened)}")
+        run = RunFolder(folder / f"engine-{len(opened)}")
         run.path.mkdir()
         yield InlineEngine(run, slots[0]), run
 
@@ -66,6 +68,12 @@ def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     monkeypatch.setattr("harness.bench.ceiling.COPIED_BYTES", {"cpu": 2**16, "accelerator": 2**16})
     monkeypatch.setattr("harness.bench.ceiling.SECONDS", 0.0)
     return opened
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
+    """Benchmarks of this process; see `run_inline`."""
+    return run_inline(monkeypatch, tmp_path)
 
 
 @pytest.fixture
