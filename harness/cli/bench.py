@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from harness.cli.guard import guarded
-from harness.errors import InputError, SpecError
+from harness.errors import InputError, SpecError, StudyFailed
 
 if TYPE_CHECKING:
     from harness.bench.plan import Wanted
     from harness.bench.run import Bench
     from harness.spec.study import StudySpec
-    from harness.terminal.bench import ConsoleView
 
 __all__ = ["bench", "compare_all"]
 
@@ -49,6 +48,7 @@ def bench(
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Default: reports/bench/MACHINE.json.")
     ] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Everything measured, as Markdown too.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the file has already.")] = False,
 ) -> None:
     """Measure the training speed of this machine, or go on measuring."""
@@ -69,9 +69,21 @@ def bench(
     wanted.check()
     side_by_side = _listed("--slots", slots, int)
     if of is not None and of.is_dir():
-        _again(of, wanted, json, fresh=fresh, others=side_by_side or overrides)
+        opened = _again(of, wanted, json, fresh=fresh, others=side_by_side or overrides)
     else:
-        _measure(of, overrides or [], wanted, json, fresh=fresh, slots=side_by_side)
+        opened = _measure(of, overrides or [], wanted, json, fresh=fresh, slots=side_by_side)
+    _finish(opened, markdown)
+
+
+def _finish(opened: Bench, markdown: Path | None) -> None:
+    from harness.report.bench_markdown import write_bench_markdown
+
+    opened.view.end(opened.file)
+    if markdown is not None:
+        write_bench_markdown(opened.path, markdown)
+    cells = opened.file.cells
+    if cells and not any(cell.samples_per_second for cell in cells):
+        raise StudyFailed("no cell could be measured")
 
 
 def _listed(option: str, text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
@@ -92,7 +104,7 @@ def _number_or(word: str) -> Callable[[str], int | str]:
     return lambda text: word if text == word else int(text)
 
 
-def _open(json: Path | None, *, fresh: bool) -> tuple[Bench, ConsoleView]:
+def _open(json: Path | None, *, fresh: bool) -> Bench:
     from harness.bench.machine import describe_machine
     from harness.bench.plan import default_file
     from harness.bench.run import Bench
@@ -100,8 +112,7 @@ def _open(json: Path | None, *, fresh: bool) -> tuple[Bench, ConsoleView]:
     from harness.terminal.console import make_console
 
     path = json or default_file(describe_machine().id)
-    view = ConsoleView(make_console(), path)
-    return Bench(path, view, fresh=fresh), view
+    return Bench(path, ConsoleView(make_console(), path), fresh=fresh)
 
 
 def _measure(
@@ -112,14 +123,14 @@ def _measure(
     *,
     fresh: bool,
     slots: tuple[int, ...] | None,
-) -> None:
+) -> Bench:
     from harness.bench.plan import bench_study
     from harness.data.prepare import prepare
 
     if study is None and overrides:
         raise InputError("key=value needs a study: harness bench STUDY.yaml key=value")
     spec = _study(study, overrides) if study is not None else bench_study(wanted.checkpoints)
-    opened, view = _open(json, fresh=fresh)
+    opened = _open(json, fresh=fresh)
     data = prepare(spec)
     if slots is None:
         opened.cells(spec, data, wanted, own_texts=study is not None)
@@ -127,7 +138,7 @@ def _measure(
         from harness.bench.slots import measure_slots
 
         measure_slots(opened, spec, data, slots, device=wanted.device, seconds=wanted.seconds)
-    view.end(opened.file)
+    return opened
 
 
 def _study(path: Path, overrides: list[str]) -> StudySpec:
@@ -144,15 +155,15 @@ def _study(path: Path, overrides: list[str]) -> StudySpec:
         raise
 
 
-def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> None:
+def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> Bench:
     from harness.bench.sharing import measure_sharing
     from harness.records.results import load
 
     if others:
         raise InputError(f"{run} is a run: its winner is measured as it was; give a study file for other settings")
-    opened, view = _open(json, fresh=fresh)
+    opened = _open(json, fresh=fresh)
     measure_sharing(opened, load(run), seconds=wanted.seconds, repeats=wanted.repeats)
-    view.end(opened.file)
+    return opened
 
 
 def compare_all(paths: Sequence[Path], out: Path, *, force: bool) -> Path:

@@ -31,10 +31,12 @@ def harness(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["a=b"], "a=b"),
         (["missing.yaml"], "missing.yaml"),
         (["--checkpoint", "scratch"], "needs a study"),
+        (["--device", "cuda:99"], "'cuda:99' is not there; this machine has cpu"),
+        (["--json", "{folder}"], "cannot be read as JSON"),
     ],
 )
 def test_bad_usage_is_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
-    done = harness(tmp_path, "bench", *arguments)
+    done = harness(tmp_path, "bench", *(part.format(folder=tmp_path) for part in arguments))
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -66,6 +68,8 @@ def test_bench_from_study_to_page(tmp_path: Path) -> None:
             "1",
             "--json",
             f"{name}.json",
+            "--markdown",
+            f"{name}.md",
         )
         assert done.returncode == 0, done.stderr
         assert "A/A: two runs of one cell were apart by up to" in done.stdout
@@ -73,6 +77,7 @@ def test_bench_from_study_to_page(tmp_path: Path) -> None:
     found = read_bench(tmp_path / "a.json")
     assert [len(cell.repeats) for cell in found.cells] == [2]
     assert found.cells[0].peak_memory_mib
+    assert "### Runs of each cell" in (tmp_path / "a.md").read_text(encoding="utf-8")
     done = harness(tmp_path, "compare", "a.json", "b.json", "--out", "page")
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()).name == "index.html"
