@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.records.bench import Cell
 from harness.report.bench_join import Joined, Key, SetUp, geometric_mean
-from harness.report.figures import RAMP, Figure, axis, categories, columns, layout, log_ticks
+from harness.report.figures import COLORS, Figure, axis, categories, columns, layout, log_ticks
 from harness.report.figures_bench_cost import setup_color
 from harness.report.text import for_figure, number, percent, plural
 
@@ -248,7 +248,7 @@ def _heat_map(found: Joined, place: int) -> Figure | None:
         "zmax": extreme,
         "text": text,
         "texttemplate": "%{text}",
-        "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],
+        "colorscale": [[0, COLORS["orange"]], [0.5, COLORS["grid"]], [1, COLORS["blue"]]],
         "showscale": False,
         "xgap": 2,
         "ygap": 2,
@@ -265,7 +265,7 @@ def _heat_map(found: Joined, place: int) -> Figure | None:
             legend=False,
         ),
         alt=f"{number(whole)} times as fast over {plural(len(ratios), 'common cell')} (geometric mean); "
-        "darker is faster, and equal means: nearer than two runs of the same cell.",
+        "blue is faster, orange is slower, and equal means: nearer than two runs of the same cell.",
     )
 
 
