@@ -224,7 +224,7 @@ def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
     unstarted = asked - len(view.trials) if minutes and view.results.spent_s >= 60 * minutes else 0
     if given_up or unstarted > 0:
         lost = join(f"{count:,} {word}" for count, word in ((given_up, "given up"), (unstarted, "not begun")) if count)
-        yield f"The budget of {duration(60 * (minutes or 0))} ended the search early: of {asked:,} trials {lost}."
+        yield f"The budget of {minutes or 0:g} minutes ended the search early: of {asked:,} trials {lost}."
 
 
 def _validation_too_small(view: View) -> Iterator[str]:

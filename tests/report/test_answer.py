@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.records.final import Final, Interval
@@ -13,6 +14,7 @@ from harness.report.answer import answer, points, probability_text
 from harness.report.summary import summary
 from harness.report.view import View
 from harness.report.winner import models_table
+from harness.spec.study import BudgetSpec
 from tests.report.factory import make_results
 
 
@@ -84,7 +86,34 @@ def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
 
 
 def test_answer_repeats_the_warnings_of_the_decision(results: Results) -> None:
-    assert answer(View(results)).warnings == final_of(results).warnings
+    found = final_of(results).warnings
+    assert answer(View(results)).warnings[: len(found)] == found
+
+
+def test_answer_warns_when_validation_cannot_tell_the_first_two_apart(results: Results) -> None:
+    few, path = "too small to tell winner and runner-up apart", results.folder / "final" / "runner-up.npz"
+    assert any(few in warning for warning in answer(View(results)).warnings)
+    before = path.read_bytes()
+    with np.load(path) as arrays:
+        scores = dict(arrays)
+    shape = scores["validation_probabilities"].shape
+    scores["validation_probabilities"] = np.eye(shape[1])[(scores["validation_labels"] + 1) % shape[1]]  # all wrong
+    np.savez(path, allow_pickle=False, **scores)
+    try:
+        assert not any(few in warning for warning in answer(View(results)).warnings)
+    finally:
+        path.write_bytes(before)
+
+
+def test_answer_says_that_time_ran_out(results: Results) -> None:
+    search = results.spec.search.model_copy(update={"trials": 40})
+    spec = results.spec.model_copy(update={"search": search, "budget": BudgetSpec(minutes=30)})
+    given_up = [record.model_copy(update={"message": "budget"}) for record in results.trials[-2:]]
+    trials = (*results.trials[:-2], *given_up)
+    cut = replace(changed(results, spec=spec, trials=trials), spent_s=1800.0)
+    told = "The budget of 30 minutes ended the search early: of 40 trials 2 given up and 10 not begun."
+    assert told in answer(View(cut)).warnings
+    assert not any("budget" in warning for warning in answer(View(results)).warnings)
 
 
 def test_answer_without_a_decision_is_of_validation(results: Results) -> None:
