@@ -14,6 +14,7 @@ __all__ = ["confirm", "expert", "job", "seeds"]
 
 NUM_SEEDS = 5
 SCRIPT = "hf_trainer_optuna.py"
+PLAIN = "confirm=null"
 
 
 def _peer(ledger: Ledger, part: str) -> Measured:
@@ -26,14 +27,7 @@ def _ours(ledger: Ledger, part: str, name: str, *overrides: str) -> Measured:
     return ledger.measured(part, name, lambda: ours(ledger.setting, *overrides))
 
 
-def _paired(ledger: Ledger, part: str, *overrides: str) -> tuple[list[Measured], Measured]:
-    """Ours, the peer, ours."""
-    first = _ours(ledger, part, "ours 1", *overrides)
-    other = _peer(ledger, "job" if part == "confirm" else part)
-    return [first, _ours(ledger, part, "ours 2", *overrides)], other
-
-
-def _row(part: str, what: str, runs: list[Measured], other: Measured, least: float, reach: float) -> Row:
+def _row(what: str, runs: list[Measured], other: Measured, least: float, reach: float) -> Row:
     mine, theirs = [run["wall_s"] for run in runs], other["wall_s"]
     ratio = theirs / fmean(mine)
     seconds = " and ".join(f"{value:.1f}" for value in mine)
@@ -48,24 +42,28 @@ def _row(part: str, what: str, runs: list[Measured], other: Measured, least: flo
 
 
 def job(ledger: Ledger) -> list[Row]:
-    """Against the peer's defaults."""
-    return [_row("job", "whole job, peer's defaults", *_paired(ledger, "job", "confirm=null"), 12, 20)]
+    """Against the peer's defaults: ours, the peer, ours."""
+    before, other = _ours(ledger, "job", "ours 1", PLAIN), _peer(ledger, "job")
+    return [_row("whole job, peer's defaults", [before, _ours(ledger, "job", "ours 2", PLAIN)], other, 12, 20)]
 
 
 def expert(ledger: Ledger) -> list[Row]:
-    """Against what an expert would switch on in the peer."""
-    return [_row("expert", "whole job, peer's expert setting", *_paired(ledger, "expert", "confirm=null"), 6.5, 11)]
+    """Against what an expert would switch on in the peer: ours (the last of the job), the peer, ours."""
+    before, other = _ours(ledger, "job", "ours 2", PLAIN), _peer(ledger, "expert")
+    return [_row("whole job, peer's expert setting", [before, _ours(ledger, "expert", "ours", PLAIN)], other, 6.5, 11)]
 
 
 def confirm(ledger: Ledger) -> list[Row]:
     """With confirmation, which the peer has not, against its defaults."""
-    found = _paired(ledger, "confirm", "confirm={top: 3, seeds: 3}")
-    return [_row("confirm", "whole job with confirm {top: 3, seeds: 3}, peer's defaults", *found, 5, 7)]
+    found = _ours(ledger, "confirm", "ours", "confirm={top: 3, seeds: 3}")
+    what = "whole job with confirm {top: 3, seeds: 3}, peer's defaults"
+    return [_row(what, [found], _peer(ledger, "job"), 5, 7)]
 
 
 def seeds(ledger: Ledger) -> list[Row]:
     """Test accuracy of the pick, over searches that differ in their seed only."""
-    runs = [_ours(ledger, "seeds", f"seed {seed}", "confirm=null", f"search.seed={seed}") for seed in range(NUM_SEEDS)]
+    runs = [_ours(ledger, "job", "ours 1", PLAIN)]  # of seed 0
+    runs += [_ours(ledger, "seeds", f"seed {seed}", PLAIN, f"search.seed={seed}") for seed in range(1, NUM_SEEDS)]
     other = 100 * _peer(ledger, "job")["test_accuracy"]
     found = [100 * run["test_accuracy"] for run in runs]
     return [
