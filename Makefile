@@ -34,5 +34,10 @@ gallery: sweep ## the README's picture: the first screen of the quickstart's rep
 	  --window-size=1280,900 --virtual-time-budget=20000 --screenshot=reports/quickstart.png \
 	  'file://$(CURDIR)/reports/quickstart/index.html'
 
+bench: $(VENV)/.dev ## speed by ratio to a matrix product, against the committed baseline; about a minute
+	mkdir -p build
+	$(BIN)/python -m pytest benchmarks --batch-size 32 --length 64 --precision auto,fp32 --benchmark-json=build/bench.json
+	$(BIN)/python benchmarks/check.py build/bench.json
+
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from unittest import mock
 
 import psutil
 
-from harness.engines.local import LocalEngine
+from harness.engines.open import open_engine
 from harness.engines.propose import Proposal, Proposer
 from harness.engines.search import Search
 from harness.engines.slots import plan_slots
@@ -36,7 +37,7 @@ __all__ = ["measure", "noop_study", "run_noop"]
 MIB = 2**20
 
 
-def noop_study(trials: int, sampler: str = "random", pruner: str = "none") -> StudySpec:
+def noop_study(trials: int, sampler: str = "random", *, pruner: str = "none", engine: str = "local") -> StudySpec:
     """A study of four parameters whose data and checkpoint nobody opens."""
     return StudySpec.model_validate(
         {
@@ -51,7 +52,7 @@ def noop_study(trials: int, sampler: str = "random", pruner: str = "none") -> St
             },
             "search": {"trials": trials, "sampler": sampler, "pruner": {"name": pruner}},
             "confirm": None,
-            "engine": {"name": "local", "device": "cpu", "slots_per_device": 1, "threads_per_slot": 1},
+            "engine": {"name": engine, "device": "cpu", "slots_per_device": 1, "threads_per_slot": 1},
         }
     )
 
@@ -67,6 +68,8 @@ class Counting(Search):
 
     def end(self, record: TrialRecord) -> None:
         super().end(record)
+        for number in self.unneeded():
+            shutil.rmtree(self._folder / "trials" / str(number), ignore_errors=True)
         self.ends.append(time.perf_counter())
         if len(self.ends) in self._at:
             files = [path for path in self._folder.rglob("*") if path.is_file()]
@@ -105,7 +108,8 @@ def run_noop(spec: StudySpec, folder: Path, at: tuple[int, ...] = ()) -> Countin
     try:
         search = Counting(spec, store, run, run=run, at=at)
         slots = plan_slots(spec.engine, num_trials=spec.search.trials)
-        LocalEngine(run, slots).run(search, str(folder), "nothing:no_trial")
+        with open_engine(spec, run, slots) as engine:
+            engine.run(search, str(folder), "nothing:no_trial")
     finally:
         store.close()
     return search
