@@ -35,6 +35,14 @@ def test_export_of_the_winner_is_the_runs_best(results: Results, tmp_path: Path)
     assert [path.name for path in to.parent.iterdir()] == ["model"]
 
 
+def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
+    card = (results.folder / "best" / "README.md").read_text("utf-8")
+    tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]
+    assert [lines[1] for lines in tables] == ["|---|---|---|", "|---|---|"]
+    assert [lines[2].split("|")[1].strip() for lines in tables] == ["accuracy", "model.checkpoint"]
+    assert 'pipeline("text-classification", model="FOLDER")' in card
+
+
 def test_export_of_a_pruned_trial_trains_it_again(results: Results, tmp_path: Path) -> None:
     assert results.trials[1].weights is None
     to = export_trial(results, 1, tmp_path / "model")
