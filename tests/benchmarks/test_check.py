@@ -75,14 +75,13 @@ def test_check_exits_1_when_something_is_slower(tmp_path: Path, seconds: float, 
     assert ("SLOWER" in done.stdout) == (code == 1)
 
 
-def test_committed_baselines_have_a_ratio_for_every_benchmark() -> None:
+def test_committed_baselines_name_their_hardware_and_benchmarks_that_exist() -> None:
     files = sorted(CHECK.parent.glob("baseline_*.json"))
     assert files
-    names = {path.stem for path in CHECK.parent.glob("test_*.py")} - {check.REFERENCE}
-    assert names >= {"test_step", "test_data", "test_start", "test_coordinator", "test_report"}
+    source = "".join(path.read_text(encoding="utf-8") for path in CHECK.parent.glob("test_*.py"))
     for file in files:
         document = json.loads(file.read_text(encoding="utf-8"))
         assert file.name == f"baseline_{document['hardware']}.json"
-        assert all(ratio > 0 for ratio in document["ratios"].values())
-        for part in ("test_step", "test_batch", "test_encoding", "test_evaluation", "test_trial_start", "test_report"):
-            assert any(name.startswith(part) for name in document["ratios"]), part
+        for name, ratio in document["ratios"].items():
+            assert ratio > 0
+            assert f"def {name.partition('[')[0]}(" in source
