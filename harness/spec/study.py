@@ -142,7 +142,8 @@ class ModelSpec(Frozen):
     frozen_dropout: Searchable[bool] = Field(
         default=True,
         description="false: frozen layers run without dropout (and batch norms as they came); what k frozen layers or "
-        "the backbone give is then computed once and kept, so that a step runs only the layers above",
+        "the backbone give is then computed once and kept beside the encoded data, so that a step runs only the layers "
+        "above (tokens x width numbers in the trial's precision, at most 4 GiB a split; the trial's log says how much)",
     )
     dropout: Searchable[Fraction | None] = Field(default=None, description="null: the checkpoint's own")
 

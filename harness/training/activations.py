@@ -130,11 +130,12 @@ def _folder(model: PreTrainedModel, config: TrialConfig, data: PreparedData, hos
 
     asked = [str(data.folder), config.task, config.model.model_dump(mode="json"), str(model.dtype)]
     memo = f"frozen:{json.dumps(asked)}"
-    if memo not in host.cache:
-        host.cache[memo] = _digest(model)
+    digest = host.cache.get(memo) or _digest(model)
+    if config.model.checkpoint != "scratch":  # whose weights are drawn anew by every trial
+        host.cache[memo] = digest
     key = [
         VERSION,
-        host.cache[memo],
+        digest,
         config.model.freeze,
         model.device.type,
         host.place.threads if model.device.type == "cpu" else None,
