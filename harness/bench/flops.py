@@ -16,6 +16,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.tasks.freeze import repeated_blocks
+from harness.training.compact import CompactEmbedding
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -116,8 +117,8 @@ def _outside(
 
 def _own_matrix(module: torch.nn.Module) -> int:
     """Weights that a token is multiplied with in this module itself: of linear layers of all kinds and convolutions."""
-    if isinstance(module, torch.nn.Embedding):
-        return 0
+    if isinstance(module, (torch.nn.Embedding, CompactEmbedding)):
+        return 0  # looked up, not multiplied with
     return sum(p.numel() for name, p in module.named_parameters(recurse=False) if name == "weight" and p.ndim > 1)
 
 

@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForImageClassification
+from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSequenceClassification
 
 from harness.bench.flops import AGREE, Flops, count_flops, flops_formula, tokens_of
 from harness.data.prepared import PreparedData
 from harness.tasks import task_of
 from harness.tasks.freeze import freeze_parameters
 from harness.tasks.models import quiet
+from harness.training.compact import compact_embeddings
 from tests.tasks.tiny import VIT, architecture, config
 
 ROWS, LENGTH = 4, 24
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 def text_model(family: str, data: PreparedData) -> tuple[Any, dict[str, torch.Tensor]]:
@@ -67,6 +69,15 @@ def test_formula_knows_what_is_frozen(family: str, freeze: Any, smoke_data: Prep
     formula, counted = both(model, inputs, training=True)
     assert formula == pytest.approx(counted, rel=AGREE)
     assert formula < whole or freeze == "embeddings"
+
+
+def test_formula_looks_words_up_in_compact_tables() -> None:
+    settings = AutoConfig.for_model("bert", **SMALL, vocab_size=4000)
+    model = AutoModelForSequenceClassification.from_config(settings)
+    assert compact_embeddings(model, np.arange(2000), torch.device("cpu")) is not None
+    ids = torch.randint(10, 100, (ROWS, LENGTH))
+    formula, counted = both(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, training=True)
+    assert formula == pytest.approx(counted, rel=AGREE)
 
 
 def test_formula_does_not_know_convolutions() -> None:
