@@ -168,7 +168,7 @@ def categories(labels: Sequence[str]) -> dict[str, Any]:
 def log_ticks(low: float, high: float) -> dict[str, Any]:
     """Ticks of a logarithmic axis at round numbers, written as people write them: 3e-5, 50."""
     powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
-    narrow = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7) if high / low < 4 else (1, 2, 5)
+    narrow = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if high / low < 4 else (1, 2, 5)
     marks = narrow if high / low < 20 else (1, 3) if high / low < 3000 else (1,)
     ticks = [mark * 10.0**power for power in powers for mark in marks]
     shown = [tick for tick in ticks if low * 0.99 <= tick <= high * 1.01]

@@ -243,7 +243,7 @@ def _heat_map(found: Joined, place: int) -> Figure | None:
         "type": "heatmap",
         "x": list(range(len(sizes))),
         "y": list(range(len(lines))),
-        "z": [[None if ratio is None else log2(ratio) for ratio in line] for line in grid],
+        "z": [[_shade(found, ratio, place) for ratio in line] for line in grid],
         "zmin": -extreme,
         "zmax": extreme,
         "text": text,
@@ -267,6 +267,13 @@ def _heat_map(found: Joined, place: int) -> Figure | None:
         alt=f"{number(whole)} times as fast over {plural(len(ratios), 'common cell')} (geometric mean); "
         "blue is faster, orange is slower, and equal means: nearer than two runs of the same cell.",
     )
+
+
+def _shade(found: Joined, ratio: float | None, place: int) -> float | None:
+    """The logarithm of a ratio; what is called equal has the colour of equal."""
+    if ratio is None:
+        return None
+    return 0.0 if found.equal(ratio, 0, place) else log2(ratio)
 
 
 def _short(checkpoint: object) -> str:

@@ -13,6 +13,7 @@ from harness.errors import InputError
 from harness.records.bench import BenchFile, Cell, Machine, Noise, Setup, Sharing, SlotsRow, StepTime, write_bench
 from harness.report.bench_join import geometric_mean, joined, read_setups
 from harness.report.compare_bench import write_bench_comparison
+from harness.report.figures_bench import heat_maps
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
@@ -118,6 +119,7 @@ def test_differences_within_the_noise_are_equal(tmp_path: Path, rate: float, equ
     ratio = found.rows[0].ratio(0, 1)
     assert ratio is not None
     assert found.equal(ratio, 0, 1) is equal
+    assert (heat_maps(found)[0].data[0]["z"] == [[0.0]]) is equal
     page = write_bench_comparison([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "out")
     text = (page.parent / "summary.md").read_text(encoding="utf-8")
     assert ("are equally fast" in text) is equal
