@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from harness.engines import resources
 from harness.engines.active import Active, Ending
 from harness.engines.drive import SNAPSHOT
 from harness.engines.messages import (
@@ -187,12 +188,15 @@ class Dispatcher:
         """What the trial of a CPU slot may use while others are idle; None: the slot's own.
 
         Threads are lent until the next evaluation, and only when nothing can want them back before: no trial waits,
-        and none stands that another one's evaluation could set going.
+        and none stands that another one's evaluation could set going. On a machine that others use too nothing is lent:
+        threads that wait for each other there took three times as long as one.
         """
         running = [seat for seat in self._seats if seat.running is not None]
         standing = len(self._trials) > len(running)
         own = self._seats[slot].place
         if not self._lend_threads or own.device != "cpu" or self._waiting or (standing and len(running) > 1):
+            return None
+        if resources.crowded(sum(seat.place.threads for seat in self._seats)):
             return None
         idle = sum(self._seats[other].place.threads for other in self._idle())
         return own.threads + idle // len(running) if idle >= len(running) else None

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-__all__ = ["cores", "memory_bytes", "oom_kills", "processor_name"]
+__all__ = ["cores", "crowded", "memory_bytes", "oom_kills", "processor_name"]
 
 ROOT = Path("/")
 
@@ -77,6 +77,11 @@ def memory_bytes(root: Path = ROOT, installed: int | None = None) -> int:
             if text.isdigit() and int(text) > 0:
                 limits.append(int(text))
     return min(limits)
+
+
+def crowded(cores: int) -> bool:
+    """True when more wanted to run in the last minute than there are cores: others use this machine as well."""
+    return os.getloadavg()[0] > cores + 1
 
 
 def oom_kills(root: Path = ROOT) -> int:

@@ -42,7 +42,8 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
             torch.manual_seed(0)
             template = task_of(config.task).build_model(config, data)
         tune_for(template, device)
-        host.cache[key] = template = template.to(device)
+        # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
+        host.cache[key] = template = copy.deepcopy(template).to(device)
     model = copy.deepcopy(template)
     backbone = set() if config.model.checkpoint == "scratch" else set(model.base_model.modules())
     with torch.no_grad():

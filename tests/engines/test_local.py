@@ -248,6 +248,13 @@ def threads_of(source: Source, number: int) -> list[int]:
     return [progress.threads for progress in source.by_number[number].history]
 
 
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that nobody else uses."""
+    monkeypatch.setattr(resources, "crowded", lambda cores: False)
+
+
+@pytest.mark.usefixtures("quiet")
 def test_local_lends_the_threads_of_idle_slots_to_the_last_trial(run: RunFolder, data: str) -> None:
     source = Source([config(0, "after start 1"), config(1, "after closed 0")])
     LocalEngine(run, make_slots(2), lend_threads=True).run(source, data, TRIAL)
@@ -255,6 +262,16 @@ def test_local_lends_the_threads_of_idle_slots_to_the_last_trial(run: RunFolder,
     assert threads_of(source, 1) == [1, 2, 2]
 
 
+def test_local_lends_nothing_on_a_machine_that_others_use(
+    run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources.os, "getloadavg", lambda: (3.5, 0.0, 0.0))
+    source = Source([config(0, "after start 1"), config(1, "after closed 0")])
+    LocalEngine(run, make_slots(2), lend_threads=True).run(source, data, TRIAL)
+    assert threads_of(source, 1) == [1, 1, 1]
+
+
+@pytest.mark.usefixtures("quiet")
 def test_local_lends_nothing_that_a_standing_trial_may_want_back(run: RunFolder, data: str) -> None:
     one, other = "after evaluated 2 4, evaluated 1 2", "after evaluated 2 4, evaluated 0 2"
     source = Source([config(0, one), config(1, other), config(2)], pause_at=4, top=2)
