@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from harness.records.schema import TrialRecord
+from harness.records.schema import Progress, TrialRecord
 from harness.report.text import (
     METRIC_NAMES,
     clip,
@@ -161,7 +161,7 @@ def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[s
         "epoch": [progress.epoch for progress in history],
         "score": [progress.metrics.get(view.objective) for progress in history],
         "loss": [progress.train_loss for progress in history],
-        "log": _log_tail(view.file(record.log), log_bytes),
+        "log": _log(view, record, log_bytes),
         "rerun": f"harness rerun {run} {record.number}",
         "export": f"harness export {run} --trial {record.number} --to model-{record.number}"
         if record.state.value == "COMPLETE"
@@ -182,8 +182,26 @@ def _label(view: View, record: TrialRecord) -> str:
     return "<br>".join(lines)
 
 
+def _log(view: View, record: TrialRecord, limit: int) -> str:
+    """The last evaluations, how the trial ended, and the end of what it printed: `limit` bytes or few more."""
+    lines = [_evaluated(view, progress) for progress in record.history[-max(3, limit // 250) :]]
+    if record.state.ended:
+        lines.append(": ".join(part for part in (record.state.value.lower(), clip(record.message, 400)) if part))
+    told = "\n".join(lines)
+    printed = _log_tail(view.file(record.log), limit - len(told)) if limit > len(told) else ""
+    return "\n".join(part for part in (told, printed) if part)
+
+
+def _evaluated(view: View, progress: Progress) -> str:
+    score = f"validation {view.score_name} {view.shown(progress.metrics.get(view.objective, nan))}"
+    return (
+        f"step {progress.step:,} of {progress.total_steps:,}, epoch {progress.epoch:.2f}: training loss "
+        f"{progress.train_loss:.3f}, {score} of {progress.num_rows:,} rows, {duration(progress.usage.elapsed_s)}"
+    )
+
+
 def _log_tail(path: Path | None, limit: int) -> str:
-    """The last lines of a log, at most `limit` bytes."""
+    """The last lines of what a trial printed, at most `limit` bytes."""
     if path is None or not path.is_file():
         return ""
     with path.open("rb") as file:

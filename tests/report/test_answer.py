@@ -195,7 +195,13 @@ def test_details_hold_the_end_of_a_long_log(tmp_path: Path) -> None:
     log = leaderboard.details(View(results))["1"]["log"].splitlines()
     assert log[-1] == "line 4999"
     assert len("\n".join(log)) <= 3000
-    assert all(line.startswith("line ") for line in log)
+    told = [line for line in log if not line.startswith("line ")]
+    assert told == log[: len(told)]
+    assert [line.split(":")[0] for line in told[:-1]] == [
+        f"step {progress.step:,} of {progress.total_steps:,}, epoch {progress.epoch:.2f}"
+        for progress in results.trials[1].history
+    ]
+    assert told[-1] == results.trials[1].state.value.lower()
 
 
 def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
