@@ -15,6 +15,7 @@ from scipy.stats import norm
 
 from harness.records.final import Interval
 from harness.records.schema import TrialRecord, TrialState
+from harness.report.answer import probability_text
 from harness.report.figures import COLORS, Figure, axis, layout, score_axis
 from harness.report.figures_winner import forest
 from harness.report.predictions import validation_scores
@@ -29,7 +30,6 @@ from harness.report.text import (
     number,
     param,
     param_name,
-    percent,
     plural,
 )
 from harness.report.view import View
@@ -246,7 +246,7 @@ def _pairs(view: View, found: list[Candidate]) -> Table:
                 continue
             probability, paired = probability_better(view, a, b)
             rough = rough or not paired
-            cells.append(("" if paired else "≈ ") + percent(probability, 0))
+            cells.append(("" if paired else "≈ ") + probability_text(probability))
         rows.append([clip(view.checkpoint_name(a.checkpoint), 80), *cells])
     caption = (
         "How probable it is that the row's checkpoint is better than the column's: paired bootstrap on validation rows."

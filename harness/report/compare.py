@@ -132,7 +132,9 @@ def _answer(runs: Named, name: str) -> Answer:
         headline=_headline(ties) if found is not None else "No run has a test score yet",
         params=params,
         score=metric(name, found.value) if found is not None else "",
-        score_of=f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, found)}" if found else "",
+        score_of=f"test {METRIC_NAMES.get(name, name)} of {best}, 95 % interval {interval(name, found)}"
+        if found
+        else "",
         sentences=tuple(sentences),
         warnings=tuple(warnings),
     )
@@ -205,7 +207,8 @@ def _pairs(runs: Named) -> list[Table]:
         cells = []
         for _, other in runs:
             pair = _same_rows(view, other) if other is not view else None
-            cells.append(percent(compare_models(pair[0].correct, pair[1].correct)[0], 0) if pair is not None else "")
+            known = probability_text(compare_models(pair[0].correct, pair[1].correct)[0]) if pair is not None else ""
+            cells.append(known)
         rows.append([clip(label, 80), *cells])
     if not any(cell for row in rows for cell in row[1:]):
         return []

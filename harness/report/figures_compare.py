@@ -88,13 +88,14 @@ def _speed(runs: Named, name: str) -> Figure | None:
 def _over_time(runs: Named) -> Figure | None:
     data, told = [], []
     for place, (label, view) in enumerate(runs):
-        done = sorted((record for record in view.completed if record.ended_at), key=lambda record: record.ended_at)
+        done = sorted((record for record in view.scored if record.ended_at), key=lambda record: record.ended_at)
         first = min((record.started_at for record in view.trials if record.started_at), default=0.0)
         if not done:
             continue
         best = running_best([view.score(record) for record in done], view.metric.maximize)
-        data.append(_line(label, place, [(record.ended_at - first) / 60 for record in done], best.tolist(), "hv"))
-        told.append(f"{label} took {duration(done[-1].ended_at - first)}")
+        ends = [(record.ended_at - first) / 60 for record in done]
+        data.append(_line(label, place, ends, best.tolist(), "hv") | {"mode": "lines+markers"})
+        told.append(f"{label} searched for {duration(done[-1].ended_at - first)}")
     if not data:
         return None
     return Figure(
@@ -103,6 +104,7 @@ def _over_time(runs: Named) -> Figure | None:
         data=data,
         layout=layout(axis("time since the first trial started (min)", rangemode="tozero"), score_axis(runs[0][1])),
         alt="; ".join(told) + ".",
+        note="A dot is the end of a trial; a pruned one counts with its last score.",
     )
 
 

@@ -21,6 +21,7 @@ def summary_of(folder: Path, **second: object) -> str:
 def test_comparison_names_the_better_run_and_how_sure(tmp_path: Path) -> None:
     found = summary_of(tmp_path)
     assert found.startswith("## one has the best pick")
+    assert "test accuracy of one, 95 % interval" in found
     assert "- **Against two**: Better with probability above 99" in found
     assert "Whose pick is better, pair by pair" in found
 
