@@ -187,7 +187,9 @@ def _export(view: View) -> list[Sentence]:
         return []
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
-    return [Sentence("Exported", f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}.")]
+    told = f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}"
+    other = f"; harness export with --trial {final.recommended} exports the recommended one"
+    return [Sentence("Exported", f"{told}{other if final.recommended != final.winner else ''}.")]
 
 
 _STATE_WORDS = {
