@@ -19,7 +19,7 @@ from harness.engines.protocol import Engine, TrialSource
 from harness.engines.search import Search
 from harness.engines.slots import plan_slots
 from harness.engines.watch import LiveFile, Monitor, Watched
-from harness.errors import RunError, StudyFailed
+from harness.errors import InputError, RunError, StudyFailed
 from harness.finalists import confirm_configs
 from harness.loggers.open import open_loggers
 from harness.monitors import AtFirstEnd, Tidy
@@ -152,7 +152,12 @@ class _Sweep:
             later = AtFirstEnd(
                 scorer.start, lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES)))
             )
-            self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
+            try:
+                self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
+            except InputError:
+                if not any(record.history for record in store.records()):
+                    self.folder.clear()  # nothing is lost, and a corrected study may begin
+                raise
             later.now()
             store.set(BASELINES, measured[0].result())
             store.set(FACTS, described.result())

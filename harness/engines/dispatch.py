@@ -31,7 +31,7 @@ from harness.engines.messages import (
     Start,
 )
 from harness.engines.protocol import Decision, TrialSource
-from harness.errors import EngineError, FailReason
+from harness.errors import EngineError, FailReason, InputError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState, repeating
 
@@ -278,7 +278,14 @@ class Dispatcher:
         self._end(trial, trial.ending or Ending(state=TrialState.PRUNED))
 
     def _failed(self, slot: int, event: Failed) -> None:
+        """Bad input that is found only when a model is built is told at once: every other trial would fail as well.
+
+        Raises:
+            InputError: the study asks for something that cannot be trained.
+        """
         seat, trial = self._seats[slot], self._trials.get(event.number)
+        if event.refused and trial is not None and not trial.history:
+            raise InputError(event.message)
         if event.fatal:
             seat.ready = False
         if trial is None or trial.slot != slot:
@@ -289,13 +296,19 @@ class Dispatcher:
         self._end(trial, Ending(state=TrialState.FAIL, reason=event.reason, message=event.message))
 
     def _died(self, slot: int, event: Died) -> None:
-        """The running trial has failed; those that stood go on from a snapshot, or by replay from step 0."""
+        """The running trial has failed; those that stood go on from a snapshot, or by replay from step 0.
+
+        So does, once, the running one of a process that was killed from outside.
+        """
         seat = self._seats[slot]
         running = self._trials.get(seat.running) if seat.running is not None else None
         seat.ready, since = False, seat.since
         self._free(slot)
         if running is not None:
             running.add_span(slot, since, time.time())
+        if running is not None and event.killed and not running.losses and running.ending is None:
+            self._waiting.append(running)
+        elif running is not None:
             failed = Ending(state=TrialState.FAIL, reason=event.reason, message=event.message)
             failed = self._late() if event.reason is FailReason.TIMEOUT else failed
             self._end(running, running.ending if running.ending and not running.ending.save else failed)

@@ -32,7 +32,7 @@ from harness.engines.messages import (
     Start,
 )
 from harness.engines.protocol import Pause, TrialFunction
-from harness.errors import FailReason, TrialFailure
+from harness.errors import FailReason, InputError, TrialFailure
 from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
@@ -234,8 +234,15 @@ class Driver:
             write_traceback(trial.folder / LOG, error)
         reason, message = reason_of(error), one_line(error)
         fatal = reason is FailReason.CRASH and breaks_device(error)
+        refused = isinstance(error, InputError) and trial.pause is None
         return Failed(
-            number=trial.config.number, start=start, end=time.time(), reason=reason, message=message, fatal=fatal
+            number=trial.config.number,
+            start=start,
+            end=time.time(),
+            reason=reason,
+            message=message,
+            fatal=fatal,
+            refused=refused,
         )
 
 

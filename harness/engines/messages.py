@@ -127,12 +127,14 @@ class Evaluated(Work):
 
 
 class Failed(Work):
-    """A trial is over. `fatal`: its process cannot be used any more and exits."""
+    """A trial is over. `fatal`: its process cannot be used any more and exits. `refused`: it never began, because of
+    what the study asks for."""
 
     op: Literal["failed"] = "failed"
     reason: FailReason
     message: str
     fatal: bool = False
+    refused: bool = False
 
 
 class Snapshotted(Work):
@@ -154,11 +156,12 @@ class Finished(Work):
 
 
 class Died(Frozen):
-    """The slot's process is gone, and with it all that stood in it; a fresh one says `Ready`."""
+    """The slot's process is gone, and with it all that stood in it; a fresh one says `Ready`. `killed`: by others."""
 
     op: Literal["died"] = "died"
     reason: FailReason
     message: str
+    killed: bool = False
 
 
 Command = Warm | Begin | Start | Go | Snapshot | Finish | Drop | Quit

@@ -202,7 +202,8 @@ class ProcessPool:
         if for_memory:
             return Died(reason=FailReason.OOM, message="the kernel killed the worker process for lack of memory")
         how = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return Died(reason=FailReason.CRASH, message=f"the worker process died ({how})")
+        killed = -status in (signal.SIGKILL, signal.SIGTERM)
+        return Died(reason=FailReason.CRASH, message=f"the worker process died ({how})", killed=killed)
 
     def stop(self) -> None:
         """Tells workers with trials to quit and kills those that have not within `GRACE_S`; none is left after."""

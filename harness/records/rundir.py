@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -216,6 +217,14 @@ class RunFolder:
                 number += 1
             self.path.rename(target)
         return target
+
+    def clear(self) -> None:
+        """Removes what is in the folder but the lock: a study that never began leaves nothing."""
+        for path in self.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
 
     def _refuse_link(self, path: Path) -> None:
         if path.is_symlink():

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from harness.data.prepared import PreparedData
+from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.freeze import freeze_parameters
@@ -40,7 +41,7 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
         # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; the head is drawn again below.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            template = task_of(config.task).build_model(config, data)
+            template = _built(config, data)
         tune_for(template, device)
         # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
         host.cache[key] = template = copy.deepcopy(template).to(device)
@@ -54,6 +55,19 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
                 model._init_weights(module)
     freeze_parameters(model, config.model.freeze)
     return model
+
+
+def _built(config: TrialConfig, data: PreparedData) -> PreTrainedModel:
+    """The task's model.
+
+    Raises:
+        CheckpointError: the checkpoint, or the architecture asked for, gives none.
+    """
+    try:
+        return task_of(config.task).build_model(config, data)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        first = next(iter(str(error).strip().splitlines()), "")
+        raise CheckpointError(f"{config.model.checkpoint}: no model can be built: {first[:200]}") from error
 
 
 def tune_for(model: PreTrainedModel, device: torch.device) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.engines.protocol import Decision
-from harness.errors import DataError, FailReason, TrialFailure
+from harness.errors import CheckpointError, DataError, FailReason, TrialFailure
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, Usage
 from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
@@ -100,6 +100,8 @@ class FakePause:
 def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
     """Eight steps; the loss is a random walk of the seed, scaled by the learning rate."""
     behave = str(config.params.get("behave", "fine"))
+    if behave == "refused":
+        raise CheckpointError("model.freeze: 13 layers cannot be frozen: the model has 6")
     generator = random.Random(config.training.seed)
     state: dict[str, Any] = {"step": 0, "loss": 1.0, "behave": behave}
     history: list[Progress] = []
@@ -186,6 +188,9 @@ def misbehave(behave: str, data: str) -> None:
             time.sleep(100)
         case "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        case "killed once":
+            if len(diary(data, "start")) == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
 

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from harness.engines import resources
+from harness.engines.inline import InlineEngine
 from harness.engines.local import LocalEngine
 from harness.engines.protocol import Decision, Engine
-from harness.errors import EngineError, FailReason
+from harness.errors import EngineError, FailReason, InputError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 from tests.engines.contract import (
@@ -153,6 +154,30 @@ def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) ->
 
 
 @pytest.mark.kill
+def test_local_trial_of_a_killed_worker_goes_on_once(run: RunFolder, data: str) -> None:
+    source = Source([config(0, "killed once"), config(1)])
+    LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
+    undisturbed = Source([config(0)])
+    LocalEngine(run, make_slots(1)).run(undisturbed, data, TRIAL)
+    assert [source.by_number[number].state for number in (0, 1)] == [COMPLETE] * 2
+    losses = [[row.train_loss for row in each.by_number[0].history] for each in (source, undisturbed)]
+    assert losses[0] == losses[1]
+    decisions = [call for call in source.calls if call.startswith("decide 0")]
+    assert len(decisions) == 3, "no evaluation is told twice"
+
+
+@pytest.mark.parametrize("engine", [LocalEngine, None])
+def test_study_that_cannot_be_trained_ends_at_its_first_trial(
+    run: RunFolder, data: str, engine: type[LocalEngine] | None
+) -> None:
+    source = Source([config(number, "refused") for number in range(4)])
+    with pytest.raises(InputError, match="13 layers cannot be frozen"):
+        (engine(run, make_slots(2)) if engine else InlineEngine(run, make_slots(1)[0])).run(source, data, TRIAL)
+    assert source.records == []
+    assert children() == []
+
+
+@pytest.mark.kill
 def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -> None:
     """Trial 3 kills the process in which the others stand: they are replayed, and no evaluation is told twice."""
     configs = [config(0), config(1), config(2), config(3, "killed", evaluate_at=(0.125, 0.25, 1.0))]
@@ -173,7 +198,7 @@ def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -
 
 @pytest.mark.kill
 def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = iter([0, 1, 1, 1])
+    counts = iter([0, 1, 1, 1, 1])
     monkeypatch.setattr(resources, "oom_kills", lambda: next(counts))
     source = Source([config(0, "killed"), config(1, "killed")])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
