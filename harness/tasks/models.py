@@ -49,6 +49,7 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
     Raises:
         CheckpointError: it cannot be read, or has fewer layers than asked for.
     """
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     try:
@@ -57,7 +58,7 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
                 found = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
             else:
                 found = AutoConfig.from_pretrained(resolve(model.checkpoint).folder)
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
         where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
         raise CheckpointError(f"{where}: {_first_line(error)}") from error
     if model.layers is not None:

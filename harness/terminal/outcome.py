@@ -48,8 +48,13 @@ def _facts(results: Results, found: Answer) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
-    told = [("Winner", text) for text in _winner(results)]
-    told += [(each.about, each.text) for each in found.sentences if each.about != "Exported"]
+    final = results.final
+    other = final is not None and final.recommended != final.winner
+    told = [("Winner on validation" if other else "Winner", text) for text in _winner(results)]
+    if final is not None and other:
+        shown = f"trial {final.recommended}: {found.score} {found.score_of}. What follows is about this one."
+        told.append(("Recommended", shown))
+    told += [(each.about, each.text) for each in found.sentences if other or each.about != "Exported"]
     for about, text in told:
         grid.add_row(Text(plain(about.replace("Against the", "Against"))), Text(plain(text)))
     for warning in found.warnings:
