@@ -77,7 +77,7 @@ def test_outcome_tells_a_recommended_trial_from_the_winner(results: Results) -> 
     lines = printed(replace(results, final=final))
     assert any(line.startswith("Winner on validation") and f"trial {final.winner}" in line for line in lines)
     said = next(line for line in lines if line.startswith("Recommended"))
-    assert f"trial {runner_up.number}: {100 * runner_up.test['accuracy"].value:.1f} % test accuracy" in said
+    assert f"trial {runner_up.number}: {100 * runner_up.test['accuracy'].value:.1f} % test accuracy" in said
     assert any(line.startswith("Exported") and f"--trial {runner_up.number}" in line for line in lines)
 
 
