@@ -15,7 +15,7 @@ from tests.engines.simulate import evaluation
 from tests.loggers.trials import config
 
 pytest.importorskip("mlflow", reason="needs the extra: pip install 'finetune-harness[mlflow]'")
-pytestmark = pytest.mark.filterwarnings("default")  # those of its many dependencies are not ours
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of its many dependencies are not ours
 
 
 @pytest.fixture
