@@ -23,7 +23,7 @@ from harness.records.schema import TrialRecord
 from harness.records.stats import compare_models, metric_interval
 from harness.score import Request, SavedModel, Scorer
 from harness.spec.study import StudySpec
-from harness.tasks import task_of
+from harness.tasks.encode import baseline
 from harness.tasks.metrics import classification_metrics
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def conclude(
     data: PreparedData,
     trials: Sequence[TrialRecord],
     confirm: Sequence[TrialRecord],
-    baseline: str,
+    baseline_name: str,
     scorer: Scorer,
 ) -> Final:
     """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
@@ -91,7 +91,7 @@ def conclude(
     check_scores(
         best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
     )
-    scored = tuple(_final_model(role, models.get(role), baseline, scores[role], run) for role in scores)
+    scored = tuple(_final_model(role, models.get(role), baseline_name, scores[role], run) for role in scores)
     comparisons = tuple(_compare(a, b, scores) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(spec, finalists, models, comparisons, scored, objective)
     winner = finalists[0]
@@ -165,10 +165,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
     """Writes what the task's baseline says of validation and test."""
-    frames = {split: data.frame(split) for split in ("validation", "test")}
-    _, found = task_of(spec.task).baseline(data.frame("train"), frames, len(data.labels))
-    arrays = {f"{split}_probabilities": found[split] for split in frames}
-    arrays |= {f"{split}_labels": frame["label"].to_numpy() for split, frame in frames.items()}
+    _, found, labels = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+    arrays = {f"{split}_probabilities": found[split] for split in found}
+    arrays |= {f"{split}_labels": labels[split] for split in labels}
     np.savez(to, allow_pickle=False, **arrays)
 
 

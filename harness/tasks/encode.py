@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from harness.data.split import subset
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 
-__all__ = ["encoded", "encoded_folder", "facts", "training_rows", "validation_subset"]
+__all__ = ["baseline", "encoded", "encoded_folder", "facts", "training_rows", "validation_subset"]
 
 #: Raised when the same rows would be encoded differently.
 VERSION = 1
@@ -56,13 +57,31 @@ def training_rows(data: PreparedData, config: TrialConfig, examples: Encoded) ->
     """
     copies = 1 + len(config.data.augment)
     originals = len(examples) // copies
-    rows = subset(np.asarray(examples.labels)[:originals], config.data.train_rows, int(data.meta["seed"]))
+    rows = subset(np.asarray(examples.labels)[:originals], config.data.train_rows, _seed(data))
     return np.concatenate([rows + originals * copy for copy in range(copies)])
 
 
 def validation_subset(data: PreparedData, num_rows: int | None) -> np.ndarray:
     """The same rows of validation for every trial: `num_rows` with the shares of the classes kept, or all."""
-    return subset(data.frame("validation")["label"].to_numpy(), num_rows, int(data.meta["seed"]))
+    return subset(data.frame("validation")["label"].to_numpy(), num_rows, _seed(data))
+
+
+def baseline(
+    data: PreparedData, task: str, num_rows: int | None, splits: Sequence[str]
+) -> tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """The task's baseline, fitted on the rows that a trial with `train_rows: num_rows` has, without copies.
+
+    Returns:
+        Its name, and by split its probabilities [rows, num_labels] and the labels [rows].
+    """
+    train, frames = data.frame("train"), {split: data.frame(split) for split in splits}
+    rows = subset(train["label"].to_numpy(), num_rows, _seed(data))
+    name, found = task_of(task).baseline(train.iloc[rows], frames, len(data.labels))
+    return name, found, {split: frame["label"].to_numpy() for split, frame in frames.items()}
+
+
+def _seed(data: PreparedData) -> int:
+    return int(data.meta["seed"])
 
 
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:

@@ -161,6 +161,20 @@ def test_default_params_are_nearest_to_the_recipe(section: str, field: str, give
     assert params == {field: pytest.approx(expected) if isinstance(expected, float) else expected}
 
 
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        (None, None),
+        (50, 50),
+        ([100, 1000], 1000),
+        ({"choices": [100, None]}, None),
+        ({"low": 10, "high": 90}, 90),
+    ],
+)
+def test_most_train_rows(given: Any, most: int | None) -> None:
+    assert study(data={"path": "a.csv", "train_rows": given}).data.most_train_rows == most
+
+
 def test_default_params_leave_out_what_is_not_active() -> None:
     spec = training(schedule=["cosine", "linear"], weight_decay={"low": 0, "high": 1, "when": {"schedule": "cosine"}})
     assert default_params(spec) == {"schedule": "linear"}

@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.prepared import PreparedData
 from harness.tasks import encode as module
-from harness.tasks.encode import encoded, facts, training_rows, validation_subset
+from harness.tasks.encode import baseline, encoded, facts, training_rows, validation_subset
 from tests.tasks.tiny import architecture, config, texts
 
 BERT = architecture("bert")
@@ -85,6 +85,24 @@ def test_training_rows_take_copies_along(data: PreparedData) -> None:
         data, config(architecture=BERT, data={"train_rows": 10_000}), encoded(data, config(architecture=BERT), "train")
     )
     assert everything.tolist() == list(range(originals))
+
+
+def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, seen = module.task_of("text-classification"), []
+    fit = type(task).baseline
+    monkeypatch.setattr(
+        type(task), "baseline", lambda self, train, *rest: (seen.append(list(train.index)), fit(self, train, *rest))[1]
+    )
+    name, found, labels = baseline(data, "text-classification", 10, ["validation", "test"])
+    assert name.startswith("TF-IDF")
+    assert {split: rows.shape for split, rows in found.items()} == {
+        split: (len(labels[split]), 2) for split in ("validation", "test")
+    }
+    examples = encoded(data, config(architecture=BERT), "train")
+    trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}), examples)
+    assert seen == [trained.tolist()]
+    baseline(data, "text-classification", None, ["test"])
+    assert len(seen[1]) == data.meta["rows"]["train"]
 
 
 def test_validation_subset_is_fixed_and_nested(data: PreparedData) -> None:
