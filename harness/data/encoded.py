@@ -23,6 +23,11 @@ class Ragged:
     values: np.ndarray
     offsets: np.ndarray
 
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """The values of some rows, one after the other."""
+        values, offsets = np.asarray(self.values), np.asarray(self.offsets)  # a memory map is slow to slice
+        return np.concatenate([values[offsets[row] : offsets[row + 1]] for row in rows])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:

@@ -6,6 +6,7 @@ leaving them out changes nothing but rounding: the factor is applied when the ta
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["CompactEmbedding", "compact_embeddings"]
+__all__ = ["CompactEmbedding", "compact_copy"]
 
 #: Below this many rows saved the detour is not worth it.
 _MIN_SAVED_ROWS = 1024
@@ -44,19 +45,19 @@ class CompactEmbedding(torch.nn.Module):
         return table
 
 
-def compact_embeddings(model: PreTrainedModel, used_ids: np.ndarray, device: torch.device) -> CompactEmbedding | None:
-    """Replaces the input embeddings by the rows of `used_ids` (sorted, unique); None where that is of no use.
+def compact_copy(model: PreTrainedModel, used_ids: np.ndarray, device: torch.device) -> PreTrainedModel:
+    """A copy of `model` whose input embeddings have the rows of `used_ids` (sorted, unique) only.
 
-    Left alone: frozen tables, tables shared with an output layer, and subclasses of `nn.Embedding`.
+    A plain copy where that is of no use, where the table is shared with an output layer, and where it is a subclass of
+    `nn.Embedding`. The whole table is not copied but shared, so `model` must not change.
     """
     table = model.get_input_embeddings()
-    if type(table) is not torch.nn.Embedding or not table.weight.requires_grad:
-        return None
+    if type(table) is not torch.nn.Embedding:
+        return copy.deepcopy(model)
     shared = sum(1 for _, weight in model.named_parameters(remove_duplicate=False) if weight is table.weight)
     if shared > 1 or table.num_embeddings - len(used_ids) < _MIN_SAVED_ROWS:
-        return None
+        return copy.deepcopy(model)
     padding = [] if table.padding_idx is None else [table.padding_idx]
     used = np.union1d(used_ids, padding).astype(np.int64)
     compact = CompactEmbedding(table, torch.from_numpy(used).to(device))
-    model.set_input_embeddings(compact)
-    return compact
+    return copy.deepcopy(model, {id(table): compact})

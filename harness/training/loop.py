@@ -23,7 +23,7 @@ from harness.tasks.encode import encoded, training_rows, validation_subset
 from harness.training import device as devices
 from harness.training.activations import Rows, skip_frozen
 from harness.training.clock import Clock
-from harness.training.compact import CompactEmbedding, compact_embeddings
+from harness.training.compact import CompactEmbedding
 from harness.training.evaluate import predict_probabilities, to_device
 from harness.training.host import Host
 from harness.training.model import fresh_model
@@ -53,8 +53,8 @@ class Trainer:
             np.arange(len(self.validation_data)) if count is None else validation_subset(data, count)
             for count in config.validation_rows
         ]
-        self.model = fresh_model(config, data, host, device)
-        self.compact = self._compact()
+        self.model = fresh_model(config, data, host, device, self._words())
+        self.compact = next((part for part in self.model.modules() if isinstance(part, CompactEmbedding)), None)
         self.decay = 1.0
         self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision])
         rows = [
@@ -80,11 +80,12 @@ class Trainer:
         weights = len(self.rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
 
-    def _compact(self) -> CompactEmbedding | None:
-        """Cuts the word embeddings down to the words of the training and validation rows."""
-        words = [encoded.fields.get("input_ids") for encoded in (self.train_data, self.validation_data)]
-        found = [np.unique(ragged.values) for ragged in words if isinstance(ragged, Ragged)]
-        return compact_embeddings(self.model, np.unique(np.concatenate(found)), self.device) if found else None
+    def _words(self) -> np.ndarray | None:
+        """The ids of the words in the training and validation rows; None where the data has no words."""
+        train, validation = (each.fields.get("input_ids") for each in (self.train_data, self.validation_data))
+        if not isinstance(train, Ragged) or not isinstance(validation, Ragged):
+            return None
+        return np.union1d(train.of(self.rows), validation.values)
 
     def step_at(self, fraction: float) -> int:
         """The step at a share of the full training; at least the first."""

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -18,7 +19,7 @@ from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.freeze import freeze_parameters
-from harness.training.compact import CompactEmbedding
+from harness.training.compact import CompactEmbedding, compact_copy
 from harness.training.dropout import replace_dropout
 from harness.training.host import Host
 from harness.training.weights import FlatWeights
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["fresh_model", "tune_for", "write_model"]
 
 
-def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
+def fresh_model(
+    config: TrialConfig, data: PreparedData, host: Host, device: torch.device, words: np.ndarray | None = None
+) -> PreTrainedModel:
     """The checkpoint on `device` in fp32 with a head drawn from the current random state, the asked layers frozen.
 
+    With `words` (ids, sorted, unique) its word embeddings, if they are trained, are cut down to these.
     The first trial of a checkpoint in a process reads its weights; the others copy them from memory.
     """
     kind = config.model.model_dump(mode="json", exclude={"freeze", "frozen_dropout"})
@@ -45,7 +49,10 @@ def fresh_model(config: TrialConfig, data: PreparedData, host: Host, device: tor
         tune_for(template, device)
         # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
         host.cache[key] = template = copy.deepcopy(template).to(device)
-    model = copy.deepcopy(template)
+    if words is not None and config.model.freeze == "none":
+        model = compact_copy(template, words, device)
+    else:
+        model = copy.deepcopy(template)
     backbone = set() if config.model.checkpoint == "scratch" else set(model.base_model.modules())
     with torch.no_grad():
         for module in model.modules():
