@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
-from harness.errors import FailReason
+from harness.engines.messages import Failed
+from harness.errors import FailReason, InputError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, record_of
 from harness.spec.trial import TrialConfig
@@ -69,6 +70,16 @@ class Active:
             self.spans[-1] = Span(slot=slot, start=last.start, end=max(last.end, end))
         else:
             self.spans.append(Span(slot=slot, start=start, end=end))
+
+    def failure(self, event: Failed) -> Ending:
+        """How the trial ends that has failed; bad input found when its first model is built would fail every other one.
+
+        Raises:
+            InputError: the study asks for something that cannot be trained.
+        """
+        if event.refused and not self.history:
+            raise InputError(event.message)
+        return Ending(state=TrialState.FAIL, reason=event.reason, message=event.message)
 
     def record(self, ending: Ending, run: RunFolder) -> TrialRecord:
         """The trial's record; a failed one names its log file."""

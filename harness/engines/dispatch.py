@@ -31,7 +31,7 @@ from harness.engines.messages import (
     Start,
 )
 from harness.engines.protocol import Decision, TrialSource
-from harness.errors import EngineError, FailReason, InputError
+from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState, repeating
 
@@ -278,14 +278,7 @@ class Dispatcher:
         self._end(trial, trial.ending or Ending(state=TrialState.PRUNED))
 
     def _failed(self, slot: int, event: Failed) -> None:
-        """Bad input that is found only when a model is built is told at once: every other trial would fail as well.
-
-        Raises:
-            InputError: the study asks for something that cannot be trained.
-        """
         seat, trial = self._seats[slot], self._trials.get(event.number)
-        if event.refused and trial is not None and not trial.history:
-            raise InputError(event.message)
         if event.fatal:
             seat.ready = False
         if trial is None or trial.slot != slot:
@@ -293,7 +286,7 @@ class Dispatcher:
         if seat.running == trial.number:
             trial.add_span(slot, event.start, event.end)
             self._free(slot)
-        self._end(trial, Ending(state=TrialState.FAIL, reason=event.reason, message=event.message))
+        self._end(trial, trial.failure(event))
 
     def _died(self, slot: int, event: Died) -> None:
         """The running trial has failed; those that stood go on from a snapshot, or by replay from step 0.

@@ -171,7 +171,11 @@ class Desk:
     # What attempts say
 
     def told(self, number: int, event: Evaluated | Finished | Failed, place: Place, log: str = "") -> Verdict:
-        """Writes down what a step came to, and says what follows. `place.node` is a node's id."""
+        """Writes down what a step came to, and says what follows. `place.node` is a node's id.
+
+        Raises:
+            InputError: the study asks for something that cannot be trained.
+        """
         entry = self._entries.get(number)
         if entry is None:
             return Verdict.STOP
@@ -187,7 +191,7 @@ class Desk:
             case Finished():
                 verdict = self._finished(entry)
             case Failed():
-                verdict = self._end(entry, Ending(state=TrialState.FAIL, reason=event.reason, message=event.message))
+                verdict = self._end(entry, trial.failure(event))
         self._end_dropped()
         return verdict
 

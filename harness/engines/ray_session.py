@@ -22,7 +22,8 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants, services, worker
-from ray.exceptions import RayError
+from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray.exceptions import AuthenticationError, RayError
 
 from harness.engines.ray_reaper import watched
 from harness.engines.slots import Slot
@@ -164,6 +165,15 @@ def _find(address: str) -> str:
     except (OSError, ValueError, OverflowError) as error:
         reason = str(error).partition(". ")[0]
         raise EngineError(f"engine.address: no Ray cluster answers at '{address}' ({reason[:200]})") from None
+    try:
+        GcsClient(address=found)
+    except AuthenticationError:
+        raise EngineError(
+            f"engine.address: the Ray cluster at '{address}' wants its token: set RAY_AUTH_MODE=token, and have the "
+            "token in ~/.ray/auth_token or in the file that RAY_AUTH_TOKEN_PATH names"
+        ) from None
+    except RayError:
+        pass  # `ray.init` tries for longer, and says what is wrong
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from harness.engines.protocol import Engine
 from harness.engines.slots import Slot
-from harness.errors import FailReason
+from harness.errors import FailReason, InputError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState
 from tests.engines.fakes import TRIAL, Source, config, diary
@@ -66,6 +66,13 @@ class EngineContract(ABC):
             assert record.metrics["accuracy"] == max(row.metrics["accuracy"] for row in record.history)
             assert record.metrics["log_loss"] != record.metrics["log_loss"]
         assert len(source.records) == 5
+        assert not self.left()
+
+    def test_engine_cannot_train(self, run: RunFolder, data: str) -> None:
+        source = Source([config(number, "refused") for number in range(4)])
+        with pytest.raises(InputError, match="13 layers cannot be frozen"):
+            self.make_engine(run, self.many).run(source, data, TRIAL)
+        assert source.records == []
         assert not self.left()
 
     def test_engine_nothing_to_do(self, run: RunFolder, data: str) -> None:

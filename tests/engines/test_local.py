@@ -13,10 +13,9 @@ import psutil
 import pytest
 
 from harness.engines import resources
-from harness.engines.inline import InlineEngine
 from harness.engines.local import LocalEngine
 from harness.engines.protocol import Decision, Engine
-from harness.errors import EngineError, FailReason, InputError
+from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 from tests.engines.contract import (
@@ -164,17 +163,6 @@ def test_local_trial_of_a_killed_worker_goes_on_once(run: RunFolder, data: str) 
     assert losses[0] == losses[1]
     decisions = [call for call in source.calls if call.startswith("decide 0")]
     assert len(decisions) == 3, "no evaluation is told twice"
-
-
-@pytest.mark.parametrize("engine", [LocalEngine, None])
-def test_study_that_cannot_be_trained_ends_at_its_first_trial(
-    run: RunFolder, data: str, engine: type[LocalEngine] | None
-) -> None:
-    source = Source([config(number, "refused") for number in range(4)])
-    with pytest.raises(InputError, match="13 layers cannot be frozen"):
-        (engine(run, make_slots(2)) if engine else InlineEngine(run, make_slots(1)[0])).run(source, data, TRIAL)
-    assert source.records == []
-    assert children() == []
 
 
 @pytest.mark.kill
