@@ -124,9 +124,9 @@ class Joined:
         return [row for row in self.rows if len(row.cells) > 1]
 
     def spread(self, a: int, b: int) -> float | None:
-        """The ratio - 1 below which a difference is none; None when a file has no A/A pair."""
+        """The ratio - 1 below which a difference is none: the larger one; None when neither file has an A/A pair."""
         found = [self.setups[place].bench.noise.spread for place in (a, b)]
-        return max(each for each in found if each is not None) if None not in found else None
+        return max((each for each in found if each is not None), default=None)
 
     def equal(self, ratio: float, a: int, b: int) -> bool:
         """True when the difference is within what two runs of the same differ by."""

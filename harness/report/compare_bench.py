@@ -110,7 +110,7 @@ def _warnings(found: Joined) -> list[str]:
     for setup in one_a_file(found.setups):
         label = clip(setup.file, 60)
         if setup.bench.noise.spread is None:
-            lines.append(f"{label} has no A/A pair: nobody knows which of its differences are noise.")
+            lines.append(f"{label} has no A/A pair: more of its differences may be noise than are called equal.")
         lines += [f"{label}: {line}." for line in warnings(setup.bench)]
     return lines
 

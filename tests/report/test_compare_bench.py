@@ -113,6 +113,13 @@ def test_labels_tell_files_of_one_name_apart(tmp_path: Path) -> None:
     assert [setup.label for setup in read_setups(paths)] == ["x/a", "y/a"]
 
 
+def test_noise_of_one_file_counts_where_the_other_has_none(tmp_path: Path) -> None:
+    found = joined(read_setups(files(tmp_path, bench(cell(8)), bench(cell(8, 102), spread=None))))
+    assert found.equal(1.02, 0, 1) and found.equal(1.02, 1, 0)
+    assert not found.equal(1.04, 0, 1)
+    assert joined(read_setups(files(tmp_path, *[bench(cell(8), spread=None)] * 2))).spread(0, 1) is None
+
+
 @pytest.mark.parametrize(("rate", "equal"), [(103.0, True), (97.2, True), (104.0, False), (96.0, False)])
 def test_differences_within_the_noise_are_equal(tmp_path: Path, rate: float, equal: bool) -> None:
     found = joined(read_setups(files(tmp_path, bench(cell(), spread=0.01), bench(cell(rate=rate), spread=0.03))))
