@@ -133,7 +133,7 @@ class _Sweep:
         self._conclude(store, trials, confirmed, scorer)
         self.stack.close()
         self.phases.go("report")
-        from harness.report.page import write_report  # imported when needed, as the conclusion below
+        from harness.report.page import write_report  # imported when needed, as the conclusion is
 
         results = load(self.folder.path)
         write_report(results, report_folder(spec))
@@ -149,7 +149,9 @@ class _Sweep:
             described = beside.submit(self._describe)
             measured: list[Future[list[dict[str, Any]]]] = []
             later = AtFirstEnd(
-                scorer.start, lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES)))
+                scorer.start,
+                lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES))),
+                lambda: beside.submit(_import_conclusion),
             )
             try:
                 self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
@@ -216,7 +218,7 @@ class _Sweep:
         self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
     ) -> None:
         """Opens the test split for the finalists, unless nothing completed."""
-        from harness.conclude import conclude  # takes two seconds, which the first step need not wait for
+        from harness.conclude import conclude
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
@@ -224,6 +226,11 @@ class _Sweep:
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, name, scorer)
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, self._asked())
+
+
+def _import_conclusion() -> None:
+    """Takes a second, for which neither the first step nor the end should wait."""
+    import harness.conclude  # noqa: F401
 
 
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
