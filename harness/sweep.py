@@ -125,21 +125,28 @@ class _Sweep:
         store = self._open(spec.name)
         self.folder.write_json("manifest.json", now)
         search = Search(spec, store, self.folder)
-        if store.get(FINAL_OF) == self._asked():
+        finished = store.get(FINAL_OF) == self._asked()
+        if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
-            return load(self.folder.path)
-        trials, confirmed, scorer = self._train(store, search)
-        self.phases.go("concluding")
-        self._conclude(store, trials, confirmed, scorer)
-        self.stack.close()
-        self.phases.go("report")
-        from harness.report.page import write_report  # imported when needed, as the conclusion is
-
+        else:
+            trials, confirmed, scorer = self._train(store, search)
+            self.phases.go("concluding")
+            self._conclude(store, trials, confirmed, scorer)
+            self.stack.close()
         results = load(self.folder.path)
-        write_report(results, report_folder(spec))
+        self._report(results, again=not finished)
         if results.final is None:
-            raise StudyFailed(_why_failed(trials))
+            raise StudyFailed(_why_failed(results.trials))
         return results
+
+    def _report(self, results: Results, *, again: bool) -> None:
+        """Writes the report; where `again` is false, only if it is not there."""
+        self.phases.go("report")
+        folder = report_folder(self.spec)
+        if again or not (folder / "index.html").exists():
+            from harness.report.page import write_report  # imported when needed, as the conclusion is
+
+            write_report(results, folder)
 
     def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
         """Searches and confirms; what can wait is done beside that."""

@@ -75,9 +75,12 @@ def test_sweep_report_is_written(finished: tuple[Path, dict[str, Any]]) -> None:
 
 def test_sweep_of_a_finished_study_prints_its_results(finished: tuple[Path, dict[str, Any]]) -> None:
     folder, results = finished
+    page = folder / "reports" / "smoke" / "index.html"
+    page.unlink()
     again = harness("sweep", STUDIES / "smoke.yaml", "--engine", "local", cwd=folder)
     assert again.returncode == 0, again.stderr
     assert "finished" in again.stdout
+    assert page.exists()
     assert json.loads(harness("results", "runs/smoke", "--json", cwd=folder).stdout) == results
 
 
