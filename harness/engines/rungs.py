@@ -9,7 +9,8 @@ chance, and the log loss sees who learns long before they do (of 16 trials on 13
 by bare accuracy dropped every one that was going to be good).
 
 A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
-in memory than will go on.
+in memory than will go on. At the last rung the next best one waits until a trial that went on has ended, and takes its
+place if it fails: a study does not lose its only winner to a crash.
 """
 
 from __future__ import annotations
@@ -90,6 +91,10 @@ class Rungs:
     def num_promoted(self, num_reached: int) -> int:
         """How many of the trials that reached a rung go on."""
         return min(num_reached, max(1, num_reached // self._factor, self._least))
+
+    def _num_kept(self, ladder: _Arm, index: int, num_reached: int) -> int:
+        """How many of them may be needed yet: at the last rung there is a spare one."""
+        return self.num_promoted(num_reached) + (index == len(ladder.rungs) - 1)
 
     def expect(self, arm: int, num_trials: int) -> None:
         self._arms[arm].expected = num_trials
@@ -179,7 +184,7 @@ class Rungs:
     def _drop_hopeless(self, ladder: _Arm, index: int, arrived: int | None = None) -> None:
         """Drops who cannot be among the promoted even if nobody better comes: few to look at, whatever the size."""
         rung = ladder.rungs[index]
-        cut = self.num_promoted(len(rung.reached) + ladder.still_coming(index))
+        cut = self._num_kept(ladder, index, len(rung.reached) + ladder.still_coming(index))
         behind = {number for _, number in rung.reached[cut : max(cut, rung.cut) + 1]}
         if arrived is not None and bisect_left(rung.reached, self._trials[arrived].places[index]) >= cut:
             behind.add(arrived)
@@ -197,10 +202,15 @@ class Rungs:
             if not rung.settled:
                 self._drop_hopeless(ladder, index)
                 return
-            best = rung.reached[: self.num_promoted(len(rung.reached))] if rung.waiting else []
-            chosen = [number for _, number in best if number in rung.waiting]
-            self._drop(rung, rung.waiting.difference(chosen))
-            rung.waiting.clear()
+            if not rung.waiting:
+                continue
+            num_reached = len(rung.reached)
+            kept = [number for _, number in rung.reached[: self._num_kept(ladder, index, num_reached)]]
+            best, spare = kept[: self.num_promoted(num_reached)], kept[self.num_promoted(num_reached) :]
+            chosen = [number for number in best if number in rung.waiting]
+            going = any(number in self._trials for number in best)
+            self._drop(rung, rung.waiting.difference(chosen, spare if going else ()))
+            rung.waiting.difference_update(chosen)
             self._promote(ladder, index + 1, chosen)
 
     def _promote(self, ladder: _Arm, index: int, numbers: Sequence[int]) -> None:

@@ -78,8 +78,40 @@ def test_rungs_to_the_end() -> None:
     for number in (15, 14, 13):
         policy.decide(number, at(number, 1 / 4, 0.5 - 0.01 * number))
     assert policy.decide(12, at(12, 1 / 4, 0.9)) is GO
-    assert policy.dropped() == [15, 14, 13], "each made way for a better one"
+    assert policy.dropped() == [15, 14], "each made way for a better one; 13 is the spare"
     assert policy.decide(12, at(12, 1.0, 0.9)) is GO
+    assert policy.dropped() == policy.promoted() == []
+    policy.end(12, TrialState.COMPLETE)
+    assert policy.dropped() == [13]
+
+
+def test_rungs_spare_takes_the_place_of_a_failed_finalist() -> None:
+    policy = rungs(16)
+    reach(policy, [0.01 * number for number in range(16)])
+    policy.promoted()
+    for number in (15, 14, 13, 12):
+        policy.decide(number, at(number, 1 / 4, 0.01 * number))
+    assert policy.promoted() == [15]
+    assert policy.dropped() == list(range(12))
+    policy.end(15, TrialState.FAIL)
+    assert policy.promoted() == [14]
+    assert policy.decide(14, at(14, 1.0, 0.9)) is GO
+    policy.end(14, TrialState.FAIL)
+    assert policy.promoted() == policy.dropped() == []
+
+
+def test_rungs_spare_waits_again_after_a_restart() -> None:
+    policy = Rungs(THIRDS, 4, "accuracy")
+    policy.expect(0, 16)
+    for number in range(16):
+        value = 0.9 - 0.01 * number
+        history = [at(number, 1 / 16, value), at(number, 1 / 4, value)][: 2 if number < 4 else 1]
+        policy.restore(number, 0, history, TrialState.RUNNING if number < 2 else TrialState.PRUNED)
+    policy.settle()
+    assert policy.promoted() == [0]
+    assert policy.dropped() == []
+    policy.end(0, TrialState.FAIL)
+    assert policy.promoted() == [1]
 
 
 def test_rungs_between_evaluations_go() -> None:
