@@ -68,8 +68,20 @@ class Results:
         return METRICS[self.spec.search.objectives[0]]
 
     def leaderboard(self) -> list[LeaderRow]:
-        """Search trials, best first: confirmed ones by their mean, then the complete, the running, the pruned, FAIL."""
-        return sorted((self._row(record) for record in self.trials), key=self._order)
+        """Search trials, best first: the one order that terminal, page and figures show.
+
+        Confirmed ones as decided (until then by their mean), then the complete, the running, the pruned, and FAIL.
+        """
+        decided = self._decided()
+        rows = [self._row(record) for record in self.trials]
+        return sorted(rows, key=lambda row: (decided.get(row.record.number, len(decided)), *self._order(row)))
+
+    def _decided(self) -> Mapping[int, int]:
+        """The place of each confirmed configuration in the decision: the recommended one, then by mean over seeds."""
+        if self.final is None:
+            return {}
+        confirmed = (finalist.number for finalist in self.final.finalists if len(finalist.seeds) > 1)
+        return {number: place for place, number in enumerate(dict.fromkeys([self.final.recommended, *confirmed]))}
 
     def _row(self, record: TrialRecord) -> LeaderRow:
         again = [

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["View"]
 
-_STATE_ORDER = {TrialState.COMPLETE: 0, TrialState.PRUNED: 1, TrialState.RUNNING: 2, TrialState.WAITING: 3}
-
 
 @dataclass(frozen=True)
 class View:
@@ -99,25 +97,8 @@ class View:
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """All trials, best first: confirmed ones as decided, then finished ones by score, pruned ones by their end."""
-        return tuple(sorted(self.trials, key=self._rank))
-
-    @cached_property
-    def _decided(self) -> Mapping[int, int]:
-        """The place of each confirmed configuration in the decision: the recommended one, then by mean over seeds."""
-        final = self.results.final
-        if final is None:
-            return {}
-        order = [final.recommended, *(finalist.number for finalist in final.finalists if len(finalist.seeds) > 1)]
-        return {number: place for place, number in enumerate(dict.fromkeys(order))}
-
-    def _rank(self, record: TrialRecord) -> tuple[float, ...]:
-        reached = record.history[-1].fraction if record.history else 0.0
-        finished = record.state is TrialState.COMPLETE
-        value = self.mean(record).value if finished else self.score(record)
-        decided = self._decided.get(record.number, len(self._decided))
-        state = _STATE_ORDER.get(record.state, 4)
-        return (decided, state, 0 if finished else -reached, self.metric.sort_key(value), record.number)
+        """All trials, best first, in the order of `harness results`."""
+        return tuple(row.record for row in self.results.leaderboard())
 
     @cached_property
     def scored(self) -> tuple[TrialRecord, ...]:

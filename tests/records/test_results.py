@@ -238,3 +238,16 @@ assert not {"torch", "pandas", "plotly", "ray", "transformers"} & set(sys.module
 """
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(run.folder.path)], check=True, cwd=root)
+
+
+def test_leaderboard_puts_the_recommended_trial_first_though_another_won(run: Run) -> None:
+    fill(run)
+    assert [row.record.number for row in loaded(run).leaderboard()][:2] == [4, 3]
+    run.conclude()
+    final = loaded(run).final
+    assert final is not None
+    run.store.set("final", final.model_copy(update={"recommended": 3}).model_dump(mode="json"))
+    found = loaded(run)
+    best = found.best()
+    assert [row.record.number for row in found.leaderboard()][:2] == [3, 4]
+    assert best is not None and best.record.number == 4

@@ -104,6 +104,14 @@ def test_view_ranks_confirmed_then_finished_then_pruned_then_failed(view: View, 
     assert finished == sorted(finished, reverse=True)
 
 
+def test_view_ranks_trials_of_one_rung_by_score_whatever_their_batch_size(tmp_path: Path) -> None:
+    view = View(make_results(tmp_path, trials=60))
+    first = [record for record in view.ranked if record.state is TrialState.PRUNED and len(record.history) == 1]
+    assert len({record.history[-1].fraction for record in first}) > 1, "steps are whole: batch sizes round a share"
+    scores = [view.score(record) for record in first]
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_view_ranks_low_first_where_less_is_better(tmp_path: Path) -> None:
     view = View(make_results(tmp_path, trials=20, objectives=("log_loss",), final=False, confirm=0))
     finished = [view.score(record) for record in view.ranked if record.state is TrialState.COMPLETE]
