@@ -17,9 +17,9 @@ from harness.report.stats import calibration, wilson
 from harness.report.text import METRIC_NAMES, for_figure, interval, metric, percent, plural
 from harness.report.view import View
 
-__all__ = ["calibration_curve", "confusion", "forest", "seed_curves", "winner_figures"]
+__all__ = ["calibration_curve", "class_names_shown", "confusion", "forest", "seed_curves", "winner_figures"]
 
-_MAX_CELLS_WITH_TEXT = 15
+_MAX_NAMED_CLASSES = 15
 _SEED_COLORS = ("orange", "blue", "green", "purple", "yellow", "sky", "grey")
 
 
@@ -78,51 +78,85 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found
     )
 
 
+def class_names_shown(names: list[str]) -> list[str]:
+    """The classes as the tables name them: with their number where the matrix has to tell them apart by it."""
+    return [f"{place}. {name}" for place, name in enumerate(names, 1)] if _numbered(names) else names
+
+
+def _numbered(names: list[str]) -> bool:
+    """True where the names do not fit beside the matrix, or would read the same there."""
+    return len(names) > _MAX_NAMED_CLASSES or len(set(_short_names(names))) < len(names)
+
+
+def _short_names(names: list[str]) -> list[str]:
+    return [for_figure(name, 18 if len(names) < 12 else 14) for name in names]
+
+
+def _ticks(names: list[str]) -> list[str]:
+    """The name of each class beside the matrix, no two alike."""
+    if not _numbered(names):
+        return _short_names(names)
+    numbers = [str(place) for place in range(1, len(names) + 1)]
+    few = len(names) <= _MAX_NAMED_CLASSES
+    return [f"{number}. {name}" for number, name in zip(numbers, _short_names(names), strict=True)] if few else numbers
+
+
 def confusion(scores: Scores, names: list[str]) -> Figure:
     """The confusion matrix; with many classes only those with most errors."""
-    counts = scores.confusion
-    note = ""
+    counts, kept, note = scores.confusion, np.arange(len(names)), ""
     if len(names) > 40:
         errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
         kept = np.sort(np.argsort(-errors, kind="stable")[:30])
-        counts, names = counts[np.ix_(kept, kept)], [names[k] for k in kept]
-        note = f"Shown are the 30 of {len(scores.confusion)} classes with the most errors."
+        note = f"Shown are the 30 of {len(names)} classes with the most errors."
     totals = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
-    shown = [for_figure(name, 18 if len(names) < 12 else 14) for name in names]
-    ticks = columns(shown)
-    small = len(names) <= _MAX_CELLS_WITH_TEXT
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)[np.ix_(kept, kept)]
+    counts = counts[np.ix_(kept, kept)]
+    ticks = [_ticks(names)[place] for place in kept]
+    told = [for_figure(name) for name in class_names_shown(names)]
+    few = len(names) <= _MAX_NAMED_CLASSES
+    cell = 52 if few else max(22, 10 + 7 * len(str(counts.max())))
     data = {
         "type": "heatmap",
-        "x": list(range(len(names))),
-        "y": list(range(len(names))),
+        "x": list(range(len(kept))),
+        "y": list(range(len(kept))),
         "z": shares.tolist(),
         "zmin": 0,
         "zmax": 1,
-        "text": counts.tolist(),
-        "texttemplate": "%{text}" if small else "",
-        "textfont": {"size": 12},
+        "text": [[str(count) if count or few else "" for count in row] for row in counts.tolist()],
+        "texttemplate": "%{text}",
+        "textfont": {"size": 12 if few else 10},
         "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],
         "showscale": False,
-        "xgap": 2 if small else 0,
-        "ygap": 2 if small else 0,
-        "hovertemplate": "true %{y}, predicted %{x}: %{text} rows, %{z:.0%} of the class<extra></extra>",
+        "xgap": 2 if few else 1,
+        "ygap": 2 if few else 1,
+        "hovertext": [
+            [
+                f"true: {told[true]}<br>predicted: {told[said]}<br>{plural(int(count), 'row')}, "
+                f"{percent(float(share), 0)} of the class"
+                for said, count, share in zip(kept, row, part, strict=True)
+            ]
+            for true, row, part in zip(kept, counts, shares, strict=True)
+        ],
+        "hovertemplate": "%{hovertext}<extra></extra>",
     }
     wrong = scores.confusion - np.diag(np.diag(scores.confusion))
+    named = " Classes are numbered as in the tables below." if _numbered(names) else ""
     return Figure(
         key="confusion",
         title="Confusion matrix on test",
         data=[data],
         layout=layout(
-            axis("predicted class", **(ticks | ({"tickangle": -60} if not small else {})), showgrid=False),
-            axis("true class", **categories(shown), showgrid=False, autorange="reversed"),
-            220 + (52 if small else 15) * max(3, len(names)),
+            axis("predicted class", **(columns(ticks) if few else categories(ticks)), showgrid=False),
+            axis("true class", **categories(ticks), showgrid=False, autorange="reversed"),
+            (220 if few else 110) + cell * max(3, len(kept)),
             legend=False,
         ),
         alt=f"{int(np.trace(scores.confusion)):,} of {len(scores.labels):,} rows are right, {int(wrong.sum()):,} "
-        "wrong. Cells hold rows; colour is the share of the true class.",
+        "wrong. A cell holds how many rows of the true class (its row) were predicted as the class of its column"
+        f"{'' if few else ', an empty one none'}; the colour is their share of the true class.{named}",
         note=note,
-        wide=not small,
+        wide=not few,
+        min_width=(150 + 26 * len(kept)) if few else 80 + cell * len(kept),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.report.figures import Figure
-from harness.report.figures_winner import forest, winner_figures
+from harness.report.figures_winner import class_names_shown, forest, winner_figures
 from harness.report.predictions import Scores, class_names, mistakes, scores_of
 from harness.report.sections import Section, Table, arranged
 from harness.report.text import METRIC_NAMES, clip, for_figure, interval, metric, percent
@@ -70,7 +70,8 @@ def winner_section(view: View) -> Section:
     model = view.chosen
     scores = scores_of(view, model) if model is not None else None
     names = class_names(view, scores.probabilities.shape[1]) if scores is not None else []
-    tables = [models_table(view), _classes(scores, names), _confused(scores, names), _errors(view, scores, names)]
+    shown = class_names_shown(names)
+    tables = [models_table(view), _classes(scores, shown), _confused(scores, shown), _errors(view, scores, shown)]
     figures = winner_figures(view, scores, names)
     return Section(
         key="winner",

@@ -183,3 +183,36 @@ def test_arranged_leaves_no_card_alone_in_a_row(view: View) -> None:
     assert wide is not None
     found = arranged([half, wide, half, half, half])
     assert [figure.wide for figure in found] == [True, True, False, False, True]
+
+
+def matrix(tmp_path: Path, labels: tuple[str, ...]) -> tuple[Any, Figure, list[str]]:
+    """The confusion matrix with these classes: its trace, itself, and the classes as the table names them."""
+    section = winner_section(View(make_results(tmp_path, trials=4, labels=labels, rows=900, accuracy=0.5)))
+    figure = next(found for found in section.figures if found.key == "confusion")
+    table = next(found for found in section.tables if found.title == "Each class on test")
+    return figure.data[0], figure, [row[0] for row in table.rows]
+
+
+def test_many_classes_have_numbers_that_the_table_and_the_pointed_cell_explain(tmp_path: Path) -> None:
+    labels = tuple(f"card_payment_of_kind_{place}" for place in range(77))
+    cells, figure, named = matrix(tmp_path, labels)
+    assert named == [f"{place}. {label}" for place, label in enumerate(labels, 1)]
+    ticks = figure.layout["xaxis"]["ticktext"]
+    assert ticks == figure.layout["yaxis"]["ticktext"]
+    assert len(set(ticks)) == 30
+    assert all(named[int(tick) - 1] in cells["hovertext"][0][place] for place, tick in enumerate(ticks))
+    assert any(text.isdigit() for row in cells["text"] for text in row)
+    assert figure.min_width > 30 * 20, "two digits have room beside their neighbours"
+    assert "Classes are numbered" in figure.alt
+
+
+def test_few_classes_whose_names_start_alike_are_told_apart(tmp_path: Path) -> None:
+    _, figure, named = matrix(tmp_path, tuple("a very long name of a class " + end for end in ("one", "two", "three")))
+    ticks = figure.layout["xaxis"]["ticktext"]
+    assert len(set(ticks)) == 3
+    assert [tick[:3] for tick in ticks] == [name[:3] for name in named] == ["1. ", "2. ", "3. "]
+
+
+def test_few_short_classes_are_not_numbered(tmp_path: Path) -> None:
+    _, figure, named = matrix(tmp_path, ("red", "green", "blue"))
+    assert figure.layout["xaxis"]["ticktext"] == named == ["red", "green", "blue"]
