@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.final import FinalModel
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.predictions import scores_of
 from harness.report.stats import compare_models
@@ -24,26 +24,18 @@ from harness.report.text import (
     number,
     param,
     param_name,
-    percent,
     plural,
+    probability_text,
 )
+from harness.report.verdict import Sentence, evidence, judged_by
 from harness.report.view import View
 
-__all__ = ["Answer", "Sentence", "answer", "judged_by", "points", "probability_text"]
-
+__all__ = ["Answer", "answer"]
 
 BUDGET = "budget"
 """The message of a trial that was given up for lack of time."""
 
 _PICKED = ("winner", "runner-up")
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """What the sentence is about, and the sentence."""
-
-    about: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +53,7 @@ class Answer:
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; without a decision, how far the study has come."""
     pick, model = view.winner, view.chosen
-    sentences = [*_evidence(view, model), *_speed(view, pick), _cost(view), *_export(view)]
+    sentences = [*evidence(view, model), *_speed(view, pick), _cost(view), *_export(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -71,11 +63,6 @@ def answer(view: View) -> Answer:
         sentences=tuple(sentences),
         warnings=_warnings(view),
     )
-
-
-def judged_by(view: View, model: FinalModel) -> str:
-    """The metric that the test split is judged by: the first objective, or accuracy where test does not have it."""
-    return view.objective if view.objective in model.test else next(iter(model.test), "accuracy")
 
 
 def _headline(view: View, pick: TrialRecord | None) -> str:
@@ -100,59 +87,6 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
     bounds_text = interval(view.objective, found)
     known = f", 95 % interval {bounds_text}" if isfinite(found.low) else ""
     return view.shown(found.value), f"validation {view.score_name}{known}; test not opened yet"
-
-
-def _evidence(view: View, model: FinalModel | None) -> list[Sentence]:
-    if model is None or not model.test:
-        return []
-    name = judged_by(view, model)
-    found = [
-        sentence for role in ("winner", "runner-up", "default", "baseline") for sentence in _against(view, role, name)
-    ]
-    validation, test = model.validation.get(name), model.test[name]
-    if validation is not None and isfinite(validation):
-        found.append(Sentence("Validation to test", _gap(name, validation, test)))
-    return found
-
-
-def _against(view: View, role: str, name: str) -> list[Sentence]:
-    compared, other = view.comparison(role), view.models.get(role)
-    if compared is None or other is None or (other.number is not None and other.number == view.winner_number):
-        return []
-    whom = {"winner": "the validation winner", "default": "the default recipe"}.get(role, f"the {role}")
-    which = f"trial {other.number}" if other.number is not None else other.name
-    value = f"; {which} has {metric(name, other.test[name].value)}" if name in other.test else ""
-    text = (
-        f"{_verdict(compared)} with probability {probability_text(compared.probability)}: "
-        f"{points(compared.difference)}{value}."
-    )
-    return [Sentence(f"Against {whom}", text)]
-
-
-def _verdict(compared: Comparison) -> str:
-    if compared.tie:
-        return "A tie; better"
-    return "Better" if compared.probability > 0.5 else "Worse; better"
-
-
-def probability_text(value: float) -> str:
-    """A probability in percent; the ends are not claimed."""
-    return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
-
-
-def points(gain: Interval) -> str:
-    """A difference of two accuracies in points of percent, with its interval."""
-    low, high = 100 * gain.low, 100 * gain.high
-    found = f"{100 * gain.value:+.1f} points of accuracy (95\u00a0% interval {low:+.1f} to {high:+.1f})"
-    return found.replace("-", "−")
-
-
-def _gap(name: str, validation: float, test: Interval) -> str:
-    inside = test.low <= validation <= test.high
-    shown = f"{metric(name, validation)} on validation, {metric(name, test.value)} on test"
-    if inside:
-        return f"{shown}: the gap is within the test interval."
-    return f"{shown}: the gap is larger than chance explains; trust the test figure."
 
 
 def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:

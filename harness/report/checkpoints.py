@@ -15,7 +15,6 @@ from scipy.stats import norm
 
 from harness.records.final import Interval
 from harness.records.schema import TrialRecord, TrialState
-from harness.report.answer import probability_text
 from harness.report.figures import COLORS, Figure, axis, layout, score_axis
 from harness.report.figures_winner import forest
 from harness.report.predictions import validation_scores
@@ -31,6 +30,7 @@ from harness.report.text import (
     param,
     param_name,
     plural,
+    probability_text,
 )
 from harness.report.view import View
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import InputError
 from harness.records.final import Interval
 from harness.records.provenance import presentable
-from harness.report.answer import Answer, Sentence, judged_by, points, probability_text
+from harness.report.answer import Answer
 from harness.report.figures_compare import compare_figures
 from harness.report.html import render, write_text
 from harness.report.page import results_of
@@ -35,7 +35,10 @@ from harness.report.text import (
     param_name,
     percent,
     plural,
+    points,
+    probability_text,
 )
+from harness.report.verdict import Sentence, judged_by
 from harness.report.view import View
 
 if TYPE_CHECKING:

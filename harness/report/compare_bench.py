@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.report.answer import Answer, Sentence
+from harness.report.answer import Answer
 from harness.report.bench_join import Joined, SetUp, joined, read_setups
 from harness.report.bench_table import warnings
 from harness.report.figures_bench import heat_maps, roofline, speeds, throughput_figures
@@ -26,6 +26,7 @@ from harness.report.tables_bench import (
     what_to_buy,
 )
 from harness.report.text import clip, for_markdown, join, number, percent, plural
+from harness.report.verdict import Sentence
 
 __all__ = ["write_bench_comparison"]
 
@@ -62,7 +63,7 @@ def _answer(found: Joined) -> Answer:
         sentences.append(
             Sentence(
                 "Noise",
-                f"Two runs of the same cell were apart by up to {join(spreads)}; smaller differences are called equal.",
+                f"Two runs of a usual cell are apart by up to {join(spreads)}; smaller differences are called equal.",
             )
         )
     best = known[fastest] if fastest is not None else None
@@ -91,8 +92,9 @@ def _headline(found: Joined, fastest: int | None, speed: float | None) -> str:
 
 
 def _against(found: Joined, place: int, speed: float) -> str:
-    ratios = [ratio for row in found.rows if (ratio := row.ratio(0, place)) is not None]
-    equal = sum(found.equal(ratio, 0, place) for ratio in ratios)
+    rows = [(row, ratio) for row in found.rows if (ratio := row.ratio(0, place)) is not None]
+    ratios = [ratio for _, ratio in rows]
+    equal = sum(found.equal(ratio, 0, place, row) for row, ratio in rows)
     first, cells = clip(found.setups[0].label, 60), plural(len(ratios), "common cell")
     bounds = f"from {number(min(ratios))} to {number(max(ratios))}"
     return f"{number(speed)} times the speed of {first} over {cells}, {bounds}; {equal} of them equal."

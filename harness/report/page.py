@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.report import leaderboard
-from harness.report.answer import Answer, answer, judged_by
+from harness.report.answer import Answer, answer
 from harness.report.checkpoints import candidates, checkpoint_choices, checkpoints_section
 from harness.report.evidence import evidence_section
 from harness.report.figures import COLORS, axis, layout, score_axis
@@ -20,6 +20,7 @@ from harness.report.html import render, write_text
 from harness.report.sections import Section, arranged
 from harness.report.summary import summary
 from harness.report.text import plural
+from harness.report.verdict import judged_by
 from harness.report.view import View
 from harness.report.winner import models_figure, models_table, winner_section
 

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.records.stats import accuracy_interval, compare_models, mcnemar_p, metric_interval, seed_interval, wilson
+from harness.records.stats import (
+    accuracy_interval,
+    compare_models,
+    difference_interval,
+    mcnemar_p,
+    metric_interval,
+    seed_interval,
+    wilson,
+)
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -23,6 +31,7 @@ __all__ = [
     "accuracy_interval",
     "calibration",
     "compare_models",
+    "difference_interval",
     "expected_best",
     "importances",
     "mcnemar_p",

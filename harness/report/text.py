@@ -17,6 +17,7 @@ from harness.spec.metrics import METRICS
 __all__ = [
     "METRIC_NAMES",
     "clip",
+    "difference",
     "duration",
     "for_figure",
     "for_markdown",
@@ -28,6 +29,8 @@ __all__ = [
     "param_name",
     "percent",
     "plural",
+    "points",
+    "probability_text",
     "short_name",
 ]
 
@@ -79,6 +82,18 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{rounded:,.{max(0, places)}f}" if abs(rounded) >= 1e-4 else f"{rounded:.{digits - 1}g}"
 
 
+def probability_text(value: float) -> str:
+    """A probability in percent; the ends are not claimed."""
+    return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
+
+
+def points(gain: Interval) -> str:
+    """A difference of two accuracies in points of percent, with its interval."""
+    low, high = 100 * gain.low, 100 * gain.high
+    found = f"{100 * gain.value:+.1f} points of accuracy (95\u00a0% interval {low:+.1f} to {high:+.1f})"
+    return found.replace("-", "−")
+
+
 def metric(name: str, value: float | None) -> str:
     """A metric in its own form: accuracy in percent, log loss with three decimals, memory in MiB or GiB."""
     if value is None or not isfinite(value):
@@ -99,6 +114,13 @@ def interval(name: str, bounds: Interval) -> str:
     if METRICS.get(name) and name in ("accuracy", "macro_f1"):
         return f"{100 * bounds.low:.1f}–{100 * bounds.high:.1f}\u00a0%"
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
+
+
+def difference(name: str, bounds: Interval) -> str:
+    """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric."""
+    shares = name in ("accuracy", "macro_f1")
+    low, high = (f"{100 * bound:+.1f}" if shares else f"{bound:+.3f}" for bound in (bounds.low, bounds.high))
+    return f"{low} to {high}{' points' if shares else ''}".replace("-", "−")
 
 
 def param(value: Any) -> str:

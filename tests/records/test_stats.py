@@ -12,6 +12,7 @@ from scipy import stats as scipy_stats
 from harness.records.stats import (
     accuracy_interval,
     compare_models,
+    difference_interval,
     mcnemar_p,
     metric_interval,
     seed_interval,
@@ -27,6 +28,21 @@ def test_wilson_is_the_textbook_value() -> None:
     found = [wilson(81 / 263, 263), wilson(15 / 148, 148)]
     assert [round(bound.low, 4) for bound in found] == [0.2553, 0.0624]
     assert [round(bound.high, 4) for bound in found] == [0.3662, 0.1605]
+
+
+def test_difference_interval_is_the_textbook_value() -> None:
+    # Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10.
+    found = [
+        difference_interval(wilson(a / m, m), wilson(b / n, n)) for a, m, b, n in ((56, 70, 48, 80), (9, 10, 3, 10))
+    ]
+    assert [(round(gain.low, 4), round(gain.high, 4)) for gain in found] == [(0.0524, 0.3339), (0.1705, 0.8090)]
+
+
+def test_difference_interval_seldom_calls_equals_different() -> None:
+    rng = np.random.default_rng(8)
+    shares = zip(rng.binomial(150, 0.9, 2000) / 150, rng.binomial(400, 0.9, 2000) / 400, strict=True)
+    gains = [difference_interval(wilson(a, 150), wilson(b, 400)) for a, b in shares]
+    assert 0.93 < np.mean([gain.low <= 0 <= gain.high for gain in gains]) < 0.97
 
 
 def test_wilson_solves_its_equation() -> None:

@@ -10,8 +10,9 @@ import pytest
 from harness.records.final import Final, Interval
 from harness.records.results import Results
 from harness.report import leaderboard
-from harness.report.answer import answer, points, probability_text
+from harness.report.answer import answer
 from harness.report.summary import summary
+from harness.report.text import points, probability_text
 from harness.report.view import View
 from harness.report.winner import models_table
 from harness.spec.study import BudgetSpec
@@ -62,12 +63,31 @@ def test_answer_calls_a_tie_a_tie(results: Results) -> None:
         assert told["Against the runner-up"].startswith(f"{start} with probability 90\u00a0%")
 
 
-def test_answer_says_when_the_gap_is_more_than_chance(results: Results) -> None:
+def with_validation(results: Results, right: int, rows: int) -> Results:
+    """The winner has `right` of `rows` validation rows right."""
+    final, labels = final_of(results), np.zeros(rows, dtype=int)
+    winner = final.models[0].model_copy(update={"validation": {"accuracy": right / rows}, "predictions": "other.npz"})
+    with np.load(results.folder / final.models[0].predictions) as arrays:
+        scores = {name: array for name, array in arrays.items() if name.startswith("test")}
+    scores |= {"validation_labels": labels, "validation_probabilities": np.eye(3)[(np.arange(rows) >= right) * 1]}
+    np.savez(results.folder / "other.npz", allow_pickle=False, **scores)
+    return changed(results, final=final.model_copy(update={"models": (winner, *final.models[1:])}))
+
+
+def test_answer_judges_the_gap_by_the_rows_of_both_splits(results: Results) -> None:
+    test = final_of(results).models[0].test["accuracy"]
+    share = test.high + 0.02
+    few, many = (texts(with_validation(results, round(share * n), n))["Validation to test"] for n in (60, 20_000))
+    assert "no larger than chance explains" in few, "outside the test interval, and yet 60 rows are few"
+    assert "larger than chance explains; trust the test figure" in many
+    assert "no larger" not in many
+
+
+def test_answer_claims_nothing_of_the_gap_without_the_predictions(results: Results) -> None:
     final = final_of(results)
-    lucky = final.models[0].model_copy(update={"validation": {"accuracy": 0.99}})
-    told = texts(changed(results, final=final.model_copy(update={"models": (lucky, *final.models[1:])})))
-    assert "larger than chance explains" in told["Validation to test"]
-    assert "within the test interval" in texts(results)["Validation to test"]
+    gone = final.models[0].model_copy(update={"predictions": "gone.npz"})
+    told = texts(changed(results, final=final.model_copy(update={"models": (gone, *final.models[1:])})))
+    assert told["Validation to test"].endswith("on test.")
 
 
 def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
