@@ -36,6 +36,7 @@ __all__ = [
     "score_axis",
     "thin",
     "trial_points",
+    "whole_ticks",
 ]
 
 COLORS = {
@@ -165,13 +166,19 @@ def categories(labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def log_ticks(low: float, high: float) -> dict[str, Any]:
-    """Ticks of a logarithmic axis at round numbers, written as people write them: 3e-5, 50."""
+def whole_ticks(highest: int) -> dict[str, Any]:
+    """Ticks of an axis of whole numbers up to `highest`, ten or fewer: plotly's own stand at fractions of a trial."""
+    steps = (mark * 10**power for power in range(10) for mark in (1, 2, 5))
+    return {"tick0": 0, "dtick": next(step for step in steps if highest <= 10 * step), "tickformat": ",d"}
+
+
+def log_ticks(low: float, high: float, *, whole: bool = False) -> dict[str, Any]:
+    """Ticks of a logarithmic axis at round numbers, written as people write them: 3e-5, 50. `whole` leaves out 1.5."""
     powers = range(floor(log10(low)) - 1, ceil(log10(high)) + 1)
     narrow = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if high / low < 4 else (1, 2, 5)
     marks = narrow if high / low < 20 else (1, 3) if high / low < 3000 else (1,)
     ticks = [mark * 10.0**power for power in powers for mark in marks]
-    shown = [tick for tick in ticks if low * 0.99 <= tick <= high * 1.01]
+    shown = [tick for tick in ticks if low * 0.99 <= tick <= high * 1.01 and not (whole and tick % 1)]
     texts = [param(tick) if high < 10 else f"{tick:,g}" for tick in shown]
     return {"type": "log", "tickmode": "array", "tickvals": shown, "ticktext": texts}
 

@@ -128,7 +128,7 @@ def _over_trials(runs: Named) -> Figure | None:
         key="over-trials",
         title=f"Expected best validation {runs[0][1].score_name} against the number of trials",
         data=data,
-        layout=layout(axis("number of trials", **log_ticks(1, most)), score_axis(runs[0][1])),
+        layout=layout(axis("number of trials", **log_ticks(1, most, whole=True)), score_axis(runs[0][1])),
         alt="Lines are expected, bands hold the middle 95 %: Dodge et al. 2019, as if trials were independent draws.",
     )
 

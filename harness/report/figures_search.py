@@ -25,6 +25,7 @@ from harness.report.figures import (
     score_axis,
     thin,
     trial_points,
+    whole_ticks,
 )
 from harness.report.figures_parallel import parallel
 from harness.report.stats import expected_best, importances, running_best
@@ -77,7 +78,9 @@ def history(view: View) -> Figure:
         title=f"Validation {view.score_name} of every trial, and the best so far",
         data=data,
         layout=layout(
-            axis("trial number", range=[-0.02 * last - 0.5, 1.02 * last + 0.5], tickformat="d"), score_axis(view), 400
+            axis("trial number", range=[-0.02 * last - 0.5, 1.02 * last + 0.5], **whole_ticks(last)),
+            score_axis(view),
+            400,
         ),
         alt=f"{plural(len(view.trials), 'trial')} in the order they started: {found}"
         + (f"; {plural(failed, 'trial')} failed." if failed else "."),
@@ -147,7 +150,7 @@ def best_of_n(view: View) -> Figure | None:
         key="expected-best",
         title=f"Expected best validation {view.score_name} against the number of trials",
         data=data,
-        layout=layout(axis("number of trials", **log_ticks(1, len(scores))), score_axis(view)),
+        layout=layout(axis("number of trials", **log_ticks(1, len(scores), whole=True)), score_axis(view)),
         alt=f"With half of the trials the best would be {view.shown(half)} on average, "
         f"with all {len(scores):,} of them {view.shown(mean[-1])}.",
         note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its last score.",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.report.figures import COLORS, Figure, axis, categories, layout
+from harness.report.figures import COLORS, Figure, axis, categories, layout, whole_ticks
 from harness.report.tables import PARTS, slot_use, spans_frame, time_frame
 from harness.report.text import duration, join, percent, plural
 from harness.report.view import View
@@ -53,7 +53,7 @@ def time_split(view: View) -> Figure | None:
         title="Where the time went",
         data=data,
         layout=layout(
-            axis("trial number", tickformat="d", showgrid=False),
+            axis("trial number", **whole_ticks(len(view.trials)), showgrid=False),
             axis("time on a slot (s)", rangemode="tozero"),
             380,
             barmode="stack",

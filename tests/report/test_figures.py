@@ -10,7 +10,7 @@ import pytest
 
 from harness.records.results import Results
 from harness.records.schema import TrialState
-from harness.report.figures import RAMP, Figure, columns, joined, log_ticks, thin
+from harness.report.figures import RAMP, Figure, columns, joined, log_ticks, thin, whole_ticks
 from harness.report.figures_parallel import parallel
 from harness.report.figures_search import best_of_n, history, importance, params_map, search_figures, slice_of
 from harness.report.figures_time import time_split, timeline
@@ -166,6 +166,22 @@ def test_log_ticks_are_round_and_inside() -> None:
     ticks = log_ticks(1.2e-5, 4.9e-4)
     assert ticks["ticktext"] == ["3e-5", "1e-4", "3e-4"]
     assert log_ticks(1, 60)["ticktext"] == ["1", "3", "10", "30"]
+
+
+@pytest.mark.parametrize(("highest", "step"), [(0, 1), (1, 1), (10, 1), (11, 2), (39, 5), (199, 20), (1999, 200)])
+def test_whole_ticks_are_a_few_whole_numbers(highest: int, step: int) -> None:
+    assert whole_ticks(highest)["dtick"] == step
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 6])
+def test_axes_of_trials_have_no_tick_between_two_of_them(tmp_path: Path, trials: int) -> None:
+    view = View(make_results(tmp_path, trials=trials))
+    axes = [figure.layout["xaxis"] for figure in [*search_figures(view), *training_figures(view)]]
+    counted = [found for found in axes if found["title"]["text"] == "trial number"]
+    assert [found["dtick"] for found in counted] == [1, 1]
+    for found in axes:
+        if found["title"]["text"] == "number of trials":
+            assert all(tick == int(tick) for tick in found["tickvals"])
 
 
 def test_long_categories_are_slanted() -> None:
