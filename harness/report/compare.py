@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
-from harness.records.final import Interval
 from harness.records.provenance import presentable
 from harness.report.answer import Answer
+from harness.report.compare_answer import Named, compare_answer, same_rows, scored
 from harness.report.figures_compare import compare_figures
 from harness.report.html import render, write_text
 from harness.report.page import results_of
-from harness.report.predictions import Scores, scores_of
 from harness.report.sections import Section, Table, arranged
 from harness.report.stats import compare_models
 from harness.report.summary import markdown_table
@@ -32,21 +31,19 @@ from harness.report.text import (
     join,
     metric,
     param,
-    param_name,
     percent,
     plural,
-    points,
     probability_text,
 )
-from harness.report.verdict import Sentence, judged_by
+from harness.report.verdict import judged_by
 from harness.report.view import View
+from harness.spec.metrics import METRICS
 
 if TYPE_CHECKING:
     from harness.records.results import Results
 
 __all__ = ["write_comparison"]
 
-Named = Sequence[tuple[str, View]]
 _LIMIT = 400
 
 
@@ -61,8 +58,8 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
         raise InputError(f"compare needs two or more runs, not {len(views)}; a single one has harness report")
     named = list(zip(_labels(views), views, strict=True))
     name = _metric(views)
-    named.sort(key=lambda run: (run[1].chosen is None, views[0].metric.sort_key(_value(run[1], name))))
-    told, tables = _answer(named, name), [_runs(named, name), *_pairs(named), _differences(named)]
+    named.sort(key=lambda run: METRICS[name].sort_key(getattr(scored(run[1], name), "value", None)))
+    told, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named), _differences(named)]
     write_text(Path(out) / "summary.md", _summary(told, tables))
     return write_text(Path(out) / "index.html", _page(named, name, told, tables))
 
@@ -87,76 +84,10 @@ def _metric(views: Sequence[View]) -> str:
     return names.pop() if len(names) == 1 else "accuracy"
 
 
-def _test(view: View, name: str) -> Interval | None:
-    return view.chosen.test.get(name) if view.chosen is not None else None
-
-
-def _value(view: View, name: str) -> float | None:
-    found = _test(view, name)
-    return found.value if found is not None else None
-
-
-def _scores(view: View) -> Scores | None:
-    return scores_of(view, view.chosen) if view.chosen is not None else None
-
-
-def _same_rows(a: View, b: View) -> tuple[Scores, Scores] | None:
-    """The test predictions of both picks, when they are of the same rows of the same data."""
-    first, second = _scores(a), _scores(b)
-    hashes = [view.results.manifest.get("data", {}).get("sha256") for view in (a, b)]
-    if first is None or second is None or hashes[0] != hashes[1]:
-        return None
-    return (first, second) if first.labels.tolist() == second.labels.tolist() else None
-
-
-def _answer(runs: Named, name: str) -> Answer:
-    best, view = runs[0]
-    found = _test(view, name)
-    pick = view.winner
-    sentences, warnings, ties = [], [], [runs[0]]
-    for label, other in runs[1:]:
-        theirs = _test(other, name)
-        if found is None or theirs is None:
-            warnings.append(f"{label} has no test score yet, so it cannot be compared.")
-        elif (pair := _same_rows(view, other)) is not None:
-            probability, gain, _, tie = compare_models(pair[0].correct, pair[1].correct)
-            verdict = "A tie; better" if tie else "Better"
-            ties += [(label, other)] if tie else []
-            text = f"{verdict} with probability {probability_text(probability)}: {points(gain)}"
-            sentences.append(Sentence(f"Against {label}", f"{text}; it has {metric(name, theirs.value)}."))
-        else:
-            text = f"{metric(name, found.value)} ({interval(name, found)}) against {metric(name, theirs.value)}"
-            sentences.append(Sentence(f"Against {label}", f"{text} ({interval(name, theirs)})."))
-            warnings.append(
-                f"{best} and {label} were not scored on the same test rows: their scores are of different tests."
-            )
-    params = tuple((param_name(key), param(value)) for key, value in pick.params.items()) if pick else ()
-    return Answer(
-        headline=_headline(ties) if found is not None else "No run has a test score yet",
-        params=params,
-        score=metric(name, found.value) if found is not None else "",
-        score_of=f"test {METRIC_NAMES.get(name, name)} of {best}, 95 % interval {interval(name, found)}"
-        if found
-        else "",
-        sentences=tuple(sentences),
-        warnings=tuple(warnings),
-    )
-
-
-def _headline(ties: Named) -> str:
-    """The best run; where others tie with it, the one whose pick trains fastest is named too."""
-    if len(ties) == 1:
-        return f"{ties[0][0]} has the best pick"
-    speeds = {label: view.winner.usage.samples_per_second for label, view in ties if view.winner is not None}
-    fastest, second = sorted(speeds, key=lambda label: -speeds[label])[:2]
-    told = f"{join(label for label, _ in ties)} tie"
-    return f"{told}; {fastest} trains fastest" if speeds[fastest] > 1.05 * speeds[second] else told
-
-
 def _runs(runs: Named, name: str) -> Table:
     rows = []
     for label, view in runs:
-        pick, test = view.winner, _test(view, name)
+        pick, test = view.winner, scored(view, name)
         usage = pick.usage if pick is not None else None
         mean = view.mean(pick, name) if pick is not None else None
         busy, total = slot_use(spans_frame(view))
@@ -209,7 +140,7 @@ def _pairs(runs: Named) -> list[Table]:
     for label, view in runs:
         cells = []
         for _, other in runs:
-            pair = _same_rows(view, other) if other is not view else None
+            pair = same_rows(view, other) if other is not view else None
             known = probability_text(compare_models(pair[0].correct, pair[1].correct)[0]) if pair is not None else ""
             cells.append(known)
         rows.append([clip(label, 80), *cells])

@@ -40,15 +40,40 @@ def test_comparison_shows_in_what_the_runs_differ(tmp_path: Path) -> None:
     assert "training.epochs" not in rows, "what is the same is not listed"
 
 
-def test_comparison_of_other_test_rows_is_not_paired(tmp_path: Path) -> None:
+def test_runs_of_other_test_rows_are_not_ranked(tmp_path: Path) -> None:
     found = summary_of(tmp_path, rows=300)
-    assert "not scored on the same test rows" in found
-    assert "pair by pair" not in found
+    assert found.startswith("## The runs cannot be ranked: they were scored on different test rows\n")
+    for claim in ("best pick", "95 % interval", "Against", "pair by pair"):
+        assert claim not in found
+    assert "| one |" in found and "| two |" in found, "each run's own score is in the table"
 
 
-def test_comparison_with_an_undecided_run_says_so(tmp_path: Path) -> None:
-    found = summary_of(tmp_path, final=False)
-    assert "two has no test score yet" in found
+def test_runs_whose_predictions_are_gone_are_not_ranked(tmp_path: Path) -> None:
+    runs = [make_results(tmp_path / name, trials=6, name=name) for name in ("one", "two")]
+    for role in ("winner", "runner-up", "default", "baseline"):
+        (runs[1].folder / "final" / f"{role}.npz").unlink(missing_ok=True)
+    write_comparison(runs, tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert found.startswith("## The runs cannot be ranked: the test predictions of two are gone")
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [({"final": False}, "has no test score yet"), ({"only_failed": True}, "has no test score: no trial completed")],
+)
+def test_a_run_without_a_test_score_is_not_ranked(tmp_path: Path, second: dict[str, bool], why: str) -> None:
+    found = summary_of(tmp_path, **second)
+    assert found.startswith("## The runs cannot be ranked: only one has a test score")
+    assert f"two {why}" in found
+    assert "best pick" not in found
+
+
+def test_two_runs_are_ranked_beside_a_third_without_a_test_score(tmp_path: Path) -> None:
+    shapes = {"one": {"accuracy": 0.95}, "two": {"accuracy": 0.8}, "three": {"final": False}}
+    write_comparison([make_results(tmp_path / n, trials=9, name=n, **s) for n, s in shapes.items()], tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert found.startswith("## one has the best pick")
+    assert "three has no test score yet" in found
 
 
 def test_comparison_of_undecided_runs_has_no_winner(tmp_path: Path) -> None:
