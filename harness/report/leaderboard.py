@@ -33,11 +33,13 @@ _MAX_EVALUATIONS = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column; `title` for the head, `key` for the filter."""
+    """A column; `title` for the head, both it and `key` for the filter."""
 
     key: str
     title: str
     numeric: bool
+    scale: float = 1.0
+    """How many units of `key` the unit of the texts is: 1,024 where memory is shown in GiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,10 @@ def columns(view: View) -> list[Column]:
         Column(key="seeds", title="seeds", numeric=True),
         *others,
         *params,
-        *(Column(key=key, title=title, numeric=True) for key, title in _COSTS.items()),
+        *(
+            Column(key=key, title=title, numeric=True, scale=_memory_scale(view) if key == "peak_memory_mib" else 1.0)
+            for key, title in _COSTS.items()
+        ),
         Column(key="duration_s", title="duration", numeric=True),
         *([Column(key="place", title="ran on", numeric=False)] if _num_places(view) > 1 else []),
         Column(key="reason", title="reason", numeric=False),
@@ -76,6 +81,11 @@ def columns(view: View) -> list[Column]:
 
 def _num_places(view: View) -> int:
     return len({_where(record) for record in view.trials if record.place})
+
+
+def _memory_scale(view: View) -> float:
+    """MiB in the unit of the memory column: one unit for all rows, so that a limit can be typed in it."""
+    return 1024.0 if max((record.usage.peak_memory_mib for record in view.trials), default=0.0) >= 1024 else 1.0
 
 
 def _where(record: TrialRecord) -> str:
@@ -91,7 +101,7 @@ def rows(view: View) -> list[Row]:
     shown = columns(view)
     found = []
     for record in view.ranked:
-        cells = [_cell(view, record, column.key) for column in shown]
+        cells = [_cell(view, record, column) for column in shown]
         found.append(
             Row(
                 number=record.number,
@@ -104,8 +114,9 @@ def rows(view: View) -> list[Row]:
     return found
 
 
-def _cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str | None]:
+def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float | str | None]:
     """The text and the sort value of one cell."""
+    key = column.key
     if key == "state":
         reached = record.history[-1].fraction if record.history else 0.0
         pruned = f" at {100 * reached:.0f} %" if record.state.value == "PRUNED" else ""
@@ -124,6 +135,8 @@ def _cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str |
         return ": ".join(part for part in parts if part), record.reason.value if record.reason else ""
     if key in _COSTS:
         value = getattr(record.usage, key) or None
+        if value is not None and column.scale != 1.0:
+            return f"{value / column.scale:.2f} GiB", value
         return metric(key, value), value
     if key in view.params and key not in METRIC_NAMES:
         return _param_cell(view, record, key)

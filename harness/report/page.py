@@ -62,7 +62,7 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
     figures = [figure for section in sections for figure in section.all_figures] + ([forest] if forest else [])
     data = {
         "trials": leaderboard.details(view),
-        "columns": [column.key for column in columns],
+        "columns": [[column.key, column.title, column.scale, column.numeric] for column in columns],
         "rows": [row.values for row in rows],
         "percent": ["accuracy", "macro_f1", "interval"],
         "curve": _curve_look(view),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,6 +78,15 @@ QUERIES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     ("batch_size=16", "batch size", lambda text: text == "16"),
     ("accuracy>86", "accuracy", lambda text: float(text.split()[0]) >= 86),
     ("batchsize<=16 complete", "batch size", lambda text: int(text) <= 16),
+    ("batch size=16", "batch size", lambda text: text == "16"),
+    ("complete Batch Size = 16", "batch size", lambda text: text == "16"),
+    ("samples/s>140", "samples/s", lambda text: float(text) >= 140),
+    ("tokens/s<2000", "tokens/s", lambda text: float(text.replace(",", "")) <= 2000),
+    ("peak memory>0.9", "peak memory", lambda text: float(text.removesuffix(" GiB")) >= 0.9),
+    ("peak_memory_mib>900", "peak memory", lambda text: float(text.removesuffix(" GiB")) >= 0.87),
+    ("duration>30", "duration", lambda text: float(text.removesuffix(" s")) >= 30),
+    ("trial>10", "trial", lambda text: int(re.match(r"\d+", text)[0]) > 10),
+    ("checkpoint=small", "checkpoint", lambda text: text == "small"),
 )
 
 
@@ -91,6 +101,21 @@ def test_filter_leaves_the_rows_that_fit(page: Page) -> None:
         assert all(map(fits, found)), query
         shown = page.run("return document.getElementById('shown').textContent")
         assert shown == f"{len(found)} of {everything} shown"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("speed>3", "Left out: no column “speed”."),
+        ("pruned spedd>3 batch size=x", "Left out: no column “spedd”; “x” is not a number."),
+        ("batch size=", ""),
+    ],
+)
+def test_filter_says_what_it_does_not_understand(page: Page, query: str, said: str) -> None:
+    script = """const box = document.getElementById('filter'); box.value = arguments[0];
+        box.dispatchEvent(new Event('input')); return document.getElementById('problem').textContent"""
+    assert page.run(script, query) == said
+    assert len(column(page, 0)) > 0
 
 
 def test_state_boxes_filter(page: Page) -> None:

@@ -195,31 +195,58 @@
   const tests = {
     "=": (a, b) => a === b, ">": (a, b) => a > b, "<": (a, b) => a < b, ">=": (a, b) => a >= b, "<=": (a, b) => a <= b,
   };
-  function rule(word) {
-    const found = /^([\w.]+)(<=|>=|=|<|>)(.+)$/.exec(word);
-    const column = found ? DATA.columns.findIndex((key) => key.toLowerCase() === found[1] || key.toLowerCase().replaceAll("_", "") === found[1]) : -1;
-    if (column < 0) return (row) => row.textContent.toLowerCase().includes(word);
-    const limit = Number(found[3].replace("%", ""));
-    const scale = DATA.percent.includes(DATA.columns[column]) && limit > 1 ? 100 : 1;
+  // Columns by their key and by the name in their head, in the unit of the head; spaces, underscores and case do not count.
+  const plainName = (text) => text.toLowerCase().replace(/[\s_]+/g, "");
+  const fields = new Map([["trial", { place: -1, scale: 1 }]]);
+  for (const name of [0, 1]) {
+    (DATA.columns || []).forEach((column, place) => {
+      if (!fields.has(plainName(column[name]))) fields.set(plainName(column[name]), { place, scale: name ? column[2] : 1 });
+    });
+  }
+  function rule({ place, scale }, sign, text) {
+    const limit = Number(text.replace("%", ""));
+    const shares = place >= 0 && DATA.percent.includes(DATA.columns[place][0]) && limit > 1 ? 100 : 1;
     return (row) => {
-      const value = values.get(row)[column];
+      const value = place < 0 ? Number(row.dataset.n) : values.get(row)[place];
       if (value === null || value === undefined) return false;
-      if (typeof value === "number") return tests[found[2]](value * scale, limit);
-      return found[2] === "=" && String(value).toLowerCase() === found[3];
+      if (typeof value === "number") return tests[sign](value * shares, limit * scale);
+      return sign === "=" && [String(value), row.cells[place + 1].textContent].some((one) => one.toLowerCase() === text);
     };
   }
+  // What the box asks for: rules that rows must keep, and what was not understood.
+  function asked(text) {
+    const words = [], rules = [], problems = [];
+    for (const part of text.toLowerCase().replace(/\s*(<=|>=|=|<|>)\s*/g, "$1").split(/\s+/).filter(Boolean)) {
+      const found = /^(.+?)(<=|>=|=|<|>)(.*)$/.exec(part);
+      if (!found) { words.push(part); continue; }
+      // A head may be of several words: the longest name that there is counts.
+      let more = Math.min(words.length, 8);
+      const name = () => plainName(words.slice(words.length - more).join("") + found[1]);
+      while (more >= 0 && !fields.has(name())) more--;
+      if (more < 0) { problems.push(`no column \u201c${found[1]}\u201d`); continue; }
+      const field = fields.get(name());
+      words.splice(words.length - more);
+      const numeric = field.place < 0 || DATA.columns[field.place][3];
+      if (found[3] === "") continue; // still being typed
+      if (numeric && Number.isNaN(Number(found[3].replace("%", "")))) problems.push(`\u201c${found[3]}\u201d is not a number`);
+      else rules.push(rule(field, found[2], found[3]));
+    }
+    rules.push(...words.map((word) => (row) => row.textContent.toLowerCase().includes(word)));
+    return [rules, problems];
+  }
   function filter() {
-    const rules = $("#filter").value.toLowerCase().split(/\s+/).filter(Boolean).map(rule);
+    const [rules, problems] = asked($("#filter").value);
     const states = new Set($$('input[name="state"]:checked').map((box) => box.value));
     let count = 0;
     for (const row of rows) {
-      const shown = states.has(values.get(row)[0]) && rules.every((fits) => fits(row));
+      const shown = states.has($(".state", row).dataset.state) && rules.every((fits) => fits(row));
       row.hidden = !shown;
       const next = row.nextElementSibling;
       if (next && next.classList.contains("detail")) next.hidden = !shown;
       count += shown;
     }
     $("#shown").textContent = `${count} of ${rows.length} shown`;
+    $("#problem").textContent = problems.length ? `Left out: ${problems.join("; ")}.` : "";
   }
   function sort(head, column) {
     const up = head.getAttribute("aria-sort") === "none" ? !head.classList.contains("n") || column < 0 : head.getAttribute("aria-sort") !== "ascending";
