@@ -27,7 +27,7 @@ from harness.report.text import (
     plural,
     probability_text,
 )
-from harness.report.verdict import Sentence, evidence, judged_by
+from harness.report.verdict import Sentence, evidence, judged_by, tradeoff
 from harness.report.view import View
 
 __all__ = ["Answer", "answer"]
@@ -53,7 +53,7 @@ class Answer:
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; without a decision, how far the study has come."""
     pick, model = view.winner, view.chosen
-    sentences = [*evidence(view, model), *_speed(view, pick), _cost(view), *_export(view)]
+    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view), *_export(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -90,14 +90,20 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
 
 
 def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
-    if pick is None or not pick.usage.steady_s:
+    if pick is None:
         return []
-    usage = pick.usage
-    memory = f", with {metric('peak_memory_mib', usage.peak_memory_mib)} of memory at its peak"
+    speed, tokens, memory = (
+        view.cost(pick, name) for name in ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+    )
+    if not speed:
+        return []
+    seeds = len(view.seeds(pick))
+    mean = f"; means over {seeds} seeds" if seeds > 1 else ""
+    peak = f", with {metric('peak_memory_mib', memory)} of memory at its peak" if memory else ""
     where = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
     text = (
-        f"{number(usage.samples_per_second)} samples/s ({number(usage.tokens_per_second)} real tokens/s) in the steady "
-        f"step{where}{memory if usage.peak_memory_mib else ''}; one training takes {duration(pick.duration_s)}."
+        f"{number(speed)} samples/s ({number(tokens)} real tokens/s{mean}) in the steady step{where}{peak}; "
+        f"one training takes {duration(pick.duration_s)}."
     )
     return [Sentence("Speed", text)]
 

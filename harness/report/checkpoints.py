@@ -78,8 +78,8 @@ def _candidate(view: View, checkpoint: str, own: list[TrialRecord], done: list[T
         num_trials=len(own),
         num_seeds=most,
         num_parameters=_num_parameters(view, best),
-        samples_per_second=best.usage.samples_per_second,
-        peak_memory_mib=best.usage.peak_memory_mib,
+        samples_per_second=view.cost(best, "samples_per_second"),
+        peak_memory_mib=view.cost(best, "peak_memory_mib"),
         cost_s=sum(run.duration_s for run in runs),
     )
 

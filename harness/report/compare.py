@@ -88,7 +88,7 @@ def _runs(runs: Named, name: str) -> Table:
     rows = []
     for label, view in runs:
         pick, test = view.winner, scored(view, name)
-        usage = pick.usage if pick is not None else None
+        costs = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
         mean = view.mean(pick, name) if pick is not None else None
         busy, total = slot_use(spans_frame(view))
         rows.append(
@@ -98,9 +98,7 @@ def _runs(runs: Named, name: str) -> Table:
                 f"{pick.number}" if pick is not None else "–",
                 f"{metric(name, test.value)} ({interval(name, test)})" if test is not None else "–",
                 metric(name, mean.value) if mean is not None else "–",
-                metric("samples_per_second", usage.samples_per_second or None) if usage else "–",
-                metric("tokens_per_second", usage.tokens_per_second or None) if usage else "–",
-                metric("peak_memory_mib", usage.peak_memory_mib or None) if usage else "–",
+                *(metric(cost, (pick and view.cost(pick, cost)) or None) for cost in costs),
                 f"{len(view.completed):,} of {len(view.trials):,}",
                 duration(total),
                 percent(busy, 0) if isfinite(busy) else "–",

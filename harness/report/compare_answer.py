@@ -92,7 +92,7 @@ def _headline(ties: Named) -> str:
     """The best run; where others tie with it, the one whose pick trains fastest is named too."""
     if len(ties) == 1:
         return f"{ties[0][0]} has the best pick"
-    speeds = {label: view.winner.usage.samples_per_second for label, view in ties if view.winner is not None}
+    speeds = {label: view.cost(view.winner, "samples_per_second") for label, view in ties if view.winner is not None}
     fastest, second = sorted(speeds, key=lambda label: -speeds[label])[:2]
     told = f"{join(label for label, _ in ties)} tie"
     return f"{told}; {fastest} trains fastest" if speeds[fastest] > 1.05 * speeds[second] else told

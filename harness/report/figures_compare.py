@@ -51,8 +51,13 @@ def _speed(runs: Named, name: str) -> Figure | None:
     points = []
     for place, (label, view) in enumerate(runs):
         pick, model = view.winner, view.chosen
-        if pick is not None and model is not None and name in model.test and pick.usage.samples_per_second > 0:
-            points.append((place, label, pick.usage.samples_per_second, model.test[name].value))
+        if (
+            pick is not None
+            and model is not None
+            and name in model.test
+            and (speed := view.cost(pick, "samples_per_second"))
+        ):
+            points.append((place, label, speed, model.test[name].value))
     if not points:
         return None
     speeds = [speed for _, _, speed, _ in points]

@@ -178,8 +178,8 @@ def _fronts(view: View) -> list[Figure]:
 
 
 def _front(view: View, other: str) -> Figure | None:
-    records = [record for record in view.completed if isfinite(view.score(record, other))]
-    points = np.array([[view.score(r, other), view.score(r)] for r in records]).reshape(-1, 2)
+    records = [record for record in view.completed if isfinite(view.mean(record, other).value)]
+    points = np.array([[view.mean(r, other).value, view.mean(r).value] for r in records]).reshape(-1, 2)
     if not len(records) or (len(records) > 1 and np.ptp(points[:, 0]) == 0):
         return None
     best = pareto_front(points, [METRICS[other].maximize, view.metric.maximize])
@@ -204,8 +204,8 @@ def _front(view: View, other: str) -> Figure | None:
         "type": "scatter",
         "mode": "markers",
         "name": "other completed trials",
-        "x": [view.score(record, other) for record in off],
-        "y": [view.score(record) for record in off],
+        "x": points[~best, 0].tolist(),
+        "y": points[~best, 1].tolist(),
         "marker": {"color": COLORS["blue"], "size": 7, "opacity": 0.6},
         **trial_points(off),
     }

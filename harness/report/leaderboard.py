@@ -134,7 +134,7 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
         parts = [record.reason.value if record.reason else "", clip(record.message, 120)]
         return ": ".join(part for part in parts if part), record.reason.value if record.reason else ""
     if key in _COSTS:
-        value = getattr(record.usage, key) or None
+        value = view.cost(record, key) or None
         if value is not None and column.scale != 1.0:
             return f"{value / column.scale:.2f} GiB", value
         return metric(key, value), value

@@ -24,6 +24,7 @@ __all__ = [
     "interval",
     "join",
     "metric",
+    "named_metric",
     "number",
     "param",
     "param_name",
@@ -105,6 +106,12 @@ def metric(name: str, value: float | None) -> str:
     if name in ("samples_per_second", "tokens_per_second"):
         return number(value)
     return f"{value:.3f}"
+
+
+def named_metric(name: str, value: float | None) -> str:
+    """ "accuracy 94.4 %", "633 samples/s": the value with what it is of."""
+    shown, called = metric(name, value), METRIC_NAMES.get(name, name)
+    return f"{shown} {called}" if called.endswith("/s") else f"{called} {shown}"
 
 
 def interval(name: str, bounds: Interval) -> str:

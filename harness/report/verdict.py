@@ -8,13 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isfinite, nan
 
+import numpy as np
+
 from harness.records.final import Comparison, FinalModel, Interval
 from harness.report.predictions import scores_of
-from harness.report.stats import difference_interval, metric_interval
-from harness.report.text import difference, metric, points, probability_text
+from harness.report.stats import difference_interval, metric_interval, pareto_front
+from harness.report.text import METRIC_NAMES, difference, join, metric, named_metric, plural, points, probability_text
 from harness.report.view import View
+from harness.spec.metrics import METRICS
 
-__all__ = ["Sentence", "evidence", "judged_by"]
+__all__ = ["Sentence", "evidence", "judged_by", "tradeoff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +88,26 @@ def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
     if scores is None:
         return Interval(value=nan, low=nan, high=nan)
     return difference_interval(metric_interval(name, scores.labels, scores.probabilities), model.test[name])
+
+
+def tradeoff(view: View) -> list[Sentence]:
+    """Several objectives: which one decides, and the best of each among the trials that no other beats in all."""
+    names = view.objectives
+    if len(names) < 2:
+        return []
+    asked = f"{join(METRIC_NAMES.get(name, name) for name in names)}; {view.score_name} decides"
+    values = [[view.mean(record, name).value for name in names] for record in view.completed]
+    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [METRICS[name].maximize for name in names])
+    front = [record for record, on in zip(view.completed, is_on, strict=True) if on]
+    if not front:
+        return [Sentence("Objectives", f"{asked}.")]
+    best = {
+        name: min(front, key=lambda record: METRICS[name].sort_key(view.mean(record, name).value)) for name in names
+    }
+    told = "; ".join(
+        f"best in {join(METRIC_NAMES.get(name, name) for name in names if best[name] is record)} is trial "
+        f"{record.number} ({', '.join(named_metric(name, view.mean(record, name).value) for name in names)})"
+        for record in {record.number: record for record in best.values()}.values()
+    )
+    count = f"{len(front):,} of {plural(len(view.completed), 'completed trial')} {'is' if len(front) == 1 else 'are'}"
+    return [Sentence("Objectives", f"{asked}. {count} on the Pareto front: {told}.")]

@@ -95,6 +95,11 @@ class View:
         rows = max((progress.num_rows for progress in record.history), default=0)
         return seed_interval([score for score in scores if isfinite(score)], rows if name == "accuracy" else None)
 
+    def cost(self, record: TrialRecord, name: str) -> float:
+        """Speed or memory of a configuration: the mean over its seeds, as for scores; 0 where it was not measured."""
+        value = self.mean(record, name).value
+        return value if value > 0 else 0.0
+
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
         """All trials, best first, in the order of `harness results`."""

@@ -98,7 +98,7 @@ def _columns(results: Results, params: Sequence[str]) -> list[Column]:
 
 def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int) -> Line:
     record, objective = row.record, results.objective.name
-    speed = record.usage.samples_per_second
+    speed = row.metrics.get("samples_per_second", 0.0)
     winner = results.final is not None and results.final.winner == record.number
     return Line(
         (

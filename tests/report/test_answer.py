@@ -90,6 +90,24 @@ def test_answer_claims_nothing_of_the_gap_without_the_predictions(results: Resul
     assert told["Validation to test"].endswith("on test.")
 
 
+def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: Path) -> None:
+    names = ("accuracy", "samples_per_second")
+    results = make_results(tmp_path, trials=30, objectives=names, prune=False)
+    view = View(results)
+    told = texts(results)["Objectives"]
+    points = {record.number: [view.mean(record, name).value for name in names] for record in view.completed}
+    front = [
+        a
+        for a, mine in points.items()
+        if not any(all(x >= y for x, y in zip(b, mine, strict=True)) and b != mine for b in points.values())
+    ]
+    assert told.startswith("accuracy and samples/s; accuracy decides. ")
+    assert f"{len(front)} of {len(points)} completed trials are on the Pareto front" in told
+    for place, name in enumerate(("accuracy", "samples/s")):
+        assert f"best in {name} is trial {max(points, key=lambda number: points[number][place])} (" in told
+    assert "Objectives" not in texts(make_results(tmp_path / "one", trials=5))
+
+
 def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
     told = answer(View(changed(results, final=final_of(results).model_copy(update={"recommended": 0}))))
     assert told.headline.endswith("trial 0 (the default recipe)")

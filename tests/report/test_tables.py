@@ -7,6 +7,9 @@ import pytest
 
 from harness.records.results import Results
 from harness.records.schema import TrialState
+from harness.report import leaderboard
+from harness.report.answer import answer
+from harness.report.figures_training import training_figures
 from harness.report.tables import (
     cells_frame,
     finalists_frame,
@@ -16,6 +19,7 @@ from harness.report.tables import (
     time_frame,
     trials_frame,
 )
+from harness.report.text import number as number_text
 from harness.report.view import View
 from tests.report.factory import make_results
 
@@ -56,6 +60,21 @@ def test_finalists_frame_holds_means_over_seeds(view: View, results: Results) ->
     scores = pd.Series([record.metrics["accuracy"] for record in runs])
     assert frame["accuracy"][0] == pytest.approx(scores.mean())
     assert frame["accuracy_std"][0] == pytest.approx(scores.std())
+
+
+def test_speed_of_a_confirmed_trial_is_its_mean_over_seeds_everywhere(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=30, objectives=("accuracy", "samples_per_second"))
+    view = View(results)
+    number = finalists_frame(view)["number"][0]
+    speed = finalists_frame(view)["samples_per_second"][0]
+    at = [column.key for column in leaderboard.columns(view)].index("samples_per_second")
+    front = next(one for one in training_figures(view) if one.key == "front-samples_per_second")
+    drawn = {n: x for trace in front.data for n, x in zip(trace["customdata"], trace["x"], strict=True)}
+    assert speed != pytest.approx(view.by_number[number].usage.samples_per_second, rel=1e-3)
+    assert next(row.values[at] for row in leaderboard.rows(view) if row.number == number) == pytest.approx(speed)
+    assert drawn[number] == pytest.approx(speed)
+    told = next(one.text for one in answer(view).sentences if one.about == "Speed")
+    assert told.startswith(f"{number_text(speed)} samples/s (") and "means over 3 seeds" in told
 
 
 @pytest.mark.parametrize("make", [trials_frame, history_frame, finalists_frame, spans_frame, time_frame])
