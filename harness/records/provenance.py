@@ -52,7 +52,7 @@ def manifest(
         data_meta: meta.json of the prepared data (`sha256` of its source among it), and its `folder`.
         weights: sha256 by the checkpoint's name in the study; None where there is nothing to hash.
         devices: the slots or devices of this machine, as JSON.
-        command: the command line.
+        command: the command line: harness, sweep, the study file, and so on.
     """
     return {
         "format": FORMAT,
@@ -64,7 +64,7 @@ def manifest(
         "devices": [dict(device) for device in devices],
         "machine": _machine(),
         "versions": _versions(),
-        "git": _git(Path.cwd()),
+        "git": _commit(command),
     }
 
 
@@ -140,19 +140,30 @@ def _cpu_model() -> str:
     return found.group(1).strip() if found else platform.processor()
 
 
+def _commit(command: Sequence[str]) -> dict[str, Any] | None:
+    """Commit of the study file's folder, else of the working directory; None where neither is in a repository."""
+    study = Path(command[2]).parent if len(command) > 2 else Path.cwd()
+    return _git(study) or _git(Path.cwd())
+
+
 def _git(folder: Path) -> dict[str, Any] | None:
-    """Commit of the folder and whether files differ from it; None outside a repository."""
+    """Commit of the folder and whether files differ from it (None: not looked at); None outside a repository."""
     commit = _run_git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit.strip(), "dirty": bool((_run_git(folder, "status", "--porcelain") or "").strip())}
+    # A filter that the repository itself configures is a program that looking for changes would start.
+    filters = _run_git(folder, "config", "--show-scope", "--get-regexp", r"^filter\.") or ""
+    if any(line.split("\t")[0] in ("local", "worktree") for line in filters.splitlines()):
+        return {"commit": commit.strip(), "dirty": None}
+    changes = _run_git(folder, "status", "--porcelain", "--ignore-submodules=dirty")
+    return {"commit": commit.strip(), "dirty": bool((changes or "").strip())}
 
 
 def _run_git(folder: Path, *arguments: str) -> str | None:
     try:
         # No hook and no file-system monitor of a repository that happens to lie here is started.
         done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", *arguments],
+            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *arguments],
             cwd=folder,
             capture_output=True,
             text=True,

@@ -17,13 +17,19 @@ def make_spec(**changes: Any) -> StudySpec:
     return StudySpec.model_validate(raw | changes)
 
 
-def make_manifest(spec: StudySpec | None = None, *, data: str = "a" * 64, weights: str | None = "b" * 64) -> Any:
+def make_manifest(
+    spec: StudySpec | None = None,
+    *,
+    data: str = "a" * 64,
+    weights: str | None = "b" * 64,
+    study: str = "study.yaml",
+) -> Any:
     made = manifest(
         spec or make_spec(),
         {"sha256": data, "folder": "/cache/x", "labels": ["no", "yes"]},
         {"minilm": weights},
         [{"device": "cpu", "slot": 0}],
-        ["harness", "sweep", "study.yaml"],
+        ["harness", "sweep", study],
     )
     return json.loads(json.dumps(made))
 
@@ -96,6 +102,44 @@ def test_manifest_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(made["commit"]) == 40 and made["dirty"] is False
     (tmp_path / "new").write_text("")
     assert make_manifest()["git"]["dirty"] is True
+
+
+def test_manifest_commit_is_that_of_the_study_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    for name in ("studies", "here", "plain"):
+        (tmp_path / name).mkdir()
+    for name in ("studies", "here"):
+        git(tmp_path / name, "init", "-q")
+        git(tmp_path / name, "commit", "-q", "--allow-empty", "-m", name)
+    monkeypatch.chdir(tmp_path / "here")
+    here = make_manifest()["git"]["commit"]
+    there = make_manifest(study=str(tmp_path / "studies" / "study.yaml"))["git"]["commit"]
+    assert there != here
+    monkeypatch.chdir(tmp_path / "plain")
+    assert make_manifest(study="../studies/study.yaml")["git"]["commit"] == there
+    assert make_manifest(study="study.yaml")["git"] is None
+    monkeypatch.chdir(tmp_path / "here")
+    assert make_manifest(study="../plain/study.yaml")["git"]["commit"] == here
+
+
+def test_manifest_starts_no_program_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "-q")
+    (tmp_path / "file").write_text("one")
+    git(tmp_path, "add", "file")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    program = tmp_path / ".git" / "hooks" / "post-index-change"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/.git/started\n")
+    program.chmod(0o755)
+    git(tmp_path, "config", "core.fsmonitor", str(program))
+    (tmp_path / "file").write_text("two")
+    assert make_manifest()["git"]["dirty"] is True
+    git(tmp_path, "config", "filter.own.clean", f"{program}; cat")
+    (tmp_path / ".gitattributes").write_text("* filter=own")
+    made = make_manifest()["git"]
+    assert len(made["commit"]) == 40 and made["dirty"] is None
+    assert not (tmp_path / ".git" / "started").exists()
 
 
 def test_manifest_without_git(monkeypatch: pytest.MonkeyPatch) -> None:
