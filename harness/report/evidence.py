@@ -19,14 +19,14 @@ from harness.report.view import View
 
 __all__ = ["evidence_section"]
 
-_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices"}
+_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices", "git"}
 _MAX_CLASSES = 200
 
 
 def evidence_section(view: View) -> Section:
     """The section; every part is shown that the manifest has."""
     manifest = view.results.manifest
-    tables = [_splits(manifest.get("data", {})), _data(view, manifest.get("data", {})), _facts(view, manifest)]
+    tables = [_splits(view, manifest.get("data", {})), _data(view, manifest.get("data", {})), _facts(view, manifest)]
     return Section(
         key="evidence",
         title="Evidence",
@@ -50,12 +50,14 @@ def _command(manifest: Mapping[str, Any]) -> str:
     return clip(shlex.join(map(str, words)) if isinstance(words, list) else words, 2000)
 
 
-def _splits(data: Mapping[str, Any]) -> Table | None:
+def _splits(view: View, data: Mapping[str, Any]) -> Table | None:
     counts = data.get("counts")
     if not isinstance(counts, Mapping) or not all(isinstance(split, Mapping) for split in counts.values()):
         return None
     names = list(dict.fromkeys(name for split in counts.values() for name in split))
     rows = [["all rows", *(f"{sum(split.values()):,}" for split in counts.values())]]
+    if trained := _trained_on(view, sum(counts.get("train", {}).values())):
+        rows.append(["trained on, of these", *(trained if name == "train" else "–" for name in counts)])
     rows += [
         [clip(name, 300), *(f"{split.get(name, 0):,}" for split in counts.values())] for name in names[:_MAX_CLASSES]
     ]
@@ -71,6 +73,15 @@ def _splits(data: Mapping[str, Any]) -> Table | None:
         numeric=frozenset(range(1, len(counts) + 1)),
         caption=more,
     )
+
+
+def _trained_on(view: View, num_rows: int) -> str:
+    """How many of the training rows a trial had; empty where every trial had all of them."""
+    asked = {record.config.data.train_rows or num_rows for record in view.trials}
+    used = sorted({min(rows, num_rows) for rows in asked})
+    if not used or used == [num_rows]:
+        return ""
+    return f"{used[0]:,}" if len(used) == 1 else f"{used[0]:,} to {used[-1]:,}"
 
 
 def _data(view: View, data: Mapping[str, Any]) -> Table | None:
@@ -97,6 +108,7 @@ def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
     made = manifest.get("created_at")
     started = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d %H:%M UTC") if isinstance(made, (int, float)) else ""
     rows = [["started", started]] if started else []
+    rows.append(["commit", _commit(manifest.get("git"))])
     rows += [["search seed", str(spec.search.seed)], ["split seed", str(spec.data.split.seed)]]
     used = sorted({record.seed for record in (*view.trials, *view.results.confirm)})
     rows.append(["training seeds", clip(", ".join(map(str, used)))])
@@ -113,6 +125,13 @@ def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
         rows=rows,
         texts=frozenset({1}),
     )
+
+
+def _commit(git: Any) -> str:
+    if not isinstance(git, Mapping) or "commit" not in git:
+        return "the study file is not in a git repository"
+    differ = {True: ", with changes that are not committed", None: ", changes not looked for"}
+    return clip(git["commit"]) + differ.get(git.get("dirty"), "")
 
 
 def _flat(key: str, value: Any) -> Iterator[list[str]]:
