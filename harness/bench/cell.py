@@ -69,11 +69,14 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
     host.cache.clear()
     release_memory(device)
     config = _with(config, precision=devices.resolve_precision(config.training.precision, device))
+    length = config.params["length"]
+    if device.type == "cpu" and isinstance(length, int):
+        _admit(config, data, length)  # before a table is made for it, which may not fit either
     data, config = _with_length(data, config)
     if config.params["largest"]:
         config = _largest(config, data, host, device)
-    if device.type == "cpu":
-        _admit(config, data)
+    if device.type == "cpu" and not isinstance(length, int):
+        _admit(config, data, int(np.asarray(encoded(data, config, "train").lengths).max()))
     work = _open(config, data, host, device, folder)
     asked, batch_size = config.params["length"], config.training.batch_size
     if isinstance(asked, int) and not (work.lengths == asked).all():
@@ -104,11 +107,10 @@ def _open(config: TrialConfig, data: PreparedData, host: Host, device: torch.dev
     return (Evaluating if mode == "evaluate" else Training)(config, data, host, device)
 
 
-def _admit(config: TrialConfig, data: PreparedData) -> None:
-    """Refuses what the kernel would kill."""
+def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:
+    """Refuses what the kernel would kill; `longest` is the most tokens of a row."""
     image = data.meta.get("image")
     settings = model_config(config.model, **({"image_size": image[0]} if image else {}))
-    longest = int(np.asarray(encoded(data, config, "train").lengths).max())
     needed = estimated_bytes(
         settings,
         resolve(config.model.checkpoint).parameters or 0,

@@ -28,7 +28,7 @@ __all__ = ["code_version", "describe_machine"]
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 #: The modules that decide how fast a cell is; other changes of the package leave measurements comparable.
 CORE: tuple[str, ...] = ("training", "tasks", "trial.py", "data/batch.py", "data/encoded.py")
-CORE += ("bench/cell.py", "bench/measure.py", "bench/work.py")
+CORE += tuple(f"bench/{name}.py" for name in ("cell", "data", "flops", "measure", "timing", "work"))
 GIB = 2**30
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any, get_args
 
 from harness.bench.data import made_up_table
+from harness.engines import resources
 from harness.errors import InputError, nearest
 from harness.records.bench import Mode
 from harness.spec.configure import default_params, resolve
@@ -77,8 +79,21 @@ class Wanted:
             )
         if not 0 < self.seconds <= 3600:
             raise InputError(f"--seconds {self.seconds:g}: must be above 0 and at most 3600")
-        if self.price_per_hour is not None and not self.price_per_hour > 0:
-            raise InputError(f"--price-per-hour {self.price_per_hour:g}: must be above 0")
+        if self.price_per_hour is not None and not 0 < self.price_per_hour < inf:
+            raise InputError(f"--price-per-hour {self.price_per_hour:g}: must be above 0 and finite")
+        if (most := max(self.threads or (0,))) > (cores := resources.cores()):
+            raise InputError(f"--threads {most}: this process may use {cores}")
+
+    def refuse_all_but(self, why: str, *allowed: str) -> None:
+        """Refuses options that would have no effect.
+
+        Raises:
+            InputError: an option was given that is not among `allowed`.
+        """
+        for option in fields(self):
+            if option.name not in allowed and getattr(self, option.name) != option.default:
+                name = {"checkpoints": "checkpoint", "batch_sizes": "batch-size", "threads": "threads"}
+                raise InputError(f"--{name.get(option.name, option.name.rstrip('s'))}: {why}")
 
 
 def _refuse_unknown(option: str, words: Iterable[str], allowed: Sequence[str]) -> None:
@@ -137,10 +152,8 @@ def plan_cells(spec: StudySpec, wanted: Wanted, *, auto: str, accelerator: bool,
     if not own_texts and "study" in lengths:
         raise InputError("--length study needs a study: harness bench STUDY.yaml")
     whole = spec.model_copy(update={"model": spec.model.model_copy(update={"checkpoint": tuple(checkpoints)})})
-    least = MOST_ROWS if "max" in batch_sizes else LEAST_ROWS
-    rows = max(least, *(4 * size for size in batch_sizes if isinstance(size, int)), 0)
     found = [
-        _planned(whole, checkpoint, mode, length, precision, size, rows=rows, seconds=wanted.seconds)
+        _planned(whole, checkpoint, mode, length, precision, size, seconds=wanted.seconds)
         for checkpoint, mode, precision in product(checkpoints, wanted.modes, resolved)
         for length, size in sorted(product(dict.fromkeys(lengths), dict.fromkeys(batch_sizes)), key=_size)
     ]
@@ -160,7 +173,6 @@ def _planned(
     precision: str,
     batch_size: Size,
     *,
-    rows: int,
     seconds: float,
 ) -> Planned:
     base = resolve(spec, number=0, params=default_params(spec, checkpoint), kind="bench", arm=checkpoint)
@@ -172,7 +184,7 @@ def _planned(
         checkpoint,
         mode=mode,
         length=length,
-        rows=rows,
+        rows=MOST_ROWS if batch_size == "max" else max(LEAST_ROWS, 4 * size),
         seconds=seconds,
         largest=batch_size == "max",
     )

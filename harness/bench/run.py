@@ -90,6 +90,11 @@ class Bench:
         self.file = self.file.model_copy(update=changes)
         write_bench(self.path, self.file)
 
+    def price(self, per_hour: float | None) -> None:
+        """What the machine costs, from the next saving on; None: as the file has it."""
+        if per_hour is not None:
+            self.file = self.file.model_copy(update={"price_per_hour": per_hour})
+
     def cells(self, spec: StudySpec, data: PreparedData, wanted: Wanted, *, own_texts: bool) -> None:
         """Measures every cell asked for that the file does not have yet.
 
@@ -97,8 +102,7 @@ class Bench:
             InputError: a combination that cannot be, a length above the model's maximum.
             DeviceError: the device asked for is not there.
         """
-        if wanted.price_per_hour is not None:
-            self.file = self.file.model_copy(update={"price_per_hour": wanted.price_per_hour})
+        self.price(wanted.price_per_hour)
         slots = [bench_slot(wanted.device, threads) for threads in wanted.threads or (resources.cores(),)]
         accelerator = slots[0].place.device != "cpu"
 

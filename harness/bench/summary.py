@@ -6,18 +6,18 @@ Knows nothing of how they were made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import exp, log
-from statistics import fmean, median
+from statistics import NormalDist, fmean, median
 from typing import Any
-
-import numpy as np
 
 from harness.bench.timing import step_time
 from harness.records.bench import BenchFile, Cell, Machine, Measurement, Noise, Setup
 
 __all__ = ["noise_of", "summarised", "with_ceiling", "with_setup"]
 
-PERCENTILE = 95
+#: From the median of absolute differences to their 95th percentile, when differences are normal.
+_FROM_MEDIAN = NormalDist().inv_cdf(0.975) / NormalDist().inv_cdf(0.75)
 
 
 def summarised(cell: Cell, setup: Setup | None, price_per_hour: float | None) -> Cell:
@@ -78,14 +78,11 @@ def _energy(runs: Sequence[Measurement]) -> dict[str, Any]:
 def noise_of(cells: Iterable[Cell]) -> Noise:
     """How far A/A pairs are apart: each repeat of a cell against the next one, as a ratio, whichever was faster."""
     apart = [
-        abs(log((a.samples / a.seconds) / (b.samples / b.seconds)))
-        for cell in cells
-        for a, b in zip(cell.repeats, cell.repeats[1:], strict=False)
+        abs(log((a.samples / a.seconds) / (b.samples / b.seconds))) for cell in cells for a, b in pairwise(cell.repeats)
     ]
     if not apart:
         return Noise()
-    spread = exp(float(np.percentile(apart, PERCENTILE, method="higher"))) - 1
-    return Noise(pairs=len(apart), spread=spread)
+    return Noise(pairs=len(apart), spread=exp(_FROM_MEDIAN * median(apart)) - 1, most=exp(max(apart)) - 1)
 
 
 def with_setup(bench: BenchFile, measured: Setup) -> BenchFile:

@@ -129,6 +129,11 @@ def _measure(
 
     if study is None and overrides:
         raise InputError("key=value needs a study: harness bench STUDY.yaml key=value")
+    if slots is not None:
+        wanted.refuse_all_but(
+            "--slots runs trials of the study's default recipe; change that by key=value",
+            "seconds", "repeats", "price_per_hour", "device", *(() if study else ("checkpoints",)),
+        )  # fmt: skip
     spec = _study(study, overrides) if study is not None else bench_study(wanted.checkpoints)
     opened = _open(json, fresh=fresh)
     data = prepare(spec)
@@ -137,7 +142,8 @@ def _measure(
     else:
         from harness.bench.slots import measure_slots
 
-        measure_slots(opened, spec, data, slots, device=wanted.device, seconds=wanted.seconds)
+        opened.price(wanted.price_per_hour)
+        measure_slots(opened, spec, data, slots, wanted)
     return opened
 
 
@@ -159,9 +165,12 @@ def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others:
     from harness.bench.sharing import measure_sharing
     from harness.records.results import load
 
+    as_it_was = "a run's winner is measured as it was; give a study file for other settings"
     if others:
-        raise InputError(f"{run} is a run: its winner is measured as it was; give a study file for other settings")
+        raise InputError(f"{run}: {as_it_was}")
+    wanted.refuse_all_but(as_it_was, "seconds", "repeats", "price_per_hour")
     opened = _open(json, fresh=fresh)
+    opened.price(wanted.price_per_hour)
     measure_sharing(opened, load(run), seconds=wanted.seconds, repeats=wanted.repeats)
     return opened
 

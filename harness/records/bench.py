@@ -6,6 +6,7 @@ Knows nothing of how cells are measured, nor of figures. Unknown keys of a file 
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -127,6 +128,12 @@ class Cell(Stored):
     repeats: tuple[Measurement, ...] = ()
 
     @property
+    def spread(self) -> float | None:
+        """How far a repeat and the next one are apart at most, as a ratio - 1; None without two."""
+        rates = [run.samples / run.seconds for run in self.repeats]
+        return max((max(a / b, b / a) - 1 for a, b in pairwise(rates)), default=None)
+
+    @property
     def title(self) -> str:
         """A line that tells the cell from others: checkpoint, mode, batch x length, precision, threads."""
         where = f"{self.threads} threads" if self.device == "cpu" and self.threads != 1 else self.device
@@ -165,10 +172,15 @@ class Machine(Stored):
 
 
 class Noise(Stored):
-    """How far two measurements of one cell were apart (A/A pairs): 95 % of them by at most `spread`, a ratio - 1."""
+    """How far two runs of one cell are apart (A/A pairs), as ratios - 1.
+
+    `spread`: 95 % of the pairs of a usual cell are no further apart, by the median of the pairs (of a normal
+    distribution it is 2.9 times that), so that one unsteady cell does not decide for all; `most`: the widest pair.
+    """
 
     pairs: int = 0
     spread: NotNegative | None = None
+    most: NotNegative | None = None
 
 
 class SlotsRow(Stored):
@@ -180,6 +192,7 @@ class SlotsRow(Stored):
     samples_per_second: NotNegative = Field(description="of one trial")
     slowdown: NotNegative
     failed: int = 0
+    spread: NotNegative | None = Field(default=None, description="how far passes were apart in trials/hour, ratio - 1")
 
 
 class Sharing(Stored):

@@ -6,7 +6,7 @@ Knows nothing of figures or HTML. Cells are joined by configuration; a joined ro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from pathlib import Path
@@ -128,13 +128,19 @@ class Joined:
         found = [self.setups[place].bench.noise.spread for place in (a, b)]
         return max((each for each in found if each is not None), default=None)
 
-    def equal(self, ratio: float, a: int, b: int) -> bool:
-        """True when the difference is within what two runs of the same differ by."""
-        return abs(log(ratio)) <= log(1 + (self.spread(a, b) or 0.0))
+    def equal(self, ratio: float, a: int, b: int, row: Row | None = None) -> bool:
+        """True when the difference is within what two runs of the same differ by; of a row, its own runs too."""
+        own = [cell.spread or 0.0 for at, cell in row.cells.items() if at in (a, b)] if row else []
+        return abs(log(ratio)) <= log(1 + max(self.spread(a, b) or 0.0, *own, 0.0))
 
     def speed_up(self, b: int, a: int = 0) -> float | None:
         """The geometric mean of the ratios of all common rows."""
         return geometric_mean(ratio for row in self.rows if (ratio := row.ratio(a, b)) is not None)
+
+    def relative(self, place: int, value: Callable[[Cell], float | None]) -> float | None:
+        """The geometric mean, over the cells in common with the first set-up, of a value in times the first one's."""
+        pairs = [(value(row.cells[place]), value(row.cells[0])) for row in self.rows if {0, place} <= set(row.cells)]
+        return geometric_mean(mine / first for mine, first in pairs if mine and first)
 
 
 def geometric_mean(ratios: Iterable[float]) -> float | None:
@@ -264,9 +270,12 @@ def _refuse(found: Joined) -> None:
             "\n".join([f"{rows} cannot be compared, because they differ in more than the machine:", *lines,
                        "measure them alike, or compare them all the same (--force)"])
         )  # fmt: skip
-    if not found.common:
-        first, second = (next(iter(setup.cells), None) for setup in found.setups[:2])
-        raise InputError(
-            "the files have no cell in common: the first has "
-            f"{first.title if first else 'none'}, the second {second.title if second else 'none'}"
-        )
+    with_first = {at for row in found.rows if 0 in row.cells for at in row.cells}
+    joined_files = {found.setups[at].file for at in with_first}
+    for setup in found.setups[1:]:
+        if not found.common or setup.file not in joined_files | {found.setups[0].file}:
+            first, other = (next(iter(each.cells), None) for each in (found.setups[0], setup))
+            raise InputError(
+                f"{setup.file} has no cell in common with {found.setups[0].file}: the first has "
+                f"{first.title if first else 'none'}, the other {other.title if other else 'none'}"
+            )

@@ -88,8 +88,8 @@ def rests_on(bench: BenchFile) -> list[str]:
     lines = []
     if noise.spread is not None:
         lines.append(
-            f"A/A: two runs of one cell were apart by up to {percent(noise.spread)} (95 % of "
-            f"{plural(noise.pairs, 'pair')}); smaller differences are none"
+            f"A/A: two runs of a usual cell are apart by up to {percent(noise.spread)} (95 %, by the median of "
+            f"{plural(noise.pairs, 'pair')}; the widest: {percent(noise.most or 0)}); smaller differences are none"
         )
     best = max((cell for cell in bench.cells if cell.tokens_per_second), key=_tokens, default=None)
     if best is not None:

@@ -66,17 +66,20 @@ def what_to_buy(found: Joined) -> Table:
 
 
 def _advice(found: Joined, place: int) -> str:
-    """When to take this set-up: it is the fastest, the cheapest, the thriftiest, or nothing of that."""
-    setups = found.setups
+    """When to take this set-up: it is the fastest, the cheapest, the thriftiest, or nothing of that.
+
+    Judged over the cells in common with the first set-up, by the geometric mean.
+    """
     wins = []
     for name, value, least in _GOALS:
-        cells = [best_cell(setup, value, least=least) for setup in setups]
-        amounts = {at: value(cell) for at, cell in enumerate(cells) if cell is not None}
+        amounts = {at: found.relative(at, value) for at in range(len(found.setups))}
         known = {at: amount for at, amount in amounts.items() if amount is not None}
         if len(known) > 1 and place in known:
             best = min(known, key=lambda at: known[at] if least else -known[at])
             if best == place or found.equal(known[best] / known[place], best, place):
                 wins.append(name)
+    if not wins and found.speed_up(place) is None:
+        return f"no cell in common with {clip(found.setups[0].label, 40)}"
     return f"when you want it {join(wins)}" if wins else "for nothing measured here"
 
 
@@ -127,7 +130,7 @@ def _cells_row(found: Joined, row: Row, missing: Sequence[Mapping[Key, str]]) ->
     rates = [
         number(row.cells[at].samples_per_second) if at in row.cells else missing[at].get(row.key, "–") for at in places
     ]
-    speeds = [_speed(found, row.ratio(0, at), at) for at in places[1:]]
+    speeds = [_speed(found, row, at) for at in places[1:]]
     steps = "; ".join(_step(cell) for cell in row.cells.values())
     return [clip(row.key.title, 100) + (" *" if row.differing else ""), *rates, *speeds, steps]
 
@@ -136,10 +139,11 @@ def _why(cell: Cell) -> str:
     return {"oom": "out of memory", "failed": "failed"}.get(cell.state, "–")
 
 
-def _speed(found: Joined, ratio: float | None, place: int) -> str:
+def _speed(found: Joined, row: Row, place: int) -> str:
+    ratio = row.ratio(0, place)
     if ratio is None:
         return "–"
-    return f"equal ({number(ratio)} ×)" if found.equal(ratio, 0, place) else f"{number(ratio)} ×"
+    return f"equal ({number(ratio)} ×)" if found.equal(ratio, 0, place, row) else f"{number(ratio)} ×"
 
 
 def _step(cell: Cell) -> str:

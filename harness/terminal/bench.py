@@ -51,9 +51,10 @@ class ConsoleView:
         if bench.slots:
             self._slots(bench)
         for sharing in bench.sharing:
-            self.say(_shared(sharing))
+            self.say(_shared(sharing, bench.noise.spread or 0.0))
         self._console.print(Text(f"file    {self._path}"), soft_wrap=True)
-        self._console.print(Text(f"compare harness compare {self._path} OTHER.json"), soft_wrap=True)
+        if bench.cells:
+            self._console.print(Text(f"compare harness compare {self._path} OTHER.json"), soft_wrap=True)
 
     def _cells(self, bench: BenchFile) -> None:
         shown = shown_columns(bench.cells)
@@ -79,6 +80,9 @@ class ConsoleView:
         ]
         table, _ = fitted(columns, [_slots_line(row) for row in bench.slots], self._console.width)
         self._console.print(table)
+        apart = max((row.spread for row in bench.slots if row.spread is not None), default=None)
+        if apart is not None:
+            self.say(f"two passes were apart by up to {percent(apart)} in trials/hour; smaller gains are none")
         self.say(f"use engine.slots_per_device={bench.recommended_slots}")
 
 
@@ -92,10 +96,11 @@ def _style(cell: Cell) -> str:
     return "" if cell.state == "ok" else "red"
 
 
-def _shared(sharing: Sharing) -> str:
+def _shared(sharing: Sharing, noise: float) -> str:
     beside = f"on one of {sharing.slots} slots" if sharing.slots > 1 else "on the only slot"
     cost = sharing.cost
-    verdict = f"sharing cost {percent(cost, 0)} of its speed" if cost > 0 else "sharing cost it nothing"
+    cost_it = f"sharing cost {percent(cost, 0)} of its speed" if cost > 0 else "sharing cost it nothing"
+    verdict = "no more than two runs differ by: sharing cost it nothing" if 0 < cost <= noise else cost_it
     alone = f"{number(sharing.alone)} alone with the same {plural(sharing.threads, 'thread')}"
     whole = f", {number(sharing.whole_machine)} with all of the machine" if sharing.whole_machine else ""
     return (

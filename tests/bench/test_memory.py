@@ -68,7 +68,7 @@ def test_more_is_moved_in_training() -> None:
 
 def test_what_does_not_fit_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: 2**30)
-    admit(2.0**29)
-    with pytest.raises(TrialFailure, match=r"about 2\.0 GiB needed, 1\.0 GiB free") as failed:
+    admit(2.0**28)
+    with pytest.raises(TrialFailure, match=r"about 3\.4 GiB needed, 1\.0 GiB free") as failed:
         admit(2.0**31)
     assert failed.value.reason is FailReason.OOM

@@ -66,10 +66,11 @@ def test_checkpoints_of_the_command_line_take_the_place_of_the_studys() -> None:
 
 def test_identity_leaves_out_how_long_it_is_timed() -> None:
     first, longer = (plan(smoke(), batch_sizes=(4,), seconds=seconds)[0] for seconds in (1.0, 9.0))
-    wider = plan(smoke(), batch_sizes=(4, 512))[0]
+    wider, large = plan(smoke(), batch_sizes=(4, 512))
     other = plan(smoke("model.dropout=0.3"), batch_sizes=(4,))[0]
     assert first.id == longer.id == wider.id
-    assert wider.setting("rows") > first.setting("rows")
+    assert wider.setting("rows") == first.setting("rows"), "a large batch beside it takes nothing from a small one"
+    assert large.setting("rows") == 4 * 512
     assert other.id != first.id
 
 
@@ -92,6 +93,8 @@ def test_without_a_study_lengths_are_fixed() -> None:
         ({"seconds": 0.0}, "--seconds"),
         ({"seconds": float("nan")}, "--seconds"),
         ({"price_per_hour": -1.0}, "--price-per-hour"),
+        ({"price_per_hour": float("inf")}, "--price-per-hour"),
+        ({"threads": (10_000,)}, "--threads 10000: this process may use"),
         ({"price_per_hour": float("nan")}, "--price-per-hour"),
     ],
 )
@@ -114,3 +117,19 @@ def test_study_lengths_need_a_study() -> None:
         plan(bench_study(("x",)), own=False, lengths=("study",))
     with pytest.raises(InputError, match="architecture"):
         bench_study(("scratch",))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"batch_sizes": (8,)}, "--batch-size: no"),
+        ({"checkpoints": ("x",)}, "--checkpoint: no"),
+        ({"modes": ("predict",)}, "--mode: no"),
+        ({"threads": (1,)}, "--threads: no"),
+        ({"device": "cpu"}, "--device: no"),
+    ],
+)
+def test_options_without_effect_are_refused(given: dict[str, Any], said: str) -> None:
+    Wanted(seconds=9.0, price_per_hour=1.0).refuse_all_but("no", "seconds", "price_per_hour")
+    with pytest.raises(InputError, match=said):
+        Wanted(**given).refuse_all_but("no", "seconds")

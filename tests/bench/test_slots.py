@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.bench.plan import Wanted
 from harness.bench.run import Bench
 from harness.bench.sharing import measure_sharing
 from harness.bench.slots import PER_SLOT, measure_slots, recommended
@@ -31,19 +32,21 @@ def test_recommended_is_the_fewest_slots_near_the_most() -> None:
     assert recommended([row(1, 100), row(2, 180), row(4, 182)]) == 2
     assert recommended([row(1, 100), row(2, 101)]) == 1
     assert recommended([row(1, 100), row(2, 180, failed=1)]) == 1
+    assert recommended([row(1, 100), row(2, 110).model_copy(update={"spread": 0.15})]) == 1, "within the noise"
 
 
 def test_slots_are_measured_with_real_trials(tmp_path: Path, smoke_data: PreparedData, inline: list[int]) -> None:
     path, view = tmp_path / "a.json", Noted()
     spec = load_study(STUDIES / "smoke.yaml")
-    measure_slots(Bench(path, view), spec, smoke_data, (2,), device="cpu", seconds=0.05)
-    assert inline == [1, 2]
+    measure_slots(Bench(path, view), spec, smoke_data, (2,), Wanted(device="cpu", seconds=0.05))
+    assert inline == [1, 2, 1, 2]
     found = read_bench(path)
     assert [one.slots for one in found.slots] == [1, 2]
     assert found.slots[0].slowdown == 1.0
     assert all(one.trials_per_hour > 0 and not one.failed for one in found.slots)
     assert found.recommended_slots in (1, 2)
-    assert len(view.lines) == 2
+    assert all(one.spread is not None for one in found.slots)
+    assert len(view.lines) == 4
     assert PER_SLOT > 1
 
 
@@ -54,8 +57,7 @@ def test_slots_below_one_are_refused(tmp_path: Path, smoke_data: PreparedData) -
             load_study(STUDIES / "smoke.yaml"),
             smoke_data,
             (0,),
-            device="cpu",
-            seconds=1,
+            Wanted(),
         )
 
 

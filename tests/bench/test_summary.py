@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.bench.summary import noise_of, summarised, with_setup
@@ -73,10 +74,19 @@ def test_noise_is_how_far_repeats_are_apart() -> None:
     assert noise_of([cell(run())]).spread is None
     same = noise_of([cell(run(), run())])
     assert (same.pairs, same.spread) == (1, 0.0)
-    slower_or_faster = [noise_of([cell(run(), run(seconds=seconds))]).spread for seconds in (2.2, 2 / 1.1)]
-    assert slower_or_faster == pytest.approx([0.1, 0.1])
-    many = [cell(run(), run()) for _ in range(50)] + [cell(run(), run(seconds=4.0))]
-    assert noise_of(many).spread == 0.0
+    pairs = [cell(run(), run(seconds=seconds)) for seconds in (2.2, 2 / 1.1)]
+    assert [one.spread for one in pairs] == pytest.approx([0.1, 0.1])
+    assert [noise_of([one]).most for one in pairs] == pytest.approx([0.1, 0.1])
+    many = noise_of([cell(run(), run()) for _ in range(50)] + [cell(run(), run(seconds=4.0))])
+    assert (many.spread, many.most) == (0.0, pytest.approx(1.0)), "one unsteady cell does not decide for all"
+
+
+def test_noise_covers_19_of_20_pairs() -> None:
+    random = np.random.default_rng(0)
+    cells = [cell(run(seconds=s), run(seconds=t)) for s, t in np.exp(random.normal(0, 0.02, size=(3000, 2)))]
+    spread = noise_of(cells).spread
+    assert spread is not None
+    assert np.mean([(one.spread or 0.0) <= spread for one in cells]) == pytest.approx(0.95, abs=0.02)
 
 
 def test_setup_measured_again_keeps_the_best() -> None:

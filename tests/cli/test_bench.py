@@ -72,7 +72,7 @@ def test_bench_from_study_to_page(tmp_path: Path) -> None:
             f"{name}.md",
         )
         assert done.returncode == 0, done.stderr
-        assert "A/A: two runs of one cell were apart by up to" in done.stdout
+        assert "A/A: two runs of a usual cell are apart by up to" in done.stdout
         assert "energy" in done.stdout
     found = read_bench(tmp_path / "a.json")
     assert [len(cell.repeats) for cell in found.cells] == [2]

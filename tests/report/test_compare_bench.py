@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from harness.errors import InputError
-from harness.records.bench import BenchFile, Cell, Machine, Noise, Setup, Sharing, SlotsRow, StepTime, write_bench
+from harness.records.bench import (
+    BenchFile,
+    Cell,
+    Machine,
+    Measurement,
+    Noise,
+    Setup,
+    Sharing,
+    SlotsRow,
+    StepTime,
+    write_bench,
+)
 from harness.report.bench_join import geometric_mean, joined, read_setups
 from harness.report.compare_bench import write_bench_comparison
 from harness.report.figures_bench import heat_maps
@@ -111,6 +122,36 @@ def test_labels_tell_files_of_one_name_apart(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         paths += files(tmp_path / name, bench(cell()))
     assert [setup.label for setup in read_setups(paths)] == ["x/a", "y/a"]
+
+
+def test_advice_is_over_the_common_cells(tmp_path: Path) -> None:
+    """A set-up that was measured on small cells only is not worse for it."""
+    fast_but_small = bench(cell(8, 200))
+    paths = files(tmp_path, bench(cell(8), cell(8, 5000, length=64)), fast_but_small)
+    write_bench_comparison(paths, tmp_path / "out")
+    summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "| b | when you want it fast |" in summary
+    assert "| a | for nothing measured here |" in summary
+
+
+def test_a_file_that_shares_no_cell_with_the_first_is_refused(tmp_path: Path) -> None:
+    apart = bench(cell(8, length=64), cell(8, length=64, threads=1))
+    with pytest.raises(InputError, match="b has no cell in common with a"):
+        joined(read_setups(files(tmp_path, bench(cell(8)), apart)))
+
+
+def test_unsteady_cell_is_judged_by_its_own_runs(tmp_path: Path) -> None:
+    def run(seconds: float) -> Measurement:
+        return Measurement(
+            steps_ms=(1.0,), samples=100, tokens=1600, positions=1600, seconds=seconds, batch_size=8,
+            micro_batch_size=8, precision="fp32", attention="eager",
+        )  # fmt: skip
+
+    unsteady = cell(8, 110, repeats=(run(1.0), run(1.3)))
+    found = joined(read_setups(files(tmp_path, bench(cell(8), cell(16)), bench(unsteady, cell(16, 110)))))
+    by_batch = {row.key.batch_size: row for row in found.rows}
+    assert found.equal(1.1, 0, 1, by_batch[8])
+    assert not found.equal(1.1, 0, 1, by_batch[16])
 
 
 def test_noise_of_one_file_counts_where_the_other_has_none(tmp_path: Path) -> None:
