@@ -5,19 +5,38 @@ Knows nothing of HTML: plain sentences.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, nan
 
 import numpy as np
 
 from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.schema import TrialRecord, TrialState
 from harness.report.predictions import scores_of
 from harness.report.stats import difference_interval, metric_interval, pareto_front
-from harness.report.text import METRIC_NAMES, difference, join, metric, named_metric, plural, points, probability_text
+from harness.report.text import (
+    METRIC_NAMES,
+    difference,
+    join,
+    metric,
+    named_metric,
+    percent,
+    plural,
+    points,
+    probability_text,
+)
 from harness.report.view import View
 from harness.spec.metrics import METRICS
 
 __all__ = ["Sentence", "evidence", "judged_by", "tradeoff"]
+
+_WHOM = {
+    "winner": "the validation winner",
+    "runner-up": "the runner-up",
+    "default": "the default recipe",
+    "baseline": "the baseline",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +57,68 @@ def evidence(view: View, model: FinalModel | None) -> list[Sentence]:
     if model is None or not model.test:
         return []
     name = judged_by(view, model)
-    found = [
-        sentence for role in ("winner", "runner-up", "default", "baseline") for sentence in _against(view, role, name)
-    ]
+    others = [view.models[role] for role in _WHOM if role in view.models and role != model.role]
+    found = [_against(view, name, model, same) for same in _by_trial(others)]
+    found = sorted([*found, *_absent(view, model)], key=lambda one: one.about.endswith(_WHOM["baseline"]))
     return [*found, *_gap(view, model, name)]
 
 
-def _against(view: View, role: str, name: str) -> list[Sentence]:
-    compared, other = view.comparison(role), view.models.get(role)
-    if compared is None or other is None or (other.number is not None and other.number == view.winner_number):
-        return []
-    whom = {"winner": "the validation winner", "default": "the default recipe"}.get(role, f"the {role}")
+def _by_trial(models: list[FinalModel]) -> list[list[FinalModel]]:
+    """The models of one search trial together: runner-up and default recipe may be one trial."""
+    found: dict[int | str, list[FinalModel]] = {}
+    for model in models:
+        found.setdefault(model.role if model.number is None else model.number, []).append(model)
+    return list(found.values())
+
+
+def _against(view: View, name: str, pick: FinalModel, same: list[FinalModel]) -> Sentence:
+    """The pick against another trial, once for each seed that was scored of it."""
+    whom = join(_WHOM[model.role] for model in same)
+    by_seed = {model.seed: model for model in reversed(same)}
+    if same[0].number is not None and same[0].number == pick.number:
+        seeds = [model for model in reversed(by_seed.values()) if model.seed != pick.seed]
+        scores = "".join(f"; with seed {model.seed} it has {_score(name, model)}" for model in seeds)
+        own = f", here with seed {pick.seed}" if seeds else ""
+        return Sentence(f"Against {whom}", f"Trial {pick.number} is {whom} itself{own}{scores}.")
+    told = [_compared(view, name, model, tell_seed=len(by_seed) > 1) for model in reversed(by_seed.values())]
+    return Sentence(f"Against {whom}", f"{'; '.join(told)}.")
+
+
+def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> str:
     which = f"trial {other.number}" if other.number is not None else other.name
-    value = f"; {which} has {metric(name, other.test[name].value)}" if name in other.test else ""
-    text = (
-        f"{_verdict(compared)} with probability {probability_text(compared.probability)}: "
-        f"{points(compared.difference)}{value}."
-    )
-    return [Sentence(f"Against {whom}", text)]
+    which += f" with seed {other.seed}" if tell_seed else ""
+    compared = view.comparison(other.role)
+    if compared is None:
+        return f"{which} has {_score(name, other)}"
+    sure = f"{_verdict(compared)} with probability {probability_text(compared.probability)}"
+    return f"{sure}: {points(compared.difference)}; {which} has {_score(name, other)}"
+
+
+def _score(name: str, model: FinalModel) -> str:
+    return metric(name, model.test[name].value if name in model.test else None)
+
+
+def _absent(view: View, pick: FinalModel) -> Iterator[Sentence]:
+    """Why there is no runner-up or no default recipe to compare with."""
+    if "runner-up" not in view.models:
+        others = len(view.completed) > 1
+        why = "Only one configuration was confirmed" if others else "No other trial completed"
+        yield Sentence("Against the runner-up", f"{why}, so there is none.")
+    default = view.default_of(pick)
+    if "default" in view.models or default is None:
+        return
+    if default.number == pick.number:
+        text = f"Trial {pick.number} is the default recipe itself."
+    else:
+        text = f"The default recipe (trial {default.number}) {_ended(default)}, so it has no test score."
+    yield Sentence("Against the default recipe", text)
+
+
+def _ended(record: TrialRecord) -> str:
+    if record.state is TrialState.PRUNED:
+        return f"was pruned at {percent(record.history[-1].fraction if record.history else 0.0, 0)}"
+    kept = {TrialState.FAIL: "failed", TrialState.COMPLETE: "was not among the models kept"}
+    return kept.get(record.state, "did not end")
 
 
 def _verdict(compared: Comparison) -> str:

@@ -139,6 +139,13 @@ class View:
         count = len(checkpoint) if isinstance(checkpoint, tuple) else 1
         return tuple(record.number for record in self.trials if record.number < count)
 
+    def default_of(self, model: FinalModel) -> TrialRecord | None:
+        """The default recipe of the checkpoint that a scored trial uses; None where there is none."""
+        record = self.by_number.get(model.number) if model.number is not None else None
+        found = [self.by_number[number] for number in self.default_numbers]
+        same = (one for one in found if record and self.checkpoint_of(one) == self.checkpoint_of(record))
+        return next(same, next(iter(found), None))
+
     @cached_property
     def models(self) -> Mapping[str, FinalModel]:
         """The models that saw the test split, by role."""

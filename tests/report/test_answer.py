@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.records.final import Final, Interval
+from harness.records.final import Final, FinalModel, Interval
 from harness.records.results import Results
+from harness.records.schema import TrialRecord, TrialState
 from harness.report import leaderboard
 from harness.report.answer import answer
 from harness.report.summary import summary
@@ -113,14 +114,45 @@ def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
     assert told.headline.endswith("trial 0 (the default recipe)")
 
 
+def with_models(results: Results, *models: FinalModel, trials: tuple[TrialRecord, ...] = ()) -> dict[str, str]:
+    final = final_of(results).model_copy(update={"models": models})
+    return texts(changed(results, final=final, trials=trials or results.trials))
+
+
 def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
-    final = final_of(results)
-    same = final.models[2].model_copy(update={"number": final.recommended})
-    told = texts(
-        changed(results, final=final.model_copy(update={"models": (*final.models[:2], same, final.models[3])}))
+    winner, second, default, baseline = final_of(results).models
+    same = default.model_copy(update={"number": winner.number})
+    told = with_models(results, winner, second, same, baseline)
+    assert told["Against the default recipe"] == f"Trial {winner.number} is the default recipe itself."
+    told = with_models(results, winner, second, same.model_copy(update={"seed": 4}), baseline)
+    score = f"{100 * same.test['accuracy'].value:.1f}\u00a0%"
+    assert told["Against the default recipe"] == (
+        f"Trial {winner.number} is the default recipe itself, here with seed 0; with seed 4 it has {score}."
     )
-    assert "Against the default recipe" not in told
-    assert "Against the baseline" in told
+
+
+def test_answer_tells_of_a_trial_in_two_roles_once(results: Results) -> None:
+    winner, second, default, baseline = final_of(results).models
+    told = with_models(results, winner, second, second.model_copy(update={"role": "default"}), baseline)
+    assert [about for about in told if about.startswith("Against")] == [
+        "Against the runner-up and the default recipe", "Against the baseline",
+    ]  # fmt: skip
+    assert told["Against the runner-up and the default recipe"].count(f"trial {second.number}") == 1
+    other = default.model_copy(update={"number": second.number, "seed": 4})
+    text = with_models(results, winner, second, other, baseline)["Against the runner-up and the default recipe"]
+    assert text.index(f"trial {second.number} with seed 0 has") < text.index(f"trial {second.number} with seed 4 has")
+
+
+def test_answer_says_why_there_is_no_runner_up_and_no_default(results: Results) -> None:
+    winner, _, _, baseline = final_of(results).models
+    cut = results.trials[0].model_copy(update={"state": TrialState.PRUNED, "history": results.trials[0].history[:1]})
+    told = with_models(results, winner, baseline, trials=(cut, *results.trials[1:]))
+    assert told["Against the runner-up"] == "Only one configuration was confirmed, so there is none."
+    assert told["Against the default recipe"] == (
+        "The default recipe (trial 0) was pruned at 6\u00a0%, so it has no test score."
+    )
+    told = with_models(results, winner, baseline, trials=(cut, results.trials[winner.number or 0]))
+    assert told["Against the runner-up"] == "No other trial completed, so there is none."
 
 
 def test_answer_repeats_the_warnings_of_the_decision(results: Results) -> None:
