@@ -82,7 +82,8 @@ def noise_of(cells: Iterable[Cell]) -> Noise:
     ]
     if not apart:
         return Noise()
-    return Noise(pairs=len(apart), spread=exp(_FROM_MEDIAN * median(apart)) - 1, most=exp(max(apart)) - 1)
+    most = max(apart)
+    return Noise(pairs=len(apart), spread=exp(min(most, _FROM_MEDIAN * median(apart))) - 1, most=exp(most) - 1)
 
 
 def with_setup(bench: BenchFile, measured: Setup) -> BenchFile:

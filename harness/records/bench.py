@@ -175,7 +175,8 @@ class Noise(Stored):
     """How far two runs of one cell are apart (A/A pairs), as ratios - 1.
 
     `spread`: 95 % of the pairs of a usual cell are no further apart, by the median of the pairs (of a normal
-    distribution it is 2.9 times that), so that one unsteady cell does not decide for all; `most`: the widest pair.
+    distribution it is 2.9 times that, and never more than the widest), so that one unsteady cell does not decide for
+    all; `most`: the widest pair.
     """
 
     pairs: int = 0

@@ -76,6 +76,7 @@ def test_noise_is_how_far_repeats_are_apart() -> None:
     assert (same.pairs, same.spread) == (1, 0.0)
     pairs = [cell(run(), run(seconds=seconds)) for seconds in (2.2, 2 / 1.1)]
     assert [one.spread for one in pairs] == pytest.approx([0.1, 0.1])
+    assert [noise_of([one]).spread for one in pairs] == pytest.approx([0.1, 0.1]), "never more than the widest"
     assert [noise_of([one]).most for one in pairs] == pytest.approx([0.1, 0.1])
     many = noise_of([cell(run(), run()) for _ in range(50)] + [cell(run(), run(seconds=4.0))])
     assert (many.spread, many.most) == (0.0, pytest.approx(1.0)), "one unsteady cell does not decide for all"
