@@ -93,6 +93,7 @@ class Trial:
             train_loss=train_loss,
             usage=usage,
             micro_batch_size=self.trainer.micro_batch_size,
+            num_parameters=self.num_parameters,
             threads=threads,
         )
         self.history.append(progress)
@@ -148,6 +149,12 @@ class Trial:
                     self.best_scores = (scores["labels"], scores["probabilities"])
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise HarnessError(f"{folder}: the snapshot cannot be read ({error})") from error
+
+    @property
+    def num_parameters(self) -> int:
+        """Those of the model as it is saved, words that do not occur here included."""
+        trained: int = sum(p.numel() for p in self.trainer.model.parameters())
+        return trained + (self.trainer.compact.num_left_out if self.trainer.compact else 0)
 
     @property
     def memory_bytes(self) -> int:

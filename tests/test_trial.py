@@ -130,6 +130,7 @@ def test_trial_saves_the_best_evaluation_not_the_last(
     assert loss == pytest.approx(best.metrics["log_loss"], rel=1e-6)
     with np.load(tmp_path / "weights" / "validation.npz") as saved:
         assert np.array_equal(saved["probabilities"], found)
+    assert best.num_parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_trial_parts_add_up_to_the_wall_clock(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:

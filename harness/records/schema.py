@@ -87,6 +87,7 @@ class Progress(Frozen):
     train_loss: Float
     usage: Usage = Usage()
     micro_batch_size: int = 0
+    num_parameters: int = Field(default=0, description="of the model as it is saved; 0: not counted")
     threads: int = Field(default=0, description="those that it trained with since the evaluation before")
 
     @property

@@ -85,7 +85,9 @@ def _candidate(view: View, checkpoint: str, own: list[TrialRecord], done: list[T
 
 
 def _num_parameters(view: View, record: TrialRecord) -> int | None:
-    """Counted in the head of a kept weights file; None when none is left."""
+    """As the trial counted them, else counted in the head of a kept weights file; None when none is left."""
+    if record.history and record.history[-1].num_parameters:
+        return record.history[-1].num_parameters
     for run in view.seeds(record):
         path = view.file(f"{run.weights}/model.safetensors") if run.weights else None
         if path is not None and (count := _count_weights(path)) is not None:
@@ -130,23 +132,30 @@ def _deviation(bounds: Interval) -> float:
 
 
 def checkpoint_choices(view: View, found: list[Candidate]) -> list[dict[str, Any]]:
-    """What the slider chooses from, best first."""
-    return [
-        {
-            "name": clip(one.checkpoint, 120),
-            "speed": one.samples_per_second,
-            "text": f"validation {view.score_name} {view.shown(one.score.value)} at {number(one.samples_per_second)} "
-            f"samples/s (trial {one.best.number})",
-        }
-        for one in found
-    ]
+    """What the slider chooses from, best first: every configuration that is faster than all better ones."""
+    choices: list[dict[str, Any]] = []
+    fastest = 0.0
+    for record in view.ranked if found else ():
+        speed = float(f"{record.usage.samples_per_second:.6g}")  # as the page has it: the slider ends at the fastest
+        if record.state is not TrialState.COMPLETE or speed <= fastest:
+            continue
+        fastest = speed
+        choices.append(
+            {
+                "name": clip(view.checkpoint_of(record), 120),
+                "speed": speed,
+                "text": f"validation {view.score_name} {view.shown(view.mean(record).value)} at {number(speed)} "
+                f"samples/s (trial {record.number})",
+            }
+        )
+    return choices
 
 
 def checkpoints_section(view: View, found: list[Candidate]) -> Section:
     """The section; only made when several checkpoints were used."""
     equal = isinstance(view.results.spec.model.checkpoint, tuple)
     trials = "equal numbers of trials" if equal else "as many trials as the search gave each"
-    speeds = [one.samples_per_second for one in found if one.samples_per_second > 0]
+    choices = checkpoint_choices(view, found)
     figures = [_forest(view, found), _cost(view, found)] if found else []
     return Section(
         key="checkpoints",
@@ -154,7 +163,7 @@ def checkpoints_section(view: View, found: list[Candidate]) -> Section:
         lead=f"Each pretrained checkpoint in its best configuration, after {trials}.",
         figures=arranged(figures),
         tables=arranged([_table(view, found), *([_pairs(view, found)] if len(found) > 1 else [])]) if found else [],
-        floor=(0.0, max(speeds)) if speeds and len(found) > 1 else None,
+        floor=(0.0, choices[-1]["speed"]) if choices and len(found) > 1 else None,
         empty="" if found else "No checkpoint has a completed trial yet.",
     )
 

@@ -38,6 +38,11 @@ class CompactEmbedding(torch.nn.Module):
         """Embeddings [*input_ids.shape, width]."""
         return functional.embedding(self._ids[input_ids], self.weight)  # type: ignore[index]
 
+    @property
+    def num_left_out(self) -> int:
+        """The parameters of the rows that are left out."""
+        return self._original.numel() - self.weight.numel()
+
     def full(self, values: torch.Tensor, decay: float) -> torch.Tensor:
         """The whole table [num_embeddings, width] fp32: `values` for the used rows, the others decayed by `decay`."""
         table = self._original.float() * decay

@@ -91,6 +91,18 @@ def test_parameters_are_counted_in_the_head_of_the_weights(results: Results) -> 
     assert all(one.num_parameters is None for one in candidates(View(changed)))
 
 
+def test_parameters_are_those_that_the_trial_counted_where_no_weights_are_left(results: Results) -> None:
+    trials = [
+        record.model_copy(
+            update={"history": tuple(p.model_copy(update={"num_parameters": 1234}) for p in record.history)}
+        )
+        for record in results.trials
+    ]
+    names = ("folder", "spec", "confirm", "baselines", "manifest", "live")
+    view = View(Results(trials=tuple(trials), final=None, **{name: getattr(results, name) for name in names}))
+    assert {one.num_parameters for one in candidates(view)} == {1234}
+
+
 def test_pair_is_compared_row_by_row_where_predictions_are_left(results: Results) -> None:
     numbers = [one.best.number for one in candidates(View(results))]
     changed = with_weights(results, numbers)
@@ -127,5 +139,9 @@ def test_choices_come_best_first_for_the_slider(results: Results) -> None:
     view = View(results)
     found = candidates(view)
     choices = checkpoint_choices(view, found)
-    assert [choice["name"] for choice in choices] == [one.checkpoint for one in found]
+    speeds = [choice["speed"] for choice in choices]
+    measured = [record.usage.samples_per_second for record in view.completed]
+    assert choices[0]["name"] == view.checkpoint_of(view.ranked[0])
+    assert speeds == sorted(set(speeds))
+    assert speeds[-1] == pytest.approx(max(measured), rel=1e-5), "not of each checkpoint's best only"
     assert checkpoints_section(view, found).floor == (0.0, max(choice["speed"] for choice in choices))

@@ -279,13 +279,14 @@
   }
 
   // Checkpoints: which one under a throughput floor ------------------------------------------------------------------
+  const threeDigits = (value) => (value ? value.toLocaleString("en", { minimumSignificantDigits: 3, maximumSignificantDigits: 3 }) : "0");
   const floor = $("#floor");
   if (floor) {
     const choose = () => {
       const least = Number(floor.value);
-      const fit = DATA.checkpoints.filter((one) => one.speed >= least);
-      $("#floor-value").textContent = `${least.toLocaleString("en")} samples/s`;
-      $("#floor-pick").textContent = fit.length ? `Take ${fit[0].name}: ${fit[0].text}.` : "No checkpoint trains that fast here.";
+      const fit = DATA.checkpoints.filter((one) => one.speed >= least); // best first
+      $("#floor-value").textContent = `at least ${threeDigits(least)}\u00a0samples/s`;
+      $("#floor-pick").textContent = fit.length ? `Take ${fit[0].name}: ${fit[0].text}.` : "No configuration trains that fast here.";
     };
     floor.addEventListener("input", choose);
     choose();
