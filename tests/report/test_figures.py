@@ -54,6 +54,7 @@ def test_parallel_has_a_line_a_trial_and_marks_what_is_not_used(view: View) -> N
     figure = parallel(view)
     assert figure is not None
     axes = len(view.varied) + 1
+    assert not re.search("dark|light|bright", figure.alt), "the ramp runs the other way on a dark page"
     grey = [found for found in figure.data if found["line"]["color"] in RAMP]
     assert sum(found["x"].count(None) for found in grey) == len(view.scored)
     assert all(len(found["x"]) % (axes + 1) == 0 for found in figure.data)
