@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
 import ray
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -89,6 +90,21 @@ def kill(trial: Trial) -> None:
             ray.kill(actor)
 
 
+def take_as_losses(manager: Any) -> None:
+    """Has Tune's manager of actors take every end of a process as that of its actor; at some it would end the run.
+
+    It knows `RayActorError` only, and the memory monitor's kills are none (`RayActorManager._actor_task_failed`).
+    """
+    failed = manager._actor_task_failed
+
+    def lost(tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, (OutOfMemoryError, NodeDiedError, WorkerCrashedError)):
+            exception = RayActorError(error_msg=str(exception))
+        failed(tracked_actor_task=tracked_actor_task, exception=exception)
+
+    manager._actor_task_failed = lost
+
+
 def hook(method: Hook) -> Hook:
     """Keeps what the method raises, and lets nothing happen after."""
 
@@ -148,6 +164,8 @@ class DeskScheduler(Alone, TrialScheduler):
 
     @hook
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        if self.hooks.controller is None:
+            take_as_losses(tune_controller._actor_manager)
         self.hooks.controller = tune_controller
         self.hooks.desk.added(self.hooks.number(trial), trial)
         if self._other is not None:

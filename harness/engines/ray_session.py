@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants, services, worker
-from ray._raylet import GcsClient  # type: ignore[attr-defined]
+from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
 from harness.engines.ray_reaper import watched
@@ -32,7 +33,7 @@ from harness.errors import EngineError, InputError
 __all__ = ["Session", "changed_environment", "open_session"]
 
 #: Ray opens its folder to everybody, so it gets one inside of ours.
-PREFIX, INNER = "hr-", "r"
+PREFIX, INNER, TOKEN = "hr-", "r", "token"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Ray appends up to 61 bytes to this folder's path, and a socket's path has 107 at most.
 LONGEST_FOLDER = 40
@@ -120,6 +121,7 @@ def open_session(address: str | None, slots: Sequence[Slot], num_cpus: int, logs
             yield Session(private=False)
         else:
             folder = stack.enter_context(_private_folder())
+            stack.enter_context(_own_token(folder / TOKEN))
             stack.enter_context(_private(slots, num_cpus, folder, logs))
             yield Session(private=True, folder=folder)
 
@@ -204,18 +206,46 @@ def _environment(slots: Sequence[Slot]) -> dict[str, str]:
 
 
 @contextmanager
-def changed_environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """Inside, the environment has `changes`."""
+def changed_environment(changes: Mapping[str, str | None]) -> Iterator[None]:
+    """Inside, the environment has `changes`; what is None there is not in it."""
     before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
+    _put(changes)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        _put(before)
+
+
+def _put(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def _own_token(path: Path) -> Iterator[None]:
+    """Inside, Ray's processes know each other by a token at `path`.
+
+    Ray would write one to `~/.ray/auth_token`, readable by all, and every `ray start` of this user would use it from
+    then on.
+    """
+    with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(secrets.token_hex(32))
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_AUTH_TOKEN": None}
+    try:
+        with changed_environment(token):
+            _read_token_again()
+            yield
+    finally:
+        _read_token_again()
+
+
+def _read_token_again() -> None:
+    """Ray reads mode and token once a process."""
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

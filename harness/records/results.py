@@ -23,7 +23,7 @@ from harness.spec.study import StudySpec
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CONFIRM", "LeaderRow", "Results", "load"]
+__all__ = ["CONFIRM", "LeaderRow", "Results", "load", "rung"]
 
 #: Behind the study's name: the Optuna study of the confirmation trials.
 CONFIRM = "/confirm"
@@ -93,7 +93,7 @@ class Results:
 
     def _order(self, row: LeaderRow) -> tuple[bool, int, float, tuple[float, float], int]:
         record = row.record
-        trained = _rung(record) if record.history and record.state is not TrialState.COMPLETE else 1.0
+        trained = 1.0 if record.state is TrialState.COMPLETE else rung(record)
         key = rank_key(row.metrics, self.objective.name)
         return not row.confirmed, ORDER.index(record.state), -trained, key, record.number
 
@@ -192,8 +192,10 @@ def load(run: Path) -> Results:
         store.close()
 
 
-def _rung(record: TrialRecord) -> float:
+def rung(record: TrialRecord) -> float:
     """The planned share that a trial reached: of 33 steps a quarter is 24.2 %, and yet the same rung as 25 %."""
+    if not record.history:
+        return 0.0
     reached = record.history[-1].fraction
     return min(record.config.evaluate_at, key=lambda share: abs(share - reached))
 

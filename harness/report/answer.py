@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 
 from harness.records.final import FinalModel
+from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.predictions import scores_of
 from harness.report.stats import compare_models
@@ -21,9 +22,11 @@ from harness.report.text import (
     interval,
     join,
     metric,
+    named_metric,
     number,
     param,
     param_name,
+    percent,
     plural,
     probability_text,
 )
@@ -66,12 +69,34 @@ def answer(view: View) -> Answer:
 
 
 def _headline(view: View, pick: TrialRecord | None) -> str:
+    open_ones = sum(not record.state.ended for record in view.trials)
+    if view.results.final is None and open_ones:
+        return _progress(view, pick, open_ones)
     if pick is None:
         return "No trial was completed" if view.trials else "No trial has ended yet"
     if view.results.final is None:
         return f"Best so far: trial {pick.number}"
     default = " (the default recipe)" if pick.number in view.default_numbers else ""
     return f"Use the configuration of trial {pick.number}{default}"
+
+
+def _progress(view: View, pick: TrialRecord | None, open_ones: int) -> str:
+    """How far a search has come; what it found so far is the best completed trial, else the best of the furthest."""
+    asked = max(view.results.spec.search.trials, len(view.trials))
+    ended = len(view.trials) - open_ones
+    told = (
+        f"{ended:,} of {plural(asked, 'trial')} {'has' if ended == 1 else 'have'} ended, "
+        f"{open_ones:,} {'is' if open_ones == 1 else 'are'} running"
+    )
+    scored = [record for record in view.trials if isfinite(view.score(record))]
+    best = pick or min(
+        scored, key=lambda record: (-rung(record), view.metric.sort_key(view.score(record))), default=None
+    )
+    if best is None:
+        return told
+    at = "" if best is pick else f" at {percent(rung(best), 0)} of its training"
+    shown = f" ({named_metric(view.objective, view.score(best))}{at})"
+    return f"{told}; best so far trial {best.number}{shown}"
 
 
 def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from math import isfinite, nan
 import numpy as np
 
 from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.predictions import scores_of
 from harness.report.stats import difference_interval, metric_interval, pareto_front
@@ -116,7 +117,7 @@ def _absent(view: View, pick: FinalModel) -> Iterator[Sentence]:
 
 def _ended(record: TrialRecord) -> str:
     if record.state is TrialState.PRUNED:
-        return f"was pruned at {percent(record.history[-1].fraction if record.history else 0.0, 0)}"
+        return f"was pruned at {percent(rung(record), 0)}"
     kept = {TrialState.FAIL: "failed", TrialState.COMPLETE: "was not among the models kept"}
     return kept.get(record.state, "did not end")
 

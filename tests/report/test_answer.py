@@ -193,6 +193,28 @@ def test_answer_without_a_decision_is_of_validation(results: Results) -> None:
     assert any("has not been opened" in warning for warning in told.warnings)
 
 
+def test_answer_of_a_running_study_says_how_far_it_has_come(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=6, fail_every=0, prune=False, final=False, confirm=0)
+    search = results.spec.search.model_copy(update={"trials": 16})
+    running = [
+        record.model_copy(update={"state": TrialState.RUNNING, "history": record.history[:1]})
+        for record in results.trials[4:]
+    ]
+    spec = results.spec.model_copy(update={"search": search})
+    started = changed(results, spec=spec, trials=(*results.trials[:4], *running))
+    best = max(started.trials[:4], key=lambda record: record.metrics["accuracy"])
+    headline = answer(View(started)).headline
+    assert headline == (
+        "4 of 16 trials have ended, 2 are running; best so far "
+        f"trial {best.number} (accuracy {100 * best.metrics['accuracy']:.1f}\u00a0%)"
+    )
+    early = answer(View(changed(started, trials=(running[0],)))).headline
+    assert early.startswith("0 of 16 trials have ended, 1 is running; best so far trial 4 (accuracy ")
+    assert early.endswith("at 6\u00a0% of its training)")
+    blank = running[0].model_copy(update={"history": (), "metrics": {}})
+    assert answer(View(changed(started, trials=(blank,)))).headline == "0 of 16 trials have ended, 1 is running"
+
+
 def test_answer_of_failed_trials_says_why(tmp_path: Path) -> None:
     told = answer(View(make_results(tmp_path, trials=3, only_failed=True)))
     assert told.headline == "No trial was completed"
