@@ -5,6 +5,7 @@ Knows nothing of HTML: plain sentences.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -69,9 +70,8 @@ def answer(view: View) -> Answer:
 
 
 def _headline(view: View, pick: TrialRecord | None) -> str:
-    open_ones = sum(not record.state.ended for record in view.trials)
-    if view.results.final is None and open_ones:
-        return _progress(view, pick, open_ones)
+    if view.results.final is None and not all(record.state.ended for record in view.trials):
+        return _progress(view, pick)
     if pick is None:
         return "No trial was completed" if view.trials else "No trial has ended yet"
     if view.results.final is None:
@@ -80,14 +80,18 @@ def _headline(view: View, pick: TrialRecord | None) -> str:
     return f"Use the configuration of trial {pick.number}{default}"
 
 
-def _progress(view: View, pick: TrialRecord | None, open_ones: int) -> str:
+def _progress(view: View, pick: TrialRecord | None) -> str:
     """How far a search has come; what it found so far is the best completed trial, else the best of the furthest."""
+    states = Counter(record.state for record in view.trials)
     asked = max(view.results.spec.search.trials, len(view.trials))
-    ended = len(view.trials) - open_ones
-    told = (
-        f"{ended:,} of {plural(asked, 'trial')} {'has' if ended == 1 else 'have'} ended, "
-        f"{open_ones:,} {'is' if open_ones == 1 else 'are'} running"
-    )
+    ended = sum(count for state, count in states.items() if state.ended)
+    counts = [(ended, f"of {plural(asked, 'trial')} {'has' if ended == 1 else 'have'} ended")]
+    counts += [
+        (states[state], f"{'is' if states[state] == 1 else 'are'} {_STATE_WORDS[state]}")
+        for state in (TrialState.RUNNING, TrialState.WAITING)
+        if states[state]
+    ]
+    told = ", ".join(f"{count:,} {words}" for count, words in counts)
     scored = [record for record in view.trials if isfinite(view.score(record))]
     best = pick or min(
         scored, key=lambda record: (-rung(record), view.metric.sort_key(view.score(record))), default=None
