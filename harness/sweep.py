@@ -57,9 +57,9 @@ class View(Monitor, Protocol):
         """The phase is over."""
 
 
-def report_folder(spec: StudySpec) -> Path:
-    """Where a study's report is written when nothing else is asked for."""
-    return Path("reports") / spec.name
+def report_folder(run: Path) -> Path:
+    """Where a run's report is written when nothing else is asked for: runs/NAME has reports/NAME."""
+    return Path("reports") / run.resolve().name
 
 
 def sweep(
@@ -142,7 +142,7 @@ class _Sweep:
     def _report(self, results: Results, *, again: bool) -> None:
         """Writes the report; where `again` is false, only if it is not there."""
         self.phases.go("report")
-        folder = report_folder(self.spec)
+        folder = report_folder(self.folder.path)
         if again or not (folder / "index.html").exists():
             from harness.report.page import write_report  # imported when needed, as the conclusion is
 

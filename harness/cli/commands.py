@@ -80,15 +80,16 @@ def status(run: Run) -> None:
 @guarded
 def report(
     run: Run,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: reports/STUDY.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: reports/, and the run folder's name.")
+    ] = None,
 ) -> None:
     """Write the report page and its summary."""
     from harness.records.results import load
     from harness.report.page import write_report
     from harness.sweep import report_folder
 
-    found = load(run)
-    typer.echo(write_report(found, out or report_folder(found.spec)))
+    typer.echo(write_report(load(run), out or report_folder(run)))
 
 
 @app.command()

@@ -28,7 +28,7 @@ def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str
     run = RunFolder.of(runs, spec.name)
     with open_view(console, spec, lambda: load(run.path)) as view:
         results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view, phases=phases)
-    print_outcome(console, results, report_folder(spec))
+    print_outcome(console, results, report_folder(run.path))
     if profile:
         found = profile_of(results, phases.stop(), len(results.manifest["devices"]))
         run.write_json(PROFILE, found.model_dump(mode="json"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_report_prints_where_it_is(smoke_run: Path, tmp_path: Path) -> None:
     done = harness("report", smoke_run, "--out", tmp_path / "page")
     assert done.stdout.strip() == str(tmp_path / "page" / "index.html")
     assert "plotly-graph-div" in (tmp_path / "page" / "index.html").read_text("utf-8")
+
+
+def test_report_goes_by_the_run_folder_so_that_two_runs_of_a_study_keep_theirs(
+    smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("first", "second"):
+        shutil.copytree(smoke_run, tmp_path / "runs" / name)
+        assert harness("report", f"runs/{name}/").stdout.strip() == f"reports/{name}/index.html"
+    assert sorted(page.parent.name for page in tmp_path.glob("reports/*/index.html")) == ["first", "second"]
 
 
 def test_compare_prints_where_it_is(smoke_run: Path, tmp_path: Path) -> None:
