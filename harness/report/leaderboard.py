@@ -21,6 +21,7 @@ from harness.report.text import (
     metric,
     param,
     param_name,
+    percent,
 )
 from harness.report.view import View
 
@@ -63,9 +64,9 @@ def columns(view: View) -> list[Column]:
     first, others = scores[:1], scores[1:]
     params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
     return [
-        Column(key="state", title="state", numeric=False),
         *first,
         Column(key="interval", title="95 % interval", numeric=True),
+        Column(key="state", title="state", numeric=False),
         Column(key="seeds", title="seeds", numeric=True),
         *others,
         *params,
@@ -119,7 +120,7 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
     key = column.key
     if key == "state":
         reached = record.history[-1].fraction if record.history else 0.0
-        pruned = f" at {100 * reached:.0f} %" if record.state.value == "PRUNED" else ""
+        pruned = f" at {percent(reached, 0)}" if record.state.value == "PRUNED" else ""
         return record.state.value.lower() + pruned, record.state.value
     if key == "interval":
         bounds = view.mean(record)

@@ -270,8 +270,10 @@ def test_leaderboard_gives_the_reason_of_a_failure(results: Results) -> None:
 
 
 def test_leaderboard_says_how_far_a_pruned_trial_came(results: Results) -> None:
-    states = {row.texts[0] for row in leaderboard.rows(View(results)) if row.state == "PRUNED"}
-    assert states <= {"pruned at 6 %", "pruned at 25 %"}
+    view = View(results)
+    at = [column.key for column in leaderboard.columns(view)].index("state")
+    states = {row.texts[at] for row in leaderboard.rows(view) if row.state == "PRUNED"}
+    assert states <= {"pruned at 6\u00a0%", "pruned at 25\u00a0%"}
 
 
 def test_details_have_commands_that_a_shell_takes(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_filter_says_what_it_does_not_understand(page: Page, query: str, said: s
 
 def test_state_boxes_filter(page: Page) -> None:
     page.click("input[name=state][value=PRUNED]")
-    assert not any(text.startswith("pruned") for text in column(page, 1))
+    assert not any(text.startswith("pruned") for text in column(page, heads(page).index("state")))
 
 
 def test_click_on_a_trial_opens_and_closes_it(page: Page) -> None:
@@ -170,6 +170,45 @@ def test_page_fits_its_window(page: Page) -> None:
         assert page.run("return document.documentElement.scrollWidth") <= width
     page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert page.noted() == []
+
+
+@pytest.fixture
+def narrow(page: Page) -> Iterator[Page]:
+    """The page on a phone."""
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    page.driver.refresh()
+    page.settle()
+    yield page
+    page.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_score_and_interval_are_in_view_on_a_narrow_page(narrow: Page) -> None:
+    assert heads(narrow)[:3] == ["trial", "accuracy", "95 % interval"]
+    script = """const box = document.querySelector('#leaderboard .scroll').getBoundingClientRect();
+        return [...document.querySelectorAll('#trials tr.trial')].every((row) =>
+            row.cells[2].getBoundingClientRect().right <= box.right)"""
+    assert narrow.run(script)
+
+
+def test_texts_wrap_within_a_narrow_page(narrow: Page) -> None:
+    script = """return [...document.querySelectorAll('td.text')].map((cell) => {
+        const [own, box] = [cell.getBoundingClientRect(), cell.closest('.scroll').getBoundingClientRect()];
+        return own.right <= box.right + 1 && own.left >= box.left - 1})"""
+    found = narrow.run(script)
+    assert len(found) > 20
+    assert all(found)
+
+
+def test_every_box_that_scrolls_can_be_reached_and_has_a_name(narrow: Page) -> None:
+    narrow.click("#trials .open")
+    narrow.settle()
+    script = """return [...document.querySelectorAll('#content *')].filter((one) =>
+        /auto|scroll/.test(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth + 1 &&
+        !(one.tabIndex === 0 && one.getAttribute('aria-label') && one.getAttribute('role') === 'region')
+        ).map((one) => one.outerHTML.slice(0, 80))"""
+    assert narrow.run(script) == []
+    assert narrow.run(script.replace("!(", "(")) != []
 
 
 def test_hostile_text_does_nothing(browser: Page, tmp_path: Path) -> None:

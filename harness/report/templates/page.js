@@ -129,11 +129,18 @@
     for (const [name, value] of list) dl.append(element("dt", name), element("dd", value, { dir: "auto" }));
     return dl;
   }
+  // A box that scrolls: to be reached with the keyboard, and with a name.
+  function box(name, text, label, fields = {}) {
+    const made = element(name, text, { tabIndex: 0, ...fields });
+    made.setAttribute("role", "region");
+    made.setAttribute("aria-label", label);
+    return made;
+  }
   function command(text) {
     const line = element("div", undefined, { className: "command" });
     const copy = element("button", "Copy", { type: "button" });
     copy.dataset.copy = text;
-    line.append(element("code", text, { tabIndex: 0 }), copy);
+    line.append(box("code", text, "Command"), copy);
     return line;
   }
   function curve(trial) {
@@ -162,7 +169,7 @@
       left.append(element("h3", "Learning curve"), div);
       queueMicrotask(() => show(div, curve(trial)));
     }
-    left.append(element("h3", "End of the log"), element("pre", trial.log || "the trial left no log", { tabIndex: 0, dir: "auto" }));
+    left.append(element("h3", "End of the log"), box("pre", trial.log || "the trial left no log", `End of the log of trial ${row.dataset.n}`, { dir: "auto" }));
     right.append(element("h3", "Params"), pairs(trial.params));
     right.append(element("h3", "Validation score of each seed"), pairs(trial.seeds.map(([seed, score]) => [`seed ${seed}`, score])));
     right.append(element("h3", "Again"), command(trial.rerun));
