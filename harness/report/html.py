@@ -21,8 +21,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report.figures import COLORS, DARK, DARK_RAMP, RAMP, Figure
+from harness.report.text import clip
 
 __all__ = ["render", "write_text"]
+
+_LONGEST_CELL = 48
+"""Characters of a name in a cell of any table; the whole of it is the cell's title."""
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -66,7 +70,10 @@ def render(template: str, figures: Iterable[Figure], data: dict[str, Any], **fie
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("harness.report", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["clip"] = clip
+    made.globals["longest_cell"] = _LONGEST_CELL
+    return made
 
 
 @cache

@@ -128,7 +128,7 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
     if key == "seeds":
         return str(len(view.seeds(record))), float(len(view.seeds(record)))
     if key == "place":
-        return clip(_where(record), 40), _where(record)
+        return clip(_where(record)), _where(record)
     if key == "duration_s":
         return duration(record.duration_s or None), _number(record.duration_s)
     if key == "reason":
@@ -151,7 +151,7 @@ def _param_cell(view: View, record: TrialRecord, key: str) -> tuple[str, float |
     value = record.params[key]
     sort = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else param(value)
     shown = view.checkpoint_name(str(value)) if key == "checkpoint" else param(value)
-    return clip(shown, 40), sort
+    return clip(shown), sort
 
 
 def _number(value: float) -> float | None:

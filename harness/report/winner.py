@@ -114,7 +114,7 @@ def _confused(scores: Scores | None, names: list[str]) -> Table | None:
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_PAIRS]
     pairs = [divmod(int(place), len(names)) for place in order]
     rows = [
-        [_short(names[true]), _short(names[said]), f"{wrong[true, said]:,}", _share(wrong, scores, true, said)]
+        [names[true], names[said], f"{wrong[true, said]:,}", _share(wrong, scores, true, said)]
         for true, said in pairs
         if wrong[true, said]
     ]
@@ -130,10 +130,6 @@ def _share(wrong: np.ndarray, scores: Scores, true: int, said: int) -> str:
     return percent(float(wrong[true, said] / scores.confusion[true].sum()))
 
 
-def _short(name: str) -> str:
-    return clip(name, 80)
-
-
 def _errors(view: View, scores: Scores | None, names: list[str]) -> Table | None:
     if scores is None or scores.correct.all():
         return None
@@ -143,8 +139,8 @@ def _errors(view: View, scores: Scores | None, names: list[str]) -> Table | None
         [
             f"{mistake.row}",
             percent(mistake.confidence),
-            _short(names[mistake.label]),
-            _short(names[mistake.predicted]),
+            names[mistake.label],
+            names[mistake.predicted],
             *([mistake.text] if texts else []),
         ]
         for mistake in found

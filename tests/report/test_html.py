@@ -66,7 +66,7 @@ def test_hostile_text_adds_no_tag(hostile: str) -> None:
 
 
 def test_hostile_text_adds_no_attribute(hostile: str) -> None:
-    quiet, loud = Reader(page_of(("plain",) * len(PAYLOADS))), Reader(hostile)
+    quiet, loud = Reader(page_of(tuple("x" * len(text) for text in PAYLOADS))), Reader(hostile)
     assert [set(attributes) for _, attributes in loud.tags] == [set(attributes) for _, attributes in quiet.tags]
     assert not any(name.startswith("on") for _, attributes in loud.tags for name in attributes)
 
@@ -75,6 +75,15 @@ def test_hostile_text_arrives_as_it_is(hostile: str) -> None:
     assert data_of(hostile)["texts"] == list(PAYLOADS)
     copied = [attributes["data-copy"] for attributes in Reader(hostile).all("button") if "data-copy" in attributes]
     assert copied == list(PAYLOADS[::2])
+
+
+def test_long_cell_is_cut_and_whole_in_its_title() -> None:
+    long = "a label " * 40 + "& end"
+    page = page_of((long, *["short"] * 29))
+    rows = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert f'title="{long.replace("&", "&amp;")}"' in rows
+    assert f">{long[:47].rstrip()}…</th>" in rows
+    assert 'title="short"' not in rows
 
 
 def test_policy_allows_our_scripts_and_nothing_else(hostile: str) -> None:
