@@ -9,12 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.report.checkpoints import candidates, checkpoints_section
 from harness.report.figures_search import search_figures
 from harness.report.figures_training import training_figures
 from harness.report.page import results_of
 from harness.report.tables import finalists_frame, history_frame, trials_frame
+from harness.report.verdict import judged_by
 from harness.report.view import View
-from harness.report.winner import models_figure
+from harness.report.winner import models_figure, winner_section
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +55,13 @@ class LoadedRun:
 
     def figures(self) -> dict[str, go.Figure]:
         """The report's figures; a notebook shows one when it is the last line of a cell."""
-        found = [*search_figures(self._view), *training_figures(self._view)]
-        models = models_figure(self._view, self._view.objective)
-        return {figure.key: figure.plotly() for figure in [*([models] if models else []), *found]}
+        view = self._view
+        models = models_figure(view, judged_by(view, view.chosen)) if view.chosen else None
+        found = [*([models] if models else []), *search_figures(view), *training_figures(view)]
+        if len(view.checkpoints) > 1:
+            found += checkpoints_section(view, candidates(view)).figures
+        found += winner_section(view).figures
+        return {figure.key: figure.plotly() for figure in found}
 
     def __repr__(self) -> str:
         return f"LoadedRun({self.results.spec.name!r}, {len(self.results.trials)} trials)"
