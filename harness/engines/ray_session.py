@@ -231,8 +231,8 @@ def _own_token(path: Path) -> Iterator[None]:
     Ray would write one to `~/.ray/auth_token`, readable by all, and every `ray start` of this user would use it from
     then on.
     """
-    with path.open("x", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(secrets.token_hex(32))
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32))
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_AUTH_TOKEN": None}
     try:
         with changed_environment(token):

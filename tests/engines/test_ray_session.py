@@ -14,10 +14,11 @@ from typing import Any
 import psutil
 import pytest
 import ray
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from harness.engines import ray_tune
 from harness.engines.protocol import Decision
-from harness.engines.ray_session import INNER, LONGEST_FOLDER, PREFIX
+from harness.engines.ray_session import INNER, LONGEST_FOLDER, PREFIX, TOKEN
 from harness.engines.ray_tune import RayEngine
 from harness.errors import HarnessError
 from harness.records.rundir import RunFolder
@@ -66,13 +67,13 @@ class Watching(Source):
 
     seen: dict[str, set[str]]
     folder: Path
-    mode: int
+    modes: tuple[int, int]
 
     def decide(self, number: int, progress: Progress) -> Decision:
         if number == 0:
             self.seen = listening()
             (self.folder,) = session_folders() - self.before
-            self.mode = stat.S_IMODE(self.folder.stat().st_mode)
+            self.modes = stat.S_IMODE(self.folder.stat().st_mode), stat.S_IMODE((self.folder / TOKEN).stat().st_mode)
         if number == 10:
             raise KeyboardInterrupt
         return super().decide(number, progress)
@@ -84,6 +85,9 @@ def test_ray_private_session(
     run: RunFolder, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """One session for two runs and an interrupted one: closed to others, silent, gone with processes and files."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(ray_tune, "survey", lambda session, run, paths, need: (True, set(paths)))
     # The data are packed, and then nobody sees their folder any more: as on a node with disks of its own.
@@ -112,7 +116,9 @@ def test_ray_private_session(
     addresses = {address for found in source.seen.values() for address in found}
     assert addresses and addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert len(str(source.folder / INNER)) <= LONGEST_FOLDER
-    assert source.mode == 0o700
+    assert source.modes == (0o700, 0o600)
+    assert not list(home.iterdir()), "Ray's own token would lie there"
+    assert not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
     assert not ray.is_initialized() and not children()
     assert session_folders() == before
     assert list((run.path / "ray" / "logs" / "session").glob("raylet*")), "somebody will want to know"
