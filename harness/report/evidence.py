@@ -5,6 +5,7 @@ Knows nothing of HTML; shows the run's manifest as it was written.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -94,7 +95,7 @@ def _data(view: View, data: Mapping[str, Any]) -> Table | None:
     for line in view.results.facts:
         what, _, value = line.partition(": ")
         if what != "note" and what not in data.get("counts", ()):
-            rows.append([clip(what, 120), clip(value, 1000)])
+            rows.append([clip(what, 120), re.sub(r"(?<=\d)%", "\u00a0%", clip(value, 1000))])
     usage = view.winner.usage if view.winner is not None else None
     if usage is not None and usage.tokens:
         rows.append(["real tokens a training row, mean", number(usage.tokens / usage.samples)])

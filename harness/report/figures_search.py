@@ -69,7 +69,8 @@ def history(view: View) -> Figure:
             "hovertemplate": f"best so far: %{{y:{view.score_format}}}<extra></extra>",
         }
     )
-    data += _baseline_line(view, [0, max(last, 1)])
+    ends = [-0.02 * last - 0.5, 1.02 * last + 0.5]
+    data += _baseline_line(view, ends)
     found = f"the best completed trial reaches {view.shown(best[-1])}" if numbers else "no trial was completed"
     failed = sum(record.state is TrialState.FAIL for record in view.trials)
     left_out = sum(record.state is TrialState.FAIL and record not in view.scored for record in view.trials)
@@ -78,7 +79,7 @@ def history(view: View) -> Figure:
         title=f"Validation {view.score_name} of every trial, and the best so far",
         data=data,
         layout=layout(
-            axis("trial number", range=[-0.02 * last - 0.5, 1.02 * last + 0.5], **whole_ticks(last)),
+            axis("trial number", range=ends, **whole_ticks(last)),
             score_axis(view),
             400,
         ),

@@ -5,7 +5,7 @@ Knows nothing of HTML; the numbers come from the view and `tables`.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -214,12 +214,24 @@ def _front(view: View, other: str) -> Figure | None:
         key=f"front-{other}",
         title=f"Validation {view.score_name} against {name}: the trials that no other beats in both",
         data=[dots, line],
-        layout=layout(_cost_axis(view, other), score_axis(view)),
+        layout=layout(
+            _around(_cost_axis(view, other), points[:, 0]),
+            _around(score_axis(view), points[:, 1]),
+        ),
         alt=f"{plural(len(on), 'trial')} of {len(records):,} completed ones on the Pareto front: "
         + join(str(record.number) for record in on[:8])
         + (" ..." if len(on) > 8 else "")
         + ".",
     )
+
+
+def _around(shown: dict[str, Any], values: np.ndarray) -> dict[str, Any]:
+    """The axis, with room around points that all stand at one value: plotly would show half a unit."""
+    middle = float(values[0])
+    if np.ptp(values):
+        return shown
+    most = shown.get("autorangeoptions", {}).get("clipmax", inf)
+    return {**shown, "range": [middle - 0.2 * abs(middle or 1), min(most, middle + 0.2 * abs(middle or 1))]}
 
 
 _COSTS = {

@@ -9,7 +9,7 @@ from harness.report.evidence import evidence_section
 from harness.report.view import View
 from tests.report.factory import make_results
 
-FIELDS = ("folder", "spec", "trials", "confirm", "baselines", "final", "manifest", "live")
+FIELDS = ("folder", "spec", "trials", "confirm", "baselines", "final", "manifest", "live", "facts")
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +53,8 @@ def test_evidence_says_how_many_training_rows_were_used(results: Results) -> Non
         assert "trained on, of these" not in trained_on(results, *[same] * 4)
     assert trained_on(results, 200, 200, 200, 200)["trained on, of these"] == ["200", "–", "–"]
     assert trained_on(results, 200, 300, 200, None)["trained on, of these"][0] == f"200 to {everything:,}"
+
+
+def test_evidence_writes_percent_as_the_rest_of_the_page(results: Results) -> None:
+    rows = table(results, "Data: source", facts=("padding at batch size 32: 2.8% in batches by length",))
+    assert rows["padding at batch size 32"] == ["2.8\u00a0% in batches by length"]

@@ -185,6 +185,21 @@ def test_axes_of_trials_have_no_tick_between_two_of_them(tmp_path: Path, trials:
             assert all(tick == int(tick) for tick in found["tickvals"])
 
 
+def test_front_of_a_single_trial_shows_a_fifth_of_its_values_around_it(tmp_path: Path) -> None:
+    found = training_figures(View(make_results(tmp_path, trials=1)))
+    front = next(figure for figure in found if figure.key == "front-samples_per_second")
+    for name, axis in (("x", "xaxis"), ("y", "yaxis")):
+        (value,) = front.data[1][name]
+        assert front.layout[axis]["range"] == pytest.approx(
+            [0.8 * value, min(1.2 * value, 1.01 if name == "y" else 1e9)]
+        )
+
+
+def test_line_of_the_baseline_runs_on_both_sides_of_a_single_trial(tmp_path: Path) -> None:
+    low, high = trace(history(View(make_results(tmp_path, trials=1))), "baseline")["x"]
+    assert low < 0 < high
+
+
 def test_long_categories_are_slanted() -> None:
     assert columns(["8", "16"])["tickangle"] == 0
     assert columns(["a long label of a class", "another"])["tickangle"] != 0
