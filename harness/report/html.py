@@ -25,7 +25,7 @@ from harness.report.text import clip
 
 __all__ = ["render", "write_text"]
 
-_LONGEST_CELL = 48
+_LONGEST_CELL = 60
 """Characters of a name in a cell of any table; the whole of it is the cell's title."""
 
 

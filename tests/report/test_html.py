@@ -82,7 +82,7 @@ def test_long_cell_is_cut_and_whole_in_its_title() -> None:
     page = page_of((long, *["short"] * 29))
     rows = page[page.index("<tbody>") : page.index("</tbody>")]
     assert f'title="{long.replace("&", "&amp;")}"' in rows
-    assert f">{long[:47].rstrip()}…</th>" in rows
+    assert f">{long[:59].rstrip()}…</th>" in rows
     assert 'title="short"' not in rows
 
 
