@@ -133,13 +133,19 @@ def _deviation(bounds: Interval) -> float:
 
 def checkpoint_choices(view: View, found: list[Candidate]) -> list[dict[str, Any]]:
     """What the slider chooses from, best first: every configuration that is faster than all better ones."""
+    leaders = {one.checkpoint: one for one in found}
+
+    def place(record: TrialRecord) -> tuple[float, bool]:
+        # No better than the one its checkpoint is judged by: a lucky single run is not put before a mean over seeds.
+        leader = leaders[view.checkpoint_of(record)]
+        key = view.metric.sort_key
+        return max(key(view.mean(record).value), key(leader.score.value)), record is not leader.best
+
     choices: list[dict[str, Any]] = []
-    fastest = 0.0
-    for record in view.ranked if found else ():
-        speed = float(f"{record.usage.samples_per_second:.6g}")  # as the page has it: the slider ends at the fastest
-        if record.state is not TrialState.COMPLETE or speed <= fastest:
+    for record in sorted(view.completed if found else (), key=place):
+        speed = float(f"{view.cost(record, 'samples_per_second'):.6g}")  # as the page has it: the slider ends there
+        if choices and speed <= choices[-1]["speed"]:
             continue
-        fastest = speed
         choices.append(
             {
                 "name": clip(view.checkpoint_of(record), 120),
@@ -163,7 +169,7 @@ def checkpoints_section(view: View, found: list[Candidate]) -> Section:
         lead=f"Each pretrained checkpoint in its best configuration, after {trials}.",
         figures=arranged(figures),
         tables=arranged([_table(view, found), *([_pairs(view, found)] if len(found) > 1 else [])]) if found else [],
-        floor=(0.0, choices[-1]["speed"]) if choices and len(found) > 1 else None,
+        floor=(0.0, choices[-1]["speed"]) if len(found) > 1 and choices[-1]["speed"] > 0 else None,
         empty="" if found else "No checkpoint has a completed trial yet.",
     )
 

@@ -86,7 +86,7 @@ def _num_places(view: View) -> int:
 
 def _memory_scale(view: View) -> float:
     """MiB in the unit of the memory column: one unit for all rows, so that a limit can be typed in it."""
-    return 1024.0 if max((record.usage.peak_memory_mib for record in view.trials), default=0.0) >= 1024 else 1.0
+    return 1024.0 if max((view.cost(record, "peak_memory_mib") for record in view.trials), default=0.0) >= 1024 else 1.0
 
 
 def _where(record: TrialRecord) -> str:

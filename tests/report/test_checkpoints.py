@@ -140,8 +140,9 @@ def test_choices_come_best_first_for_the_slider(results: Results) -> None:
     found = candidates(view)
     choices = checkpoint_choices(view, found)
     speeds = [choice["speed"] for choice in choices]
-    measured = [record.usage.samples_per_second for record in view.completed]
-    assert choices[0]["name"] == view.checkpoint_of(view.ranked[0])
+    measured = [view.cost(record, "samples_per_second") for record in view.completed]
+    assert choices[0]["name"] == found[0].checkpoint
+    assert choices[0]["speed"] == pytest.approx(found[0].samples_per_second, rel=1e-5)
     assert speeds == sorted(set(speeds))
     assert speeds[-1] == pytest.approx(max(measured), rel=1e-5), "not of each checkpoint's best only"
     assert checkpoints_section(view, found).floor == (0.0, max(choice["speed"] for choice in choices))
