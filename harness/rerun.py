@@ -142,6 +142,11 @@ def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRe
 @contextmanager
 def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
     """Runs the one trial of `source` in a new process with the device and threads of `record`."""
+    if record.num_changes:
+        raise RunError(
+            f"trial {record.number} of {results.folder} cannot be trained again: its values changed during training, "
+            "see mutations in harness results --json"
+        )
     data = prepared_data(results)
     place = record.place
     if place is None:

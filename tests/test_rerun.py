@@ -96,6 +96,12 @@ def test_rerun_of_a_timeout_compares_what_there_was(monkeypatch: pytest.MonkeyPa
     assert compared(late, trial(evaluation(1)), monkeypatch).same
 
 
+def test_rerun_of_a_trial_that_changed_is_refused() -> None:
+    mutations = [{"fraction": 0.0, "params": {}}, {"fraction": 0.5, "from": 3, "params": {}}]
+    with pytest.raises(RunError, match=r"^trial 0 of .* cannot be trained again: its values changed during training"):
+        rerun(study_of(trial(evaluation(1), extra={"mutations": mutations})), 0)
+
+
 def test_up_to_stops_where_the_record_ends() -> None:
     source = module.UpTo(trial(evaluation(1), evaluation(3)), 3)
     assert source.next() == CONFIG

@@ -166,6 +166,16 @@ class TrialRecord(Frozen):
         """Seconds of work on a slot, waiting not counted."""
         return sum(span.end - span.start for span in self.spans)
 
+    @property
+    def mutations(self) -> list[dict[str, Any]]:
+        """What population-based training had it train with: the first values, then each change; else empty."""
+        return list(self.extra.get("mutations", ()))
+
+    @property
+    def num_changes(self) -> int:
+        """How often its values changed in mid-training: with any, its params are not the one configuration of it."""
+        return max(0, len(self.mutations) - 1)
+
     def to_json(self) -> dict[str, Any]:
         """The trial as `harness results --json` prints it."""
         usage = self.usage
@@ -188,6 +198,7 @@ class TrialRecord(Frozen):
             "slot": self.place.slot if self.place else None,
             "node": self.place.node if self.place else None,
             "threads": self.place.threads if self.place else None,
+            **({"mutations": self.mutations} if self.mutations else {}),
         }
 
 

@@ -77,7 +77,7 @@ def _headline(view: View, pick: TrialRecord | None) -> str:
     if view.results.final is None:
         return f"Best so far: trial {pick.number}"
     default = " (the default recipe)" if pick.number in view.default_numbers else ""
-    return f"Use the configuration of trial {pick.number}{default}"
+    return f"Use the {'model' if pick.num_changes else 'configuration'} of trial {pick.number}{default}"
 
 
 def _progress(view: View, pick: TrialRecord | None) -> str:
@@ -180,12 +180,22 @@ def _warnings(view: View) -> tuple[str, ...]:
         found.append(f"Every trial failed; the first said: {failed[0].message or failed[0].reason}.")
     elif len(failed) > 0.1 * len(ended):
         found.append(f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard.")
-    found += [*_out_of_time(view, ended), *_validation_too_small(view)]
+    found += [*_changed(view.winner), *_out_of_time(view, ended), *_validation_too_small(view)]
     if final is None and view.winner is not None:
         found.append(
             "The test split has not been opened: the scores below are of validation, on which they were picked."
         )
     return tuple(found)
+
+
+def _changed(pick: TrialRecord | None) -> Iterator[str]:
+    """A trial of population-based training is no configuration: its params are those that it ended with."""
+    if pick is not None and pick.num_changes:
+        times = plural(pick.num_changes, "time")
+        yield (
+            f"The values of trial {pick.number} changed during training ({times}), and those shown are the last ones: "
+            "see mutations in harness results --json."
+        )
 
 
 def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:

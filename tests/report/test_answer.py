@@ -175,6 +175,18 @@ def test_answer_warns_when_validation_cannot_tell_the_first_two_apart(results: R
         path.write_bytes(before)
 
 
+def test_answer_says_that_the_values_changed_in_mid_training(results: Results) -> None:
+    mutations = [{"fraction": 0.0, "params": {}}, *({"fraction": at, "from": 3, "params": {}} for at in (0.25, 0.5))]
+    trials = tuple(record.model_copy(update={"extra": {"mutations": mutations}}) for record in results.trials)
+    found = changed(results, trials=trials)
+    number = final_of(results).recommended
+    assert answer(View(found)).headline == f"Use the model of trial {number}"
+    warning = f"The values of trial {number} changed during training (2 times), and those shown are the last ones"
+    assert any(text.startswith(warning) for text in answer(View(found)).warnings)
+    assert found.to_json()["trials"][number]["mutations"] == mutations
+    assert "mutations" not in results.to_json()["trials"][number]
+
+
 def test_answer_says_that_time_ran_out(results: Results) -> None:
     search = results.spec.search.model_copy(update={"trials": 40})
     spec = results.spec.model_copy(update={"search": search, "budget": BudgetSpec(minutes=30)})
