@@ -76,6 +76,11 @@ class FixedList:
                 self._store.report(number, progress)
         return Decision.GO
 
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        self._known[number] = list(history)
+        if self._store is not None:
+            self._store.rewrite(number, history)
+
     def dropped(self) -> list[int]:
         return []
 

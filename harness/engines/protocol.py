@@ -5,7 +5,7 @@ Knows nothing of Optuna, pipes or Ray. Every engine passes `tests/engines/contra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +41,9 @@ class TrialSource(Protocol):
 
     def decide(self, number: int, progress: Progress) -> Decision:
         """Records the evaluation and says what follows. Asked at the last evaluation (`progress.done`) too."""
+
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        """The trial goes on with another one's training, which came to `history`: its own no longer counts."""
 
     def keep(self, number: int, progress: Progress) -> bool:
         """True when the finished trial's weights may still be needed: the engine saves them before `end`."""

@@ -10,7 +10,7 @@ goes on in a new attempt, from its last snapshot or by replay.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from harness.engines.active import Active, Ending
 from harness.engines.messages import Evaluated, Failed, Finished
@@ -18,7 +18,8 @@ from harness.engines.protocol import Decision, TrialSource
 from harness.engines.ray_entry import Attempt, Entry, Files, Seats, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialState
+from harness.records.schema import Place, Progress, TrialState
+from harness.spec.trial import TrialConfig
 
 __all__ = ["MOST_LOSSES", "Desk"]
 
@@ -237,6 +238,13 @@ class Desk:
         """The attempt's snapshot lies at `resume`."""
         if entry := self._entries.get(number):
             entry.resume, entry.trial.unsaved_s = resume, 0.0
+
+    def took_up(self, number: int, config: TrialConfig, history: Sequence[Progress]) -> None:
+        """The trial goes on with another one's training: the weights that it carries have come to `history`."""
+        if entry := self._entries.get(number):
+            entry.trial.config = config
+            entry.trial.history = [progress.model_copy(update={"number": number}) for progress in history]
+            self._source.took_up(number, entry.trial.history)
 
     def pruned(self, number: int) -> None:
         """A scheduler of Ray's has stopped the trial."""

@@ -6,12 +6,13 @@ Knows nothing of sampling, pruning or files. What a hook raises stops Tune, and 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
 import ray
+from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -26,7 +27,7 @@ from harness.engines.ray_worker import Order, Told
 from harness.errors import EngineError, FailReason
 from harness.records.schema import Place
 
-__all__ = ["DeskCallback", "DeskScheduler", "DeskSearcher", "Finished", "Hooks"]
+__all__ = ["DeskCallback", "DeskScheduler", "DeskSearcher", "Finished", "Hooks", "losses_of_processes"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 #: What Ray says of a process that its memory monitor has killed.
@@ -90,19 +91,24 @@ def kill(trial: Trial) -> None:
             ray.kill(actor)
 
 
-def take_as_losses(manager: Any) -> None:
-    """Has Tune's manager of actors take every end of a process as that of its actor; at some it would end the run.
+@contextmanager
+def losses_of_processes() -> Iterator[None]:
+    """Inside, Tune takes every end of a process as that of its actor; at some it would end the whole run.
 
-    It knows `RayActorError` only, and the memory monitor's kills are none (`RayActorManager._actor_task_failed`).
+    It knows `RayActorError` only, and what it is told of the memory monitor's kills is none.
     """
-    failed = manager._actor_task_failed
+    failed = RayActorManager._actor_task_failed
 
-    def lost(tracked_actor_task: Any, exception: Exception) -> None:
+    def lost(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
         if isinstance(exception, (OutOfMemoryError, NodeDiedError, WorkerCrashedError)):
             exception = RayActorError(error_msg=str(exception))
-        failed(tracked_actor_task=tracked_actor_task, exception=exception)
+        failed(self, tracked_actor_task, exception)
 
-    manager._actor_task_failed = lost
+    RayActorManager._actor_task_failed = lost  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = failed  # type: ignore[method-assign]
 
 
 def hook(method: Hook) -> Hook:
@@ -164,8 +170,6 @@ class DeskScheduler(Alone, TrialScheduler):
 
     @hook
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        if self.hooks.controller is None:
-            take_as_losses(tune_controller._actor_manager)
         self.hooks.controller = tune_controller
         self.hooks.desk.added(self.hooks.number(trial), trial)
         if self._other is not None:
@@ -180,17 +184,12 @@ class DeskScheduler(Alone, TrialScheduler):
         place = Place(node=told.node, device=told.device, device_name=told.device_name, slot=0, threads=1)
         number, event = self.hooks.number(trial), told.event
         verdict = self.hooks.desk.told(number, event, place, told.log)
-        if self._other is not None and isinstance(event, Evaluated) and self._may_ask(self._other, verdict, event):
+        goes_on = isinstance(event, Evaluated) and not event.progress.done and verdict in (Verdict.GO, Verdict.SAVE)
+        if self._other is not None and isinstance(event, Evaluated) and goes_on:
             return self._other.ask(number, tune_controller, trial, result, event.progress)
         if verdict is Verdict.SAVE:
             tune_controller._schedule_trial_save(trial)
         return {Verdict.PAUSE: self.PAUSE, Verdict.STOP: self.STOP}.get(verdict, self.CONTINUE)
-
-    @staticmethod
-    def _may_ask(other: Other, verdict: Verdict, event: Evaluated) -> bool:
-        """Of a repeated evaluation only a population is told: there the trial may be another by now."""
-        goes_on = verdict in (Verdict.GO, Verdict.SAVE) or (verdict is Verdict.AGAIN and other.population)
-        return goes_on and not event.progress.done
 
     @hook
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
@@ -268,7 +267,8 @@ def cause_of(trial: Trial) -> tuple[FailReason, str]:
     with suppress(OSError, TypeError):
         text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failure #")]
-    said = next((line for line in reversed(lines) if "because" in line or "died" in line.lower()), "")
-    message = f"its process was lost: {said}" if said else "its process was lost"
     oom = any(words in text.lower() for words in OUT_OF_MEMORY)
+    telling = (line for line in reversed(lines) if "because" in line or "died" in line.lower())
+    said = next(iter(lines) if oom else telling, "")
+    message = f"its process was lost: {said}" if said else "its process was lost"
     return (FailReason.OOM if oom else FailReason.CRASH), message[:300]

@@ -41,6 +41,8 @@ class Other:
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = Clock(spec), desk, order
+        self._asked: dict[int, float] = {}
+        self._saved: dict[int, tuple[Progress, ...]] = {}
 
     @property
     def ahead(self) -> int:
@@ -58,7 +60,7 @@ class Other:
     def ask(self, number: int, controller: Any, trial: Trial, result: dict[str, Any], progress: Progress) -> str:
         """What the scheduler says of an evaluation; the desk is told what it has done."""
         read = self._clock.read(progress)
-        if read is None:
+        if read is None or (self.population and not self._is_later(number, read["time"])):
             return TrialScheduler.CONTINUE
         action = str(self.scheduler.on_trial_result(controller, trial, result | read))
         if self.population:
@@ -69,8 +71,19 @@ class Other:
             self._desk.paused(number)
         return action
 
+    def _is_later(self, number: int, time: float) -> bool:
+        """Ends what would be endless: a trial that takes up the training of one that is behind comes here again."""
+        entry = self._desk.entry(number)
+        if entry is None or time <= self._asked.get(number, 0.0):
+            return False
+        self._asked[number], self._saved[number] = time, tuple(entry.trial.history)
+        return True
+
     def _note_mutation(self, number: int, trial: Trial, progress: Progress) -> None:
-        """A trial that took up another's training has that one's config now: all but the number is right."""
+        """A trial that took up another's training has that one's config now: all but the number is right.
+
+        What it took up was saved when the other one was asked about last.
+        """
         taken, entry = Order.model_validate_json(trial.config["order"]), self._desk.entry(number)
         if entry is None or entry.extra is None or taken.config.number == number:
             return
@@ -78,7 +91,8 @@ class Other:
         mutation = {"fraction": progress.fraction, "from": taken.config.number, "params": params}
         entry.extra["mutations"].append(mutation)
         config = taken.config.model_copy(update={"number": number})
-        entry.trial.config = Order(config=config, folder="", changed=params).resolved
+        resolved = Order(config=config, folder="", changed=params).resolved
+        self._desk.took_up(number, resolved, self._saved[taken.config.number])
         trial.set_config(trial.config | {"order": self._order(entry).model_dump_json(), "number": number})  # type: ignore[no-untyped-call]
 
 

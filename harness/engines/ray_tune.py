@@ -18,7 +18,7 @@ from harness.engines import resources
 from harness.engines.protocol import TrialSource
 from harness.engines.ray_desk import MOST_LOSSES, Desk
 from harness.engines.ray_entry import Entry
-from harness.engines.ray_hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks
+from harness.engines.ray_hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks, losses_of_processes
 from harness.engines.ray_places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
 from harness.engines.ray_plan import Room, plan_trials
 from harness.engines.ray_schedulers import Other, make_scheduler
@@ -155,7 +155,8 @@ class Run:
 
     def _tune(self, tuner: tune.Tuner) -> None:
         try:
-            tuner.fit()
+            with losses_of_processes():
+                tuner.fit()
         except Finished:
             return
         except BaseException as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -136,6 +136,10 @@ class Search:
         decision = self._policy.decide(progress.number, progress)
         self._turn()
         return decision
+
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        self._trials[number].history = list(history)
+        self._store.rewrite(number, history)
 
     def dropped(self) -> list[int]:
         self._collect()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,6 +61,9 @@ class Watched:
             if decision is Decision.PAUSE:
                 monitor.paused(number)
         return decision
+
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        self._source.took_up(number, history)
 
     def keep(self, number: int, progress: Progress) -> bool:
         return self._source.keep(number, progress)

@@ -193,6 +193,13 @@ class StudyStore:
             self._write_record(record_of(config, TrialState.RUNNING, history))
             self._storage.set_trial_intermediate_value(self._ids[number], progress.step, value)
 
+    def rewrite(self, number: int, history: Sequence[Progress]) -> None:
+        """Puts another history in the place of a running trial's own."""
+        config, _ = self._active[number]
+        self._active[number] = (config, list(history))
+        with _explained(self._shown):
+            self._write_record(record_of(config, TrialState.RUNNING, list(history)))
+
     def end(self, record: TrialRecord) -> TrialRecord:
         """Writes the record, then the state; returns the record as it counts (`sound`)."""
         from optuna.trial import TrialState as OptunaState

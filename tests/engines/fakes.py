@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +227,9 @@ class Source:
         number = self._promoted.pop(0) if self._promoted else self._new.pop(0).number if self._new else None
         self.calls.append(f"next {number}")
         return None if number is None else self._configs[number]
+
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        self.calls.append(f"took up {number} {[progress.step for progress in history]}")
 
     def dropped(self) -> list[int]:
         dropped, self._dropped = self._dropped, []

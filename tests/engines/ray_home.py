@@ -25,7 +25,9 @@ def ray_home_fixture(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
     home = Path(tempfile.mkdtemp(prefix="ht-"))
     before, tempfile.tempdir = tempfile.tempdir, str(home)
     try:
-        with changed_environment({"TMPDIR": str(home)}):
+        # torch makes a folder for itself where trials are real ones.
+        inductor = str(tmp_path_factory.mktemp("inductor"))
+        with changed_environment({"TMPDIR": str(home), "TORCHINDUCTOR_CACHE_DIR": inductor}):
             yield home
     finally:
         tempfile.tempdir = before

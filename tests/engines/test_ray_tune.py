@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
 import psutil
 import pytest
 import ray
+from ray.air.execution._internal import event_manager
+from ray.exceptions import OutOfMemoryError, RayActorError
+from rich.console import Console
 
 from harness.engines import ray_desk, ray_places, ray_plan
 from harness.engines.protocol import Decision, Engine
@@ -18,10 +22,15 @@ from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
 from harness.errors import EngineError, FailReason, InputError
+from harness.records.results import load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord
 from harness.records.store import StudyStore
+from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
+from harness.sweep import sweep
+from harness.terminal.view import PlainView
+from tests.conftest import STUDIES
 from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots, until
 from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
@@ -170,6 +179,26 @@ def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
     store.close()
 
 
+def test_ray_population_to_the_export(tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one slot trials take up the training of others that are behind; what is recorded is what is exported."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    changes = ["engine={name: ray, device: cpu, max_concurrent: 1}", "search.pruner.name=ray-pbt", "confirm=null"]
+    changes += ["search.trials=6", "training.epochs=4", "training.batch_size=8"]
+    spec = load_study(STUDIES / "smoke.yaml", changes)
+    view = PlainView(Console(quiet=True), spec, lambda: load(tmp_path / "smoke"))
+    results = sweep(spec, runs=tmp_path, fresh=False, command=(), view=view)
+    changed = {record.number: record for record in results.trials if len(record.extra["mutations"]) > 1}
+    assert changed, "the worst took up the training of the best"
+    for record in results.trials:
+        fractions = [mutation["fraction"] for mutation in record.extra["mutations"]]
+        assert sorted(set(fractions)) == fractions, "no evaluation gives rise to two changes"
+        steps = [progress.step for progress in record.history]
+        assert sorted(set(steps)) == steps and record.history[-1].done
+        assert {progress.number for progress in record.history} == {record.number}
+    assert results.export_path()
+
+
 @pytest.mark.usefixtures("session")
 def test_ray_population_needs_something_to_change(run: RunFolder, data: str) -> None:
     spec = study().model_dump(mode="json")
@@ -207,6 +236,26 @@ def test_ray_trial_that_kills_its_process_fails_at_last(run: RunFolder, data: st
     assert "\n" not in dead.message and len(dead.history) == 1 and dead.duration_s > 0
     assert source.by_number[1].state is COMPLETE
     assert len(diary(data, "start")) == 4
+
+
+@pytest.mark.kill
+@pytest.mark.usefixtures("session")
+def test_ray_memory_monitor_costs_one_trial(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Ray says of a process that its monitor has killed is not what it says of one that has died."""
+
+    def get(future: Any) -> Any:
+        try:
+            return ray.get(future)
+        except RayActorError:
+            raise OutOfMemoryError("Task was killed due to the node running low on memory.") from None
+
+    monkeypatch.setattr(event_manager, "ray", SimpleNamespace(get=get))
+    source = Source([config(0, "killed"), config(1)])
+    RayEngine(run, study(max_concurrent=1), ()).run(source, data, TRIAL)
+    dead = source.by_number[0]
+    assert (dead.state, dead.reason) == (FAIL, FailReason.OOM)
+    assert dead.message.startswith("its process was lost: Task was killed due to the node running low on memory")
+    assert source.by_number[1].state is COMPLETE
 
 
 @pytest.mark.kill
