@@ -21,6 +21,7 @@ from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.stats import compare_models, metric_interval
+from harness.report.text import probability_text
 from harness.score import Request, SavedModel, Scorer
 from harness.spec.study import StudySpec
 from harness.tasks.encode import baseline
@@ -216,7 +217,8 @@ def _verdict(
     warnings = []
     beaten = against["baseline"]
     if beaten.tie or beaten.probability < 0.5:
-        warnings.append(f"The winner is not better than the baseline on test (probability {beaten.probability:.2f}).")
+        sure = f"probability {probability_text(beaten.probability)}"
+        warnings.append(f"The winner is not better than the baseline on test ({sure}).")
     if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
         warnings.append("The winner and the default recipe tie on test: the search found no sure gain.")
     if "runner-up" in against and against["runner-up"].tie:

@@ -119,6 +119,21 @@ def with_models(results: Results, *models: FinalModel, trials: tuple[TrialRecord
     return texts(changed(results, final=final, trials=trials or results.trials))
 
 
+@pytest.mark.parametrize(
+    ("probability", "headline"),
+    [(0.04, "No trial beats the baseline; the best is trial {}"), (0.06, "Use the configuration of trial {}")],
+)
+def test_answer_puts_no_trial_forward_that_the_baseline_surely_beats(
+    results: Results, probability: float, headline: str
+) -> None:
+    final = final_of(results)
+    compared = tuple(
+        one.model_copy(update={"probability": probability}) if one.b == "baseline" else one for one in final.comparisons
+    )
+    told = answer(View(changed(results, final=final.model_copy(update={"comparisons": compared}))))
+    assert told.headline == headline.format(final.recommended)
+
+
 def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
     winner, second, default, baseline = final_of(results).models
     same = default.model_copy(update={"number": winner.number})
