@@ -6,6 +6,7 @@ Knows nothing of Ray: of a cluster it is told what its nodes have.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,10 @@ def _asked(asked: Mapping[str, float]) -> dict[str, float]:
     wrong = [f"{name}: {amount:g}" for name, amount in asked.items() if amount < 0 or amount != amount]
     if wrong or not any(asked.values()):
         raise InputError(f"engine.resources_per_trial: {wrong[0] if wrong else 'nothing'}; amounts must be above 0")
+    names = Counter(name.lower() for name in asked)
+    twice = [name for name in asked if names[name.lower()] > 1]
+    if twice:
+        raise InputError(f"engine.resources_per_trial: {' and '.join(twice)} are the same resource; give it once")
     return {RAY_NAMES.get(name.lower(), name): amount for name, amount in asked.items() if amount}
 
 

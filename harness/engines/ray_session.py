@@ -42,6 +42,9 @@ OBJECT_STORE_BYTES = 100 * 2**20
 #: Nodes come and go; asking which are there costs a call to the head.
 NODES_EVERY_S = 1.0
 ANSWER_WITHIN_S = 10.0
+#: A frame without settings, and how HTTP/2 begins; who speaks it says its own settings first (RFC 9113, 3.4 and 6.5).
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
 
 
 class Session:
@@ -163,7 +166,7 @@ def _find(address: str) -> str:
     try:
         found = str(services.canonicalize_bootstrap_address_or_die(address))
         host, _, port = found.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_WITHIN_S).close()
+        _knock(host.strip("[]"), int(port))
     except (OSError, ValueError, OverflowError) as error:
         reason = str(error).partition(". ")[0]
         raise EngineError(f"engine.address: no Ray cluster answers at '{address}' ({reason[:200]})") from None
@@ -177,6 +180,19 @@ def _find(address: str) -> str:
     except RayError:
         pass  # `ray.init` tries for longer, and says what is wrong
     return found
+
+
+def _knock(host: str, port: int) -> None:
+    """Asks as a client of gRPC would: Ray's own client prints, and waits for most of a minute, where Ray is not.
+
+    Raises:
+        OSError: nobody listens, or what listens there is not Ray.
+    """
+    with socket.create_connection((host, port), timeout=ANSWER_WITHIN_S) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):
+            connection.sendall(HELLO)
+            if connection.recv(len(SETTINGS))[3:4] != SETTINGS[3:4]:
+                raise OSError("what listens there is not Ray")
 
 
 def _init(**options: Any) -> None:

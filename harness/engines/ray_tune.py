@@ -81,11 +81,11 @@ class RayEngine:
             EngineError: Ray does not start, no node can run a trial, or Tune fails.
         """
         with self:
+            session = self._open()  # before a trial is begun: without Ray none is
             places = self._places()
             desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
             if not desk.claim():
                 return
-            session = self._open()
             Run(self._run, self._spec, session, self._slots, desk, places).fit(data, trial_fn)
 
     def _places(self) -> RunPlaces | StoragePlaces:

@@ -40,6 +40,11 @@ def test_plan_refuses_nonsense(asked: dict[str, float]) -> None:
         plan(NODES, resources_per_trial=asked)
 
 
+def test_plan_refuses_a_resource_that_is_given_twice() -> None:
+    with pytest.raises(InputError, match=r"resources_per_trial: Gpu and gpu are the same resource"):
+        plan(NODES, resources_per_trial={"cpu": 1, "Gpu": 1, "gpu": 2})
+
+
 def test_plan_of_a_cluster_shares_the_cores_among_its_gpus() -> None:
     assert plan(NODES) == Plan(need={"CPU": 4.0, "GPU": 1.0}, threads=4, most=None)
     assert plan(NODES, slots_per_device=4).need == {"CPU": 1.0, "GPU": 0.25}

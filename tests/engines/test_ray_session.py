@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import ray
+from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from harness.engines import ray_tune
@@ -155,6 +158,29 @@ def test_ray_coordinator_killed_with_its_session(run: RunFolder, data: str) -> N
     assert not (run.path / "ray").exists()
 
 
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_ray_port_of_something_else(
+    run: RunFolder, data: str, answer: bytes, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)  # else Ray takes another address of this machine
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def serve() -> None:
+            server.settimeout(20)
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        served = pool.submit(serve)
+        with pytest.raises(HarnessError, match=r"no Ray cluster answers at '.*' \(what listens there is not Ray"):
+            RayEngine(run, study(address=address), ()).run(Source([config(0)]), data, TRIAL)
+        served.result()
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [
@@ -168,7 +194,9 @@ def test_ray_no_cluster_answers(
     run: RunFolder, data: str, address: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    source = Source([config(0)])
     with pytest.raises(HarnessError, match=message):
-        RayEngine(run, study(address=address), ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, study(address=address), ()).run(source, data, TRIAL)
+    assert source.calls == [], "no trial stands as running"
     assert not ray.is_initialized()
     assert not (run.path / "ray").exists()
