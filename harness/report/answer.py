@@ -39,9 +39,6 @@ __all__ = ["Answer", "answer"]
 BUDGET = "budget"
 """The message of a trial that was given up for lack of time."""
 
-_SURELY_NOT = 0.05
-"""Below this probability of beating the baseline no trial is put forward."""
-
 _PICKED = ("winner", "runner-up")
 
 
@@ -81,7 +78,7 @@ def _headline(view: View, pick: TrialRecord | None) -> str:
         return f"Best so far: trial {pick.number}"
     default = " (the default recipe)" if pick.number in view.default_numbers else ""
     baseline = view.comparison("baseline")
-    if baseline is not None and baseline.probability < _SURELY_NOT:
+    if baseline is not None and not baseline.tie and baseline.probability < 0.5:
         return f"No trial beats the baseline; the best is trial {pick.number}{default}"
     return f"Use the {'model' if pick.num_changes else 'configuration'} of trial {pick.number}{default}"
 

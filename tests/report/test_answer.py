@@ -120,16 +120,18 @@ def with_models(results: Results, *models: FinalModel, trials: tuple[TrialRecord
 
 
 @pytest.mark.parametrize(
-    ("probability", "headline"),
-    [(0.04, "No trial beats the baseline; the best is trial {}"), (0.06, "Use the configuration of trial {}")],
+    ("probability", "tie", "headline"),
+    [
+        (0.04, False, "No trial beats the baseline; the best is trial {}"),
+        (0.04, True, "Use the configuration of trial {}"),
+        (0.96, False, "Use the configuration of trial {}"),
+    ],
 )
 def test_answer_puts_no_trial_forward_that_the_baseline_surely_beats(
-    results: Results, probability: float, headline: str
+    results: Results, probability: float, tie: bool, headline: str
 ) -> None:
-    final = final_of(results)
-    compared = tuple(
-        one.model_copy(update={"probability": probability}) if one.b == "baseline" else one for one in final.comparisons
-    )
+    final, found = final_of(results), {"probability": probability, "tie": tie}
+    compared = tuple(one.model_copy(update=found) if one.b == "baseline" else one for one in final.comparisons)
     told = answer(View(changed(results, final=final.model_copy(update={"comparisons": compared}))))
     assert told.headline == headline.format(final.recommended)
 
