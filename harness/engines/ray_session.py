@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -22,15 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants, services, worker
-from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
-from ray.exceptions import AuthenticationError, RayError
+from ray._private import ray_constants, worker
+from ray.exceptions import RayError
 
+from harness.engines.ray_address import find_head
+from harness.engines.ray_environment import changed_environment, own_token
 from harness.engines.ray_reaper import watched
 from harness.engines.slots import Slot
-from harness.errors import EngineError, InputError
+from harness.errors import EngineError
 
-__all__ = ["Session", "changed_environment", "open_session"]
+__all__ = ["Session", "open_session"]
 
 #: Ray opens its folder to everybody, so it gets one inside of ours.
 PREFIX, INNER, TOKEN = "hr-", "r", "token"
@@ -41,10 +40,6 @@ LONGEST_FOLDER = 40
 OBJECT_STORE_BYTES = 100 * 2**20
 #: Nodes come and go; asking which are there costs a call to the head.
 NODES_EVERY_S = 1.0
-ANSWER_WITHIN_S = 10.0
-#: A frame without settings, and how HTTP/2 begins; who speaks it says its own settings first (RFC 9113, 3.4 and 6.5).
-SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
-HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
 
 
 class Session:
@@ -119,12 +114,12 @@ def open_session(address: str | None, slots: Sequence[Slot], num_cpus: int, logs
         if ray.is_initialized():
             yield Session(private=False)
         elif address not in (None, "local"):
-            _init(address=_find(str(address)))
+            _init(address=find_head(str(address)))
             stack.callback(ray.shutdown)
             yield Session(private=False)
         else:
             folder = stack.enter_context(_private_folder())
-            stack.enter_context(_own_token(folder / TOKEN))
+            stack.enter_context(own_token(folder / TOKEN))
             stack.enter_context(_private(slots, num_cpus, folder, logs))
             yield Session(private=True, folder=folder)
 
@@ -159,42 +154,6 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
         ray_constants.ENABLE_RAY_CLUSTER = cluster
 
 
-def _find(address: str) -> str:
-    """Host and port of a head that answers; Ray itself would try for minutes to reach one that is not there."""
-    if "://" in address:
-        raise InputError(f"engine.address: '{address}' is for Ray's client; run on a node of the cluster, with auto")
-    try:
-        found = str(services.canonicalize_bootstrap_address_or_die(address))
-        host, _, port = found.rpartition(":")
-        _knock(host.strip("[]"), int(port))
-    except (OSError, ValueError, OverflowError) as error:
-        reason = str(error).partition(". ")[0]
-        raise EngineError(f"engine.address: no Ray cluster answers at '{address}' ({reason[:200]})") from None
-    try:
-        GcsClient(address=found)
-    except AuthenticationError:
-        raise EngineError(
-            f"engine.address: the Ray cluster at '{address}' wants its token: set RAY_AUTH_MODE=token, and have the "
-            "token in ~/.ray/auth_token or in the file that RAY_AUTH_TOKEN_PATH names"
-        ) from None
-    except RayError:
-        pass  # `ray.init` tries for longer, and says what is wrong
-    return found
-
-
-def _knock(host: str, port: int) -> None:
-    """Asks as a client of gRPC would: Ray's own client prints, and waits for most of a minute, where Ray is not.
-
-    Raises:
-        OSError: nobody listens, or what listens there is not Ray.
-    """
-    with socket.create_connection((host, port), timeout=ANSWER_WITHIN_S) as connection:
-        if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):
-            connection.sendall(HELLO)
-            if connection.recv(len(SETTINGS))[3:4] != SETTINGS[3:4]:
-                raise OSError("what listens there is not Ray")
-
-
 def _init(**options: Any) -> None:
     """`ray.init`, quiet; its errors in one line."""
     where, main = options["address"], threading.current_thread() is threading.main_thread()
@@ -219,49 +178,6 @@ def _environment(slots: Sequence[Slot]) -> dict[str, str]:
             shared[name] = ",".join(seen)
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return shared | {"PYTHONPATH": path, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
-
-
-@contextmanager
-def changed_environment(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Inside, the environment has `changes`; what is None there is not in it."""
-    before = {name: os.environ.get(name) for name in changes}
-    _put(changes)
-    try:
-        yield
-    finally:
-        _put(before)
-
-
-def _put(values: Mapping[str, str | None]) -> None:
-    for name, value in values.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-@contextmanager
-def _own_token(path: Path) -> Iterator[None]:
-    """Inside, Ray's processes know each other by a token at `path`.
-
-    Ray would write one to `~/.ray/auth_token`, readable by all, and every `ray start` of this user would use it from
-    then on.
-    """
-    path.touch(mode=0o600)
-    path.write_text(secrets.token_hex(32))
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_AUTH_TOKEN": None}
-    try:
-        with changed_environment(token):
-            _read_token_again()
-            yield
-    finally:
-        _read_token_again()
-
-
-def _read_token_again() -> None:
-    """Ray reads mode and token once a process."""
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

@@ -18,11 +18,12 @@ from harness.engines import resources
 from harness.engines.protocol import TrialSource
 from harness.engines.ray_desk import MOST_LOSSES, Desk
 from harness.engines.ray_entry import Entry
+from harness.engines.ray_environment import changed_environment
 from harness.engines.ray_hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks, losses_of_processes
 from harness.engines.ray_places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
 from harness.engines.ray_plan import Room, plan_trials
 from harness.engines.ray_schedulers import Other, make_scheduler
-from harness.engines.ray_session import Session, changed_environment, open_session
+from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_worker import Job, Order, TrialActor
 from harness.engines.slots import Slot
 from harness.errors import EngineError

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.engines.ray_environment import changed_environment
 from harness.engines.ray_reaper import processes
-from harness.engines.ray_session import changed_environment
 from tests.engines.contract import until
 
 __all__ = ["ray_home_fixture"]

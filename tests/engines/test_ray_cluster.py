@@ -20,7 +20,7 @@ from ray._private import ray_constants
 from ray.cluster_utils import Cluster
 
 from harness.engines.inline import InlineEngine
-from harness.engines.ray_session import changed_environment
+from harness.engines.ray_environment import changed_environment
 from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
 from harness.records.rundir import RunFolder
