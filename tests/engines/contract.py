@@ -39,6 +39,17 @@ def until(true: Callable[[], object], within_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+FAILURES = {
+    "nan": FailReason.NAN,
+    "oom": FailReason.OOM,
+    "data": FailReason.DATA,
+    "disk": FailReason.DISK,
+    "crash": FailReason.CRASH,
+    "exit": FailReason.CRASH,
+    "device": FailReason.CRASH,
+}
+
+
 class EngineContract(ABC):
     """Tests by behaviour alone; `many` is how many slots the engine is tried with besides one."""
 
@@ -65,7 +76,9 @@ class EngineContract(ABC):
             assert record.spans[0].slot == record.place.slot
             assert record.metrics["accuracy"] == max(row.metrics["accuracy"] for row in record.history)
             assert record.metrics["log_loss"] != record.metrics["log_loss"]
+            assert record.log == ""
         assert len(source.records) == 5
+        assert list((run.path / "trials").iterdir()) == [], "trials that say nothing leave nothing"
         assert not self.left()
 
     def test_engine_cannot_train(self, run: RunFolder, data: str) -> None:
@@ -99,27 +112,19 @@ class EngineContract(ABC):
         assert ours.calls == inline.calls
         assert "next 5" in ours.calls
 
-    @pytest.mark.parametrize(
-        ("behave", "reason"),
-        [
-            ("nan", FailReason.NAN),
-            ("oom", FailReason.OOM),
-            ("data", FailReason.DATA),
-            ("disk", FailReason.DISK),
-            ("crash", FailReason.CRASH),
-            ("exit", FailReason.CRASH),
-            ("device", FailReason.CRASH),
-        ],
-    )
-    def test_engine_failing_trial(self, run: RunFolder, data: str, behave: str, reason: FailReason) -> None:
-        source = Source([config(0, behave), config(1), config(2)])
+    def test_engine_failing_trials(self, run: RunFolder, data: str) -> None:
+        """None of them ends the sweep; two lose their process."""
+        failing = [config(number, behave) for number, behave in enumerate(FAILURES)]
+        sound = [config(len(FAILURES)), config(len(FAILURES) + 1)]
+        source = Source([*failing, *sound])
         self.make_engine(run).run(source, data, TRIAL)
-        failed = source.by_number[0]
-        assert (failed.state, failed.reason) == (FAIL, reason)
-        assert [progress.step for progress in failed.history] == [2]
-        assert "\n" not in failed.message and failed.message
-        assert [source.by_number[number].state for number in (1, 2)] == [COMPLETE, COMPLETE]
-        assert ["0"] in diary(data, "closed")
+        for number, (behave, reason) in enumerate(FAILURES.items()):
+            failed = source.by_number[number]
+            assert (failed.state, failed.reason) == (FAIL, reason), behave
+            assert [progress.step for progress in failed.history] == [2], behave
+            assert "\n" not in failed.message and failed.message, behave
+            assert [str(number)] in diary(data, "closed"), behave
+        assert [source.by_number[trial.number].state for trial in sound] == [COMPLETE, COMPLETE]
 
     def test_engine_crash_names_log(self, run: RunFolder, data: str) -> None:
         source = Source([config(0, "crash")])
@@ -130,12 +135,6 @@ class EngineContract(ABC):
         text = (run.path / record.log).read_text()
         assert "Traceback" in text and "misbehave" in text
 
-    def test_engine_silent_trial_leaves_nothing(self, run: RunFolder, data: str) -> None:
-        source = Source([config(0)])
-        self.make_engine(run).run(source, data, TRIAL)
-        assert source.records[0].log == ""
-        assert list((run.path / "trials").iterdir()) == []
-
     def test_engine_stop_keeps_history(self, run: RunFolder, data: str) -> None:
         source = Source([config(0), config(1)], stop=lambda number, progress: number == 0 and progress.step == 4)
         self.make_engine(run).run(source, data, TRIAL)
@@ -144,10 +143,10 @@ class EngineContract(ABC):
         assert [progress.step for progress in stopped.history] == [2, 4]
         assert diary(data, "closed").index(["0"]) < [words[0] for words in diary(data, "start")].index("1") + 2
 
-    @pytest.mark.parametrize("slots", [1, 2, 3])
-    def test_engine_pause_go_on_drop(self, run: RunFolder, data: str, slots: int) -> None:
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_engine_pause_go_on_drop(self, run: RunFolder, data: str, alone: bool) -> None:
         source = Source([config(number) for number in range(8)], pause_at=2, top=3)
-        self.make_engine(run, min(slots, self.many)).run(source, data, TRIAL)
+        self.make_engine(run, 1 if alone else self.many).run(source, data, TRIAL)
         states = {number: record.state for number, record in source.by_number.items()}
         assert len(source.records) == 8
         # Learning rates 0.1 of trials 0 and 5 and 0.01 of trial 1 or 6 go down fastest.
