@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import InputError
 from harness.records.provenance import presentable
 from harness.report.answer import Answer
-from harness.report.compare_answer import Named, compare_answer, same_rows, scored
+from harness.report.compare_answer import Named, compare_answer, same_data, same_rows, scored
 from harness.report.figures_compare import compare_figures
 from harness.report.html import render, write_text
 from harness.report.page import results_of
@@ -187,7 +187,7 @@ def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:
 
 
 def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
-    figures = compare_figures(runs, name)
+    figures = compare_figures(runs, name) if same_data(runs) else []
     forest = next((figure for figure in figures if figure.key == "forest"), None)
     body = [
         Section(

@@ -15,7 +15,7 @@ from harness.report.text import METRIC_NAMES, interval, join, metric, param, par
 from harness.report.verdict import Sentence
 from harness.report.view import View
 
-__all__ = ["Named", "compare_answer", "same_rows", "scored"]
+__all__ = ["Named", "compare_answer", "same_data", "same_rows", "scored"]
 
 Named = Sequence[tuple[str, View]]
 
@@ -31,6 +31,11 @@ def same_rows(a: View, b: View) -> tuple[Scores, Scores] | None:
     if first is None or second is None or _data(a) != _data(b):
         return None
     return (first, second) if first.labels.tolist() == second.labels.tolist() else None
+
+
+def same_data(runs: Named) -> bool:
+    """Whether all runs had the same data, so that their scores may stand on one axis."""
+    return len({_data(view) for _, view in runs}) == 1
 
 
 def _scores(view: View) -> Scores | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def test_runs_of_other_test_rows_are_not_ranked(tmp_path: Path) -> None:
     for claim in ("best pick", "95 % interval", "Against", "pair by pair"):
         assert claim not in found
     assert "| one |" in found and "| two |" in found, "each run's own score is in the table"
+
+
+def test_scores_of_other_data_do_not_stand_on_one_axis(tmp_path: Path) -> None:
+    one, two = (make_results(tmp_path / name, trials=6, name=name) for name in ("one", "two"))
+    other = two.manifest | {"data": two.manifest["data"] | {"sha256": "cd" * 32}}
+    page = write_comparison([one, replace(two, manifest=other)], tmp_path / "out")
+    assert Reader(page.read_text(encoding="utf-8")).figures() == []
+    assert (tmp_path / "out" / "summary.md").read_text(encoding="utf-8").count("test rows") == 1
 
 
 def test_runs_whose_predictions_are_gone_are_not_ranked(tmp_path: Path) -> None:
