@@ -15,7 +15,7 @@ from harness.records.final import Comparison, FinalModel, Interval
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.predictions import scores_of
-from harness.report.stats import difference_interval, metric_interval, pareto_front
+from harness.report.stats import difference_interval, metric_interval, pareto_front, wilson
 from harness.report.text import (
     METRIC_NAMES,
     difference,
@@ -147,11 +147,20 @@ def _gap(view: View, model: FinalModel, name: str) -> list[Sentence]:
 
 
 def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
-    """Validation less test with its interval; NaN bounds where the validation predictions are gone."""
-    scores = scores_of(view, model, "validation")
-    if scores is None:
+    """Validation less test with its interval; NaN bounds where neither predictions nor the number of rows say it."""
+    scores, num_rows = scores_of(view, model, "validation"), _validation_rows(view)
+    if scores is not None:
+        validation = metric_interval(name, scores.labels, scores.probabilities)
+    elif name == "accuracy" and num_rows:
+        validation = wilson(model.validation[name], num_rows)
+    else:
         return Interval(value=nan, low=nan, high=nan)
-    return difference_interval(metric_interval(name, scores.labels, scores.probabilities), model.test[name])
+    return difference_interval(validation, model.test[name])
+
+
+def _validation_rows(view: View) -> int:
+    rows: int = view.results.manifest.get("data", {}).get("rows", {}).get("validation", 0)
+    return rows
 
 
 def tradeoff(view: View) -> list[Sentence]:

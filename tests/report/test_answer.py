@@ -84,11 +84,13 @@ def test_answer_judges_the_gap_by_the_rows_of_both_splits(results: Results) -> N
     assert "no larger" not in many
 
 
-def test_answer_claims_nothing_of_the_gap_without_the_predictions(results: Results) -> None:
+def test_answer_judges_the_gap_by_the_number_of_rows_without_the_predictions(results: Results) -> None:
     final = final_of(results)
     gone = final.models[0].model_copy(update={"predictions": "gone.npz"})
-    told = texts(changed(results, final=final.model_copy(update={"models": (gone, *final.models[1:])})))
-    assert told["Validation to test"].endswith("on test.")
+    without = changed(results, final=final.model_copy(update={"models": (gone, *final.models[1:])}))
+    assert "chance explains" in texts(without)["Validation to test"]
+    unknown = replace(without, manifest=without.manifest | {"data": without.manifest["data"] | {"rows": {}}})
+    assert texts(unknown)["Validation to test"].endswith("on test.")
 
 
 def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: Path) -> None:
