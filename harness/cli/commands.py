@@ -12,6 +12,7 @@ import typer
 
 from harness.cli.bench import bench
 from harness.cli.guard import guarded
+from harness.imports import quick_imports
 
 __all__ = ["app"]
 
@@ -43,8 +44,9 @@ def sweep(
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went; RUN/profile.json.")] = False,
 ) -> None:
     """Run a study, or continue it where it stopped."""
-    from harness.cli.sweep import run_sweep
-    from harness.spec.reader import load_study
+    with quick_imports():
+        from harness.cli.sweep import run_sweep
+        from harness.spec.reader import load_study
 
     given = list(overrides or ())
     given += [f"engine.name={engine}"] if engine is not None else []

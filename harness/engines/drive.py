@@ -33,6 +33,7 @@ from harness.engines.messages import (
 )
 from harness.engines.protocol import Pause, TrialFunction
 from harness.errors import FailReason, InputError, TrialFailure
+from harness.imports import quick_imports
 from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
@@ -249,7 +250,8 @@ class Driver:
 def load_trial_function(name: str) -> TrialFunction:
     """The function behind "module:function"."""
     module, _, function = name.partition(":")
-    found: TrialFunction = getattr(importlib.import_module(module), function)
+    with quick_imports():
+        found: TrialFunction = getattr(importlib.import_module(module), function)
     return found
 
 
@@ -258,7 +260,7 @@ def warm_up(name: str) -> None:
 
     What is wrong with them is said when the job begins.
     """
-    with suppress(Exception):
+    with suppress(Exception), quick_imports():
         module = importlib.import_module(name.partition(":")[0])
         getattr(module, "warm_up", lambda: None)()
 
