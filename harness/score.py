@@ -18,6 +18,7 @@ import numpy as np
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
+from harness.imports import quick_imports
 from harness.records.schema import Place
 from harness.spec.space import Frozen
 from harness.spec.trial import TrialConfig
@@ -158,8 +159,12 @@ def _score(request: Request) -> None:
 
 def _main() -> None:
     """Imports what scoring needs, then waits for the request; no request: the one who would ask is gone."""
-    import transformers.models.auto.modeling_auto  # noqa: F401
+    with quick_imports():
+        import harness.tasks.encode
+        import harness.training.evaluate  # noqa: F401
+        from harness.training.model import warm_up
 
+        warm_up()
     if line := sys.stdin.readline():
         _score(Request.model_validate_json(line))
 

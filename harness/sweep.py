@@ -21,6 +21,7 @@ from harness.engines.slots import plan_slots
 from harness.engines.watch import LiveFile, Monitor, Watched
 from harness.errors import InputError, RunError, StudyFailed
 from harness.finalists import confirm_configs
+from harness.imports import quick_imports
 from harness.loggers.open import open_loggers
 from harness.monitors import AtFirstEnd, Tidy
 from harness.records.final import Baseline
@@ -237,7 +238,8 @@ class _Sweep:
 
 def _import_conclusion() -> None:
     """Takes a second, for which neither the first step nor the end should wait."""
-    import harness.conclude  # noqa: F401
+    with quick_imports():
+        import harness.conclude  # noqa: F401
 
 
 def _why_failed(trials: Sequence[TrialRecord]) -> str:

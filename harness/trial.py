@@ -21,18 +21,10 @@ from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.host import Host
 from harness.training.loop import Trainer
-from harness.training.model import write_model
+from harness.training.model import warm_up, write_model
 from harness.training.snapshot import Best, read_snapshot, write_snapshot
 
 __all__ = ["Pause", "run_trial", "warm_up"]
-
-
-def warm_up() -> None:
-    """Imports what the first trial of a process would: half of its start."""
-    import transformers.activations
-    import transformers.modeling_utils
-    import transformers.models.auto.modeling_auto
-    import transformers.models.auto.tokenization_auto  # noqa: F401
 
 
 class Trial:

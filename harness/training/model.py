@@ -27,7 +27,15 @@ from harness.training.weights import FlatWeights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["fresh_model", "tune_for", "write_model"]
+__all__ = ["fresh_model", "tune_for", "warm_up", "write_model"]
+
+
+def warm_up() -> None:
+    """Imports what the first model of a process needs, whichever it is: half of its start."""
+    import transformers.activations
+    import transformers.modeling_utils
+    import transformers.models.auto.modeling_auto
+    import transformers.models.auto.tokenization_auto  # noqa: F401
 
 
 def fresh_model(
