@@ -150,10 +150,10 @@ class Trial:
 
     @property
     def memory_bytes(self) -> int:
-        """The model, its masters with gradients and two moments each, and the best weights."""
+        """The model, its masters with two moments each, and the best weights."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
-        return model + (5 if self.best else 4) * masters
+        return model + (4 if self.best else 3) * masters
 
 
 class Pause:

@@ -223,3 +223,19 @@ def test_trial_trains_with_lent_threads_and_repeats_with_them(
     again = [pause.progress for pause in run_trial(repeating(config, history), str(smoke_data.folder), host)]
     assert [progress.threads for progress in again] == [progress.threads for progress in history]
     assert [outcome(progress) for progress in again] == [outcome(progress) for progress in history]
+
+
+@pytest.mark.parametrize("freeze", ["none", 1])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_trials_of_one_checkpoint_start_from_its_weights(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, freeze: object, precision: str
+) -> None:
+    """They share them in memory: what one trains must not show in the next."""
+    source = {"checkpoint": "sentence-transformers/all-MiniLM-L6-v2#layers=2", "architecture": None, "freeze": freeze}
+    config = learning(smoke_config, precision=precision, batch_size=32, epochs=1)
+    config = config.model_copy(update={"model": config.model.model_copy(update=source)})
+    first = full_run(config, smoke_data, host)
+    (key,) = (key for key in host.cache if key.startswith("model:"))
+    before = [parameter.clone() for parameter in host.cache[key].parameters()]
+    assert full_run(config, smoke_data, host) == first
+    assert all(torch.equal(*pair) for pair in zip(before, host.cache[key].parameters(), strict=True))

@@ -6,7 +6,6 @@ leaving them out changes nothing but rounding: the factor is applied when the ta
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ from torch.nn import functional
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["CompactEmbedding", "compact_copy"]
+__all__ = ["CompactEmbedding", "compact_table"]
 
 #: Below this many rows saved the detour is not worth it.
 _MIN_SAVED_ROWS = 1024
@@ -32,7 +31,7 @@ class CompactEmbedding(torch.nn.Module):
         self.register_buffer("_ids", ids, persistent=False)
         self._used = used
         self._original = table.weight.detach()
-        self.weight = torch.nn.Parameter(self._original[used].clone())
+        self.weight = torch.nn.Parameter(self._original[used])
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Embeddings [*input_ids.shape, width]."""
@@ -50,19 +49,18 @@ class CompactEmbedding(torch.nn.Module):
         return table
 
 
-def compact_copy(model: PreTrainedModel, used_ids: np.ndarray, device: torch.device) -> PreTrainedModel:
-    """A copy of `model` whose input embeddings have the rows of `used_ids` (sorted, unique) only.
+def compact_table(model: PreTrainedModel, used_ids: np.ndarray, device: torch.device) -> dict[int, CompactEmbedding]:
+    """What takes the place of the input embeddings of `model`, by their `id`: the rows of `used_ids` (sorted, unique).
 
-    A plain copy where that is of no use, where the table is shared with an output layer, and where it is a subclass of
+    Nothing where that is of no use, where the table is shared with an output layer, and where it is a subclass of
     `nn.Embedding`. The whole table is not copied but shared, so `model` must not change.
     """
     table = model.get_input_embeddings()
     if type(table) is not torch.nn.Embedding:
-        return copy.deepcopy(model)
+        return {}
     shared = sum(1 for _, weight in model.named_parameters(remove_duplicate=False) if weight is table.weight)
     if shared > 1 or table.num_embeddings - len(used_ids) < _MIN_SAVED_ROWS:
-        return copy.deepcopy(model)
+        return {}
     padding = [] if table.padding_idx is None else [table.padding_idx]
     used = np.union1d(used_ids, padding).astype(np.int64)
-    compact = CompactEmbedding(table, torch.from_numpy(used).to(device))
-    return copy.deepcopy(model, {id(table): compact})
+    return {id(table): CompactEmbedding(table, torch.from_numpy(used).to(device))}

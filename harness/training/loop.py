@@ -56,7 +56,7 @@ class Trainer:
         self.model = fresh_model(config, data, host, device, self._words())
         self.compact = next((part for part in self.model.modules() if isinstance(part, CompactEmbedding)), None)
         self.decay = 1.0
-        self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision])
+        self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision], host.cache)
         rows = [
             Rows(split="train", examples=self.train_data, rows=self.rows),
             Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.freeze import freeze_parameters
-from harness.training.compact import CompactEmbedding, compact_copy
+from harness.training.compact import CompactEmbedding, compact_table
 from harness.training.dropout import replace_dropout
 from harness.training.host import Host
 from harness.training.weights import FlatWeights
@@ -57,11 +57,17 @@ def fresh_model(
         tune_for(template, device)
         # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
         host.cache[key] = template = copy.deepcopy(template).to(device)
+    backbone = set() if config.model.checkpoint == "scratch" else set(template.base_model.modules())
+    # Of what is not drawn below only the tensors' heads are copied: `FlatWeights` makes the values its own.
+    shared: dict[int, Any] = {
+        id(parameter): torch.nn.Parameter(parameter.detach())
+        for part in backbone
+        for parameter in part.parameters(recurse=False)
+    }
     if words is not None and config.model.freeze == "none":
-        model = compact_copy(template, words, device)
-    else:
-        model = copy.deepcopy(template)
-    backbone = set() if config.model.checkpoint == "scratch" else set(model.base_model.modules())
+        shared |= compact_table(template, words, device)
+    model = copy.deepcopy(template, shared)
+    backbone = {copied for part in backbone if (copied := shared.get(id(part))) is not None}
     with torch.no_grad():
         for module in model.modules():
             if module not in backbone and module is not model:

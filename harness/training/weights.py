@@ -9,6 +9,7 @@ never lost (fp32 master weights: Micikevicius et al. 2018, section 3.1).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -30,10 +31,11 @@ class FlatWeights:
     """Takes over the trainable parameters of `model`, which computes in `dtype` from now on.
 
     `masters` are the fp32 parameters for an optimiser: the first is decayed, the second (biases and norms: whatever has
-    one dimension) is not; one that would be empty is left out. Their gradients are filled by `gather`.
+    one dimension) is not; one that would be empty is left out. Their gradients are filled by `gather`; between steps
+    nobody needs them, so that all `FlatWeights` with one `cache` have them in the same memory.
     """
 
-    def __init__(self, model: torch.nn.Module, dtype: torch.dtype) -> None:
+    def __init__(self, model: torch.nn.Module, dtype: torch.dtype, cache: dict[str, Any] | None = None) -> None:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         split = [[p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]]
         self._groups = [group for group in split if group]
@@ -43,9 +45,10 @@ class FlatWeights:
         cast_model(model, dtype)
         self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._gradients: list[list[torch.Tensor]] = []
-        for master, group in zip(self.masters, self._groups, strict=True):
-            master.grad = torch.zeros_like(master)
-            self._gradients.append(_views(master.grad, group))
+        gradients = _views(_shared_memory(self.masters, {} if cache is None else cache), self.masters)
+        for master, gradient, group in zip(self.masters, gradients, self._groups, strict=True):
+            master.grad = gradient
+            self._gradients.append(_views(gradient, group))
             self._attach(master.detach(), group)
         buffers = dict(model.named_buffers())
         self._buffers = {name: buffers[name] for name in model.state_dict() if name in buffers}
@@ -112,6 +115,17 @@ class FlatWeights:
             for parameter, view in zip(group, _views(master.detach(), group), strict=True):
                 values[id(parameter)] = view
         return values
+
+
+def _shared_memory(masters: list[torch.nn.Parameter], cache: dict[str, Any]) -> torch.Tensor:
+    """A flat tensor with room for the gradients of all masters, from `cache` if the one there is large enough."""
+    size = sum(master.numel() for master in masters)
+    device = masters[0].device if masters else torch.device("cpu")
+    key = f"gradients:{device}"
+    if key not in cache or cache[key].numel() < size:
+        cache[key] = torch.zeros(size, device=device)
+    found: torch.Tensor = cache[key]
+    return found
 
 
 def _views(flat: torch.Tensor, like: Iterable[torch.Tensor]) -> list[torch.Tensor]:

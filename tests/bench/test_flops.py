@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from harness.data.prepared import PreparedData
 from harness.tasks import task_of
 from harness.tasks.freeze import freeze_parameters
 from harness.tasks.models import quiet
-from harness.training.compact import CompactEmbedding, compact_copy
+from harness.training.compact import CompactEmbedding, compact_table
 from tests.tasks.tiny import VIT, architecture, config
 
 ROWS, LENGTH = 4, 24
@@ -74,7 +75,7 @@ def test_formula_knows_what_is_frozen(family: str, freeze: Any, smoke_data: Prep
 def test_formula_looks_words_up_in_compact_tables() -> None:
     settings = AutoConfig.for_model("bert", **SMALL, vocab_size=4000)
     whole = AutoModelForSequenceClassification.from_config(settings)
-    model = compact_copy(whole, np.arange(2000), torch.device("cpu"))
+    model = copy.deepcopy(whole, compact_table(whole, np.arange(2000), torch.device("cpu")))
     assert isinstance(model.get_input_embeddings(), CompactEmbedding)
     ids = torch.randint(10, 100, (ROWS, LENGTH))
     formula, counted = both(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, training=True)

@@ -110,3 +110,24 @@ def test_cast_model_leaves_batch_norm_in_fp32() -> None:
     assert model[0].weight.dtype is torch.bfloat16
     assert model[1].weight.dtype is torch.float32
     assert model(torch.rand(2, 1, 5, 5, dtype=torch.bfloat16)).shape == (2, 2, 3, 3)
+
+
+def test_gradients_of_all_weights_with_one_cache_lie_in_the_same_memory() -> None:
+    cache: dict[str, object] = {}
+    models = [small_model() for _ in range(2)]
+    first, second = (FlatWeights(model, torch.float32, cache) for model in models)
+    loss_of(models[0]).backward()
+    first.gather(accumulate=False)
+    (2 * loss_of(models[1])).backward()
+    second.gather(accumulate=False)
+    for mine, other in zip(first.masters, second.masters, strict=True):
+        assert mine.grad.data_ptr() == other.grad.data_ptr()
+    larger = torch.nn.Linear(30, 30)
+    third = FlatWeights(larger, torch.float32, cache)
+    larger(torch.ones(1, 30)).sum().backward()
+    third.gather(accumulate=False)
+    twice = second.masters[0].grad.clone()
+    loss_of(models[0]).backward()
+    first.gather(accumulate=False)
+    torch.testing.assert_close(2 * first.masters[0].grad, twice)
+    assert float(third.masters[0].grad.sum()) == 900
