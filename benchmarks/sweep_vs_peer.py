@@ -33,11 +33,10 @@ PARTS: dict[str, Callable[[Ledger], list[Row]]] = {
 NOTES = """\
 Ours is `harness sweep studies/trec6.yaml` with the values of the setting, from the start of the process to its end:
 search, winner, export, test, report. The peer is `Trainer.hyperparameter_search`, which trains its winner once more,
-because its search keeps no model. Space, trials, epochs and training rows are equal, and so is the size of the
-validation split (a quarter of the training rows). The differences that are left: each side draws its own rows and its
-own params; ours tries the default recipe first and scores its first rung on at most 256 of the validation rows; the
-peer stops trials by Optuna's median rule at the ends of epochs. Ours also writes a report and scores a
-baseline, which the peer has not."""
+because its search keeps no model. Space, trials and epochs are equal, and both train, validate and test on the same
+rows. The differences that are left: each side draws its own params; ours tries the default recipe first and scores its
+first rung on at most 256 of the validation rows; the peer stops trials by Optuna's median rule at the ends of epochs.
+Ours also writes a report and scores a baseline, which the peer has not."""
 
 
 def page(document: dict[str, Any]) -> str:

@@ -16,14 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from peers.tables import read_tables
 
 from harness.data.checkpoints import resolve
 from harness.records.results import Results, load
 from harness.records.schema import TrialRecord
 from versus.ledger import Measured, Setting
 
-__all__ = ["ROOT", "command", "ours", "peer", "unpruned", "validation_split"]
+__all__ = ["ROOT", "command", "ours", "peer", "unpruned"]
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "studies" / "trec6.yaml"
@@ -54,11 +54,13 @@ def command(arguments: Sequence[object], folder: str) -> tuple[str, float]:
     return done.stdout, seconds
 
 
-def validation_split(data: str, rows: int) -> list[str]:
-    """Overrides for a validation split of as many rows as the peer's: a quarter of the training rows, at least 200."""
-    num_rows = len(pd.read_csv(Path(data) / "train.csv", keep_default_na=False, dtype=str))
-    share = min(0.5, max(200, rows // 4) / num_rows)
-    return [f"data.split.validation={share:.6f}", f"data.split.train={0.9 - share:.6f}", "data.split.test=0.1"]
+def _drawn(data: str, rows: int, folder: Path) -> list[str]:
+    """Overrides for the rows that the peer draws, written into `folder`."""
+    folder.mkdir()
+    tables = read_tables(Path(data), rows)
+    for name, frame in (("train", tables.train), ("validation", tables.valid), ("test", tables.test)):
+        frame.to_csv(folder / f"{name}.csv", index=False)
+    return [f"data.path={folder}"]
 
 
 def unpruned(learning_rate: float, batch_size: int) -> list[str]:
@@ -72,18 +74,21 @@ def unpruned(learning_rate: float, batch_size: int) -> list[str]:
 
 
 def ours(setting: Setting, *overrides: str, data: str | None = None, rows: int | None = None) -> Measured:
-    """`harness sweep` on the setting's job, with `overrides`, and what of its records the parts need."""
+    """`harness sweep` on the setting's job, with `overrides`, and what of its records the parts need.
+
+    It gets the rows that the peer draws, unless `overrides` say how to split.
+    """
     data, rows = str(Path(data or setting.data).resolve()), rows or setting.rows
+    own_split = any(each.startswith("data.split.") for each in overrides)
     usual = [
         "name=versus",
-        f"data.path={data}",
-        f"data.train_rows={rows}",
         f"model.checkpoint={setting.checkpoint}",
         f"training.epochs={setting.epochs}",
         f"search.trials={setting.trials}",
-        *validation_split(data, rows),
     ]
     with tempfile.TemporaryDirectory(prefix="versus-") as folder:
+        table = [f"data.path={data}", f"data.train_rows={rows}"]
+        usual += table if own_split else _drawn(data, rows, Path(folder) / "data")
         began = time.time()
         # Of two values for a key the last one counts.
         values = dict(each.split("=", 1) for each in (*usual, *overrides))

@@ -18,9 +18,9 @@ def make_policy(spec: StudySpec) -> Policy:
     """The study's pruner. Ray's own run inside its engine, so nothing is pruned here for them."""
     pruner, num_arms = spec.search.pruner, len(arms(spec))
     if pruner.name == "rungs":
-        least = spec.confirm.top if spec.confirm else 1
         objective = spec.search.objectives[0]
-        return Rungs(rung_fractions(spec), pruner.reduction_factor, objective, num_arms=num_arms, least=least)
+        fractions, factor, least = rung_fractions(spec), pruner.reduction_factor, spec.num_finalists
+        return Rungs(fractions, factor, objective, num_arms=num_arms, least=least)
     if pruner.name in ("asha", "hyperband", "median"):
         return OptunaPolicy(spec, num_arms)
     return Unpruned()

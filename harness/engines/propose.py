@@ -23,6 +23,7 @@ from harness.engines.samplers import derived_seed, make_sampler
 from harness.records.schema import Progress, TrialRecord, TrialState
 from harness.records.store import StoredTrial
 from harness.spec.configure import arms, default_params, rung_fractions
+from harness.spec.schedule import EARLY
 from harness.spec.study import StudySpec
 
 __all__ = ["Proposal", "Proposer"]
@@ -49,7 +50,8 @@ class Proposer:
         self._rungs = rung_fractions(spec)
         self._breadth_first = spec.search.pruner.name == "rungs" and bool(self._rungs)
         self._objectives = spec.search.objectives
-        self._arms = [_Arm(spec, index) for index in range(len(arms(spec)))]
+        early = self._breadth_first and self._rungs[0] < EARLY
+        self._arms = [_Arm(spec, index, early=early) for index in range(len(arms(spec)))]
         self._arm_of: dict[int, _Arm] = {}
         for trial in stored:
             self._restore(trial)
@@ -108,13 +110,15 @@ class Proposer:
 class _Arm:
     """One arm: its space, the params it has had, and its mirror (none for a grid, which learns nothing)."""
 
-    def __init__(self, spec: StudySpec, index: int) -> None:
+    def __init__(self, spec: StudySpec, index: int, *, early: bool) -> None:
+        """`early`: the sampler sees what trials have at a first rung that comes early."""
         search, name = spec.search, arms(spec)[index]
         self._axes = Axes(spec, name)
         self._default = self._axes.fixed | default_params(spec, name)
         self._index = index
         self._sampler = search.sampler
         self._seed = search.seed
+        self._early = early
         self._num_trials = math.ceil(search.trials / len(arms(spec)))
         self._seen: set[str] = set()
         grid = search.sampler == "grid"
@@ -151,6 +155,7 @@ class _Arm:
             study_seed=self._seed,
             num_trials=self._num_trials,
             num_ended=mirror.num_ended,
+            early=self._early,
             conditional=self._axes.conditional,
         )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["derived_seed", "make_sampler", "num_startup"]
 
 LEARNERS = ("tpe", "gp")
+STARTUP_EARLY = 16
 
 
 def derived_seed(seed: int, index: int) -> int:
@@ -22,22 +23,26 @@ def derived_seed(seed: int, index: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=4).digest(), "big")
 
 
-def num_startup(num_trials: int) -> int:
-    """Trials before a learning sampler starts: Optuna's ten, but at most a quarter of a small study, at least four."""
-    return min(10, max(4, num_trials // 4))
+def num_startup(num_trials: int, *, early: bool) -> int:
+    """Trials before a learning sampler starts: Optuna's ten, but at most a quarter of a small study, at least four.
+
+    Sixteen where it sees `early` values, those of a first rung: there the largest learning rates are ahead that end
+    behind, and a sampler that learns from a few such values proposes hardly anything else.
+    """
+    return STARTUP_EARLY if early else min(10, max(4, num_trials // 4))
 
 
 def make_sampler(
-    name: str, *, seed: int, study_seed: int, num_trials: int, num_ended: int, conditional: bool
+    name: str, *, seed: int, study_seed: int, num_trials: int, num_ended: int, early: bool, conditional: bool
 ) -> BaseSampler:
-    """The sampler for the next draw of an arm of `num_trials`, `num_ended` of which have a value.
+    """The sampler for the next draw of an arm of `num_trials`, `num_ended` of which have a value (an `early` one).
 
     The learning samplers start from a scrambled Sobol sequence instead of independent random draws: a few points
     cover the space more evenly (Bergstra and Bengio 2012, section 5).
     """
     from optuna import samplers
 
-    if name == "qmc" or (name in LEARNERS and num_ended < num_startup(num_trials)):
+    if name == "qmc" or (name in LEARNERS and num_ended < num_startup(num_trials, early=early)):
         # One sequence for the whole study, so its seed stays; what it does not model is drawn with the ask's own.
         return samplers.QMCSampler(
             seed=study_seed,

@@ -9,12 +9,13 @@ from math import ceil, floor
 
 from harness.spec.study import StudySpec
 
-__all__ = ["evaluation_points", "rung_fractions", "validation_rows"]
+__all__ = ["EARLY", "evaluation_points", "rung_fractions", "validation_rows"]
 
 SAME = 1e-6
 NEAR_A_RUNG = 0.02
 QUARTERS = (0.25, 0.5, 0.75)
 MAX_EPOCH_ENDS = 8
+#: Up to this share of a training a rung can only sort out the worst.
 EARLY = 0.2
 EARLY_ROWS = 256
 

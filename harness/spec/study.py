@@ -264,3 +264,11 @@ class StudySpec(Frozen):
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
         default=(), description="where trials are logged besides the run folder; each needs the extra of its name"
     )
+
+    @property
+    def num_finalists(self) -> int:
+        """How many configurations (of each compared checkpoint) the search trains to their end at least.
+
+        Those that are confirmed; without confirmation two, so that the winner is picked between full trainings.
+        """
+        return self.confirm.top if self.confirm else 2

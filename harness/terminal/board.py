@@ -186,7 +186,7 @@ class Board:
 
     def _rungs_work(self, num_trials: int) -> float:
         factor, rung = self.spec.search.pruner.reduction_factor, self.spec.search.pruner.min_fraction
-        least = self.spec.confirm.top if self.spec.confirm else 1
+        least = self.spec.num_finalists
         work, before = 0.0, 0.0
         while rung < 1:
             work += num_trials * (rung - before)

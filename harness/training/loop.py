@@ -176,7 +176,9 @@ class Trainer:
             group["lr"] = rate
         if self.recipe.max_grad_norm is not None:
             self.scaler.unscale_(self.optimiser)
-            torch.nn.utils.clip_grad_norm_(self.weights.masters, self.recipe.max_grad_norm)
+            norm = torch.nn.utils.get_total_norm([each.grad for each in self.weights.masters if each.grad is not None])
+            # Clipping without a pass of its own: fused AdamW divides by this while it reads the gradients.
+            self.optimiser.grad_scale = (norm / self.recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.weights.refresh()

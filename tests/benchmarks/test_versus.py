@@ -10,8 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import sweep_vs_peer
+from peers.tables import read_tables
 from versus import job, machine, sides, training
 from versus.ledger import Ledger, Row, Setting
 
@@ -133,17 +135,21 @@ def test_unknown_part_is_refused() -> None:
     assert "no part jbo; parts are job, expert" in done.stderr
 
 
-def test_overrides_make_a_valid_study(tmp_path: Path) -> None:
+def test_overrides_make_a_valid_study_on_the_rows_of_the_peer(tmp_path: Path) -> None:
     """Every part's overrides, read by the reader that will read them."""
-    (tmp_path / "train.csv").write_text("text,label\n" + "a,b\n" * 1000, encoding="utf-8")
+    for name, count in (("train", 1000), ("test", 50)):
+        rows = "".join(f"{name} {number},{'bc'[number % 2]}\n" for number in range(count))
+        (tmp_path / f"{name}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    drawn = sides._drawn(str(tmp_path), 800, tmp_path / "drawn")
+    theirs = read_tables(tmp_path, 800)
+    for name, frame in (("train", theirs.train), ("validation", theirs.valid), ("test", theirs.test)):
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "drawn" / f"{name}.csv"), frame.reset_index(drop=True))
     for overrides in (
         [*sides.unpruned(1e-4, 32), "confirm={top: 1, seeds: 5}"],
         ["confirm={top: 3, seeds: 3}"],
         ["search.sampler=random", "search.pruner.name=none", "engine.slots_per_device=2", "confirm=null"],
     ):
-        split = sides.validation_split(str(tmp_path), 800)
-        spec = load_study(sides.STUDY, [f"data.path={tmp_path}", *split, *overrides])
-        assert round(spec.data.split.validation * 1000) == 200
+        assert load_study(sides.STUDY, [*drawn, *overrides]).data.path == str(tmp_path / "drawn")
 
 
 def test_extract_of_a_real_run(smoke_run: Path) -> None:

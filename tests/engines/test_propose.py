@@ -275,6 +275,15 @@ def test_propose_learns() -> None:
     assert sum(late) > sum(early) + 3
 
 
+def test_propose_does_not_learn_from_a_few_early_values() -> None:
+    """Early in training the largest rates are ahead: sixteen trials cover the space instead of following them."""
+    early, later = {"min_fraction": 1 / 16}, {"min_fraction": 1 / 4}
+    spread = drive(spec_for("qmc", trials=16), 16).params()
+    assert drive(spec_for("tpe", trials=16, pruner=early), 16).params() == spread
+    assert drive(spec_for("tpe", trials=16, pruner=later), 16).params() != spread
+    assert drive(spec_for("tpe", trials=20, pruner=early), 20).params()[:16] == spread
+
+
 def test_propose_no_pickle_in_the_database() -> None:
     book = drive(spec_for("cmaes", trials=40), 30)
     attrs = [key for trial in book.trials for key in trial.system_attrs]

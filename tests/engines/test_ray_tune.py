@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 import ray
 from ray.air.execution._internal import event_manager
 from ray.exceptions import OutOfMemoryError, RayActorError
-from rich.console import Console
 
 from harness.engines import ray_desk, ray_places, ray_plan
 from harness.engines.protocol import Decision, Engine
@@ -22,15 +22,10 @@ from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
 from harness.errors import EngineError, FailReason, InputError
-from harness.records.results import load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord
 from harness.records.store import StudyStore
-from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
-from harness.sweep import sweep
-from harness.terminal.view import PlainView
-from tests.conftest import STUDIES
 from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots, until
 from tests.engines.fakes import TRIAL, Source, config, diary
 from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
@@ -81,8 +76,9 @@ def session(ray_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.mark.usefixtures("session")
 class TestRayEngine(EngineContract):
     def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
-        options.pop("memory_budget_bytes", None)  # standing trials always lie on disk
         return RayEngine(run, study(max_concurrent=slots), make_slots(slots), **options)
+
+    test_engine_spilled_trials_go_on = None  # type: ignore[assignment]  # standing trials always lie on disk
 
     def left(self) -> list[psutil.Process]:
         psutil.wait_procs(actors(), timeout=10)
@@ -168,17 +164,16 @@ def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
     store.close()
 
 
-def test_ray_population_to_the_export(tmp_path: Path, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With one slot trials take up the training of others that are behind; what is recorded is what is exported."""
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.chdir(tmp_path)
-    changes = ["engine={name: ray, device: cpu, max_concurrent: 1}", "search.pruner.name=ray-pbt", "confirm=null"]
-    changes += ["search.trials=4", "training.epochs=2", "training.batch_size=8"]
-    spec = load_study(STUDIES / "smoke.yaml", changes)
-    view = PlainView(Console(quiet=True), spec, lambda: load(tmp_path / "smoke"))
-    results = sweep(spec, runs=tmp_path, fresh=False, command=(), view=view)
-    assert [record.state for record in results.trials] == [COMPLETE] * 4
-    changed = [record for record in results.trials if record.num_changes]
+@pytest.mark.usefixtures("session")
+def test_ray_population_records_what_it_trained(run: RunFolder, data: str) -> None:
+    """With one slot trials take up the training of others that are behind; what is recorded is what is saved."""
+    spec = searched("ray-pbt", max_concurrent=1)
+    store = StudyStore.open(run.database, "fake", ["accuracy"])
+    RayEngine(run, spec, ()).run(Search(spec, store, run), data, TRIAL)
+    records = store.records()
+    store.close()
+    assert [record.state for record in records] == [COMPLETE] * 8
+    changed = [record for record in records if record.num_changes]
     assert changed, "the worst took up the training of the best"
     for record in changed:
         first, *_, last = record.mutations
@@ -186,13 +181,17 @@ def test_ray_population_to_the_export(tmp_path: Path, session: Session, monkeypa
         assert record.config.number == record.number
         assert last["params"] == {name: record.params[name] for name in last["params"]}
         assert record.config.training.learning_rate == record.params["learning_rate"]
-    for record in results.trials:
+    for record in records:
         fractions = [mutation["fraction"] for mutation in record.extra["mutations"]]
         assert sorted(set(fractions)) == fractions, "no evaluation gives rise to two changes"
         steps = [progress.step for progress in record.history]
         assert sorted(set(steps)) == steps and record.history[-1].done
         assert {progress.number for progress in record.history} == {record.number}
-    assert results.export_path()
+    saved = [record for record in records if record.weights]
+    assert saved
+    for record in saved:
+        loss = json.loads((run.path / str(record.weights) / "model.json").read_text())
+        assert loss == record.history[-1].train_loss
 
 
 @pytest.mark.usefixtures("session")
