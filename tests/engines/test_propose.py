@@ -277,11 +277,20 @@ def test_propose_learns() -> None:
 
 def test_propose_does_not_learn_from_a_few_early_values() -> None:
     """Early in training the largest rates are ahead: sixteen trials cover the space instead of following them."""
-    early, later = {"min_fraction": 1 / 16}, {"min_fraction": 1 / 4}
-    spread = drive(spec_for("qmc", trials=16), 16).params()
-    assert drive(spec_for("tpe", trials=16, pruner=early), 16).params() == spread
-    assert drive(spec_for("tpe", trials=16, pruner=later), 16).params() != spread
-    assert drive(spec_for("tpe", trials=20, pruner=early), 20).params()[:16] == spread
+
+    def params(sampler: str, rung: float, trials: int) -> list[str]:
+        book = Book(spec_for(sampler, trials=trials, pruner={"min_fraction": rung}))
+        for number in range(trials):
+            book.ask()
+            book.observe(number, rung)
+        return book.params()
+
+    spread = params("qmc", 1 / 16, 20)
+    assert params("tpe", 1 / 16, 16) == spread[:16]
+    assert params("tpe", 1 / 16, 20)[:16] == spread[:16]
+    assert params("tpe", 1 / 16, 20) != spread
+    assert params("tpe", 1 / 4, 16)[:4] == spread[:4]
+    assert params("tpe", 1 / 4, 16) != spread[:16]
 
 
 def test_propose_no_pickle_in_the_database() -> None:

@@ -310,8 +310,10 @@ def test_make_policy_kinds(name: str, kind: type) -> None:
 def test_make_policy_least_is_confirmation() -> None:
     assert isinstance(policy := make_policy(make_spec(trials=4, confirm={"top": 3})), Rungs)
     assert policy.num_promoted(4) == 3
-    assert isinstance(policy := make_policy(make_spec(trials=4, confirm=None)), Rungs)
+    assert isinstance(policy := make_policy(make_spec(trials=4, confirm={"top": 1})), Rungs)
     assert policy.num_promoted(4) == 1
+    assert isinstance(policy := make_policy(make_spec(trials=4, confirm=None)), Rungs)
+    assert policy.num_promoted(4) == 2
 
 
 def optuna_policy(name: str, **search: object) -> Policy:
