@@ -95,7 +95,7 @@ def test_sweep_of_a_changed_study_is_refused(finished: tuple[Path, dict[str, Any
 @pytest.mark.kill
 def test_sweep_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "--engine", "local"]
-    command += ["engine.slots_per_device=2", "search.trials=6", "training.epochs=30", "confirm=null"]
+    command += ["engine.slots_per_device=2", "search.trials=6", "training.epochs=90", "confirm=null"]
     environment = os.environ | {"PYTHONPATH": str(STUDIES.parent)}
     ended: dict[int, Any] = {}
     for stop in (signal.SIGKILL, signal.SIGINT):
