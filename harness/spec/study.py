@@ -267,8 +267,5 @@ class StudySpec(Frozen):
 
     @property
     def num_finalists(self) -> int:
-        """How many configurations (of each compared checkpoint) the search trains to their end at least.
-
-        Those that are confirmed; without confirmation two, so that the winner is picked between full trainings.
-        """
-        return self.confirm.top if self.confirm else 2
+        """How many configurations (of each compared checkpoint) a search trains to their end at least."""
+        return self.confirm.top if self.confirm else 1

@@ -310,10 +310,8 @@ def test_make_policy_kinds(name: str, kind: type) -> None:
 def test_make_policy_least_is_confirmation() -> None:
     assert isinstance(policy := make_policy(make_spec(trials=4, confirm={"top": 3})), Rungs)
     assert policy.num_promoted(4) == 3
-    assert isinstance(policy := make_policy(make_spec(trials=4, confirm={"top": 1})), Rungs)
-    assert policy.num_promoted(4) == 1
     assert isinstance(policy := make_policy(make_spec(trials=4, confirm=None)), Rungs)
-    assert policy.num_promoted(4) == 2
+    assert policy.num_promoted(4) == 1
 
 
 def optuna_policy(name: str, **search: object) -> Policy:
