@@ -16,11 +16,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants, worker
+from ray._private import ray_constants, services, worker
 from ray.exceptions import RayError
 
 from harness.engines.ray_address import find_head
@@ -132,7 +133,7 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
     # Ray asks this constant which address to bind; its environment variable is read once, when ray is imported.
     cluster, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
     try:
-        with changed_environment(environment):
+        with changed_environment(environment), _own_groups():
             _init(
                 address="local",
                 num_cpus=num_cpus,
@@ -152,6 +153,20 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
             ray.shutdown()
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = cluster
+
+
+@contextmanager
+def _own_groups() -> Iterator[None]:
+    """Inside, Ray's processes get sessions of their own: who ends our process group (`timeout`, systemd) means us.
+
+    Without a living head we could not end in order: Ray waits a minute for it and aborts.
+    """
+    before = services.ConsolePopen
+    services.ConsolePopen = partial(before, start_new_session=True)  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before  # type: ignore[misc]
 
 
 def _init(**options: Any) -> None:

@@ -69,12 +69,14 @@ class Watching(Source):
     """Looks around while a trial runs."""
 
     seen: dict[str, set[str]]
+    groups: set[int]
     folder: Path
     modes: tuple[int, int]
 
     def decide(self, number: int, progress: Progress) -> Decision:
         if number == 0:
             self.seen = listening()
+            self.groups = {os.getpgid(child.pid) for child in children()}
             (self.folder,) = session_folders() - self.before
             self.modes = stat.S_IMODE(self.folder.stat().st_mode), stat.S_IMODE((self.folder / TOKEN).stat().st_mode)
         if number == 10:
@@ -120,6 +122,7 @@ def test_ray_private_session(
     assert addresses and addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert len(str(source.folder / INNER)) <= LONGEST_FOLDER
     assert source.modes == (0o700, 0o600)
+    assert source.groups and os.getpgrp() not in source.groups, "who ends our process group does not end Ray's"
     assert not list(home.iterdir()), "Ray's own token would lie there"
     assert not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
     assert not ray.is_initialized() and not children()
