@@ -71,7 +71,7 @@ class Search:
         self._wanted = False
         top = max(2, spec.confirm.top if spec.confirm else 1)  # winner and runner-up are scored on test
         self._keepers = Keepers(top, self._num_arms)
-        stored = [self._finished(trial) for trial in store.load()]
+        stored = [self._afresh(self._finished(trial)) for trial in store.load()]
         self._dealer = Dealer(spec, store, stored)
         self._proposer = self._dealer.proposer
         self._policy = make_policy(spec)
@@ -85,6 +85,13 @@ class Search:
             return trial
         record = self._store.end(trial.record)
         return replace(trial, state=record.state, record=record)
+
+    def _afresh(self, trial: StoredTrial) -> StoredTrial:
+        """Lets a population's trial that has not ended begin again: whose training it took up is known no more."""
+        if trial.state.ended or not trial.record.history or self._spec.search.pruner.name != "ray-pbt":
+            return trial
+        self._store.rewrite(trial.number, [])
+        return replace(trial, record=record_of(trial.config, TrialState.RUNNING))
 
     def _restore(self, stored: list[StoredTrial]) -> None:
         self._expect()
