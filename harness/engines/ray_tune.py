@@ -146,9 +146,17 @@ class Run:
             pass
         try:
             with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
-                self._tune(tune.Tuner(self._trainable(data, trial_fn), **self._configs()))
+                self._tune(self._tuner(self._trainable(data, trial_fn)))
         finally:
             self._places.close(finished=self._desk.finished)
+
+    def _tuner(self, trainable: Any) -> tune.Tuner:
+        try:
+            return tune.Tuner(trainable, **self._configs())
+        except OSError as error:
+            path = self._spec.engine.storage_path
+            where = f"engine.storage_path: '{path}'" if path else str(self._run.path)
+            raise EngineError(f"{where} cannot be used ({_last_line(error)})") from error
 
     def _most(self) -> str:
         """How many trials may wait for a place at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from ray.air.execution._internal import event_manager
 from ray.exceptions import OutOfMemoryError, RayActorError
 
 from harness.engines import ray_desk, ray_places, ray_plan
+from harness.engines.inline import InlineEngine
 from harness.engines.protocol import Decision, Engine
 from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_tune import RayEngine
@@ -195,6 +196,33 @@ def test_ray_population_records_what_it_trained(run: RunFolder, data: str) -> No
 
 
 @pytest.mark.usefixtures("session")
+def test_ray_population_goes_on_with_trials_of_their_own(run: RunFolder, data: str, tmp_path: Path) -> None:
+    """Whose training a trial took up is known no more after an interruption: no record may have another's history."""
+
+    class Stopped(Search):
+        def took_up(self, number: int, history: Sequence[Progress]) -> None:
+            super().took_up(number, history)
+            raise KeyboardInterrupt
+
+    spec = searched("ray-pbt", max_concurrent=1)
+    store = StudyStore.open(run.database, "fake", ["accuracy"])
+    with pytest.raises(KeyboardInterrupt):
+        RayEngine(run, spec, ()).run(Stopped(spec, store, run), data, TRIAL)
+    RayEngine(run, spec, ()).run(Search(spec, store, run), data, TRIAL)
+    records = store.records()
+    store.close()
+    assert [record.state for record in records] == [COMPLETE] * 8
+    unchanged = [record for record in records if not record.num_changes]
+    assert unchanged
+    other = RunFolder(tmp_path / "alone")
+    other.create()
+    (tmp_path / "inline").mkdir()
+    alone = Source([record.config for record in unchanged])
+    InlineEngine(other, make_slots(1)[0]).run(alone, str(tmp_path / "inline"), TRIAL)
+    assert losses(unchanged) == losses(alone.records)
+
+
+@pytest.mark.usefixtures("session")
 def test_ray_population_needs_something_to_change(run: RunFolder, data: str) -> None:
     spec = study().model_dump(mode="json")
     spec["search"]["pruner"] = {"name": "ray-pbt"}
@@ -301,6 +329,13 @@ def test_ray_storage_keeps_snapshots_for_the_next_coordinator(run: RunFolder, da
 
 
 # Errors in one line
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_storage_path_below_a_file(run: RunFolder, data: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match=r"^engine.storage_path: '.*/file/x' cannot be used \(.*Not a directory"):
+        RayEngine(run, study(storage_path=str(tmp_path / "file" / "x")), ()).run(Source([config(0)]), data, TRIAL)
 
 
 @pytest.mark.usefixtures("session")
