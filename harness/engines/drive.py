@@ -9,6 +9,7 @@ import gc
 import importlib
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -248,21 +249,24 @@ class Driver:
 
 
 def load_trial_function(name: str) -> TrialFunction:
-    """The function behind "module:function"."""
+    """The function behind "module:function", with everything imported that its first trial needs."""
     module, _, function = name.partition(":")
-    with quick_imports():
-        found: TrialFunction = getattr(importlib.import_module(module), function)
+    warm_up(name)
+    found: TrialFunction = getattr(importlib.import_module(module), function)
     return found
 
 
 def warm_up(name: str) -> None:
     """Imports the module of a trial function ahead of its first trial, and what its `warm_up` imports.
 
-    What is wrong with them is said when the job begins.
+    What is wrong with them is said when the job begins. What is imported stays, so the collector leaves it alone from
+    then on; before the first trial there is nothing else that it could miss.
     """
+    if (name := name.partition(":")[0]) in sys.modules:
+        return
     with suppress(Exception), quick_imports():
-        module = importlib.import_module(name.partition(":")[0])
-        getattr(module, "warm_up", lambda: None)()
+        getattr(importlib.import_module(name), "warm_up", lambda: None)()
+    gc.freeze()
 
 
 def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:

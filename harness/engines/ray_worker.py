@@ -18,7 +18,7 @@ from pydantic import Field
 from ray.tune import Trainable
 
 from harness.data.cache import built_once, default_cache
-from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, Driver, commit_folder, load_trial_function, warm_up
+from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, Driver, commit_folder, load_trial_function
 from harness.engines.messages import Evaluated, Failed, Finished
 from harness.engines.ray_files import COMPLETE, Parcel, copy_in, copy_out, mark_complete, unpack
 from harness.engines.resources import processor_name
@@ -97,7 +97,6 @@ class TrialActor(Trainable):
         try:
             os.environ.update(self._job.environment)
             self._moved = {parcel.name: self._fetch(parcel, refs or {}) for parcel in self._job.parcels}
-            warm_up(self._job.trial_fn)
             trial_fn = load_trial_function(self._job.trial_fn)
             self._place = _place(self._job)
             host = Host(place=self._place.model_copy(update={"device": _inside(self._place.device)}))

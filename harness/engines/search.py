@@ -69,7 +69,7 @@ class Search:
         self._closed = False
         self._finalist: int | None = None
         self._wanted = False
-        top = max(2, spec.confirm.top if spec.confirm else 1)  # winner and runner-up are scored on test
+        top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
         self._keepers = Keepers(top, self._num_arms)
         stored = [self._afresh(self._finished(trial)) for trial in store.load()]
         self._dealer = Dealer(spec, store, stored)
