@@ -52,7 +52,7 @@ class View(Monitor, Protocol):
         """One fact, one line; may come from another thread."""
 
     def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
-        """A phase begins: "search" or "confirm", with so many trials in all on these slots."""
+        """A phase begins: "search" or "confirm", with so many trials in all on these slots (none: on a cluster)."""
 
     def end(self, phase: str) -> None:
         """The phase is over."""
@@ -96,7 +96,7 @@ class _Sweep:
         self.stack = stack
         self._refuse_changes({"spec": spec.model_dump(mode="json")})
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
-        self.places = [slot.place for slot in self.slots]
+        self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
         # Workers need as long to start as the data needs to be prepared; a finished study needs none.
         warm = None if (run.path / "best").exists() else TRIAL
         self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
-from harness.engines.messages import Failed
+from harness.engines.messages import Evaluated, Failed
 from harness.errors import FailReason, InputError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, record_of
@@ -70,6 +70,15 @@ class Active:
             self.spans[-1] = Span(slot=slot, start=last.start, end=max(last.end, end))
         else:
             self.spans.append(Span(slot=slot, start=start, end=end))
+
+    def learn(self, event: Evaluated) -> Progress | None:
+        """Takes in an evaluation, and says where and when it was computed; None: a replay, it is known."""
+        self.unsaved_s += event.end - event.start
+        if self.history and event.progress.step <= self.history[-1].step:
+            return None
+        span = Span(slot=self.slot or 0, start=event.start, end=event.end)
+        self.history.append(event.progress.model_copy(update={"place": self.place, "span": span}))
+        return self.history[-1]
 
     def failure(self, event: Failed) -> Ending:
         """How the trial ends that has failed; bad input found when its first model is built would fail every other one.

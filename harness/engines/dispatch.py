@@ -225,14 +225,13 @@ class Dispatcher:
                 self._died(slot, event)
 
     def _evaluated(self, slot: int, event: Evaluated) -> None:
-        trial, progress = self._trials[event.number], event.progress
+        trial = self._trials[event.number]
         trial.add_span(slot, event.start, event.end)
-        trial.unsaved_s += event.end - event.start
         trial.fresh = False
-        if trial.history and progress.step <= trial.history[-1].step:
+        progress = trial.learn(event)
+        if progress is None:
             self._go_on(slot, trial)  # a replay: the source knows this evaluation
             return
-        trial.history.append(progress)
         decision = self._source.decide(trial.number, progress)
         if progress.done:
             save = self._source.keep(trial.number, progress)

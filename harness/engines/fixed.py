@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.engines.protocol import Decision
 from harness.errors import FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialRecord, TrialState, record_of
+from harness.records.schema import Progress, TrialRecord, TrialState, record_of, with_earlier
 from harness.records.store import StudyStore, sound
 from harness.spec.trial import TrialConfig
 
@@ -94,6 +94,7 @@ class FixedList:
         return self._run.snapshot(config.kind, number)
 
     def end(self, record: TrialRecord) -> None:
+        record = with_earlier(record, self._known[record.number])
         self.records[record.number] = sound(record) if self._store is None else self._store.end(record)
 
 

@@ -204,11 +204,10 @@ class Desk:
         )
 
     def _evaluated(self, entry: Entry, event: Evaluated) -> Verdict:
-        trial, progress = entry.trial, event.progress
-        trial.unsaved_s += event.end - event.start
-        if trial.history and progress.step <= trial.history[-1].step:
+        trial = entry.trial
+        progress = trial.learn(event)
+        if progress is None:
             return Verdict.AGAIN  # the source knows this evaluation
-        trial.history.append(progress)
         decision = self._source.decide(trial.number, progress)
         if progress.done:
             trial.ending = Ending(state=TrialState.COMPLETE, save=self._source.keep(trial.number, progress))
@@ -243,7 +242,7 @@ class Desk:
         """The trial goes on with another one's training: the weights that it carries have come to `history`."""
         if entry := self._entries.get(number):
             entry.trial.config = config
-            entry.trial.history = [progress.model_copy(update={"number": number}) for progress in history]
+            entry.trial.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
             self._source.took_up(number, entry.trial.history)
 
     def pruned(self, number: int) -> None:

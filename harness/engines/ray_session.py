@@ -146,7 +146,7 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
             if any(node["NodeManagerAddress"] not in ("127.0.0.1", "::1") for node in Session(private=True).nodes()):
                 raise EngineError("Ray does not stay on the loopback address; give engine.address of a cluster instead")
             yield
-        except BaseException:
+        except Exception:
             _keep_logs(folder, logs)
             raise
         finally:

@@ -22,7 +22,7 @@ from harness.engines.propose import Proposer
 from harness.engines.protocol import Decision
 from harness.errors import FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialRecord, TrialState, best_progress, record_of
+from harness.records.schema import Progress, TrialRecord, TrialState, best_progress, record_of, with_earlier
 from harness.records.store import StoredTrial, StudyStore
 from harness.spec.configure import arms
 from harness.spec.metrics import rank_key
@@ -178,7 +178,7 @@ class Search:
         if len(record.history) < len(trial.history):  # it ended while it was being repeated
             whole = record_of(trial.config, record.state, trial.history)
             changes |= {"history": whole.history, "metrics": whole.metrics, "best_step": whole.best_step}
-        self._end(record.model_copy(update=changes))
+        self._end(with_earlier(record.model_copy(update=changes), trial.history))
         self._turn()
 
     # How it ended

@@ -76,8 +76,11 @@ def _process_age_s() -> float:
 
 
 def profile_of(results: Results, seen: dict[Phase, tuple[float, float]], num_slots: int) -> Profile:
-    """The profile of one sweep from its phases and the records that it left."""
+    """The profile of one sweep from its phases and the records that it left; of a cluster only these know the slots."""
     records: dict[Phase, Sequence[TrialRecord]] = {"search": results.trials, "confirm": results.confirm}
+    begin = min(start for start, _ in seen.values())
+    spans = [span for each in records.values() for record in each for span in record.spans]
+    num_slots = max([num_slots, *(span.slot + 1 for span in spans if span.end > begin)])
     return Profile(
         wall_s=max(end for _, end in seen.values()) - min(start for start, _ in seen.values()),
         phases={phase: seen[phase][1] - seen[phase][0] for phase in PHASES if phase in seen},

@@ -16,7 +16,18 @@ from harness.spec.metrics import METRICS
 from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue, TrialConfig
 
-__all__ = ["Place", "Progress", "Span", "TrialRecord", "TrialState", "Usage", "best_progress", "record_of", "repeating"]
+__all__ = [
+    "Place",
+    "Progress",
+    "Span",
+    "TrialRecord",
+    "TrialState",
+    "Usage",
+    "best_progress",
+    "record_of",
+    "repeating",
+    "with_earlier",
+]
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
 
@@ -75,6 +86,24 @@ class Usage(Frozen):
         return {name: getattr(self, f"{name}_s") for name in ("start", "data", "step", "evaluation", "saving")}
 
 
+class Place(Frozen):
+    """Where a trial runs: `device` is cpu, cuda:1, ...; `slot` counts over the whole engine."""
+
+    node: str
+    device: str
+    slot: int
+    threads: int
+    device_name: str = ""
+
+
+class Span(Frozen):
+    """A stretch of work of one trial on one slot; Unix times in seconds."""
+
+    slot: int
+    start: float
+    end: float
+
+
 class Progress(Frozen):
     """A trial after one evaluation. `metrics` hold every metric, throughput and memory included."""
 
@@ -89,6 +118,8 @@ class Progress(Frozen):
     micro_batch_size: int = 0
     num_parameters: int = Field(default=0, description="of the model as it is saved; 0: not counted")
     threads: int = Field(default=0, description="those that it trained with since the evaluation before")
+    place: Place | None = Field(default=None, description="where it was computed; the engine says")
+    span: Span | None = Field(default=None, description="when it was computed; the engine says")
 
     @property
     def done(self) -> bool:
@@ -109,24 +140,6 @@ class Progress(Frozen):
             "elapsed_s": self.usage.elapsed_s,
             **self.metrics,
         }
-
-
-class Place(Frozen):
-    """Where a trial runs: `device` is cpu, cuda:1, ...; `slot` counts over the whole engine."""
-
-    node: str
-    device: str
-    slot: int
-    threads: int
-    device_name: str = ""
-
-
-class Span(Frozen):
-    """A stretch of work of one trial on one slot; Unix times in seconds."""
-
-    slot: int
-    start: float
-    end: float
 
 
 class TrialRecord(Frozen):
@@ -220,14 +233,32 @@ def repeating(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
     return config.model_copy(update={"threads": threads})
 
 
+def with_earlier(record: TrialRecord, history: Sequence[Progress]) -> TrialRecord:
+    """The record, with the work that `history` knows of from before the engine that wrote it began the trial."""
+    earlier = [span for span in _spans(history) if span.end <= record.started_at]
+    if not earlier:
+        return record
+    return record.model_copy(update={"spans": (*earlier, *record.spans), "started_at": earlier[0].start})
+
+
+def _spans(history: Sequence[Progress]) -> tuple[Span, ...]:
+    return tuple(progress.span for progress in history if progress.span is not None)
+
+
 def record_of(
     config: TrialConfig,
     state: TrialState,
     history: tuple[Progress, ...] | list[Progress] = (),
     **fields: Any,
 ) -> TrialRecord:
-    """Builds the record of an ended trial; metrics are those of its best evaluation."""
+    """Builds a trial's record; metrics are those of its best evaluation; place and spans, if not given, of all."""
     best = best_progress(history, config.objectives[0])
+    spans = _spans(history)
+    fields = {
+        "place": history[-1].place if history else None,
+        "spans": spans,
+        "started_at": spans[0].start if spans else 0.0,
+    } | fields
     return TrialRecord(
         number=config.number,
         kind=config.kind,

@@ -248,6 +248,11 @@ class EngineSpec(Frozen):
     storage_path: Text | None = Field(default=None, description="ray: shared folder; null: in the run folder")
     max_concurrent: Count | None = None
 
+    @property
+    def joins(self) -> bool:
+        """True when trials run on a cluster that somebody else has started."""
+        return self.name == "ray" and self.address not in (None, "local")
+
 
 class StudySpec(Frozen):
     """A whole study file."""

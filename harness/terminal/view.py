@@ -60,9 +60,14 @@ class PlainView:
             self.board.begin(phase, total, slots, earlier)
         done = self.board.num_ended
         before = f", {done} of them done before" if done else ""
+        self.say(f"{phase}: {plural(total, 'trial')}{before}, on {self._where(slots)}")
+
+    def _where(self, slots: Sequence[Place]) -> str:
+        if not slots:
+            return f"the Ray cluster at '{self.board.spec.engine.address}'"
         threads = f", {plural(slots[0].threads, 'thread')} each" if slots[0].device == "cpu" else ""
-        where = ", ".join(dict.fromkeys(f"{slot.device} {slot.device_name}".strip() for slot in slots))
-        self.say(f"{phase}: {plural(total, 'trial')}{before}, on {plural(len(slots), 'slot')} ({where}{threads})")
+        devices = ", ".join(dict.fromkeys(f"{slot.device} {slot.device_name}".strip() for slot in slots))
+        return f"{plural(len(slots), 'slot')} ({devices}{threads})"
 
     def _earlier(self, phase: str) -> Sequence[TrialRecord]:
         """A run folder that cannot be read is no reason to stop a sweep."""

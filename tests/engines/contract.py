@@ -74,6 +74,9 @@ class EngineContract(ABC):
             assert record.place is not None and record.place.device == "cpu"
             assert record.duration_s > 0
             assert record.spans[0].slot == record.place.slot
+            for progress in record.history:
+                assert progress.place == record.place and progress.span is not None
+                assert progress.span.slot == record.place.slot
             assert record.metrics["accuracy"] == max(row.metrics["accuracy"] for row in record.history)
             assert record.metrics["log_loss"] != record.metrics["log_loss"]
             assert record.log == ""

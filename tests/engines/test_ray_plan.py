@@ -34,9 +34,19 @@ def test_plan_asked_for_wins() -> None:
     assert plan(NODES, resources_per_trial={"cpu": 2}, threads_per_slot=5).threads == 5
 
 
-@pytest.mark.parametrize("asked", [{"cpu": -1.0}, {"cpu": 0.0}, {}])
-def test_plan_refuses_nonsense(asked: dict[str, float]) -> None:
-    with pytest.raises(InputError, match=r"engine.resources_per_trial: .*; amounts must be above 0"):
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"cpu": -1.0}, r"cpu: -1; amounts must be at least 0\.0001"),
+        ({"cpu": 0.00001}, r"cpu: 1e-05; amounts must be at least 0\.0001"),
+        ({"cpu": 1, "GPU": 1.5}, r"GPU: 1\.5; above one GPU Ray gives whole ones only"),
+        ({"object_store_memory": 1}, r"object_store_memory: 1; Ray cannot reserve it; leave it out"),
+        ({"cpu": 0.0}, r"nothing; give at least one amount above 0"),
+        ({}, r"nothing; give at least one amount above 0"),
+    ],
+)
+def test_plan_refuses_nonsense(asked: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=f"engine.resources_per_trial: {message}"):
         plan(NODES, resources_per_trial=asked)
 
 

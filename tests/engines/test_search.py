@@ -15,7 +15,7 @@ from harness.engines.rungs import Rungs
 from harness.engines.search import Search
 from harness.errors import FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialRecord, TrialState, record_of
+from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, record_of
 from harness.records.store import StudyStore
 from harness.spec.configure import arms, rung_fractions
 from harness.spec.study import StudySpec
@@ -24,6 +24,7 @@ from tests.engines.simulate import Log, Simulator, evaluation, make_spec, qualit
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 NewStore = Callable[..., StudyStore]
+PLACE = Place(node="here", device="cpu", slot=1, threads=1)
 
 
 def states(records: list[TrialRecord]) -> dict[TrialState, list[int]]:
@@ -178,6 +179,45 @@ def test_search_replayed_rungs_go(new_store: NewStore, folder: RunFolder) -> Non
     ended = states(new_store(store).records())
     assert len(ended[PRUNED]) == 3, "paused trials that no process holds are ended by the search itself"
     assert store.records()[config.number].history[0].metrics["accuracy"] > 0
+
+
+def worked(config: TrialConfig, fraction: float, start: float) -> Progress:
+    """An evaluation with the work of three seconds, as an engine hands it on."""
+    span = Span(slot=1, start=start, end=start + 3)
+    return evaluation(config, fraction, place=PLACE, span=span)
+
+
+def test_search_trial_dropped_on_going_on_keeps_its_place_and_time(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store = make_spec(trials=4, confirm={"top": 1}), new_store()
+    search = Search(spec, store, folder)
+    for at, config in enumerate([search.next() for _ in range(4)]):
+        assert config is not None
+        search.decide(config.number, worked(config, 1 / 16, 100.0 + at))
+    assert {record.place for record in store.records()} == {PLACE}, "known while it runs"
+    Search(spec, new_store(store), folder).next()
+    dropped = [record for record in store.records() if record.state is PRUNED]
+    assert len(dropped) == 3
+    assert [(record.place, record.duration_s, record.started_at > 99) for record in dropped] == [(PLACE, 3.0, True)] * 3
+
+
+def test_search_trial_that_goes_on_keeps_the_time_before(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store = make_spec(trials=1), new_store()
+    first = Search(spec, store, folder)
+    config = first.next()
+    assert config is not None
+    before = worked(config, 1 / 16, 100.0)
+    first.decide(0, before)
+    again = Search(spec, new_store(store), folder)
+    assert again.next() == config
+    after = worked(config, 1.0, 200.0)
+    again.decide(0, after)
+    record = record_of(
+        config, COMPLETE, [before, after], place=PLACE, spans=(Span(slot=0, start=199, end=203),), started_at=198.0
+    )
+    again.end(record)
+    (found,) = store.records()
+    assert [(span.start, span.end) for span in found.spans] == [(100, 103), (199, 203)]
+    assert (found.started_at, found.duration_s) == (100.0, 7.0)
 
 
 def test_search_resumes_from_snapshot(new_store: NewStore, folder: RunFolder) -> None:
