@@ -80,7 +80,7 @@ class Watching(Source):
             (self.folder,) = session_folders() - self.before
             self.modes = stat.S_IMODE(self.folder.stat().st_mode), stat.S_IMODE((self.folder / TOKEN).stat().st_mode)
         if number == 10:
-            raise KeyboardInterrupt
+            raise OSError("the disk is gone")
         return super().decide(number, progress)
 
     before: set[Path] = set()
@@ -89,7 +89,7 @@ class Watching(Source):
 def test_ray_private_session(
     run: RunFolder, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """One session for two runs and an interrupted one: closed to others, silent, gone with processes and files."""
+    """One session for two runs and a broken one: closed to others, silent, gone with processes and files."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -107,7 +107,7 @@ def test_ray_private_session(
     handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
     before = Watching.before = session_folders()
     source = Watching([config(number) for number in range(4)])
-    with pytest.raises(KeyboardInterrupt), RayEngine(run, study(), make_slots(2)) as engine:
+    with pytest.raises(OSError, match="the disk is gone"), RayEngine(run, study(), make_slots(2)) as engine:
         monkeypatch.setattr(ray_tune, "parcels_for", pack_and_hide)
         engine.run(source, data, TRIAL)
         monkeypatch.setattr(ray_tune, "parcels_for", packed)
