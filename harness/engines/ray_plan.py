@@ -6,19 +6,16 @@ Knows nothing of Ray: of a cluster it is told what its nodes have.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.engines.slots import Slot
-from harness.errors import EngineError, InputError
+from harness.errors import EngineError
 from harness.spec.study import EngineSpec
 
 __all__ = ["Plan", "Room", "plan_trials"]
 
 RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
-#: Ray counts in ten-thousandths.
-SMALLEST = 1e-4
 #: What a cluster gets to start a node on which a trial fits.
 NODE_WITHIN_S = 1800.0
 Nodes = Sequence[Mapping[str, float]]
@@ -55,27 +52,7 @@ def plan_trials(engine: EngineSpec, slots: Sequence[Slot], nodes: Nodes, *, priv
 
 
 def _asked(asked: Mapping[str, float]) -> dict[str, float]:
-    if not any(asked.values()):
-        raise InputError("engine.resources_per_trial: nothing; give at least one amount above 0, for example {cpu: 1}")
-    for name, amount in asked.items():
-        if remedy := _refused(name.lower(), amount):
-            raise InputError(f"engine.resources_per_trial: {name}: {amount:g}; {remedy}")
-    names = Counter(name.lower() for name in asked)
-    twice = [name for name in asked if names[name.lower()] > 1]
-    if twice:
-        raise InputError(f"engine.resources_per_trial: {' and '.join(twice)} are the same resource; give it once")
     return {RAY_NAMES.get(name.lower(), name): amount for name, amount in asked.items() if amount}
-
-
-def _refused(name: str, amount: float) -> str:
-    """Why Ray would not reserve so much, and what it would; "" where it does."""
-    if name == "object_store_memory":
-        return "Ray cannot reserve it; leave it out"
-    if amount != 0 and amount < SMALLEST:
-        return f"amounts must be at least {SMALLEST:g}"
-    if name == "gpu" and amount > 1 and amount % 1:
-        return "above one GPU Ray gives whole ones only"
-    return ""
 
 
 def _of_slots(slots: Sequence[Slot]) -> dict[str, float]:

@@ -236,6 +236,27 @@ class ConfirmSpec(Frozen):
     seeds: Count = 2
 
 
+#: Ray counts resources in ten-thousandths.
+SMALLEST_AMOUNT = 1e-4
+
+
+def _reservable(asked: dict[str, float]) -> dict[str, float]:
+    """Refuses what Ray would not reserve for a trial."""
+    if not any(asked.values()):
+        raise ValueError("nothing is asked for; give at least one amount above 0, for example {cpu: 1}")
+    for name, amount in asked.items():
+        alike = [other for other in asked if other.lower() == name.lower()]
+        if len(alike) > 1:
+            raise ValueError(f"{' and '.join(alike)} are the same resource; give it once")
+        if name == "object_store_memory":
+            raise ValueError(f"Ray cannot reserve {name}; leave it out")
+        if amount != 0 and amount < SMALLEST_AMOUNT:
+            raise ValueError(f"{name}: {amount:g}: amounts are 0 or at least {SMALLEST_AMOUNT:g}")
+        if name.lower() == "gpu" and amount > 1 and amount % 1:
+            raise ValueError(f"{name}: {amount:g}: above one GPU Ray gives whole ones only")
+    return asked
+
+
 class EngineSpec(Frozen):
     """Where trials run."""
 
@@ -244,7 +265,9 @@ class EngineSpec(Frozen):
     slots_per_device: Literal["auto"] | Count = "auto"
     threads_per_slot: Literal["auto"] | Count = "auto"
     address: Text | None = Field(default=None, description="ray: address of a running cluster; null: start one")
-    resources_per_trial: dict[str, float] | None = Field(default=None, description="ray: {cpu: 1, gpu: 0.25}")
+    resources_per_trial: Annotated[dict[str, float], AfterValidator(_reservable)] | None = Field(
+        default=None, description="ray: {cpu: 1, gpu: 0.25}"
+    )
     storage_path: Text | None = Field(default=None, description="ray: shared folder; null: in the run folder")
     max_concurrent: Count | None = None
 

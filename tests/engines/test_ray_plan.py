@@ -7,7 +7,7 @@ import pytest
 
 from harness.engines.ray_plan import Plan, Room, plan_trials
 from harness.engines.slots import Slot
-from harness.errors import EngineError, InputError
+from harness.errors import EngineError
 from harness.records.schema import Place
 from harness.spec.study import EngineSpec
 from tests.engines.contract import make_slots
@@ -32,27 +32,6 @@ def test_plan_asked_for_wins() -> None:
     assert plan(NODES, max_concurrent=7).grows and not plan(NODES).grows
     assert plan(NODES, resources_per_trial={"gpu": 0.5}).threads == 1
     assert plan(NODES, resources_per_trial={"cpu": 2}, threads_per_slot=5).threads == 5
-
-
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
-        ({"cpu": -1.0}, r"cpu: -1; amounts must be at least 0\.0001"),
-        ({"cpu": 0.00001}, r"cpu: 1e-05; amounts must be at least 0\.0001"),
-        ({"cpu": 1, "GPU": 1.5}, r"GPU: 1\.5; above one GPU Ray gives whole ones only"),
-        ({"object_store_memory": 1}, r"object_store_memory: 1; Ray cannot reserve it; leave it out"),
-        ({"cpu": 0.0}, r"nothing; give at least one amount above 0"),
-        ({}, r"nothing; give at least one amount above 0"),
-    ],
-)
-def test_plan_refuses_nonsense(asked: dict[str, float], message: str) -> None:
-    with pytest.raises(InputError, match=f"engine.resources_per_trial: {message}"):
-        plan(NODES, resources_per_trial=asked)
-
-
-def test_plan_refuses_a_resource_that_is_given_twice() -> None:
-    with pytest.raises(InputError, match=r"resources_per_trial: Gpu and gpu are the same resource"):
-        plan(NODES, resources_per_trial={"cpu": 1, "Gpu": 1, "gpu": 2})
 
 
 def test_plan_of_a_cluster_shares_the_cores_among_its_gpus() -> None:

@@ -100,6 +100,18 @@ ONE_MISTAKE = [
     ("search.pruner=asha", "search.pruner", "must be a section of keys, not 'asha'; write {name: asha}"),
     ("engine=ray", "engine", "must be a section of keys, not 'ray'; write {name: ray}"),
     ("budget=null", "budget", "must be a section of keys, not null"),
+    *(
+        (f"engine.resources_per_trial={asked}", "engine.resources_per_trial", wrong)
+        for asked, wrong in (
+            ("{cpu: -1}", "cpu: -1: amounts are 0 or at least 0.0001"),
+            ("{cpu: 0.00001}", "cpu: 1e-05: amounts are 0 or at least 0.0001"),
+            ("{cpu: 1, GPU: 1.5}", "GPU: 1.5: above one GPU Ray gives whole ones only"),
+            ("{object_store_memory: 1}", "Ray cannot reserve object_store_memory; leave it out"),
+            ("{cpu: 1, Gpu: 1, gpu: 2}", "Gpu and gpu are the same resource; give it once"),
+            ("{cpu: 0}", "nothing is asked for; give at least one amount above 0, for example {cpu: 1}"),
+            ("{}", "nothing is asked for; give at least one amount above 0, for example {cpu: 1}"),
+        )
+    ),
     ("search.objectives=[]", "search.objectives", "must be a list of at least one value, not []"),
     ("search.objectives=[acuracy]", "search.objectives[0]", "not 'acuracy'; did you mean 'accuracy'?"),
     ("search.objectives=[mcc, mcc]", "search", "an objective is listed twice"),
