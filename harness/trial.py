@@ -24,7 +24,7 @@ from harness.training.loop import Trainer
 from harness.training.model import warm_up, write_model
 from harness.training.snapshot import Best, read_snapshot, write_snapshot
 
-__all__ = ["Pause", "run_trial", "warm_up"]
+__all__ = ["Pause", "release", "run_trial", "warm_up"]
 
 
 class Trial:
@@ -200,6 +200,13 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
         device = trial.device
         del trial
         devices.empty_cache(device)
+
+
+def release(host: Host) -> None:
+    """Gives back device memory that this process has only cached, and counts its peak anew."""
+    device = devices.torch_device(host.place)
+    devices.empty_cache(device)
+    devices.reset_peak_memory(device)
 
 
 def _history(folder: Path) -> list[Progress]:

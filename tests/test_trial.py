@@ -11,7 +11,7 @@ import torch
 
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, HarnessError, TrialFailure
-from harness.records.schema import Progress, repeating
+from harness.records.schema import Place, Progress, repeating
 from harness.score import load_saved
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
@@ -21,7 +21,7 @@ from harness.training.evaluate import predict_probabilities
 from harness.training.host import Host
 from harness.training.model import tune_for
 from harness.training.weights import DTYPES, cast_model
-from harness.trial import run_trial
+from harness.trial import release, run_trial
 
 
 def with_training(config: TrialConfig, **fields: object) -> TrialConfig:
@@ -223,6 +223,15 @@ def test_trial_trains_with_lent_threads_and_repeats_with_them(
     again = [pause.progress for pause in run_trial(repeating(config, history), str(smoke_data.folder), host)]
     assert [progress.threads for progress in again] == [progress.threads for progress in history]
     assert [outcome(progress) for progress in again] == [outcome(progress) for progress in history]
+
+
+def test_trial_release_gives_an_accelerator_its_memory_back_and_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    monkeypatch.setattr(torch.accelerator, "empty_cache", lambda: done.append("emptied"))
+    monkeypatch.setattr(torch.accelerator, "reset_peak_memory_stats", done.append)
+    release(Host(place=Place(node="here", device="cuda:0", slot=0, threads=1)))
+    assert done == ["emptied", torch.device("cuda", 0)]
 
 
 @pytest.mark.parametrize("freeze", ["none", 1])

@@ -28,6 +28,7 @@ from harness.engines.messages import (
     Finish,
     Finished,
     Go,
+    Release,
     Snapshotted,
     Spilled,
     Start,
@@ -55,6 +56,8 @@ class Trial:
     folder: Path
     generator: Generator[Pause]
     pause: Pause | None = None
+    memory_bytes: int = 0
+    """What it holds while it stands."""
     snapshotted: bool = False
     """True when the snapshot on disk is of the evaluation at which the trial stands."""
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -67,6 +70,7 @@ class Trial:
             except StopIteration:
                 raise TrialFailure(FailReason.CRASH, "the trial function returned before its last evaluation") from None
             self.snapshotted = False
+            self.memory_bytes = self.pause.memory_bytes
             return self.pause.progress
 
     def save(self) -> None:
@@ -87,10 +91,6 @@ class Trial:
         with self.lock:
             self.pause = None
             self.generator.close()
-
-    @property
-    def memory_bytes(self) -> int:
-        return self.pause.memory_bytes if self.pause is not None else 0
 
 
 class Driver:
@@ -136,6 +136,8 @@ class Driver:
                 yield self.finish(command.number, save=command.save)
             case Drop():
                 self.close(command.number)
+            case Release():
+                release(self._trial_fn, self._host)
             case _:
                 pass
 
@@ -152,7 +154,7 @@ class Driver:
         done = self._attempt(trial, trial.pull)
         if isinstance(done, Failed):
             return done
-        return Evaluated(number=number, start=start, end=time.time(), progress=done)
+        return Evaluated(number=number, start=start, end=time.time(), progress=done, memory_bytes=trial.memory_bytes)
 
     def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[Pause]:
         """The trial function's generator; what calling it raises is raised at the first pull instead."""
@@ -267,6 +269,12 @@ def warm_up(name: str) -> None:
     with suppress(Exception), quick_imports():
         getattr(importlib.import_module(name), "warm_up", lambda: None)()
     gc.freeze()
+
+
+def release(trial_fn: TrialFunction, host: Host) -> None:
+    """Calls the `release` of the trial function's module, where it has one: no trial moves in this process now."""
+    with suppress(Exception):  # a device that is broken fails the next trial, which can say so
+        getattr(sys.modules[trial_fn.__module__], "release", lambda host: None)(host)
 
 
 def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:

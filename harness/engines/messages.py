@@ -29,6 +29,7 @@ __all__ = [
     "Go",
     "Quit",
     "Ready",
+    "Release",
     "Snapshot",
     "Snapshotted",
     "Spilled",
@@ -98,6 +99,12 @@ class Drop(Frozen):
     number: int
 
 
+class Release(Frozen):
+    """No trial moves now: give device memory that is only cached back to others, count peaks anew. Not answered."""
+
+    op: Literal["release"] = "release"
+
+
 class Quit(Frozen):
     """Close everything and exit."""
 
@@ -124,6 +131,7 @@ class Evaluated(Work):
 
     op: Literal["evaluated"] = "evaluated"
     progress: Progress
+    memory_bytes: int = Field(default=0, description="what the trial holds while it stands")
 
 
 class Failed(Work):
@@ -164,7 +172,7 @@ class Died(Frozen):
     killed: bool = False
 
 
-Command = Warm | Begin | Start | Go | Snapshot | Finish | Drop | Quit
+Command = Warm | Begin | Start | Go | Snapshot | Finish | Drop | Release | Quit
 Event = Ready | Evaluated | Failed | Snapshotted | Spilled | Finished | Died
 
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="op")])

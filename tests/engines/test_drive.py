@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.engines.messages import (
     Evaluated,
     Failed,
     Go,
+    Release,
     Snapshotted,
     Spilled,
     Start,
@@ -74,6 +76,32 @@ def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
     (gone,) = driver.execute(Go(number=0))
     assert isinstance(gone, Failed) and "does not stand" in gone.message
     driver.close_all()
+
+
+def test_driver_says_what_a_trial_holds(tmp_path: Path, data: str) -> None:
+    driver = make_driver(data)
+    event = driver.start(config(0), folder(tmp_path, 0))
+    assert isinstance(event, Evaluated) and event.memory_bytes == FakePause.memory_bytes
+    driver.close_all()
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_driver_releases_what_its_trial_function_knows_of(
+    data: str, monkeypatch: pytest.MonkeyPatch, breaks: bool
+) -> None:
+    """Where the module has no `release`, nothing; where that fails, the next trial will say so."""
+    released: list[str] = []
+
+    def release(host: Host) -> None:
+        released.append(host.place.device)
+        if breaks:
+            raise RuntimeError("CUDA error")
+
+    driver = make_driver(data)
+    assert list(driver.execute(Release())) == []
+    monkeypatch.setattr(sys.modules[run_trial.__module__], "release", release, raising=False)
+    assert list(driver.execute(Release())) == []
+    assert released == ["cpu"]
 
 
 def test_driver_offers_only_what_stands(tmp_path: Path, data: str) -> None:
@@ -204,3 +232,4 @@ def test_messages_keep_every_float(tmp_path: Path, data: str) -> None:
     assert back.progress.metrics["log_loss"] != back.progress.metrics["log_loss"]
     start = Start(config=config(3), folder=tmp_path, resume=tmp_path / "snapshot")
     assert decode_command(wire(start)) == start
+    assert decode_command(wire(Release())) == Release()
