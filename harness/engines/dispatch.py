@@ -7,12 +7,13 @@ it, so that with one slot both make the same calls in the same order.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from harness.engines import resources
 from harness.engines.active import Active, Ending
+from harness.engines.admission import Admission
 from harness.engines.drive import SNAPSHOT
 from harness.engines.messages import (
     Command,
@@ -25,6 +26,7 @@ from harness.engines.messages import (
     Finished,
     Go,
     Ready,
+    Release,
     Snapshot,
     Snapshotted,
     Spilled,
@@ -85,12 +87,15 @@ class Dispatcher:
         *,
         trial_timeout_s: float | None = None,
         lend_threads: bool = False,
+        admission: Admission | None = None,
     ) -> None:
+        """Without `admission` every trial may run in every slot."""
         self._source = source
         self._run = run
         self._pool = pool
         self._timeout_s = trial_timeout_s
         self._lend_threads = lend_threads
+        self._admission = Admission() if admission is None else admission
         self._seats = [Seat(place=place) for place in pool.places]
         self._trials: dict[int, Active] = {}
         self._waiting: list[Active] = []
@@ -125,18 +130,17 @@ class Dispatcher:
 
     def _fill(self) -> bool:
         """Gives every idle slot work, as far as there is any; False when all is done."""
-        given: dict[int, Active] = {}
-        while idle := [slot for slot in self._idle() if slot not in given]:
+        given: list[tuple[int, Active]] = []
+        while idle := self._idle():
             match = self._match(idle)
             if match is not None:
                 slot, trial = match
                 self._waiting.remove(trial)
-                given[slot] = trial
-            elif len(self._waiting) >= len(idle) or not self.claim():
+                self._seats[slot].running = trial.number
+                given.append(match)
+            elif len(self._waiting) >= self._admission.most_waiting(idle) or not self.claim():
                 break
-        for slot, trial in given.items():
-            self._seats[slot].running = trial.number
-        for slot, trial in given.items():
+        for slot, trial in given:
             self._set_going(slot, trial)
         if idle:
             self._offer()
@@ -146,14 +150,24 @@ class Dispatcher:
         return [slot for slot, seat in enumerate(self._seats) if seat.ready and seat.running is None]
 
     def _match(self, idle: list[int]) -> tuple[int, Active] | None:
-        """The first waiting trial that an idle slot can take now; new ones go where the fewest stand."""
+        """The first waiting trial that an idle slot can take now and that is admitted there."""
+        moving = self._moving()
         for trial in self._waiting:
-            if trial.slot in idle:
-                return trial.slot, trial
-            if trial.slot is None or trial.fresh:
-                standing = [other.slot for other in self._trials.values()]
-                return min(idle, key=standing.count), trial
+            slot = self._admission.place(trial, self._open_to(trial, idle), moving, self._trials.values())
+            if slot is not None:
+                return slot, trial
         return None
+
+    def _open_to(self, trial: Active, idle: Sequence[int]) -> Iterator[int]:
+        """The idle slots that can take a waiting trial now: where it stands, then those where the fewest stand."""
+        yield from (slot for slot in idle if slot == trial.slot)
+        if trial.slot is None or trial.fresh:
+            standing = [other.slot for other in self._trials.values()]
+            yield from sorted(idle, key=standing.count)
+
+    def _moving(self) -> dict[int, Active]:
+        """The trials that move, by slot."""
+        return {slot: self._trials[seat.running] for slot, seat in enumerate(self._seats) if seat.running is not None}
 
     def _must_wait(self) -> bool:
         if self._waiting or any(seat.running is not None for seat in self._seats):
@@ -232,6 +246,7 @@ class Dispatcher:
         if progress is None:
             self._go_on(slot, trial)  # a replay: the source knows this evaluation
             return
+        self._admission.learn(slot, trial, self._moving(), self._trials.values())
         decision = self._source.decide(trial.number, progress)
         if progress.done:
             save = self._source.keep(trial.number, progress)
@@ -284,6 +299,8 @@ class Dispatcher:
             return
         if seat.running == trial.number:
             trial.add_span(slot, event.start, event.end)
+            if event.reason is FailReason.OOM:
+                self._admission.ran_out(slot, trial, self._moving(), self._trials.values())
             self._free(slot)
         self._end(trial, trial.failure(event))
 
@@ -313,6 +330,8 @@ class Dispatcher:
 
     def _free(self, slot: int) -> None:
         self._seats[slot].running = None
+        if self._admission.shared(slot):
+            self._pool.send(slot, Release())
 
     # Ends
 
@@ -330,6 +349,7 @@ class Dispatcher:
 
     def _end(self, trial: Active, ending: Ending) -> None:
         del self._trials[trial.number]
+        self._admission.forget(trial.number)
         if trial in self._waiting:
             self._waiting.remove(trial)
         self._source.end(trial.record(ending, self._run))

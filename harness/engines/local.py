@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from harness.engines.admission import Admission
 from harness.engines.dispatch import Dispatcher
+from harness.engines.needs import Needs
 from harness.engines.processes import ProcessPool
 from harness.engines.protocol import TrialSource
 from harness.engines.slots import Slot
@@ -41,6 +43,8 @@ class LocalEngine:
         `max_restarts` how often in a row a worker may die at its start; with `lend_threads` the last trials of a phase
         use the CPU threads of idle slots too."""
         self._run = run
+        self._slots = slots
+        self._needs = Needs()
         self._trial_timeout_s = trial_timeout_s
         self._lend_threads = lend_threads
         self._pool = ProcessPool(slots, memory_budget_bytes=memory_budget_bytes, max_restarts=max_restarts)
@@ -69,7 +73,12 @@ class LocalEngine:
         """
         with self:
             dispatcher = Dispatcher(
-                source, self._run, self._pool, trial_timeout_s=self._trial_timeout_s, lend_threads=self._lend_threads
+                source,
+                self._run,
+                self._pool,
+                trial_timeout_s=self._trial_timeout_s,
+                lend_threads=self._lend_threads,
+                admission=Admission(self._slots, self._needs),
             )
             if dispatcher.claim():
                 self._pool.begin(data, trial_fn)

@@ -262,7 +262,10 @@ class EngineSpec(Frozen):
 
     name: Literal["local", "ray", "inline"] = "local"
     device: Text = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps, xpu")
-    slots_per_device: Literal["auto"] | Count = "auto"
+    slots_per_device: Literal["auto"] | Count = Field(
+        default="auto",
+        description="trials side by side; on an accelerator auto is 1, and of more only those move together that fit",
+    )
     threads_per_slot: Literal["auto"] | Count = "auto"
     address: Text | None = Field(default=None, description="ray: address of a running cluster; null: start one")
     resources_per_trial: Annotated[dict[str, float], AfterValidator(_reservable)] | None = Field(

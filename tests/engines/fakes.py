@@ -131,6 +131,8 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
                 wait_for(data, lines[min(len(history), len(lines) - 1)])
             threads = dict(config.threads).get(end) or host.lent_threads or host.place.threads
             history.append(evaluation(config.number, state).model_copy(update={"threads": threads}))
+            if "peak_memory_mib" in config.params:
+                history[-1].metrics["peak_memory_mib"] = float(str(config.params["peak_memory_mib"]))
             state["random"] = generator.getstate()
             note(data, f"evaluated {config.number} {end}")
             note(data, f"threads {config.number} {threads}")

@@ -15,6 +15,7 @@ import pytest
 from harness.engines import resources
 from harness.engines.local import LocalEngine
 from harness.engines.protocol import Decision, Engine
+from harness.engines.slots import Slot
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
@@ -310,6 +311,22 @@ def test_local_replay_uses_the_threads_of_the_first_time(run: RunFolder, data: s
     source = Left([config(0)])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     assert [words[1] for words in diary(data, "threads")] == ["7", "7", "1"]
+
+
+def test_local_trials_that_do_not_fit_together_on_a_card_take_turns(run: RunFolder, data: str) -> None:
+    """What the first job has learnt of their memory holds for the next one; slots on a CPU do not care."""
+    cards = [
+        Slot(slot.place.model_copy(update={"device": "cuda:0"}), {}, memory_bytes=2 * 10**9) for slot in make_slots(2)
+    ]
+    large = [config(number, "slow") for number in range(3)]
+    large = [each.model_copy(update={"params": each.params | {"peak_memory_mib": 2000}}) for each in large]
+    with LocalEngine(run, cards) as engine:
+        engine.run(Source([large[0]]), data, TRIAL)
+        engine.run(Source(large[1:]), data, TRIAL)
+    lines = [line.split()[:2] for line in (Path(data) / "diary").read_text().splitlines()]
+    assert [line for line in lines if line[0] in ("start", "closed")] == [
+        [word, str(number)] for number in range(3) for word in ("start", "closed")
+    ]
 
 
 def test_local_warm_workers_take_the_first_trials(run: RunFolder, data: str) -> None:
