@@ -7,11 +7,9 @@ it, so that with one slot both make the same calls in the same order.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
-from harness.engines import resources
 from harness.engines.active import Active, Ending
 from harness.engines.admission import Admission
 from harness.engines.drive import SNAPSHOT
@@ -32,6 +30,7 @@ from harness.engines.messages import (
     Spilled,
     Start,
 )
+from harness.engines.occupancy import Occupancy
 from harness.engines.protocol import Decision, TrialSource
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
@@ -62,22 +61,8 @@ class Pool(Protocol):
         """Waits for what the slots have to say; may return with nothing."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Seat:
-    """A slot as the coordinator sees it."""
-
-    place: Place
-    ready: bool = False
-    running: int | None = None
-    since: float = 0.0
-
-
 class Dispatcher:
-    """Runs one source to its end over a pool.
-
-    A paused trial goes on in the slot where it stands. When that slot is busy and another one is idle, the trial
-    moves: a snapshot is due before it goes on in any case, so the move costs no more than reading it.
-    """
+    """Runs one source to its end over a pool."""
 
     def __init__(
         self,
@@ -94,9 +79,8 @@ class Dispatcher:
         self._run = run
         self._pool = pool
         self._timeout_s = trial_timeout_s
-        self._lend_threads = lend_threads
         self._admission = Admission() if admission is None else admission
-        self._seats = [Seat(place=place) for place in pool.places]
+        self._seats = Occupancy(pool.places, self._admission, lend_threads=lend_threads)
         self._trials: dict[int, Active] = {}
         self._waiting: list[Active] = []
         self._snapshot_s = SNAPSHOT_S
@@ -131,14 +115,12 @@ class Dispatcher:
     def _fill(self) -> bool:
         """Gives every idle slot work, as far as there is any; False when all is done."""
         given: list[tuple[int, Active]] = []
-        while idle := self._idle():
-            match = self._match(idle)
+        while idle := self._seats.idle():
+            match = self._seats.match(self._waiting, self._trials.values())
             if match is not None:
-                slot, trial = match
-                self._waiting.remove(trial)
-                self._seats[slot].running = trial.number
+                self._waiting.remove(match[1])
                 given.append(match)
-            elif len(self._waiting) >= self._admission.most_waiting(idle) or not self.claim():
+            elif not self._seats.wants_more(len(self._waiting)) or not self.claim():
                 break
         for slot, trial in given:
             self._set_going(slot, trial)
@@ -146,33 +128,10 @@ class Dispatcher:
             self._offer()
         return bool(given) or self._must_wait()
 
-    def _idle(self) -> list[int]:
-        return [slot for slot, seat in enumerate(self._seats) if seat.ready and seat.running is None]
-
-    def _match(self, idle: list[int]) -> tuple[int, Active] | None:
-        """The first waiting trial that an idle slot can take now and that is admitted there."""
-        moving = self._moving()
-        for trial in self._waiting:
-            slot = self._admission.place(trial, self._open_to(trial, idle), moving, self._trials.values())
-            if slot is not None:
-                return slot, trial
-        return None
-
-    def _open_to(self, trial: Active, idle: Sequence[int]) -> Iterator[int]:
-        """The idle slots that can take a waiting trial now: where it stands, then those where the fewest stand."""
-        yield from (slot for slot in idle if slot == trial.slot)
-        if trial.slot is None or trial.fresh:
-            standing = [other.slot for other in self._trials.values()]
-            yield from sorted(idle, key=standing.count)
-
-    def _moving(self) -> dict[int, Active]:
-        """The trials that move, by slot."""
-        return {slot: self._trials[seat.running] for slot, seat in enumerate(self._seats) if seat.running is not None}
-
     def _must_wait(self) -> bool:
-        if self._waiting or any(seat.running is not None for seat in self._seats):
+        if self._waiting or self._seats.moving():
             return True
-        if not self._idle() and self.claim():
+        if not self._seats.idle() and self.claim():
             return True  # for a slot whose process is starting
         if self._trials:
             numbers = ", ".join(str(number) for number in sorted(self._trials))
@@ -199,25 +158,11 @@ class Dispatcher:
         self._send(slot, trial, command)
 
     def _lent_threads(self, slot: int) -> int | None:
-        """What the trial of a CPU slot may use while others are idle; None: the slot's own.
-
-        Threads are lent until the next evaluation, and only when nothing can want them back before: no trial waits,
-        and none stands that another one's evaluation could set going. On a machine that others use too nothing is lent:
-        threads that wait for each other there took three times as long as one.
-        """
-        running = [seat for seat in self._seats if seat.running is not None]
-        standing = len(self._trials) > len(running)
-        own = self._seats[slot].place
-        if not self._lend_threads or own.device != "cpu" or self._waiting or (standing and len(running) > 1):
-            return None
-        if resources.crowded(sum(seat.place.threads for seat in self._seats)):
-            return None
-        idle = sum(self._seats[other].place.threads for other in self._idle())
-        return own.threads + idle // len(running) if idle >= len(running) else None
+        return None if self._waiting else self._seats.lent_threads(slot, len(self._trials))
 
     def _send(self, slot: int, trial: Active, command: Command) -> None:
         seat = self._seats[slot]
-        seat.running, seat.since = trial.number, time.time()
+        seat.running, seat.since = trial, time.time()
         limited = self._timeout_s is not None and trial.ending is None
         self._pool.send(slot, command, self._timeout_s - trial.used_s if limited and self._timeout_s else None)
 
@@ -246,7 +191,7 @@ class Dispatcher:
         if progress is None:
             self._go_on(slot, trial)  # a replay: the source knows this evaluation
             return
-        self._admission.learn(slot, trial, self._moving(), self._trials.values())
+        self._admission.learn(slot, trial, self._seats.moving(), self._trials.values())
         decision = self._source.decide(trial.number, progress)
         if progress.done:
             save = self._source.keep(trial.number, progress)
@@ -262,7 +207,7 @@ class Dispatcher:
 
     def _go_on(self, slot: int, trial: Active) -> None:
         worth = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
-        if self._idle() and not self._waiting:
+        if self._seats.idle() and not self._waiting:
             self.claim()  # a trial for an idle slot: its threads are not lent then
         self._send(slot, trial, Go(number=trial.number, snapshot=worth, threads=self._lent_threads(slot)))
 
@@ -282,7 +227,7 @@ class Dispatcher:
         trial.snapshot, trial.fresh, trial.unsaved_s = trial.folder / SNAPSHOT, True, 0.0
         if isinstance(event, Spilled):
             trial.slot = None
-        elif self._seats[slot].running == trial.number:
+        elif self._seats[slot].running is trial:
             trial.add_span(slot, event.start, event.end)
 
     def _finished(self, slot: int, event: Finished) -> None:
@@ -297,10 +242,10 @@ class Dispatcher:
             seat.ready = False
         if trial is None or trial.slot != slot:
             return
-        if seat.running == trial.number:
+        if seat.running is trial:
             trial.add_span(slot, event.start, event.end)
             if event.reason is FailReason.OOM:
-                self._admission.ran_out(slot, trial, self._moving(), self._trials.values())
+                self._admission.ran_out(slot, trial, self._seats.moving(), self._trials.values())
             self._free(slot)
         self._end(trial, trial.failure(event))
 
@@ -310,8 +255,8 @@ class Dispatcher:
         So does, once, the running one of a process that was killed from outside.
         """
         seat = self._seats[slot]
-        running = self._trials.get(seat.running) if seat.running is not None else None
-        seat.ready, since = False, seat.since
+        running, since = seat.running, seat.since
+        seat.ready = False
         self._free(slot)
         if running is not None:
             running.add_span(slot, since, time.time())
