@@ -47,9 +47,7 @@ def predict_probabilities(
     batches = evaluation_batches(encoded.lengths[rows], max_positions=positions)
     parts = []
     for batch in batches:
-        inputs = {
-            name: tensor.to(device, non_blocking=True) for name, tensor in task.collate(encoded, rows[batch]).items()
-        }
+        inputs = to_device(task.collate(encoded, rows[batch]), model, device)
         parts.append(torch.softmax(model(**inputs).logits.float(), dim=-1))
     model.train(was_training)
     found = torch.cat(parts).cpu().numpy()
