@@ -20,11 +20,15 @@ EPSILON = 1e-8
 
 
 def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
-    """AdamW over the masters; biases and norms are not decayed."""
+    """AdamW over the masters; biases and norms are not decayed.
+
+    Fused, it counts its steps and divides by `grad_scale` on the device of the masters, so that no step waits for it.
+    """
     groups = [
         {"params": [master], "weight_decay": recipe.weight_decay if decayed else 0.0}
         for master, decayed in zip(weights.masters, weights.decayed, strict=True)
     ]
+    # Not capturable: that is for steps within a CUDA graph; fused it changes nothing, and outside of one torch warns.
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
 
 
