@@ -38,8 +38,12 @@ class Task(Protocol):
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
         """Encodes the rows of one split; cleaning (and, on train, augmentation) included."""
 
-    def collate(self, encoded: Encoded, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """The model's keyword arguments for `rows` (without labels); padded to the longest of them."""
+    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
+        """The model's keyword arguments for `rows` (without labels), made on the device of a `Resident`.
+
+        Texts are padded to the longest of the rows, or to `length`: no less than that, and no more than the longest
+        row of the split.
+        """
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """The checkpoint with a head for `data.labels`, fp32, on the CPU; head weights not yet seeded."""

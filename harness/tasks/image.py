@@ -15,6 +15,7 @@ import numpy as np
 from harness.data.checkpoints import resolve
 from harness.data.encoded import Encoded
 from harness.data.prepared import PreparedData
+from harness.data.resident import Resident
 from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
@@ -52,12 +53,17 @@ class ImageClassification:
         stats = _stats(_config(config, data), _processor(folder) if folder else {})
         return _encoded(_pixels(frame["image"]), frame["label"].to_numpy(dtype=np.int64), stats)
 
-    def collate(self, encoded: Encoded, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """pixel_values: float32 [len(rows), channels, height, width], resized and normalised as the model wants."""
         import torch
         from torch.nn import functional
 
-        pixels = torch.from_numpy(np.asarray(encoded.fields["pixel_values"])[rows])
+        scale = torch.tensor([encoded.stats["mean"], encoded.stats["std"]])
+        if isinstance(encoded, Resident):
+            # Scaled there too where the pixels come from the host, so that free memory decides no rounding.
+            pixels, scale = encoded.take("pixel_values", rows), encoded.upload(scale.numpy())
+        else:
+            pixels = torch.from_numpy(np.asarray(encoded.fields["pixel_values"])[rows])
         images = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
         if images.shape[1] != encoded.stats["num_channels"]:
             images = images.mean(dim=1, keepdim=True).expand(-1, encoded.stats["num_channels"], -1, -1)
@@ -65,7 +71,7 @@ class ImageClassification:
             images = functional.interpolate(
                 images, size=encoded.stats["size"], mode="bilinear", align_corners=False, antialias=True
             )
-        mean, std = (torch.tensor(encoded.stats[name]).view(1, -1, 1, 1) for name in ("mean", "std"))
+        mean, std = scale.view(2, 1, -1, 1, 1)
         return {"pixel_values": ((images - mean) / std).contiguous()}
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:

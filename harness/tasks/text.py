@@ -19,6 +19,7 @@ from harness.data.checkpoints import resolve
 from harness.data.clean import clean
 from harness.data.encoded import Encoded
 from harness.data.prepared import PreparedData
+from harness.data.resident import Resident
 from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
@@ -62,18 +63,21 @@ class TextClassification:
         tokenizer = load_tokenizer(_tokenizer_folder(config, data))
         return _encoded(columns, labels, tokenizer, _config(config), config.data.max_length)
 
-    def collate(self, encoded: Encoded, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """input_ids, attention_mask (and token_type_ids): int64 [len(rows), longest row], padded on the right."""
         import torch
 
         offsets = np.asarray(encoded.fields["input_ids"].offsets)  # type: ignore[union-attr]
         starts = offsets[rows]
         lengths = offsets[np.asarray(rows) + 1] - starts
-        columns = np.arange(int(lengths.max()))
+        padded = int(lengths.max()) if length is None else length
+        if isinstance(encoded, Resident) and encoded.tensors:
+            return _collated_there(encoded, starts, lengths, padded)
+        columns = np.arange(padded)
         mask = columns < lengths[:, None]
         # Beyond a row's end the index stays on its last token: always valid, and replaced by padding below.
         at = starts[:, None] + np.minimum(columns, lengths[:, None] - 1)
-        padding = {"input_ids": int(encoded.stats["pad_token_id"])}
+        padding = _padding(encoded)
         inputs = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
         for name, field in encoded.fields.items():
             values = np.asarray(field.values)[at].astype(np.int64)  # type: ignore[union-attr]
@@ -124,6 +128,26 @@ class TextClassification:
         columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
         labels = np.zeros(len(rows), dtype=np.int64)
         return _encoded(columns, labels, load_tokenizer(folder), AutoConfig.from_pretrained(folder), max_length)
+
+
+def _padding(encoded: Encoded) -> dict[str, int]:
+    """What follows a row's end, by field, where it is not 0."""
+    return {"input_ids": int(encoded.stats["pad_token_id"])}
+
+
+def _collated_there(encoded: Resident, starts: np.ndarray, lengths: np.ndarray, padded: int) -> dict[str, torch.Tensor]:
+    """What `collate` gives, made on the device; only where rows start and how long they are goes over."""
+    import torch
+
+    begin, end = encoded.upload(np.stack([starts, lengths])[..., None])
+    columns = torch.arange(padded, device=begin.device)
+    mask = columns < end
+    at, beyond = begin + columns, ~mask
+    padding = _padding(encoded)
+    inputs = {"attention_mask": mask.long()}
+    for name, values in encoded.tensors.items():
+        inputs[name] = values[at].long().masked_fill_(beyond, padding.get(name, 0))
+    return inputs
 
 
 def _config(config: TrialConfig) -> PreTrainedConfig:

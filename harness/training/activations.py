@@ -64,13 +64,13 @@ class _Activations:
     ragged: Sequence[str]
     dtype: torch.dtype
 
-    def batch(self, rows: np.ndarray) -> dict[str, torch.Tensor]:
-        """By name: [len(rows), longest row, width], or [len(rows), ...]."""
+    def batch(self, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
+        """By name: [len(rows), longest row (or `length`), width], or [len(rows), ...]."""
         at = np.searchsorted(self.rows, rows)
         lengths = self.examples.lengths[self.rows].astype(np.int64)
         starts, lengths = (np.cumsum(lengths) - lengths)[at], lengths[at]
         # Beyond a row's end its last token again: finite, and masked as padding is.
-        tokens = starts[:, None] + np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
+        tokens = starts[:, None] + np.minimum(np.arange(length or lengths.max()), lengths[:, None] - 1)
         return {
             name: torch.from_numpy(np.take(field, tokens if name in self.ragged else at, axis=0)).view(self.dtype)
             for name, field in self.fields.items()
@@ -86,12 +86,12 @@ class _WithActivations:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
-    def collate(self, encoded: Encoded, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """The model's keyword arguments for `rows`, which are among those that activations are kept of."""
-        inputs = self._task.collate(encoded, rows)
+        inputs = self._task.collate(encoded, rows, length)
         for activations in self._kept:
             if activations.examples is encoded:
-                inputs |= self._prefix.arguments(activations.batch(rows))
+                inputs |= self._prefix.arguments(activations.batch(rows, length))
         return inputs
 
 

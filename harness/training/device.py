@@ -19,12 +19,17 @@ __all__ = [
     "RandomState",
     "bind",
     "empty_cache",
+    "free_memory_bytes",
+    "has_step_graphs",
     "is_out_of_memory",
+    "kept_random",
     "peak_memory_mib",
+    "reserved_bytes",
     "reset_peak_memory",
     "resolve_precision",
     "synchronize",
     "torch_device",
+    "upload",
     "use_threads",
 ]
 
@@ -90,6 +95,31 @@ def empty_cache(device: torch.device) -> None:
         torch.accelerator.empty_cache()
 
 
+def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A host tensor on `device`. On CUDA and XPU nobody waits for the copy, which follows what is queued there."""
+    if device.type in ("cuda", "xpu"):
+        tensor = tensor.pin_memory()  # from other memory the copy may wait for the queue
+    return tensor.to(device, non_blocking=True)
+
+
+def has_step_graphs(device: torch.device) -> bool:
+    """Whether passes can be captured as CUDA graphs."""
+    return device.type == "cuda"
+
+
+def reserved_bytes(device: torch.device) -> int:
+    """What torch holds of the device's memory in this process, in use or not; 0 on the CPU and on MPS."""
+    return int(torch.accelerator.memory_reserved(device)) if device.type in ("cuda", "xpu") else 0
+
+
+def free_memory_bytes(device: torch.device) -> int | None:
+    """What this process could still get of an accelerator's memory; None on the CPU and on MPS."""
+    if device.type not in ("cuda", "xpu"):
+        return None
+    free, _ = torch.accelerator.get_memory_info(device)
+    return int(free) + reserved_bytes(device) - int(torch.accelerator.memory_allocated(device))
+
+
 def reset_peak_memory(device: torch.device) -> None:
     """Starts a new peak. On Linux CPUs this resets the process's high-water mark of resident memory."""
     if device.type == "cpu":
@@ -119,42 +149,49 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
+def _random(device: torch.device) -> dict[str, torch.Tensor]:
+    """The global random state, of the CPU and of `device`."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        state["device"] = torch.get_device_module(device).get_rng_state(*_which(device))
+    return state
+
+
+def _set_random(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if "device" in state:
+        torch.get_device_module(device).set_rng_state(state["device"], *_which(device))
+
+
+def _which(device: torch.device) -> tuple[torch.device, ...]:
+    return () if device.type == "mps" else (device,)
+
+
+@contextmanager
+def kept_random(device: torch.device) -> Iterator[None]:
+    """Random numbers that are drawn inside leave no trace: after it the global random state is as before."""
+    outer = _random(device)
+    try:
+        yield
+    finally:
+        _set_random(outer, device)
+
+
 class RandomState:
     """A random state of its own for one trial, swapped in while it runs and out while it stands."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
-        self._which = () if device.type in ("cpu", "mps") else (device,)
-        with self._swapped(None):
+        with kept_random(device):
             torch.manual_seed(seed)
-            self.state = self._get()
-
-    def _get(self) -> dict[str, torch.Tensor]:
-        state = {"cpu": torch.get_rng_state()}
-        if self._device.type != "cpu":
-            state["device"] = torch.get_device_module(self._device).get_rng_state(*self._which)
-        return state
-
-    def _set(self, state: dict[str, torch.Tensor]) -> None:
-        torch.set_rng_state(state["cpu"])
-        if "device" in state:
-            torch.get_device_module(self._device).set_rng_state(state["device"], *self._which)
-
-    @contextmanager
-    def _swapped(self, state: dict[str, torch.Tensor] | None) -> Iterator[None]:
-        outer = self._get()
-        if state is not None:
-            self._set(state)
-        try:
-            yield
-        finally:
-            self._set(outer)
+            self.state = _random(device)
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Inside, this is the global state; what was global before comes back after."""
-        with self._swapped(self.state):
+        with kept_random(self._device):
+            _set_random(self.state, self._device)
             try:
                 yield
             finally:
-                self.state = self._get()
+                self.state = _random(self._device)

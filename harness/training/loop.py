@@ -14,12 +14,12 @@ import torch
 from torch.nn import functional
 
 from harness.data.batch import num_batches, training_batches
-from harness.data.encoded import Ragged
+from harness.data.encoded import Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
-from harness.tasks.encode import encoded, training_rows, validation_subset
+from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
 from harness.training import device as devices
 from harness.training.activations import Rows, skip_frozen
 from harness.training.clock import Clock
@@ -28,6 +28,7 @@ from harness.training.evaluate import predict_probabilities, to_device
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import adamw, schedule_factor
+from harness.training.residence import resident
 from harness.training.weights import DTYPES, FlatWeights
 
 __all__ = ["Trainer"]
@@ -43,12 +44,16 @@ class Trainer:
         self.config, self.device, self.clock = config, device, clock
         self.recipe = config.training
         self.task = task_of(config.task)
-        self.train_data = encoded(data, config, "train")
+
+        def examples(split: str) -> Encoded:
+            return resident(encoded(data, config, split), encoded_folder(data, config, split), device, host)
+
+        self.train_data = examples("train")
         self.rows = training_rows(data, config, self.train_data)
         if not len(self.rows):
             raise DataError("the training split has no rows")
         self.lengths = np.asarray(self.train_data.lengths)[self.rows]
-        self.validation_data = encoded(data, config, "validation")
+        self.validation_data = examples("validation")
         self.validation_rows = [
             np.arange(len(self.validation_data)) if count is None else validation_subset(data, count)
             for count in config.validation_rows
@@ -64,7 +69,8 @@ class Trainer:
         self.task = skip_frozen(self.task, self.model, config, data, host, rows)
         self.optimiser = adamw(self.weights, self.recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.recipe.precision == "fp16")
-        self.class_weights = self._class_weights(len(data.labels))
+        self._weight_of = self._class_weights(len(data.labels))
+        self.class_weights = None if self._weight_of is None else self._weight_of.to(device)
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
         self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
         self.step = 0
@@ -73,12 +79,12 @@ class Trainer:
         self._loss_steps = 0
 
     def _class_weights(self, num_labels: int) -> torch.Tensor | None:
-        """Weights [num_labels] inverse to the training counts, mean 1 over the rows; None for equal weights."""
+        """On the host: [num_labels] inverse to the training counts, mean 1 over the rows; None for equal weights."""
         if self.recipe.class_weights == "none":
             return None
         counts = np.bincount(np.asarray(self.train_data.labels)[self.rows], minlength=num_labels)
         weights = len(self.rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return torch.tensor(weights, dtype=torch.float32, device=self.device)
+        return torch.tensor(weights, dtype=torch.float32)
 
     def _words(self) -> np.ndarray | None:
         """The ids of the words in the training and validation rows; None where the data has no words."""
@@ -121,7 +127,7 @@ class Trainer:
 
     def _train_step(self, rows: np.ndarray) -> None:
         labels = torch.from_numpy(np.asarray(self.train_data.labels)[rows].astype(np.int64))
-        weight = float(len(rows)) if self.class_weights is None else float(self.class_weights.cpu()[labels].sum())
+        weight = float(len(rows)) if self._weight_of is None else float(self._weight_of[labels].sum())
         self.clock.go("step")
         loss, positions = self._backward_or_shrink(rows, labels, weight)
         self._update()
@@ -153,22 +159,27 @@ class Trainer:
         positions = 0
         for start in range(0, len(rows), self.micro_batch_size):
             part = slice(start, start + self.micro_batch_size)
-            inputs = self.task.collate(self.train_data, rows[part])
-            lengths = self.train_data.lengths[rows[part]]
-            positions += len(lengths) * int(lengths.max())
-            logits = self.model(**to_device(inputs, self.model, self.device)).logits
-            loss = functional.cross_entropy(
-                logits.float(),
-                labels[part].to(self.device, non_blocking=True),
-                weight=self.class_weights,
-                label_smoothing=self.recipe.label_smoothing,
-                reduction="sum",
-            )
-            loss = loss / weight
-            self.scaler.scale(loss).backward()
+            loss, length = self._backward_part(rows[part], labels[part], weight)
             self.weights.gather(accumulate=start > 0)
-            total += loss.detach()
+            total += loss
+            positions += len(rows[part]) * length
         return total, positions
+
+    def _backward_part(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+        """The share of a micro-batch in the loss of its batch, and its padded length. Nothing of its graph is left."""
+        length = int(self.train_data.lengths[rows].max())
+        inputs = self.task.collate(self.train_data, rows, length)
+        logits = self.model(**to_device(inputs, self.model, self.device)).logits
+        loss = functional.cross_entropy(
+            logits.float(),
+            devices.upload(labels, self.device),
+            weight=self.class_weights,
+            label_smoothing=self.recipe.label_smoothing,
+            reduction="sum",
+        )
+        loss = loss / weight
+        self.scaler.scale(loss).backward()
+        return loss.detach(), length
 
     def _update(self) -> None:
         rate = self.recipe.learning_rate * schedule_factor(self.step, self.total_steps, self.recipe)
