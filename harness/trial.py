@@ -150,10 +150,11 @@ class Trial:
 
     @property
     def memory_bytes(self) -> int:
-        """The model, its masters with two moments each, and the best weights."""
+        """The model, its masters with two moments each, the best weights, and the graphs of its steps."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
-        return model + (4 if self.best else 3) * masters
+        graphs = self.trainer.graphs.memory_bytes if self.trainer.graphs else 0
+        return model + (4 if self.best else 3) * masters + graphs
 
 
 class Pause:
@@ -198,6 +199,7 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             yield Pause(trial, trial.advance(point, step))
     finally:
         device = trial.device
+        trial.trainer.forget_graphs()
         del trial
         devices.empty_cache(device)
 

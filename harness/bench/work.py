@@ -87,19 +87,24 @@ class _Watched(Trainer):
 
     What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
     be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
-    a step calls `_backward(rows, labels, weight)` once for its rows (again when memory ran out), then `_update()`.
+    a step calls `_backward(rows, labels, weight)` once for its rows (again when memory ran out), that calls
+    `_logits(inputs, num_rows)` for each micro-batch, and at the end comes `_update()`.
     """
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
         self.marks = Marks(device)
         self.batches: list[np.ndarray] = []
         super().__init__(config, data, host, device, MarkingClock(self.marks))
-        self.model.register_forward_pre_hook(lambda *_: self.marks.mark("forward"))
-        self.model.register_forward_hook(lambda *_: self.marks.mark("backward"))
 
     def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
         self.batches.append(rows)
         return super()._backward(rows, labels, weight)
+
+    def _logits(self, inputs: dict[str, torch.Tensor], num_rows: int) -> torch.Tensor:
+        self.marks.mark("forward")
+        found = super()._logits(inputs, num_rows)
+        self.marks.mark("backward")
+        return found
 
     def _update(self) -> None:
         self.marks.mark("optimiser")
@@ -170,9 +175,11 @@ class Training:
         lengths = np.asarray(trainer.train_data.lengths)[chosen]
 
         def step() -> None:
+            graphs, trainer.graphs = trainer.graphs, None  # whoever counts products sees none in a graph
             with self._random.active():
                 Trainer._backward(trainer, chosen, labels, float(len(chosen)))
             trainer.weights.forget_gradients()
+            trainer.graphs = graphs
 
         return step, np.full(len(chosen), int(lengths.max()))
 

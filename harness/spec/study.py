@@ -194,6 +194,12 @@ class TrainingSpec(Frozen):
     class_weights: Searchable[Literal["none", "balanced"]] = "none"
     accumulation_steps: Searchable[Count] = Field(default=1, description="micro-batches that a batch is cut into")
     evaluations_per_epoch: Literal["auto"] | Count = "auto"
+    step_graphs: bool = Field(
+        default=False,
+        description="CUDA only, elsewhere nothing changes: forward and backward pass of a shape of batch that comes "
+        "often are captured as a CUDA graph and launched at once; lengths are rounded up to multiples of 8, and each "
+        "of at most 8 graphs keeps gradients of its own in memory (not measured: docs/accelerators.md)",
+    )
     seed: Seed = 0
 
 

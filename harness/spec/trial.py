@@ -51,6 +51,7 @@ class TrialTraining(Frozen):
     label_smoothing: float
     class_weights: str
     accumulation_steps: int
+    step_graphs: bool = False
     seed: int
 
 

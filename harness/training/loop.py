@@ -25,6 +25,7 @@ from harness.training.activations import Rows, skip_frozen
 from harness.training.clock import Clock
 from harness.training.compact import CompactEmbedding
 from harness.training.evaluate import predict_probabilities, to_device
+from harness.training.graphs import MULTIPLE, CudaCapture, StepGraphs
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import adamw, schedule_factor
@@ -75,6 +76,9 @@ class Trainer:
         self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
         self.step = 0
         self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
+        self.graphs: StepGraphs | None = None
+        if self.recipe.step_graphs and devices.has_step_graphs(device):
+            self.graphs = StepGraphs(self.model, device, host.cache, CudaCapture())
         self._loss_sum = torch.zeros((), device=device)
         self._loss_steps = 0
 
@@ -150,6 +154,7 @@ class Trainer:
                     raise TrialFailure(FailReason.OOM, f"one example does not fit into {self.device}") from None
             # Outside the except block: the traceback, and with it the activations, is gone.
             self.weights.forget_gradients()
+            self.forget_graphs()
             devices.empty_cache(self.device)
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
@@ -167,9 +172,9 @@ class Trainer:
 
     def _backward_part(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
         """The share of a micro-batch in the loss of its batch, and its padded length. Nothing of its graph is left."""
-        length = int(self.train_data.lengths[rows].max())
+        length = self._padded_length(rows)
         inputs = self.task.collate(self.train_data, rows, length)
-        logits = self.model(**to_device(inputs, self.model, self.device)).logits
+        logits = self._logits(to_device(inputs, self.model, self.device), len(rows))
         loss = functional.cross_entropy(
             logits.float(),
             devices.upload(labels, self.device),
@@ -180,6 +185,25 @@ class Trainer:
         loss = loss / weight
         self.scaler.scale(loss).backward()
         return loss.detach(), length
+
+    def _padded_length(self, rows: np.ndarray) -> int:
+        """Of a micro-batch; rounded up where it may go through a graph, but never beyond the longest row of all."""
+        longest = int(self.train_data.lengths[rows].max())
+        if self.graphs is None or len(rows) < self.micro_batch_size:
+            return longest
+        return min(-(-longest // MULTIPLE) * MULTIPLE, int(self.lengths.max()))
+
+    def _logits(self, inputs: dict[str, torch.Tensor], num_rows: int) -> torch.Tensor:
+        """[num_rows, num_labels] for what the model reads."""
+        if self.graphs is None or num_rows < self.micro_batch_size:
+            found: torch.Tensor = self.model(**inputs).logits
+            return found
+        return self.graphs.logits(inputs)
+
+    def forget_graphs(self) -> None:
+        """Frees the memory of all graphs."""
+        if self.graphs is not None:
+            self.graphs.forget()
 
     def _update(self) -> None:
         rate = self.recipe.learning_rate * schedule_factor(self.step, self.total_steps, self.recipe)

@@ -18,6 +18,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.training.clock import Clock
 from harness.training.device import RandomState
+from harness.training.graphs import StepGraphs
 from harness.training.host import Host
 from harness.training.loop import Trainer
 
@@ -93,6 +94,26 @@ def test_padding_is_not_counted_as_work(cell: MakeCell, smoke_data: PreparedData
     work = opened(cell(batch_size=64), smoke_data, host, tmp_path)
     found = measurement_of(work, work.run(2), batch_size=64, device=CPU)
     assert found.tokens < found.positions
+
+
+def test_products_are_counted_outside_of_graphs(
+    cell: MakeCell, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    """With `step_graphs`, whose replays torch's counter cannot look into."""
+    work = opened(cell(length=9, batch_size=4), smoke_data, host, tmp_path)
+    runs: list[int] = []
+
+    def captured(module: torch.nn.Module, inputs: Any) -> Callable[..., torch.Tensor]:
+        return lambda *tensors: runs.append(len(tensors[0])) or module(*tensors)
+
+    work._trainer.graphs = graphs = StepGraphs(work.model, CPU, {}, captured)
+    steps = work.run(6)
+    assert len(runs) == 4
+    assert set(steps[-1].parts) == {"data", "forward", "backward", "optimiser"}
+    found = measurement_of(work, steps, batch_size=4, device=CPU)
+    assert found.flops_ratio == pytest.approx(1.0, rel=0.02)
+    assert len(runs) == 4
+    assert work._trainer.graphs is graphs
 
 
 def out_of_memory_above(limit: int, work: Training) -> None:

@@ -1,0 +1,152 @@
+"""Forward and backward passes as CUDA graphs, one for each shape of batch that comes often.
+
+Knows nothing of tasks, losses or optimisers. Python launches the kernels of a step one by one, which takes longer than
+a small model's kernels run; a graph launches all of a pass at once. Shapes are few because lengths are rounded up.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from harness.training import device as devices
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["CAPTURED_AT", "MAX_GRAPHS", "MULTIPLE", "Capture", "CudaCapture", "ModelLogits", "StepGraphs"]
+
+#: Lengths are rounded up to whole multiples.
+MULTIPLE = 8
+#: A capture costs several passes, so a shape must have come before.
+CAPTURED_AT = 3
+#: Every graph keeps gradients of its own; shapes beyond run kernel by kernel.
+MAX_GRAPHS = 8
+#: In a process's cache, why a capture failed there; torch's allocator may not be as it was, so that was its last.
+_FAILED = "step_graphs:failed"
+
+
+class ModelLogits(torch.nn.Module):
+    """The logits of `model` from its keyword arguments `names`, given as tensors in that order."""
+
+    def __init__(self, model: PreTrainedModel, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+        self._last: torch.Tensor | None = None
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        """[rows, num_labels]."""
+        # A copy, because of a view the autograd graph cannot be cut off in place.
+        self._last = self.model(**dict(zip(self.names, inputs, strict=True))).logits.clone()
+        return self._last
+
+    def cut_off(self) -> None:
+        """Frees the autograd graph behind the logits of the last call, whoever holds them."""
+        if self._last is not None:
+            self._last.detach_()
+            self._last = None
+
+
+#: Makes a callable that does what a module does for inputs of the same shapes, backward pass included.
+Capture = Callable[[ModelLogits, tuple[torch.Tensor, ...]], Callable[..., torch.Tensor]]
+
+
+class CudaCapture:
+    """Captures with `torch.cuda.make_graphed_callables`.
+
+    The graphs of one `CudaCapture` share their memory: one has been through forward and backward pass, and its
+    gradients are copied, before the next is launched.
+    """
+
+    def __init__(self) -> None:
+        self._pool: Any = None
+
+    def __call__(self, logits: ModelLogits, inputs: tuple[torch.Tensor, ...]) -> Callable[..., torch.Tensor]:
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        # A capture that fails leaves its own stream current; this one brings back the caller's.
+        with torch.cuda.stream(torch.cuda.current_stream()):
+            torch.cuda.make_graphed_callables(logits, inputs, allow_unused_input=True, pool=self._pool)
+        # torch holds the captured logits, and they the autograd nodes of all parameters, which belong to the stream of
+        # the capture: every later backward pass would wait for that stream.
+        logits.cut_off()
+        run: Callable[..., torch.Tensor] = vars(logits).pop("forward")
+        return run
+
+
+class StepGraphs:
+    """The graphs of one model in training.
+
+    A graph is captured with the random state that is active, and leaves that, and the model's buffers, as they were.
+    Where memory does not suffice, or the model cannot be captured (it reads from the device in its forward pass),
+    standard error says so, and its steps run kernel by kernel.
+    """
+
+    def __init__(self, model: PreTrainedModel, device: torch.device, cache: dict[str, Any], capture: Capture) -> None:
+        """`cache` outlives the model in this process."""
+        self._model, self._device, self._cache, self._capture = model, device, cache, capture
+        self._seen: Counter[tuple[Any, ...]] = Counter()
+        self._graphs: dict[tuple[Any, ...], Callable[..., torch.Tensor]] = {}
+        self._captures = True
+        #: What the graphs hold on the device.
+        self.memory_bytes = 0
+        if _FAILED in cache:
+            self._give_up(cache[_FAILED])
+
+    def logits(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The model's logits [rows, num_labels] for its keyword arguments."""
+        shape = tuple((name, *tensor.shape) for name, tensor in inputs.items())
+        run = self._graphs.get(shape)
+        if run is None and self._is_due(shape):
+            run = self._captured(shape, inputs)
+        found: torch.Tensor = self._model(**inputs).logits if run is None else run(*inputs.values())
+        return found
+
+    def _is_due(self, shape: tuple[Any, ...]) -> bool:
+        if not self._captures or not self._model.training or len(self._graphs) == MAX_GRAPHS:
+            return False
+        self._seen[shape] += 1
+        return self._seen[shape] >= CAPTURED_AT
+
+    def _captured(
+        self, shape: tuple[Any, ...], inputs: Mapping[str, torch.Tensor]
+    ) -> Callable[..., torch.Tensor] | None:
+        devices.empty_cache(self._device)
+        before = devices.reserved_bytes(self._device)
+        # The passes that warm up move the statistics of batch norms.
+        buffers = [(buffer, buffer.clone()) for buffer in self._model.buffers()]
+        try:
+            with devices.kept_random(self._device):
+                run = self._capture(ModelLogits(self._model, tuple(inputs)), tuple(inputs.values()))
+            self._graphs[shape] = run
+            self.memory_bytes += max(0, devices.reserved_bytes(self._device) - before)
+            return run
+        except RuntimeError as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            if not devices.is_out_of_memory(error):
+                self._cache[_FAILED] = reason
+        finally:
+            for buffer, kept in buffers:
+                buffer.copy_(kept)
+        # Outside the except block: the traceback, and with it what the passes left, is gone.
+        gc.collect()
+        devices.empty_cache(self._device)
+        self._give_up(reason)
+        return None
+
+    def _give_up(self, reason: str) -> None:
+        self._captures = False
+        sys.stderr.write(f"step_graphs: no more graphs are captured, other steps run as ever: {reason[:200]}\n")
+
+    def forget(self) -> None:
+        """Frees the graphs; shapes are counted anew."""
+        if self._graphs:
+            self._graphs.clear()
+            self.memory_bytes = 0
+            gc.collect()  # torch's classes around a graph are circles
+        self._seen.clear()
