@@ -37,7 +37,10 @@ def find_head(address: str) -> str:
         _knock(host.strip("[]"), int(port))
     except (OSError, ValueError, OverflowError) as error:
         reason = str(error).partition(". ")[0]
-        raise EngineError(f"engine.address: no Ray cluster answers at '{address}' ({reason[:200]})") from None
+        raise EngineError(
+            f"engine.address: no Ray cluster answers at '{address}' ({reason[:200]}); start one with "
+            "`ray start --head`, or leave engine.address out"
+        ) from None
     try:
         GcsClient(address=found)
     except AuthenticationError:

@@ -74,9 +74,9 @@ class Hooks(Alone):
         for trial in self.controller.get_live_trials() if self.controller is not None else ():
             kill(trial)
 
-    def stop(self) -> None:
+    def stop(self, error: BaseException) -> None:
         """Takes Tune's processes away after an exception that Tune does not catch; the desk hears no more of them."""
-        self.error = self.error or KeyboardInterrupt()
+        self.error = self.error or error
         self.kill_working()
         if self.controller is not None:
             with suppress(Exception):

@@ -53,9 +53,11 @@ class Other:
         """Gives a trial of a population, which comes without a searcher, what its actor must know."""
         entry = self._desk.entry(number)
         if self.population and entry is not None:
-            params = {name: entry.trial.config.params[name] for name in self._mutable}
+            params = entry.trial.config.params
             entry.extra = {"mutations": [{"fraction": 0.0, "params": params}]}
-            trial.config.update(params | {"order": self._order(entry).model_dump_json()})
+            trial.config.update(
+                {name: params[name] for name in self._mutable} | {"order": self._order(entry).model_dump_json()}
+            )
 
     def ask(self, number: int, controller: Any, trial: Trial, result: dict[str, Any], progress: Progress) -> str:
         """What the scheduler says of an evaluation; the desk is told what it has done."""
@@ -88,10 +90,10 @@ class Other:
         if entry is None or entry.extra is None or taken.config.number == number:
             return
         params = {name: trial.config[name] for name in self._mutable}
-        mutation = {"fraction": progress.fraction, "from": taken.config.number, "params": params}
-        entry.extra["mutations"].append(mutation)
         config = taken.config.model_copy(update={"number": number})
         resolved = Order(config=config, folder="", changed=params).resolved
+        mutation = {"fraction": progress.fraction, "from": taken.config.number, "params": resolved.params}
+        entry.extra["mutations"].append(mutation)
         self._desk.took_up(number, resolved, self._saved[taken.config.number])
         trial.set_config(trial.config | {"order": self._order(entry).model_dump_json(), "number": number})  # type: ignore[no-untyped-call]
 

@@ -170,7 +170,7 @@ class Run:
             return
         except BaseException as error:
             if not isinstance(error, Exception):
-                self._hooks.stop()
+                self._hooks.stop(error)
             if self._hooks.error is not None:
                 raise self._hooks.error from None
             if not isinstance(error, Exception):

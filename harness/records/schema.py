@@ -175,6 +175,11 @@ class TrialRecord(Frozen):
         return best or (self.place.threads if self.place else 1)
 
     @property
+    def where(self) -> str:
+        """Node and device; "" where it never began."""
+        return f"{self.place.node} {self.place.device}" if self.place else ""
+
+    @property
     def duration_s(self) -> float:
         """Seconds of work on a slot, waiting not counted."""
         return sum(span.end - span.start for span in self.spans)

@@ -194,11 +194,18 @@ class StudyStore:
             self._storage.set_trial_intermediate_value(self._ids[number], progress.step, value)
 
     def rewrite(self, number: int, history: Sequence[Progress]) -> None:
-        """Puts another history in the place of a running trial's own."""
-        config, _ = self._active[number]
+        """Puts another history in the place of a running trial's own.
+
+        Optuna forgets no intermediate value: those of steps that are not in `history` become NaN.
+        """
+        config, before = self._active[number]
         self._active[number] = (config, list(history))
+        values = {progress.step: math.nan for progress in before}
+        values |= {progress.step: progress.metrics.get(self.objectives[0], math.nan) for progress in history}
         with _explained(self._shown):
             self._write_record(record_of(config, TrialState.RUNNING, list(history)))
+            for step, value in values.items():
+                self._storage.set_trial_intermediate_value(self._ids[number], step, value)
 
     def end(self, record: TrialRecord) -> TrialRecord:
         """Writes the record, then the state; returns the record as it counts (`sound`)."""

@@ -81,17 +81,12 @@ def columns(view: View) -> list[Column]:
 
 
 def _num_places(view: View) -> int:
-    return len({_where(record) for record in view.trials if record.place})
+    return len({record.where for record in view.trials if record.where})
 
 
 def _memory_scale(view: View) -> float:
     """MiB in the unit of the memory column: one unit for all rows, so that a limit can be typed in it."""
     return 1024.0 if max((view.cost(record, "peak_memory_mib") for record in view.trials), default=0.0) >= 1024 else 1.0
-
-
-def _where(record: TrialRecord) -> str:
-    """Node and device."""
-    return f"{record.place.node} {record.place.device}" if record.place else "–"
 
 
 _COSTS = {"samples_per_second": "samples/s", "tokens_per_second": "tokens/s", "peak_memory_mib": "peak memory"}
@@ -128,7 +123,7 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
     if key == "seeds":
         return str(len(view.seeds(record))), float(len(view.seeds(record)))
     if key == "place":
-        return clip(_where(record)), _where(record)
+        return clip(record.where or "–"), record.where or "–"
     if key == "duration_s":
         return duration(record.duration_s or None), _number(record.duration_s)
     if key == "reason":

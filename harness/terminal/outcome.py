@@ -92,6 +92,7 @@ def _columns(results: Results, params: Sequence[str]) -> list[Column]:
         *([Column(title="log loss", rank=4)] if results.objective.name != "log_loss" else []),
         Column(title="samples/s", rank=1),
         Column(title="time", rank=2),
+        *([Column(title="ran on", right=False, rank=8)] if _shows_places(results) else []),
         Column(title="state", right=False),
     ]
 
@@ -109,6 +110,7 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int) -
             *([_mean(row, "log_loss")] if objective != "log_loss" else []),
             number(speed) if speed else "–",
             duration(record.duration_s) if record.duration_s else "–",
+            *([plain(record.where) or "–"] if _shows_places(results) else []),
             ", ".join([state_of(record), *_marks(results, row)]),
         ),
         "bold green" if winner else _STYLES.get(record.state, "cyan"),
@@ -146,7 +148,13 @@ def _baseline_line(results: Results, index: int, num_params: int) -> Line:
     value, loss = (baseline.metrics.get(name) for name in (objective, "log_loss"))
     cells = ["–", "–", *["–"] * num_params, metric(objective, value)]
     cells += [metric("log_loss", loss)] if objective != "log_loss" else []
+    cells += ["–"] if _shows_places(results) else []
     return Line((*cells, "–", "–", "baseline"), "magenta")
+
+
+def _shows_places(results: Results) -> bool:
+    """Where all trials ran on one device nobody asks for its name in every line."""
+    return len({record.where for record in results.trials if record.where}) > 1
 
 
 def _print_failures(console: Console, results: Results) -> None:

@@ -76,7 +76,7 @@ class Watching(Source):
     def decide(self, number: int, progress: Progress) -> Decision:
         if number == 0:
             self.seen = listening()
-            self.groups = {os.getpgid(child.pid) for child in children()}
+            self.groups = {os.getpgid(child.pid) for child in children() if child not in self.others}
             (self.folder,) = session_folders() - self.before
             self.modes = stat.S_IMODE(self.folder.stat().st_mode), stat.S_IMODE((self.folder / TOKEN).stat().st_mode)
         if number == 10:
@@ -84,6 +84,7 @@ class Watching(Source):
         return super().decide(number, progress)
 
     before: set[Path] = set()
+    others: list[psutil.Process] = []
 
 
 def test_ray_private_session(
@@ -106,6 +107,7 @@ def test_ray_private_session(
     (Path(data) / "diary").write_text("packed\n")
     handler, environment = signal.getsignal(signal.SIGTERM), dict(os.environ)
     before = Watching.before = session_folders()
+    Watching.others = children()
     source = Watching([config(number) for number in range(4)])
     with pytest.raises(OSError, match="the disk is gone"), RayEngine(run, study(), make_slots(2)) as engine:
         monkeypatch.setattr(ray_tune, "parcels_for", pack_and_hide)
@@ -125,7 +127,7 @@ def test_ray_private_session(
     assert source.groups and os.getpgrp() not in source.groups, "who ends our process group does not end Ray's"
     assert not list(home.iterdir()), "Ray's own token would lie there"
     assert not AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
-    assert not ray.is_initialized() and not children()
+    assert not ray.is_initialized() and children() == Watching.others
     assert session_folders() == before
     assert list((run.path / "ray" / "logs" / "session").glob("raylet*")), "somebody will want to know"
     (unpacked,) = (tmp_path / "cache" / "ray").glob("[0-9a-f]*")

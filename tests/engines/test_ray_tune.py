@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from harness.engines import ray_desk, ray_places, ray_plan
 from harness.engines.inline import InlineEngine
 from harness.engines.protocol import Decision, Engine
+from harness.engines.ray_hooks import Hooks
 from harness.engines.ray_session import Session, open_session
 from harness.engines.ray_tune import RayEngine
 from harness.engines.search import Search
@@ -116,6 +118,19 @@ def interrupted(session: Session, tmp_path_factory: pytest.TempPathFactory) -> I
     store.close()
 
 
+def test_ray_stopping_keeps_what_was_raised() -> None:
+    """SIGTERM and Ctrl-C have exit codes of their own."""
+
+    class Terminated(KeyboardInterrupt):
+        pass
+
+    hooks = Hooks(None, None, None)  # type: ignore[arg-type]
+    first = Terminated()
+    hooks.stop(first)
+    hooks.stop(KeyboardInterrupt())
+    assert hooks.error is first
+
+
 def test_ray_early_stopped_is_pruned(interrupted: Interrupted) -> None:
     states = [record.state for record in interrupted.records]
     assert states.count(PRUNED) >= 3 and states.count(COMPLETE) >= 1
@@ -172,15 +187,17 @@ def test_ray_population_records_what_it_trained(run: RunFolder, data: str) -> No
     store = StudyStore.open(run.database, "fake", ["accuracy"])
     RayEngine(run, spec, ()).run(Search(spec, store, run), data, TRIAL)
     records = store.records()
+    seen = {trial.number: trial.values for trial in store.load()}
     store.close()
     assert [record.state for record in records] == [COMPLETE] * 8
     changed = [record for record in records if record.num_changes]
     assert changed, "the worst took up the training of the best"
     for record in changed:
         first, *_, last = record.mutations
+        assert first["params"].keys() == record.params.keys() == last["params"].keys()
         assert first["fraction"] == 0.0 and 0 < last["fraction"] < 1 and last["from"] != record.number
         assert record.config.number == record.number
-        assert last["params"] == {name: record.params[name] for name in last["params"]}
+        assert last["params"] == record.params
         assert record.config.training.learning_rate == record.params["learning_rate"]
     for record in records:
         fractions = [mutation["fraction"] for mutation in record.extra["mutations"]]
@@ -188,6 +205,8 @@ def test_ray_population_records_what_it_trained(run: RunFolder, data: str) -> No
         steps = [progress.step for progress in record.history]
         assert sorted(set(steps)) == steps and record.history[-1].done
         assert {progress.number for progress in record.history} == {record.number}
+        known = {step: value for step, value in seen[record.number].items() if isfinite(value)}
+        assert known == {progress.step: progress.metrics["accuracy"] for progress in record.history}, "in Optuna too"
     saved = [record for record in records if record.weights]
     assert saved
     for record in saved:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Iterator
-from math import inf, nan
+from math import inf, isnan, nan
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -97,6 +97,19 @@ def test_store_taken_up_again(store: StudyStore) -> None:
     again.report(0, progress(0, 4, 0.75))
     (trial,) = reopened(store).load()
     assert [row.step for row in trial.record.history] == [2, 4]
+
+
+def test_store_rewritten_history_replaces_the_values(store: StudyStore) -> None:
+    """Optuna cannot forget a value: one that no longer counts is NaN there."""
+    create(store, 0)
+    for row in (progress(0, 2), progress(0, 4, 0.75)):
+        store.report(0, row)
+    store.rewrite(0, [progress(0, 4, 0.875), progress(0, 6, 0.625)])
+    store.report(0, progress(0, 8, 0.5))
+    (trial,) = reopened(store).load()
+    assert [row.step for row in trial.record.history] == [4, 6, 8]
+    assert isnan(trial.values[2])
+    assert {step: value for step, value in trial.values.items() if step > 2} == {4: 0.875, 6: 0.625, 8: 0.5}
 
 
 def test_store_refuses_a_second_writer(store: StudyStore) -> None:

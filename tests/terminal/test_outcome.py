@@ -35,6 +35,19 @@ def test_outcome_lists_every_trial_once(results: Results) -> None:
     assert sorted(int(row[1].rstrip("*")) for row in rows) == list(range(20))
 
 
+def test_outcome_says_where_trials_ran_when_they_ran_in_several_places(results: Results) -> None:
+    assert " ran on" not in printed(results)[0]
+    trials = tuple(
+        record.model_copy(update={"place": record.place.model_copy(update={"node": f"w{record.number % 2}"})})
+        for record in results.trials
+        if record.place
+    )
+    lines = printed(replace(results, trials=trials))
+    assert " ran on" in lines[0]
+    for line in lines[1:21]:
+        assert f" w{int(line.split()[1].rstrip('*')) % 2} cpu " in line
+
+
 def test_outcome_of_many_trials_shows_the_best_and_the_default(tmp_path: Path) -> None:
     lines = printed(make_results(tmp_path, trials=60))
     rows = [line.split() for line in lines[1 : lines.index("* default recipe")] if line.split()[0].isdigit()]
