@@ -35,13 +35,19 @@ P = ParamSpec("P")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: cleans up like Ctrl-C, on another exit code."""
+    """SIGTERM: cleans up like Ctrl-C, on another exit code.
+
+    `came` is true once there was one: within Ray's calls whatever a handler raises becomes a plain KeyboardInterrupt.
+    """
+
+    came = False
 
 
 def catch_termination() -> None:
     """Makes SIGTERM an exception of the main thread, so that workers are stopped and files closed."""
 
     def terminate(number: int, frame: object) -> None:
+        Terminated.came = True
         raise Terminated
 
     signal.signal(signal.SIGTERM, terminate)
@@ -61,7 +67,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise _exit(str(error), error.exit_code) from None
         except KeyboardInterrupt as error:
             _say(GO_ON)
-            raise typer.Exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED) from None
+            raise typer.Exit(TERMINATED if isinstance(error, Terminated) or Terminated.came else INTERRUPTED) from None
         except BrokenPipeError:
             _forget_output()
             raise typer.Exit(BROKEN_PIPE) from None

@@ -110,6 +110,8 @@ def wait():
     try:
         print("ready", flush=True)
         time.sleep(60)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt from None  # as Ray does, whatever a handler has raised in its calls
     finally:
         print("cleaned", flush=True)
 sys.argv = ["harness", "wait"]
