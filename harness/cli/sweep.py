@@ -14,7 +14,6 @@ from harness.records.rundir import RunFolder
 from harness.spec.study import StudySpec
 from harness.sweep import report_folder, sweep
 from harness.terminal.console import make_console
-from harness.terminal.outcome import print_outcome
 from harness.terminal.profile import print_profile
 from harness.terminal.view import open_view
 
@@ -28,6 +27,8 @@ def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str
     run = RunFolder.of(runs, spec.name)
     with open_view(console, spec, lambda: load(run.path)) as view:
         results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view, phases=phases)
+    from harness.terminal.outcome import print_outcome  # with scipy: half a second that workers would start later
+
     print_outcome(console, results, report_folder(run.path))
     if profile:
         found = profile_of(results, phases.stop(), len(results.manifest["devices"]))

@@ -115,8 +115,11 @@ class ProcessPool:
         self._oom_kills = resources.oom_kills()
 
     def warm(self, trial_fn: str) -> None:
-        """Starts the workers ahead of their first job."""
-        for slot in range(len(self._slots)):
+        """Starts workers ahead of their first job: one a core, as this process has something to do meanwhile.
+
+        Where there are more, the first to be ready would only be ready later.
+        """
+        for slot in range(min(len(self._slots), max(1, resources.cores() - 1))):
             if slot not in self._workers:
                 self._workers[slot] = Worker(self._slots[slot], Warm(trial_fn=trial_fn))
 

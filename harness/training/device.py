@@ -116,7 +116,7 @@ def free_memory_bytes(device: torch.device) -> int | None:
     """What this process could still get of an accelerator's memory; None on the CPU and on MPS."""
     if device.type not in ("cuda", "xpu"):
         return None
-    free, _ = torch.accelerator.get_memory_info(device)
+    free, _ = torch.get_device_module(device).mem_get_info(device)
     return int(free) + reserved_bytes(device) - int(torch.accelerator.memory_allocated(device))
 
 

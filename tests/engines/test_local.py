@@ -329,13 +329,19 @@ def test_local_trials_that_do_not_fit_together_on_a_card_take_turns(run: RunFold
     ]
 
 
-def test_local_warm_workers_take_the_first_trials(run: RunFolder, data: str) -> None:
+@pytest.mark.parametrize(("cores", "num_warm"), [(1, 1), (2, 1), (3, 2), (8, 2)])
+def test_local_warm_workers_are_those_of_the_job(
+    run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch, cores: int, num_warm: int
+) -> None:
+    """As many are started ahead as have a core of their own beside this process."""
+    monkeypatch.setattr(resources, "cores", lambda: cores)
     with LocalEngine(run, make_slots(2)) as engine:
         engine.warm(TRIAL)
         warm = {child.pid for child in children()}
         engine.run(Source([config(number) for number in range(4)]), data, TRIAL)
-    assert len(warm) == 2
-    assert {int(words[1]) for words in diary(data, "start")} <= warm
+    assert len(warm) == num_warm
+    starts = {int(words[1]) for words in diary(data, "start")}
+    assert starts and len(starts | warm) <= 2
 
 
 def test_local_warm_workers_are_gone_at_once_when_there_is_no_job(run: RunFolder) -> None:
