@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from harness.background import stand_back
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
 from harness.imports import quick_imports
@@ -158,15 +160,22 @@ def _score(request: Request) -> None:
 
 
 def _main() -> None:
-    """Imports what scoring needs, then waits for the request; no request: the one who would ask is gone."""
+    """Imports what scoring needs while it waits for the request; no request: the one who would ask is gone."""
+    with ThreadPoolExecutor(1, initializer=stand_back) as beside:
+        imported = beside.submit(_import)
+        line = sys.stdin.readline()
+        imported.result()
+    if line:
+        _score(Request.model_validate_json(line))
+
+
+def _import() -> None:
     with quick_imports():
         import harness.tasks.encode
         import harness.training.evaluate  # noqa: F401
         from harness.training.model import warm_up
 
         warm_up()
-    if line := sys.stdin.readline():
-        _score(Request.model_validate_json(line))
 
 
 if __name__ == "__main__":

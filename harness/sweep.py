@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from harness.background import stand_back
 from harness.data.checkpoints import resolve as resolve_checkpoint
 from harness.data.prepare import prepare
 from harness.engines.fixed import FixedList
@@ -153,7 +154,7 @@ class _Sweep:
         """Searches and confirms; what can wait is done beside that."""
         self.stack.enter_context(self.loggers)
         scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
-        with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as beside:
             described = beside.submit(self._describe)
             measured: list[Future[list[dict[str, Any]]]] = []
             later = AtFirstEnd(

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
-    ("errors", "imports"),
+    ("errors", "imports", "background"),
     ("spec",),
     ("records",),
     ("data",),
