@@ -6,6 +6,7 @@ Knows nothing of processes or torch. Every slot is a process, and all processes 
 - a trial that moves takes what `Needs` says, and an equal share of the device where nothing is known;
 - a trial that stands takes what it said it holds (`Evaluated.memory_bytes`). The peak that is read in a process
   includes what stands there, so that is taken off before the peak is learnt from;
+- a trial that is dropped while another one moves in its process is there until that one's next word (`dropped`);
 - a process in which none moves keeps base weights and gradients, taken to be no more than the largest trial that moved
   there holds when it stands. What it has cached beyond that it gives back (`Release`).
 
@@ -69,6 +70,7 @@ class Admission:
         self._needs = Needs() if needs is None else needs
         self._num_slots = len(slots)
         self._kept = [0] * len(slots)
+        self._leaving = [0] * len(slots)
         together: dict[str, list[int]] = defaultdict(list)
         for index, slot in enumerate(slots):
             if slot.place.device != "cpu":
@@ -140,12 +142,27 @@ class Admission:
         self, trial: Active, slot: int, device: _Device, moving: Mapping[int, Active], trials: Collection[Active]
     ) -> int:
         """Bytes that the trial would have in the slot, beside all others of the device."""
-        held = _standing(slot, trial, trials)
+        held = self._standing(slot, trial, trials)
         for other in device.slots:
             if other != slot:
-                held += _standing(other, moving.get(other), trials)
+                held += self._standing(other, moving.get(other), trials)
                 held += self._need(moving[other], device) if other in moving else self._kept[other]
         return device.usable_bytes - held
+
+    def _standing(self, slot: int, mover: Active | None, trials: Collection[Active]) -> int:
+        """Bytes that stand in the slot's process beside `mover`."""
+        standing = sum(trial.standing_bytes for trial in trials if trial.slot == slot and trial is not mover)
+        return standing + self._leaving[slot]
+
+    def dropped(self, slot: int, trial: Active, moving: Mapping[int, Active]) -> None:
+        """The slot was told to close a standing trial: it does so once the one that moves there has had its say."""
+        if slot in self._devices and slot in moving:
+            self._leaving[slot] += trial.standing_bytes
+
+    def heard(self, slot: int) -> None:
+        """The trial that moved in the slot has had its say, and was learnt from."""
+        if slot in self._devices:
+            self._leaving[slot] = 0
 
     # What trials need
 
@@ -163,7 +180,7 @@ class Admission:
             self.ran_out(slot, trial, moving, trials)
         peak = _peak_bytes(progress)
         if not self._needs.knows(trial.config) or earlier is None or peak > _peak_bytes(earlier):
-            self._needs.learn(trial.config, peak - _standing(slot, trial, trials))
+            self._needs.learn(trial.config, peak - self._standing(slot, trial, trials))
 
     def ran_out(self, slot: int, trial: Active, moving: Mapping[int, Active], trials: Collection[Active]) -> None:
         """The trial found no more memory in the slot: it needs more than there was beside the others.
@@ -172,11 +189,6 @@ class Admission:
         """
         if (device := self._devices.get(slot)) is not None:
             self._needs.learn(trial.config, int(self._free(trial, slot, device, moving, trials) * GROWTH))
-
-
-def _standing(slot: int, mover: Active | None, trials: Collection[Active]) -> int:
-    """Bytes that stand in the slot's process beside `mover`."""
-    return sum(trial.standing_bytes for trial in trials if trial.slot == slot and trial is not mover)
 
 
 def _peak_bytes(progress: Progress) -> int:

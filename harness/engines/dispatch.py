@@ -150,12 +150,17 @@ class Dispatcher:
         if trial.slot == slot:
             command: Command = Go(number=trial.number, snapshot=not trial.fresh, threads=threads)
         else:
-            if trial.slot is not None:
-                self._pool.send(trial.slot, Drop(number=trial.number))
+            self._drop(trial)
             config = repeating(trial.config, trial.history)
             command = Start(config=config, folder=trial.folder, resume=trial.snapshot, threads=threads)
         trial.slot, trial.place, trial.offered = slot, self._seats[slot].place, False
         self._send(slot, trial, command)
+
+    def _drop(self, trial: Active) -> None:
+        """Has a standing trial closed, if it stands in a process."""
+        if trial.slot is not None:
+            self._pool.send(trial.slot, Drop(number=trial.number))
+            self._admission.dropped(trial.slot, trial, self._seats.moving())
 
     def _lent_threads(self, slot: int) -> int | None:
         return None if self._waiting else self._seats.lent_threads(slot, len(self._trials))
@@ -188,10 +193,12 @@ class Dispatcher:
         trial.add_span(slot, event.start, event.end)
         trial.fresh = False
         progress = trial.learn(event)
+        if progress is not None:
+            self._admission.learn(slot, trial, self._seats.moving(), self._trials.values())
+        self._admission.heard(slot)
         if progress is None:
             self._go_on(slot, trial)  # a replay: the source knows this evaluation
             return
-        self._admission.learn(slot, trial, self._seats.moving(), self._trials.values())
         decision = self._source.decide(trial.number, progress)
         if progress.done:
             save = self._source.keep(trial.number, progress)
@@ -275,6 +282,7 @@ class Dispatcher:
 
     def _free(self, slot: int) -> None:
         self._seats[slot].running = None
+        self._admission.heard(slot)
         if self._admission.shared(slot):
             self._pool.send(slot, Release())
 
@@ -287,8 +295,7 @@ class Dispatcher:
             any_dropped = True
             for number in numbers:
                 trial = self._trials[number]
-                if trial.slot is not None:
-                    self._pool.send(trial.slot, Drop(number=number))
+                self._drop(trial)
                 self._end(trial, Ending(state=TrialState.PRUNED))
         return any_dropped
 

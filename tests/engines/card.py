@@ -76,6 +76,7 @@ class Card:
         self._share = standing
         self._rng = random.Random(seed) if seed is not None else None
         self._inside: list[dict[int, Running]] = [{} for _ in slots]
+        self._to_drop: list[list[int]] = [[] for _ in slots]
         self._reserved = [0] * len(slots)
         self._peak = [0] * len(slots)
         self._saved: dict[int, Running] = {}
@@ -99,6 +100,8 @@ class Card:
             case Finish():
                 del inside[command.number]
                 self._events.append((slot, Finished(number=command.number, start=0, end=0)))
+            case Drop() if any(trial.moves for trial in inside.values()):
+                self._to_drop[slot].append(command.number)  # a process does one thing after the other
             case Drop():
                 inside.pop(command.number, None)
             case Release():
@@ -135,6 +138,13 @@ class Card:
         return int(self.needs(trial) * self._share)
 
     def _evaluate(self, slot: int, number: int) -> Event:
+        event = self._evaluated(slot, number)
+        for dropped in self._to_drop[slot]:
+            self._inside[slot].pop(dropped, None)
+        self._to_drop[slot].clear()
+        return event
+
+    def _evaluated(self, slot: int, number: int) -> Event:
         trial = self._inside[slot][number]
         trial.step = 2 if trial.step == 0 else trial.step * 2
         if self._break_at(number, trial.step):

@@ -150,6 +150,25 @@ def test_admission_learns_peaks_without_what_stood_beside() -> None:
     assert floor.needs.of(trial.config) == 13 * GIB
 
 
+def test_admission_counts_what_a_busy_process_has_yet_to_drop() -> None:
+    """It closes a trial when the one that moves there has come to its evaluation, and no sooner."""
+    floor = Floor()
+    mover, leaving = active(0), active(1, slot=0, standing=12)
+    floor.trials.append(leaving)
+    assert floor.place(mover, [0]) == 0
+    floor.trials.remove(leaving)
+    floor.admission.dropped(0, leaving, floor.moving)
+    free = floor.admission._free(active(2), 1, floor.admission._devices[1], floor.moving, floor.trials)
+    floor.learn(0, evaluated(mover, 16.0))
+    assert floor.needs.of(mover.config) == 4 * GIB, "the peak had 12 GiB of the other one in it"
+    floor.admission.heard(0)
+    after = floor.admission._free(active(2), 1, floor.admission._devices[1], floor.moving, floor.trials)
+    share = USABLE // 4
+    assert after - free == 12 * GIB + share - 4 * GIB
+    floor.admission.dropped(1, leaving, floor.moving)
+    assert floor.admission._free(active(2), 2, floor.admission._devices[1], floor.moving, floor.trials) == after
+
+
 def test_admission_learns_of_a_trial_that_another_coordinator_began() -> None:
     floor = Floor()
     trial = evaluated(active(0, 2), 6)
