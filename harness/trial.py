@@ -124,7 +124,8 @@ class Trial:
         """Writes all that going on elsewhere needs."""
         self.clock.go("saving")
         folder.mkdir(parents=True, exist_ok=True)
-        write_snapshot(self.trainer, self.random, self.best, folder)
+        with devices.CAPTURES:
+            write_snapshot(self.trainer, self.random, self.best, folder)
         if self.best_scores is not None:
             labels, probabilities = self.best_scores
             np.savez(folder / "best.npz", labels=labels, probabilities=probabilities)

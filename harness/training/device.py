@@ -5,6 +5,7 @@ Knows nothing of trials. The only module that asks which kind of device this is.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -16,6 +17,7 @@ from harness.errors import DeviceError
 from harness.records.schema import Place
 
 __all__ = [
+    "CAPTURES",
     "RandomState",
     "bind",
     "empty_cache",
@@ -32,6 +34,11 @@ __all__ = [
     "upload",
     "use_threads",
 ]
+
+
+#: Held while a graph is captured, and while another thread copies from the device: during a capture CUDA refuses calls
+#: that may allocate, whichever thread makes them.
+CAPTURES = threading.RLock()
 
 
 def torch_device(place: Place) -> torch.device:
@@ -103,8 +110,8 @@ def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def has_step_graphs(device: torch.device) -> bool:
-    """Whether passes can be captured as CUDA graphs."""
-    return device.type == "cuda"
+    """Whether passes can be captured as CUDA graphs. Before torch 2.13 a capture that fails spoils the random state."""
+    return device.type == "cuda" and torch.__version__ >= "2.13"
 
 
 def reserved_bytes(device: torch.device) -> int:

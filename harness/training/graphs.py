@@ -121,7 +121,7 @@ class StepGraphs:
         # The passes that warm up move the statistics of batch norms.
         buffers = [(buffer, buffer.clone()) for buffer in self._model.buffers()]
         try:
-            with devices.kept_random(self._device):
+            with devices.CAPTURES, devices.kept_random(self._device):
                 run = self._capture(ModelLogits(self._model, tuple(inputs)), tuple(inputs.values()))
             self._graphs[shape] = run
             self.memory_bytes += max(0, devices.reserved_bytes(self._device) - before)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 from harness.data.prepared import PreparedData
 from harness.spec.configure import default_params, resolve
@@ -79,6 +82,17 @@ def losses(trainer: Trainer, steps: int) -> list[float]:
 def run_seeded(config: TrialConfig, data: PreparedData, host: Host, capture: FakeCapture | None) -> list[float]:
     with devices.RandomState(0, CPU).active():
         return losses(graphed(config, data, host, capture), 30)
+
+
+@pytest.mark.parametrize(
+    ("device", "version", "there"),
+    [("cuda:1", "2.13.0+cu130", True), ("cuda", "2.12.1", False), ("cpu", "2.13.0", False), ("xpu", "2.14.0", False)],
+)
+def test_step_graphs_are_for_cuda_and_torch_that_survives_a_failed_capture(
+    monkeypatch: pytest.MonkeyPatch, device: str, version: str, there: bool
+) -> None:
+    monkeypatch.setattr(torch, "__version__", TorchVersion(version))
+    assert devices.has_step_graphs(torch.device(device)) is there
 
 
 @pytest.mark.parametrize("training", [{}, {"accumulation_steps": 2}, {"class_weights": "balanced"}])
@@ -263,6 +277,36 @@ def test_option_changes_nothing_on_the_cpu(smoke_data: PreparedData, host: Host)
     ]
     assert found[0] == found[1]
     assert Trainer(config, smoke_data, host, CPU, Clock()).graphs is None
+
+
+def test_nobody_copies_from_the_device_during_a_capture(
+    smoke_data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another thread may snapshot a standing trial meanwhile; CUDA would refuse it, and spoil the capture."""
+    held: list[bool] = []
+
+    def is_held() -> bool:
+        free = devices.CAPTURES.acquire(blocking=False)
+        if free:
+            devices.CAPTURES.release()
+        return not free
+
+    class Looking(FakeCapture):
+        def __call__(self, logits: ModelLogits, inputs: Inputs) -> Callable[..., torch.Tensor]:
+            with ThreadPoolExecutor(1) as pool:
+                held.append(pool.submit(is_held).result())
+            return super().__call__(logits, inputs)
+
+    def write(*arguments: Any) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            held.append(pool.submit(is_held).result())
+
+    losses(graphed(trial(), smoke_data, host, Looking()), 10)
+    assert held and all(held)
+    held.clear()
+    monkeypatch.setattr("harness.trial.write_snapshot", write)
+    next(run_trial(trial(), str(smoke_data.folder), host)).snapshot(tmp_path / "snapshot")
+    assert held == [True] and not is_held()
 
 
 def test_ended_trial_frees_its_graphs(smoke_data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
