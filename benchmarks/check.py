@@ -2,9 +2,10 @@
 
 Usage: python benchmarks/check.py RUN.json [--factor 1.6] [--update]
 
-RUN.json is what `pytest benchmarks --benchmark-json=RUN.json` wrote. Each figure is divided by `test_reference`,
-a matrix product of the same run, so that a faster or slower machine raises no alarm. A machine with a baseline file of
-its own is held to it; any other one to the first file, with twice the factor. Exit 1: something is slower, or gone.
+RUN.json is what `pytest benchmarks --benchmark-json=RUN.json` wrote. Each figure is divided by a
+matrix product of the same run (`test_reference`, in bf16 `test_reference_bf16`), so that a faster or slower machine
+raises no alarm. A machine with a baseline file of its own is held to it; any other one to the first file, with twice
+the factor. Exit 1: something is slower, or gone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from harness.engines import resources
 __all__ = ["Baseline", "Verdict", "compare", "ratios", "verdicts_text"]
 
 HERE = Path(__file__).parent
-REFERENCE = "test_reference"
+REFERENCE, REFERENCE_BF16 = "test_reference", "test_reference_bf16"
 FACTOR = 1.6
 
 
@@ -61,13 +62,17 @@ class Baseline:
 def ratios(run: dict[str, Any]) -> dict[str, float]:
     """Each benchmark's fastest round over the reference's; the fastest, because other processes only make it slower.
 
+    What says in its name that it is in bf16 has the reference in bf16, where that was measured.
+
     Raises:
         ValueError: the reference was not measured.
     """
     fastest = {each["name"]: float(each["stats"]["min"]) for each in run["benchmarks"]}
     if REFERENCE not in fastest:
         raise ValueError(f"{REFERENCE} is not among the benchmarks: there is nothing to divide by")
-    return {name: seconds / fastest[REFERENCE] for name, seconds in fastest.items() if name != REFERENCE}
+    fp32 = fastest.pop(REFERENCE)
+    bf16 = fastest.pop(REFERENCE_BF16, fp32)
+    return {name: seconds / (bf16 if "bf16" in name else fp32) for name, seconds in fastest.items()}
 
 
 def compare(now: dict[str, float], baseline: Baseline, hardware: str, factor: float) -> list[Verdict]:

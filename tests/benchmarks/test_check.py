@@ -31,6 +31,12 @@ def test_ratios_do_not_depend_on_the_speed_of_the_machine() -> None:
     assert fast == slow == {"test_a": pytest.approx(20)}
 
 
+def test_ratios_in_bf16_are_to_the_product_in_bf16() -> None:
+    run = run_of(test_reference=0.004, test_reference_bf16=0.001, test_a=0.08)
+    run["benchmarks"].append({"name": "test_step[32x64-bf16]", "stats": {"min": 0.05}})
+    assert check.ratios(run) == {"test_a": 20.0, "test_step[32x64-bf16]": 50.0}
+
+
 def test_ratios_want_the_reference() -> None:
     with pytest.raises(ValueError, match="test_reference"):
         check.ratios(run_of(test_a=0.02))
