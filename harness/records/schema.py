@@ -5,7 +5,7 @@ Knows nothing of torch, Optuna or how a trial is run. Everything here is JSON in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "TrialState",
     "Usage",
     "best_progress",
+    "num_places",
     "record_of",
     "repeating",
     "with_earlier",
@@ -218,6 +219,11 @@ class TrialRecord(Frozen):
             "threads": self.place.threads if self.place else None,
             **({"mutations": self.mutations} if self.mutations else {}),
         }
+
+
+def num_places(records: Iterable[TrialRecord]) -> int:
+    """On how many devices of all nodes they ran."""
+    return len({record.where for record in records if record.where})
 
 
 def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str) -> Progress | None:

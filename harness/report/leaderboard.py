@@ -11,7 +11,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from harness.records.schema import Progress, TrialRecord
+from harness.records.schema import Progress, TrialRecord, num_places
 from harness.report.text import (
     METRIC_NAMES,
     clip,
@@ -75,13 +75,9 @@ def columns(view: View) -> list[Column]:
             for key, title in _COSTS.items()
         ),
         Column(key="duration_s", title="duration", numeric=True),
-        *([Column(key="place", title="ran on", numeric=False)] if _num_places(view) > 1 else []),
+        *([Column(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
         Column(key="reason", title="reason", numeric=False),
     ]
-
-
-def _num_places(view: View) -> int:
-    return len({record.where for record in view.trials if record.where})
 
 
 def _memory_scale(view: View) -> float:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
-from harness.records.schema import TrialState
+from harness.records.schema import TrialState, num_places
 from harness.report.answer import Answer, answer
 from harness.report.text import METRIC_NAMES, clip, duration, interval, metric, number
 from harness.report.view import View
@@ -67,11 +67,13 @@ def print_leaderboard(console: Console, results: Results) -> None:
     ranked = list(enumerate(results.leaderboard(), start=1))
     params = list(dict.fromkeys(name for _, row in ranked for name in row.record.params))
     shown = [each for each in ranked if each[0] <= _NUM_SHOWN or _is_default(results, each[1])]
-    lines: list[Line | None] = [_line(results, row, params, place) for place, row in shown]
+    # Where all trials ran on one device nobody asks for its name in every line.
+    places = num_places(results.trials) > 1
+    lines: list[Line | None] = [_line(results, row, params, place, places=places) for place, row in shown]
     if results.baselines:
         lines.append(None)
-        lines += [_baseline_line(results, index, len(params)) for index in range(len(results.baselines))]
-    table, left_out = fitted(_columns(results, params), lines, console.width)
+        lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
+    table, left_out = fitted(_columns(results, params, places=places), lines, console.width)
     console.print(table)
     full = f"harness results {_run(results)} --csv"
     notes = [f"and {len(ranked) - len(shown)} more trials: {full}"] if len(shown) < len(ranked) else []
@@ -82,7 +84,7 @@ def print_leaderboard(console: Console, results: Results) -> None:
         console.print(Text(note, style="dim"))
 
 
-def _columns(results: Results, params: Sequence[str]) -> list[Column]:
+def _columns(results: Results, params: Sequence[str], *, places: bool) -> list[Column]:
     score = METRIC_NAMES.get(results.objective.name, results.objective.name)
     return [
         Column(title="rank", rank=9),
@@ -92,12 +94,12 @@ def _columns(results: Results, params: Sequence[str]) -> list[Column]:
         *([Column(title="log loss", rank=4)] if results.objective.name != "log_loss" else []),
         Column(title="samples/s", rank=1),
         Column(title="time", rank=2),
-        *([Column(title="ran on", right=False, rank=8)] if _shows_places(results) else []),
+        *([Column(title="ran on", right=False, rank=8)] if places else []),
         Column(title="state", right=False),
     ]
 
 
-def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int) -> Line:
+def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *, places: bool) -> Line:
     record, objective = row.record, results.objective.name
     speed = row.metrics.get("samples_per_second", 0.0)
     winner = results.final is not None and results.final.winner == record.number
@@ -110,7 +112,7 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int) -
             *([_mean(row, "log_loss")] if objective != "log_loss" else []),
             number(speed) if speed else "–",
             duration(record.duration_s) if record.duration_s else "–",
-            *([plain(record.where) or "–"] if _shows_places(results) else []),
+            *([plain(record.where) or "–"] if places else []),
             ", ".join([state_of(record), *_marks(results, row)]),
         ),
         "bold green" if winner else _STYLES.get(record.state, "cyan"),
@@ -143,18 +145,13 @@ def _is_default(results: Results, row: LeaderRow) -> bool:
     return row.record.number in default_numbers(results.spec.model.checkpoint)
 
 
-def _baseline_line(results: Results, index: int, num_params: int) -> Line:
+def _baseline_line(results: Results, index: int, num_params: int, *, places: bool) -> Line:
     baseline, objective = results.baselines[index], results.objective.name
     value, loss = (baseline.metrics.get(name) for name in (objective, "log_loss"))
     cells = ["–", "–", *["–"] * num_params, metric(objective, value)]
     cells += [metric("log_loss", loss)] if objective != "log_loss" else []
-    cells += ["–"] if _shows_places(results) else []
+    cells += ["–"] if places else []
     return Line((*cells, "–", "–", "baseline"), "magenta")
-
-
-def _shows_places(results: Results) -> bool:
-    """Where all trials ran on one device nobody asks for its name in every line."""
-    return len({record.where for record in results.trials if record.where}) > 1
 
 
 def _print_failures(console: Console, results: Results) -> None:
