@@ -8,7 +8,7 @@ from __future__ import annotations
 from harness.engines.prune import Policy, Unpruned
 from harness.engines.prune_optuna import OptunaPolicy
 from harness.engines.rungs import Rungs
-from harness.spec.configure import arms, rung_fractions
+from harness.spec.configure import arms, keeps_default, rung_fractions
 from harness.spec.study import StudySpec
 
 __all__ = ["make_policy"]
@@ -20,7 +20,9 @@ def make_policy(spec: StudySpec) -> Policy:
     if pruner.name == "rungs":
         objective = spec.search.objectives[0]
         fractions, factor, least = rung_fractions(spec), pruner.reduction_factor, spec.num_finalists
-        return Rungs(fractions, factor, objective, num_arms=num_arms, least=least)
+        return Rungs(
+            fractions, factor, objective, num_arms=num_arms, least=least, keep_first=keeps_default(spec)
+        )
     if pruner.name in ("asha", "hyperband", "median"):
         return OptunaPolicy(spec, num_arms)
     return Unpruned()

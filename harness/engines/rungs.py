@@ -8,6 +8,9 @@ Values are equal that the number of validation rows cannot tell apart: early in 
 chance, and the log loss sees who learns long before they do (of 16 trials on 132 rows, 8 % into the training, ranking
 by bare accuracy dropped every one that was going to be good).
 
+With `keep_first` the first trial of an arm (its default recipe) is never dropped: where it is not among the best, it
+goes on behind them, so that the winner can be compared with it at the same training.
+
 A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
 in memory than will go on. At the last rung the next best one waits until a trial that went on has ended, and takes its
 place if it fails: a study does not lose its only winner to a crash.
@@ -77,12 +80,21 @@ class Rungs:
     """A `Policy`. `fractions` are the rungs below the full training."""
 
     def __init__(
-        self, fractions: Sequence[float], reduction_factor: int, objective: str, *, num_arms: int = 1, least: int = 1
+        self,
+        fractions: Sequence[float],
+        reduction_factor: int,
+        objective: str,
+        *,
+        num_arms: int = 1,
+        least: int = 1,
+        keep_first: bool = False,
     ) -> None:
         self._fractions = tuple(fractions)
         self._factor = reduction_factor
         self._objective = objective
         self._least = least
+        self._keep_first = keep_first
+        self._kept: set[int] = set()
         self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
         self._trials: dict[int, _Trial] = {}
         self._promoted: list[int] = []
@@ -103,6 +115,8 @@ class Rungs:
     def add(self, number: int, arm: int) -> None:
         ladder = self._arms[arm]
         self._trials[number] = _Trial(arm)
+        if self._keep_first and not ladder.added:
+            self._kept.add(number)
         ladder.added += 1
         if ladder.rungs:
             ladder.rungs[0].coming.add(number)
@@ -188,7 +202,7 @@ class Rungs:
         behind = {number for _, number in rung.reached[cut : max(cut, rung.cut) + 1]}
         if arrived is not None and bisect_left(rung.reached, self._trials[arrived].places[index]) >= cut:
             behind.add(arrived)
-        self._drop(rung, behind & rung.waiting)
+        self._drop(rung, (behind & rung.waiting) - self._kept)
         rung.cut = cut
 
     def _drop(self, rung: _Rung, numbers: set[int]) -> None:
@@ -208,6 +222,7 @@ class Rungs:
             kept = [number for _, number in rung.reached[: self._num_kept(ladder, index, num_reached)]]
             best, spare = kept[: self.num_promoted(num_reached)], kept[self.num_promoted(num_reached) :]
             chosen = [number for number in best if number in rung.waiting]
+            chosen += sorted(rung.waiting & self._kept.difference(chosen))
             going = any(number in self._trials for number in best)
             self._drop(rung, rung.waiting.difference(chosen, spare if going else ()))
             rung.waiting.difference_update(chosen)

@@ -27,6 +27,7 @@ __all__ = [
     "default_params",
     "full_key",
     "is_compared",
+    "keeps_default",
     "num_values",
     "search_space",
     "searched",
@@ -118,6 +119,14 @@ def _compared(spec: StudySpec) -> set[str]:
 def arms(spec: StudySpec) -> tuple[str, ...]:
     """The compared checkpoints, dealt in turn; a single one when nothing is compared."""
     return spec.model.checkpoints if is_compared(spec) else spec.model.checkpoints[:1]
+
+
+def keeps_default(spec: StudySpec) -> bool:
+    """Whether rungs let the default recipe, which a confirmed winner is compared with, go on to its end.
+
+    Of compared checkpoints only the winner's needs it, and that is known when the search is over.
+    """
+    return spec.confirm is not None and not is_compared(spec)
 
 
 def num_values(domain: Domain) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
-from harness.spec.configure import arms
+from harness.spec.configure import arms, keeps_default
 from harness.spec.metrics import METRICS
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -186,11 +186,11 @@ class Board:
 
     def _rungs_work(self, num_trials: int) -> float:
         factor, rung = self.spec.search.pruner.reduction_factor, self.spec.search.pruner.min_fraction
-        least = self.spec.num_finalists
+        least, kept = self.spec.num_finalists, int(keeps_default(self.spec))
         work, before = 0.0, 0.0
         while rung < 1:
             work += num_trials * (rung - before)
-            num_trials = min(num_trials, max(1, num_trials // factor, least))
+            num_trials = min(num_trials, max(1, num_trials // factor, least) + kept)
             before, rung = rung, rung * factor
         return work + num_trials * (1 - before)
 

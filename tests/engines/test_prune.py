@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -26,8 +27,8 @@ def at(number: int, fraction: float, accuracy: float, total_steps: int = 160) ->
     )
 
 
-def rungs(count: int, *, factor: int = 4, least: int = 1, objective: str = "accuracy", added: bool = True) -> Rungs:
-    policy = Rungs(THIRDS, factor, objective, least=least)
+def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
+    policy = Rungs(THIRDS, factor, objective, **more)
     policy.expect(0, count)
     for number in range(count if added else 0):
         policy.add(number, 0)
@@ -112,6 +113,28 @@ def test_rungs_spare_waits_again_after_a_restart() -> None:
     assert policy.dropped() == []
     policy.end(0, TrialState.FAIL)
     assert policy.promoted() == [1]
+
+
+def test_rungs_keep_the_first_trial_behind_the_best() -> None:
+    policy = rungs(16, keep_first=True)
+    reach(policy, [0.01 * number for number in range(16)])
+    assert policy.promoted() == [14, 13, 12, 0]
+    assert policy.dropped() == list(range(1, 12))
+    decisions = [policy.decide(number, at(number, 1 / 4, 0.01 * number)) for number in (15, 14, 13, 12, 0)]
+    assert decisions == [PAUSE, PAUSE, STOP, STOP, PAUSE], "14 is the spare"
+    assert policy.promoted() == [15, 0], "the best first"
+    policy.end(15, TrialState.FAIL)
+    assert policy.promoted() == [14]
+    for number in (0, 14):
+        assert policy.decide(number, at(number, 1.0, 0.1)) is GO
+        policy.end(number, TrialState.COMPLETE)
+    assert policy.promoted() == policy.dropped() == []
+
+
+def test_rungs_first_trial_among_the_best_takes_no_further_place() -> None:
+    policy = rungs(8, keep_first=True)
+    reach(policy, [0.9, *[0.1] * 6, 0.8])
+    assert policy.promoted() == [0, 7]
 
 
 def test_rungs_between_evaluations_go() -> None:
@@ -236,27 +259,30 @@ def test_rungs_without_rungs() -> None:
     st.lists(st.integers(0, 5).map(lambda value: value / 5), min_size=1, max_size=20),
     st.integers(2, 4),
     st.integers(1, 3),
+    st.booleans(),
     st.randoms(use_true_random=False),
 )
-def test_rungs_order_does_not_matter(values: list[float], factor: int, least: int, rng: object) -> None:
-    """Whoever comes first: those that reach the second rung are the best of the first."""
+def test_rungs_order_does_not_matter(
+    values: list[float], factor: int, least: int, keep_first: bool, rng: object
+) -> None:
+    """Whoever comes first: those that reach the second rung are the best of the first, and the one that is kept."""
     order = list(range(len(values)))
     rng.shuffle(order)  # type: ignore[attr-defined]
-    policy = rungs(len(values), factor=factor, least=least)
+    policy = rungs(len(values), factor=factor, least=least, keep_first=keep_first)
     decisions = {number: policy.decide(number, at(number, 1 / 16, values[number])) for number in order}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(policy.promoted())
     best = sorted(order, key=lambda number: (-values[number], number))
-    assert gone_on == set(best[: policy.num_promoted(len(values))])
+    assert gone_on == set(best[: policy.num_promoted(len(values))]) | ({0} if keep_first else set())
     stopped = {number for number, decision in decisions.items() if decision is STOP}
     assert stopped.isdisjoint(gone_on)
     assert stopped | set(policy.dropped()) | gone_on == set(order)
 
 
-@given(st.lists(st.integers(0, 9).map(lambda value: value / 9), min_size=2, max_size=14), st.data())
-def test_rungs_restored_goes_on_alike(values: list[float], data: st.DataObject) -> None:
+@given(st.lists(st.integers(0, 9).map(lambda value: value / 9), min_size=2, max_size=14), st.booleans(), st.data())
+def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, data: st.DataObject) -> None:
     """A coordinator that dies anywhere on the way: the next one promotes the same trials."""
     alive = data.draw(st.integers(0, len(values)))
-    old, new = rungs(len(values)), rungs(len(values), added=False)
+    old, new = (rungs(len(values), added=added, keep_first=keep_first) for added in (True, False))
     histories = {}
     ended = {}
     for number in range(alive):
@@ -273,7 +299,7 @@ def test_rungs_restored_goes_on_alike(values: list[float], data: st.DataObject) 
     decisions = {number: new.decide(number, at(number, 1 / 16, values[number])) for number in range(alive, len(values))}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(new.promoted())
     best = sorted(range(len(values)), key=lambda number: (-values[number], number))
-    assert gone_on == set(best[: new.num_promoted(len(values))])
+    assert gone_on == set(best[: new.num_promoted(len(values))]) | ({0} if keep_first else set())
 
 
 def test_rungs_restored_before_its_first_rung_runs_again() -> None:

@@ -52,7 +52,7 @@ def test_search_same_draws_after_restart(new_store: NewStore, folder: RunFolder)
 
 def test_search_replayed_rungs_go(new_store: NewStore, folder: RunFolder) -> None:
     """Without a snapshot a trial starts again, and what the study knows already is not asked again."""
-    spec, store = make_spec(trials=4, confirm={"top": 1}), new_store()
+    spec, store = make_spec(trials=4, confirm=None), new_store()
     search = Search(spec, store, folder)
     configs = [search.next() for _ in range(4)]
     decisions = [search.decide(config.number, evaluation(config, 1 / 16)) for config in configs if config]
@@ -76,7 +76,7 @@ def worked(config: TrialConfig, fraction: float, start: float) -> Progress:
 
 
 def test_search_trial_dropped_on_going_on_keeps_its_place_and_time(new_store: NewStore, folder: RunFolder) -> None:
-    spec, store = make_spec(trials=4, confirm={"top": 1}), new_store()
+    spec, store = make_spec(trials=4, confirm=None), new_store()
     search = Search(spec, store, folder)
     for at, config in enumerate([search.next() for _ in range(4)]):
         assert config is not None
