@@ -43,7 +43,7 @@ def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudyS
 
 
 def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:
-    """What is trained for confirmation, best configuration first.
+    """What is trained for confirmation, the slowest first, so that no slot is left with a long one at the end.
 
     The best `confirm.top` complete trials (of each compared checkpoint) with `confirm.seeds` - 1 further seeds, and the
     default recipe to its end when the search stopped it early. Only the end of each training is evaluated as the search
@@ -60,7 +60,14 @@ def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[Tria
     wanted = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
     defaults = [default_trial(trials, trial, spec) for trial in best[:1]]
     wanted += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
+    wanted.sort(key=lambda each: _training_s(each[0]), reverse=True)
     return [_again(trial, number, seed) for number, (trial, seed) in enumerate(wanted)]
+
+
+def _training_s(trial: TrialRecord) -> float:
+    """What a whole training of it takes, in seconds, by how far it came."""
+    last = trial.history[-1]
+    return last.usage.elapsed_s / last.fraction
 
 
 def _again(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
