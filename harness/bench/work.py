@@ -88,7 +88,7 @@ class _Watched(Trainer):
     What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
     be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
     a step calls `_backward(rows, labels, weight)` once for its rows (again when memory ran out), that calls
-    `_logits(inputs, num_rows)` for each micro-batch, and at the end comes `_update()`.
+    `_logits(inputs, num_rows)` for each micro-batch, and at the end comes `_update(rows)`.
     """
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
@@ -106,9 +106,9 @@ class _Watched(Trainer):
         self.marks.mark("backward")
         return found
 
-    def _update(self) -> None:
+    def _update(self, rows: np.ndarray) -> None:
         self.marks.mark("optimiser")
-        super()._update()
+        super()._update(rows)
 
 
 class Training:
@@ -192,7 +192,7 @@ class Training:
         try:
             with self._random.active():
                 Trainer._backward(trainer, longest, labels, float(batch_size))
-                trainer._update()
+                trainer._update(longest)
             return True
         except RuntimeError as error:
             if not devices.is_out_of_memory(error):

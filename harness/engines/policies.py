@@ -20,9 +20,7 @@ def make_policy(spec: StudySpec) -> Policy:
     if pruner.name == "rungs":
         objective = spec.search.objectives[0]
         fractions, factor, least = rung_fractions(spec), pruner.reduction_factor, spec.num_finalists
-        return Rungs(
-            fractions, factor, objective, num_arms=num_arms, least=least, keep_first=keeps_default(spec)
-        )
+        return Rungs(fractions, factor, objective, num_arms=num_arms, least=least, keep_first=keeps_default(spec))
     if pruner.name in ("asha", "hyperband", "median"):
         return OptunaPolicy(spec, num_arms)
     return Unpruned()

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ def _versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
+    # What rounding depends on, as it does on versions: without a C compiler the package has no such half.
+    found["compiled steps"] = "yes" if find_spec("harness.training._one_pass") else "no"
     return found
 
 

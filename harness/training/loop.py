@@ -28,6 +28,7 @@ from harness.training.evaluate import predict_probabilities, to_device
 from harness.training.graphs import MULTIPLE, CudaCapture, StepGraphs
 from harness.training.host import Host
 from harness.training.model import fresh_model
+from harness.training.one_pass import MAX_THREADS, one_pass
 from harness.training.optimiser import adamw, schedule_factor
 from harness.training.residence import resident
 from harness.training.weights import DTYPES, FlatWeights
@@ -69,6 +70,7 @@ class Trainer:
         ]
         self.task = skip_frozen(self.task, self.model, config, data, host, rows)
         self.optimiser = adamw(self.weights, self.recipe)
+        self.one_pass = one_pass(self.weights, self.optimiser)
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.recipe.precision == "fp16")
         self._weight_of = self._class_weights(len(data.labels))
         self.class_weights = None if self._weight_of is None else self._weight_of.to(device)
@@ -134,7 +136,7 @@ class Trainer:
         weight = float(len(rows)) if self._weight_of is None else float(self._weight_of[labels].sum())
         self.clock.go("step")
         loss, positions = self._backward_or_shrink(rows, labels, weight)
-        self._update()
+        self._update(rows)
         self._loss_sum += loss
         self._loss_steps += 1
         tokens = int(np.asarray(self.train_data.lengths)[rows].sum())
@@ -159,13 +161,14 @@ class Trainer:
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
     def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
-        """The loss of a batch and its positions (tokens and padding); gradients are left on the parameters."""
+        """The loss of a batch and its positions (tokens and padding); gradients are left on the masters."""
         total = torch.zeros((), device=self.device)
         positions = 0
         for start in range(0, len(rows), self.micro_batch_size):
             part = slice(start, start + self.micro_batch_size)
             loss, length = self._backward_part(rows[part], labels[part], weight)
-            self.weights.gather(accumulate=start > 0)
+            if not self._in_one_pass(rows):
+                self.weights.gather(accumulate=start > 0)
             total += loss
             positions += len(rows[part]) * length
         return total, positions
@@ -205,10 +208,22 @@ class Trainer:
         if self.graphs is not None:
             self.graphs.forget()
 
-    def _update(self) -> None:
+    def _in_one_pass(self, rows: np.ndarray) -> bool:
+        """Whether a batch is stepped straight from the parameters' gradients, which it fills once."""
+        alone = len(rows) <= self.micro_batch_size
+        return self.one_pass is not None and alone and torch.get_num_threads() <= MAX_THREADS
+
+    def _update(self, rows: np.ndarray) -> None:
         rate = self.recipe.learning_rate * schedule_factor(self.step, self.total_steps, self.recipe)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        if self.one_pass is not None and self._in_one_pass(rows):
+            self.one_pass.step(self.recipe.max_grad_norm)
+        else:
+            self._step_by_torch()
+        self.decay *= 1 - rate * self.recipe.weight_decay
+
+    def _step_by_torch(self) -> None:
         if self.recipe.max_grad_norm is not None:
             self.scaler.unscale_(self.optimiser)
             norm = torch.nn.utils.get_total_norm([each.grad for each in self.weights.masters if each.grad is not None])
@@ -217,7 +232,6 @@ class Trainer:
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.weights.refresh()
-        self.decay *= 1 - rate * self.recipe.weight_decay
 
     def take_train_loss(self) -> float:
         """The mean training loss since the last call.

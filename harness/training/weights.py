@@ -30,23 +30,24 @@ def cast_model(model: torch.nn.Module, dtype: torch.dtype) -> None:
 class FlatWeights:
     """Takes over the trainable parameters of `model`, which computes in `dtype` from now on.
 
-    `masters` are the fp32 parameters for an optimiser: the first is decayed, the second (biases and norms: whatever has
-    one dimension) is not; one that would be empty is left out. Their gradients are filled by `gather`; between steps
-    nobody needs them, so that all `FlatWeights` with one `cache` have them in the same memory.
+    `groups` are its parameters and `masters`, one a group, their fp32 values for an optimiser: the first is decayed,
+    the second (biases and norms: whatever has one dimension) is not; one that would be empty is left out. The masters'
+    gradients are filled by `gather`; between steps nobody needs them, so that all `FlatWeights` with one `cache` have
+    them in the same memory.
     """
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype, cache: dict[str, Any] | None = None) -> None:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         split = [[p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]]
-        self._groups = [group for group in split if group]
-        self.decayed = [group[0].ndim > 1 for group in self._groups]
-        self.masters = [torch.nn.Parameter(torch.cat([p.detach().float().flatten() for p in g])) for g in self._groups]
+        self.groups = [group for group in split if group]
+        self.decayed = [group[0].ndim > 1 for group in self.groups]
+        self.masters = [torch.nn.Parameter(torch.cat([p.detach().float().flatten() for p in g])) for g in self.groups]
         self._frozen = {id(p): p.detach().float() for p in model.parameters() if not p.requires_grad}
         cast_model(model, dtype)
         self._copies: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._gradients: list[list[torch.Tensor]] = []
         gradients = _views(_shared_memory(self.masters, {} if cache is None else cache), self.masters)
-        for master, gradient, group in zip(self.masters, gradients, self._groups, strict=True):
+        for master, gradient, group in zip(self.masters, gradients, self.groups, strict=True):
             master.grad = gradient
             self._gradients.append(_views(gradient, group))
             self._attach(master.detach(), group)
@@ -65,7 +66,7 @@ class FlatWeights:
 
     def gather(self, *, accumulate: bool) -> None:
         """Moves the model's gradients into the masters' (adds them with `accumulate`); a missing one counts as 0."""
-        for group, views in zip(self._groups, self._gradients, strict=True):
+        for group, views in zip(self.groups, self._gradients, strict=True):
             found = [(view, parameter.grad) for view, parameter in zip(views, group, strict=True)]
             targets = [view for view, gradient in found if gradient is not None]
             sources = [gradient for _, gradient in found if gradient is not None]
@@ -83,7 +84,7 @@ class FlatWeights:
 
     def forget_gradients(self) -> None:
         """Frees the model's gradients, whatever a broken backward pass left of them."""
-        for group in self._groups:
+        for group in self.groups:
             for parameter in group:
                 parameter.grad = None
 
@@ -111,7 +112,7 @@ class FlatWeights:
     def full_precision(self) -> dict[int, torch.Tensor]:
         """The fp32 values of all parameters, frozen ones too, by `id(parameter)`."""
         values: dict[int, torch.Tensor] = dict(self._frozen)
-        for master, group in zip(self.masters, self._groups, strict=True):
+        for master, group in zip(self.masters, self.groups, strict=True):
             for parameter, view in zip(group, _views(master.detach(), group), strict=True):
                 values[id(parameter)] = view
         return values

@@ -40,7 +40,7 @@ def test_manifest_says_where_numbers_come_from() -> None:
     assert made["data"]["sha256"] == "a" * 64 and made["weights"] == {"minilm": "b" * 64}
     assert made["command"] == ["harness", "sweep", "study.yaml"]
     assert made["devices"] == [{"device": "cpu", "slot": 0}]
-    assert {"python", "torch", "optuna", "transformers"} <= set(made["versions"])
+    assert {"python", "torch", "optuna", "transformers", "compiled steps"} <= set(made["versions"])
     assert made["machine"]["cpus"] >= 1 and made["machine"]["platform"]
 
 
