@@ -13,6 +13,12 @@ import torch
 __all__ = ["FastDropout", "replace_dropout"]
 
 _BITS = 16
+_BITS_OF = {
+    torch.bfloat16: torch.int16,
+    torch.float16: torch.int16,
+    torch.float32: torch.int32,
+    torch.float64: torch.int64,
+}
 
 
 class FastDropout(torch.nn.Module):
@@ -22,6 +28,7 @@ class FastDropout(torch.nn.Module):
         super().__init__()
         self.p = p
         self._threshold = round(p * 2**_BITS)
+        self._scale = 2**_BITS / (2**_BITS - self._threshold)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """`inputs` with dropout in training, as they are otherwise."""
@@ -31,7 +38,13 @@ class FastDropout(torch.nn.Module):
         seed = int(torch.randint(2**62, ()))
         raw = np.random.SFC64(seed).random_raw(-(-size * _BITS // 64)).view(np.uint16)[:size]
         kept = torch.from_numpy(raw >= self._threshold).view(inputs.shape)
-        return inputs * kept.to(inputs.dtype).mul_(2**_BITS / (2**_BITS - self._threshold))
+        return inputs * _masked(self._scale, kept, inputs.dtype)
+
+
+def _masked(scale: float, kept: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`scale` where `kept`, else 0. Its bits times 0 or 1: torch turns truth values into numbers one by one."""
+    bits = _BITS_OF[dtype]
+    return kept.to(bits).mul_(torch.tensor(scale, dtype=dtype).view(bits)).view(dtype)
 
 
 def replace_dropout(model: torch.nn.Module) -> None:

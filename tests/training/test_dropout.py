@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from harness.training.dropout import FastDropout, replace_dropout
@@ -20,6 +21,14 @@ def test_fast_dropout_follows_the_global_random_state() -> None:
     torch.manual_seed(3)
     assert torch.equal(layer(inputs), first)
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+def test_fast_dropout_scales_in_the_inputs_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(5)
+    outputs = FastDropout(0.1)(torch.ones(50, 3, dtype=dtype))
+    assert outputs.dtype is dtype
+    assert set(outputs.unique().tolist()) == {0.0, float(torch.ones((), dtype=dtype) * (65536 / 58982))}
 
 
 def test_fast_dropout_does_nothing_in_evaluation() -> None:
