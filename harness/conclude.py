@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.data.prepared import PreparedData
+from harness.engines.resources import cores
 from harness.errors import StudyFailed
 from harness.export import check_scores, commit_folder, stage_weights, write_card
 from harness.finalists import default_trial, pick_weights, rank_finalists
@@ -68,6 +69,7 @@ def conclude(
         data=str(data.folder),
         out=str(run.path / "final"),
         place=place,
+        at_once=max(1, cores() // max(record.best_threads for record in models.values())),
         task=spec.task,
         models=tuple(
             SavedModel(

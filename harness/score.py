@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -26,6 +27,7 @@ from harness.spec.space import Frozen
 from harness.spec.trial import TrialConfig
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 __all__ = ["Request", "SavedModel", "Scorer", "load_saved"]
@@ -47,11 +49,12 @@ class SavedModel(Frozen):
 
 
 class Request(Frozen):
-    """What is scored, and where."""
+    """What is scored, and where; `at_once`: how many models the processor has room for."""
 
     data: str
     out: str
     place: Place
+    at_once: int = 1
     models: tuple[SavedModel, ...]
     task: str
 
@@ -127,36 +130,45 @@ def load_saved(folder: Path, task: str) -> PreTrainedModel:
 
 
 def _score(request: Request) -> None:
+    """Scores the models, several at once on a CPU; each with its own number of threads, on which rounding depends."""
+    from harness.training.device import bind
+
+    device, loading = bind(request.place), Lock()
+    with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
+        for scored in [pool.submit(_score_one, request, saved, device, loading) for saved in request.models]:
+            scored.result()
+
+
+def _score_one(request: Request, saved: SavedModel, device: torch.device, loading: Lock) -> None:
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
-    from harness.training.device import bind, resolve_precision, use_threads
+    from harness.training.device import resolve_precision, use_threads
     from harness.training.evaluate import predict_probabilities
     from harness.training.model import tune_for
     from harness.training.weights import DTYPES, cast_model
 
     data, task = PreparedData(Path(request.data)), task_of(request.task)
-    device = bind(request.place)
-    for saved in request.models:
-        config, folder = saved.config, Path(saved.folder)
-        use_threads(saved.threads)
-        if saved.processor:
-            task.write_processor(config, data, folder)
+    config, folder = saved.config, Path(saved.folder)
+    use_threads(saved.threads)
+    if saved.processor:
+        task.write_processor(config, data, folder)
+    with loading:  # transformers sets torch's default dtype for all threads meanwhile
         model = load_saved(folder, request.task)
-        tune_for(model, device)
-        cast_model(model.to(device), DTYPES[resolve_precision(config.training.precision, device)])
-        arrays: dict[str, np.ndarray] = {}
-        for split in saved.splits:
-            if saved.raw:
-                frame = data.frame(split)
-                rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-                examples = task.predict_inputs(rows, folder, config.data.max_length, config.data.preprocess)
-                labels = frame["label"].to_numpy()
-            else:
-                examples = encoded(data, config, split)
-                labels = np.asarray(examples.labels)
-            found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
-            arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
-        np.savez(Path(request.out) / f"{saved.name}.npz", allow_pickle=False, **arrays)
+    tune_for(model, device)
+    cast_model(model.to(device), DTYPES[resolve_precision(config.training.precision, device)])
+    arrays: dict[str, np.ndarray] = {}
+    for split in saved.splits:
+        if saved.raw:
+            frame = data.frame(split)
+            rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+            examples = task.predict_inputs(rows, folder, config.data.max_length, config.data.preprocess)
+            labels = frame["label"].to_numpy()
+        else:
+            examples = encoded(data, config, split)
+            labels = np.asarray(examples.labels)
+        found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
+        arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
+    np.savez(Path(request.out) / f"{saved.name}.npz", allow_pickle=False, **arrays)
 
 
 def _main() -> None:
@@ -171,6 +183,8 @@ def _main() -> None:
 
 def _import() -> None:
     with quick_imports():
+        import pandas  # noqa: F401  the winner's rows are read as a user would read them
+
         import harness.tasks.encode
         import harness.training.evaluate  # noqa: F401
         from harness.training.model import warm_up
