@@ -1,4 +1,4 @@
-"""What a sweep does when trials end, besides writing it down.
+"""What a sweep does as trials come and go, besides writing it down.
 
 Knows nothing of how trials are run; both are `harness.engines.watch.Monitor`s.
 """
@@ -13,11 +13,11 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord
 from harness.spec.trial import TrialConfig
 
-__all__ = ["AtFirstEnd", "Tidy"]
+__all__ = ["AfterStarts", "Tidy"]
 
 
 class _Ends:
-    """A monitor of the ends of trials only."""
+    """A monitor of the ends of trials, and of nothing else unless told."""
 
     def started(self, config: TrialConfig) -> None:
         """Not of interest."""
@@ -29,14 +29,25 @@ class _Ends:
         """Not of interest."""
 
 
-class AtFirstEnd(_Ends):
-    """Does what can wait, once the first trial has ended: until then the cores are wanted for starting."""
+class AfterStarts(_Ends):
+    """Does what can wait, once the last trial has been started: a start beside it takes twice as long.
 
-    def __init__(self, *actions: Callable[[], object]) -> None:
-        self._actions = actions
+    `last` is the number of the last trial; `begun` says that it was started earlier.
+    """
+
+    def __init__(self, last: int, *actions: Callable[[], object], begun: bool = False) -> None:
+        self._last, self._actions, self._begun = last, actions, begun
+
+    def started(self, config: TrialConfig) -> None:
+        self._begun = self._begun or config.number >= self._last
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        if self._begun:
+            self.now()
 
     def ended(self, record: TrialRecord) -> None:
-        self.now()
+        if self._begun:
+            self.now()
 
     def now(self) -> None:
         """Does it, unless it is done."""

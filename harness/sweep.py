@@ -24,7 +24,7 @@ from harness.errors import InputError, RunError, StudyFailed
 from harness.finalists import confirm_configs
 from harness.imports import quick_imports
 from harness.loggers.open import open_loggers
-from harness.monitors import AtFirstEnd, Tidy
+from harness.monitors import AfterStarts, Tidy
 from harness.records.final import Baseline
 from harness.records.profile import Phases
 from harness.records.provenance import manifest, verify
@@ -157,10 +157,13 @@ class _Sweep:
         with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as beside:
             described = beside.submit(self._describe)
             measured: list[Future[list[dict[str, Any]]]] = []
-            later = AtFirstEnd(
+            last = self.spec.search.trials - 1
+            later = AfterStarts(
+                last,
                 scorer.start,
                 lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES))),
                 lambda: beside.submit(_import_conclusion),
+                begun=any(record.number == last for record in store.records()),
             )
             try:
                 self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
