@@ -101,13 +101,13 @@ class Trial:
         """Copies the weights before training goes on, when they are the best so far on the full validation split."""
         full = len(self.trainer.validation_rows[-1])
         if self.history and self.best_is_current and self.history[-1].num_rows == full:
-            self.best = (self.trainer.weights.copy(), self.trainer.decay)
+            self.best = (self.trainer.weights.copy(), self.trainer.optimiser.decay)
 
     def save(self, folder: Path) -> None:
         """Writes the model of the best evaluation, and its validation scores."""
         self.clock.go("saving")
         trainer, current = self.trainer, None
-        decay = trainer.decay
+        decay = trainer.optimiser.decay
         if self.best is not None:
             current = trainer.weights.copy()
             best, decay = self.best

@@ -313,7 +313,7 @@ class Predicting(_Scoring):
 def _export(config: TrialConfig, data: PreparedData, host: Host, device: torch.device, folder: Path) -> None:
     training = Training(config, data, host, device)
     trainer = training._trainer
-    write_model(trainer.model, trainer.weights, trainer.compact, trainer.decay, folder)
+    write_model(trainer.model, trainer.weights, trainer.compact, trainer.optimiser.decay, folder)
     task_of(config.task).write_processor(config, data, folder)
 
 

@@ -28,8 +28,7 @@ from harness.training.evaluate import predict_probabilities, to_device
 from harness.training.graphs import MULTIPLE, CudaCapture, StepGraphs
 from harness.training.host import Host
 from harness.training.model import fresh_model
-from harness.training.one_pass import MAX_THREADS, one_pass
-from harness.training.optimiser import adamw, schedule_factor
+from harness.training.optimiser import Optimiser
 from harness.training.residence import resident
 from harness.training.weights import DTYPES, FlatWeights
 
@@ -62,20 +61,17 @@ class Trainer:
         ]
         self.model = fresh_model(config, data, host, device, self._words())
         self.compact = next((part for part in self.model.modules() if isinstance(part, CompactEmbedding)), None)
-        self.decay = 1.0
         self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision], host.cache)
         rows = [
             Rows(split="train", examples=self.train_data, rows=self.rows),
             Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
         ]
         self.task = skip_frozen(self.task, self.model, config, data, host, rows)
-        self.optimiser = adamw(self.weights, self.recipe)
-        self.one_pass = one_pass(self.weights, self.optimiser)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=self.recipe.precision == "fp16")
         self._weight_of = self._class_weights(len(data.labels))
         self.class_weights = None if self._weight_of is None else self._weight_of.to(device)
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
         self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
+        self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device)
         self.step = 0
         self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
         self.graphs: StepGraphs | None = None
@@ -161,7 +157,7 @@ class Trainer:
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
     def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
-        """The loss of a batch and its positions (tokens and padding); gradients are left on the masters."""
+        """The loss of a batch and its positions (tokens and padding); its gradients are left for `_update`."""
         total = torch.zeros((), device=self.device)
         positions = 0
         for start in range(0, len(rows), self.micro_batch_size):
@@ -186,7 +182,7 @@ class Trainer:
             reduction="sum",
         )
         loss = loss / weight
-        self.scaler.scale(loss).backward()
+        self.optimiser.scaler.scale(loss).backward()
         return loss.detach(), length
 
     def _padded_length(self, rows: np.ndarray) -> int:
@@ -210,28 +206,10 @@ class Trainer:
 
     def _in_one_pass(self, rows: np.ndarray) -> bool:
         """Whether a batch is stepped straight from the parameters' gradients, which it fills once."""
-        alone = len(rows) <= self.micro_batch_size
-        return self.one_pass is not None and alone and torch.get_num_threads() <= MAX_THREADS
+        return len(rows) <= self.micro_batch_size and self.optimiser.has_pass
 
     def _update(self, rows: np.ndarray) -> None:
-        rate = self.recipe.learning_rate * schedule_factor(self.step, self.total_steps, self.recipe)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        if self.one_pass is not None and self._in_one_pass(rows):
-            self.one_pass.step(self.recipe.max_grad_norm)
-        else:
-            self._step_by_torch()
-        self.decay *= 1 - rate * self.recipe.weight_decay
-
-    def _step_by_torch(self) -> None:
-        if self.recipe.max_grad_norm is not None:
-            self.scaler.unscale_(self.optimiser)
-            norm = torch.nn.utils.get_total_norm([each.grad for each in self.weights.masters if each.grad is not None])
-            # Clipping without a pass of its own: fused AdamW divides by this while it reads the gradients.
-            self.optimiser.grad_scale = (norm / self.recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.weights.refresh()
+        self.optimiser.step(self.step, gathered=not self._in_one_pass(rows))
 
     def take_train_loss(self) -> float:
         """The mean training loss since the last call.

@@ -1,4 +1,4 @@
-"""AdamW with its parameter groups, and the schedule over the full horizon.
+"""What follows the backward pass: AdamW with its parameter groups, clipping, and the schedule over the full horizon.
 
 Knows nothing of models beyond their flat weights.
 """
@@ -10,13 +10,54 @@ import math
 import torch
 
 from harness.spec.trial import TrialTraining
+from harness.training.one_pass import MAX_THREADS, one_pass
 from harness.training.weights import FlatWeights
 
-__all__ = ["adamw", "schedule_factor"]
+__all__ = ["Optimiser", "adamw", "schedule_factor"]
 
 # The decoupled-weight-decay defaults of the field (Loshchilov and Hutter 2019; torch.optim.AdamW).
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+
+
+class Optimiser:
+    """The steps of a training of `total_steps`.
+
+    `decay` is the factor by which they have shrunk a weight that never had a gradient.
+    """
+
+    def __init__(self, weights: FlatWeights, recipe: TrialTraining, total_steps: int, device: torch.device) -> None:
+        self.adamw = adamw(weights, recipe)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
+        self.decay = 1.0
+        self._weights, self._recipe, self._total_steps = weights, recipe, total_steps
+        self._pass = one_pass(weights, self.adamw)
+
+    @property
+    def has_pass(self) -> bool:
+        """Whether it can step straight from the gradients of one backward pass; else they are gathered."""
+        return self._pass is not None and torch.get_num_threads() <= MAX_THREADS
+
+    def step(self, step: int, *, gathered: bool) -> None:
+        """Makes step `step` (0-based), with the parameters' gradients where they were not gathered."""
+        rate = self._recipe.learning_rate * schedule_factor(step, self._total_steps, self._recipe)
+        for group in self.adamw.param_groups:
+            group["lr"] = rate
+        if self._pass is not None and not gathered:
+            self._pass.step(self._recipe.max_grad_norm)
+        else:
+            self._step()
+        self.decay *= 1 - rate * self._recipe.weight_decay
+
+    def _step(self) -> None:
+        if self._recipe.max_grad_norm is not None:
+            self.scaler.unscale_(self.adamw)
+            norm = torch.nn.utils.get_total_norm([each.grad for each in self._weights.masters if each.grad is not None])
+            # Clipping without a pass of its own: fused AdamW divides by this while it reads the gradients.
+            self.adamw.grad_scale = (norm / self._recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
+        self.scaler.step(self.adamw)
+        self.scaler.update()
+        self._weights.refresh()
 
 
 def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:

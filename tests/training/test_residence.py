@@ -178,7 +178,7 @@ def test_a_training_step_reads_nothing_from_the_device(
     trainer = Trainer(config, smoke_data, host, META, Clock())
     trainer.train_to(3)
     assert trainer.step == 3
-    assert {tensor.device for tensor in trainer.optimiser.state[trainer.weights.masters[0]].values()} == {META}
+    assert {tensor.device for tensor in trainer.optimiser.adamw.state[trainer.weights.masters[0]].values()} == {META}
     with pytest.raises((RuntimeError, NotImplementedError)):
         predict_probabilities(trainer.model, trainer.task, trainer.validation_data, np.arange(4), META)
 
