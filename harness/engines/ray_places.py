@@ -145,7 +145,7 @@ def listing_hash(folder: str) -> str:
 def code_hash() -> str:
     """Equal where the same harness is installed."""
     root = Path(__file__).parent.parent
-    files = sorted(root.rglob("*.py"))
+    files = sorted(path for path in root.rglob("*.[pc]*") if path.suffix in (".py", ".c"))
     lines = [f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

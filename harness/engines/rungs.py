@@ -9,7 +9,7 @@ chance, and the log loss sees who learns long before they do (of 16 trials on 13
 by bare accuracy dropped every one that was going to be good).
 
 With `keep_first` the first trial of an arm (its default recipe) is never dropped: where it is not among the best, it
-goes on behind them, so that the winner can be compared with it at the same training.
+goes on behind them, so that the winner can be compared with it at the same training; it takes nobody's place.
 
 A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
 in memory than will go on. At the last rung the next best one waits until a trial that went on has ended, and takes its
@@ -64,6 +64,7 @@ class _Arm:
 
     def __init__(self, num_rungs: int) -> None:
         self.rungs = [_Rung() for _ in range(num_rungs)]
+        self.kept: tuple[int, _Trial] | None = None
         self.expected = 0
         self.added = 0
 
@@ -94,7 +95,6 @@ class Rungs:
         self._objective = objective
         self._least = least
         self._keep_first = keep_first
-        self._kept: set[int] = set()
         self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
         self._trials: dict[int, _Trial] = {}
         self._promoted: list[int] = []
@@ -108,6 +108,17 @@ class Rungs:
         """How many of them may be needed yet: at the last rung there is a spare one."""
         return self.num_promoted(num_reached) + (index == len(ladder.rungs) - 1)
 
+    def _outside(self, ladder: _Arm, index: int) -> set[int]:
+        """The kept trial, if it reached a rung behind the best of the one below."""
+        if ladder.kept is None or index == 0:
+            return set()
+        number, trial = ladder.kept
+        if len(trial.places) <= index or not _holds(ladder.rungs[index].reached, trial.places[index]):
+            return set()
+        below = ladder.rungs[index - 1].reached
+        behind = bisect_left(below, trial.places[index - 1]) >= self.num_promoted(len(below))
+        return {number} if behind or self._outside(ladder, index - 1) else set()
+
     def expect(self, arm: int, num_trials: int) -> None:
         self._arms[arm].expected = num_trials
         self._settle(self._arms[arm])
@@ -116,7 +127,7 @@ class Rungs:
         ladder = self._arms[arm]
         self._trials[number] = _Trial(arm)
         if self._keep_first and not ladder.added:
-            self._kept.add(number)
+            ladder.kept = (number, self._trials[number])
         ladder.added += 1
         if ladder.rungs:
             ladder.rungs[0].coming.add(number)
@@ -198,11 +209,13 @@ class Rungs:
     def _drop_hopeless(self, ladder: _Arm, index: int, arrived: int | None = None) -> None:
         """Drops who cannot be among the promoted even if nobody better comes: few to look at, whatever the size."""
         rung = ladder.rungs[index]
+        # One that came from outside may stand before those that count.
         cut = self._num_kept(ladder, index, len(rung.reached) + ladder.still_coming(index))
+        cut += ladder.kept is not None and index > 0
         behind = {number for _, number in rung.reached[cut : max(cut, rung.cut) + 1]}
         if arrived is not None and bisect_left(rung.reached, self._trials[arrived].places[index]) >= cut:
             behind.add(arrived)
-        self._drop(rung, (behind & rung.waiting) - self._kept)
+        self._drop(rung, (behind & rung.waiting).difference(_number(ladder.kept)))
         rung.cut = cut
 
     def _drop(self, rung: _Rung, numbers: set[int]) -> None:
@@ -218,11 +231,14 @@ class Rungs:
                 return
             if not rung.waiting:
                 continue
-            num_reached = len(rung.reached)
-            kept = [number for _, number in rung.reached[: self._num_kept(ladder, index, num_reached)]]
+            outside = self._outside(ladder, index)
+            num_reached = len(rung.reached) - len(outside)
+            num_kept = self._num_kept(ladder, index, num_reached)
+            first = rung.reached[: num_kept + len(outside)]
+            kept = [number for _, number in first if number not in outside][:num_kept]
             best, spare = kept[: self.num_promoted(num_reached)], kept[self.num_promoted(num_reached) :]
             chosen = [number for number in best if number in rung.waiting]
-            chosen += sorted(rung.waiting & self._kept.difference(chosen))
+            chosen += rung.waiting & _number(ladder.kept).difference(chosen)
             going = any(number in self._trials for number in best)
             self._drop(rung, rung.waiting.difference(chosen, spare if going else ()))
             rung.waiting.difference_update(chosen)
@@ -249,7 +265,15 @@ def rung_key(progress: Progress, objective: str) -> tuple[float, float]:
     return rank_key(progress.metrics, objective)
 
 
-def _remove(reached: list[Place], place: Place) -> None:
+def _holds(reached: list[Place], place: Place) -> bool:
     index = bisect_left(reached, place)
-    if reached[index : index + 1] == [place]:
-        del reached[index]
+    return reached[index : index + 1] == [place]
+
+
+def _remove(reached: list[Place], place: Place) -> None:
+    if _holds(reached, place):
+        del reached[bisect_left(reached, place)]
+
+
+def _number(kept: tuple[int, _Trial] | None) -> set[int]:
+    return set() if kept is None else {kept[0]}

@@ -189,10 +189,10 @@ class Board:
         least, kept = self.spec.num_finalists, int(keeps_default(self.spec))
         work, before = 0.0, 0.0
         while rung < 1:
-            work += num_trials * (rung - before)
-            num_trials = min(num_trials, max(1, num_trials // factor, least) + kept)
+            work += (num_trials + kept * bool(before)) * (rung - before)
+            num_trials = min(num_trials, max(1, num_trials // factor, least))
             before, rung = rung, rung * factor
-        return work + num_trials * (1 - before)
+        return work + (num_trials + kept * bool(before)) * (1 - before)
 
     def _confirmations(self) -> int:
         confirm = self.spec.confirm

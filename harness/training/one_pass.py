@@ -27,7 +27,9 @@ MAX_THREADS = 2
 class _Recipe(Structure):
     """`struct recipe` of the compiled half."""
 
-    _fields_ = [(name, c_float) for name in ("scale", "keep", "step_size", "correction", "beta1", "beta2", "epsilon")]
+    _fields_ = [
+        (name, c_float) for name in ("scale", "keep", "step_size", "correction", "new1", "beta2", "new2", "epsilon")
+    ]
 
 
 class OnePass:
@@ -78,8 +80,9 @@ def _recipe(options: Mapping[str, Any], step: int, scale: float) -> _Recipe:
         keep=1 - rate * options["weight_decay"],
         step_size=rate / (1 - beta1**step),
         correction=1 / math.sqrt(1 - beta2**step),
-        beta1=beta1,
+        new1=1 - beta1,
         beta2=beta2,
+        new2=1 - beta2,
         epsilon=options["eps"],
     )
 
@@ -95,11 +98,14 @@ def _gradient(parameter: torch.nn.Parameter) -> torch.Tensor:
 
 @cache
 def _library() -> CDLL | None:
-    """The compiled half of this module; None where there is none."""
+    """The compiled half of this module; None where there is none, or none that this machine can load."""
     found = importlib.util.find_spec("harness.training._one_pass")
     if found is None or found.origin is None:
         return None
-    library = CDLL(found.origin)
+    try:
+        library = CDLL(found.origin)
+    except OSError:
+        return None
     library.sum_of_squares.argtypes, library.sum_of_squares.restype = [c_void_p, c_void_p, c_size_t], c_double
     library.step.argtypes, library.step.restype = [*[c_void_p] * 6, c_size_t, c_void_p], None
     return library

@@ -121,14 +121,28 @@ def test_rungs_keep_the_first_trial_behind_the_best() -> None:
     assert policy.promoted() == [14, 13, 12, 0]
     assert policy.dropped() == list(range(1, 12))
     decisions = [policy.decide(number, at(number, 1 / 4, 0.01 * number)) for number in (15, 14, 13, 12, 0)]
-    assert decisions == [PAUSE, PAUSE, STOP, STOP, PAUSE], "14 is the spare"
+    assert decisions == [PAUSE, PAUSE, PAUSE, STOP, PAUSE]
     assert policy.promoted() == [15, 0], "the best first"
+    assert policy.dropped() == [13], "14 is the spare"
     policy.end(15, TrialState.FAIL)
     assert policy.promoted() == [14]
     for number in (0, 14):
         assert policy.decide(number, at(number, 1.0, 0.1)) is GO
         policy.end(number, TrialState.COMPLETE)
     assert policy.promoted() == policy.dropped() == []
+
+
+@pytest.mark.parametrize("late", [0.0, 0.95])
+def test_rungs_kept_trial_takes_nobodys_place(late: float) -> None:
+    """29 trials: 9 go on, then 3. With the kept one 10 reach the second rung, however good it is there."""
+    policy = rungs(29, factor=3, keep_first=True)
+    reach(policy, [0.02 * number for number in range(29)])
+    gone_on = [28, *policy.promoted()]
+    assert gone_on == [28, 27, 26, 25, 24, 23, 22, 21, 20, 0]
+    decisions = {number: policy.decide(number, at(number, 1 / 4, 0.03 * number)) for number in gone_on[:-1]}
+    decisions[0] = policy.decide(0, at(0, 1 / 4, late))
+    finalists = [number for number, decision in decisions.items() if decision is GO] + policy.promoted()
+    assert sorted(finalists) == [0, 26, 27, 28]
 
 
 def test_rungs_first_trial_among_the_best_takes_no_further_place() -> None:

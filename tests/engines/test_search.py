@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable
-from math import inf, nan
+from math import nan
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -40,25 +40,25 @@ def accuracy_at(record: TrialRecord, fraction: float) -> float:
 def check_promotions(spec: StudySpec, records: list[TrialRecord], *, exact: bool) -> None:
     """At each rung of each arm nobody who stayed behind was better than somebody who went on, and as many went on.
 
-    The default recipe may go on behind them.
+    A default recipe that is kept goes on behind them, and does not count from there on.
     """
     fractions = rung_fractions(spec)
     policy = Rungs(fractions, spec.search.pruner.reduction_factor, "accuracy", least=spec.confirm.top)
     for arm in arms(spec):
         sound = [each for each in records if each.state is not FAIL and each.params.get("checkpoint", arm) == arm]
+        outside: set[int] = set()
         for fraction, after in zip(fractions, (*fractions[1:], 1.0), strict=True):
             reached = [each for each in sound if each.history[-1].fraction >= fraction - 0.01]
-            promoted = [each for each in reached if each.history[-1].fraction >= after - 0.01]
-            stayed = [each for each in reached if each not in promoted]
-            behind = [each for each in promoted if each.number == 0 and keeps_default(spec)]
-            worst = min((accuracy_at(each, fraction) for each in promoted if each not in behind), default=inf)
-            assert all(accuracy_at(each, fraction) <= worst for each in stayed)
-            places = policy.num_promoted(len(reached) + (0 if exact else len(records)))
-            if any(accuracy_at(each, fraction) < worst for each in behind) and len(promoted) > places:
-                places += 1
-            assert len(promoted) <= places
-            assert not exact or len(promoted) == places
-            assert not keeps_default(spec) or behind or all(each.number for each in reached)
+            ranked = sorted(reached, key=lambda each: (-accuracy_at(each, fraction), each.number))
+            numbers = [each.number for each in ranked if each.number not in outside]
+            promoted = {each.number for each in reached if each.history[-1].fraction >= after - 0.01}
+            kept = {0} & {each.number for each in reached} if keeps_default(spec) else set()
+            assert kept <= promoted
+            places = len(promoted - kept) if not exact else policy.num_promoted(len(numbers))
+            best = [number for number in numbers if exact or number not in kept][:places]
+            assert promoted == {*best} | kept
+            assert places <= policy.num_promoted(len(numbers) + (0 if exact else len(records)))
+            outside |= kept.difference(best)
 
 
 @pytest.mark.parametrize("slots", [1, 3])
