@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401  its plugin does so at the end, and warns once a worker's code froze what there is
 import pytest
 
 from harness.bench.ceiling import measure_setup

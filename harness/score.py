@@ -6,6 +6,8 @@ probabilities a model.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import subprocess
 import sys
@@ -173,6 +175,7 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
 
 def _main() -> None:
     """Imports what scoring needs while it waits for the request; no request: the one who would ask is gone."""
+    atexit.register(gc.freeze)  # a last collection of what torch and transformers left takes a second
     with ThreadPoolExecutor(1, initializer=stand_back) as beside:
         imported = beside.submit(_import)
         line = sys.stdin.readline()

@@ -261,13 +261,14 @@ def load_trial_function(name: str) -> TrialFunction:
 def warm_up(name: str) -> None:
     """Imports the module of a trial function ahead of its first trial, and what its `warm_up` imports.
 
-    What is wrong with them is said when the job begins. Before the first trial there is nothing that the collector,
-    which looks at nothing older from then on, could miss.
+    What is wrong with them is said when the job begins. What is imported stays, so the collector leaves it alone from
+    then on; before the first trial there is nothing else that it could miss.
     """
     if (name := name.partition(":")[0]) in sys.modules:
         return
     with suppress(Exception), quick_imports():
         getattr(importlib.import_module(name), "warm_up", lambda: None)()
+    gc.freeze()
 
 
 def release(trial_fn: TrialFunction, host: Host) -> None:
