@@ -91,7 +91,7 @@ def probability_text(value: float) -> str:
 def points(gain: Interval) -> str:
     """A difference of two accuracies in points of percent, with its interval."""
     low, high = 100 * gain.low, 100 * gain.high
-    found = f"{100 * gain.value:+.1f} points of accuracy (95\u00a0% interval {low:+.1f} to {high:+.1f})"
+    found = f"{100 * gain.value:+z.1f} points of accuracy (95\u00a0% interval {low:+z.1f} to {high:+z.1f})"
     return found.replace("-", "−")
 
 
@@ -126,7 +126,7 @@ def interval(name: str, bounds: Interval) -> str:
 def difference(name: str, bounds: Interval) -> str:
     """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric."""
     shares = name in ("accuracy", "macro_f1")
-    low, high = (f"{100 * bound:+.1f}" if shares else f"{bound:+.3f}" for bound in (bounds.low, bounds.high))
+    low, high = (f"{100 * bound:+z.1f}" if shares else f"{bound:+z.3f}" for bound in (bounds.low, bounds.high))
     return f"{low} to {high}{' points' if shares else ''}".replace("-", "−")
 
 

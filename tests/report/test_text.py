@@ -115,3 +115,9 @@ def test_for_markdown_leaves_no_markup(foreign: str) -> None:
     found = text.for_markdown(foreign)
     assert not re.search(r"[|`*_\[\]<>@~$\\]|://|www\.", found)
     assert html.unescape(found) == text.clip(foreign, 200)
+
+
+def test_differences_have_no_negative_zero() -> None:
+    gain = Interval(value=-1e-9, low=-0.061, high=0.061)
+    assert text.points(gain) == "+0.0 points of accuracy (95\u00a0% interval −6.1 to +6.1)"
+    assert text.difference("log_loss", Interval(value=0, low=-1e-9, high=0.1)) == "+0.000 to +0.100"
