@@ -60,14 +60,8 @@ def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[Tria
     wanted = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
     defaults = [default_trial(trials, trial, spec) for trial in best[:1]]
     wanted += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
-    wanted.sort(key=lambda each: _training_s(each[0]), reverse=True)
+    wanted.sort(key=lambda each: each[0].history[-1].whole_s, reverse=True)
     return [_again(trial, number, seed) for number, (trial, seed) in enumerate(wanted)]
-
-
-def _training_s(trial: TrialRecord) -> float:
-    """What a whole training of it takes, in seconds, by how far it came."""
-    last = trial.history[-1]
-    return last.usage.elapsed_s / last.fraction
 
 
 def _again(trial: TrialRecord, number: int, seed: int) -> TrialConfig:

@@ -30,23 +30,17 @@ class _Ends:
 
 
 class AfterStarts(_Ends):
-    """Does what can wait, once the last trial has been started: a start beside it takes twice as long.
+    """Does what can wait, once the last trial has been started: a start beside it takes twice as long."""
 
-    `last` is the number of the last trial; `begun` says that it was started earlier.
-    """
-
-    def __init__(self, last: int, *actions: Callable[[], object], begun: bool = False) -> None:
-        self._last, self._actions, self._begun = last, actions, begun
-
-    def started(self, config: TrialConfig) -> None:
-        self._begun = self._begun or config.number >= self._last
+    def __init__(self, search: Search, *actions: Callable[[], object]) -> None:
+        self._search, self._actions = search, actions
 
     def progressed(self, number: int, progress: Progress) -> None:
-        if self._begun:
+        if self._search.all_begun:
             self.now()
 
     def ended(self, record: TrialRecord) -> None:
-        if self._begun:
+        if self._search.all_begun:
             self.now()
 
     def now(self) -> None:

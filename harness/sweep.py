@@ -157,13 +157,11 @@ class _Sweep:
         with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as beside:
             described = beside.submit(self._describe)
             measured: list[Future[list[dict[str, Any]]]] = []
-            last = self.spec.search.trials - 1
             later = AfterStarts(
-                last,
+                search,
                 scorer.start,
                 lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES))),
                 lambda: beside.submit(_import_conclusion),
-                begun=any(record.number == last for record in store.records()),
             )
             try:
                 self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)

@@ -1,45 +1,55 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.engines.search import Search
 from harness.monitors import AfterStarts
-from harness.records.schema import TrialState, record_of
-from harness.spec.configure import resolve
-from harness.spec.trial import TrialConfig
+from harness.records.rundir import RunFolder
+from harness.records.store import StudyStore
 from tests.engines.simulate import evaluation, make_spec
 
-SPEC = make_spec(trials=3)
+
+@pytest.fixture
+def new_search(tmp_path: Path) -> Iterator[Callable[..., Search]]:
+    run = RunFolder(tmp_path / "run")
+    run.create()
+    store = StudyStore.open(run.database, "simulated", ["accuracy"])
+    yield lambda **spec: Search(make_spec(**spec), store, run)
+    store.close()
 
 
-def config(number: int) -> TrialConfig:
-    return resolve(SPEC, number=number, params={"learning_rate": 1e-4, "batch_size": 8})
-
-
-def test_after_starts_waits_for_the_last_start_and_for_what_follows_it() -> None:
-    done: list[str] = []
-    later = AfterStarts(2, lambda: done.append("one"), lambda: done.append("two"))
-    for number in range(2):
-        later.started(config(number))
-        later.progressed(number, evaluation(config(number), 0.5))
-    later.ended(record_of(config(0), TrialState.COMPLETE, [evaluation(config(0), 1.0)]))
-    later.started(config(2))
+def test_after_starts_waits_for_the_last_start_and_for_what_follows_it(new_search: Callable[..., Search]) -> None:
+    search, done = new_search(trials=3), list[str]()
+    later = AfterStarts(search, lambda: done.append("one"), lambda: done.append("two"))
+    first, second = search.next(), search.next()
+    assert first is not None and second is not None
+    later.started(first)
+    later.progressed(0, evaluation(first, 0.5))
+    assert search.next() is not None
     assert done == [], "the last trial is starting"
-    later.progressed(1, evaluation(config(1), 1.0))
+    later.progressed(1, evaluation(second, 0.5))
     assert done == ["one", "two"]
-    later.ended(record_of(config(1), TrialState.COMPLETE, [evaluation(config(1), 1.0)]))
+    later.progressed(0, evaluation(first, 1.0))
     later.now()
     assert done == ["one", "two"], "once"
 
 
-def test_after_starts_of_a_study_that_goes_on() -> None:
-    """The last trial was started by an earlier process, and may have ended there."""
-    done: list[str] = []
-    later = AfterStarts(2, lambda: done.append("one"), begun=True)
-    later.started(config(1))
+def test_after_starts_of_a_space_that_gives_no_more(new_search: Callable[..., Search]) -> None:
+    search, done = new_search(trials=9, training={"batch_size": {"choices": [8, 16]}}), list[str]()
+    later = AfterStarts(search, lambda: done.append("one"))
+    first = search.next()
+    assert first is not None and search.next() is not None
+    later.progressed(0, evaluation(first, 0.5))
     assert done == []
-    later.ended(record_of(config(1), TrialState.COMPLETE, [evaluation(config(1), 1.0)]))
+    assert search.next() is None
+    later.progressed(0, evaluation(first, 1.0))
     assert done == ["one"]
 
 
-def test_after_starts_at_the_end_at_the_latest() -> None:
+def test_after_starts_at_the_end_at_the_latest(new_search: Callable[..., Search]) -> None:
     done: list[str] = []
-    AfterStarts(2, lambda: done.append("one")).now()
+    AfterStarts(new_search(trials=2), lambda: done.append("one")).now()
     assert done == ["one"]

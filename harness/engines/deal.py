@@ -38,6 +38,11 @@ class Dealer:
             return self._dealt[arm]
         return max(self._dealt[arm], len(range(arm, self._spec.search.trials, len(self._arms))))
 
+    @property
+    def done(self) -> bool:
+        """True when there are no more, as far as is known."""
+        return all(dealt >= self.share(arm) for arm, dealt in enumerate(self._dealt))
+
     def deal(self) -> tuple[TrialConfig, int] | None:
         """A new trial and its arm; None when there are no more."""
         while self._number < self._spec.search.trials:

@@ -189,6 +189,11 @@ class Search:
         return bool(self._dealer.exhausted)
 
     @property
+    def all_begun(self) -> bool:
+        """True when no new trial will be given out."""
+        return self._closed or self._dealer.done
+
+    @property
     def out_of_budget(self) -> bool:
         """True when the search was closed for lack of time."""
         return self._closed
@@ -300,5 +305,4 @@ class Search:
     def _seconds_to_end(self, trial: _Trial) -> float:
         """From its own pace; a trial that no engine holds may have to start again."""
         last = trial.history[-1]
-        whole_s = last.usage.elapsed_s / last.fraction
-        return whole_s * (1 - last.fraction) if trial.live else whole_s
+        return last.whole_s * (1 - last.fraction) if trial.live else last.whole_s

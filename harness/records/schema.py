@@ -130,6 +130,11 @@ class Progress(Frozen):
     def fraction(self) -> float:
         return self.step / self.total_steps
 
+    @property
+    def whole_s(self) -> float:
+        """Seconds that the whole training takes at its pace so far."""
+        return self.usage.elapsed_s / self.fraction
+
     def row(self) -> dict[str, Any]:
         """One flat row of a trial's history."""
         return {

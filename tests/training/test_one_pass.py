@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 import torch
 
@@ -13,6 +15,12 @@ from harness.trial import run_trial
 
 compiled = pytest.mark.skipif(module._library() is None, reason="this installation has no compiled half: no C compiler")
 MAX_NORM = 0.5
+
+
+def draw(twins: Iterable[Twin], step: int, size: float = 1.0) -> None:
+    """The same gradients for all."""
+    for twin in twins:
+        twin.draw(step, size)
 
 
 class Twin:
@@ -64,8 +72,7 @@ def test_one_pass_steps_as_torch_does(size: float) -> None:
     """Clipped and not."""
     mine, theirs = Twin(), Twin()
     for step in range(5):
-        mine.draw(step, size)
-        theirs.draw(step, size)
+        draw((mine, theirs), step, size)
         mine.step_in_one_pass()
         theirs.step_by_torch()
     mine.check(theirs)
@@ -76,8 +83,7 @@ def test_one_pass_steps_as_torch_does(size: float) -> None:
 def test_one_pass_and_torch_go_on_from_each_other() -> None:
     mine, theirs = Twin(), Twin()
     for step in range(6):
-        mine.draw(step)
-        theirs.draw(step)
+        draw((mine, theirs), step)
         mine.step_in_one_pass() if step % 2 else mine.step_by_torch()
         theirs.step_by_torch()
     mine.check(theirs)
@@ -87,8 +93,7 @@ def test_one_pass_and_torch_go_on_from_each_other() -> None:
 def test_one_pass_counts_a_missing_gradient_as_zero() -> None:
     mine, theirs = Twin(), Twin()
     for step in range(3):
-        mine.draw(step)
-        theirs.draw(step)
+        draw((mine, theirs), step)
         if step:
             mine.model[0].weight.grad = theirs.model[0].weight.grad = None
         mine.step_in_one_pass()
