@@ -105,7 +105,7 @@ def _message(path: KeyPath, details: list[ErrorDetails], raw: Any) -> str:
     hint = nearest(value, words) if isinstance(value, str) else ""
     if not hint and "string_type" in kinds and isinstance(value, (int, float)):
         hint = "; put it in quotes"
-    if "model_type" in kinds and isinstance(value, str) and "name" in _allowed_keys(path, raw):
+    if "model_type" in kinds and isinstance(value, str) and value.isprintable() and "name" in _allowed_keys(path, raw):
         hint = f"; write {{name: {value[:60]}}}"
     return f"must be {' or '.join(demands)}, not {show(value)}{hint}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import SpecError
@@ -395,6 +395,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
 
 @settings(max_examples=200, deadline=None)
 @given(tree=st.dictionaries(KEYS, TREES, max_size=6), good=st.booleans())
+@example(tree={"engine": "\x1e"}, good=False)
 def test_any_tree_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, tree: dict, good: bool) -> None:
     file = tmp_path_factory.getbasetemp() / "tree.yaml"
     base = {"name": "x", "data": {"path": "a.csv"}, "model": {"checkpoint": "tiny"}} if good else {}
