@@ -14,7 +14,7 @@ import pytest
 from harness.bench.ceiling import measure_setup
 from harness.bench.machine import describe_machine
 from harness.bench.outcome import probe_config
-from harness.bench.plan import Planned, Wanted, bench_study, plan_cells
+from harness.bench.plan import Planned, Wanted, bench_study, default_trial, plan_cells
 from harness.bench.run import bench_slot
 from harness.bench.summary import with_setup
 from harness.data.prepare import prepare
@@ -25,8 +25,8 @@ from harness.records.bench import BenchFile, Setup
 from harness.records.bench_files import MACHINE
 from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
-from harness.training import device as devices
 from harness.training.host import Host
+from harness.training.precision import choose
 
 LISTS = {"checkpoint": str, "batch-size": int, "length": int, "precision": str, "mode": str}
 BENCH, SLOT = pytest.StashKey[BenchFile](), pytest.StashKey[Slot]()
@@ -67,11 +67,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         seconds=config.getoption("--seconds"),
     )
     wanted.check()
-    auto = devices.resolve_precision("auto", devices.bind(slot.inside))
+    spec = _study(config)
     cells = plan_cells(
-        _study(config),
+        spec,
         wanted,
-        auto=auto,
+        auto=choose(default_trial(spec), prepare(spec), Host(place=slot.inside)).precision,
         accelerator=slot.place.device != "cpu",
         own_texts=bool(config.getoption("--study")),
     )
@@ -94,8 +94,9 @@ def _bench(config: pytest.Config) -> BenchFile:
     """This machine, its ceilings measured once a session."""
     if BENCH not in config.stash:
         slot = _slot(config)
-        probe = probe_config({"precisions": _listed(config, "precision") or ("fp32",)})
-        found = next(iter(measure_setup(probe, "", Host(place=slot.inside))))
+        spec = _study(config)
+        probe = probe_config(default_trial(spec), _listed(config, "precision") or ("fp32",))
+        found = next(iter(measure_setup(probe, str(prepare(spec).folder), Host(place=slot.inside))))
         setup = Setup.model_validate(found.document).model_copy(update={"device": slot.place.device})
         config.stash[BENCH] = with_setup(BenchFile(machine=describe_machine()), setup)
     return config.stash[BENCH]

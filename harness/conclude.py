@@ -19,6 +19,7 @@ from harness.errors import StudyFailed
 from harness.export import check_scores, commit_folder, stage_weights, write_card
 from harness.finalists import default_trial, pick_weights, rank_finalists
 from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
+from harness.records.precision import choices_of
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.stats import compare_models, metric_interval
@@ -75,7 +76,7 @@ def conclude(
             SavedModel(
                 name=role,
                 folder=folders[role],
-                config=record.config,
+                config=record.trained_config,
                 threads=record.best_threads,
                 splits=("validation", "test") if role == "winner" else ("test",),
                 processor=role == "winner",
@@ -107,6 +108,7 @@ def conclude(
         seeds=winner.seeds,
         num_trials=len(trials),
         notes=warnings,
+        precisions=choices_of(run.read_json("manifest.json")),
     )
     commit_folder(staging, run.path / "best")
     _tidy(run, (*trials, *confirm), list(models.values()))

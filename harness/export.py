@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import jinja2
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
 from harness.records.final import Interval
+from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
 from harness.spec.study import StudySpec
 
@@ -63,9 +64,13 @@ def write_card(
     seeds: tuple[int, ...],
     num_trials: int,
     notes: tuple[str, ...] = (),
+    precisions: Sequence[PrecisionChoice] = (),
 ) -> None:
-    """Writes README.md and manifest.json. `test` is None for a model that never saw the test split."""
-    config = record.config
+    """Writes README.md and manifest.json. `test` is None for a model that never saw the test split.
+
+    `precisions` are the study's choices for `precision: auto`.
+    """
+    config = record.trained_config
     versions = {package: version(package) for package in _PACKAGES}
     number = config.of if config.of is not None else record.number
     sections = {"model": config.model, "training": config.training, "data": config.data}
@@ -107,6 +112,7 @@ def write_card(
         folder_hint="FOLDER",
         data_source=Path(str(data.meta["source"])).name,
         data_sha256=data.meta["sha256"],
+        precision_reason=_precision_reason(record, precisions),
         device=(record.place.device_name or record.place.device) if record.place else "an unknown device",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -114,6 +120,14 @@ def write_card(
     (folder / "manifest.json").write_text(
         json.dumps(facts | {"files": hashes}, indent=1, ensure_ascii=False), encoding="utf-8"
     )
+
+
+def _precision_reason(record: TrialRecord, precisions: Sequence[PrecisionChoice]) -> str:
+    """Why `auto` was the precision of this training; "" where the study fixed it, or where that is not known."""
+    if record.config.training.precision != "auto" or record.place is None:
+        return ""
+    kind = device_kind(record.place)
+    return next((choice.reason for choice in precisions if choice.kind == kind), "")
 
 
 def _hub_id(checkpoint: str) -> str | None:

@@ -17,6 +17,7 @@ import numpy as np
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
 from harness.export import check_scores, commit_folder, stage_weights, write_card
+from harness.records.precision import choices_of
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
@@ -104,6 +105,7 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
             test=None,
             seeds=(trained.seed,),
             num_trials=len(results.trials),
+            precisions=choices_of(results.manifest),
         )
 
 
@@ -126,7 +128,7 @@ def _check(
     model = SavedModel(
         name="export",
         folder=str(staging),
-        config=record.config,
+        config=record.trained_config,
         threads=record.best_threads,
         splits=("validation",),
         processor=processor,

@@ -144,9 +144,11 @@ def _score(request: Request) -> None:
 def _score_one(request: Request, saved: SavedModel, device: torch.device, loading: Lock) -> None:
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
-    from harness.training.device import resolve_precision, use_threads
+    from harness.training.device import use_threads
     from harness.training.evaluate import predict_probabilities
+    from harness.training.host import Host
     from harness.training.model import tune_for
+    from harness.training.precision import chosen_precision
     from harness.training.weights import DTYPES, cast_model
 
     data, task = PreparedData(Path(request.data)), task_of(request.task)
@@ -157,7 +159,9 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
     with loading:  # transformers sets torch's default dtype for all threads meanwhile
         model = load_saved(folder, request.task)
     tune_for(model, device)
-    cast_model(model.to(device), DTYPES[resolve_precision(config.training.precision, device)])
+    if config.training.precision == "auto":  # of a run before the precision was recorded
+        config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
+    cast_model(model.to(device), DTYPES[config.training.precision])
     arrays: dict[str, np.ndarray] = {}
     for split in saved.splits:
         if saved.raw:

@@ -16,6 +16,7 @@ from harness.data.checkpoints import resolve as resolve_checkpoint
 from harness.data.prepare import prepare
 from harness.engines.fixed import FixedList
 from harness.engines.open import open_engine
+from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine, TrialSource
 from harness.engines.search import Search
 from harness.engines.slots import plan_slots
@@ -26,6 +27,7 @@ from harness.imports import quick_imports
 from harness.loggers.open import open_loggers
 from harness.monitors import AfterStarts, Tidy
 from harness.records.final import Baseline
+from harness.records.precision import PrecisionChoice, choices_of
 from harness.records.profile import Phases
 from harness.records.provenance import manifest, verify
 from harness.records.results import Results, load
@@ -33,7 +35,7 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord
 from harness.records.store import StudyStore
 from harness.score import Scorer
-from harness.spec.configure import arms, default_params, resolve
+from harness.spec.configure import arms, default_params, may_choose_precision, resolve
 from harness.spec.study import StudySpec
 from harness.tasks.encode import baseline, facts
 from harness.tasks.metrics import classification_metrics
@@ -95,17 +97,20 @@ class _Sweep:
     ) -> None:
         self.spec, self.folder, self.view, self.command, self.phases = spec, run, view, command, phases
         self.stack = stack
-        self._refuse_changes({"spec": spec.model_dump(mode="json")})
+        self.earlier = self._refuse_changes({"spec": spec.model_dump(mode="json")})
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
         # Workers need as long to start as the data needs to be prepared; a finished study needs none.
         warm = None if (run.path / "best").exists() else TRIAL
-        self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm))
+        recorded = choices_of(self.earlier)
+        self.precisions = Precisions(recorded, each_kind=spec.engine.joins, on_choice=self._chosen)
+        asked = self.precisions if may_choose_precision(spec) else None
+        self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm, precisions=asked))
         self.loggers = open_loggers(spec.loggers, run, view.say)
         self.data = prepare(spec)
 
-    def _refuse_changes(self, now: Mapping[str, Any]) -> None:
-        """A run goes on with what it was started with, or not at all."""
+    def _refuse_changes(self, now: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A run goes on with what it was started with, or not at all; returns the recorded manifest."""
         earlier = self.folder.read_json("manifest.json") if self.folder.exists else None
         # Before the data is read there is only the study to compare.
         changed = verify(earlier, {"data": earlier.get("data", {})} | dict(now)) if earlier else []
@@ -115,6 +120,7 @@ class _Sweep:
                 f"{self.folder.path} was started with something else:\n{lines}\n"
                 "give this study a name of its own (name=...) or begin again (--fresh)"
             )
+        return earlier
 
     def run(self) -> Results:
         """Does whatever of the study is not done yet."""
@@ -122,7 +128,7 @@ class _Sweep:
         weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
         places = [place.model_dump(mode="json") for place in self.places]
         data = self.data.meta | {"folder": str(self.data.folder)}
-        now = manifest(spec, data, weights, places, self.command)
+        now = manifest(spec, data, weights, places, self.command, choices_of(self.earlier))
         self._refuse_changes(now)
         store = self._open(spec.name)
         self.folder.write_json("manifest.json", now)
@@ -197,6 +203,19 @@ class _Sweep:
         finally:
             live.close()
             self.view.end(name)
+
+    def _chosen(self, choice: PrecisionChoice, measured: PrecisionChoice) -> None:
+        """Says which precision `auto` means on a kind of device, and records it."""
+        said = f"precision: auto is {choice.precision}"
+        if choice is measured:
+            self.view.say(f"{said}, {measured.reason}")
+        else:
+            today = "the same" if measured.precision == choice.precision else measured.precision
+            self.view.say(f"{said} as this study recorded; measured now it would be {today}, {measured.reason}")
+        recorded = self.folder.read_json("manifest.json")
+        known = [other for other in choices_of(recorded) if other.kind != choice.kind]
+        choices = [other.model_dump(mode="json") for other in (*known, choice)]
+        self.folder.write_json("manifest.json", recorded | {"precision": choices})
 
     def _describe(self) -> list[str]:
         """Says what the data is like."""

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
+from harness.records.precision import PrecisionChoice
 from harness.records.schema import Progress, best_progress
 from harness.spec.trial import TrialConfig
 from harness.tasks.metrics import classification_metrics
@@ -22,9 +23,10 @@ from harness.training.clock import Clock
 from harness.training.host import Host
 from harness.training.loop import Trainer
 from harness.training.model import warm_up, write_model
+from harness.training.precision import choose, chosen_precision
 from harness.training.snapshot import Best, read_snapshot, write_snapshot
 
-__all__ = ["Pause", "release", "run_trial", "warm_up"]
+__all__ = ["Pause", "measure_precision", "release", "run_trial", "warm_up"]
 
 
 class Trial:
@@ -34,10 +36,9 @@ class Trial:
         self.clock = Clock(_last_usage(resume))
         self.clock.go("start")
         device = devices.bind(host.place)
-        precision = devices.resolve_precision(config.training.precision, device)
-        self.config = config.model_copy(
-            update={"training": config.training.model_copy(update={"precision": precision})}
-        )
+        if config.training.precision == "auto":
+            config = config.in_precision(chosen_precision(config, data, host).precision)
+        self.config = config
         devices.reset_peak_memory(device)
         self.device, self.host = device, host
         self.random = devices.RandomState(config.training.seed, device)
@@ -87,6 +88,7 @@ class Trial:
             micro_batch_size=self.trainer.micro_batch_size,
             num_parameters=self.num_parameters,
             threads=threads,
+            precision=self.config.training.precision,
         )
         self.history.append(progress)
         if self.best_is_current:
@@ -203,6 +205,15 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
         trial.trainer.forget_graphs()
         del trial
         devices.empty_cache(device)
+
+
+def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionChoice:
+    """What `precision: auto` means in this slot, measured with the products of `config`'s model.
+
+    Raises:
+        HarnessError: the data or the checkpoint cannot be used.
+    """
+    return choose(config, PreparedData(Path(data)), host)
 
 
 def release(host: Host) -> None:

@@ -13,10 +13,12 @@ import psutil
 import torch
 
 from harness.bench.outcome import Outcome
+from harness.data.prepared import PreparedData
 from harness.records.bench import Setup
 from harness.spec.trial import TrialConfig
 from harness.training import device as devices
 from harness.training.host import Host
+from harness.training.precision import chosen_precision
 from harness.training.weights import DTYPES
 
 __all__ = ["copy_bandwidth", "matmul_ceiling", "measure_setup"]
@@ -29,20 +31,21 @@ SECONDS = 0.4
 
 
 def measure_setup(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[Outcome]:
-    """A trial function: the ceilings of `config.params["precisions"]` and of the precision that `auto` means."""
+    """A trial function: the ceilings of `config.params["precisions"]`, and what `auto` means for the trial."""
     started = psutil.Process().create_time()
     device = devices.bind(host.place)
     start_s = max(0.0, time.time() - started)
-    auto = devices.resolve_precision("auto", device)
+    auto = chosen_precision(config, PreparedData(Path(data)), host)
     asked = config.params.get("precisions")
-    names = {*(asked if isinstance(asked, tuple) else ()), auto} & set(DTYPES)
+    names = {*(asked if isinstance(asked, tuple) else ()), auto.precision} & set(DTYPES)
     measured = Setup(
         device=host.place.device,
         threads=host.place.threads,
         device_name=host.place.device_name,
         ceiling={name: matmul_ceiling(device, DTYPES[name]) / 1e9 for name in sorted(names)},
         memory_bandwidth_gib_per_second=copy_bandwidth(device) / 2**30,
-        auto_precision=auto,
+        auto_precision=auto.precision,
+        auto_reason=auto.reason,
         process_start_s=start_s,
         software=_libraries(device),
     )

@@ -29,6 +29,7 @@ from harness.tasks.encode import encoded
 from harness.tasks.models import model_config
 from harness.training import device as devices
 from harness.training.host import Host
+from harness.training.precision import chosen_precision
 
 __all__ = ["open_cell", "run_cell"]
 
@@ -68,7 +69,8 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
     device = devices.bind(host.place)
     host.cache.clear()
     release_memory(device)
-    config = _with(config, precision=devices.resolve_precision(config.training.precision, device))
+    if config.training.precision == "auto":
+        config = config.in_precision(chosen_precision(config, data, host).precision)
     length = config.params["length"]
     if device.type == "cpu" and isinstance(length, int):
         _admit(config, data, length)  # before a table is made for it, which may not fit either

@@ -14,7 +14,7 @@ from harness.engines.fixed import FixedList
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord
 from harness.spec.metrics import METRICS
-from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
+from harness.spec.trial import TrialConfig
 
 __all__ = ["Documents", "Outcome", "probe_config"]
 
@@ -62,19 +62,7 @@ class Documents(FixedList):
         self._on_end(record, json.loads(path.read_text(encoding="utf-8")) if path is not None else None)
 
 
-def probe_config(params: dict[str, ParamValue], task: str = "text-classification") -> TrialConfig:
-    """A trial that trains nothing."""
-    training = TrialTraining(
-        learning_rate=1.0, batch_size=1, epochs=1, weight_decay=0, warmup_fraction=0, schedule="constant",
-        precision="fp32", max_grad_norm=None, label_smoothing=0, class_weights="none", accumulation_steps=1, seed=0,
-    )  # fmt: skip
-    return TrialConfig(
-        number=0,
-        kind="bench",
-        task=task,
-        params=params,
-        data=TrialData(),
-        model=TrialModel(checkpoint="scratch"),
-        training=training,
-        objectives=(OBJECTIVE,),
-    )
+def probe_config(trial: TrialConfig, precisions: Sequence[str]) -> TrialConfig:
+    """What measures a set-up: the ceilings of `precisions`, and what `auto` means for a trial like this one."""
+    changes = {"number": 0, "kind": "bench", "params": {"precisions": tuple(precisions)}, "objectives": (OBJECTIVE,)}
+    return trial.model_copy(update=changes | {"evaluate_at": (1.0,), "validation_rows": (None,)})

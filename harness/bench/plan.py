@@ -18,13 +18,13 @@ from harness.bench.data import made_up_table
 from harness.engines import resources
 from harness.errors import InputError, nearest
 from harness.records.bench import Mode
-from harness.spec.configure import default_params, resolve
+from harness.spec.configure import arms, default_params, resolve
 from harness.spec.params import value_at
 from harness.spec.space import Choices, Range
 from harness.spec.study import DataSpec, ModelSpec, Precision, StudySpec
 from harness.spec.trial import TrialConfig
 
-__all__ = ["Planned", "Wanted", "bench_study", "default_file", "plan_cells", "planned_of"]
+__all__ = ["Planned", "Wanted", "bench_study", "default_file", "default_trial", "plan_cells", "planned_of"]
 
 DEFAULT_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_BATCH_SIZES: tuple[int, ...] = (1, 8, 32)
@@ -125,6 +125,11 @@ def bench_study(checkpoints: tuple[str, ...] | None) -> StudySpec:
     if any(name.partition("#")[0] == "scratch" for name in names):
         raise InputError("--checkpoint scratch needs a study that gives its architecture: harness bench STUDY.yaml")
     return StudySpec(name="bench", data=DataSpec(path=str(made_up_table())), model=ModelSpec(checkpoint=names))
+
+
+def default_trial(spec: StudySpec) -> TrialConfig:
+    """The study's default recipe: what `auto` is measured with, as in a sweep."""
+    return resolve(spec, number=0, params=default_params(spec), kind="bench", arm=arms(spec)[0])
 
 
 def plan_cells(spec: StudySpec, wanted: Wanted, *, auto: str, accelerator: bool, own_texts: bool) -> list[Planned]:

@@ -6,7 +6,7 @@ two repeats of a cell (the A/A pairs) differ in all that two runs of a program d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from harness.bench.limits import refuse_lengths
 from harness.bench.machine import code_version, describe_machine
 from harness.bench.outcome import Documents, probe_config
-from harness.bench.plan import Planned, Wanted, plan_cells
+from harness.bench.plan import Planned, Wanted, default_trial, plan_cells
 from harness.bench.summary import noise_of, summarised, with_setup
 from harness.data.prepared import PreparedData
 from harness.engines import resources
@@ -28,6 +28,7 @@ from harness.records.bench import BenchFile, Cell, Measurement, Setup, read_benc
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.spec.study import EngineSpec, StudySpec
+from harness.spec.trial import TrialConfig
 
 __all__ = ["Bench", "BenchView", "bench_engine", "bench_slot", "cell_id", "new_cell"]
 
@@ -110,44 +111,42 @@ class Bench:
             return plan_cells(spec, wanted, auto=setup.auto_precision, accelerator=accelerator, own_texts=own_texts)
 
         refuse_lengths(plan(Setup(device=slots[0].place.device, threads=slots[0].place.threads)), data)
-        self._rounds(data, slots, plan, set(wanted.precisions or ("fp32",)), wanted.repeats)
+        probe = probe_config(default_trial(spec), sorted(set(wanted.precisions or ("fp32",))))
+        self._rounds(data, slots, plan, probe, wanted.repeats)
 
     def measure(self, planned: Sequence[Planned], data: PreparedData, slot: Slot, repeats: int) -> None:
         """Measures these cells, `repeats` times each, and no others."""
-        precisions = {one.config.training.precision for one in planned}
-        self._rounds(data, [slot], lambda _: list(planned), precisions, repeats)
+        precisions = sorted({one.config.training.precision for one in planned})
+        self._rounds(data, [slot], lambda _: list(planned), probe_config(planned[0].config, precisions), repeats)
 
-    def _rounds(
-        self, data: PreparedData, slots: Sequence[Slot], plan: Plan, precisions: Iterable[str], repeats: int
-    ) -> None:
+    def _rounds(self, data: PreparedData, slots: Sequence[Slot], plan: Plan, probe: TrialConfig, repeats: int) -> None:
         for at, (repeat, slot) in enumerate(product(range(repeats), slots), start=1):
-            self._round(data, slot, plan, tuple(sorted(precisions)), repeat, ahead=repeats * len(slots) - at)
+            self._round(data, slot, plan, probe, repeat, ahead=repeats * len(slots) - at)
         price = self.file.price_per_hour
         # Ceilings may have risen since a cell was measured, and the price may be new.
         cells = tuple(summarised(cell, self.file.setup(cell.device, cell.threads), price) for cell in self.file.cells)
         self.save(cells=cells, noise=noise_of(cells))
 
     def _round(
-        self, data: PreparedData, slot: Slot, plan: Plan, precisions: tuple[str, ...], repeat: int, *, ahead: int
+        self, data: PreparedData, slot: Slot, plan: Plan, probe: TrialConfig, repeat: int, *, ahead: int
     ) -> None:
         """One run of every cell that lacks it, in one new process; `ahead` rounds follow."""
         known = self.file.setup(slot.place.device, slot.place.threads)
         if known is not None and not self._missing(plan(known), slot, repeat):
             return
         with bench_engine([slot]) as (engine, run):
-            planned = plan(self._set_up(engine, run, slot, data, precisions))
+            planned = plan(self._set_up(engine, run, slot, data, probe))
             self._run(engine, run, slot, data, self._missing(planned, slot, repeat), ahead=ahead * len(planned))
 
-    def _set_up(
-        self, engine: LocalEngine, run: RunFolder, slot: Slot, data: PreparedData, precisions: tuple[str, ...]
-    ) -> Setup:
+    def _set_up(self, engine: LocalEngine, run: RunFolder, slot: Slot, data: PreparedData, probe: TrialConfig) -> Setup:
         found: list[tuple[TrialRecord, dict[str, Any] | None]] = []
-        config = probe_config({"precisions": precisions})
-        engine.run(Documents([config], run, lambda *end: found.append(end)), str(data.folder), SETUP)
+        engine.run(Documents([probe], run, lambda *end: found.append(end)), str(data.folder), SETUP)
         record, document = found[0]
         if document is None:
             raise EngineError(f"this device cannot be measured: {record.message}")
         setup = Setup.model_validate(document).model_copy(update={"device": slot.place.device})
+        if self.file.setup(setup.device, setup.threads) is None and setup.auto_reason:
+            self.view.say(f"precision: auto is {setup.auto_precision} here, {setup.auto_reason}")
         self.file = with_setup(self.file, setup)
         return setup
 

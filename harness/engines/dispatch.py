@@ -23,6 +23,8 @@ from harness.engines.messages import (
     Finish,
     Finished,
     Go,
+    Measure,
+    Measured,
     Ready,
     Release,
     Snapshot,
@@ -31,10 +33,13 @@ from harness.engines.messages import (
     Start,
 )
 from harness.engines.occupancy import Occupancy
+from harness.engines.precisions import Precisions
 from harness.engines.protocol import Decision, TrialSource
 from harness.errors import EngineError, FailReason
+from harness.records.precision import PrecisionChoice, device_kind, unmeasured
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState, repeating
+from harness.spec.trial import TrialConfig
 
 __all__ = ["Dispatcher", "Pool"]
 
@@ -73,8 +78,9 @@ class Dispatcher:
         trial_timeout_s: float | None = None,
         lend_threads: bool = False,
         admission: Admission | None = None,
+        precisions: Precisions | None = None,
     ) -> None:
-        """Without `admission` every trial may run in every slot."""
+        """Without `admission` every trial may run in every slot; with `precisions` slots measure what `auto` means."""
         self._source = source
         self._run = run
         self._pool = pool
@@ -84,6 +90,8 @@ class Dispatcher:
         self._trials: dict[int, Active] = {}
         self._waiting: list[Active] = []
         self._snapshot_s = SNAPSHOT_S
+        self._precisions = precisions
+        self._unmeasured: list[int] = []
 
     def claim(self) -> bool:
         """Takes one trial from the source; False when there is nothing to do for now."""
@@ -151,7 +159,7 @@ class Dispatcher:
             command: Command = Go(number=trial.number, snapshot=not trial.fresh, threads=threads)
         else:
             self._drop(trial)
-            config = repeating(trial.config, trial.history)
+            config = self._resolved(repeating(trial.config, trial.history), self._seats[slot].place)
             command = Start(config=config, folder=trial.folder, resume=trial.snapshot, threads=threads)
         trial.slot, trial.place, trial.offered = slot, self._seats[slot].place, False
         self._send(slot, trial, command)
@@ -176,7 +184,9 @@ class Dispatcher:
     def _handle(self, slot: int, event: Event) -> None:
         match event:
             case Ready():
-                self._seats[slot].ready = True
+                self._begun(slot)
+            case Measured():
+                self._measured(slot, event.choice)
             case Evaluated():
                 self._evaluated(slot, event)
             case Snapshotted() | Spilled():
@@ -187,6 +197,35 @@ class Dispatcher:
                 self._failed(slot, event)
             case Died():
                 self._died(slot, event)
+
+    def _begun(self, slot: int) -> None:
+        """A slot's process is there; the first of its kind of device measures before any trial begins on that kind."""
+        place, trial = self._seats[slot].place, next(iter(self._trials.values()), None)
+        if self._precisions is None or self._precisions.is_measured(place) or trial is None:
+            self._seats[slot].ready = True
+            return
+        if not self._unmeasured_like(place):
+            self._pool.send(slot, Measure(config=trial.config))
+        self._unmeasured.append(slot)
+
+    def _unmeasured_like(self, place: Place) -> list[int]:
+        kind = device_kind(place)
+        return [slot for slot in self._unmeasured if device_kind(self._seats[slot].place) == kind]
+
+    def _measured(self, slot: int, choice: PrecisionChoice | None) -> None:
+        place = self._seats[slot].place
+        if self._precisions is not None:
+            self._precisions.learn(place, choice)
+        for other in self._unmeasured_like(place):
+            self._unmeasured.remove(other)
+            self._seats[other].ready = True
+
+    def _resolved(self, config: TrialConfig, place: Place) -> TrialConfig:
+        """The trial in the precision that `auto` means on its device, where that is known."""
+        if self._precisions is None or config.training.precision != "auto":
+            return config
+        precision = self._precisions.of(place)
+        return config if precision is None else config.in_precision(precision)
 
     def _evaluated(self, slot: int, event: Evaluated) -> None:
         trial = self._trials[event.number]
@@ -263,6 +302,8 @@ class Dispatcher:
         """
         seat = self._seats[slot]
         running, since = seat.running, seat.since
+        if slot in self._unmeasured:
+            self._measured(slot, unmeasured(seat.place, event.message))
         seat.ready = False
         self._free(slot)
         if running is not None:

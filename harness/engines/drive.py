@@ -28,6 +28,8 @@ from harness.engines.messages import (
     Finish,
     Finished,
     Go,
+    Measure,
+    Measured,
     Release,
     Snapshotted,
     Spilled,
@@ -36,6 +38,7 @@ from harness.engines.messages import (
 from harness.engines.protocol import Pause, TrialFunction
 from harness.errors import FailReason, InputError, TrialFailure
 from harness.imports import quick_imports
+from harness.records.precision import unmeasured
 from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
@@ -116,6 +119,8 @@ class Driver:
     def execute(self, command: Command) -> Iterator[Event]:
         """Does what a command says; what an offer (`Snapshot`) says is done by `offer`."""
         match command:
+            case Measure():
+                yield self.measure(command.config)
             case Start():
                 self._host.lent_threads = command.threads
                 yield from self._make_room(command.config.number)
@@ -140,6 +145,19 @@ class Driver:
                 release(self._trial_fn, self._host)
             case _:
                 pass
+
+    def measure(self, config: TrialConfig) -> Measured:
+        """Has the trial function's module measure which precision `auto` means here, where it can.
+
+        What keeps it from measuring would keep the trial from training, and is told by the trial.
+        """
+        measure = getattr(sys.modules[self._trial_fn.__module__], "measure_precision", None)
+        if measure is None:
+            return Measured(choice=None)
+        try:
+            return Measured(choice=measure(config, self._data, self._host))
+        except Exception as error:
+            return Measured(choice=unmeasured(self._host.place, one_line(error)))
 
     def start(self, config: TrialConfig, folder: Path, resume: Path | None = None) -> Evaluated | Failed:
         """Takes up a trial, from `resume` or from step 0, and runs it to its next evaluation."""

@@ -10,6 +10,7 @@ from collections import deque
 from harness.engines.dispatch import Dispatcher
 from harness.engines.drive import Driver, load_trial_function
 from harness.engines.messages import Command, Event, Failed, Ready
+from harness.engines.precisions import Precisions
 from harness.engines.protocol import TrialSource
 from harness.engines.slots import Slot
 from harness.records.rundir import RunFolder
@@ -54,10 +55,12 @@ class InlineEngine:
         *,
         trial_timeout_s: float | None = None,
         memory_budget_bytes: int | None = None,
+        precisions: Precisions | None = None,
     ) -> None:
         self._run = run
         self._slot = slot
         self._trial_timeout_s = trial_timeout_s
+        self._precisions = precisions
         self._host = Host(place=slot.place)
         self._budget_bytes = slot.standing_bytes(memory_budget_bytes)
 
@@ -66,7 +69,9 @@ class InlineEngine:
         driver = Driver(self._host, data, load_trial_function(trial_fn), memory_budget_bytes=self._budget_bytes)
         pool = InlinePool(self._slot, driver)
         try:
-            dispatcher = Dispatcher(source, self._run, pool, trial_timeout_s=self._trial_timeout_s)
+            dispatcher = Dispatcher(
+                source, self._run, pool, trial_timeout_s=self._trial_timeout_s, precisions=self._precisions
+            )
             if dispatcher.claim():
                 dispatcher.run()
         finally:

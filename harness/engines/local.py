@@ -12,6 +12,7 @@ from typing import Self
 from harness.engines.admission import Admission
 from harness.engines.dispatch import Dispatcher
 from harness.engines.needs import Needs
+from harness.engines.precisions import Precisions
 from harness.engines.processes import ProcessPool
 from harness.engines.protocol import TrialSource
 from harness.engines.slots import Slot
@@ -38,15 +39,17 @@ class LocalEngine:
         memory_budget_bytes: int | None = None,
         max_restarts: int = 3,
         lend_threads: bool = False,
+        precisions: Precisions | None = None,
     ) -> None:
         """`memory_budget_bytes` is what paused trials may hold in one worker (None: a share of the slot's memory);
         `max_restarts` how often in a row a worker may die at its start; with `lend_threads` the last trials of a phase
-        use the CPU threads of idle slots too."""
+        use the CPU threads of idle slots too; with `precisions` the slots measure what `precision: auto` means."""
         self._run = run
         self._slots = slots
         self._needs = Needs()
         self._trial_timeout_s = trial_timeout_s
         self._lend_threads = lend_threads
+        self._precisions = precisions
         self._pool = ProcessPool(slots, memory_budget_bytes=memory_budget_bytes, max_restarts=max_restarts)
         self._depth = 0
 
@@ -79,6 +82,7 @@ class LocalEngine:
                 trial_timeout_s=self._trial_timeout_s,
                 lend_threads=self._lend_threads,
                 admission=Admission(self._slots, self._needs),
+                precisions=self._precisions,
             )
             if dispatcher.claim():
                 self._pool.begin(data, trial_fn)

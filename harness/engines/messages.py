@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from harness.errors import FailReason
+from harness.records.precision import PrecisionChoice
 from harness.records.schema import Place, Progress
 from harness.spec.space import Frozen
 from harness.spec.trial import TrialConfig
@@ -27,6 +28,8 @@ __all__ = [
     "Finish",
     "Finished",
     "Go",
+    "Measure",
+    "Measured",
     "Quit",
     "Ready",
     "Release",
@@ -56,6 +59,13 @@ class Warm(Frozen):
 
     op: Literal["warm"] = "warm"
     trial_fn: str = Field(description="module:function")
+
+
+class Measure(Frozen):
+    """Measure which precision `auto` means in this slot, with the model of `config`. Answered by `Measured`."""
+
+    op: Literal["measure"] = "measure"
+    config: TrialConfig
 
 
 class Start(Frozen):
@@ -118,6 +128,13 @@ class Ready(Frozen):
     import_s: float = 0.0
 
 
+class Measured(Frozen):
+    """What `auto` means in this slot; null where the trial function cannot say."""
+
+    op: Literal["measured"] = "measured"
+    choice: PrecisionChoice | None
+
+
 class Work(Frozen):
     """Something that took a slot's time; `start` and `end` are Unix times in seconds."""
 
@@ -172,8 +189,8 @@ class Died(Frozen):
     killed: bool = False
 
 
-Command = Warm | Begin | Start | Go | Snapshot | Finish | Drop | Release | Quit
-Event = Ready | Evaluated | Failed | Snapshotted | Spilled | Finished | Died
+Command = Warm | Begin | Measure | Start | Go | Snapshot | Finish | Drop | Release | Quit
+Event = Ready | Measured | Evaluated | Failed | Snapshotted | Spilled | Finished | Died
 
 COMMANDS: TypeAdapter[Command] = TypeAdapter(Annotated[Command, Field(discriminator="op")])
 EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="op")])

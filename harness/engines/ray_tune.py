@@ -6,7 +6,7 @@ run is a new `Tuner` over the study; `Tuner.restore`, which loads pickles, is ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +15,13 @@ from typing import Any, Self
 from ray import tune
 
 from harness.engines import resources
+from harness.engines.precisions import Precisions
 from harness.engines.protocol import TrialSource
 from harness.engines.ray_desk import MOST_LOSSES, Desk
 from harness.engines.ray_entry import Entry
 from harness.engines.ray_environment import changed_environment
 from harness.engines.ray_hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks, losses_of_processes
+from harness.engines.ray_measure import measure_nodes
 from harness.engines.ray_places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
 from harness.engines.ray_plan import Room, plan_trials
 from harness.engines.ray_schedulers import Other, make_scheduler
@@ -28,6 +30,7 @@ from harness.engines.ray_worker import Job, Order, TrialActor
 from harness.engines.slots import Slot
 from harness.errors import EngineError
 from harness.records.rundir import RunFolder
+from harness.records.schema import as_begun
 from harness.spec.study import StudySpec
 
 __all__ = ["RayEngine"]
@@ -52,11 +55,18 @@ class RayEngine:
     name = "ray"
 
     def __init__(
-        self, run: RunFolder, spec: StudySpec, slots: Sequence[Slot], *, trial_timeout_s: float | None = None
+        self,
+        run: RunFolder,
+        spec: StudySpec,
+        slots: Sequence[Slot],
+        *,
+        trial_timeout_s: float | None = None,
+        precisions: Precisions | None = None,
     ) -> None:
-        """`slots` are those of this machine, for a session of our own."""
+        """`slots` are those of this machine, for a session of our own; with `precisions` nodes measure `auto`."""
         self._run, self._spec, self._slots = run, spec, slots
         self._timeout_s = trial_timeout_s
+        self._precisions = precisions
         self._depth = 0
         self._stack = ExitStack()
         self._session: Session | None = None
@@ -87,7 +97,7 @@ class RayEngine:
             desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
             if not desk.claim():
                 return
-            Run(self._run, self._spec, session, self._slots, desk, places).fit(data, trial_fn)
+            Run(self._run, self._spec, session, self._slots, desk, places, self._precisions).fit(data, trial_fn)
 
     def _places(self) -> RunPlaces | StoragePlaces:
         path = self._spec.engine.storage_path
@@ -114,8 +124,10 @@ class Run:
         slots: Sequence[Slot],
         desk: Desk,
         places: RunPlaces | StoragePlaces,
+        precisions: Precisions | None = None,
     ) -> None:
         self._run, self._spec, self._session, self._desk, self._places = run, spec, session, desk, places
+        self._precisions = precisions
         self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
         self._room = Room(self._plan, session.capacity, session.resources)
         self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
@@ -138,7 +150,8 @@ class Run:
         return max(self._room(), self._other.ahead) if self._other is not None else self._room()
 
     def _order(self, entry: Entry) -> Order:
-        return Order(config=entry.trial.config, folder=self._places.folder(entry.trial), resume=entry.resume)
+        config = as_begun(entry.trial.config, entry.trial.history)
+        return Order(config=config, folder=self._places.folder(entry.trial), resume=entry.resume)
 
     def fit(self, data: str, trial_fn: str) -> None:
         """Lets Tune run until the desk has nothing left."""
@@ -200,8 +213,18 @@ class Run:
             parcels=parcels,
             environment={name: str(self._plan.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
         )
+        job = self._measured(job, refs)
         shared = tune.with_parameters(TrialActor, job=job.model_dump_json(), refs=refs)
         return tune.with_resources(shared, tune.PlacementGroupFactory([dict(self._plan.need)]))
+
+    def _measured(self, job: Job, refs: Mapping[str, Any]) -> Job:
+        """The job with what `precision: auto` means on each kind of node."""
+        entry = self._desk.entry(min(self._desk.numbers, default=-1))
+        if self._precisions is None or entry is None:
+            return job
+        if not self._precisions.choices:
+            measure_nodes(self._session, self._plan.need, job, refs, entry.trial.config, self._precisions)
+        return job.model_copy(update={"precisions": self._precisions.choices})
 
     def _configs(self) -> dict[str, Any]:
         storage, _, name = self._places.tune.rpartition("/")

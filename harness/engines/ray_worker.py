@@ -23,12 +23,13 @@ from harness.engines.messages import Evaluated, Failed, Finished
 from harness.engines.ray_files import COMPLETE, Parcel, copy_in, copy_out, mark_complete, unpack
 from harness.engines.resources import processor_name
 from harness.engines.worker import captured
+from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import Place
 from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue, TrialConfig
 from harness.training.host import Host
 
-__all__ = ["Job", "Order", "Told", "TrialActor"]
+__all__ = ["Job", "Order", "Told", "TrialActor", "open_driver", "with_moved"]
 
 MOST_LOG_BYTES = 256 * 1024
 
@@ -48,6 +49,7 @@ class Job(Frozen):
     storage: str = ""
     by_value: bool = False
     parcels: tuple[Parcel, ...] = ()
+    precisions: tuple[PrecisionChoice, ...] = ()
     environment: dict[str, str] = {}
 
 
@@ -95,23 +97,10 @@ class TrialActor(Trainable):
         self._trouble = ""
         self._place = Place(node="", device="cpu", slot=0, threads=self._job.threads)
         try:
-            os.environ.update(self._job.environment)
-            self._moved = {parcel.name: self._fetch(parcel, refs or {}) for parcel in self._job.parcels}
-            trial_fn = load_trial_function(self._job.trial_fn)
-            self._place = _place(self._job)
-            host = Host(place=self._place.model_copy(update={"device": _inside(self._place.device)}))
-            data = self._moved.get(self._job.data, self._job.data)
-            self._driver = Driver(host, data, trial_fn, memory_budget_bytes=0, capture=captured)
+            self._driver, self._place, self._moved = open_driver(self._job, refs or {})
         except Exception as error:
             self._trouble = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         self._begin(config)
-
-    def _fetch(self, parcel: Parcel, refs: Mapping[str, Any]) -> str:
-        """Where a folder lies on this node: at its own path, or unpacked in the cache by the first who needs it."""
-        if Path(parcel.path).is_dir() or parcel.key not in refs:
-            return parcel.path
-        folder = default_cache() / "ray" / parcel.key
-        return str(built_once(folder, lambda new: unpack(ray.get(refs[parcel.key]), new)))
 
     def _begin(self, config: Mapping[str, Any]) -> None:
         order = Order.model_validate_json(config["order"])
@@ -154,11 +143,7 @@ class TrialActor(Trainable):
         return self._tell(Told(event=event))
 
     def _config(self) -> TrialConfig:
-        config = self._order.resolved
-        place = self._moved.get(config.model.checkpoint)
-        if place is None:
-            return config
-        return config.model_copy(update={"model": config.model.model_copy(update={"checkpoint": place})})
+        return with_moved(self._order.resolved, self._moved)
 
     def _finish(self, driver: Driver) -> Finished | Failed:
         done = driver.finish(self._number, save=True)
@@ -229,6 +214,34 @@ class TrialActor(Trainable):
             self._driver.close_all()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def open_driver(job: Job, refs: Mapping[str, Any]) -> tuple[Driver, Place, dict[str, str]]:
+    """A driver in this process, its place, and where the folders of the job's parcels lie on this node."""
+    os.environ.update(job.environment)
+    moved = {parcel.name: _fetch(parcel, refs) for parcel in job.parcels}
+    trial_fn = load_trial_function(job.trial_fn)
+    place = _place(job)
+    host = Host(place=place.model_copy(update={"device": _inside(place.device)}))
+    host.precision = next((choice for choice in job.precisions if choice.kind == device_kind(place)), None)
+    driver = Driver(host, moved.get(job.data, job.data), trial_fn, memory_budget_bytes=0, capture=captured)
+    return driver, place, moved
+
+
+def with_moved(config: TrialConfig, moved: Mapping[str, str]) -> TrialConfig:
+    """The trial, with its checkpoint where it lies on this node."""
+    folder = moved.get(config.model.checkpoint)
+    if folder is None:
+        return config
+    return config.model_copy(update={"model": config.model.model_copy(update={"checkpoint": folder})})
+
+
+def _fetch(parcel: Parcel, refs: Mapping[str, Any]) -> str:
+    """Where a folder lies on this node: at its own path, or unpacked in the cache by the first who needs it."""
+    if Path(parcel.path).is_dir() or parcel.key not in refs:
+        return parcel.path
+    folder = default_cache() / "ray" / parcel.key
+    return str(built_once(folder, lambda new: unpack(ray.get(refs[parcel.key]), new)))
 
 
 def _place(job: Job) -> Place:

@@ -151,6 +151,7 @@ class Setup(Stored):
     ceiling: dict[str, Positive] = {}
     memory_bandwidth_gib_per_second: Positive | None = None
     auto_precision: str = "fp32"
+    auto_reason: str = Field(default="", description="why `auto` is that, with the speeds that were measured")
     process_start_s: NotNegative = 0.0
     software: dict[str, str] = {}
 

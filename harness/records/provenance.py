@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import RunError
+from harness.records.precision import PrecisionChoice
 from harness.spec.configure import differences
 from harness.spec.study import StudySpec
 
@@ -45,6 +46,7 @@ def manifest(
     weights: Mapping[str, str | None],
     devices: Sequence[Mapping[str, Any]],
     command: Sequence[str],
+    precision: Sequence[PrecisionChoice] = (),
 ) -> dict[str, Any]:
     """What `manifest.json` holds.
 
@@ -54,6 +56,7 @@ def manifest(
         weights: sha256 by the checkpoint's name in the study; None where there is nothing to hash.
         devices: the slots or devices of this machine, as JSON.
         command: the command line: harness, sweep, the study file, and so on.
+        precision: what `precision: auto` was measured to mean when the study began.
     """
     return {
         "format": FORMAT,
@@ -63,6 +66,7 @@ def manifest(
         "data": dict(data_meta),
         "weights": dict(weights),
         "devices": [dict(device) for device in devices],
+        "precision": [choice.model_dump(mode="json") for choice in precision],
         "machine": _machine(),
         "versions": _versions(),
         "git": _commit(command),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
 from harness.records.final import Baseline, Final
+from harness.records.precision import choices_of
 from harness.records.provenance import recorded_study
 from harness.records.rundir import RunFolder, plain
 from harness.records.schema import TrialRecord, TrialState
@@ -108,6 +109,7 @@ class Results:
         """What `harness results --json` prints; a number that is not one is null."""
         document = {
             "study": self.spec.name,
+            "precision": [choice.model_dump(mode="json") for choice in choices_of(self.manifest)],
             "trials": [record.to_json() for record in self.trials],
             "confirm": [
                 {"trial": record.config.of, "seed": record.seed, "metrics": dict(record.metrics)}
@@ -154,6 +156,7 @@ class Results:
                     "seeds": len(row.seeds),
                     "duration_s": record.duration_s,
                     "device": record.place.device if record.place else None,
+                    "precision": record.precision,
                     "node": record.place.node if record.place else None,
                 }
             )

@@ -23,6 +23,7 @@ __all__ = [
     "TrialRecord",
     "TrialState",
     "Usage",
+    "as_begun",
     "best_progress",
     "num_places",
     "record_of",
@@ -119,6 +120,7 @@ class Progress(Frozen):
     micro_batch_size: int = 0
     num_parameters: int = Field(default=0, description="of the model as it is saved; 0: not counted")
     threads: int = Field(default=0, description="those that it trained with since the evaluation before")
+    precision: str = Field(default="", description="the one that it trains in; empty in records of earlier versions")
     place: Place | None = Field(default=None, description="where it was computed; the engine says")
     span: Span | None = Field(default=None, description="when it was computed; the engine says")
 
@@ -181,6 +183,17 @@ class TrialRecord(Frozen):
         return best or (self.place.threads if self.place else 1)
 
     @property
+    def precision(self) -> str | None:
+        """The precision that it was trained in; None where that is not known (an earlier version chose it)."""
+        asked = self.config.training.precision
+        return _precision(self.history) or (None if asked == "auto" else asked)
+
+    @property
+    def trained_config(self) -> TrialConfig:
+        """The config with the precision that `auto` meant for this trial."""
+        return as_begun(self.config, self.history)
+
+    @property
     def where(self) -> str:
         """Node and device; "" where it never began."""
         return f"{self.place.node} {self.place.device}" if self.place else ""
@@ -222,6 +235,7 @@ class TrialRecord(Frozen):
             "slot": self.place.slot if self.place else None,
             "node": self.place.node if self.place else None,
             "threads": self.place.threads if self.place else None,
+            "precision": self.precision,
             **({"mutations": self.mutations} if self.mutations else {}),
         }
 
@@ -243,10 +257,21 @@ def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str
     )
 
 
+def as_begun(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
+    """The trial in the precision that it began with."""
+    precision = _precision(history)
+    return config.in_precision(precision) if precision else config
+
+
 def repeating(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
-    """The trial, to be trained again up to where `history` goes, with the threads that it was trained with."""
+    """The trial, to be trained again up to where `history` goes, with the threads and precision of its training."""
     threads = tuple((progress.step, progress.threads) for progress in history if progress.threads)
-    return config.model_copy(update={"threads": threads})
+    return as_begun(config, history).model_copy(update={"threads": threads})
+
+
+def _precision(history: Sequence[Progress]) -> str:
+    """The precision that a trial began with; "" where it never began, or an earlier version did not record it."""
+    return history[0].precision if history else ""
 
 
 def with_earlier(record: TrialRecord, history: Sequence[Progress]) -> TrialRecord:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from harness.records.precision import choices_of
 from harness.records.provenance import presentable
 from harness.report.sections import Section, Table, Text, arranged
 from harness.report.text import clip, number, percent, plural
@@ -20,7 +21,7 @@ from harness.report.view import View
 
 __all__ = ["evidence_section"]
 
-_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices", "git"}
+_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices", "git", "precision"}
 _MAX_CLASSES = 200
 
 
@@ -118,6 +119,7 @@ def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
         f"{place.node}: {place.device_name or place.device}, {plural(place.threads, 'thread')}" for place in places
     )
     rows += [["device", clip(device)] for device in devices]
+    rows += _precision(view, manifest)
     rows += [row for key, value in manifest.items() if key not in _ELSEWHERE for row in _flat(key, value)]
     return Table(
         title="Environment, seeds, versions and hashes",
@@ -126,6 +128,16 @@ def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
         rows=rows,
         texts=frozenset({1}),
     )
+
+
+def _precision(view: View, manifest: Mapping[str, Any]) -> list[list[str]]:
+    """The precisions that trials were trained in, and why `auto` is what it is."""
+    used = sorted({record.precision for record in view.trials if record.precision})
+    rows = [["precision of training", ", ".join(used)]] if used else []
+    for choice in choices_of(manifest):
+        where = choice.device_name or choice.device
+        rows.append([f"precision auto on {clip(where, 80)}", clip(f"{choice.precision}, {choice.reason}")])
+    return rows
 
 
 def _commit(git: Any) -> str:

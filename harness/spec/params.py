@@ -28,6 +28,7 @@ __all__ = [
     "full_key",
     "is_compared",
     "keeps_default",
+    "may_choose_precision",
     "num_values",
     "search_space",
     "searched",
@@ -110,6 +111,12 @@ def default_of(key: str) -> Any:
 def is_compared(spec: StudySpec) -> bool:
     """True when the study gives equal trials to each of several checkpoints."""
     return isinstance(spec.model.checkpoint, tuple) and len(spec.model.checkpoint) > 1
+
+
+def may_choose_precision(spec: StudySpec) -> bool:
+    """True when a trial of the study may have `precision: auto`."""
+    value = spec.training.precision
+    return "auto" in (value.choices if isinstance(value, Choices) else (value,))
 
 
 def _compared(spec: StudySpec) -> set[str]:

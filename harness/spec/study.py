@@ -188,7 +188,11 @@ class TrainingSpec(Frozen):
     weight_decay: Searchable[NotNegative] = 0.01
     warmup_fraction: Searchable[Fraction] = 0.06
     schedule: Searchable[Schedule] = "linear"
-    precision: Searchable[Precision] = "auto"
+    precision: Searchable[Precision] = Field(
+        default="auto",
+        description="auto: of those that train as well on this device, the one whose products are measured to be "
+        "fastest (once a study, recorded); bf16: fp32 weights under bf16 products; fp16: with loss scaling",
+    )
     max_grad_norm: Searchable[Positive | None] = 1.0
     label_smoothing: Searchable[Fraction] = 0.0
     class_weights: Searchable[Literal["none", "balanced"]] = "none"

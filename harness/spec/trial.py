@@ -78,3 +78,7 @@ class TrialConfig(Frozen):
     threads: tuple[tuple[int, int], ...] = Field(
         default=(), description="(step, threads) of an earlier run that is repeated; beyond, what the slot gives"
     )
+
+    def in_precision(self, precision: str) -> TrialConfig:
+        """The same trial in a precision of its own, in the place of `auto`."""
+        return self.model_copy(update={"training": self.training.model_copy(update={"precision": precision})})

@@ -1,4 +1,4 @@
-"""The device of a slot: binding, precision, clocks, memory and random state.
+"""The device of a slot: binding, clocks, memory and random state.
 
 Knows nothing of trials. The only module that asks which kind of device this is.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -28,7 +27,6 @@ __all__ = [
     "peak_memory_mib",
     "reserved_bytes",
     "reset_peak_memory",
-    "resolve_precision",
     "synchronize",
     "torch_device",
     "upload",
@@ -66,28 +64,6 @@ def bind(place: Place) -> torch.device:
     if device.type != "cpu":
         torch.accelerator.set_device_index(device.index or 0)
     return device
-
-
-@cache
-def _cpu_has_bf16() -> bool:
-    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """What `auto` means here: the fastest precision that trains as well as fp32 on this kind of device.
-
-    On a CPU with bf16 instructions and on GPUs that support it: bf16 products under fp32 weights. GPUs without it:
-    fp16 with loss scaling. Elsewhere fp32.
-    """
-    if precision != "auto":
-        return precision
-    if device.type == "cpu":
-        return "bf16" if _cpu_has_bf16() else "fp32"
-    if device.type in ("cuda", "xpu"):
-        bf16 = device.type == "xpu" or torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bf16" if bf16 else "fp16"
-    return "fp32"
 
 
 def synchronize(device: torch.device) -> None:

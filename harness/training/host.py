@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.records.precision import PrecisionChoice
 from harness.records.schema import Place
 
 __all__ = ["Host"]
@@ -17,9 +18,11 @@ __all__ = ["Host"]
 class Host:
     """One slot. `cache` belongs to the process: base weights, encoded data, whatever is kept warm between trials.
 
-    `lent_threads` is what the trial may use up to its next evaluation when other slots of a CPU are idle.
+    `lent_threads` is what the trial may use up to its next evaluation when other slots of a CPU are idle. `precision`
+    is what `auto` means here, once the coordinator has said it or it was measured in this process.
     """
 
     place: Place
     lent_threads: int | None = None
+    precision: PrecisionChoice | None = None
     cache: dict[str, Any] = field(default_factory=dict)

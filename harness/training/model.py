@@ -27,7 +27,7 @@ from harness.training.weights import FlatWeights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["fresh_model", "tune_for", "warm_up", "write_model"]
+__all__ = ["fresh_model", "template_of", "tune_for", "warm_up", "write_model"]
 
 
 def warm_up() -> None:
@@ -46,17 +46,7 @@ def fresh_model(
     With `words` (ids, sorted, unique) its word embeddings, if they are trained, are cut down to these.
     The first trial of a checkpoint in a process reads its weights; the others copy them from memory.
     """
-    kind = config.model.model_dump(mode="json", exclude={"freeze", "frozen_dropout"})
-    key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
-    template: PreTrainedModel | None = host.cache.get(key)
-    if template is None:
-        # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; the head is drawn again below.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            template = _built(config, data)
-        tune_for(template, device)
-        # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
-        host.cache[key] = template = copy.deepcopy(template).to(device)
+    template = template_of(config, data, host, device)
     backbone = set() if config.model.checkpoint == "scratch" else set(template.base_model.modules())
     # Of what is not drawn below only the tensors' heads are copied: `FlatWeights` makes the values its own.
     shared: dict[int, Any] = {
@@ -76,6 +66,22 @@ def fresh_model(
                 model._init_weights(module)
     freeze_parameters(model, config.model.freeze)
     return model
+
+
+def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
+    """The checkpoint as it is read, on `device` in fp32: never trained, and copied by every trial of this process."""
+    kind = config.model.model_dump(mode="json", exclude={"freeze", "frozen_dropout"})
+    key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
+    template: PreTrainedModel | None = host.cache.get(key)
+    if template is None:
+        # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; a trial draws its head again.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            template = _built(config, data)
+        tune_for(template, device)
+        # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
+        host.cache[key] = template = copy.deepcopy(template).to(device)
+    return template
 
 
 def _built(config: TrialConfig, data: PreparedData) -> PreTrainedModel:

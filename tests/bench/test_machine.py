@@ -14,8 +14,10 @@ from harness.bench import machine
 from harness.bench.ceiling import copy_bandwidth, matmul_ceiling, measure_setup
 from harness.bench.machine import code_version, describe_machine
 from harness.bench.outcome import probe_config
+from harness.data.prepared import PreparedData
 from harness.engines.devices import Device
 from harness.records.bench import Setup
+from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 
 GPU = Device(kind="cuda", index=0, name="Big GPU", memory_bytes=80 * 2**30)
@@ -76,10 +78,14 @@ def test_ceilings_are_rates() -> None:
     assert copy_bandwidth(cpu, 2**12) > 0
 
 
-def test_setup_is_measured_where_cells_are(host: Host, inline: list[int]) -> None:
-    outcome = next(iter(measure_setup(probe_config({"precisions": ("fp32", "auto")}), "", host)))
+def test_setup_is_measured_where_cells_are(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, inline: list[int]
+) -> None:
+    probe = probe_config(smoke_config, ("fp32", "auto"))
+    outcome = next(iter(measure_setup(probe, str(smoke_data.folder), host)))
     found = Setup.model_validate(outcome.document)
     assert (found.device, found.threads) == ("cpu", 1)
     assert set(found.ceiling) == {"fp32", found.auto_precision}
+    assert "GFLOP/s" in found.auto_reason
     assert found.memory_bandwidth_gib_per_second is not None
     assert outcome.progress.done

@@ -12,9 +12,11 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
 from harness.engines.slots import Slot
 from harness.errors import FailReason, InputError
+from harness.records.precision import PrecisionChoice
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState
 from tests.engines.fakes import TRIAL, Source, config, diary
@@ -83,6 +85,37 @@ class EngineContract(ABC):
         assert len(source.records) == 5
         assert list((run.path / "trials").iterdir()) == [], "trials that say nothing leave nothing"
         assert not self.left()
+
+    def test_engine_measures_precision_once(self, run: RunFolder, data: str) -> None:
+        told: list[tuple[PrecisionChoice, PrecisionChoice]] = []
+        precisions = Precisions(on_choice=lambda choice, measured: told.append((choice, measured)))
+        engine = self.make_engine(run, self.many, precisions=precisions)
+        source = Source([config(number).in_precision("auto") for number in range(4)])
+        engine.run(source, data, TRIAL)
+        assert [record.precision for record in source.records] == ["bf16"] * 4
+        assert [choice.precision for choice, _ in told] == ["bf16"]
+        assert len(diary(data, "measured")) == 1
+        again = Source([config(4).in_precision("auto"), config(5).in_precision("fp16")])
+        engine.run(again, data, TRIAL)
+        assert {number: record.precision for number, record in again.by_number.items()} == {4: "bf16", 5: "fp16"}
+        assert len(diary(data, "measured")) == 1, "a second run of trials knows what the first one measured"
+
+    def test_engine_keeps_recorded_precision(self, run: RunFolder, data: str) -> None:
+        told: list[tuple[PrecisionChoice, PrecisionChoice]] = []
+        recorded = PrecisionChoice(device="cpu", device_name="another processor", precision="fp32")
+        precisions = Precisions([recorded], on_choice=lambda choice, measured: told.append((choice, measured)))
+        source = Source([config(0).in_precision("auto")])
+        self.make_engine(run, precisions=precisions).run(source, data, TRIAL)
+        assert source.records[0].precision == "fp32"
+        assert [(choice.precision, measured.precision) for choice, measured in told] == [("fp32", "bf16")]
+
+    def test_engine_that_cannot_measure_trains_in_fp32(self, run: RunFolder, data: str) -> None:
+        told: list[str] = []
+        precisions = Precisions(on_choice=lambda choice, measured: told.append(choice.reason))
+        source = Source([config(0, "cannot be measured").in_precision("auto")])
+        self.make_engine(run, precisions=precisions).run(source, data, TRIAL)
+        assert source.records[0].precision == "fp32"
+        assert told == ["the products could not be measured (no such model)"]
 
     def test_engine_cannot_train(self, run: RunFolder, data: str) -> None:
         source = Source([config(number, "refused") for number in range(4)])

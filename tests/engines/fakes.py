@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.engines.protocol import Decision
 from harness.errors import CheckpointError, DataError, FailReason, TrialFailure
+from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, Usage
 from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
@@ -131,6 +132,7 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
                 wait_for(data, lines[min(len(history), len(lines) - 1)])
             threads = dict(config.threads).get(end) or host.lent_threads or host.place.threads
             history.append(evaluation(config.number, state).model_copy(update={"threads": threads}))
+            history[-1] = history[-1].model_copy(update={"precision": precision_of(config, host)})
             if "peak_memory_mib" in config.params:
                 history[-1].metrics["peak_memory_mib"] = float(str(config.params["peak_memory_mib"]))
             state["random"] = generator.getstate()
@@ -139,6 +141,22 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             yield FakePause(history[-1], state, history)
     finally:
         note(data, f"closed {config.number}")
+
+
+def precision_of(config: TrialConfig, host: Host) -> str:
+    """What the trial was given, or what its host was told."""
+    asked = config.training.precision
+    return host.precision.precision if asked == "auto" and host.precision is not None else asked
+
+
+def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionChoice:
+    """Says bf16, and notes that it was asked."""
+    note(data, f"measured {config.number}")
+    if config.params["behave"] == "cannot be measured":
+        raise CheckpointError("no such model")
+    device, name, threads = device_kind(host.place)
+    gflops = {"fp32": 1.0, "bf16": 3.0}
+    return PrecisionChoice(device=device, device_name=name, threads=threads, precision="bf16", gflops=gflops)
 
 
 def evaluation(number: int, state: dict[str, Any]) -> Progress:

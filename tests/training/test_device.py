@@ -40,27 +40,6 @@ def test_bind_makes_an_accelerator_current(monkeypatch: pytest.MonkeyPatch) -> N
     assert chosen == [2]
 
 
-@pytest.mark.parametrize(
-    ("kind", "supported", "expected"),
-    [("cuda", True, "bf16"), ("cuda", False, "fp16"), ("xpu", False, "bf16"), ("mps", True, "fp32")],
-)
-def test_precision_auto_on_accelerators(
-    monkeypatch: pytest.MonkeyPatch, kind: str, supported: bool, expected: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: supported)
-    assert device.resolve_precision("auto", torch.device(kind)) == expected
-
-
-@pytest.mark.parametrize(("instructions", "expected"), [(True, "bf16"), (False, "fp32")])
-def test_precision_auto_on_a_cpu(monkeypatch: pytest.MonkeyPatch, instructions: bool, expected: str) -> None:
-    monkeypatch.setattr(device, "_cpu_has_bf16", lambda: instructions)
-    assert device.resolve_precision("auto", torch.device("cpu")) == expected
-
-
-def test_precision_asked_for_is_kept() -> None:
-    assert device.resolve_precision("fp16", torch.device("cpu")) == "fp16"
-
-
 def test_synchronise_waits_for_accelerators_only(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[torch.device] = []
     monkeypatch.setattr(torch.accelerator, "synchronize", waited.append)

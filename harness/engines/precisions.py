@@ -1,0 +1,62 @@
+"""What `precision: auto` means on the devices of a study: chosen once for each kind, and kept when a study goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.records.precision import DeviceKind, PrecisionChoice, device_kind
+from harness.records.schema import Place
+
+__all__ = ["Precisions"]
+
+
+class Precisions:
+    """The choices of a study.
+
+    A continued study keeps what it recorded; on a machine of another kind it keeps the precision of its other trials
+    where the device is of the same sort (cpu, cuda), so that its trials still compare. On a cluster each kind of node
+    has a choice of its own.
+    """
+
+    def __init__(
+        self,
+        recorded: Sequence[PrecisionChoice] = (),
+        *,
+        each_kind: bool = False,
+        on_choice: Callable[[PrecisionChoice, PrecisionChoice], None] = lambda choice, measured: None,
+    ) -> None:
+        """`on_choice` is told each choice that is made or kept, and what was measured now."""
+        self._recorded = tuple(recorded)
+        self._each_kind = each_kind
+        self._on_choice = on_choice
+        self._choices: dict[DeviceKind, PrecisionChoice | None] = {}
+
+    def is_measured(self, place: Place) -> bool:
+        """True when the kind of device was measured since this process began."""
+        return device_kind(place) in self._choices
+
+    def of(self, place: Place) -> str | None:
+        """The precision on a place; None where no one could say."""
+        choice = self._choices.get(device_kind(place))
+        return None if choice is None else choice.precision
+
+    @property
+    def choices(self) -> tuple[PrecisionChoice, ...]:
+        """One for each kind of device that was measured, recorded ones as they were recorded."""
+        return tuple(choice for choice in self._choices.values() if choice is not None)
+
+    def learn(self, place: Place, measured: PrecisionChoice | None) -> None:
+        """Takes in what was measured on a place; the first of its kind counts."""
+        kind = device_kind(place)
+        if kind in self._choices:
+            return
+        choice = None if measured is None else self._kept(kind, measured)
+        self._choices[kind] = choice
+        if choice is not None and measured is not None:
+            self._on_choice(choice, measured)
+
+    def _kept(self, kind: DeviceKind, measured: PrecisionChoice) -> PrecisionChoice:
+        same = [choice for choice in self._recorded if choice.kind == kind]
+        if not same and not self._each_kind:
+            same = [choice for choice in self._recorded if choice.device == measured.device]
+        return same[0] if same else measured

@@ -1,0 +1,67 @@
+"""The precision that `precision: auto` means on one kind of device, with the figures that it was chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.records.schema import Place
+from harness.spec.space import Frozen
+
+__all__ = ["DeviceKind", "PrecisionChoice", "choices_of", "device_kind", "unmeasured"]
+
+DeviceKind = tuple[str, str, int]
+"""Kind of device (cpu, cuda), its name, and the threads of a slot; on an accelerator threads do not count."""
+
+
+class PrecisionChoice(Frozen):
+    """A measurement, and what was chosen by it.
+
+    `gflops` are GFLOP/s of the study's own matrix products, forward and backward, by precision; `products` are their
+    shapes (input by weight); both are empty where nothing could be measured, which `message` then explains.
+    """
+
+    device: str
+    device_name: str = ""
+    threads: int = 0
+    precision: str
+    gflops: dict[str, float] = {}
+    products: tuple[str, ...] = ()
+    seconds: float = 0.0
+    message: str = ""
+
+    @property
+    def kind(self) -> DeviceKind:
+        return self.device, self.device_name, self.threads
+
+    @property
+    def reason(self) -> str:
+        """Why this precision, in words: "by the study's own products: bf16 565 GFLOP/s, fp32 150"."""
+        if not self.gflops:
+            return self.message or "the only one that is known to train as well as fp32 on this device"
+        fastest = sorted(self.gflops.items(), key=lambda item: -item[1])
+        figures = ", ".join(f"{name} {_rounded(speed)} GFLOP/s" for name, speed in fastest)
+        return f"by the speed of this study's own matrix products: {figures}"
+
+
+def _rounded(speed: float) -> str:
+    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
+
+
+def device_kind(place: Place) -> DeviceKind:
+    """The kind of device that a place is on: those of one kind compute equally fast."""
+    device = place.device.partition(":")[0]
+    return device, place.device_name, place.threads if device == "cpu" else 0
+
+
+def unmeasured(place: Place, why: str) -> PrecisionChoice:
+    """The choice for a place whose products could not be measured: fp32."""
+    device, name, threads = device_kind(place)
+    message = f"the products could not be measured ({why})"
+    return PrecisionChoice(device=device, device_name=name, threads=threads, precision="fp32", message=message)
+
+
+def choices_of(manifest: Mapping[str, Any] | None) -> tuple[PrecisionChoice, ...]:
+    """The choices that a manifest records; none in one of a version that did not measure."""
+    recorded: Iterable[Any] = (manifest or {}).get("precision") or ()
+    return tuple(PrecisionChoice.model_validate(choice) for choice in recorded)
