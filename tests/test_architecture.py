@@ -26,7 +26,8 @@ LAYERS = (
     ("sweep",),
     ("terminal", "predict", "rerun"),
     ("export_trial",),
-    ("cli", "__main__"),
+    ("cli",),
+    ("__main__",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 Imports = dict[str, set[str]]

@@ -29,7 +29,10 @@ T = TypeVar("T")
 def bench(
     of: Annotated[
         Path | None,
-        typer.Argument(metavar="[STUDY.yaml|RUN]", help="A study or a finished run. Default: made-up texts."),
+        typer.Argument(
+            metavar="[STUDY.yaml|RUN]",
+            help="A study (or a bundled one: quickstart), or a finished run. Default: made-up texts.",
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[key=value]...", help="Replace values of the study.")

@@ -30,10 +30,31 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/STU
 Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 
 
+def _show_version(asked: bool) -> None:
+    if not asked:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        typer.echo(f"harness {version('finetune-harness')}")
+    except PackageNotFoundError:
+        typer.echo("harness (not installed, so without a version)")
+    raise typer.Exit
+
+
+@app.callback()
+def before_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Declares the options that need no command."""
+
+
 @app.command()
 @guarded
 def sweep(
-    study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="The study file.")],
+    study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file, or a bundled study: quickstart.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="key=value", help="Replace values of the file.")
     ] = None,

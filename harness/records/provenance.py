@@ -18,6 +18,7 @@ from typing import Any
 
 from harness.errors import RunError
 from harness.records.precision import PrecisionChoice
+from harness.spec.bundled import find_study
 from harness.spec.configure import differences
 from harness.spec.study import StudySpec
 
@@ -149,7 +150,7 @@ def _cpu_model() -> str:
 
 def _commit(command: Sequence[str]) -> dict[str, Any] | None:
     """Commit of the study file's folder, else of the working directory; None where neither is in a repository."""
-    study = Path(command[2]).parent if len(command) > 2 else Path.cwd()
+    study = find_study(Path(command[2])).parent if len(command) > 2 else Path.cwd()
     return _git(study) or _git(Path.cwd())
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError, nearest
+from harness.spec.bundled import bundled_studies, find_study
 from harness.spec.checks import contradictions
 from harness.spec.mistakes import mistakes, related, show
 from harness.spec.study import StudySpec, split_checkpoint
@@ -68,6 +69,7 @@ class _Draft:
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     """The study in a file, with `key=value` overrides applied (`training.batch_size=[8, 16]`, `confirm=null`).
 
+    `path` may also be the name of a bundled study: `quickstart`.
     Paths in the file are relative to it, those on the command line to the current folder; the result's are absolute.
     One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's; where that is another
     kind of source, `data.text` and `data.label` go back to their defaults, unless they are overridden too.
@@ -75,6 +77,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     Raises:
         SpecError: the file cannot be read, or has mistakes; all of them, one a key.
     """
+    path = find_study(path)
     draft = _read(path)
     for override in overrides:
         _override(draft, override)
@@ -115,8 +118,7 @@ def _read(path: Path) -> _Draft:
 def _text(path: Path, source: str) -> str:
     try:
         if not path.is_file():
-            near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-            what = "is not a file" if path.exists() else f"no such study file{nearest(path.name, near)}"
+            what = "is not a file" if path.exists() else f"no such study file{_nearest_studies(path)}"
             raise SpecError(source, [Problem(key="", message=what)])
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -131,6 +133,16 @@ def _text(path: Path, source: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         problem = Problem(key="", message=f"is not UTF-8 (byte 0x{data[error.start]:02x})", line=line)
         raise SpecError(source, [problem]) from None
+
+
+def _nearest_studies(path: Path) -> str:
+    """What may stand in the place of a study file that is not there; of a mere name, bundled studies too."""
+    near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    bundled = bundled_studies()
+    if len(path.parts) == 1 and not path.suffix:
+        names = ", ".join(bundled)
+        return f"; give the path of one, or the name of a bundled study: {names}{nearest(path.name, [*near, *bundled])}"
+    return nearest(path.name, near) or (f"; did you mean the bundled '{path.stem}'?" if path.stem in bundled else "")
 
 
 def _override(draft: _Draft, text: str) -> None:

@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_command_has_help(command: str) -> None:
     done = harness(command, "-h")
     assert done.exit_code == 0
     assert "Usage:" in done.output
+
+
+def test_version_of_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    done = harness("--version")
+    assert (done.exit_code, done.stdout) == (0, "harness (not installed, so without a version)\n")
 
 
 def test_help_imports_nothing_heavy() -> None:

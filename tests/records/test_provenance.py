@@ -122,6 +122,24 @@ def test_manifest_commit_is_that_of_the_study_file(tmp_path: Path, monkeypatch: 
     assert make_manifest(study="../plain/study.yaml")["git"]["commit"] == here
 
 
+def test_manifest_commit_of_a_bundled_study_is_that_of_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    for name in ("bundled", "here"):
+        (tmp_path / name).mkdir()
+        git(tmp_path / name, "init", "-q")
+        git(tmp_path / name, "commit", "-q", "--allow-empty", "-m", name)
+    monkeypatch.chdir(tmp_path / "bundled")
+    there = make_manifest()["git"]["commit"]
+    monkeypatch.chdir(tmp_path / "here")
+    bundled = {"quickstart": tmp_path / "bundled" / "quickstart.yaml"}
+    monkeypatch.setattr("harness.spec.bundled.bundled_studies", lambda: bundled)
+    assert make_manifest(study="quickstart")["git"]["commit"] == there
+    (tmp_path / "here" / "quickstart").touch()
+    assert make_manifest(study="quickstart")["git"]["commit"] != there
+
+
 def test_manifest_starts_no_program_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init", "-q")
