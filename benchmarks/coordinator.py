@@ -24,12 +24,12 @@ from unittest import mock
 import psutil
 
 from harness.engines.open import open_engine
-from harness.engines.propose import Proposal, Proposer
-from harness.engines.search import Search
-from harness.engines.slots import plan_slots
+from harness.machine.slots import plan_slots
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.store import StudyStore
+from harness.search.propose import Proposal, Proposer
+from harness.search.search import Search
 from harness.spec.study import StudySpec
 
 __all__ = ["measure", "noop_study", "run_noop"]

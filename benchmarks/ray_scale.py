@@ -22,13 +22,13 @@ from typing import Any
 
 import psutil
 
-from harness.engines import resources
-from harness.engines.ray_tune import RayEngine
-from harness.engines.search import Search
-from harness.engines.slots import Slot
+from harness.engines.ray.tune import RayEngine
+from harness.machine import resources
+from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord
 from harness.records.store import StudyStore
+from harness.search.search import Search
 from harness.spec.study import StudySpec
 
 MIB = 2**20

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.report.page import write_report
+from harness.report.study.page import write_report
 from tests.report.factory import make_results
 
 NUM_TRIALS = 200

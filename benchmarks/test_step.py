@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.bench.cell import open_cell
-from harness.bench.machine import code_version
-from harness.bench.measure import MAX_STEPS, MIN_STEPS, measurement_of, warm_up
-from harness.bench.plan import Planned
-from harness.bench.run import new_cell
-from harness.bench.summary import summarised
-from harness.bench.timing import StepCost
-from harness.bench.work import UNTIMED
+from harness.benchmark.cell import open_cell
+from harness.benchmark.machine import code_version
+from harness.benchmark.measure import MAX_STEPS, MIN_STEPS, measurement_of, warm_up
+from harness.benchmark.plan import Planned
+from harness.benchmark.run import new_cell
+from harness.benchmark.summary import summarised
+from harness.benchmark.timing import StepCost
+from harness.benchmark.work import UNTIMED
 from harness.data.prepared import PreparedData
-from harness.engines.slots import Slot
 from harness.errors import TrialFailure
+from harness.machine.slots import Slot
 from harness.records.bench import BenchFile
 from harness.records.bench_files import CELL
 from harness.training import device as devices

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.notebook import LoadedRun
+    from harness.report.study.notebook import LoadedRun
 
 __all__ = ["load"]
 
 
 def load(run: str | Path) -> LoadedRun:
     """Returns a run's data frames and figures: `load("runs/quickstart").trials`."""
-    from harness.report.notebook import LoadedRun
+    from harness.report.study.notebook import LoadedRun
 
     return LoadedRun(run)

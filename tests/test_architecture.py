@@ -12,24 +12,31 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = (
-    ("errors", "imports", "background"),
-    ("spec",),
-    ("records",),
-    ("data",),
-    ("tasks",),
-    ("training",),
-    ("trial", "score"),
-    ("engines",),
-    ("report", "bench", "export", "finalists", "loggers", "monitors"),
-    ("conclude",),
-    ("sweep",),
-    ("terminal", "predict", "rerun"),
-    ("export_trial",),
-    ("cli",),
-    ("__main__",),
+#: The floors of the package from the lowest up: each may import those below it. What shares a floor stays apart.
+FLOORS: tuple[dict[str, str], ...] = (
+    {"errors": "the error tree", "runtime": "imports, and work beside trials"},
+    {"spec": "what is asked: the typed study, the search space, the YAML reader"},
+    {"records": "what happened: schema, study store, run folder, provenance, statistics"},
+    {
+        "data": "read, clean, split, encode once, batch",
+        "machine": "devices, slots, cores, memory",
+    },
+    {"tasks": "one small file a task: text, image"},
+    {"training": "the core: loop, evaluation, device; fast/ is speed alone, trainable/ is what is trained"},
+    {"trial": "`run_trial`: the one trial function, a generator that pauses after each evaluation"},
+    {"search": "what is tried next and who goes on: source, proposals, samplers; pruners/"},
+    {"engines": "where trials run: dispatch, warm workers, inline, local; ray/"},
+    {
+        "report": "what it means: kit/, study/, compare/, benchmark/",
+        "benchmark": "how fast this machine trains",
+        "loggers": "TensorBoard and MLflow, where a study asks for them",
+    },
+    {"jobs": "one file a command: sweep, conclude, export, predict, rerun, score"},
+    {"terminal": "what a person sees while it runs"},
+    {"cli": "the command line"},
+    {"__main__": "`python -m harness`"},
 )
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+RANK = {name: rank for rank, floor in enumerate(FLOORS) for name in floor}
 Imports = dict[str, set[str]]
 
 
@@ -59,7 +66,7 @@ def _imported(path: Path, name: str, modules: set[str]) -> list[str]:
 
 
 def layer_of(module: str) -> str:
-    """`harness.spec.study` is of layer `spec`; the package itself is above all."""
+    """`harness.spec.study` is of floor `spec`; the package itself is above all."""
     return module.split(".")[1] if "." in module else "__main__"
 
 
@@ -70,7 +77,7 @@ def upward_steps(imports: Imports, package: str = "harness") -> list[str]:
         for module, targets in imports.items()
         for target in sorted(targets)
         if target.split(".")[0] == package and layer_of(target) != layer_of(module)
-        if RANK.get(layer_of(target), len(LAYERS)) >= RANK.get(layer_of(module), len(LAYERS))
+        if RANK.get(layer_of(target), len(FLOORS)) >= RANK.get(layer_of(module), len(FLOORS))
     ]
 
 
@@ -93,6 +100,45 @@ def imports() -> Imports:
     return read_imports(ROOT, "harness")
 
 
+def floors_sentence() -> str:
+    """The order of the floors, for CONTRIBUTING.md."""
+    return "\n".join(
+        f"{number}. {', '.join(f'`{name}`' for name in floor)}" for number, floor in enumerate(FLOORS, start=1)
+    )
+
+
+def file_map() -> str:
+    """The table of files, for README.md."""
+    rows = [(name, caption) for floor in FLOORS for name, caption in floor.items() if name != "__main__"]
+    lines = [
+        f"| `harness/{name}{'/' if (ROOT / 'harness' / name).is_dir() else '.py'}` | {caption} |"
+        for name, caption in rows
+    ]
+    return "\n".join(["| file | in one line |", "|---|---|", *lines])
+
+
+#: What is written from the list above, by file: between the two marks.
+WRITTEN = {"README.md": file_map, "CONTRIBUTING.md": floors_sentence}
+BEGIN, END = "<!-- floors: written by tests/test_architecture.py -->", "<!-- end of floors -->"
+
+
+def written(name: str) -> str:
+    """The file as it should be."""
+    before, rest = (ROOT / name).read_text(encoding="utf-8").split(BEGIN)
+    return f"{before}{BEGIN}\n{WRITTEN[name]()}\n{END}{rest.split(END)[1]}"
+
+
+@pytest.mark.parametrize("name", list(WRITTEN))
+def test_lists_of_floors_are_those_of_this_test(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == written(name), f"{name} differs from FLOORS: run python tests/test_architecture.py"
+
+
+def test_no_folder_is_crowded() -> None:
+    folders = [path for path in (ROOT / "harness").rglob("*") if path.is_dir()]
+    assert {folder.name: count for folder in folders if (count := len(list(folder.glob("*.py")))) > 22} == {}
+
+
 def test_every_module_has_a_layer(imports: Imports) -> None:
     assert {layer_of(module) for module in imports} - set(RANK) == set()
 
@@ -110,12 +156,12 @@ def test_plotly_is_in_report_only(imports: Imports) -> None:
 
 
 def test_ray_is_in_its_engine_only(imports: Imports) -> None:
-    assert all(module.startswith("harness.engines.ray_") for module in importers(imports, "ray"))
+    assert all(module.startswith("harness.engines.ray") for module in importers(imports, "ray"))
 
 
 def test_only_opening_an_engine_loads_ray(imports: Imports) -> None:
     """Nobody else imports the engine's modules, so that nobody else loads ray."""
-    ours = {module for module in imports if module.startswith("harness.engines.ray_")}
+    ours = {module for module in imports if module.startswith("harness.engines.ray")}
     assert {module for module, targets in imports.items() if targets & ours} - ours <= {"harness.engines.open"}
 
 
@@ -149,7 +195,7 @@ def test_upward_step_is_found(tmp_path: Path, text: str) -> None:
 
 
 def test_neighbours_of_a_layer_are_apart(tmp_path: Path) -> None:
-    assert upward_steps(_write(tmp_path, {"bench.py": "import harness.export", "export.py": ""}))
+    assert upward_steps(_write(tmp_path, {"benchmark.py": "import harness.report", "report.py": ""}))
 
 
 def test_downward_step_is_allowed(tmp_path: Path) -> None:
@@ -177,3 +223,8 @@ def test_help_loads_no_heavy_library() -> None:
 def test_report_loads_no_torch(imports: Imports) -> None:
     modules = [module for module in imports if layer_of(module) in ("errors", "spec", "records", "report")]
     assert not loaded_by(f"import {', '.join(modules)}") & {"torch", "ray", "transformers"}
+
+
+if __name__ == "__main__":
+    for name in WRITTEN:
+        (ROOT / name).write_text(written(name), encoding="utf-8")

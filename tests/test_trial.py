@@ -12,10 +12,10 @@ import torch
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, HarnessError, TrialFailure
 from harness.records.schema import Place, Progress, repeating
-from harness.score import load_saved
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded
+from harness.tasks.models import load_saved
 from harness.training import loop
 from harness.training.evaluate import predict_probabilities
 from harness.training.host import Host

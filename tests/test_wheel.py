@@ -89,7 +89,7 @@ def test_wheel_holds_nothing_else(built: Built) -> None:
 def test_source_archive_holds_what_is_compiled(built: Built) -> None:
     with tarfile.open(built.source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"harness/training/_one_pass.c", "setup.py", "studies/quickstart.yaml", "LICENSE"} <= names
+    assert {"harness/training/fast/_one_pass.c", "setup.py", "studies/quickstart.yaml", "LICENSE"} <= names
 
 
 def test_installed_program_tells_its_version(built: Built, tmp_path: Path) -> None:

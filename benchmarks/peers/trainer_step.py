@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from peers.tables import Tables, quiet, say
 
-from harness.bench.data import of_length
-from harness.bench.plan import LEAST_ROWS, bench_study
+from harness.benchmark.data import of_length
+from harness.benchmark.plan import LEAST_ROWS, bench_study
 from harness.data.prepare import prepare
 
 #: Of these first steps no time is taken, nor of any in the first `WARM_SECONDS`.

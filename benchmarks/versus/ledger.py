@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.engines import resources
+from harness.machine import resources
 from harness.records.rundir import write_json
 
 __all__ = ["Ledger", "Measured", "Row", "Setting"]

@@ -16,8 +16,8 @@ from harness.cli.guard import guarded
 from harness.errors import InputError, SpecError, StudyFailed
 
 if TYPE_CHECKING:
-    from harness.bench.plan import Wanted
-    from harness.bench.run import Bench
+    from harness.benchmark.plan import Wanted
+    from harness.benchmark.run import Bench
     from harness.spec.study import StudySpec
 
 __all__ = ["bench", "compare_all"]
@@ -55,7 +55,7 @@ def bench(
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the file has already.")] = False,
 ) -> None:
     """Measure the training speed of this machine, or go on measuring."""
-    from harness.bench.plan import Wanted
+    from harness.benchmark.plan import Wanted
 
     wanted = Wanted(
         checkpoints=_listed("--checkpoint", ",".join(checkpoint) if checkpoint else None, str),
@@ -79,7 +79,7 @@ def bench(
 
 
 def _finish(opened: Bench, markdown: Path | None) -> None:
-    from harness.report.bench_markdown import write_bench_markdown
+    from harness.report.benchmark.markdown import write_bench_markdown
 
     opened.view.end(opened.file)
     if markdown is not None:
@@ -108,9 +108,9 @@ def _number_or(word: str) -> Callable[[str], int | str]:
 
 
 def _open(json: Path | None, *, fresh: bool) -> Bench:
-    from harness.bench.machine import describe_machine
-    from harness.bench.plan import default_file
-    from harness.bench.run import Bench
+    from harness.benchmark.machine import describe_machine
+    from harness.benchmark.plan import default_file
+    from harness.benchmark.run import Bench
     from harness.terminal.bench import ConsoleView
     from harness.terminal.console import make_console
 
@@ -127,7 +127,7 @@ def _measure(
     fresh: bool,
     slots: tuple[int, ...] | None,
 ) -> Bench:
-    from harness.bench.plan import bench_study
+    from harness.benchmark.plan import bench_study
     from harness.data.prepare import prepare
 
     if study is None and overrides:
@@ -143,7 +143,7 @@ def _measure(
     if slots is None:
         opened.cells(spec, data, wanted, own_texts=study is not None)
     else:
-        from harness.bench.slots import measure_slots
+        from harness.benchmark.slots import measure_slots
 
         opened.price(wanted.price_per_hour)
         measure_slots(opened, spec, data, slots, wanted)
@@ -165,7 +165,7 @@ def _study(path: Path, overrides: list[str]) -> StudySpec:
 
 
 def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> Bench:
-    from harness.bench.sharing import measure_sharing
+    from harness.benchmark.sharing import measure_sharing
     from harness.records.results import load
 
     as_it_was = "a run's winner is measured as it was; give a study file for other settings"
@@ -188,12 +188,12 @@ def compare_all(paths: Sequence[Path], out: Path, *, force: bool) -> Path:
 
     files = [path for path in paths if is_bench_file(path)]
     if not files:
-        from harness.report.compare import write_comparison
+        from harness.report.compare.page import write_comparison
 
         return write_comparison(paths, out)
     if len(files) < len(paths):
         other = next(path for path in paths if path not in files)
         raise InputError(f"{files[0]} is a benchmark file and {other} is a run folder: compare one kind at a time")
-    from harness.report.compare_bench import write_bench_comparison
+    from harness.report.benchmark.page import write_bench_comparison
 
     return write_bench_comparison(paths, out, force=force)

@@ -12,7 +12,7 @@ import typer
 
 from harness.cli.bench import bench
 from harness.cli.guard import guarded
-from harness.imports import quick_imports
+from harness.runtime import quick_imports
 
 __all__ = ["app"]
 
@@ -108,9 +108,9 @@ def report(
     ] = None,
 ) -> None:
     """Write the report page and its summary."""
+    from harness.jobs.sweep import report_folder
     from harness.records.results import load
-    from harness.report.page import write_report
-    from harness.sweep import report_folder
+    from harness.report.study.page import write_report
 
     typer.echo(write_report(load(run), out or report_folder(run)))
 
@@ -139,7 +139,7 @@ def export(
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Default: the winner.")] = None,
 ) -> None:
     """Export a model, proved by scoring it again."""
-    from harness.export_trial import export_trial
+    from harness.jobs.export_trial import export_trial
     from harness.records.results import load
 
     typer.echo(export_trial(load(run), trial, to))

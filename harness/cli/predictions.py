@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import InputError
-from harness.predict import Prediction, label_table, open_export, predict_texts, read_table, text_rows
+from harness.jobs.predict import Prediction, label_table, open_export, predict_texts, read_table, text_rows
 from harness.terminal.console import make_console
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import plain

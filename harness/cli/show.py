@@ -18,7 +18,7 @@ from rich.text import Text
 from harness.cli.guard import Terminated
 from harness.errors import InputError
 from harness.records.results import Results, load
-from harness.report.text import METRIC_NAMES
+from harness.report.kit.text import METRIC_NAMES
 from harness.terminal.board import Board
 from harness.terminal.console import make_console
 from harness.terminal.outcome import print_outcome
@@ -115,7 +115,7 @@ def _is_worked_on(results: Results) -> bool:
 
 def show_rerun(run: Path, number: int) -> bool:
     """Runs a trial again, prints every loss and metric of both runs, and returns whether they are the same."""
-    from harness.rerun import rerun
+    from harness.jobs.rerun import rerun
 
     console = make_console()
     found = rerun(load(run), number)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.jobs.sweep import report_folder, sweep
 from harness.records.profile import PROFILE, Phases, profile_of
 from harness.records.results import load
 from harness.records.rundir import RunFolder
 from harness.spec.study import StudySpec
-from harness.sweep import report_folder, sweep
 from harness.terminal.console import make_console
 from harness.terminal.profile import print_profile
 from harness.terminal.view import open_view

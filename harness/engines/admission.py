@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from harness.engines.active import Active
 from harness.engines.needs import Needs, micro_batch_size
-from harness.engines.slots import Slot
+from harness.machine.slots import Slot
 from harness.records.schema import Progress
 
 __all__ = ["Admission"]

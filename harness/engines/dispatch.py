@@ -34,11 +34,11 @@ from harness.engines.messages import (
 )
 from harness.engines.occupancy import Occupancy
 from harness.engines.precisions import Precisions
-from harness.engines.protocol import Decision, TrialSource
 from harness.errors import EngineError, FailReason
 from harness.records.precision import PrecisionChoice, device_kind, unmeasured
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState, repeating
+from harness.search.source import Decision, TrialSource
 from harness.spec.trial import TrialConfig
 
 __all__ = ["Dispatcher", "Pool"]

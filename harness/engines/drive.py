@@ -37,9 +37,9 @@ from harness.engines.messages import (
 )
 from harness.engines.protocol import Pause, TrialFunction
 from harness.errors import FailReason, InputError, TrialFailure
-from harness.imports import quick_imports
 from harness.records.precision import unmeasured
 from harness.records.schema import Progress
+from harness.runtime import quick_imports
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 

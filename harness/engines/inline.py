@@ -11,9 +11,9 @@ from harness.engines.dispatch import Dispatcher
 from harness.engines.drive import Driver, load_trial_function
 from harness.engines.messages import Command, Event, Failed, Ready
 from harness.engines.precisions import Precisions
-from harness.engines.protocol import TrialSource
-from harness.engines.slots import Slot
+from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
+from harness.search.source import TrialSource
 from harness.training.host import Host
 
 __all__ = ["InlineEngine"]

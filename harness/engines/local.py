@@ -14,9 +14,9 @@ from harness.engines.dispatch import Dispatcher
 from harness.engines.needs import Needs
 from harness.engines.precisions import Precisions
 from harness.engines.processes import ProcessPool
-from harness.engines.protocol import TrialSource
-from harness.engines.slots import Slot
+from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
+from harness.search.source import TrialSource
 
 __all__ = ["LocalEngine"]
 

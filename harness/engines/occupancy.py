@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.engines import resources
 from harness.engines.active import Active
 from harness.engines.admission import Admission
+from harness.machine import resources
 from harness.records.schema import Place
 
 __all__ = ["Occupancy", "Seat"]

@@ -12,7 +12,7 @@ from harness.engines.inline import InlineEngine
 from harness.engines.local import LocalEngine
 from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
-from harness.engines.slots import Slot
+from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.spec.study import StudySpec
 
@@ -36,7 +36,7 @@ def open_engine(
     if spec.engine.name == "inline":
         yield InlineEngine(run, slots[0], trial_timeout_s=timeout_s, precisions=precisions)
     elif spec.engine.name == "ray":
-        from harness.engines.ray_tune import RayEngine
+        from harness.engines.ray.tune import RayEngine
 
         with RayEngine(run, spec, slots, trial_timeout_s=timeout_s, precisions=precisions) as ray_engine:
             yield ray_engine

@@ -18,7 +18,6 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO
 
-from harness.engines import resources
 from harness.engines.messages import (
     Begin,
     Command,
@@ -36,8 +35,9 @@ from harness.engines.messages import (
     decode_event,
     encode,
 )
-from harness.engines.slots import Slot
 from harness.errors import EngineError, FailReason
+from harness.machine import resources
+from harness.machine.slots import Slot
 
 __all__ = ["ProcessPool"]
 

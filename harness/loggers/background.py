@@ -23,7 +23,7 @@ Call = Callable[[Logger], None]
 
 
 class Loggers:
-    """Several loggers as one `harness.engines.watch.Monitor`; a logger that raises is left out from then on.
+    """Several loggers as one `harness.search.watch.Monitor`; a logger that raises is left out from then on.
 
     Leaving the context waits until everything was passed on, half a minute at most.
     """

@@ -125,7 +125,7 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     # What rounding depends on, as it does on versions: without a C compiler the package has no such half.
-    found["compiled steps"] = "yes" if find_spec("harness.training._one_pass") else "no"
+    found["compiled steps"] = "yes" if find_spec("harness.training.fast._one_pass") else "no"
     return found
 
 

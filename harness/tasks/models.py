@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.checkpoints import resolve
@@ -17,7 +18,7 @@ from harness.spec.trial import TrialModel
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["build_classifier", "model_config", "quiet"]
+__all__ = ["build_classifier", "load_saved", "model_config", "quiet"]
 
 
 @contextmanager
@@ -140,3 +141,17 @@ def _refuse_misfit(name: str, model: PreTrainedModel, info: dict[str, Any]) -> N
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return f"{lines[0][:300]}" if lines else type(error).__name__
+
+
+def load_saved(folder: Path, task: str) -> PreTrainedModel:
+    """The model of a folder, as plain transformers loads it, fp32."""
+    import torch
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    kinds = {
+        "text-classification": transformers.AutoModelForSequenceClassification,
+        "image-classification": transformers.AutoModelForImageClassification,
+    }
+    model: PreTrainedModel = kinds[task].from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    return model

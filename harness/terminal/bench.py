@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.records.bench import BenchFile, Cell, Sharing, SlotsRow
-from harness.report.bench_table import rests_on, shown_columns, warnings, why
-from harness.report.text import duration, number, percent, plural
+from harness.report.benchmark.table import rests_on, shown_columns, warnings, why
+from harness.report.kit.text import duration, number, percent, plural
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import plain
 

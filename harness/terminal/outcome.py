@@ -17,9 +17,9 @@ from rich.text import Text
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialState, num_places
-from harness.report.answer import Answer, answer
-from harness.report.text import METRIC_NAMES, clip, duration, interval, metric, number
-from harness.report.view import View
+from harness.report.kit.text import METRIC_NAMES, clip, duration, interval, metric, number
+from harness.report.kit.view import View
+from harness.report.study.answer import Answer, answer
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import column_name, default_numbers, param_text, params_line, plain, state_of
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.records.schema import TrialState
-from harness.report.text import METRIC_NAMES, duration, metric, number
+from harness.report.kit.text import METRIC_NAMES, duration, metric, number
 from harness.terminal.board import Board, Row
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import column_name, param_text, params_line, plain

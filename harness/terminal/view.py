@@ -1,6 +1,6 @@
 """What a person sees while a sweep runs: a live screen on a terminal, plain lines elsewhere.
 
-Knows nothing of how trials are run. Both are a `harness.sweep.View`.
+Knows nothing of how trials are run. Both are a `harness.jobs.sweep.View`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.text import Text
 from harness.errors import HarnessError
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
-from harness.report.text import METRIC_NAMES, duration, metric, number, plural
+from harness.report.kit.text import METRIC_NAMES, duration, metric, number, plural
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from harness.terminal.board import Board, Row

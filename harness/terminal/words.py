@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.records.schema import Progress, TrialRecord, TrialState
-from harness.report.text import clip, param, param_name, percent, short_name
+from harness.report.kit.text import clip, param, param_name, percent, short_name
 
 __all__ = ["column_name", "default_numbers", "param_text", "params_line", "plain", "reached", "state_of"]
 

@@ -21,15 +21,15 @@ from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
 from harness.training import device as devices
-from harness.training.activations import Rows, skip_frozen
 from harness.training.clock import Clock
-from harness.training.compact import CompactEmbedding
 from harness.training.evaluate import predict_probabilities, to_device
-from harness.training.graphs import MULTIPLE, CudaCapture, StepGraphs
+from harness.training.fast.activations import Rows, skip_frozen
+from harness.training.fast.compact import CompactEmbedding
+from harness.training.fast.graphs import MULTIPLE, CudaCapture, StepGraphs
+from harness.training.fast.residence import resident
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
-from harness.training.residence import resident
 from harness.training.weights import DTYPES, FlatWeights
 
 __all__ = ["Trainer"]

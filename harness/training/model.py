@@ -18,10 +18,10 @@ from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
-from harness.tasks.freeze import freeze_parameters
-from harness.training.compact import CompactEmbedding, compact_table
-from harness.training.dropout import replace_dropout
+from harness.training.fast.compact import CompactEmbedding, compact_table
+from harness.training.fast.dropout import replace_dropout
 from harness.training.host import Host
+from harness.training.trainable.freeze import freeze_parameters
 from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import math
 import torch
 
 from harness.spec.trial import TrialTraining
-from harness.training.one_pass import MAX_THREADS, one_pass
+from harness.training.fast.one_pass import MAX_THREADS, one_pass
 from harness.training.weights import FlatWeights
 
 __all__ = ["Optimiser", "adamw", "schedule_factor"]

@@ -53,7 +53,7 @@ def outcome(case: Case, folder: Path, patch: pytest.MonkeyPatch) -> tuple[int, s
     """Exit code and output, the folder's name left out and the one line that names a process made the same."""
     patch.chdir(folder)
     patch.setenv("HARNESS_CACHE", str(folder / "cache"))
-    patch.setattr("harness.engines.slots.accelerators", lambda: ())
+    patch.setattr("harness.machine.slots.accelerators", lambda: ())
     with ExitStack() as stack:
         if "name=held" in case.command:
             run = RunFolder.of(folder / "runs", "held")

@@ -21,8 +21,8 @@ from harness.engines.messages import (
     Snapshotted,
     Start,
 )
-from harness.engines.slots import Slot
 from harness.errors import FailReason
+from harness.machine.slots import Slot
 from harness.records.schema import Place, Usage
 from harness.spec.trial import TrialConfig
 from tests.engines.fakes import TOTAL_STEPS, config, evaluation

@@ -14,8 +14,8 @@ import pytest
 
 from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
-from harness.engines.slots import Slot
 from harness.errors import FailReason, InputError
+from harness.machine.slots import Slot
 from harness.records.precision import PrecisionChoice
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState

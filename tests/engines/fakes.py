@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.engines.protocol import Decision
 from harness.errors import CheckpointError, DataError, FailReason, TrialFailure
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, Usage
+from harness.search.source import Decision
 from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
 from harness.training.host import Host
 

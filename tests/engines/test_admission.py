@@ -8,7 +8,7 @@ import pytest
 from harness.engines.active import Active
 from harness.engines.admission import CONTEXT_BYTES, PATIENCE, USABLE_SHARE, Admission
 from harness.engines.needs import Needs
-from harness.engines.slots import Slot
+from harness.machine.slots import Slot
 from tests.engines.card import GIB, MIB, make_card, sized
 from tests.engines.fakes import evaluation
 

@@ -10,7 +10,7 @@ import pytest
 from harness.engines.admission import Admission
 from harness.engines.dispatch import Dispatcher
 from harness.engines.messages import Release
-from harness.engines.slots import Slot
+from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.spec.trial import TrialConfig
 from tests.engines.card import GIB, Card, make_card, sized

@@ -12,13 +12,14 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.engines import resources
 from harness.engines.local import LocalEngine
-from harness.engines.protocol import Decision, Engine
-from harness.engines.slots import Slot
+from harness.engines.protocol import Engine
 from harness.errors import EngineError, FailReason
+from harness.machine import resources
+from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
+from harness.search.source import Decision
 from tests.engines.contract import (
     COMPLETE,
     FAIL,

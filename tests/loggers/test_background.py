@@ -16,8 +16,8 @@ from harness.loggers.open import open_loggers
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, TrialState, record_of
 from harness.spec.trial import TrialConfig
-from tests.engines.simulate import evaluation
 from tests.loggers.trials import config
+from tests.search.simulate import evaluation
 
 
 class Diary:

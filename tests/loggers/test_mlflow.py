@@ -11,8 +11,8 @@ from harness.errors import InputError
 from harness.loggers.open import open_loggers
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialState, record_of
-from tests.engines.simulate import evaluation
 from tests.loggers.trials import config
+from tests.search.simulate import evaluation
 
 pytest.importorskip("mlflow", reason="needs the extra: pip install 'finetune-harness[mlflow]'")
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of its many dependencies are not ours

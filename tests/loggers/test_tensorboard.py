@@ -10,8 +10,8 @@ import pytest
 from harness.loggers.open import open_loggers
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialState, record_of
-from tests.engines.simulate import evaluation
 from tests.loggers.trials import config
+from tests.search.simulate import evaluation
 
 pytest.importorskip("tensorboard", reason="needs the extra: pip install 'finetune-harness[tensorboard]'")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.spec.configure import resolve
 from harness.spec.trial import TrialConfig
-from tests.engines.simulate import make_spec
+from tests.search.simulate import make_spec
 
 __all__ = ["config"]
 

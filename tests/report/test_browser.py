@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report.compare import write_comparison
-from harness.report.page import write_report
+from harness.report.compare.page import write_comparison
+from harness.report.study.page import write_report
 from tests.report.browser import Page, chromium
 from tests.report.factory import make_results
 from tests.report.payloads import PAYLOADS

@@ -12,8 +12,8 @@ import torch
 from harness.data.prepared import PreparedData
 from harness.tasks import task_of
 from harness.tasks.encode import encoded
-from harness.tasks.freeze import repeated_blocks
 from harness.tasks.models import quiet
+from harness.training.trainable.freeze import repeated_blocks
 from tests.tasks.tiny import ARCHITECTURES, architecture, config
 
 TASK = task_of("text-classification")

@@ -1,0 +1,45 @@
+"""What can be refused before anything is measured: texts longer than a model takes, and lengths where there are none.
+
+Knows nothing of memory: what does not fit there is found out cell by cell.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+from harness.benchmark.plan import Planned
+from harness.data.checkpoints import resolve
+from harness.data.prepared import PreparedData
+from harness.errors import InputError
+from harness.spec.trial import TrialModel
+from harness.tasks.models import model_config
+from harness.tasks.tokenizers import length_limit, load_tokenizer
+
+__all__ = ["refuse_lengths"]
+
+
+def refuse_lengths(planned: Iterable[Planned], data: PreparedData) -> None:
+    """Refuses lengths that cannot be (of `scratch`, whose tokenizer is yet to be trained, the cell itself tells).
+
+    Raises:
+        InputError: a length above the model's maximum, or of images.
+        CheckpointError: a checkpoint that is not there, or cannot be read.
+    """
+    limits: dict[str, int] = {}
+    for one in planned:
+        length, checkpoint = one.setting("length"), one.config.model.checkpoint
+        if not isinstance(length, int):
+            continue
+        if data.meta.get("image"):
+            raise InputError("--length is for texts; the images of a study have one size")
+        if checkpoint != "scratch" and checkpoint not in limits:
+            limits[checkpoint] = _most_tokens(checkpoint)
+        most = limits.get(checkpoint, sys.maxsize)
+        if length > most:
+            raise InputError(f"--length {length}: {one.checkpoint} takes at most {most} tokens")
+
+
+def _most_tokens(checkpoint: str) -> int:
+    settings = model_config(TrialModel(checkpoint=checkpoint))
+    return length_limit(settings, load_tokenizer(resolve(checkpoint).folder), sys.maxsize)

@@ -1,0 +1,152 @@
+"""A cell's work, measured: warmed up, timed, and set against FLOPs, memory traffic and energy.
+
+Knows nothing of how the work was opened, nor of other cells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import psutil
+import torch
+
+from harness.benchmark.energy import open_meter
+from harness.benchmark.flops import AGREE, Flops, count_flops, flops_formula, tokens_of
+from harness.benchmark.memory import moved_bytes
+from harness.benchmark.timing import WINDOW, Settling, StepCost, is_steady
+from harness.benchmark.work import UNTIMED, Work
+from harness.records.bench import Measurement
+from harness.training import device as devices
+
+__all__ = ["MAX_STEPS", "MIN_STEPS", "measure", "measurement_of", "warm_up"]
+
+MIN_STEPS, MAX_STEPS = 3, 500
+#: Rows of the batch whose FLOPs torch counts: the formula is held against them.
+COUNTED_ROWS = 4
+
+
+def measure(work: Work, *, batch_size: int, device: torch.device, seconds: float, steps: int | None) -> Measurement:
+    """Warms up and times `steps` steps; None: as many as take about `seconds`."""
+    settling, first_step_s, step_s = warm_up(work, seconds)
+    steps = steps or min(MAX_STEPS, max(MIN_STEPS, round(seconds / step_s)))
+    meter, processor = open_meter(device), _Processor()
+    work.rewind()
+    if meter:
+        meter.start()
+    timed = work.run(UNTIMED + steps)
+    energy_j, others = meter.joules() if meter else None, processor.others()
+    return measurement_of(
+        work,
+        timed[UNTIMED:],
+        batch_size=batch_size,
+        device=device,
+        first_step_s=first_step_s,
+        warm_up_steps=settling.num_steps,
+        energy_j=energy_j,
+        energy_tokens=sum(int(step.lengths.sum()) for step in timed),
+        energy_source=meter.source if meter else None,
+        others_cpu=others,
+    )
+
+
+def measurement_of(
+    work: Work, steps: Sequence[StepCost], *, batch_size: int, device: torch.device, **facts: Any
+) -> Measurement:
+    """What timed steps come to; `facts` are what else is known of them."""
+    return Measurement(
+        **_rates(steps),
+        peak_memory_mib=devices.peak_memory_mib(device),
+        **_arithmetic(work, steps),
+        precision=work.precision,
+        attention=getattr(work.model.config, "_attn_implementation", None) or "",
+        batch_size=batch_size,
+        micro_batch_size=work.micro_batch_size,
+        steady=is_steady(steps),
+        at=time.time(),
+        **facts,
+    )
+
+
+def warm_up(work: Work, seconds: float) -> tuple[Settling, float, float]:
+    """Steps until the speed has settled or `seconds` are over; the first one's seconds, and those of one of late."""
+    settling = Settling()
+    start = time.perf_counter()
+    work.run(1)
+    first_step_s = step_s = time.perf_counter() - start
+    while not settling.settled:
+        count = min(WINDOW, int((start + seconds - time.perf_counter()) / step_s))
+        if count < 1:
+            break
+        steps = work.run(count)
+        settling.add(steps)
+        step_s = median(step.seconds for step in steps)
+    return settling, first_step_s, step_s
+
+
+def _rates(steps: Sequence[StepCost]) -> dict[str, Any]:
+    """What was done, and how long each step and each part of it took."""
+    names = {name for step in steps for name in step.parts}
+    return {
+        "steps_ms": tuple(float(f"{1000 * step.seconds:.4g}") for step in steps),
+        "split_ms": {name: 1000 * median(step.parts.get(name, 0.0) for step in steps) for name in sorted(names)},
+        "samples": sum(len(step.lengths) for step in steps),
+        "tokens": sum(int(step.lengths.sum()) for step in steps),
+        "positions": sum(step.positions for step in steps),
+        "seconds": sum(step.seconds for step in steps),
+    }
+
+
+def _arithmetic(work: Work, steps: Sequence[StepCost]) -> dict[str, Any]:
+    """FLOPs of the real tokens and least memory traffic of the steps; the formula against torch's own count."""
+    model, settings = work.model, work.model.config
+    formula = flops_formula(model, training=work.trains)
+    step, padded = work.once(COUNTED_ROWS)
+    counted = count_flops(step)
+    ratio = formula.of(padded) / counted if formula is not None and counted else None
+    if formula is None or ratio is None or abs(ratio - 1) > AGREE:
+        formula = Flops(0.0, counted / float(padded.sum()), 0.0)  # an architecture that the formula does not know
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    moved = [
+        moved_bytes(
+            settings,
+            parameters,
+            rows=len(each.lengths),
+            length=tokens_of(settings, int(each.lengths.max())),
+            precision=work.precision,
+            training=work.trains,
+        )
+        for each in steps
+    ]
+    return {
+        "parameters": parameters,
+        "model_flops": sum(formula.of(each.lengths) for each in steps) if counted else None,
+        "flops_ratio": ratio,
+        "moved_bytes": sum(each for each in moved if each is not None) if None not in moved else None,
+    }
+
+
+class _Processor:
+    """Says how many cores others kept busy: a benchmark beside other work measures that work too."""
+
+    def __init__(self) -> None:
+        self._start, self._busy, self._own = time.perf_counter(), _busy_s(), _own_s()
+
+    def others(self) -> float:
+        """Cores, on average since this object was made."""
+        busy, own = _busy_s() - self._busy, _own_s() - self._own
+        return max(0.0, (busy - own) / (time.perf_counter() - self._start))
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # counted in user and nice already
+    return float(sum(times) - idle - guest)
+
+
+def _own_s() -> float:
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,332 @@
+"""What a cell repeats: training steps, scoring as a trial scores, or prediction as an exported model predicts.
+
+Knows nothing of warm-up, statistics or files. Training is `harness.training.loop.Trainer` itself, watched; not a copy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from harness.benchmark.memory import release_memory
+from harness.benchmark.timing import Marks, StepCost
+from harness.data.batch import evaluation_batches
+from harness.data.encoded import Encoded
+from harness.data.prepared import PreparedData
+from harness.errors import DataError
+from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
+from harness.tasks.base import Task
+from harness.tasks.encode import encoded
+from harness.tasks.models import load_saved
+from harness.training import device as devices
+from harness.training.clock import Clock, Part
+from harness.training.evaluate import predict_probabilities, to_device
+from harness.training.host import Host
+from harness.training.loop import WARMUP_STEPS, Trainer
+from harness.training.model import tune_for, write_model
+from harness.training.weights import DTYPES, cast_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["UNTIMED", "Evaluating", "Predicting", "Training", "Work"]
+
+#: The loop leaves these first steps of each start out of its throughput; so does a cell.
+UNTIMED = WARMUP_STEPS
+
+
+class Work(Protocol):
+    """Something that is done step by step."""
+
+    trains: bool
+    precision: str
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Rows that go through the model at once; less than a batch where memory ran out."""
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """What computes."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Real tokens of every row that there is [rows]."""
+
+    def run(self, steps: int) -> list[StepCost]:
+        """Makes steps, on from where it is."""
+
+    def rewind(self) -> None:
+        """Goes back to the first batch, so that repeats see the same ones."""
+
+    def once(self, rows: int) -> tuple[Any, np.ndarray]:
+        """A function that does one step's products for the first `rows` rows, and their padded lengths."""
+
+
+class MarkingClock(Clock):
+    """A clock that leaves a mark whenever the loop begins something else."""
+
+    def __init__(self, marks: Marks) -> None:
+        super().__init__()
+        self._marks = marks
+
+    def go(self, part: Part) -> None:
+        super().go(part)
+        self._marks.mark(part)
+
+
+class _Watched(Trainer):
+    """A trainer that says which rows it trains on, and when forward, backward and optimiser begin.
+
+    What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
+    be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
+    a step calls `_backward(rows, labels, weight)` once for its rows (again when memory ran out), that calls
+    `_logits(inputs, num_rows)` for each micro-batch, and at the end comes `_update(rows)`.
+    """
+
+    def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
+        self.marks = Marks(device)
+        self.batches: list[np.ndarray] = []
+        super().__init__(config, data, host, device, MarkingClock(self.marks))
+
+    def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+        self.batches.append(rows)
+        return super()._backward(rows, labels, weight)
+
+    def _logits(self, inputs: dict[str, torch.Tensor], num_rows: int) -> torch.Tensor:
+        self.marks.mark("forward")
+        found = super()._logits(inputs, num_rows)
+        self.marks.mark("backward")
+        return found
+
+    def _update(self, rows: np.ndarray) -> None:
+        self.marks.mark("optimiser")
+        super()._update(rows)
+
+
+class Training:
+    """Training steps of a trial."""
+
+    trains = True
+
+    def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
+        self.precision: str = config.training.precision
+        self._random = devices.RandomState(config.training.seed, device)
+        with self._random.active():
+            self._trainer = _Watched(config, data, host, device)
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self._trainer.model
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.asarray(self._trainer.lengths)
+
+    @property
+    def micro_batch_size(self) -> int:
+        return self._trainer.micro_batch_size
+
+    def rewind(self) -> None:
+        self._trainer.step = 0
+
+    def run(self, steps: int) -> list[StepCost]:
+        trainer = self._trainer
+        trainer.marks.clear()
+        trainer.batches.clear()
+        before = trainer.micro_batch_size
+        with self._random.active():
+            trainer.train_to(trainer.step + steps)
+        found = list(self._steps())
+        if trainer.micro_batch_size != before or len(trainer.batches) != len(found):
+            return self.run(steps)  # a step was made again in smaller parts: what was timed is not the cell
+        lengths = np.asarray(trainer.train_data.lengths)
+        return [
+            StepCost(seconds=sum(parts.values()), lengths=lengths[rows], parts=parts)
+            for parts, rows in zip(found, trainer.batches, strict=True)
+        ]
+
+    def _steps(self) -> Iterator[dict[str, float]]:
+        """Seconds by part, a dictionary a step; fetching, collating and copying to the device is data."""
+        parts: dict[str, float] = {}
+        previous = ""
+        for name, seconds in self._trainer.marks.spans():
+            if name == "data" and previous not in ("", "data"):
+                yield parts
+                parts = {}
+            previous = name
+            key = "data" if name == "step" else name
+            parts[key] = parts.get(key, 0.0) + seconds
+        if previous not in ("", "data"):
+            yield parts
+
+    def once(self, rows: int) -> tuple[Any, np.ndarray]:
+        """See `Work`. Gradients are forgotten after, so training goes on as if nothing had been."""
+        trainer = self._trainer
+        chosen = trainer.rows[:rows]
+        labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[chosen].astype(np.int64))
+        lengths = np.asarray(trainer.train_data.lengths)[chosen]
+
+        def step() -> None:
+            graphs, trainer.graphs = trainer.graphs, None  # whoever counts products sees none in a graph
+            with self._random.active():
+                Trainer._backward(trainer, chosen, labels, float(len(chosen)))
+            trainer.weights.forget_gradients()
+            trainer.graphs = graphs
+
+        return step, np.full(len(chosen), int(lengths.max()))
+
+    def fits(self, batch_size: int) -> bool:
+        """Whether a batch of the longest rows can be trained at once."""
+        trainer = self._trainer
+        longest = trainer.rows[np.argsort(-trainer.lengths, kind="stable")[:batch_size]]
+        labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[longest].astype(np.int64))
+        trainer.micro_batch_size = batch_size
+        try:
+            with self._random.active():
+                Trainer._backward(trainer, longest, labels, float(batch_size))
+                trainer._update(longest)
+            return True
+        except RuntimeError as error:
+            if not devices.is_out_of_memory(error):
+                raise
+        trainer.weights.forget_gradients()
+        devices.empty_cache(trainer.device)
+        return False
+
+
+class _Scoring:
+    """Batches of a fixed number of rows, by length, again and again."""
+
+    trains = False
+
+    def __init__(self, examples: Encoded, batch_size: int) -> None:
+        self._lengths = np.asarray(examples.lengths)
+        if len(self._lengths) < batch_size:
+            raise DataError(f"there are {len(self._lengths)} rows to score, less than one batch of {batch_size}")
+        self._batches = evaluation_batches(self._lengths, max_positions=2**62, max_rows=batch_size)
+        if len(self._batches) > 1 and len(self._batches[-1]) < batch_size:
+            self._batches.pop()
+        # Sorted batches would go from short to long; a sample of them must not.
+        order = np.random.default_rng(0).permutation(len(self._batches))
+        self._batches = [self._batches[at] for at in order]
+        self.micro_batch_size = batch_size
+        self.rewind()
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._lengths
+
+    def rewind(self) -> None:
+        self._next = cycle(self._batches)
+
+    def run(self, steps: int) -> list[StepCost]:
+        batches = list(islice(self._next, steps))
+        encode_s = self._encode(np.concatenate(batches))
+        return [self._step(rows, encode_s * len(rows)) for rows in batches]
+
+    def _step(self, rows: np.ndarray, encode_s: float) -> StepCost:
+        start = time.perf_counter()
+        self._score(rows)
+        forward_s = time.perf_counter() - start
+        parts = {"forward": forward_s} | ({"encode": encode_s} if encode_s else {})
+        return StepCost(seconds=forward_s + encode_s, lengths=self._lengths[rows], parts=parts)
+
+    def _encode(self, rows: np.ndarray) -> float:
+        """Does what comes before the model, for all steps at once; seconds a row, 0 where there is nothing to do."""
+        return 0.0
+
+    def _score(self, rows: np.ndarray) -> None:
+        raise NotImplementedError
+
+
+class Evaluating(_Scoring):
+    """Validation rows through the model of a trial under training, in its precision."""
+
+    def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
+        self._training = Training(config, data, host, device)
+        self._trainer = self._training._trainer
+        self.precision: str = config.training.precision
+        super().__init__(self._trainer.validation_data, config.training.batch_size)
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self._trainer.model
+
+    def _score(self, rows: np.ndarray) -> None:
+        trainer = self._trainer
+        predict_probabilities(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device)
+
+    def once(self, rows: int) -> tuple[Any, np.ndarray]:
+        trainer = self._trainer
+        return _forward(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device)
+
+
+class Predicting(_Scoring):
+    """Raw rows through an exported model: its tokenizer or image processor, then its weights; as `harness predict`."""
+
+    def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, folder: Path) -> None:
+        """`folder` is where the model is exported to for the occasion."""
+        _export(config, data, host, device, folder)
+        release_memory(device)
+        self._config, self._folder, self._device = config, folder, device
+        self._task = task_of(config.task)
+        self._model = load_saved(folder, config.task)
+        tune_for(self._model, device)
+        self.precision: str = config.training.precision
+        cast_model(self._model.to(device), DTYPES[self.precision])
+        self._model.eval()
+        frame = data.frame("validation")
+        self._rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+        self._encoded = encoded(data, config, "validation")
+        super().__init__(self._encoded, config.training.batch_size)
+        self._load_s = min(self._timed_inputs(np.arange(1)) for _ in range(2))
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self._model
+
+    def _timed_inputs(self, rows: np.ndarray) -> float:
+        start = time.perf_counter()
+        length, steps = self._config.data.max_length, self._config.data.preprocess
+        self._task.predict_inputs([self._rows[row] for row in rows], self._folder, length, steps)
+        return time.perf_counter() - start
+
+    def _encode(self, rows: np.ndarray) -> float:
+        # Every call loads the tokenizer, which a prediction does once: that is start-up, not work a row.
+        return max(0.0, self._timed_inputs(rows) - self._load_s) / len(rows)
+
+    def _score(self, rows: np.ndarray) -> None:
+        predict_probabilities(self._model, self._task, self._encoded, rows, self._device)
+
+    def once(self, rows: int) -> tuple[Any, np.ndarray]:
+        return _forward(self._model, self._task, self._encoded, rows, self._device)
+
+
+def _export(config: TrialConfig, data: PreparedData, host: Host, device: torch.device, folder: Path) -> None:
+    training = Training(config, data, host, device)
+    trainer = training._trainer
+    write_model(trainer.model, trainer.weights, trainer.compact, trainer.optimiser.decay, folder)
+    task_of(config.task).write_processor(config, data, folder)
+
+
+def _forward(
+    model: PreTrainedModel, task: Task, examples: Encoded, rows: int, device: torch.device
+) -> tuple[Any, np.ndarray]:
+    chosen = np.arange(min(rows, len(examples)))
+    inputs = to_device(task.collate(examples, chosen), model, device)
+    length = int(np.asarray(examples.lengths)[chosen].max())
+
+    def step() -> None:
+        # Not inference mode: there torch's counter does not see products that it has not taken apart.
+        with torch.no_grad():
+            model(**inputs)
+
+    return step, np.full(len(chosen), length)

@@ -1,0 +1,363 @@
+"""The coordinator's books: which trial is with which attempt of Tune, and how each of them ended.
+
+Knows nothing of Ray: an attempt is an object with a `status`. The source is asked in the same order as by the other
+engines: when a slot is free, after each evaluation, and at each end.
+
+An attempt is a trial in Tune's words. It is paused and resumed by Tune; when its process or node is lost, the trial
+goes on in a new attempt, from its last snapshot or by replay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from harness.engines.active import Active, Ending
+from harness.engines.messages import Evaluated, Failed, Finished
+from harness.engines.ray.entry import Attempt, Entry, Files, Seats, Verdict
+from harness.errors import EngineError, FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, Progress, TrialState
+from harness.search.source import Decision, TrialSource
+from harness.spec.trial import TrialConfig
+
+__all__ = ["MOST_LOSSES", "Desk"]
+
+#: The source may have changed its mind for reasons of its own, a budget for example.
+ASK_EVERY_S = 1.0
+#: A trial that goes on without having been paused is saved after this much work that would be lost.
+SAVE_EVERY_S = 60.0
+#: A lost process or node costs a trial nothing so many times.
+MOST_LOSSES = 2
+MOST_FAILED_STARTS = 4
+#: A trial that is late is ended at its next evaluation; one that does not come to it is killed so much later.
+GRACE_S = 5.0
+GIVEN_UP = ("ERROR", "TERMINATED")
+
+
+class Desk:
+    """One run of a source. All methods are called from the thread that Tune runs in."""
+
+    def __init__(
+        self,
+        source: TrialSource,
+        run: RunFolder,
+        files: Files,
+        *,
+        trial_timeout_s: float | None = None,
+    ) -> None:
+        self._source, self._run, self._files = source, run, files
+        self._timeout_s = trial_timeout_s
+        self._num_slots: Callable[[], int] = lambda: 0
+        self._node_name: Callable[[str], str] = str
+        self._threads = 1
+        self._others_pause = False
+        self._seats = Seats()
+        self._entries: dict[int, Entry] = {}
+        self._working: dict[int, Entry] = {}
+        self._waiting: list[Entry] = []
+        self._ask_now = True
+        self._asked_at = 0.0
+        self._dry = False
+        self._over: list[Entry] = []
+
+    def open(
+        self, num_slots: Callable[[], int], node_name: Callable[[str], str], *, threads: int, others_pause: bool = False
+    ) -> None:
+        """Says where trials run. `others_pause`: a scheduler of Ray's may pause trials behind the source's back."""
+        self._num_slots, self._node_name = num_slots, node_name
+        self._threads, self._others_pause = threads, others_pause
+
+    # Which trials run
+
+    def claim(self) -> bool:
+        """Takes a trial from the source; False when there is nothing to do for now."""
+        config = self._source.next()
+        while config is None and self._end_dropped():
+            config = self._source.next()
+        self._dry = config is None
+        if config is None:
+            return False
+        entry = self._entries.get(config.number)
+        if entry is None:
+            snapshot, history = self._source.resume_from(config.number)
+            folder = self._run.trial_dir(config.kind, config.number)
+            fresh = snapshot is not None
+            trial = Active(config=config, folder=folder, history=list(history), snapshot=snapshot, fresh=fresh)
+            entry = Entry(trial=trial, resume=str(snapshot) if snapshot else "")
+            self._entries[config.number] = entry
+        self._waiting.append(entry)
+        return True
+
+    def fill(self) -> None:
+        """Claims a trial for each free slot, as far as there are any.
+
+        Raises:
+            EngineError: trials stand, and the source neither lets them go on nor ends them.
+        """
+        now = time.monotonic()
+        if not self._ask_now and now - self._asked_at < ASK_EVERY_S:
+            return
+        while self._num_free() > 0:
+            if not self.claim():
+                self._ask_now, self._asked_at = False, now
+                self._refuse_to_stall()
+                return
+
+    def _num_free(self) -> int:
+        self._working = {
+            number: entry for number, entry in self._working.items() if not entry.standing or entry.working
+        }
+        return self._num_slots() - len(self._working) - len(self._waiting)
+
+    def refuse_nowhere(self) -> None:
+        """While trials wait for a process, nobody asks for more of them.
+
+        Raises:
+            EngineError: there is no node on which they fit.
+        """
+        self._num_slots()
+
+    def _refuse_to_stall(self) -> None:
+        if self._entries and not self._working and not self._waiting and not self._others_pause:
+            numbers = ", ".join(str(number) for number in sorted(self._entries))
+            raise EngineError(f"paused trials {numbers} neither go on nor end: the trial source has stalled")
+
+    def take_new(self) -> Entry | None:
+        """A waiting trial that needs an attempt."""
+        entry = next((entry for entry in self._waiting if entry.attempt is None), None)
+        if entry is not None:
+            self._waiting.remove(entry)
+            entry.standing = False
+        return entry
+
+    def take_paused(self) -> Entry | None:
+        """A waiting trial whose attempt stands and can go on."""
+        for entry in self._waiting:
+            if entry.attempt is not None and entry.attempt.status == "PAUSED":
+                self._waiting.remove(entry)
+                self.resumed(entry.trial.number)
+                return entry
+        return None
+
+    @property
+    def finished(self) -> bool:
+        """True when the source had nothing left and all trials have ended."""
+        return self._dry and not self._entries
+
+    @property
+    def numbers(self) -> list[int]:
+        """The trials that have not ended."""
+        return sorted(self._entries)
+
+    def added(self, number: int, attempt: Attempt) -> None:
+        """Tune has made an attempt for a trial."""
+        entry = self._entries[number]
+        if entry in self._waiting:
+            self._waiting.remove(entry)
+        entry.attempt = attempt
+        self._working[number] = entry
+
+    def started(self, number: int) -> None:
+        """The attempt has a process and begins its first step there."""
+        if entry := self._entries.get(number):
+            entry.since = time.time()
+            entry.failed_starts, entry.standing = 0, False
+            self._working[number] = entry
+
+    def entry(self, number: int) -> Entry | None:
+        """The trial, while it has not ended."""
+        return self._entries.get(number)
+
+    # What attempts say
+
+    def told(self, number: int, event: Evaluated | Finished | Failed, place: Place, log: str = "") -> Verdict:
+        """Writes down what a step came to, and says what follows. `place.node` is a node's id.
+
+        Raises:
+            InputError: the study asks for something that cannot be trained.
+        """
+        entry = self._entries.get(number)
+        if entry is None:
+            return Verdict.STOP
+        trial = entry.trial
+        self._seat(trial, place, event.start)
+        trial.add_span(trial.slot or 0, event.start, event.end)
+        entry.since = time.time()
+        if log:
+            self._files.append_log(trial, log)
+        match event:
+            case Evaluated():
+                verdict = self._evaluated(entry, event)
+            case Finished():
+                verdict = self._finished(entry)
+            case Failed():
+                verdict = self._end(entry, trial.failure(event))
+        self._end_dropped()
+        return verdict
+
+    def _seat(self, trial: Active, place: Place, since: float) -> None:
+        if trial.slot is None:
+            trial.slot = self._seats.take(place.node, since)
+        trial.place = place.model_copy(
+            update={"node": self._node_name(place.node), "slot": trial.slot, "threads": self._threads}
+        )
+
+    def _evaluated(self, entry: Entry, event: Evaluated) -> Verdict:
+        trial = entry.trial
+        progress = trial.learn(event)
+        if progress is None:
+            return Verdict.AGAIN  # the source knows this evaluation
+        decision = self._source.decide(trial.number, progress)
+        if progress.done:
+            trial.ending = Ending(state=TrialState.COMPLETE, save=self._source.keep(trial.number, progress))
+            return Verdict.GO if trial.ending.save else self._end(entry, trial.ending)
+        if self._timeout_s is not None and trial.used_s > self._timeout_s:
+            return self._end(entry, self._late())
+        if decision is Decision.STOP:
+            return self._end(entry, Ending(state=TrialState.PRUNED))
+        if decision is Decision.PAUSE:
+            self.paused(trial.number)
+            return Verdict.PAUSE
+        return Verdict.SAVE if trial.unsaved_s > SAVE_EVERY_S else Verdict.GO
+
+    def _finished(self, entry: Entry) -> Verdict:
+        ending = entry.trial.ending or Ending(state=TrialState.COMPLETE, save=True)
+        self._files.fetch_weights(entry.trial)
+        return self._end(entry, ending)
+
+    def paused(self, number: int) -> None:
+        """The trial stands: its slot is free once it is saved."""
+        if entry := self._entries.get(number):
+            entry.standing = True
+            self._leave(entry)
+            self._ask_now = True
+
+    def saved(self, number: int, resume: str) -> None:
+        """The attempt's snapshot lies at `resume`."""
+        if entry := self._entries.get(number):
+            entry.resume, entry.trial.unsaved_s = resume, 0.0
+
+    def took_up(self, number: int, config: TrialConfig, history: Sequence[Progress]) -> None:
+        """The trial goes on with another one's training: the weights that it carries have come to `history`."""
+        if entry := self._entries.get(number):
+            entry.trial.config = config
+            entry.trial.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
+            self._source.took_up(number, entry.trial.history)
+
+    def pruned(self, number: int) -> None:
+        """A scheduler of Ray's has stopped the trial."""
+        if entry := self._entries.get(number):
+            self._end(entry, Ending(state=TrialState.PRUNED))
+            self._end_dropped()
+
+    def resumed(self, number: int) -> None:
+        """A standing trial is to go on."""
+        if entry := self._entries.get(number):
+            entry.standing = False
+            self._working[number] = entry
+
+    # Losses
+
+    def lost(self, number: int, reason: FailReason, message: str, *, counts: bool = True, final: bool = False) -> None:
+        """An attempt is gone with its process; the trial goes on in another one unless it was lost too often.
+
+        `counts` is false where it was nobody's fault, as when a rented node is taken back.
+
+        Raises:
+            EngineError: no process can be started for the trial.
+        """
+        entry = self._entries.get(number)
+        if entry is None:
+            return
+        trial, entry.attempt = entry.trial, None
+        if entry.standing and not final:
+            return  # it goes on from an older snapshot, or by replay
+        self._working.pop(number, None)
+        self._ask_now = True
+        if entry.since is None and not final:
+            entry.failed_starts += 1
+            if entry.failed_starts > MOST_FAILED_STARTS:
+                raise EngineError(f"no process can be started for trial {number}: {message}")
+            self._waiting.append(entry)
+            return
+        if entry.since is not None:
+            trial.add_span(trial.slot or 0, entry.since, time.time())
+        trial.losses += counts
+        if trial.ending is not None and not trial.ending.save:
+            self._end(entry, trial.ending)
+        elif final or reason is FailReason.OOM or trial.losses > MOST_LOSSES:
+            times = f" ({trial.losses} times)" if trial.losses > 1 else ""
+            self._end(entry, Ending(state=TrialState.FAIL, reason=reason, message=f"{message}{times}"))
+        else:
+            self._leave(entry)
+            self._waiting.append(entry)
+        self._end_dropped()
+
+    def take_vanished(self) -> list[int]:
+        """Trials whose attempts Tune has given up without a word, as when a process refuses another trial."""
+        return [
+            number
+            for number, entry in self._working.items()
+            if entry.attempt is not None and entry.attempt.status in GIVEN_UP
+        ]
+
+    def overdue(self) -> list[Entry]:
+        """Trials whose step takes longer than their time allows: each told once, to be killed."""
+        if self._timeout_s is None:
+            return []
+        now, late = time.time(), []
+        for entry in self._working.values():
+            if entry.since is None or entry.trial.ending is not None:
+                continue
+            if entry.trial.used_s + now - entry.since > self._timeout_s + GRACE_S:
+                entry.trial.ending = self._late()
+                late.append(entry)
+        return late
+
+    def _late(self) -> Ending:
+        message = f"not done after {self._timeout_s:g} s of work"
+        return Ending(state=TrialState.FAIL, reason=FailReason.TIMEOUT, message=message)
+
+    # Ends
+
+    def _leave(self, entry: Entry) -> None:
+        """The trial moves nowhere for now."""
+        trial = entry.trial
+        self._seats.leave(trial.slot, trial.spans[-1].end if trial.spans else 0.0)
+        trial.slot = entry.since = None
+
+    def _end_dropped(self) -> bool:
+        """Ends the standing trials that will never go on; True when there were any."""
+        any_dropped = False
+        while numbers := self._source.dropped():
+            any_dropped = True
+            for number in numbers:
+                self._end(self._entries[number], Ending(state=TrialState.PRUNED))
+        return any_dropped
+
+    def _end(self, entry: Entry, ending: Ending) -> Verdict:
+        trial = entry.trial
+        del self._entries[trial.number]
+        self._working.pop(trial.number, None)
+        if entry in self._waiting:
+            self._waiting.remove(entry)
+        self._leave(entry)
+        record = trial.record(ending, self._run)
+        self._source.end(record.model_copy(update={"extra": entry.extra}) if entry.extra else record)
+        trial.clear()
+        if entry.standing and entry.attempt is not None:
+            self._over.append(entry)
+        else:
+            self._files.forget(trial)
+        self._ask_now = True
+        return Verdict.STOP
+
+    def take_over(self) -> list[Entry]:
+        """Trials that have ended while their attempt stood, and stands still: each told once, to be stopped."""
+        done = [entry for entry in self._over if not entry.working]
+        self._over = [entry for entry in self._over if entry.working]
+        for entry in done:
+            entry.trial.clear()  # its snapshot may have been written after the end
+            self._files.forget(entry.trial)
+        return [entry for entry in done if entry.attempt.status == "PAUSED"]

@@ -1,0 +1,274 @@
+"""Where Tune asks us: a searcher, a scheduler and a callback that all ask the desk.
+
+Knows nothing of sampling, pruning or files. What a hook raises stops Tune, and is kept for the engine to raise again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+import ray
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, WorkerCrashedError
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+
+from harness.engines.messages import Evaluated
+from harness.engines.ray.desk import Desk
+from harness.engines.ray.entry import Entry, Verdict
+from harness.engines.ray.schedulers import Other
+from harness.engines.ray.worker import Order, Told
+from harness.errors import EngineError, FailReason
+from harness.records.schema import Place
+
+__all__ = ["DeskCallback", "DeskScheduler", "DeskSearcher", "Finished", "Hooks", "losses_of_processes"]
+
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+#: What Ray says of a process that its memory monitor has killed.
+OUT_OF_MEMORY = ("out of memory", "memory monitor", "low on memory", "outofmemory")
+PREEMPTED = "preempt"
+
+
+class Finished(Exception):
+    """The way out of Tune."""
+
+
+class Alone:
+    """What Tune may neither copy nor write down: it pickles and copies what it is given, and this holds the study."""
+
+    def __reduce__(self) -> Any:
+        return (object, ())
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        return self
+
+
+class Hooks(Alone):
+    """What searcher, scheduler and callback share."""
+
+    def __init__(self, desk: Desk, order: Callable[[Entry], Order], snapshot_of: Callable[[Entry], str]) -> None:
+        """`order` is what an actor is told of a trial; `snapshot_of` where the snapshot of a saved attempt lies."""
+        self.desk, self.order, self.snapshot_of = desk, order, snapshot_of
+        self.error: BaseException | None = None
+        self.numbers: dict[str, int] = {}
+        self.controller: Any = None
+
+    def number(self, trial: Trial) -> int:
+        """Our number of a trial of Tune; without a searcher Tune makes its trials from a list of numbers."""
+        return self.numbers.setdefault(trial.trial_id, trial.config.get("number", -1))
+
+    def folder_name(self, trial: Trial) -> str:
+        """What Tune calls the folder of an attempt."""
+        entry = self.desk.entry(self.number(trial))
+        kind = entry.trial.config.kind if entry is not None else "search"
+        return f"{kind}-{self.number(trial)}-{trial.trial_id}"
+
+    def kill_working(self) -> None:
+        """Kills the processes that are at work: asked to stop they would first go on to the next evaluation."""
+        for trial in self.controller.get_live_trials() if self.controller is not None else ():
+            kill(trial)
+
+    def stop(self, error: BaseException) -> None:
+        """Takes Tune's processes away after an exception that Tune does not catch; the desk hears no more of them."""
+        self.error = self.error or error
+        self.kill_working()
+        if self.controller is not None:
+            with suppress(Exception):
+                self.controller.cleanup()
+
+
+def kill(trial: Trial) -> None:
+    """Kills the process of an attempt, if it has one."""
+    actor = trial.temporary_state.ray_actor
+    if actor is not None:
+        with suppress(Exception):
+            ray.kill(actor)
+
+
+@contextmanager
+def losses_of_processes() -> Iterator[None]:
+    """Inside, Tune takes every end of a process as that of its actor; at some it would end the whole run.
+
+    It knows `RayActorError` only, and what it is told of the memory monitor's kills is none.
+    """
+    failed = RayActorManager._actor_task_failed
+
+    def lost(self: RayActorManager, tracked_actor_task: Any, exception: Exception) -> None:
+        if isinstance(exception, (OutOfMemoryError, NodeDiedError, WorkerCrashedError)):
+            exception = RayActorError(error_msg=str(exception))
+        failed(self, tracked_actor_task, exception)
+
+    RayActorManager._actor_task_failed = lost  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        RayActorManager._actor_task_failed = failed  # type: ignore[method-assign]
+
+
+def hook(method: Hook) -> Hook:
+    """Keeps what the method raises, and lets nothing happen after."""
+
+    @functools.wraps(method)
+    def called(self: Any, *arguments: Any, **named: Any) -> Any:
+        if self.hooks.error is not None:
+            return None
+        try:
+            return method(self, *arguments, **named)
+        except BaseException as error:
+            self.hooks.error = error
+            self.hooks.kill_working()
+            raise
+
+    return cast(Hook, called)
+
+
+class DeskSearcher(Alone, Searcher):
+    """Gives Tune a trial for each free slot. Samples are the source's; it is not told of results here."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        super().__init__()
+        self.hooks = hooks
+
+    @hook
+    def suggest(self, trial_id: str) -> Any:
+        desk = self.hooks.desk
+        for number in desk.take_vanished():
+            desk.lost(number, FailReason.CRASH, "its process was of no more use")
+        desk.fill()
+        entry = desk.take_new()
+        if entry is None:
+            return Searcher.FINISHED if desk.finished else None
+        self.hooks.numbers[trial_id] = entry.trial.number
+        return {"order": self.hooks.order(entry).model_dump_json()}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The scheduler has heard of it."""
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """The study is what continues; Tune's own state is never read back."""
+
+    def get_state(self) -> dict[str, Any]:
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Nothing is kept."""
+
+
+class DeskScheduler(Alone, TrialScheduler):
+    """Decides as the source does. `other` is Ray's scheduler, which may stop or pause what the source lets go on."""
+
+    def __init__(self, hooks: Hooks, other: Other | None = None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.hooks = hooks
+        self._other = other
+
+    @hook
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self.hooks.controller = tune_controller
+        self.hooks.desk.added(self.hooks.number(trial), trial)
+        if self._other is not None:
+            self._other.added(self.hooks.number(trial), trial)
+            self._other.scheduler.on_trial_add(tune_controller, trial)
+
+    @hook
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        told = Told.model_validate_json(result["told"])
+        if told.trouble or told.event is None:
+            raise EngineError(f"node {told.node[:12]} cannot run trials: {told.trouble}")
+        place = Place(node=told.node, device=told.device, device_name=told.device_name, slot=0, threads=1)
+        number, event = self.hooks.number(trial), told.event
+        verdict = self.hooks.desk.told(number, event, place, told.log)
+        goes_on = isinstance(event, Evaluated) and not event.progress.done and verdict in (Verdict.GO, Verdict.SAVE)
+        if self._other is not None and isinstance(event, Evaluated) and goes_on:
+            return self._other.ask(number, tune_controller, trial, result, event.progress)
+        if verdict is Verdict.SAVE:
+            tune_controller._schedule_trial_save(trial)
+        return {Verdict.PAUSE: self.PAUSE, Verdict.STOP: self.STOP}.get(verdict, self.CONTINUE)
+
+    @hook
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        self.hooks.desk.pruned(self.hooks.number(trial))
+        if self._other is not None:
+            self._other.scheduler.on_trial_complete(tune_controller, trial, result)
+
+    @hook
+    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
+        self.hooks.desk.pruned(self.hooks.number(trial))
+        if self._other is not None:
+            self._other.scheduler.on_trial_remove(tune_controller, trial)
+
+    @hook
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        if self._other is not None:
+            self._other.scheduler.on_trial_error(tune_controller, trial)
+        number, (reason, message) = self.hooks.number(trial), cause_of(trial)
+        population = self._other is not None and self._other.population
+        if population and trial.num_failures <= trial.max_failures:
+            self.hooks.desk.paused(number)  # Tune itself starts it again, from the last checkpoint
+        else:
+            counts = PREEMPTED not in message.lower()
+            self.hooks.desk.lost(number, reason, message, counts=counts, final=population)
+
+    @hook
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        desk = self.hooks.desk
+        desk.refuse_nowhere()
+        for late in desk.overdue():
+            kill(late.attempt)
+        for over in desk.take_over():
+            tune_controller.stop_trial(over.attempt)
+        entry = desk.take_paused()
+        if entry is not None:
+            return cast(Trial, entry.attempt)
+        chosen = self._other.scheduler.choose_trial_to_run(tune_controller) if self._other is not None else None
+        if chosen is not None and chosen.status == Trial.PAUSED:
+            desk.resumed(self.hooks.number(chosen))
+        return chosen
+
+    def debug_string(self) -> str:
+        return "the study decides"
+
+
+class DeskCallback(Alone, Callback):
+    """Tells the desk when steps begin and when snapshots lie."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+
+    @hook
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.hooks.desk.started(self.hooks.number(trial))
+
+    @hook
+    def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        number = self.hooks.number(trial)
+        if entry := self.hooks.desk.entry(number):
+            self.hooks.desk.saved(number, self.hooks.snapshot_of(entry))
+
+    def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
+        """Leaves Tune before it reads result files of every trial that nobody has written.
+
+        Raises:
+            Finished: all trials have ended, and all processes are gone.
+        """
+        if self.hooks.desk.finished and self.hooks.error is None:
+            raise Finished
+
+
+def cause_of(trial: Trial) -> tuple[FailReason, str]:
+    """Why an attempt was lost, in one line of what Ray wrote about it."""
+    text = ""
+    with suppress(OSError, TypeError):
+        text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failure #")]
+    oom = any(words in text.lower() for words in OUT_OF_MEMORY)
+    telling = (line for line in reversed(lines) if "because" in line or "died" in line.lower())
+    said = next(iter(lines) if oom else telling, "")
+    message = f"its process was lost: {said}" if said else "its process was lost"
+    return (FailReason.OOM if oom else FailReason.CRASH), message[:300]

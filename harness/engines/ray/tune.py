@@ -1,0 +1,255 @@
+"""The Ray engine: the same trials, on one machine or on a cluster, run by Ray Tune.
+
+Knows nothing of sampling or pruning: Tune asks a searcher and a scheduler of ours, and they ask the source. Every
+run is a new `Tuner` over the study; `Tuner.restore`, which loads pickles, is never used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ray import tune
+
+from harness.engines.precisions import Precisions
+from harness.engines.ray.desk import MOST_LOSSES, Desk
+from harness.engines.ray.entry import Entry
+from harness.engines.ray.environment import changed_environment
+from harness.engines.ray.hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks, losses_of_processes
+from harness.engines.ray.measure import measure_nodes
+from harness.engines.ray.places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
+from harness.engines.ray.plan import Room, plan_trials
+from harness.engines.ray.schedulers import Other, make_scheduler
+from harness.engines.ray.session import Session, open_session
+from harness.engines.ray.worker import Job, Order, TrialActor
+from harness.errors import EngineError
+from harness.machine import resources
+from harness.machine.slots import Slot
+from harness.records.rundir import RunFolder
+from harness.records.schema import as_begun
+from harness.search.source import TrialSource
+from harness.spec.study import StudySpec
+
+__all__ = ["RayEngine"]
+
+#: What Tune would do beside its work: result files a trial, its own Ctrl-C, words on the terminal, a state of its own.
+TUNE = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class RayEngine:
+    """Runs trials in warm actors of Ray.
+
+    Inside a `with` block the session outlives `run`; without one it is closed when `run` returns. A session that
+    this process is in already, or that of `engine.address`, is joined and goes on after.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        run: RunFolder,
+        spec: StudySpec,
+        slots: Sequence[Slot],
+        *,
+        trial_timeout_s: float | None = None,
+        precisions: Precisions | None = None,
+    ) -> None:
+        """`slots` are those of this machine, for a session of our own; with `precisions` nodes measure `auto`."""
+        self._run, self._spec, self._slots = run, spec, slots
+        self._timeout_s = trial_timeout_s
+        self._precisions = precisions
+        self._depth = 0
+        self._stack = ExitStack()
+        self._session: Session | None = None
+
+    def __enter__(self) -> Self:
+        self._depth += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._depth -= 1
+        if error is not None or self._depth == 0:
+            self._session = None
+            self._stack.__exit__(kind, error, trace)
+            with suppress(OSError):
+                (self._run.path / "ray").rmdir()
+
+    def run(self, source: TrialSource, data: str, trial_fn: str) -> None:
+        """Runs all trials of `source`.
+
+        Raises:
+            EngineError: Ray does not start, no node can run a trial, or Tune fails.
+        """
+        with self:
+            session = self._open()  # before a trial is begun: without Ray none is
+            places = self._places()
+            desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
+            if not desk.claim():
+                return
+            Run(self._run, self._spec, session, self._slots, desk, places, self._precisions).fit(data, trial_fn)
+
+    def _places(self) -> RunPlaces | StoragePlaces:
+        path = self._spec.engine.storage_path
+        return StoragePlaces(self._run, path) if path else RunPlaces(self._run)
+
+    def _open(self) -> Session:
+        if self._session is None:
+            engine = self._spec.engine
+            threads = sum(slot.place.threads for slot in self._slots)
+            num_cpus = resources.cores() if engine.resources_per_trial else max(1, threads)
+            opened = open_session(engine.address, self._slots, num_cpus, self._run.path / "ray" / "logs")
+            self._session = self._stack.enter_context(opened)
+        return self._session
+
+
+class Run:
+    """One run of a source in an open session."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        spec: StudySpec,
+        session: Session,
+        slots: Sequence[Slot],
+        desk: Desk,
+        places: RunPlaces | StoragePlaces,
+        precisions: Precisions | None = None,
+    ) -> None:
+        self._run, self._spec, self._session, self._desk, self._places = run, spec, session, desk, places
+        self._precisions = precisions
+        self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
+        self._room = Room(self._plan, session.capacity, session.resources)
+        self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
+        self._other = self._make_other()
+        desk.open(self._num_slots, session.node_name, threads=self._plan.threads, others_pause=self._other is not None)
+
+    def _make_other(self) -> Other | None:
+        """Ray's own scheduler, where the study names one; it prunes the search and nothing else."""
+        entries = [self._desk.entry(number) for number in self._desk.numbers]
+        if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
+            return None
+        scheduler = make_scheduler(self._spec)
+        return Other(self._spec, scheduler, self._desk, self._order) if scheduler is not None else None
+
+    @property
+    def _population(self) -> bool:
+        return self._other is not None and self._other.population
+
+    def _num_slots(self) -> int:
+        return max(self._room(), self._other.ahead) if self._other is not None else self._room()
+
+    def _order(self, entry: Entry) -> Order:
+        config = as_begun(entry.trial.config, entry.trial.history)
+        return Order(config=config, folder=self._places.folder(entry.trial), resume=entry.resume)
+
+    def fit(self, data: str, trial_fn: str) -> None:
+        """Lets Tune run until the desk has nothing left."""
+        while self._population and self._desk.claim():
+            pass
+        try:
+            with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
+                self._tune(self._tuner(self._trainable(data, trial_fn)))
+        finally:
+            self._places.close(finished=self._desk.finished)
+
+    def _tuner(self, trainable: Any) -> tune.Tuner:
+        try:
+            return tune.Tuner(trainable, **self._configs())
+        except OSError as error:
+            path = self._spec.engine.storage_path
+            where = f"engine.storage_path: '{path}'" if path else str(self._run.path)
+            raise EngineError(f"{where} cannot be used ({_last_line(error)})") from error
+
+    def _most(self) -> str:
+        """How many trials may wait for a place at once."""
+        return str(len(self._desk.numbers) if self._population else self._num_slots())
+
+    def _tune(self, tuner: tune.Tuner) -> None:
+        try:
+            with losses_of_processes():
+                tuner.fit()
+        except Finished:
+            return
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._hooks.stop(error)
+            if self._hooks.error is not None:
+                raise self._hooks.error from None
+            if not isinstance(error, Exception):
+                raise
+            raise EngineError(f"Ray Tune failed: {_last_line(error)}") from error
+        if self._hooks.error is not None:
+            raise self._hooks.error
+        if not self._desk.finished:
+            raise EngineError("Ray Tune stopped before the study was finished; run it again to go on")
+
+    def _trainable(self, data: str, trial_fn: str) -> Any:
+        """The actor's class with what all trials share, and what Ray reserves for one."""
+        wanted = {data: str(Path(data).absolute())} | checkpoint_folders(self._spec)
+        sees_run, missing = survey(self._session, self._run, list(wanted.values()), self._plan.need)
+        if not sees_run and not self._places.storage:
+            raise EngineError(
+                f"not every node sees {self._run.path}; set engine.storage_path to a folder or URL that all nodes see"
+            )
+        parcels, refs = parcels_for(wanted, missing)
+        job = Job(
+            data=data,
+            trial_fn=trial_fn,
+            threads=self._plan.threads,
+            device=self._spec.engine.device,
+            storage=self._places.storage,
+            by_value=bool(self._places.storage) or self._population,
+            parcels=parcels,
+            environment={name: str(self._plan.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
+        )
+        job = self._measured(job, refs)
+        shared = tune.with_parameters(TrialActor, job=job.model_dump_json(), refs=refs)
+        return tune.with_resources(shared, tune.PlacementGroupFactory([dict(self._plan.need)]))
+
+    def _measured(self, job: Job, refs: Mapping[str, Any]) -> Job:
+        """The job with what `precision: auto` means on each kind of node."""
+        entry = self._desk.entry(min(self._desk.numbers, default=-1))
+        if self._precisions is None or entry is None:
+            return job
+        if not self._precisions.choices:
+            measure_nodes(self._session, self._plan.need, job, refs, entry.trial.config, self._precisions)
+        return job.model_copy(update={"precisions": self._precisions.choices})
+
+    def _configs(self) -> dict[str, Any]:
+        storage, _, name = self._places.tune.rpartition("/")
+        searching: dict[str, Any] = {"search_alg": DeskSearcher(self._hooks), "num_samples": -1}
+        return {
+            "param_space": {"number": tune.grid_search(self._desk.numbers)} if self._population else None,
+            "tune_config": tune.TuneConfig(
+                **{} if self._population else searching,
+                scheduler=DeskScheduler(self._hooks, self._other),
+                reuse_actors=True,
+                trial_dirname_creator=self._hooks.folder_name,
+            ),
+            "run_config": tune.RunConfig(
+                name=name,
+                storage_path=storage,
+                callbacks=[DeskCallback(self._hooks)],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                # Without a searcher nobody could give a lost trial a new attempt.
+                failure_config=tune.FailureConfig(max_failures=MOST_LOSSES if self._population else 0),
+                verbose=0,
+            ),
+        }
+
+
+def _last_line(error: BaseException) -> str:
+    """Tune hands errors on as whole tracebacks."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:300]

@@ -1,0 +1,265 @@
+"""The actor that runs trials on a node: a Tune trainable around a driver, warm from trial to trial.
+
+Knows nothing of the study or of other actors. A step is an evaluation; the step after the last one saves the weights.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import ray
+from pydantic import Field
+from ray.tune import Trainable
+
+from harness.data.cache import built_once, default_cache
+from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, Driver, commit_folder, load_trial_function
+from harness.engines.messages import Evaluated, Failed, Finished
+from harness.engines.ray.files import COMPLETE, Parcel, copy_in, copy_out, mark_complete, unpack
+from harness.engines.worker import captured
+from harness.machine.resources import processor_name
+from harness.records.precision import PrecisionChoice, device_kind
+from harness.records.schema import Place
+from harness.spec.space import Frozen
+from harness.spec.trial import ParamValue, TrialConfig
+from harness.training.host import Host
+
+__all__ = ["Job", "Order", "Told", "TrialActor", "open_driver", "with_moved"]
+
+MOST_LOG_BYTES = 256 * 1024
+
+
+class Job(Frozen):
+    """What all trials of a run share.
+
+    `storage` is "" where every node sees the run folder: then trials work in it, and a Tune checkpoint only says so.
+    Elsewhere they work in a folder of their node, and snapshots and weights lie in `storage` (a folder or a URL that
+    all nodes see). `by_value`: checkpoints hold the snapshot itself, so that one trial can take up another's.
+    """
+
+    data: str
+    trial_fn: str
+    threads: int
+    device: str = "auto"
+    storage: str = ""
+    by_value: bool = False
+    parcels: tuple[Parcel, ...] = ()
+    precisions: tuple[PrecisionChoice, ...] = ()
+    environment: dict[str, str] = {}
+
+
+class Order(Frozen):
+    """One trial as an actor gets it. `resume`: where its snapshot lies; "" starts at step 0.
+
+    `changed` are values that population-based training put in the place of those of `config`.
+    """
+
+    config: TrialConfig
+    folder: str
+    resume: str = ""
+    changed: dict[str, ParamValue] = {}
+
+    @property
+    def resolved(self) -> TrialConfig:
+        """The config with the changed values."""
+        training = self.config.training.model_copy(update=self.changed)
+        return self.config.model_copy(update={"training": training, "params": self.config.params | self.changed})
+
+
+class Told(Frozen):
+    """What an actor says after each step. `trouble`: why it can run no trial at all; `log`: new text of the log."""
+
+    event: Annotated[Evaluated | Finished | Failed, Field(discriminator="op")] | None = None
+    trouble: str = ""
+    node: str = ""
+    device: str = "cpu"
+    device_name: str = ""
+    log: str = ""
+
+
+class TrialActor(Trainable):
+    """`config` is `{"order": JSON of an Order}`, with the mutable params beside it under population-based training."""
+
+    def setup(self, config: dict[str, Any], job: str = "", refs: Mapping[str, Any] | None = None) -> None:
+        """Imports the trial function; what goes wrong is told at the first step, for it would go wrong in every trial.
+
+        `refs` are the packed folders of `Job.parcels` in the object store.
+        """
+        self._job = Job.model_validate_json(job)
+        self._driver: Driver | None = None
+        self._moved: dict[str, str] = {}
+        self._fatal = False
+        self._trouble = ""
+        self._place = Place(node="", device="cpu", slot=0, threads=self._job.threads)
+        try:
+            self._driver, self._place, self._moved = open_driver(self._job, refs or {})
+        except Exception as error:
+            self._trouble = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        self._begin(config)
+
+    def _begin(self, config: Mapping[str, Any]) -> None:
+        order = Order.model_validate_json(config["order"])
+        changed = {name: config[name] for name in config if name in order.config.training.model_fields}
+        self._order = order.model_copy(update={"changed": changed})
+        self._scratch = Path(tempfile.mkdtemp(prefix="hr-", dir=self.logdir)) if self._job.storage else None
+        self._folder = self._scratch or Path(order.folder)
+        self._resume: Path | None = None
+        self._failed: Failed | None = None
+        self._last: Evaluated | None = None
+        self._log_bytes = 0
+        if order.resume and self._scratch is not None:
+            self._take_up(lambda new: copy_in(order.resume, new))
+        elif order.resume:
+            self._resume = Path(order.resume)
+
+    def _take_up(self, write: Any) -> None:
+        commit_folder(self._folder / SNAPSHOT, write)
+        self._resume = self._folder / SNAPSHOT
+
+    @property
+    def _number(self) -> int:
+        return self._order.config.number
+
+    def step(self) -> dict[str, Any]:
+        """Goes on to the next evaluation, or saves the weights after the last one."""
+        if self._driver is None or self._trouble:
+            return self._tell(Told(trouble=self._trouble))
+        if self._failed is not None:
+            event: Evaluated | Finished | Failed = self._failed
+        elif self._last is None:
+            event = self._driver.start(self._config(), self._folder, self._resume)
+        elif self._last.progress.done:
+            event = self._finish(self._driver)
+        else:
+            event = self._driver.pull(self._number)
+        if isinstance(event, Evaluated):
+            self._last = event
+        self._fatal = isinstance(event, Failed) and event.fatal
+        return self._tell(Told(event=event))
+
+    def _config(self) -> TrialConfig:
+        return with_moved(self._order.resolved, self._moved)
+
+    def _finish(self, driver: Driver) -> Finished | Failed:
+        done = driver.finish(self._number, save=True)
+        if self._scratch is not None and isinstance(done, Finished):
+            copy_out(self._folder / WEIGHTS, f"{self._job.storage}/{self._order.folder}/{WEIGHTS}")
+        return done
+
+    def _tell(self, told: Told) -> dict[str, Any]:
+        told = told.model_copy(
+            update={
+                "node": ray.get_runtime_context().get_node_id(),
+                "device": self._place.device,
+                "device_name": self._place.device_name,
+                "log": self._new_log(),
+            }
+        )
+        return {"told": json.dumps(told.model_dump(mode="json"))}  # a metric may be NaN
+
+    def _new_log(self) -> str:
+        """What was logged since the last step, for a coordinator that does not see this folder."""
+        log = self._folder / LOG
+        if self._scratch is None or not log.exists():
+            return ""
+        with log.open("rb") as file:
+            file.seek(self._log_bytes)
+            new = file.read(MOST_LOG_BYTES)
+        self._log_bytes += len(new)
+        return new.decode("utf-8", "replace")
+
+    def save(self, checkpoint_dir: str | None = None) -> Any:
+        """As Tune's own, but in a folder that goes with the session, even when this process is killed."""
+        folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=self.logdir))
+        try:
+            return super().save(str(folder))
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Writes a snapshot; a trial that cannot be snapshotted goes on failed, or from an earlier point."""
+        if self._driver is None or self._last is None or self._failed is not None:
+            return
+        done = self._driver.snapshot(self._number)
+        if isinstance(done, Failed):
+            self._failed = done
+        elif self._job.by_value:
+            shutil.copytree(self._folder / SNAPSHOT, checkpoint_dir, dirs_exist_ok=True)
+            mark_complete(Path(checkpoint_dir))
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Finds the snapshot that a checkpoint is or speaks of; without one the trial is replayed."""
+        if self._job.by_value:
+            if (Path(checkpoint) / COMPLETE).exists():
+                self._take_up(lambda new: shutil.copytree(checkpoint, new, dirs_exist_ok=True))
+        elif (self._folder / SNAPSHOT).is_dir():
+            self._resume = self._folder / SNAPSHOT
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Takes up another trial; False when this process is of no more use."""
+        self.cleanup()
+        if self._fatal:
+            return False
+        self._begin(new_config)
+        return True
+
+    def cleanup(self) -> None:
+        """Frees what the trial holds."""
+        if self._driver is not None:
+            self._driver.close_all()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def open_driver(job: Job, refs: Mapping[str, Any]) -> tuple[Driver, Place, dict[str, str]]:
+    """A driver in this process, its place, and where the folders of the job's parcels lie on this node."""
+    os.environ.update(job.environment)
+    moved = {parcel.name: _fetch(parcel, refs) for parcel in job.parcels}
+    trial_fn = load_trial_function(job.trial_fn)
+    place = _place(job)
+    host = Host(place=place.model_copy(update={"device": _inside(place.device)}))
+    host.precision = next((choice for choice in job.precisions if choice.kind == device_kind(place)), None)
+    driver = Driver(host, moved.get(job.data, job.data), trial_fn, memory_budget_bytes=0, capture=captured)
+    return driver, place, moved
+
+
+def with_moved(config: TrialConfig, moved: Mapping[str, str]) -> TrialConfig:
+    """The trial, with its checkpoint where it lies on this node."""
+    folder = moved.get(config.model.checkpoint)
+    if folder is None:
+        return config
+    return config.model_copy(update={"model": config.model.model_copy(update={"checkpoint": folder})})
+
+
+def _fetch(parcel: Parcel, refs: Mapping[str, Any]) -> str:
+    """Where a folder lies on this node: at its own path, or unpacked in the cache by the first who needs it."""
+    if Path(parcel.path).is_dir() or parcel.key not in refs:
+        return parcel.path
+    folder = default_cache() / "ray" / parcel.key
+    return str(built_once(folder, lambda new: unpack(ray.get(refs[parcel.key]), new)))
+
+
+def _place(job: Job) -> Place:
+    """The device that Ray gave this actor, as it is called outside of it."""
+    node = ray.get_runtime_context().get_node_id()
+    given = ray.get_gpu_ids() if job.device != "cpu" else []
+    if not given:
+        return Place(node=node, device="cpu", slot=0, threads=job.threads, device_name=processor_name())
+    import torch
+
+    kind = torch.accelerator.current_accelerator()
+    if kind is None:
+        raise RuntimeError(f"Ray gives GPU {given[0]} to this process, and torch sees none")
+    name = "" if kind.type == "mps" else torch.get_device_module(kind.type).get_device_properties(0).name
+    return Place(node=node, device=f"{kind.type}:{given[0]}", slot=0, threads=job.threads, device_name=name)
+
+
+def _inside(device: str) -> str:
+    """An actor sees its own accelerator only, as number 0."""
+    kind, _, index = device.partition(":")
+    return f"{kind}:0" if index else device

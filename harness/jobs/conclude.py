@@ -1,0 +1,240 @@
+"""The end of a study: the pick is frozen, the test split is opened once, the winner is exported.
+
+Knows nothing of engines or the terminal.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.data.prepared import PreparedData
+from harness.errors import StudyFailed
+from harness.jobs.export import check_scores, commit_folder, stage_weights, write_card
+from harness.jobs.finalists import default_trial, pick_weights, rank_finalists
+from harness.jobs.score import Request, SavedModel, Scorer
+from harness.machine.resources import cores
+from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
+from harness.records.precision import choices_of
+from harness.records.rundir import RunFolder
+from harness.records.schema import TrialRecord
+from harness.records.stats import compare_models, metric_interval
+from harness.report.kit.text import probability_text
+from harness.spec.study import StudySpec
+from harness.tasks.encode import baseline
+from harness.tasks.metrics import classification_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["conclude"]
+
+_METRICS = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+#: Of two models that tie, the other one is recommended when it trains faster by at least this factor.
+_FASTER = 1.1
+
+
+def conclude(
+    run: RunFolder,
+    spec: StudySpec,
+    data: PreparedData,
+    trials: Sequence[TrialRecord],
+    confirm: Sequence[TrialRecord],
+    baseline_name: str,
+    scorer: Scorer,
+) -> Final:
+    """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
+
+    Raises:
+        StudyFailed: no trial completed.
+        HarnessError: the exported model does not score what its trial scored.
+    """
+    objective = spec.search.objectives[0]
+    finalists = rank_finalists(spec, trials, confirm)
+    there = [[record for record in each if _has_weights(run, record)] for each in (trials, confirm)]
+    models = _models(spec, finalists, trials, *there)
+    if "winner" not in models:
+        raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
+    best = models["winner"]
+    staging = stage_weights(run.path / str(best.weights), run.path / "best.partial")
+    folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
+    place = best.place
+    if place is None:
+        raise StudyFailed(f"trial {best.number} has no place in its record")
+    request = Request(
+        data=str(data.folder),
+        out=str(run.path / "final"),
+        place=place,
+        at_once=max(1, cores() // max(record.best_threads for record in models.values())),
+        task=spec.task,
+        models=tuple(
+            SavedModel(
+                name=role,
+                folder=folders[role],
+                config=record.trained_config,
+                threads=record.best_threads,
+                splits=("validation", "test") if role == "winner" else ("test",),
+                processor=role == "winner",
+                raw=role == "winner",
+            )
+            for role, record in models.items()
+        ),
+    )
+    with scorer.scoring(request):
+        _score_baseline(spec, data, run.path / "final" / "baseline.npz")
+    roles: tuple[Role, ...] = (*models, "baseline")
+    scores = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
+    for role in set(models) - {"winner"}:
+        scores[role] |= _validation_scores(run.path / str(models[role].weights))
+    labels, probabilities = scores["winner"]["validation_labels"], scores["winner"]["validation_probabilities"]
+    check_scores(
+        best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
+    )
+    scored = tuple(_final_model(role, models.get(role), baseline_name, scores[role], run) for role in scores)
+    comparisons = tuple(_compare(a, b, scores) for a, b in combinations(roles, 2))
+    recommended, warnings = _verdict(spec, finalists, models, comparisons, scored, objective)
+    winner = finalists[0]
+    write_card(
+        staging,
+        spec=spec,
+        data=data,
+        record=best,
+        test=scored[0].test,
+        seeds=winner.seeds,
+        num_trials=len(trials),
+        notes=warnings,
+        precisions=choices_of(run.read_json("manifest.json")),
+    )
+    commit_folder(staging, run.path / "best")
+    _tidy(run, (*trials, *confirm), list(models.values()))
+    return Final(
+        winner=winner.number,
+        finalists=tuple(finalists),
+        models=scored,
+        comparisons=comparisons,
+        recommended=recommended,
+        warnings=warnings,
+        export="best",
+    )
+
+
+def _models(
+    spec: StudySpec,
+    finalists: Sequence[Finalist],
+    everything: Sequence[TrialRecord],
+    trials: Sequence[TrialRecord],
+    confirm: Sequence[TrialRecord],
+) -> dict[Role, TrialRecord]:
+    """The trained models that are scored on test, each the best of its seeds; `trials` and `confirm` have weights."""
+    objective = spec.search.objectives[0]
+    models: dict[Role, TrialRecord] = {}
+    roles: tuple[Role, ...] = ("winner", "runner-up")
+    for role, finalist in zip(roles, finalists, strict=False):
+        best = pick_weights(finalist, trials, confirm, objective)
+        if best is not None:
+            models[role] = best
+    if "winner" in models:
+        recipe = default_trial(everything, models["winner"], spec)
+        full = [run for run in (*trials, *confirm) if recipe and _of(run) == recipe.number and run.seed == recipe.seed]
+        if full:
+            models["default"] = full[-1]
+    return models
+
+
+def _of(run: TrialRecord) -> int:
+    """The search trial that a run is, or repeats."""
+    return run.number if run.config.of is None else run.config.of
+
+
+def _tidy(run: RunFolder, records: Sequence[TrialRecord], scored: Sequence[TrialRecord]) -> None:
+    """Removes the weights of all runs but the scored ones: those a continued study may need again."""
+    kept = {record.weights for record in scored}
+    for record in records:
+        if record.weights and record.weights not in kept:
+            shutil.rmtree(run.path / record.weights, ignore_errors=True)
+
+
+def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
+    return bool(record.weights) and (run.path / str(record.weights) / "model.safetensors").is_file()
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
+    """Writes what the task's baseline says of validation and test."""
+    _, found, labels = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+    arrays = {f"{split}_probabilities": found[split] for split in found}
+    arrays |= {f"{split}_labels": labels[split] for split in labels}
+    np.savez(to, allow_pickle=False, **arrays)
+
+
+def _validation_scores(weights: Path) -> dict[str, np.ndarray]:
+    """What was saved with a trial's weights: its best evaluation on the whole validation split."""
+    return {f"validation_{name}": array for name, array in _load(weights / "validation.npz").items()}
+
+
+def _final_model(
+    role: Role, record: TrialRecord | None, baseline: str, scores: Mapping[str, np.ndarray], run: RunFolder
+) -> FinalModel:
+    labels, probabilities = scores["test_labels"], scores["test_probabilities"]
+    number = None if record is None else _of(record)
+    return FinalModel(
+        role=role,
+        name=baseline if record is None else f"trial {number}",
+        number=number,
+        seed=record.seed if record else None,
+        validation=classification_metrics(scores["validation_labels"], scores["validation_probabilities"]),
+        test={name: metric_interval(name, labels, probabilities) for name in _METRICS},
+        predictions=f"final/{role}.npz",
+    )
+
+
+def _correct(scores: Mapping[str, np.ndarray]) -> np.ndarray:
+    correct: np.ndarray = scores["test_probabilities"].argmax(axis=1) == scores["test_labels"]
+    return correct
+
+
+def _compare(a: Role, b: Role, scores: Mapping[Role, Mapping[str, np.ndarray]]) -> Comparison:
+    probability, difference, p, tie = compare_models(_correct(scores[a]), _correct(scores[b]))
+    return Comparison(a=a, b=b, probability=probability, difference=difference, mcnemar_p=p, tie=tie)
+
+
+def _verdict(
+    spec: StudySpec,
+    finalists: Sequence[Finalist],
+    models: Mapping[Role, TrialRecord],
+    comparisons: Sequence[Comparison],
+    scored: Sequence[FinalModel],
+    objective: str,
+) -> tuple[int, tuple[str, ...]]:
+    """The recommended trial, and what a reader must be warned of, one sentence each."""
+    against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
+    recommended = finalists[0].number
+    warnings = []
+    beaten = against["baseline"]
+    if beaten.tie or beaten.probability < 0.5:
+        sure = f"probability {probability_text(beaten.probability)}"
+        warnings.append(f"The winner is not better than the baseline on test ({sure}).")
+    if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
+        warnings.append("The winner and the default recipe tie on test: the search found no sure gain.")
+    if "runner-up" in against and against["runner-up"].tie:
+        speed = [models[role].usage.samples_per_second for role in ("winner", "runner-up")]
+        if speed[1] > speed[0] * _FASTER:
+            recommended = finalists[1].number
+        warnings.append(
+            f"Winner and runner-up tie on test; the faster of the two is trial {recommended}."
+            if speed[1] > speed[0] * _FASTER
+            else "Winner and runner-up tie on test."
+        )
+    width = next(model.test["accuracy"] for model in scored if model.role == "winner")
+    if width.high - width.low > 0.1:
+        warnings.append(f"The test split is small: the interval is {100 * (width.high - width.low):.0f} points wide.")
+    return recommended, tuple(warnings)

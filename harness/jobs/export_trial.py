@@ -1,0 +1,156 @@
+"""`harness export`: the winner's model, or any trial's, as a folder that stands alone; proved before it is there.
+
+Knows nothing of the terminal. The study is read, never written; the test split stays closed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from harness.data.prepared import PreparedData
+from harness.errors import InputError, RunError
+from harness.jobs.export import check_scores, commit_folder, stage_weights, write_card
+from harness.jobs.rerun import prepared_data, train_again, trial_of
+from harness.jobs.score import Request, SavedModel, Scorer
+from harness.records.precision import choices_of
+from harness.records.results import Results
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, TrialRecord, TrialState
+
+__all__ = ["export_trial"]
+
+#: What makes a folder an export, which may be replaced.
+_FILES = ("config.json", "model.safetensors", "manifest.json")
+
+
+def export_trial(results: Results, number: int | None, to: Path) -> Path:
+    """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
+
+    The winner's folder comes from the run, with its test score. Another trial's weights are taken where they were kept,
+    else it is trained again; either way its card gives validation only.
+
+    Raises:
+        InputError: `to` holds something else than an export.
+        RunError: the run has no winner, or no such trial, or the trial did not complete.
+        HarnessError: the reloaded model does not score what its trial scored.
+    """
+    to = to.absolute()
+    _refuse_other_files(to)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    staging = to.with_name(f".{to.name}.partial")
+    try:
+        if number is None or (results.final is not None and number == results.final.winner):
+            _stage_winner(results, staging)
+        else:
+            _stage_trial(results, number, staging)
+        commit_folder(staging, to)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return to
+
+
+def _refuse_other_files(to: Path) -> None:
+    if to.is_symlink() or (to.exists() and not to.is_dir()):
+        raise InputError(f"--to {to} is not a folder; give one that is new, empty or an earlier export")
+    if to.is_dir() and any(to.iterdir()) and not all((to / name).is_file() for name in _FILES):
+        raise InputError(f"--to {to} holds other files; give a folder that is new, empty or an earlier export")
+
+
+def _stage_winner(results: Results, staging: Path) -> None:
+    best = results.export_path()
+    if results.final is None or best is None:
+        raise RunError(f"{results.folder} has no winner yet; let the sweep come to its end, or name a trial: --trial N")
+    source = Path(best)
+    missing = [name for name in _FILES if not (source / name).is_file()]
+    if missing:
+        raise RunError(
+            f"{source} is not whole (no {', '.join(missing)}); train it again: --trial {results.final.winner}"
+        )
+    shutil.rmtree(staging, ignore_errors=True)
+    shutil.copytree(source, staging)
+    manifest = json.loads((staging / "manifest.json").read_text(encoding="utf-8"))
+    record = _exported_record(results, manifest["seed"])
+    _check(results, prepared_data(results), record, manifest["validation"]["accuracy"], staging, processor=False)
+
+
+def _exported_record(results: Results, seed: int) -> TrialRecord:
+    """The run of the winning configuration that was exported: the one with that seed."""
+    final = results.final
+    winner = final.winner if final is not None else None
+    runs = [record for record in results.trials if record.number == winner]
+    runs += [record for record in results.confirm if record.config.of == winner]
+    return next((record for record in runs if record.seed == seed), runs[0])
+
+
+def _stage_trial(results: Results, number: int, staging: Path) -> None:
+    record = trial_of(results, number)
+    if record.state is TrialState.FAIL:
+        raise RunError(f"trial {number} failed ({record.reason}: {record.message}): there is no model to export")
+    data = prepared_data(results)
+    with _weights(results, record) as (trained, weights):
+        stage_weights(weights, staging)
+        _check(results, data, trained, trained.metrics["accuracy"], staging, processor=True)
+        write_card(
+            staging,
+            spec=results.spec,
+            data=data,
+            record=trained,
+            test=None,
+            seeds=(trained.seed,),
+            num_trials=len(results.trials),
+            precisions=choices_of(results.manifest),
+        )
+
+
+@contextmanager
+def _weights(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
+    """The trial's weights: kept ones, else those of a new training."""
+    kept = RunFolder(results.folder).inside(record.weights) if record.weights else None
+    if kept is not None and (kept / "model.safetensors").is_file():
+        yield record, kept
+        return
+    with train_again(results, record) as (again, folder):
+        yield again, folder
+
+
+def _check(
+    results: Results, data: PreparedData, record: TrialRecord, accuracy: float, staging: Path, *, processor: bool
+) -> None:
+    """Scores the staged folder on validation, in a new process and through its own tokenizer."""
+    log = staging.with_name(f"{staging.name}.log")
+    model = SavedModel(
+        name="export",
+        folder=str(staging),
+        config=record.trained_config,
+        threads=record.best_threads,
+        splits=("validation",),
+        processor=processor,
+        raw=True,
+    )
+    with TemporaryDirectory(prefix="harness-export-") as folder, Scorer(log) as scorer:
+        request = Request(
+            data=str(data.folder),
+            out=folder,
+            place=_place(record),
+            task=results.spec.task,
+            models=(model,),
+        )
+        with scorer.scoring(request):  # the error names the log, so it goes only when all is well
+            pass
+        with np.load(Path(folder) / f"{model.name}.npz", allow_pickle=False) as scores:
+            found = scores["validation_probabilities"].argmax(axis=1) == scores["validation_labels"]
+    log.unlink(missing_ok=True)
+    check_scores(accuracy, float(found.mean()), str(staging))
+
+
+def _place(record: TrialRecord) -> Place:
+    if record.place is None:
+        raise RunError(f"trial {record.number} has no place in its record")
+    return record.place

@@ -1,0 +1,183 @@
+"""Labels and probabilities from an exported model, for texts or for a table of them.
+
+Knows nothing of runs: the exported folder is all there is, and only safetensors and JSON are read from it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.data.formats import read_columns
+from harness.errors import DataError, InputError, nearest
+
+__all__ = ["Export", "Prediction", "label_table", "open_export", "predict_texts", "read_table", "text_rows"]
+
+#: What makes a folder an export.
+FILES = ("config.json", "model.safetensors", "manifest.json")
+ADDED = ("label", "probability")
+_TABLES = (".csv", ".tsv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """An exported model: its folder, and what its manifest says of the input it wants."""
+
+    folder: Path
+    task: str
+    labels: tuple[str, ...]
+    preprocess: tuple[Any, ...]
+    max_length: int
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A probability for each label, in the order of the export's labels."""
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+
+    @property
+    def label(self) -> str:
+        return self.labels[int(np.argmax(self.probabilities))]
+
+    @property
+    def probability(self) -> float:
+        return max(self.probabilities)
+
+    def to_json(self) -> dict[str, Any]:
+        """The prediction as `harness predict --json` prints it."""
+        scores = dict(zip(self.labels, self.probabilities, strict=True))
+        return {"label": self.label, "probability": self.probability, "probabilities": scores}
+
+
+def open_export(folder: Path) -> Export:
+    """Reads the manifest of an exported folder; loads no weights.
+
+    Raises:
+        InputError: `folder` is no export, or one of another version.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; a sweep exports its winner to runs/STUDY/best")
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        best = folder / "best"
+        remedy = f"did you mean {best}?" if (best / FILES[2]).is_file() else "make one: harness export RUN --to DIR"
+        raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        columns = {name: manifest["columns"][name] for name in ("text", "text_pair") if manifest["columns"].get(name)}
+        return Export(
+            folder=folder,
+            task=manifest["task"],
+            labels=tuple(manifest["labels"]),
+            preprocess=tuple(manifest["preprocess"]),
+            max_length=int(manifest["max_length"]),
+            columns=columns,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder}: manifest.json is not one of an exported model ({error!r})") from error
+
+
+def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[Prediction]:
+    """Classifies rows of `text` (and `text_pair`).
+
+    Raises:
+        InputError: the model is not one of texts, or its files cannot be loaded.
+    """
+    _require_text(export)
+    if not rows:
+        return []
+    import torch
+
+    from harness.tasks import task_of
+    from harness.tasks.models import load_saved
+    from harness.training.evaluate import predict_probabilities
+
+    task = task_of(export.task)
+    try:
+        model = load_saved(export.folder, export.task)
+    except Exception as error:  # broken JSON, torn safetensors and unknown architectures raise all kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{export.folder}: the model cannot be loaded ({reason[:200]})") from error
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
+    found = predict_probabilities(model.to(device), task, encoded, np.arange(len(rows)), device)
+    return [Prediction(export.labels, tuple(float(score) for score in scores)) for scores in found]
+
+
+def _require_text(export: Export) -> None:
+    """Raises InputError for a model of something else than texts."""
+    if export.task != "text-classification":
+        raise InputError(
+            f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
+            "load the folder with transformers.pipeline instead"
+        )
+
+
+def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of texts given one by one.
+
+    Raises:
+        InputError: the model wants pairs.
+    """
+    _require_text(export)
+    if "text_pair" in export.columns:
+        names = " and ".join(f"'{name}'" for name in export.columns.values())
+        raise InputError(f"{export.folder} wants pairs of texts; give a table with the columns {names}: --csv FILE")
+    return [{"text": text} for text in texts]
+
+
+def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[dict[str, str]]]:
+    """The columns of a CSV or TSV file, all of them text, and the rows that the model wants of them.
+
+    Raises:
+        InputError: the file cannot be read, or lacks a column that the model was trained on.
+    """
+    _require_text(export)
+    if path.suffix.lower() not in _TABLES:
+        raise DataError(f"{path}: harness predict --csv reads {' and '.join(_TABLES)} files only")
+    wanted = list(export.columns.values())
+    header = _header(path)
+    for column in wanted:
+        if header and column not in header:
+            listed = ", ".join(f"'{name}'" for name in header[:20])
+            raise DataError(
+                f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
+                f"{nearest(column, header)}; rename the column of texts"
+            )
+    columns = read_columns(path, header or wanted)
+    texts = [columns[column] for column in wanted]
+    return columns, [dict(zip(export.columns, row, strict=True)) for row in zip(*texts, strict=True)]
+
+
+def _header(path: Path) -> list[str]:
+    """The first row; empty where the file is unreadable, which `read_columns` explains."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return next((row for row in csv.reader(file, delimiter=_delimiter(path)) if row), [])
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.suffix.lower() == ".tsv" else ","
+
+
+def label_table(columns: Mapping[str, Sequence[str]], predictions: Sequence[Prediction]) -> list[list[str]]:
+    """The table's rows, header first, with label and probability added; a column of that name stays as it is.
+
+    Where the table has a `label` of its own, ours is `predicted_label`.
+    """
+    added = [f"predicted_{name}" if name in columns else name for name in ADDED]
+    rows = [[*columns, *added]]
+    for given, found in zip(zip(*columns.values(), strict=True), predictions, strict=True):
+        rows.append([*given, found.label, f"{found.probability:.6g}"])
+    return rows

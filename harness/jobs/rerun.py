@@ -1,0 +1,190 @@
+"""One trial again from its record, in a fresh worker with the recorded device and threads: does it come out the same?
+
+Knows nothing of the terminal. Writes nothing to the study: the new run lives in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from harness.data.prepare import prepare
+from harness.data.prepared import PreparedData
+from harness.engines.local import LocalEngine
+from harness.errors import FailReason, RunError
+from harness.jobs.sweep import TRIAL
+from harness.machine.slots import plan_slots
+from harness.records.results import Results
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, Progress, TrialRecord, TrialState, repeating
+from harness.search.fixed import FixedList
+from harness.search.source import Decision
+from harness.spec.study import EngineSpec
+
+__all__ = ["Comparison", "Rerun", "prepared_data", "rerun", "train_again", "trial_of"]
+
+#: Not losses or scores: two runs of the same training differ in them.
+COSTS = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+#: What a trial brings about itself, and so brings about again.
+OWN_FAILURES = (FailReason.NAN, FailReason.OOM, FailReason.CRASH, FailReason.DATA)
+#: Relative difference that is the same on an accelerator, whose sums have no fixed order; on a CPU it is 0.
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One number of one evaluation: as recorded, and as it came out now (NaN: the evaluation is missing)."""
+
+    step: int
+    name: str
+    recorded: float
+    now: float
+    same: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """A trial's record, that of its new run, and every number of both."""
+
+    recorded: TrialRecord
+    now: TrialRecord
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def same_end(self) -> bool:
+        """False when only one of the two runs failed, or both for different reasons."""
+        return _own_failure(self.recorded) == _own_failure(self.now)
+
+    @property
+    def same(self) -> bool:
+        return self.same_end and all(comparison.same for comparison in self.comparisons)
+
+
+class UpTo(FixedList):
+    """One trial, stopped at the evaluation at step `last`."""
+
+    def __init__(self, record: TrialRecord, last: int | None) -> None:
+        super().__init__([repeating(record.config, record.history)], keep=False)
+        self._last = last
+
+    def decide(self, number: int, progress: Progress) -> Decision:
+        super().decide(number, progress)
+        return Decision.STOP if self._last is not None and progress.step >= self._last else Decision.GO
+
+
+def trial_of(results: Results, number: int) -> TrialRecord:
+    """The record of a search trial that has ended.
+
+    Raises:
+        RunError: there is none, or it has not ended.
+    """
+    found = next((record for record in results.trials if record.number == number), None)
+    if found is None:
+        have = f"it has 0 to {len(results.trials) - 1}" if results.trials else "it has none yet"
+        raise RunError(f"{results.folder} has no trial {number}; {have}")
+    if not found.state.ended:
+        raise RunError(f"trial {number} of {results.folder} has not ended ({found.state.value.lower()})")
+    return found if found.place is not None else found.model_copy(update={"place": _place(results, found)})
+
+
+def _place(results: Results, record: TrialRecord) -> Place:
+    """Where a trial ran whose record does not say it: one that waited when a sweep was killed, and never went on."""
+    devices = results.manifest.get("devices") or ()
+    if not record.history or not devices:
+        raise RunError(f"trial {record.number} of {results.folder} never ran: its record names no device")
+    return Place.model_validate(devices[0])
+
+
+def prepared_data(results: Results) -> PreparedData:
+    """The run's data, prepared again where it is no longer in the cache.
+
+    Raises:
+        DataError: the data is no longer there.
+        RunError: it is not what the run was made with.
+    """
+    data = prepare(results.spec)
+    then, now = results.manifest.get("data", {}).get("sha256"), data.meta["sha256"]
+    if then != now:
+        raise RunError(
+            f"{data.meta['source']} has changed since {results.folder} was made "
+            f"(sha256 {str(now)[:12]}, then {str(then)[:12]}): give it back, and try again"
+        )
+    return data
+
+
+def rerun(results: Results, number: int) -> Rerun:
+    """Trains search trial `number` again, as far as its record goes, and compares losses and metrics."""
+    recorded = trial_of(results, number)
+    last = None if _own_failure(recorded) or not recorded.history else recorded.history[-1].step
+    with _train(results, UpTo(recorded, last), recorded) as (now, _):
+        return Rerun(recorded=recorded, now=now, comparisons=tuple(_compare(recorded, now)))
+
+
+@contextmanager
+def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
+    """Trains a trial to its end; gives its record and the folder of its weights, which is gone after the block.
+
+    Raises:
+        RunError: it failed.
+    """
+    config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": record.number})
+    source = FixedList([config], keep=True)
+    with _train(results, source, record) as (now, folder):
+        if now.state is not TrialState.COMPLETE or now.weights is None:
+            raise RunError(f"trial {record.number}, trained again, failed: {now.reason}: {now.message}")
+        yield now, folder / now.weights
+
+
+@contextmanager
+def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
+    """Runs the one trial of `source` in a new process with the device and threads of `record`."""
+    if record.num_changes:
+        raise RunError(
+            f"trial {record.number} of {results.folder} cannot be trained again: its values changed during training, "
+            "see mutations in harness results --json"
+        )
+    data = prepared_data(results)
+    place = record.place
+    if place is None:
+        raise RunError(f"trial {record.number} never ran: its record names no device")
+    engine = EngineSpec(device=place.device, slots_per_device=1, threads_per_slot=place.threads)
+    slots = plan_slots(engine, num_trials=1)
+    with TemporaryDirectory(prefix="harness-rerun-") as folder:
+        run = RunFolder(Path(folder))
+        LocalEngine(run, slots).run(source, str(data.folder), TRIAL)
+        yield next(iter(source.records.values())), run.path
+
+
+def _own_failure(record: TrialRecord) -> FailReason | None:
+    """The reason of a failure that belongs to the training itself, not to the machine or to time.
+
+    A training that came to its last evaluation with numbers that are none was failed by the search, not by itself.
+    """
+    finite = all(math.isfinite(value) for progress in record.history[-1:] for value in progress.metrics.values())
+    if record.state is not TrialState.FAIL or record.reason not in OWN_FAILURES:
+        return None
+    return record.reason if finite else None
+
+
+def _compare(recorded: TrialRecord, now: TrialRecord) -> Iterator[Comparison]:
+    tolerance = 0.0 if recorded.place is not None and recorded.place.device == "cpu" else TOLERANCE
+    again = {progress.step: progress for progress in now.history}
+    for progress in recorded.history:
+        for name, value in _numbers(progress):
+            found = dict(_numbers(again[progress.step])).get(name, math.nan) if progress.step in again else math.nan
+            missing = progress.step not in again
+            same = not missing and _same(value, found, tolerance)
+            yield Comparison(step=progress.step, name=name, recorded=value, now=found, same=same)
+
+
+def _numbers(progress: Progress) -> Sequence[tuple[str, float]]:
+    scores = [(name, value) for name, value in progress.metrics.items() if name not in COSTS]
+    return [("train_loss", progress.train_loss), *scores]
+
+
+def _same(a: float, b: float, tolerance: float) -> bool:
+    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=tolerance, abs_tol=0.0)

@@ -1,0 +1,188 @@
+"""Scores saved models in a process that never trained them: `python -m harness.jobs.score`.
+
+Knows nothing of how models were chosen. Reads a request (one line of JSON on standard input), writes one .npz of
+probabilities a model.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from harness.data.prepared import PreparedData
+from harness.errors import HarnessError
+from harness.records.schema import Place
+from harness.runtime import quick_imports, stand_back
+from harness.spec.space import Frozen
+from harness.spec.trial import TrialConfig
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Request", "SavedModel", "Scorer"]
+
+
+class SavedModel(Frozen):
+    """A folder with config.json and model.safetensors; `processor` says that it lacks its tokenizer, which is written.
+
+    With `raw`, rows are encoded by the folder's own tokenizer, as a user of the export would.
+    """
+
+    name: str
+    folder: str
+    config: TrialConfig
+    threads: int
+    splits: tuple[str, ...] = ("validation", "test")
+    processor: bool = False
+    raw: bool = False
+
+
+class Request(Frozen):
+    """What is scored, and where; `at_once`: how many models the processor has room for."""
+
+    data: str
+    out: str
+    place: Place
+    at_once: int = 1
+    models: tuple[SavedModel, ...]
+    task: str
+
+
+class Scorer:
+    """A process that scores saved models, once. Started ahead of its request, it has its imports done by then."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts the process, unless that was done; it ends by itself when this one does."""
+        if self._process is None:
+            with self._log.open("ab") as stream:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "harness.jobs.score"],
+                    stdin=subprocess.PIPE,
+                    stdout=stream,
+                    stderr=stream,
+                    env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+                    start_new_session=True,  # the terminal's Ctrl-C is for the coordinator
+                )
+
+    @contextmanager
+    def scoring(self, request: Request) -> Iterator[None]:
+        """Has the request done beside the body; then `<out>/<name>.npz` hold `<split>_probabilities` and `_labels`.
+
+        Raises:
+            HarnessError: the process failed; the message names its log.
+        """
+        Path(request.out).mkdir(parents=True, exist_ok=True)
+        self.start()
+        if self._process is None or self._process.stdin is None:
+            raise HarnessError("the scoring process was closed before it was asked")
+        with suppress(BrokenPipeError):  # its exit status says it
+            self._process.stdin.write(request.model_dump_json().encode() + b"\n")
+            self._process.stdin.close()
+        yield
+        if self._process.wait():
+            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise HarnessError(f"scoring the saved models failed: {''.join(last)} (log: {self._log})")
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _score(request: Request) -> None:
+    """Scores the models, several at once on a CPU; each with its own number of threads, on which rounding depends."""
+    from harness.training.device import bind
+
+    device, loading = bind(request.place), Lock()
+    with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
+        for scored in [pool.submit(_score_one, request, saved, device, loading) for saved in request.models]:
+            scored.result()
+
+
+def _score_one(request: Request, saved: SavedModel, device: torch.device, loading: Lock) -> None:
+    from harness.tasks import task_of
+    from harness.tasks.encode import encoded
+    from harness.tasks.models import load_saved
+    from harness.training.device import use_threads
+    from harness.training.evaluate import predict_probabilities
+    from harness.training.host import Host
+    from harness.training.model import tune_for
+    from harness.training.precision import chosen_precision
+    from harness.training.weights import DTYPES, cast_model
+
+    data, task = PreparedData(Path(request.data)), task_of(request.task)
+    config, folder = saved.config, Path(saved.folder)
+    use_threads(saved.threads)
+    if saved.processor:
+        task.write_processor(config, data, folder)
+    with loading:  # transformers sets torch's default dtype for all threads meanwhile
+        model = load_saved(folder, request.task)
+    tune_for(model, device)
+    if config.training.precision == "auto":  # of a run before the precision was recorded
+        config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
+    cast_model(model.to(device), DTYPES[config.training.precision])
+    arrays: dict[str, np.ndarray] = {}
+    for split in saved.splits:
+        if saved.raw:
+            frame = data.frame(split)
+            rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+            examples = task.predict_inputs(rows, folder, config.data.max_length, config.data.preprocess)
+            labels = frame["label"].to_numpy()
+        else:
+            examples = encoded(data, config, split)
+            labels = np.asarray(examples.labels)
+        found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
+        arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
+    np.savez(Path(request.out) / f"{saved.name}.npz", allow_pickle=False, **arrays)
+
+
+def _main() -> None:
+    """Imports what scoring needs while it waits for the request; no request: the one who would ask is gone."""
+    atexit.register(gc.freeze)  # a last collection of what torch and transformers left takes a second
+    with ThreadPoolExecutor(1, initializer=stand_back) as beside:
+        imported = beside.submit(_import)
+        line = sys.stdin.readline()
+        imported.result()
+    if line:
+        _score(Request.model_validate_json(line))
+
+
+def _import() -> None:
+    with quick_imports():
+        import pandas  # noqa: F401  the winner's rows are read as a user would read them
+
+        import harness.tasks.encode
+        import harness.training.evaluate  # noqa: F401
+        from harness.training.model import warm_up
+
+        warm_up()
+
+
+if __name__ == "__main__":
+    _main()

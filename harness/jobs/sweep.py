@@ -1,0 +1,268 @@
+"""The main job: prepare, search, confirm, conclude, report; and going on where an earlier one stopped.
+
+Knows nothing of the terminal: what a person sees goes through a `View`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from harness.data.checkpoints import resolve as resolve_checkpoint
+from harness.data.prepare import prepare
+from harness.engines.open import open_engine
+from harness.engines.precisions import Precisions
+from harness.engines.protocol import Engine
+from harness.errors import InputError, RunError, StudyFailed
+from harness.jobs.finalists import confirm_configs
+from harness.jobs.monitors import AfterStarts, Tidy
+from harness.jobs.score import Scorer
+from harness.loggers.open import open_loggers
+from harness.machine.slots import plan_slots
+from harness.records.final import Baseline
+from harness.records.precision import PrecisionChoice, choices_of
+from harness.records.profile import Phases
+from harness.records.provenance import manifest, verify
+from harness.records.results import Results, load
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, TrialRecord
+from harness.records.store import StudyStore
+from harness.runtime import quick_imports, stand_back
+from harness.search.fixed import FixedList
+from harness.search.search import Search
+from harness.search.source import TrialSource
+from harness.search.watch import LiveFile, Monitor, Watched
+from harness.spec.configure import arms, default_params, may_choose_precision, resolve
+from harness.spec.study import StudySpec
+from harness.tasks.encode import baseline, facts
+from harness.tasks.metrics import classification_metrics
+
+__all__ = ["TRIAL", "View", "report_folder", "sweep"]
+
+#: The trial function, by the name under which workers import it.
+TRIAL = "harness.trial:run_trial"
+#: Study attributes.
+BASELINES, FACTS, FINAL, FINAL_OF = "baselines", "facts", "final", "final_of"
+
+
+class View(Monitor, Protocol):
+    """What a person sees of a sweep; also told of every trial (`Monitor`)."""
+
+    def say(self, line: str) -> None:
+        """One fact, one line; may come from another thread."""
+
+    def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
+        """A phase begins: "search" or "confirm", with so many trials in all on these slots (none: on a cluster)."""
+
+    def end(self, phase: str) -> None:
+        """The phase is over."""
+
+
+def report_folder(run: Path) -> Path:
+    """Where a run's report is written when nothing else is asked for: runs/NAME has reports/NAME."""
+    return Path("reports") / run.resolve().name
+
+
+def sweep(
+    spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: View, phases: Phases | None = None
+) -> Results:
+    """Runs the study, or what is left of it, and returns its results; `phases` is told where the time goes.
+
+    Raises:
+        InputError: data, checkpoint, device or run folder cannot be used.
+        StudyFailed: no trial completed.
+    """
+    run = RunFolder.of(runs, spec.name)
+    if fresh and (moved := run.move_aside()):
+        view.say(f"the earlier run is now {moved}")
+    run.create()
+    with run.lock(), ExitStack() as stack:
+        return _Sweep(spec, run, command, view, phases or Phases(), stack).run()
+
+
+class _Sweep:
+    """One sweep while the run folder is locked."""
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        run: RunFolder,
+        command: Sequence[str],
+        view: View,
+        phases: Phases,
+        stack: ExitStack,
+    ) -> None:
+        self.spec, self.folder, self.view, self.command, self.phases = spec, run, view, command, phases
+        self.stack = stack
+        self.earlier = self._refuse_changes({"spec": spec.model_dump(mode="json")})
+        self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
+        self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
+        # Workers need as long to start as the data needs to be prepared; a finished study needs none.
+        warm = None if (run.path / "best").exists() else TRIAL
+        recorded = choices_of(self.earlier)
+        self.precisions = Precisions(recorded, each_kind=spec.engine.joins, on_choice=self._chosen)
+        asked = self.precisions if may_choose_precision(spec) else None
+        self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm, precisions=asked))
+        self.loggers = open_loggers(spec.loggers, run, view.say)
+        self.data = prepare(spec)
+
+    def _refuse_changes(self, now: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A run goes on with what it was started with, or not at all; returns the recorded manifest."""
+        earlier = self.folder.read_json("manifest.json") if self.folder.exists else None
+        # Before the data is read there is only the study to compare.
+        changed = verify(earlier, {"data": earlier.get("data", {})} | dict(now)) if earlier else []
+        if changed:
+            lines = "\n".join(f"  {line}" for line in changed)
+            raise RunError(
+                f"{self.folder.path} was started with something else:\n{lines}\n"
+                "give this study a name of its own (name=...) or begin again (--fresh)"
+            )
+        return earlier
+
+    def run(self) -> Results:
+        """Does whatever of the study is not done yet."""
+        spec = self.spec
+        weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
+        places = [place.model_dump(mode="json") for place in self.places]
+        data = self.data.meta | {"folder": str(self.data.folder)}
+        now = manifest(spec, data, weights, places, self.command, choices_of(self.earlier))
+        self._refuse_changes(now)
+        store = self._open(spec.name)
+        self.folder.write_json("manifest.json", now)
+        search = Search(spec, store, self.folder)
+        finished = store.get(FINAL_OF) == self._asked()
+        if finished:
+            self.view.say(f"{spec.name} is finished: these are its results")
+        else:
+            trials, confirmed, scorer = self._train(store, search)
+            self.phases.go("concluding")
+            self._conclude(store, trials, confirmed, scorer)
+            self.stack.close()
+        results = load(self.folder.path)
+        self._report(results, again=not finished)
+        if results.final is None:
+            raise StudyFailed(_why_failed(results.trials))
+        return results
+
+    def _report(self, results: Results, *, again: bool) -> None:
+        """Writes the report; where `again` is false, only if it is not there."""
+        self.phases.go("report")
+        folder = report_folder(self.folder.path)
+        if again or not (folder / "index.html").exists():
+            from harness.report.study.page import write_report  # imported when needed, as the conclusion is
+
+            write_report(results, folder)
+
+    def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
+        """Searches and confirms; what can wait is done beside that."""
+        self.stack.enter_context(self.loggers)
+        scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
+        with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as beside:
+            described = beside.submit(self._describe)
+            measured: list[Future[list[dict[str, Any]]]] = []
+            later = AfterStarts(
+                search,
+                scorer.start,
+                lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES))),
+                lambda: beside.submit(_import_conclusion),
+            )
+            try:
+                self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
+            except InputError:
+                if not any(record.history for record in store.records()):
+                    self.folder.clear()  # nothing is lost, and a corrected study may begin
+                raise
+            later.now()
+            store.set(BASELINES, measured[0].result())
+            store.set(FACTS, described.result())
+        trials = store.records()
+        return trials, self._confirm(self.engine, trials), scorer
+
+    def _open(self, name: str) -> StudyStore:
+        url = self.spec.search.storage or self.folder.database
+        store = StudyStore.open(url, name, self.spec.search.objectives)
+        self.stack.callback(store.close)
+        return store
+
+    def _asked(self) -> dict[str, Any]:
+        """What the end of the study depends on: when it is as recorded, there is nothing left to do."""
+        confirm = self.spec.confirm.model_dump() if self.spec.confirm else None
+        return {"trials": self.spec.search.trials, "confirm": confirm}
+
+    def _phase(
+        self, name: Literal["search", "confirm"], engine: Engine, source: TrialSource, total: int, *more: Monitor
+    ) -> None:
+        self.phases.go(name)
+        live = LiveFile(self.folder, name, total)
+        self.view.begin(name, total, self.places)
+        try:
+            engine.run(Watched(source, live, self.view, self.loggers, *more), str(self.data.folder), TRIAL)
+        finally:
+            live.close()
+            self.view.end(name)
+
+    def _chosen(self, choice: PrecisionChoice, measured: PrecisionChoice) -> None:
+        """Says which precision `auto` means on a kind of device, and records it."""
+        said = f"precision: auto is {choice.precision}"
+        if choice is measured:
+            self.view.say(f"{said}, {measured.reason}")
+        else:
+            today = "the same" if measured.precision == choice.precision else measured.precision
+            self.view.say(f"{said} as this study recorded; measured now it would be {today}, {measured.reason}")
+        recorded = self.folder.read_json("manifest.json")
+        known = [other for other in choices_of(recorded) if other.kind != choice.kind]
+        choices = [other.model_dump(mode="json") for other in (*known, choice)]
+        self.folder.write_json("manifest.json", recorded | {"precision": choices})
+
+    def _describe(self) -> list[str]:
+        """Says what the data is like."""
+        first = resolve(self.spec, number=0, params=default_params(self.spec), arm=arms(self.spec)[0])
+        lines = facts(self.data, first)
+        for line in lines:
+            self.view.say(line)
+        return lines
+
+    def _baselines(self, known: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        """The task's baseline on validation, measured unless that was done before."""
+        if known:
+            return known
+        rows = self.spec.data.most_train_rows
+        name, found, labels = baseline(self.data, self.spec.task, rows, ["validation"])
+        metrics = classification_metrics(labels["validation"], found["validation"])
+        return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
+
+    def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+        configs = confirm_configs(self.spec, trials)
+        if not configs:
+            return []
+        store = self._open(f"{self.spec.name}/confirm")
+        source = FixedList(configs, store, self.folder)
+        self._phase("confirm", engine, source, len(configs))
+        return store.records()
+
+    def _conclude(
+        self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
+    ) -> None:
+        """Opens the test split for the finalists, unless nothing completed."""
+        from harness.jobs.conclude import conclude
+
+        if not any(trial.state == "COMPLETE" for trial in trials):
+            return
+        name = store.get(BASELINES)[0]["name"]
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, name, scorer)
+        store.set(FINAL, final.model_dump(mode="json"))
+        store.set(FINAL_OF, self._asked())
+
+
+def _import_conclusion() -> None:
+    """Takes a second, for which neither the first step nor the end should wait."""
+    with quick_imports():
+        import harness.jobs.conclude  # noqa: F401
+
+
+def _why_failed(trials: Sequence[TrialRecord]) -> str:
+    reasons = sorted({f"{trial.reason}: {trial.message}" for trial in trials if trial.reason})
+    return "no trial completed" + (f"; the first reason: {reasons[0]}" if reasons else "")

@@ -1,0 +1,103 @@
+"""Whose pick is better, in one sentence each; and that there is no telling, where the runs were not scored alike.
+
+Knows nothing of HTML or tables: plain sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.records.final import Interval
+from harness.report.kit.stats import compare_models
+from harness.report.kit.text import METRIC_NAMES, interval, join, metric, param, param_name, points, probability_text
+from harness.report.kit.view import View
+from harness.report.study.answer import Answer
+from harness.report.study.predictions import Scores, scores_of
+from harness.report.study.verdict import Sentence
+
+__all__ = ["Named", "compare_answer", "same_data", "same_rows", "scored"]
+
+Named = Sequence[tuple[str, View]]
+
+
+def scored(view: View, name: str) -> Interval | None:
+    """What the run's pick has on test of a metric; None without a test score."""
+    return view.chosen.test.get(name) if view.chosen is not None else None
+
+
+def same_rows(a: View, b: View) -> tuple[Scores, Scores] | None:
+    """The test predictions of both picks, when they are of the same rows of the same data."""
+    first, second = _scores(a), _scores(b)
+    if first is None or second is None or _data(a) != _data(b):
+        return None
+    return (first, second) if first.labels.tolist() == second.labels.tolist() else None
+
+
+def same_data(runs: Named) -> bool:
+    """Whether all runs had the same data, so that their scores may stand on one axis."""
+    return len({_data(view) for _, view in runs}) == 1
+
+
+def _scores(view: View) -> Scores | None:
+    return scores_of(view, view.chosen) if view.chosen is not None else None
+
+
+def _data(view: View) -> str | None:
+    found: str | None = view.results.manifest.get("data", {}).get("sha256")
+    return found
+
+
+def compare_answer(runs: Named, name: str) -> Answer:
+    """Returns which of `runs`, best first by the metric `name`, has the best pick, where they can be ranked at all."""
+    known = [(label, view, found) for label, view in runs if (found := scored(view, name)) is not None]
+    warnings = tuple(
+        f"{label} has no test score{_reason(view)}, so it cannot be compared."
+        for label, view in runs
+        if scored(view, name) is None
+    )
+    pairs = [pair for _, view, _ in known[1:] if (pair := same_rows(known[0][1], view)) is not None]
+    if not pairs or len(pairs) < len(known) - 1:
+        return Answer(headline=_not_ranked(known), params=(), score="", score_of="", sentences=(), warnings=warnings)
+    (best, view, found), pick = known[0], known[0][1].winner
+    ties, sentences = [(best, view)], []
+    for (label, other, theirs), pair in zip(known[1:], pairs, strict=True):
+        probability, gain, _, tie = compare_models(pair[0].correct, pair[1].correct)
+        ties += [(label, other)] if tie else []
+        told = (
+            f"{'A tie; better' if tie else 'Better'} with probability {probability_text(probability)}: {points(gain)}"
+        )
+        sentences.append(Sentence(f"Against {label}", f"{told}; it has {metric(name, theirs.value)}."))
+    return Answer(
+        headline=_headline(ties),
+        params=tuple((param_name(key), param(value)) for key, value in pick.params.items()) if pick else (),
+        score=metric(name, found.value),
+        score_of=f"test {METRIC_NAMES.get(name, name)} of {best}, 95 % interval {interval(name, found)}",
+        sentences=tuple(sentences),
+        warnings=warnings,
+    )
+
+
+def _reason(view: View) -> str:
+    """Why there is no test score."""
+    return " yet" if view.completed or not all(record.state.ended for record in view.trials) else ": no trial completed"
+
+
+def _not_ranked(known: Sequence[tuple[str, View, Interval]]) -> str:
+    """The headline where no order can be given, and why."""
+    if not known:
+        return "No run has a test score yet"
+    if len(known) == 1:
+        return f"The runs cannot be ranked: only {known[0][0]} has a test score"
+    if gone := [label for label, view, _ in known if _scores(view) is None]:
+        return f"The runs cannot be ranked: the test predictions of {join(gone)} are gone"
+    return "The runs cannot be ranked: they were scored on different test rows"
+
+
+def _headline(ties: Named) -> str:
+    """The best run; where others tie with it, the one whose pick trains fastest is named too."""
+    if len(ties) == 1:
+        return f"{ties[0][0]} has the best pick"
+    speeds = {label: view.cost(view.winner, "samples_per_second") for label, view in ties if view.winner is not None}
+    fastest, second = sorted(speeds, key=lambda label: -speeds[label])[:2]
+    told = f"{join(label for label, _ in ties)} tie"
+    return f"{told}; {fastest} trains fastest" if speeds[fastest] > 1.05 * speeds[second] else told

@@ -1,0 +1,223 @@
+"""Several runs side by side: whose pick is better, how sure, how fast, at what cost, and in what the runs differ.
+
+Knows nothing of how trials are run. Picks are compared row by row where they were scored on the same test rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import InputError
+from harness.records.provenance import presentable
+from harness.report.compare.answer import Named, compare_answer, same_data, same_rows, scored
+from harness.report.compare.figures import compare_figures
+from harness.report.kit.html import render, write_text
+from harness.report.kit.sections import Section, Table, arranged
+from harness.report.kit.stats import compare_models
+from harness.report.kit.text import (
+    METRIC_NAMES,
+    clip,
+    duration,
+    for_markdown,
+    interval,
+    join,
+    metric,
+    param,
+    percent,
+    plural,
+    probability_text,
+)
+from harness.report.kit.view import View
+from harness.report.study.answer import Answer
+from harness.report.study.page import results_of
+from harness.report.study.summary import markdown_table
+from harness.report.study.tables import slot_use, spans_frame
+from harness.report.study.verdict import judged_by
+from harness.spec.metrics import METRICS
+
+if TYPE_CHECKING:
+    from harness.records.results import Results
+
+__all__ = ["write_comparison"]
+
+_LIMIT = 400
+
+
+def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
+    """Writes `index.html` and `summary.md` about two or more runs into `out` and returns the page's path.
+
+    Raises:
+        InputError: fewer than two runs.
+    """
+    views = [View(results_of(run)) for run in runs]
+    if len(views) < 2:
+        raise InputError(f"compare needs two or more runs, not {len(views)}; a single one has harness report")
+    named = list(zip(_labels(views), views, strict=True))
+    name = _metric(views)
+    named.sort(key=lambda run: METRICS[name].sort_key(getattr(scored(run[1], name), "value", None)))
+    told, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named), _differences(named)]
+    write_text(Path(out) / "summary.md", _summary(told, tables))
+    return write_text(Path(out) / "index.html", _page(named, name, told, tables))
+
+
+def _labels(views: Sequence[View]) -> list[str]:
+    """The studies' names; with the folder where two are called the same."""
+    names = [view.results.spec.name for view in views]
+    twice = {name for name, count in Counter(names).items() if count > 1}
+    folders = [view.results.folder.resolve() for view in views]
+    labels = [
+        f"{folder.parent.name}/{folder.name}" if name in twice else name
+        for name, folder in zip(names, folders, strict=True)
+    ]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{place}: {label}" for place, label in enumerate(labels, start=1)]
+
+
+def _metric(views: Sequence[View]) -> str:
+    """What the picks are compared by: the metric that all runs judge by, else accuracy."""
+    names = {judged_by(view, view.chosen) for view in views if view.chosen is not None}
+    return names.pop() if len(names) == 1 else "accuracy"
+
+
+def _runs(runs: Named, name: str) -> Table:
+    rows = []
+    for label, view in runs:
+        pick, test = view.winner, scored(view, name)
+        costs = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+        mean = view.mean(pick, name) if pick is not None else None
+        busy, total = slot_use(spans_frame(view))
+        rows.append(
+            [
+                clip(label, 80),
+                clip(view.checkpoint_name(view.checkpoint_of(pick)), 40) if pick is not None else "–",
+                f"{pick.number}" if pick is not None else "–",
+                f"{metric(name, test.value)} ({interval(name, test)})" if test is not None else "–",
+                metric(name, mean.value) if mean is not None else "–",
+                *(metric(cost, (pick and view.cost(pick, cost)) or None) for cost in costs),
+                f"{len(view.completed):,} of {len(view.trials):,}",
+                duration(total),
+                percent(busy, 0) if isfinite(busy) else "–",
+                clip(_device(view), 60),
+            ]
+        )
+    shown = METRIC_NAMES.get(name, name)
+    return Table(
+        title="The runs",
+        head=(
+            "run",
+            "checkpoint",
+            "pick",
+            f"test {shown}",
+            f"validation {shown}",
+            "samples/s",
+            "tokens/s",
+            "peak memory",
+            "completed trials",
+            "wall clock",
+            "slots busy",
+            "device",
+        ),
+        rows=rows,
+        numeric=frozenset(range(2, 11)),
+        wide=True,
+    )
+
+
+def _device(view: View) -> str:
+    places = [record.place for record in view.trials if record.place is not None]
+    return join(dict.fromkeys(place.device_name or place.device for place in places))
+
+
+def _pairs(runs: Named) -> list[Table]:
+    rows = []
+    for label, view in runs:
+        cells = []
+        for _, other in runs:
+            pair = same_rows(view, other) if other is not view else None
+            known = probability_text(compare_models(pair[0].correct, pair[1].correct)[0]) if pair is not None else ""
+            cells.append(known)
+        rows.append([clip(label, 80), *cells])
+    if not any(cell for row in rows for cell in row[1:]):
+        return []
+    caption = (
+        "How probable it is that the row's pick is better than the column's: paired bootstrap on the same test rows."
+    )
+    head = ("", *(clip(label, 40) for label, _ in runs))
+    numeric = frozenset(range(1, len(runs) + 1))
+    return [Table(title="Whose pick is better, pair by pair", head=head, rows=rows, numeric=numeric, caption=caption)]
+
+
+def _differences(runs: Named) -> Table:
+    """The keys of study and environment that are not the same in all runs."""
+    flat = [_facts(view) for _, view in runs]
+    keys = dict.fromkeys(key for facts in flat for key in facts)
+    rows = [
+        [clip(key, 120), *(clip(facts.get(key, "–"), _LIMIT) for facts in flat)]
+        for key in keys
+        if len({facts.get(key) for facts in flat}) > 1
+    ]
+    return Table(
+        title="In what the runs differ",
+        head=("key", *(clip(label, 40) for label, _ in runs)),
+        rows=rows or [["nothing", *("" for _ in runs)]],
+        texts=frozenset(range(1, len(runs) + 1)),
+        wide=True,
+        caption="Study, data, machine, versions and commit; a difference here may explain a difference above.",
+    )
+
+
+def _facts(view: View) -> dict[str, str]:
+    manifest = view.results.manifest
+    parts = {key: manifest.get(key) for key in ("weights", "machine", "versions", "git")}
+    data = {"sha256": manifest.get("data", {}).get("sha256"), "rows": manifest.get("data", {}).get("rows")}
+    return dict(_flat("", {**presentable(view.results.spec).model_dump(mode="json"), "data files": data, **parts}))
+
+
+def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _flat(f"{key}.{name}" if key else str(name), item)
+    else:
+        yield key, param(value)
+
+
+def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
+    figures = compare_figures(runs, name) if same_data(runs) else []
+    forest = next((figure for figure in figures if figure.key == "forest"), None)
+    body = [
+        Section(
+            key="runs",
+            title="The runs",
+            lead="What each run picked, and what it cost to find.",
+            figures=arranged([figure for figure in figures if figure is not forest]),
+            tables=arranged(list(tables)),
+        )
+    ]
+    labels = join(clip(label, 60) for label, _ in runs)
+    return render(
+        "compare.html",
+        figures,
+        {},
+        title=f"{labels} compared",
+        sections=[("answer", "Answer"), ("runs", "The runs")],
+        kicker=f"{plural(len(runs), 'run')}: {labels}",
+        answer=told,
+        forest=forest,
+        body=body,
+        footer="One file, no request to any host. Intervals are of 95 %: Wilson for accuracy, bootstrap for others.",
+    )
+
+
+def _summary(told: Answer, tables: Sequence[Table]) -> str:
+    lines = [f"## {for_markdown(told.headline)}", ""]
+    lines += [f"**{told.score}** {told.score_of}.", ""] if told.score else []
+    lines += [f"> [!WARNING]\n> {for_markdown(warning, 400)}\n" for warning in told.warnings]
+    lines += [f"- **{for_markdown(one.about)}**: {for_markdown(one.text, 600)}" for one in told.sentences]
+    for table in tables:
+        lines += ["", f"### {for_markdown(table.title)}", "", markdown_table(table)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,114 @@
+"""From figures and texts to one self-contained HTML file that asks no host for anything.
+
+Knows nothing of studies. All text goes through the template's autoescape; the only raw pieces are our own style and
+scripts and JSON in which no tag can end. A content security policy allows exactly those scripts, by their hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report.kit.figures import COLORS, DARK, DARK_RAMP, RAMP, Figure
+from harness.report.kit.text import clip
+
+__all__ = ["render", "write_text"]
+
+_LONGEST_CELL = 60
+"""Characters of a name in a cell of any table; the whole of it is the cell's title."""
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes a file in one step: a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def render(template: str, figures: Iterable[Figure], data: dict[str, Any], **fields: Any) -> str:
+    """Returns the page. `data` is what the page's script needs besides the figures."""
+    scripts = {"plotly": _plotly(), "page": _asset("page.js")}
+    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts.values())
+    policy = (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    drawn = {figure.key: {"data": figure.data, "layout": figure.layout} for figure in figures}
+    palette = {COLORS[name]: DARK[name] for name in COLORS} | dict(zip(RAMP, DARK_RAMP, strict=True))
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=policy,
+            style=Markup(_asset("style.css")),  # noqa: S704
+            scripts={name: Markup(script) for name, script in scripts.items()},  # noqa: S704
+            data=_json({"figures": drawn, "dark": palette, **data}),
+            **fields,
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("harness.report.kit", "templates")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["clip"] = clip
+    made.globals["longest_cell"] = _LONGEST_CELL
+    return made
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("harness.report.kit").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+@cache
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    source: str = get_plotlyjs()
+    # A browser would end the script there, and hash other bytes than we do.
+    if "</script" in source.lower() or "<!--" in source or "\r" in source:
+        raise RuntimeError("this version of plotly.js cannot stand inside a page")
+    return source
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _json(value: Any) -> Markup:
+    """JSON that may stand in a script element: no tag can start or end in it."""
+    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Markup(safe)  # noqa: S704
+
+
+def _plain(value: Any) -> Any:
+    """The value with six significant digits and null for what is not a number: a page must stay small."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value.item() if hasattr(value, "item") else value

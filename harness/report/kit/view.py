@@ -1,0 +1,278 @@
+"""A study seen as a question: which trials, ranked how, which of them matter, and by which metric.
+
+Knows nothing of figures or HTML. All numbers of the report start here, from the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite, nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.schema import TrialRecord, TrialState
+from harness.records.stats import seed_interval
+from harness.report.kit.text import METRIC_NAMES, metric, short_name
+from harness.spec.metrics import METRICS, Metric
+from harness.spec.space import Range, is_searched
+from harness.spec.study import split_checkpoint
+
+if TYPE_CHECKING:
+    from harness.records.results import Results
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the report needs to know of `results`, worked out once."""
+
+    results: Results
+
+    @cached_property
+    def objectives(self) -> tuple[str, ...]:
+        names: tuple[str, ...] = self.results.spec.search.objectives
+        return names
+
+    @property
+    def objective(self) -> str:
+        """The first objective: pruning and the choice of the best look at this one."""
+        return self.objectives[0]
+
+    @property
+    def metric(self) -> Metric:
+        return METRICS[self.objective]
+
+    @property
+    def score_name(self) -> str:
+        """The first objective as people call it."""
+        return METRIC_NAMES.get(self.objective, self.objective)
+
+    @property
+    def score_format(self) -> str:
+        """How plotly writes the first objective (a d3 format)."""
+        return ".1%" if self.objective in ("accuracy", "macro_f1") else ".3~g"
+
+    def shown(self, value: float) -> str:
+        """A value of the first objective as text."""
+        return metric(self.objective, value)
+
+    @cached_property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """The search trials by number."""
+        return tuple(sorted(self.results.trials, key=lambda record: record.number))
+
+    @cached_property
+    def by_number(self) -> Mapping[int, TrialRecord]:
+        return {record.number: record for record in self.trials}
+
+    @cached_property
+    def confirmations(self) -> Mapping[int, tuple[TrialRecord, ...]]:
+        """The completed runs with other seeds, by search trial."""
+        found: dict[int, list[TrialRecord]] = {}
+        for record in self.results.confirm:
+            if record.config.of is not None and record.state is TrialState.COMPLETE:
+                found.setdefault(record.config.of, []).append(record)
+        return {number: tuple(records) for number, records in found.items()}
+
+    def score(self, record: TrialRecord, name: str | None = None) -> float:
+        """The trial's value of a metric (the first objective by default); NaN where there is none."""
+        value = record.metrics.get(name or self.objective)
+        return float(value) if value is not None else nan
+
+    def seeds(self, record: TrialRecord) -> tuple[TrialRecord, ...]:
+        """The completed runs of one configuration, the search run first; the record alone when none completed."""
+        confirmed = self.confirmations.get(record.number, ())
+        return (record, *confirmed) if record.state is TrialState.COMPLETE or not confirmed else confirmed
+
+    def mean(self, record: TrialRecord, name: str | None = None) -> Interval:
+        """The mean of a metric over the seeds of a configuration, with its 95 % interval."""
+        name = name or self.objective
+        scores = [self.score(run, name) for run in self.seeds(record)]
+        rows = max((progress.num_rows for progress in record.history), default=0)
+        return seed_interval([score for score in scores if isfinite(score)], rows if name == "accuracy" else None)
+
+    def cost(self, record: TrialRecord, name: str) -> float:
+        """Speed or memory of a configuration: the mean over its seeds, as for scores; 0 where it was not measured."""
+        value = self.mean(record, name).value
+        return value if value > 0 else 0.0
+
+    @cached_property
+    def ranked(self) -> tuple[TrialRecord, ...]:
+        """All trials, best first, in the order of `harness results`."""
+        return tuple(row.record for row in self.results.leaderboard())
+
+    @cached_property
+    def scored(self) -> tuple[TrialRecord, ...]:
+        """The ended trials that have a score, by number."""
+        return tuple(record for record in self.trials if record.state.ended and isfinite(self.score(record)))
+
+    @cached_property
+    def ranked_scored(self) -> tuple[TrialRecord, ...]:
+        """The ended trials that have a score, best first."""
+        numbers = {record.number for record in self.scored}
+        return tuple(record for record in self.ranked if record.number in numbers)
+
+    @cached_property
+    def completed(self) -> tuple[TrialRecord, ...]:
+        return tuple(record for record in self.scored if record.state is TrialState.COMPLETE)
+
+    @cached_property
+    def winner(self) -> TrialRecord | None:
+        """The recommended trial; before there is a decision, the best completed one."""
+        final = self.results.final
+        if final is not None and final.recommended in self.by_number:
+            return self.by_number[final.recommended]
+        return next((record for record in self.ranked if record.state is TrialState.COMPLETE), None)
+
+    @property
+    def winner_number(self) -> int | None:
+        return self.winner.number if self.winner is not None else None
+
+    @cached_property
+    def default_numbers(self) -> tuple[int, ...]:
+        """The default recipes: trial 0, or the first trials when checkpoints are compared."""
+        checkpoint = self.results.spec.model.checkpoint
+        count = len(checkpoint) if isinstance(checkpoint, tuple) else 1
+        return tuple(record.number for record in self.trials if record.number < count)
+
+    def default_of(self, model: FinalModel) -> TrialRecord | None:
+        """The default recipe of the checkpoint that a scored trial uses; None where there is none."""
+        record = self.by_number.get(model.number) if model.number is not None else None
+        found = [self.by_number[number] for number in self.default_numbers]
+        same = (one for one in found if record and self.checkpoint_of(one) == self.checkpoint_of(record))
+        return next(same, next(iter(found), None))
+
+    @cached_property
+    def models(self) -> Mapping[str, FinalModel]:
+        """The models that saw the test split, by role."""
+        final = self.results.final
+        return {model.role: model for model in final.models} if final else {}
+
+    @cached_property
+    def chosen(self) -> FinalModel | None:
+        """The recommended model among those that saw the test split."""
+        final = self.results.final
+        if final is None:
+            return None
+        ranked = [self.models[role] for role in ("winner", "runner-up", "default") if role in self.models]
+        return next((model for model in ranked if model.number == final.recommended), ranked[0] if ranked else None)
+
+    def comparison(self, role: str) -> Comparison | None:
+        """The chosen model against another one, seen from the chosen one."""
+        final, chosen = self.results.final, self.chosen
+        if final is None or chosen is None:
+            return None
+        found: Comparison
+        for found in final.comparisons:
+            if (found.a, found.b) == (chosen.role, role):
+                return found
+            if (found.b, found.a) == (chosen.role, role):
+                gain = found.difference
+                turned = Interval(value=-gain.value, low=-gain.high, high=-gain.low)
+                values = {"a": found.b, "b": found.a, "probability": 1 - found.probability, "difference": turned}
+                return found.model_copy(update=values)
+        return None
+
+    def roles(self, number: int) -> tuple[str, ...]:
+        """What a search trial is besides a trial: recommended, winner, runner-up, default."""
+        final = self.results.final
+        named: list[str] = [model.role for model in self.models.values() if model.number == number]
+        if number in self.default_numbers and "default" not in named:
+            named.append("default")
+        if final and final.recommended == number:
+            named.insert(0, "recommended")
+        return tuple(named)
+
+    @cached_property
+    def search_space(self) -> Mapping[str, Any]:
+        """The searched fields of the study by their last key, in the study's order."""
+        spec = self.results.spec
+        found = {}
+        for section in (spec.model, spec.training, spec.data):
+            for name in type(section).model_fields:
+                if is_searched(value := getattr(section, name)):
+                    found[name] = value
+        return found
+
+    @cached_property
+    def params(self) -> tuple[str, ...]:
+        """The names of all params, those of the search space first."""
+        seen = dict.fromkeys(name for record in self.trials for name in record.params)
+        places = {name: place for place, name in enumerate(["checkpoint", *self.search_space])}
+        return tuple(sorted(seen, key=lambda name: places.get(name, len(places))))
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """The params with more than one value, or that only some trials have."""
+
+        def values(name: str) -> set[str]:
+            return {repr(record.params.get(name, "absent")) for record in self.trials}
+
+        return tuple(name for name in self.params if len(values(name)) > 1)
+
+    @property
+    def main_params(self) -> tuple[str, ...]:
+        """The params that figures and leaderboard show: a dozen, not to drown the others."""
+        return self.varied[:12]
+
+    @cached_property
+    def scored_params(self) -> tuple[str, ...]:
+        """Those of them that some scored trial has."""
+        return tuple(name for name in self.main_params if any(name in record.params for record in self.scored))
+
+    def is_log(self, name: str) -> bool:
+        """True for a param that was searched on a logarithmic scale."""
+        space = self.search_space.get(name)
+        return isinstance(space, Range) and space.log
+
+    def is_listed(self, name: str) -> bool:
+        """True for a param with a few values that were listed, not drawn from a range."""
+        space = self.search_space.get(name)
+        return not isinstance(space, Range) and len({repr(record.params.get(name)) for record in self.trials}) <= 12
+
+    def is_number(self, name: str) -> bool:
+        """True for a param with numbers only."""
+        values = [record.params[name] for record in self.trials if name in record.params]
+        return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+    def number(self, record: TrialRecord, name: str) -> float:
+        """The value of a param as a number; NaN where it is absent or not a number."""
+        value = record.params.get(name)
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else nan
+
+    @cached_property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The pretrained checkpoints that trials used, in the study's order."""
+        used = {self.checkpoint_of(record) for record in self.trials}
+        return tuple(name for name in self.results.spec.model.checkpoints if name in used)
+
+    def checkpoint_of(self, record: TrialRecord) -> str:
+        """The checkpoint of a trial as the study names it, with the layers that are kept (`minilm#layers=3`)."""
+        model, known = record.config.model, self.results.spec.model.checkpoints
+        for layers in (model.layers, None):
+            for name in known:
+                if split_checkpoint(name) == (model.checkpoint, layers):
+                    return name
+        return model.checkpoint
+
+    def checkpoint_name(self, checkpoint: str) -> str:
+        """The last part of a checkpoint's name; the whole of it where two would be called the same."""
+        short = short_name(checkpoint)
+        alike = [other for other in self.results.spec.model.checkpoints if short_name(other) == short]
+        return short if len(alike) < 2 else checkpoint
+
+    @cached_property
+    def baseline_score(self) -> float:
+        """The best baseline's validation score; NaN where there is none."""
+        scores = [baseline.metrics.get(self.objective, nan) for baseline in self.results.baselines]
+        return min((score for score in scores if isfinite(score)), key=self.metric.sort_key, default=nan)
+
+    def file(self, relative: str | None) -> Path | None:
+        """A file of the run folder; None when there is none there, or when the path leads out of the folder."""
+        folder = self.results.folder.resolve()
+        path = (folder / relative).resolve() if relative else folder
+        return path if path != folder and path.is_relative_to(folder) and path.exists() else None

@@ -1,0 +1,225 @@
+"""The answer, in one sentence each: which configuration, how sure, at what cost, and which warning applies.
+
+Knows nothing of HTML: plain sentences.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+from harness.records.final import FinalModel
+from harness.records.results import rung
+from harness.records.schema import TrialRecord, TrialState
+from harness.report.kit.stats import compare_models
+from harness.report.kit.text import (
+    METRIC_NAMES,
+    duration,
+    interval,
+    join,
+    metric,
+    named_metric,
+    number,
+    param,
+    param_name,
+    percent,
+    plural,
+    probability_text,
+)
+from harness.report.kit.view import View
+from harness.report.study.predictions import scores_of
+from harness.report.study.tables import slot_use, spans_frame
+from harness.report.study.verdict import Sentence, evidence, judged_by, tradeoff
+
+__all__ = ["Answer", "answer"]
+
+BUDGET = "budget"
+"""The message of a trial that was given up for lack of time."""
+
+_PICKED = ("winner", "runner-up")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The top of the report. `score` is the number to remember (empty: there is none), `score_of` what it is."""
+
+    headline: str
+    params: tuple[tuple[str, str], ...]
+    score: str
+    score_of: str
+    sentences: tuple[Sentence, ...]
+    warnings: tuple[str, ...]
+
+
+def answer(view: View) -> Answer:
+    """Returns the recommendation with its evidence; without a decision, how far the study has come."""
+    pick, model = view.winner, view.chosen
+    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view), *_export(view)]
+    score, score_of = _score(view, pick, model)
+    return Answer(
+        headline=_headline(view, pick),
+        params=tuple((param_name(name), param(value)) for name, value in pick.params.items()) if pick else (),
+        score=score,
+        score_of=score_of,
+        sentences=tuple(sentences),
+        warnings=_warnings(view),
+    )
+
+
+def _headline(view: View, pick: TrialRecord | None) -> str:
+    if view.results.final is None and not all(record.state.ended for record in view.trials):
+        return _progress(view, pick)
+    if pick is None:
+        return "No trial was completed" if view.trials else "No trial has ended yet"
+    if view.results.final is None:
+        return f"Best so far: trial {pick.number}"
+    default = " (the default recipe)" if pick.number in view.default_numbers else ""
+    baseline = view.comparison("baseline")
+    if baseline is not None and not baseline.tie and baseline.probability < 0.5:
+        return f"No trial beats the baseline; the best is trial {pick.number}{default}"
+    return f"Use the {'model' if pick.num_changes else 'configuration'} of trial {pick.number}{default}"
+
+
+def _progress(view: View, pick: TrialRecord | None) -> str:
+    """How far a search has come; what it found so far is the best completed trial, else the best of the furthest."""
+    states = Counter(record.state for record in view.trials)
+    asked = max(view.results.spec.search.trials, len(view.trials))
+    ended = sum(count for state, count in states.items() if state.ended)
+    counts = [(ended, f"of {plural(asked, 'trial')} {'has' if ended == 1 else 'have'} ended")]
+    counts += [
+        (states[state], f"{'is' if states[state] == 1 else 'are'} {_STATE_WORDS[state]}")
+        for state in (TrialState.RUNNING, TrialState.WAITING)
+        if states[state]
+    ]
+    told = ", ".join(f"{count:,} {words}" for count, words in counts)
+    scored = [record for record in view.trials if isfinite(view.score(record))]
+    best = pick or min(
+        scored, key=lambda record: (-rung(record), view.metric.sort_key(view.score(record))), default=None
+    )
+    if best is None:
+        return told
+    at = "" if best is pick else f" at {percent(rung(best), 0)} of its training"
+    shown = f" ({named_metric(view.objective, view.score(best))}{at})"
+    return f"{told}; best so far trial {best.number}{shown}"
+
+
+def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tuple[str, str]:
+    if model is not None and model.test:
+        name = judged_by(view, model)
+        bounds = model.test[name]
+        return metric(
+            name, bounds.value
+        ), f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, bounds)}"
+    if pick is None:
+        return "", ""
+    found = view.mean(pick)
+    bounds_text = interval(view.objective, found)
+    known = f", 95 % interval {bounds_text}" if isfinite(found.low) else ""
+    return view.shown(found.value), f"validation {view.score_name}{known}; test not opened yet"
+
+
+def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
+    if pick is None:
+        return []
+    speed, tokens, memory = (
+        view.cost(pick, name) for name in ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+    )
+    if not speed:
+        return []
+    seeds = len(view.seeds(pick))
+    mean = f"; means over {seeds} seeds" if seeds > 1 else ""
+    peak = f", with {metric('peak_memory_mib', memory)} of memory at its peak" if memory else ""
+    where = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
+    text = (
+        f"{number(speed)} samples/s ({number(tokens)} real tokens/s{mean}) in the steady step{where}{peak}; "
+        f"one training takes {duration(pick.duration_s)}."
+    )
+    return [Sentence("Speed", text)]
+
+
+def _cost(view: View) -> Sentence:
+    counts = [
+        f"{sum(record.state is state for record in view.trials):,} {word}"
+        for state, word in _STATE_WORDS.items()
+        if any(record.state is state for record in view.trials)
+    ]
+    confirmed = len(view.results.confirm)
+    _, total = slot_use(spans_frame(view))
+    extra = f" and {plural(confirmed, 'confirmation run')}" if confirmed else ""
+    states = f" ({join(counts)})" if counts else ""
+    return Sentence("Cost", f"{plural(len(view.trials), 'trial')}{states}{extra} in {duration(total)}.")
+
+
+def _export(view: View) -> list[Sentence]:
+    final = view.results.final
+    if final is None or final.export is None:
+        return []
+    winner = view.models.get("winner")
+    seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
+    told = f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}"
+    other = f"; harness export with --trial {final.recommended} exports the recommended one"
+    return [Sentence("Exported", f"{told}{other if final.recommended != final.winner else ''}.")]
+
+
+_STATE_WORDS = {
+    TrialState.COMPLETE: "completed",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running",
+    TrialState.WAITING: "waiting",
+}
+
+
+def _warnings(view: View) -> tuple[str, ...]:
+    """What the decision warns of, then what the records alone show."""
+    final = view.results.final
+    found = list(final.warnings) if final else []
+    ended = [record for record in view.trials if record.state.ended]
+    failed = [record for record in ended if record.state is TrialState.FAIL]
+    if failed and len(failed) == len(ended):
+        found.append(f"Every trial failed; the first said: {failed[0].message or failed[0].reason}.")
+    elif len(failed) > 0.1 * len(ended):
+        found.append(f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard.")
+    found += [*_changed(view.winner), *_out_of_time(view, ended), *_validation_too_small(view)]
+    if final is None and view.winner is not None:
+        found.append(
+            "The test split has not been opened: the scores below are of validation, on which they were picked."
+        )
+    return tuple(found)
+
+
+def _changed(pick: TrialRecord | None) -> Iterator[str]:
+    """A trial of population-based training is no configuration: its params are those that it ended with."""
+    if pick is not None and pick.num_changes:
+        times = plural(pick.num_changes, "time")
+        yield (
+            f"The values of trial {pick.number} changed during training ({times}), and those shown are the last ones: "
+            "see mutations in harness results --json."
+        )
+
+
+def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
+    """Whether the budget ended the search; it gives up the trials that stand and starts no more."""
+    minutes, asked = view.results.spec.budget.minutes, view.results.spec.search.trials
+    given_up = sum(record.message == BUDGET for record in ended)
+    unstarted = asked - len(view.trials) if minutes and view.results.spent_s >= 60 * minutes else 0
+    if given_up or unstarted > 0:
+        lost = join(f"{count:,} {word}" for count, word in ((given_up, "given up"), (unstarted, "not begun")) if count)
+        yield f"The budget of {minutes or 0:g} minutes ended the search early: of {asked:,} trials {lost}."
+
+
+def _validation_too_small(view: View) -> Iterator[str]:
+    """Whether the rows on which the winner was picked tell it from the runner-up."""
+    scores = [scores_of(view, view.models[role], "validation") for role in _PICKED if role in view.models]
+    first, second = scores if len(scores) == len(_PICKED) else (None, None)
+    if first is None or second is None or len(first.labels) != len(second.labels):
+        return
+    probability, _, _, tie = compare_models(first.correct, second.correct)
+    if tie:
+        yield (
+            f"The validation split ({len(first.labels):,} rows) is too small to tell winner and runner-up apart: there "
+            f"the winner is the better one with probability {probability_text(probability)}."
+        )

@@ -1,0 +1,277 @@
+"""Which pretrained checkpoint: for each the best configuration, how good, how fast, how large, at what cost.
+
+Knows nothing of HTML; checkpoints are compared on the validation rows, as test was opened for the final models only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from math import isfinite, nan, sqrt
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import norm
+
+from harness.records.final import Interval
+from harness.records.schema import TrialRecord, TrialState
+from harness.report.kit.figures import COLORS, Figure, axis, layout, score_axis
+from harness.report.kit.sections import Section, Table, arranged
+from harness.report.kit.stats import compare_models
+from harness.report.kit.text import (
+    clip,
+    duration,
+    for_figure,
+    interval,
+    metric,
+    number,
+    param,
+    param_name,
+    plural,
+    probability_text,
+)
+from harness.report.kit.view import View
+from harness.report.study.figures_winner import forest
+from harness.report.study.predictions import validation_scores
+
+__all__ = ["Candidate", "candidates", "checkpoint_choices", "checkpoints_section", "probability_better"]
+
+_MAX_HEADER_BYTES = 100_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A checkpoint in its best configuration. `cost_s` is the slot time of all its trials."""
+
+    checkpoint: str
+    best: TrialRecord
+    score: Interval
+    num_trials: int
+    num_seeds: int
+    num_parameters: int | None
+    samples_per_second: float
+    peak_memory_mib: float
+    cost_s: float
+
+
+def candidates(view: View) -> list[Candidate]:
+    """The checkpoints that have a completed trial, best mean first."""
+    found = []
+    for checkpoint in view.checkpoints:
+        own = [record for record in view.trials if view.checkpoint_of(record) == checkpoint]
+        done = [record for record in view.ranked if record in own and record.state is TrialState.COMPLETE]
+        if done:
+            found.append(_candidate(view, checkpoint, own, done))
+    return sorted(found, key=lambda one: view.metric.sort_key(one.score.value))
+
+
+def _candidate(view: View, checkpoint: str, own: list[TrialRecord], done: list[TrialRecord]) -> Candidate:
+    # A mean over more seeds is worth more than a lucky single run: the best of those with the most seeds.
+    most = max(len(view.seeds(record)) for record in done)
+    ready = [record for record in done if len(view.seeds(record)) == most]
+    best = min(ready, key=lambda record: view.metric.sort_key(view.mean(record).value))
+    runs = [run for record in own for run in (record, *view.confirmations.get(record.number, ()))]
+    return Candidate(
+        checkpoint=checkpoint,
+        best=best,
+        score=view.mean(best),
+        num_trials=len(own),
+        num_seeds=most,
+        num_parameters=_num_parameters(view, best),
+        samples_per_second=view.cost(best, "samples_per_second"),
+        peak_memory_mib=view.cost(best, "peak_memory_mib"),
+        cost_s=sum(run.duration_s for run in runs),
+    )
+
+
+def _num_parameters(view: View, record: TrialRecord) -> int | None:
+    """As the trial counted them, else counted in the head of a kept weights file; None when none is left."""
+    if record.history and record.history[-1].num_parameters:
+        return record.history[-1].num_parameters
+    for run in view.seeds(record):
+        path = view.file(f"{run.weights}/model.safetensors") if run.weights else None
+        if path is not None and (count := _count_weights(path)) is not None:
+            return count
+    return None
+
+
+def _count_weights(path: Path) -> int | None:
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            head = json.loads(file.read(size)) if size < _MAX_HEADER_BYTES else {}
+        shapes = [tensor["shape"] for name, tensor in head.items() if name != "__metadata__"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return sum(_product(shape) for shape in shapes) or None
+
+
+def _product(shape: list[int]) -> int:
+    size = 1
+    for length in shape:
+        size *= int(length)
+    return size
+
+
+def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, bool]:
+    """Returns how probable it is that `a` is the better one, and whether that was seen row by row.
+
+    Paired bootstrap on the validation rows where the predictions of both are left; else from the two intervals, taken
+    as independent and normal, which is rougher.
+    """
+    first, second = validation_scores(view, a.best.number), validation_scores(view, b.best.number)
+    if first is not None and second is not None and first.labels.tolist() == second.labels.tolist():
+        return compare_models(first.correct, second.correct)[0], True
+    gain = (a.score.value - b.score.value) * (1 if view.metric.maximize else -1)
+    spread = sqrt(_deviation(a.score) ** 2 + _deviation(b.score) ** 2)
+    return (float(norm.cdf(gain / spread)) if spread and isfinite(spread) else nan), False
+
+
+def _deviation(bounds: Interval) -> float:
+    return (bounds.high - bounds.low) / (2 * 1.96)
+
+
+def checkpoint_choices(view: View, found: list[Candidate]) -> list[dict[str, Any]]:
+    """What the slider chooses from, best first: every configuration that is faster than all better ones."""
+    leaders = {one.checkpoint: one for one in found}
+
+    def place(record: TrialRecord) -> tuple[float, bool]:
+        # No better than the one its checkpoint is judged by: a lucky single run is not put before a mean over seeds.
+        leader = leaders[view.checkpoint_of(record)]
+        key = view.metric.sort_key
+        return max(key(view.mean(record).value), key(leader.score.value)), record is not leader.best
+
+    choices: list[dict[str, Any]] = []
+    for record in sorted(view.completed if found else (), key=place):
+        speed = float(f"{view.cost(record, 'samples_per_second'):.6g}")  # as the page has it: the slider ends there
+        if choices and speed <= choices[-1]["speed"]:
+            continue
+        choices.append(
+            {
+                "name": clip(view.checkpoint_of(record), 120),
+                "speed": speed,
+                "text": f"validation {view.score_name} {view.shown(view.mean(record).value)} at {number(speed)} "
+                f"samples/s (trial {record.number})",
+            }
+        )
+    return choices
+
+
+def checkpoints_section(view: View, found: list[Candidate]) -> Section:
+    """The section; only made when several checkpoints were used."""
+    equal = isinstance(view.results.spec.model.checkpoint, tuple)
+    trials = "equal numbers of trials" if equal else "as many trials as the search gave each"
+    choices = checkpoint_choices(view, found)
+    figures = [_forest(view, found), _cost(view, found)] if found else []
+    return Section(
+        key="checkpoints",
+        title="Checkpoints",
+        lead=f"Each pretrained checkpoint in its best configuration, after {trials}.",
+        figures=arranged(figures),
+        tables=arranged([_table(view, found), *([_pairs(view, found)] if len(found) > 1 else [])]) if found else [],
+        floor=(0.0, choices[-1]["speed"]) if len(found) > 1 and choices[-1]["speed"] > 0 else None,
+        empty="" if found else "No checkpoint has a completed trial yet.",
+    )
+
+
+def _forest(view: View, found: list[Candidate]) -> Figure:
+    rows = [(for_figure(view.checkpoint_name(one.checkpoint), 26), one.score) for one in found]
+    first = found[0]
+    bounds = interval(view.objective, first.score)
+    told = f"{clip(view.checkpoint_name(first.checkpoint), 80)} leads with {view.shown(first.score.value)} ({bounds})."
+    drawn = forest(f"Validation {view.score_name} of each checkpoint", view.objective, rows, told, "validation")
+    return replace(drawn, key="checkpoints")
+
+
+def _cost(view: View, found: list[Candidate]) -> Figure:
+    data = [
+        {
+            "type": "scatter",
+            "mode": "markers+text",
+            "x": [one.samples_per_second],
+            "y": [one.score.value],
+            "text": [for_figure(view.checkpoint_name(one.checkpoint), 26)],
+            "textposition": "top center",
+            "cliponaxis": False,
+            "marker": {"color": COLORS["orange"] if place == 0 else COLORS["blue"], "size": 12},
+            "customdata": [one.best.number],
+            "meta": "trials",
+            "hovertemplate": "trial %{customdata}<extra></extra>",
+        }
+        for place, one in enumerate(found)
+    ]
+    fastest = max(found, key=lambda one: one.samples_per_second)
+    speeds = [one.samples_per_second for one in found]
+    pad = 0.25 * (max(speeds) - min(speeds) or max(speeds) or 1)
+    return Figure(
+        key="checkpoint-speed",
+        title=f"Validation {view.score_name} against training speed, by checkpoint",
+        data=data,
+        layout=layout(
+            axis("steady training speed (samples/s)", range=[max(0, min(speeds) - pad), max(speeds) + pad]),
+            score_axis(view),
+            340,
+            legend=False,
+        ),
+        alt=f"{clip(view.checkpoint_name(fastest.checkpoint), 80)} trains fastest, at "
+        f"{number(fastest.samples_per_second)} samples/s.",
+    )
+
+
+def _table(view: View, found: list[Candidate]) -> Table:
+    rows = []
+    for one in found:
+        params = "; ".join(f"{param_name(n)} {param(v)}" for n, v in one.best.params.items() if n != "checkpoint")
+        rows.append(
+            [
+                clip(view.checkpoint_name(one.checkpoint), 120),
+                f"{one.num_trials:,}",
+                f"{one.best.number}",
+                clip(params, 200),
+                view.shown(one.score.value),
+                interval(view.objective, one.score),
+                str(one.num_seeds),
+                f"{one.num_parameters / 1e6:,.1f} M" if one.num_parameters else "–",
+                metric("samples_per_second", one.samples_per_second or None),
+                metric("peak_memory_mib", one.peak_memory_mib or None),
+                duration(one.cost_s),
+            ]
+        )
+    head = ("checkpoint", "trials", "best trial", "its params", view.score_name, "95 % interval", "seeds", "parameters")
+    costs = ("samples/s", "peak memory", "training cost")
+    return Table(
+        title="The best of each checkpoint",
+        head=(*head, *costs),
+        rows=rows,
+        numeric=frozenset({1, 2, 4, 5, 6, 7, 8, 9, 10}),
+        texts=frozenset({3}),
+        wide=True,
+        caption="Scores are means over seeds, of validation; training cost is the slot time of all its trials.",
+    )
+
+
+def _pairs(view: View, found: list[Candidate]) -> Table:
+    rough = False
+    rows = []
+    for a in found:
+        cells = []
+        for b in found:
+            if a is b:
+                cells.append("")
+                continue
+            probability, paired = probability_better(view, a, b)
+            rough = rough or not paired
+            cells.append(("" if paired else "≈ ") + probability_text(probability))
+        rows.append([clip(view.checkpoint_name(a.checkpoint), 80), *cells])
+    caption = (
+        "How probable it is that the row's checkpoint is better than the column's: paired bootstrap on validation rows."
+    )
+    if rough:
+        caption += " ≈ from the two intervals alone, as no predictions row by row are left for the pair."
+    return Table(
+        title=f"Which one is better: {plural(len(found), 'checkpoint')}, pair by pair",
+        head=("", *(clip(view.checkpoint_name(one.checkpoint), 60) for one in found)),
+        rows=rows,
+        numeric=frozenset(range(1, len(found) + 1)),
+        caption=caption,
+    )

@@ -1,0 +1,159 @@
+"""The evidence: data, environment, versions, hashes, seeds, the study file, the exact command.
+
+Knows nothing of HTML; shows the run's manifest as it was written.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from harness.records.precision import choices_of
+from harness.records.provenance import presentable
+from harness.report.kit.sections import Section, Table, Text, arranged
+from harness.report.kit.text import clip, number, percent, plural
+from harness.report.kit.view import View
+
+__all__ = ["evidence_section"]
+
+_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices", "git", "precision"}
+_MAX_CLASSES = 200
+
+
+def evidence_section(view: View) -> Section:
+    """The section; every part is shown that the manifest has."""
+    manifest = view.results.manifest
+    tables = [_splits(view, manifest.get("data", {})), _data(view, manifest.get("data", {})), _facts(view, manifest)]
+    return Section(
+        key="evidence",
+        title="Evidence",
+        lead="What was run on what, so that somebody else can do it again.",
+        tables=arranged([table for table in tables if table is not None]),
+        texts=[
+            *([Text(title="Command", text=command, command=True)] if (command := _command(manifest)) else []),
+            Text(title="Study file, with all defaults", text=study_text(view)),
+        ],
+    )
+
+
+def study_text(view: View) -> str:
+    """The study as YAML, fields at their default included."""
+    spec = presentable(view.results.spec).model_dump(mode="json")
+    return yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _command(manifest: Mapping[str, Any]) -> str:
+    words = manifest.get("command", ())
+    return clip(shlex.join(map(str, words)) if isinstance(words, list) else words, 2000)
+
+
+def _splits(view: View, data: Mapping[str, Any]) -> Table | None:
+    counts = data.get("counts")
+    if not isinstance(counts, Mapping) or not all(isinstance(split, Mapping) for split in counts.values()):
+        return None
+    names = list(dict.fromkeys(name for split in counts.values() for name in split))
+    rows = [["all rows", *(f"{sum(split.values()):,}" for split in counts.values())]]
+    if trained := _trained_on(view, sum(counts.get("train", {}).values())):
+        rows.append(["trained on, of these", *(trained if name == "train" else "–" for name in counts)])
+    rows += [
+        [clip(name, 300), *(f"{split.get(name, 0):,}" for split in counts.values())] for name in names[:_MAX_CLASSES]
+    ]
+    more = (
+        f"The first {_MAX_CLASSES} of {plural(len(names), 'class').replace('classs', 'classes')}."
+        if len(names) > _MAX_CLASSES
+        else ""
+    )
+    return Table(
+        title="Data: rows of each class",
+        head=("class", *counts),
+        rows=rows,
+        numeric=frozenset(range(1, len(counts) + 1)),
+        caption=more,
+    )
+
+
+def _trained_on(view: View, num_rows: int) -> str:
+    """How many of the training rows a trial had; empty where every trial had all of them."""
+    asked = {record.config.data.train_rows or num_rows for record in view.trials}
+    used = sorted({min(rows, num_rows) for rows in asked})
+    if not used or used == [num_rows]:
+        return ""
+    return f"{used[0]:,}" if len(used) == 1 else f"{used[0]:,} to {used[-1]:,}"
+
+
+def _data(view: View, data: Mapping[str, Any]) -> Table | None:
+    """Where the rows came from, what was repaired, dropped or found twice, and how long they are."""
+    skipped = {"counts", "labels", "rows", "folder", "notes", "task"}
+    rows = [row for key, value in data.items() if key not in skipped for row in _flat(key, value)]
+    if "notes" in data:
+        found = data["notes"] or ["nothing: no text twice, none shared by two splits, no row dropped"]
+        rows += [["duplicates, drops, repairs", clip(note, 1000)] for note in found]
+    for line in view.results.facts:
+        what, _, value = line.partition(": ")
+        if what != "note" and what not in data.get("counts", ()):
+            rows.append([clip(what, 120), re.sub(r"(?<=\d)%", "\u00a0%", clip(value, 1000))])
+    usage = view.winner.usage if view.winner is not None else None
+    if usage is not None and usage.tokens:
+        rows.append(["real tokens a training row, mean", number(usage.tokens / usage.samples)])
+        rows.append(["padding in training batches", percent(usage.padding_fraction)])
+    title = "Data: source and what was found in it"
+    return Table(title=title, head=("what", "value"), rows=rows, texts=frozenset({1})) if rows else None
+
+
+def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
+    spec = view.results.spec
+    made = manifest.get("created_at")
+    started = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d %H:%M UTC") if isinstance(made, (int, float)) else ""
+    rows = [["started", started]] if started else []
+    rows.append(["commit", _commit(manifest.get("git"))])
+    rows += [["search seed", str(spec.search.seed)], ["split seed", str(spec.data.split.seed)]]
+    used = sorted({record.seed for record in (*view.trials, *view.results.confirm)})
+    rows.append(["training seeds", clip(", ".join(map(str, used)))])
+    places = [record.place for record in view.trials if record.place is not None]
+    devices = dict.fromkeys(
+        f"{place.node}: {place.device_name or place.device}, {plural(place.threads, 'thread')}" for place in places
+    )
+    rows += [["device", clip(device)] for device in devices]
+    rows += _precision(view, manifest)
+    rows += [row for key, value in manifest.items() if key not in _ELSEWHERE for row in _flat(key, value)]
+    return Table(
+        title="Environment, seeds, versions and hashes",
+        wide=True,
+        head=("what", "value"),
+        rows=rows,
+        texts=frozenset({1}),
+    )
+
+
+def _precision(view: View, manifest: Mapping[str, Any]) -> list[list[str]]:
+    """The precisions that trials were trained in, and why `auto` is what it is."""
+    used = sorted({record.precision for record in view.trials if record.precision})
+    rows = [["precision of training", ", ".join(used)]] if used else []
+    for choice in choices_of(manifest):
+        where = choice.device_name or choice.device
+        rows.append([f"precision auto on {clip(where, 80)}", clip(f"{choice.precision}, {choice.reason}")])
+    return rows
+
+
+def _commit(git: Any) -> str:
+    if not isinstance(git, Mapping) or "commit" not in git:
+        return "the study file is not in a git repository"
+    differ = {True: ", with changes that are not committed", None: ", changes not looked for"}
+    return clip(git["commit"]) + differ.get(git.get("dirty"), "")
+
+
+def _flat(key: str, value: Any) -> Iterator[list[str]]:
+    """Nested values as rows of a dotted key and a text."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _flat(f"{key}.{name}", item)
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for item in value:
+            yield from _flat(key, item)
+    elif value is not None and value != "":
+        yield [clip(key, 120), clip(value, 1000)]

@@ -1,0 +1,224 @@
+"""The leaderboard: every trial with its params, seeds, mean and interval, speed, memory, time, state and reason.
+
+Knows nothing of HTML: texts for the eye and numbers for sorting, row by row.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any
+
+from harness.records.schema import Progress, TrialRecord, num_places
+from harness.report.kit.text import (
+    METRIC_NAMES,
+    clip,
+    duration,
+    for_figure,
+    interval,
+    metric,
+    param,
+    param_name,
+    percent,
+)
+from harness.report.kit.view import View
+
+__all__ = ["Column", "Row", "columns", "details", "rows"]
+
+_MAX_LOG_BYTES = 3000
+_ALL_LOGS_BYTES = 1_000_000
+_MAX_EVALUATIONS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column; `title` for the head, both it and `key` for the filter."""
+
+    key: str
+    title: str
+    numeric: bool
+    scale: float = 1.0
+    """How many units of `key` the unit of the texts is: 1,024 where memory is shown in GiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One trial: the texts of its cells, and what they sort by."""
+
+    number: int
+    state: str
+    roles: tuple[str, ...]
+    texts: tuple[str, ...]
+    values: tuple[float | str | None, ...]
+
+
+def columns(view: View) -> list[Column]:
+    """The columns, in order; params that never vary, or beyond the first dozen, are left to the details."""
+    scores = [
+        Column(key=name, title=METRIC_NAMES.get(name, name), numeric=True)
+        for name in dict.fromkeys([*view.objectives, "accuracy"])
+        if name not in _COSTS
+    ]
+    first, others = scores[:1], scores[1:]
+    params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
+    return [
+        *first,
+        Column(key="interval", title="95 % interval", numeric=True),
+        Column(key="state", title="state", numeric=False),
+        Column(key="seeds", title="seeds", numeric=True),
+        *others,
+        *params,
+        *(
+            Column(key=key, title=title, numeric=True, scale=_memory_scale(view) if key == "peak_memory_mib" else 1.0)
+            for key, title in _COSTS.items()
+        ),
+        Column(key="duration_s", title="duration", numeric=True),
+        *([Column(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
+        Column(key="reason", title="reason", numeric=False),
+    ]
+
+
+def _memory_scale(view: View) -> float:
+    """MiB in the unit of the memory column: one unit for all rows, so that a limit can be typed in it."""
+    return 1024.0 if max((view.cost(record, "peak_memory_mib") for record in view.trials), default=0.0) >= 1024 else 1.0
+
+
+_COSTS = {"samples_per_second": "samples/s", "tokens_per_second": "tokens/s", "peak_memory_mib": "peak memory"}
+
+
+def rows(view: View) -> list[Row]:
+    """All search trials, best first."""
+    shown = columns(view)
+    found = []
+    for record in view.ranked:
+        cells = [_cell(view, record, column) for column in shown]
+        found.append(
+            Row(
+                number=record.number,
+                state=record.state.value,
+                roles=view.roles(record.number),
+                texts=tuple(text for text, _ in cells),
+                values=tuple(value for _, value in cells),
+            )
+        )
+    return found
+
+
+def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float | str | None]:
+    """The text and the sort value of one cell."""
+    key = column.key
+    if key == "state":
+        reached = record.history[-1].fraction if record.history else 0.0
+        pruned = f" at {percent(reached, 0)}" if record.state.value == "PRUNED" else ""
+        return record.state.value.lower() + pruned, record.state.value
+    if key == "interval":
+        bounds = view.mean(record)
+        return interval(view.objective, bounds), _number(bounds.low)
+    if key == "seeds":
+        return str(len(view.seeds(record))), float(len(view.seeds(record)))
+    if key == "place":
+        return clip(record.where or "–"), record.where or "–"
+    if key == "duration_s":
+        return duration(record.duration_s or None), _number(record.duration_s)
+    if key == "reason":
+        parts = [record.reason.value if record.reason else "", clip(record.message, 120)]
+        return ": ".join(part for part in parts if part), record.reason.value if record.reason else ""
+    if key in _COSTS:
+        value = view.cost(record, key) or None
+        if value is not None and column.scale != 1.0:
+            return f"{value / column.scale:.2f} GiB", value
+        return metric(key, value), value
+    if key in view.params and key not in METRIC_NAMES:
+        return _param_cell(view, record, key)
+    bounds = view.mean(record, key)
+    return metric(key, bounds.value), _number(bounds.value)
+
+
+def _param_cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str | None]:
+    if key not in record.params:
+        return "–", None
+    value = record.params[key]
+    sort = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else param(value)
+    shown = view.checkpoint_name(str(value)) if key == "checkpoint" else param(value)
+    return clip(shown), sort
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def details(view: View) -> dict[str, Any]:
+    """What a click on a trial shows, by its number: curve, log tail, all params, commands, and its label in figures."""
+    run = _shown_folder(view.results.folder)
+    budget = max(300, min(_MAX_LOG_BYTES, _ALL_LOGS_BYTES // max(1, len(view.trials))))
+    return {str(record.number): _detail(view, record, run, budget) for record in view.trials}
+
+
+def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[str, Any]:
+    history = record.history[:: max(1, -(-len(record.history) // _MAX_EVALUATIONS))]
+    return {
+        "label": _label(view, record),
+        "params": [[param_name(name), clip(_exact(value))] for name, value in record.params.items()],
+        "seeds": [[run.seed, view.shown(view.score(run))] for run in view.seeds(record)],
+        "message": clip(record.message, 500),
+        "epoch": [progress.epoch for progress in history],
+        "score": [progress.metrics.get(view.objective) for progress in history],
+        "loss": [progress.train_loss for progress in history],
+        "log": _log(view, record, log_bytes),
+        "rerun": f"harness rerun {run} {record.number}",
+        "export": f"harness export {run} --trial {record.number} --to model-{record.number}"
+        if record.state.value == "COMPLETE"
+        else "",
+    }
+
+
+def _exact(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else param(value)
+
+
+def _label(view: View, record: TrialRecord) -> str:
+    lines = [f"<b>trial {record.number}</b> ({record.state.value.lower()})"]
+    score = view.score(record)
+    if isfinite(score):
+        lines.append(f"{view.score_name} {view.shown(score)}")
+    lines += [f"{for_figure(param_name(n))} {for_figure(param(v))}" for n, v in list(record.params.items())[:8]]
+    return "<br>".join(lines)
+
+
+def _log(view: View, record: TrialRecord, limit: int) -> str:
+    """The last evaluations, how the trial ended, and the end of what it printed: `limit` bytes or few more."""
+    lines = [_evaluated(view, progress) for progress in record.history[-max(3, limit // 250) :]]
+    if record.state.ended:
+        lines.append(": ".join(part for part in (record.state.value.lower(), clip(record.message, 400)) if part))
+    told = "\n".join(lines)
+    printed = _log_tail(view.file(record.log), limit - len(told)) if limit > len(told) else ""
+    return "\n".join(part for part in (told, printed) if part)
+
+
+def _evaluated(view: View, progress: Progress) -> str:
+    score = f"validation {view.score_name} {view.shown(progress.metrics.get(view.objective, nan))}"
+    return (
+        f"step {progress.step:,} of {progress.total_steps:,}, epoch {progress.epoch:.2f}: training loss "
+        f"{progress.train_loss:.3f}, {score} of {progress.num_rows:,} rows, {duration(progress.usage.elapsed_s)}"
+    )
+
+
+def _log_tail(path: Path | None, limit: int) -> str:
+    """The last lines of what a trial printed, at most `limit` bytes."""
+    if path is None or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - limit))
+        text = file.read().decode("utf-8", errors="replace")
+    lines = text.splitlines()
+    return "\n".join(clip(line, 400) for line in (lines[1:] if size > limit and len(lines) > 1 else lines))
+
+
+def _shown_folder(folder: Path) -> str:
+    """The run folder as one types it: relative to here where it lies below, quoted for the shell."""
+    here = Path.cwd()
+    path = folder.resolve()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -1,0 +1,122 @@
+"""The report of one run: a self-contained page and a summary in Markdown.
+
+Knows nothing of how trials are run: it reads records, logs and predictions of a run folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.report.kit.figures import COLORS, axis, layout, score_axis
+from harness.report.kit.html import render, write_text
+from harness.report.kit.sections import Section, arranged
+from harness.report.kit.text import plural
+from harness.report.kit.view import View
+from harness.report.study import leaderboard
+from harness.report.study.answer import Answer, answer
+from harness.report.study.checkpoints import candidates, checkpoint_choices, checkpoints_section
+from harness.report.study.evidence import evidence_section
+from harness.report.study.figures_search import search_figures
+from harness.report.study.figures_training import training_figures
+from harness.report.study.summary import summary
+from harness.report.study.verdict import judged_by
+from harness.report.study.winner import models_figure, models_table, winner_section
+
+if TYPE_CHECKING:
+    from harness.records.results import Results
+
+__all__ = ["results_of", "write_report"]
+
+
+def write_report(results_or_run: Results | Path | str, out: Path) -> Path:
+    """Writes `index.html` and `summary.md` into the folder `out` and returns the page's path."""
+    view = View(results_of(results_or_run))
+    told, columns, rows = answer(view), leaderboard.columns(view), leaderboard.rows(view)
+    page = _page(view, told, columns, rows)
+    write_text(Path(out) / "summary.md", summary(view, told, models_table(view), columns, rows))
+    return write_text(Path(out) / "index.html", page)
+
+
+def results_of(run: Results | Path | str) -> Results:
+    """The results of a run folder; results are passed on."""
+    if isinstance(run, (str, Path)):
+        from harness.records.results import load
+
+        return load(Path(run))
+    return run
+
+
+def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: list[leaderboard.Row]) -> str:
+    several = candidates(view) if len(view.checkpoints) > 1 else []
+    sections = [
+        _search(view),
+        _training(view),
+        *([checkpoints_section(view, several)] if len(view.checkpoints) > 1 else []),
+        winner_section(view),
+        evidence_section(view),
+    ]
+    chosen = view.chosen
+    forest = models_figure(view, judged_by(view, chosen)) if chosen else None
+    figures = [figure for section in sections for figure in section.all_figures] + ([forest] if forest else [])
+    data = {
+        "trials": leaderboard.details(view),
+        "columns": [[column.key, column.title, column.scale, column.numeric] for column in columns],
+        "rows": [row.values for row in rows],
+        "percent": ["accuracy", "macro_f1", "interval"],
+        "curve": _curve_look(view),
+        "checkpoints": checkpoint_choices(view, several),
+    }
+    spec = view.results.spec
+    names = [("answer", "Answer"), ("leaderboard", "Leaderboard"), *((one.key, one.title) for one in sections)]
+    return render(
+        "report.html",
+        figures,
+        data,
+        title=spec.name,
+        sections=names,
+        kicker=f"{spec.task} study “{spec.name}”, {plural(len(view.trials), 'trial')}",
+        answer=told,
+        forest=forest,
+        states=list(Counter(row.state for row in rows).items()),
+        columns=columns,
+        rows=rows,
+        best=view.winner.number if view.winner else None,
+        body=sections,
+        footer="One file, no request to any host. Intervals are of 95 %: Wilson for accuracy, bootstrap for others.",
+    )
+
+
+def _search(view: View) -> Section:
+    found = search_figures(view)
+    small = [figure for figure in found if figure.key.startswith("slice-")]
+    return Section(
+        key="search",
+        title="Search",
+        lead="How the search went, what more of it would bring, and which params matter.",
+        figures=arranged([figure for figure in found if not figure.key.startswith("slice-")]),
+        small=small,
+        empty="" if found else "No trial has a score yet.",
+    )
+
+
+def _training(view: View) -> Section:
+    found = training_figures(view)
+    return Section(
+        key="training",
+        title="Training",
+        lead="How the trials learned, where their time went, and what speed and memory cost.",
+        figures=arranged(found),
+        empty="" if found else "No trial was evaluated.",
+    )
+
+
+def _curve_look(view: View) -> dict[str, Any]:
+    """How the page draws the curve of a trial that is opened."""
+    return {
+        "name": f"validation {view.score_name}",
+        "colors": [COLORS["blue"], COLORS["orange"]],
+        "layout": layout(axis("epoch", rangemode="tozero"), score_axis(view), 280),
+        "second": axis("training loss (nats)", tickmode="auto", nticks=5),
+    }

@@ -1,0 +1,56 @@
+"""The summary in Markdown: what a reviewer reads in a pull request.
+
+Knows nothing of HTML. All foreign text is escaped for Markdown tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.report.kit.sections import Table
+from harness.report.kit.text import for_markdown
+from harness.report.kit.view import View
+from harness.report.study.answer import Answer
+from harness.report.study.leaderboard import Column, Row
+
+__all__ = ["markdown_table", "summary"]
+
+_MAX_ROWS = 10
+
+
+def summary(view: View, answer: Answer, models: Table | None, columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    """Returns the answer, the final models and the top of the leaderboard."""
+    params = ", ".join(f"{for_markdown(name)} **{for_markdown(value)}**" for name, value in answer.params)
+    lines = [f"## {for_markdown(view.results.spec.name)}: {for_markdown(answer.headline)}", ""]
+    lines += [params, ""] if params else []
+    lines += [f"**{answer.score}** {answer.score_of}.", ""] if answer.score else []
+    lines += [f"> [!WARNING]\n> {for_markdown(warning)}\n" for warning in answer.warnings]
+    lines += [f"- **{sentence.about}**: {for_markdown(sentence.text, 600)}" for sentence in answer.sentences]
+    if models is not None:
+        lines += ["", "### Final models on test", "", markdown_table(models)]
+    lines += ["", "### Leaderboard", "", _leaderboard(columns, rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _leaderboard(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    shown = [place for place, column in enumerate(columns) if column.key not in ("tokens_per_second", "reason")]
+    table = Table(
+        title="",
+        head=("trial", *(columns[place].title for place in shown)),
+        rows=[[_number(row), *(row.texts[place] for place in shown)] for row in rows[:_MAX_ROWS]],
+        numeric=frozenset(i + 1 for i, place in enumerate(shown) if columns[place].numeric),
+    )
+    more = f"\n\n{len(rows) - _MAX_ROWS:,} more trials are in `index.html`." if len(rows) > _MAX_ROWS else ""
+    return markdown_table(table) + more
+
+
+def _number(row: Row) -> str:
+    return f"{row.number} ({', '.join(row.roles)})" if row.roles else str(row.number)
+
+
+def markdown_table(table: Table) -> str:
+    """A table in GitHub's Markdown."""
+    rules = ["---:" if place in table.numeric else "---" for place in range(len(table.head))]
+    rows = [list(map(for_markdown, table.head)), rules]
+    rows += [[for_markdown(cell, 120) for cell in row] for row in table.rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,70 @@
+"""New trials: equal numbers for each compared checkpoint, dealt in turn, until the total or the space is used up.
+
+Knows nothing of pruning, budget or engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.records.store import StoredTrial, StudyStore
+from harness.search.propose import Proposal, Proposer
+from harness.spec.configure import arms, resolve
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+
+__all__ = ["Dealer"]
+
+#: Study attribute: arms whose space gives nothing new.
+EXHAUSTED = "exhausted"
+
+
+class Dealer:
+    """Proposes trials and writes them into the study."""
+
+    def __init__(self, spec: StudySpec, store: StudyStore, stored: Sequence[StoredTrial]) -> None:
+        self.proposer = Proposer(spec, stored)
+        self.exhausted: set[int] = set(store.get(EXHAUSTED, []))
+        self._spec, self._store = spec, store
+        self._arms = arms(spec)
+        self._number = len(stored)
+        self._dealt = [0] * len(self._arms)
+        for trial in stored:
+            self._dealt[Proposer.arm_of(trial)] += 1
+
+    def share(self, arm: int) -> int:
+        """How many trials the arm will have in all, as far as is known."""
+        if arm in self.exhausted:
+            return self._dealt[arm]
+        return max(self._dealt[arm], len(range(arm, self._spec.search.trials, len(self._arms))))
+
+    @property
+    def done(self) -> bool:
+        """True when there are no more, as far as is known."""
+        return all(dealt >= self.share(arm) for arm, dealt in enumerate(self._dealt))
+
+    def deal(self) -> tuple[TrialConfig, int] | None:
+        """A new trial and its arm; None when there are no more."""
+        while self._number < self._spec.search.trials:
+            open_arms = [arm for arm in range(len(self._arms)) if self._dealt[arm] < self.share(arm)]
+            if not open_arms:
+                return None
+            arm = min(open_arms, key=lambda each: (self._dealt[each], each))
+            proposal = self.proposer.ask(self._number, arm)
+            if proposal is not None:
+                return self._create(proposal, arm), arm
+            self.exhausted.add(arm)
+            self._store.set(EXHAUSTED, sorted(self.exhausted))
+        return None
+
+    def _create(self, proposal: Proposal, arm: int) -> TrialConfig:
+        config = resolve(self._spec, number=self._number, params=proposal.params, arm=self._arms[arm])
+        self._store.create(
+            config,
+            values=proposal.values,
+            distributions=proposal.distributions,
+            system_attrs=proposal.system_attrs,
+        )
+        self._number += 1
+        self._dealt[arm] += 1
+        return config

@@ -1,0 +1,109 @@
+"""A fixed list of trials as a source: confirmation, one trial run again, a benchmark.
+
+Knows nothing of search. Every trial goes on to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress, TrialRecord, TrialState, record_of, with_earlier
+from harness.records.store import StudyStore, sound
+from harness.search.source import Decision
+from harness.spec.trial import TrialConfig
+
+__all__ = ["FixedList"]
+
+
+class FixedList:
+    """A `TrialSource` over `configs`, in their order.
+
+    With a `store`, trials that it has are not run again: a config that trains the same model as a stored one takes
+    that one's number, the others the next free ones, whatever number they came with. Without, the numbers stay and
+    the records are in `records` only.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        store: StudyStore | None = None,
+        run: RunFolder | None = None,
+        *,
+        keep: bool = True,
+    ) -> None:
+        """`run` is where snapshots are looked for; `keep` has the engine save the weights of every trial."""
+        self._store, self._run, self._keep = store, run, keep
+        self._known: dict[int, list[Progress]] = {}
+        self.records: dict[int, TrialRecord] = {}
+        self.configs: tuple[TrialConfig, ...] = tuple(configs) if store is None else self._numbered(store, configs)
+        self._queue = [config for config in self.configs if config.number not in self.records]
+
+    def _numbered(self, store: StudyStore, configs: Sequence[TrialConfig]) -> tuple[TrialConfig, ...]:
+        stored = store.load()
+        number_of = {_content(trial.config): trial.number for trial in stored}
+        free = len(stored)
+        numbered = []
+        for config in configs:
+            number = number_of.setdefault(_content(config), free)
+            free += number == free
+            numbered.append(config.model_copy(update={"number": number}))
+        wanted = {config.number for config in numbered}
+        for trial in stored:
+            self._known[trial.number] = list(trial.record.history)
+            if trial.record.state.ended:
+                self.records[trial.number] = trial.record if trial.state.ended else store.end(trial.record)
+            elif trial.number not in wanted:
+                self.records[trial.number] = store.end(_abandoned(trial.record))
+        return tuple(numbered)
+
+    def next(self) -> TrialConfig | None:
+        if not self._queue:
+            return None
+        config = self._queue.pop(0)
+        if self._store is not None and config.number not in self._known:
+            self._store.create(config)
+        self._known.setdefault(config.number, [])
+        return config
+
+    def decide(self, number: int, progress: Progress) -> Decision:
+        known = self._known[number]
+        if not known or progress.step > known[-1].step:
+            known.append(progress)
+            if self._store is not None:
+                self._store.report(number, progress)
+        return Decision.GO
+
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        self._known[number] = list(history)
+        if self._store is not None:
+            self._store.rewrite(number, history)
+
+    def dropped(self) -> list[int]:
+        return []
+
+    def keep(self, number: int, progress: Progress) -> bool:
+        return self._keep
+
+    def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
+        config = next(config for config in self.configs if config.number == number)
+        if self._run is None or not self._known[number]:
+            return None, []
+        return self._run.snapshot(config.kind, number)
+
+    def end(self, record: TrialRecord) -> None:
+        record = with_earlier(record, self._known[record.number])
+        self.records[record.number] = sound(record) if self._store is None else self._store.end(record)
+
+
+def _content(config: TrialConfig) -> str:
+    """Equal for configs that repeat the same trial with the same seed."""
+    return config.model_dump_json(exclude={"number"})
+
+
+def _abandoned(record: TrialRecord) -> TrialRecord:
+    """The end of a trial that was running when the list no longer had it."""
+    message = "no longer among those to be run"
+    return record_of(record.config, TrialState.FAIL, record.history, reason=FailReason.STOPPED, message=message)

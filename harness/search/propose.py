@@ -1,0 +1,188 @@
+"""What to try next: a sampler over an in-memory mirror of each arm of the study.
+
+Knows nothing of the database, of what rungs decide, or of engines. An arm is a compared checkpoint, or the whole study.
+
+The mirror is not the study on disk, because samplers must see something else than people do. With breadth-first
+rungs every trial counts there as COMPLETE with its values at the first rung, the one training length that all
+trials share: values after more training would make promoted trials look better only for having trained longer, and
+a trial that waits would be no observation at all. Under other pruners trials end there as Optuna knows it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.records.schema import Progress, TrialRecord, TrialState
+from harness.records.store import StoredTrial
+from harness.search.axes import Axes, Params, params_key
+from harness.search.mirror import Mirror
+from harness.search.pruners.base import num_passed
+from harness.search.samplers import derived_seed, make_sampler
+from harness.spec.configure import arms, default_params, rung_fractions
+from harness.spec.schedule import EARLY
+from harness.spec.study import StudySpec
+
+__all__ = ["Proposal", "Proposer"]
+
+#: System attributes of a stored trial: its arm, draws refused before it, what the sampler wrote on the study.
+ARM, REFUSED, NOTES = "harness:arm", "harness:refused", "harness:notes"
+MAX_ASKS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """Params of a new trial, and how the study on disk has them."""
+
+    params: Params
+    values: Mapping[str, Any]
+    distributions: Mapping[str, Any]
+    system_attrs: Mapping[str, Any]
+
+
+class Proposer:
+    """Draws params for each arm; `stored` are the trials of earlier coordinators, by number."""
+
+    def __init__(self, spec: StudySpec, stored: Sequence[StoredTrial] = ()) -> None:
+        self._rungs = rung_fractions(spec)
+        self._breadth_first = spec.search.pruner.name == "rungs" and bool(self._rungs)
+        self._objectives = spec.search.objectives
+        early = self._breadth_first and self._rungs[0] < EARLY
+        self._arms = [_Arm(spec, index, early=early) for index in range(len(arms(spec)))]
+        self._arm_of: dict[int, _Arm] = {}
+        for trial in stored:
+            self._restore(trial)
+        for arm in self._arms:
+            arm.redo()
+
+    @staticmethod
+    def arm_of(trial: StoredTrial) -> int:
+        """The arm that a stored trial belongs to."""
+        return int(trial.system_attrs.get(ARM, 0))
+
+    def ask(self, number: int, arm: int) -> Proposal | None:
+        """Params that the arm has not had; None when the space gives nothing new. The first are the default recipe."""
+        proposal = self._arms[arm].ask(number)
+        if proposal is not None:
+            self._arm_of[number] = self._arms[arm]
+        return proposal
+
+    def observe(self, number: int, progress: Progress) -> None:
+        """Tells the sampler an evaluation of a running trial."""
+        mirror = self._arm_of[number].mirror
+        passed = num_passed(self._rungs, progress)
+        if mirror is None or not passed:
+            return
+        if self._breadth_first:
+            mirror.complete(number, self._values(progress.metrics))
+        elif len(self._objectives) == 1:
+            mirror.report(number, passed, progress.metrics[self._objectives[0]])
+
+    def end(self, record: TrialRecord) -> None:
+        """Tells the sampler how a trial ended; of a failed one it learns no value."""
+        mirror = self._arm_of[record.number].mirror
+        if mirror is None:
+            return
+        if record.state is TrialState.COMPLETE:
+            mirror.complete(record.number, self._values(record.metrics))
+        elif record.state is TrialState.PRUNED:
+            mirror.prune(record.number)
+        else:
+            mirror.fail(record.number)
+
+    def _values(self, metrics: Mapping[str, float]) -> list[float]:
+        return [metrics[name] for name in self._objectives]
+
+    def _restore(self, trial: StoredTrial) -> None:
+        arm = self._arms[self.arm_of(trial)]
+        self._arm_of[trial.number] = arm
+        arm.restore(trial)
+        for progress in trial.record.history:
+            if all(math.isfinite(progress.metrics.get(name, math.nan)) for name in self._objectives):
+                self.observe(trial.number, progress)
+        if trial.record.state.ended:
+            self.end(trial.record)
+
+
+class _Arm:
+    """One arm: its space, the params it has had, and its mirror (none for a grid, which learns nothing)."""
+
+    def __init__(self, spec: StudySpec, index: int, *, early: bool) -> None:
+        """`early`: the sampler sees what trials have at a first rung that comes early."""
+        search, name = spec.search, arms(spec)[index]
+        self._axes = Axes(spec, name)
+        self._default = self._axes.fixed | default_params(spec, name)
+        self._index = index
+        self._sampler = search.sampler
+        self._seed = search.seed
+        self._early = early
+        self._num_trials = math.ceil(search.trials / len(arms(spec)))
+        self._seen: set[str] = set()
+        grid = search.sampler == "grid"
+        self._grid: Iterator[Params] = self._axes.grid(derived_seed(search.seed, 0)) if grid else iter(())
+        self.mirror = None if grid else Mirror(f"arm-{index}", search.objectives)
+
+    def ask(self, number: int) -> Proposal | None:
+        if not self._seen:
+            return self._proposal(self._default, self._add_default(number))
+        if self.mirror is None:
+            drawn = next((params for params in self._grid if params_key(params) not in self._seen), None)
+            return None if drawn is None else self._proposal(drawn, {})
+        # Experimental samplers and the like: said in Optuna's documentation, no news to our user.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._draw(number, self.mirror)
+
+    def _draw(self, number: int, mirror: Mirror) -> Proposal | None:
+        for refused in range(MAX_ASKS):
+            # A sampler that keeps to what it knows to be good may miss the few points that a small space has left.
+            name = self._sampler if refused < MAX_ASKS // 2 else "random"
+            trial = mirror.ask(self._make_sampler(name, mirror))
+            params = self._axes.draw(trial)
+            if params_key(params) not in self._seen:
+                ours = {REFUSED: refused, NOTES: mirror.take_notes()}
+                return self._proposal(params, mirror.accept(trial, number) | {k: v for k, v in ours.items() if v})
+            mirror.refuse(trial)
+        return None
+
+    def _make_sampler(self, name: str, mirror: Mirror) -> Any:
+        return make_sampler(
+            name,
+            seed=derived_seed(self._seed, mirror.num_asked),
+            study_seed=self._seed,
+            num_trials=self._num_trials,
+            num_ended=mirror.num_ended,
+            early=self._early,
+            conditional=self._axes.conditional,
+        )
+
+    def _add_default(self, number: int) -> dict[str, Any]:
+        if self.mirror is not None:
+            self.mirror.add(number, *self._axes.stored(self._default, compared=False))
+        return {}
+
+    def _proposal(self, params: Params, attrs: Mapping[str, Any]) -> Proposal:
+        self._seen.add(params_key(params))
+        values, distributions = self._axes.stored(params, compared=True)
+        attrs = {ARM: self._index, **attrs}
+        return Proposal(params=params, values=values, distributions=distributions, system_attrs=attrs)
+
+    def restore(self, trial: StoredTrial) -> None:
+        params, attrs = trial.record.params, trial.system_attrs
+        self._seen.add(params_key(params))
+        if self.mirror is not None:
+            self.mirror.add(
+                trial.number,
+                *self._axes.stored(params, compared=False),
+                system_attrs={key: value for key, value in attrs.items() if not key.startswith("harness:")},
+                notes=attrs.get(NOTES),
+                refused=attrs.get(REFUSED, 0),
+            )
+
+    def redo(self) -> None:
+        """After `restore`: gives CMA-ES the state that is not stored."""
+        if self.mirror is not None and self._sampler == "cmaes":
+            self.mirror.redo_cmaes(self._make_sampler(self._sampler, self.mirror))

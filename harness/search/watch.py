@@ -1,0 +1,136 @@
+"""A source that others may watch: monitors are told what happens to trials, and change nothing.
+
+Knows nothing of terminals; `LiveFile` writes what `harness status` shows from another process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import RunError
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress, TrialRecord, TrialState
+from harness.search.source import Decision, TrialSource
+from harness.spec.trial import TrialConfig
+
+__all__ = ["LiveFile", "Monitor", "Watched"]
+
+
+class Monitor(Protocol):
+    """Is told of every trial, from the thread that runs the engine."""
+
+    def started(self, config: TrialConfig) -> None:
+        """A slot takes the trial up: new, paused before, or left by an earlier coordinator."""
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        """The trial was evaluated."""
+
+    def paused(self, number: int) -> None:
+        """The trial stands and waits for others."""
+
+    def ended(self, record: TrialRecord) -> None:
+        """The trial ended, as its engine reports it."""
+
+
+class Watched:
+    """A `TrialSource` that passes everything on to `source` and tells the monitors."""
+
+    def __init__(self, source: TrialSource, *monitors: Monitor) -> None:
+        self._source = source
+        self._monitors = monitors
+
+    def next(self) -> TrialConfig | None:
+        config = self._source.next()
+        if config is not None:
+            for monitor in self._monitors:
+                monitor.started(config)
+        return config
+
+    def dropped(self) -> list[int]:
+        return self._source.dropped()
+
+    def decide(self, number: int, progress: Progress) -> Decision:
+        decision = self._source.decide(number, progress)
+        for monitor in self._monitors:
+            monitor.progressed(number, progress)
+            if decision is Decision.PAUSE:
+                monitor.paused(number)
+        return decision
+
+    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+        self._source.took_up(number, history)
+
+    def keep(self, number: int, progress: Progress) -> bool:
+        return self._source.keep(number, progress)
+
+    def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
+        return self._source.resume_from(number)
+
+    def end(self, record: TrialRecord) -> None:
+        self._source.end(record)
+        for monitor in self._monitors:
+            monitor.ended(record)
+
+
+class LiveFile:
+    """A monitor that keeps `live.json`: who coordinates, how many trials ended how, and those that have not ended.
+
+    Written at most once a second, and once more by `close`. A full disk does not end a sweep here.
+    """
+
+    EVERY_S = 1.0
+
+    def __init__(
+        self, run: RunFolder, phase: str = "search", total: int | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`phase` is what the trials are for ("search", "confirm"); `total` how many there will be, where known."""
+        self._run, self._phase, self._total, self._clock = run, phase, total, clock
+        self._started_at = clock()
+        self._written = 0.0
+        self._ended = dict.fromkeys((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL), 0)
+        self._active: dict[int, dict[str, Any]] = {}
+
+    def started(self, config: TrialConfig) -> None:
+        trial = self._active.setdefault(config.number, {"number": config.number, "params": dict(config.params)})
+        trial["state"] = "running"
+        self._write()
+
+    def progressed(self, number: int, progress: Progress) -> None:
+        self._active[number] |= progress.row() | {"total_steps": progress.total_steps}
+        self._write()
+
+    def paused(self, number: int) -> None:
+        self._active[number]["state"] = "paused"
+        self._write()
+
+    def ended(self, record: TrialRecord) -> None:
+        self._active.pop(record.number, None)
+        self._ended[record.state] += 1
+        self._write()
+
+    def close(self, phase: str | None = None) -> None:
+        """Writes the last word; `phase` says what the process does next."""
+        self._phase = phase or self._phase
+        self._write(now=True)
+
+    def _write(self, *, now: bool = False) -> None:
+        if not now and self._clock() - self._written < self.EVERY_S:
+            return
+        self._written = self._clock()
+        with suppress(RunError):
+            self._run.write_live(
+                {
+                    "pid": os.getpid(),
+                    "phase": self._phase,
+                    "total": self._total,
+                    "started_at": self._started_at,
+                    "updated_at": self._written,
+                    "ended": {state.value: count for state, count in self._ended.items()},
+                    "active": list(self._active.values()),
+                }
+            )

@@ -1,0 +1,270 @@
+"""What the frozen part of a model gives for every row, computed once and shared by all trials, epochs and workers.
+
+Knows nothing of the training loop: a task whose batches carry the activations takes the place of the task.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from harness.data.batch import evaluation_batches
+from harness.data.cache import built_once
+from harness.data.encoded import Encoded
+from harness.data.prepared import PreparedData
+from harness.spec.trial import TrialConfig
+from harness.tasks.base import Task
+from harness.tasks.encode import encoded_folder
+from harness.training.evaluate import MAX_POSITIONS, to_device
+from harness.training.fast.prefix import FrozenPrefix, NotSkippable
+from harness.training.host import Host
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["MAX_BYTES", "Rows", "skip_frozen"]
+
+#: Raised when the same rows would give other files.
+VERSION = 1
+#: What one split may take on disk; above it the frozen layers run in every step.
+MAX_BYTES = 4 * 2**30
+#: Logits of one batch with and without activations differ by no more than this, relative to the largest.
+TOLERANCE = 1e-3
+#: numpy has no bf16: its bits are kept as integers.
+_STORED = {torch.float32: np.float32, torch.float16: np.float16, torch.bfloat16: np.int16}
+_HEAD = "activations.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """The rows of one split that a trial may ask for."""
+
+    split: str
+    examples: Encoded
+    rows: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Activations:
+    """Of `rows` (sorted) of one split: `fields` [rows, ...], or [tokens of all rows, width] where `ragged`."""
+
+    examples: Encoded
+    rows: np.ndarray
+    fields: Mapping[str, np.ndarray]
+    ragged: Sequence[str]
+    dtype: torch.dtype
+
+    def batch(self, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
+        """By name: [len(rows), longest row (or `length`), width], or [len(rows), ...]."""
+        at = np.searchsorted(self.rows, rows)
+        lengths = self.examples.lengths[self.rows].astype(np.int64)
+        starts, lengths = (np.cumsum(lengths) - lengths)[at], lengths[at]
+        # Beyond a row's end its last token again: finite, and masked as padding is.
+        tokens = starts[:, None] + np.minimum(np.arange(length or lengths.max()), lengths[:, None] - 1)
+        return {
+            name: torch.from_numpy(np.take(field, tokens if name in self.ragged else at, axis=0)).view(self.dtype)
+            for name, field in self.fields.items()
+        }
+
+
+class _WithActivations:
+    """A task whose batches also hold what the frozen part of the model gives for them."""
+
+    def __init__(self, task: Task, prefix: FrozenPrefix, kept: Sequence[_Activations]) -> None:
+        self._task, self._prefix, self._kept = task, prefix, kept
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
+        """The model's keyword arguments for `rows`, which are among those that activations are kept of."""
+        inputs = self._task.collate(encoded, rows, length)
+        for activations in self._kept:
+            if activations.examples is encoded:
+                inputs |= self._prefix.arguments(activations.batch(rows, length))
+        return inputs
+
+
+def skip_frozen(
+    task: Task, model: PreTrainedModel, config: TrialConfig, data: PreparedData, host: Host, parts: Sequence[Rows]
+) -> Task:
+    """The task whose batches let `model` skip its frozen layers; `task` where there are none, or they keep dropout.
+
+    Where they cannot be skipped (by this kind of model, or for want of space) they run in every step, without dropout
+    too, and standard error says why. The first process that asks writes the activations beside the encodings.
+    """
+    if config.model.freeze == "none" or config.model.frozen_dropout:
+        return task
+    prefix = FrozenPrefix(model, config.model.freeze)
+    if config.model.freeze == "embeddings":
+        return task  # 0.1 ms a step of 8 rows (MiniLM): reading what they give takes longer
+    was_training = model.training
+    model.eval()
+    try:
+        kept = [_opened(_folder(model, config, data, host, part), task, model, prefix, part) for part in parts]
+    except (NotSkippable, OSError) as error:
+        _say(f"the frozen layers run in every step: {error}")
+        return task
+    finally:
+        model.train(was_training)
+    return cast(Task, _WithActivations(task, prefix, kept))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _folder(model: PreTrainedModel, config: TrialConfig, data: PreparedData, host: Host, part: Rows) -> Path:
+    """Named by all that the activations depend on, the contents of the frozen weights among them."""
+    import transformers
+
+    asked = [str(data.folder), config.task, config.model.model_dump(mode="json"), str(model.dtype)]
+    memo = f"frozen:{json.dumps(asked)}"
+    digest = host.cache.get(memo) or _digest(model)
+    if config.model.checkpoint != "scratch":  # whose weights are drawn anew by every trial
+        host.cache[memo] = digest
+    key = [
+        VERSION,
+        digest,
+        config.model.freeze,
+        model.device.type,
+        host.place.threads if model.device.type == "cpu" else None,
+        torch.__version__,
+        transformers.__version__,
+        np.sort(part.rows).tolist(),
+    ]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]
+    return data.folder / "frozen" / f"{encoded_folder(data, config, part.split).name}-{name}"
+
+
+def _digest(model: PreTrainedModel) -> str:
+    """A hash of the model's configuration without its dropout, and of the frozen tensors of its backbone."""
+    settings = {key: value for key, value in model.config.to_dict().items() if "drop" not in key}
+    digest = hashlib.sha256(json.dumps([type(model).__name__, settings], sort_keys=True, default=str).encode())
+    frozen = {name: tensor for name, tensor in model.base_model.named_parameters() if not tensor.requires_grad}
+    for name, tensor in (frozen | dict(model.base_model.named_buffers())).items():
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _opened(folder: Path, task: Task, model: PreTrainedModel, prefix: FrozenPrefix, part: Rows) -> _Activations:
+    """What `folder` holds; it is written if it is not there.
+
+    Raises:
+        NotSkippable: the model's frozen part cannot be left out, or what it gives takes too much space.
+        OSError: it cannot be written or read.
+    """
+    builder = _Builder(task, model, prefix, part)
+    built_once(folder, builder.build)
+    head = json.loads((folder / _HEAD).read_text(encoding="utf-8"))
+    prefix.output = head["output"]
+    fields = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in head["fields"]}
+    return _Activations(
+        examples=part.examples, rows=builder.rows, fields=fields, ragged=head["ragged"], dtype=model.dtype
+    )
+
+
+class _Builder:
+    """Computes the activations of one split. The model is in evaluation mode."""
+
+    def __init__(self, task: Task, model: PreTrainedModel, prefix: FrozenPrefix, part: Rows) -> None:
+        self._task, self._model, self._prefix, self._examples = task, model, prefix, part.examples
+        self.rows = np.sort(part.rows)
+        self._lengths = part.examples.lengths[self.rows].astype(np.int64)
+
+    def build(self, folder: Path) -> None:
+        """Writes `folder`, after a few rows have shown that it will do."""
+        probed, ragged = self._probe()
+        shapes = {name: self._shape(value, name in ragged) for name, value in probed.items()}
+        size = sum(math.prod(shape) for shape in shapes.values()) * self._model.dtype.itemsize
+        _refuse_size(size, folder.parent)
+        _say(f"keeping what the frozen layers give for {len(self.rows)} rows: {size / 2**20:.1f} MiB")
+        folder.mkdir()
+        files = {
+            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", _STORED[self._model.dtype], shape)
+            for name, shape in shapes.items()
+        }
+        self._fill(files, ragged)
+        head = {"fields": list(files), "ragged": ragged, "output": self._prefix.output}
+        (folder / _HEAD).write_text(json.dumps(head), encoding="utf-8")
+
+    def _shape(self, probed: torch.Tensor, ragged: bool) -> tuple[int, ...]:
+        return (int(self._lengths.sum()), *probed.shape[2:]) if ragged else (len(self.rows), *probed.shape[1:])
+
+    def _inputs(self, at: np.ndarray) -> dict[str, torch.Tensor]:
+        return to_device(self._task.collate(self._examples, self.rows[at]), self._model, self._model.device)
+
+    def _probe(self) -> tuple[dict[str, torch.Tensor], list[str]]:
+        """Of a few rows: what the layers above read, and which of it is one vector a token.
+
+        Raises:
+            NotSkippable: the logits are not the same without the frozen part.
+        """
+        inputs = self._inputs(np.unique([self._lengths.argmin(), self._lengths.argmax(), 0, len(self.rows) - 1]))
+        try:
+            with torch.enable_grad():
+                found = self._prefix.compute(inputs)
+            if any(value.requires_grad for value in found.values()):
+                raise NotSkippable("something that is trained lies below them")
+            with torch.no_grad():
+                return self._proved(inputs, found)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            kind = self._model.config.model_type
+            raise NotSkippable(f"a {kind} model does not run without them ({error})") from error
+
+    def _proved(
+        self, inputs: dict[str, torch.Tensor], found: dict[str, torch.Tensor]
+    ) -> tuple[dict[str, torch.Tensor], list[str]]:
+        mask = inputs.get("attention_mask", torch.empty(0))
+        ragged = [name for name, value in found.items() if value.shape[1:-1] == mask.shape[1:] != ()]
+        # Padding is not kept, so it must not matter.
+        given = {name: value * mask[..., None] if name in ragged else value for name, value in found.items()}
+        read = {
+            name: value
+            for name, value in given.items()
+            if self._logits(inputs, given | {name: torch.full_like(value, math.nan)}).isnan().any()
+        }
+        expected = self._logits(inputs, {})
+        error = (expected - self._logits(inputs, read)).abs().max()
+        if not error <= TOLERANCE * expected.abs().max():
+            raise NotSkippable(f"without them the logits of a {self._model.config.model_type} model change")
+        return read, [name for name in ragged if name in read]
+
+    def _logits(self, inputs: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        logits: torch.Tensor = self._model(**inputs, **self._prefix.arguments(given)).logits
+        return logits.float()
+
+    @torch.inference_mode()
+    def _fill(self, files: Mapping[str, np.ndarray], ragged: Sequence[str]) -> None:
+        """In the batches of an evaluation of all rows, so that it scores as a reloaded model does, to the bit."""
+        positions = MAX_POSITIONS["cpu" if self._model.device.type == "cpu" else "accelerator"]
+        starts = np.cumsum(self._lengths) - self._lengths
+        for batch in evaluation_batches(self._lengths, max_positions=positions):
+            found = self._prefix.compute(self._inputs(batch))
+            for name, file in files.items():
+                values = found[name].cpu()
+                kept = (values.view(torch.int16) if values.dtype is torch.bfloat16 else values).numpy()
+                if name in ragged:
+                    columns = np.arange(kept.shape[1])
+                    real = columns < self._lengths[batch][:, None]
+                    file[(starts[batch][:, None] + columns)[real]] = kept[real]
+                else:
+                    file[batch] = kept
+
+
+def _refuse_size(size: int, folder: Path) -> None:
+    """Raises NotSkippable for more bytes than allowed, or than half of the free disk."""
+    limit = min(MAX_BYTES, shutil.disk_usage(folder).free // 2)
+    if size > limit:
+        raise NotSkippable(f"keeping what they give would take {size / 2**20:.1f} MiB, allowed are {limit / 2**20:.1f}")

@@ -1,0 +1,111 @@
+"""Clipping, AdamW and the refresh of bf16 weights in one pass over memory, on a CPU with few threads.
+
+Knows nothing of models. Compiled where the package is installed (`_one_pass.c`); where there was no C compiler, and for
+everything that it is not made for, the same is done by torch's own operations, equal but for rounding. The moments are
+where torch's AdamW has them, so that either goes on from the other and snapshots are alike.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from ctypes import CDLL, Array, Structure, byref, c_double, c_float, c_size_t, c_void_p
+from functools import cache
+from typing import Any
+
+import torch
+
+from harness.training.weights import FlatWeights
+
+__all__ = ["OnePass", "one_pass"]
+
+#: With more threads torch's own operations divide the work; the pass has one, which fills the memory bus of two cores.
+MAX_THREADS = 2
+
+
+class _Recipe(Structure):
+    """`struct recipe` of the compiled half."""
+
+    _fields_ = [
+        (name, c_float) for name in ("scale", "keep", "step_size", "correction", "new1", "beta2", "new2", "epsilon")
+    ]
+
+
+class OnePass:
+    """Steps of `optimiser` over `weights`, straight from the bf16 gradients that the model's parameters hold."""
+
+    def __init__(self, library: CDLL, weights: FlatWeights, optimiser: torch.optim.AdamW) -> None:
+        self._library, self._weights, self._optimiser = library, weights, optimiser
+
+    @torch.no_grad()
+    def step(self, max_norm: float | None) -> None:
+        """One step, its gradients clipped to `max_norm`; takes the gradients, as `FlatWeights.gather` does."""
+        held = [[_gradient(parameter) for parameter in group] for group in self._weights.groups]
+        gradients = [_addresses(group) for group in held]
+        counts = [(c_size_t * len(group))(*(each.numel() for each in group)) for group in held]
+        scale = 1.0
+        if max_norm is not None:
+            parts = zip(gradients, counts, strict=True)
+            squares = sum(self._library.sum_of_squares(each, count, len(count)) for each, count in parts)
+            over = math.sqrt(squares) / max_norm
+            scale = 1.0 if over <= 1 else 1 / over  # not a number stays that
+        for at, options in enumerate(self._optimiser.param_groups):
+            master = self._weights.masters[at]
+            state = self._optimiser.state[master]
+            if not state:
+                state["step"] = torch.zeros((), dtype=torch.float32)
+                state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(master), torch.zeros_like(master)
+            state["step"] += 1
+            flat = [tensor.data_ptr() for tensor in (master, state["exp_avg"], state["exp_avg_sq"])]
+            weights = _addresses(self._weights.groups[at])
+            recipe = byref(_recipe(options, int(state["step"]), scale))
+            self._library.step(*flat, weights, gradients[at], counts[at], len(weights), recipe)
+        self._weights.forget_gradients()
+
+
+def one_pass(weights: FlatWeights, optimiser: torch.optim.AdamW) -> OnePass | None:
+    """The pass over `weights`; None where it is not compiled or not all of them are bf16 on the CPU."""
+    parameters = [parameter for group in weights.groups for parameter in group]
+    fits = all(parameter.dtype is torch.bfloat16 and parameter.device.type == "cpu" for parameter in parameters)
+    library = _library() if parameters and fits else None
+    return None if library is None else OnePass(library, weights, optimiser)
+
+
+def _recipe(options: Mapping[str, Any], step: int, scale: float) -> _Recipe:
+    """AdamW's numbers at `step` (from 1) with the options of a parameter group."""
+    (beta1, beta2), rate = options["betas"], options["lr"]
+    return _Recipe(
+        scale=scale,
+        keep=1 - rate * options["weight_decay"],
+        step_size=rate / (1 - beta1**step),
+        correction=1 / math.sqrt(1 - beta2**step),
+        new1=1 - beta1,
+        beta2=beta2,
+        new2=1 - beta2,
+        epsilon=options["eps"],
+    )
+
+
+def _addresses(tensors: Sequence[torch.Tensor]) -> Array[c_void_p]:
+    return (c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+
+
+def _gradient(parameter: torch.nn.Parameter) -> torch.Tensor:
+    """In the order of the parameter's memory; a missing one counts as 0."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.contiguous()
+
+
+@cache
+def _library() -> CDLL | None:
+    """The compiled half of this module; None where there is none, or none that this machine can load."""
+    found = importlib.util.find_spec("harness.training.fast._one_pass")
+    if found is None or found.origin is None:
+        return None
+    try:
+        library = CDLL(found.origin)
+    except OSError:
+        return None
+    library.sum_of_squares.argtypes, library.sum_of_squares.restype = [c_void_p, c_void_p, c_size_t], c_double
+    library.step.argtypes, library.step.restype = [*[c_void_p] * 6, c_size_t, c_void_p], None
+    return library

@@ -1,0 +1,51 @@
+"""Texts of exact length, and the made-up table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.benchmark.data import ROWS, made_up_table, of_length
+from harness.data.prepare import prepare
+from harness.data.prepared import PreparedData
+from harness.errors import InputError
+from harness.spec.study import DataSpec, ModelSpec, StudySpec
+from harness.tasks.encode import encoded
+from tests.tasks.tiny import architecture, config
+
+
+@pytest.mark.parametrize(("family", "length"), [("bert", 3), ("bert", 40), ("t5", 17)])
+def test_every_text_has_exactly_the_length(family: str, length: int, smoke_data: PreparedData) -> None:
+    trial = config(architecture=architecture(family), data={"max_length": length})
+    fixed = of_length(smoke_data, length, 12)
+    for split in ("train", "validation"):
+        examples = encoded(fixed, trial, split)
+        assert np.asarray(examples.lengths).tolist() == [length] * 12
+    assert fixed.labels == smoke_data.labels
+    assert set(fixed.frame("train")["label"]) == set(range(len(smoke_data.labels)))
+
+
+def test_texts_are_made_once_and_the_same_every_time(smoke_data: PreparedData, tmp_path: Path) -> None:
+    first = of_length(smoke_data, 5, 8)
+    assert first.folder == of_length(smoke_data, 5, 8).folder
+    assert first.folder != of_length(smoke_data, 5, 9).folder
+    words = {word for text in smoke_data.frame("train")["text"] for word in text.split()}
+    assert {word for text in first.frame("train")["text"] for word in text.split()} <= words
+
+
+def test_images_have_no_length() -> None:
+    digits = StudySpec(
+        name="digits", task="image-classification", data=DataSpec(builtin="digits"), model=ModelSpec(checkpoint="x")
+    )
+    with pytest.raises(InputError, match="images"):
+        of_length(prepare(digits), 16, 8)
+
+
+def test_made_up_table_is_a_table_of_texts(tmp_path: Path) -> None:
+    path, again = made_up_table(tmp_path / "a"), made_up_table(tmp_path / "b")
+    assert path.read_bytes() == again.read_bytes()
+    data = prepare(StudySpec(name="b", data=DataSpec(path=str(path)), model=ModelSpec(checkpoint="x")), tmp_path)
+    assert data.labels == ("a", "b")
+    assert sum(data.meta["rows"].values()) == ROWS - sum("dropped" in note for note in data.meta["notes"])

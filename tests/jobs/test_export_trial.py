@@ -1,0 +1,97 @@
+"""`harness export`: the winner, another trial, and folders that must not be touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HarnessError, InputError, RunError
+from harness.jobs.export_trial import export_trial
+from harness.jobs.predict import open_export, predict_texts
+from harness.records.results import Results, load
+from tests.report.factory import make_results
+
+
+@pytest.fixture
+def results(smoke_run: Path, monkeypatch: pytest.MonkeyPatch) -> Results:
+    monkeypatch.setenv("HARNESS_CACHE", str(smoke_run.parents[1] / "cache"))
+    return load(smoke_run)
+
+
+def test_export_of_the_winner_is_the_runs_best(results: Results, tmp_path: Path) -> None:
+    to = export_trial(results, None, tmp_path / "made" / "model")
+    assert to == tmp_path / "made" / "model"
+    for path in (results.folder / "best").iterdir():
+        assert (to / path.name).read_bytes() == path.read_bytes()
+    assert json.loads((to / "manifest.json").read_text("utf-8"))["test"] is not None
+    assert [path.name for path in to.parent.iterdir()] == ["model"]
+    assert len({path.stat().st_mode for path in to.iterdir()}) == 1, "others may read the weights as well as the card"
+    (to.parent / ".model.old" / "left").mkdir(parents=True)  # by an export that was killed
+    assert export_trial(results, None, to) == to
+    assert [path.name for path in to.parent.iterdir()] == ["model"]
+
+
+def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
+    card = (results.folder / "best" / "README.md").read_text("utf-8")
+    tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]
+    assert [lines[1] for lines in tables] == ["|---|---|---|", "|---|---|"]
+    assert [lines[2].split("|")[1].strip() for lines in tables] == ["accuracy", "model.checkpoint"]
+    assert 'pipeline("text-classification", model="FOLDER")' in card
+
+
+def test_export_of_a_pruned_trial_trains_it_again(results: Results, tmp_path: Path) -> None:
+    assert results.trials[1].weights is None
+    to = export_trial(results, 1, tmp_path / "model")
+    facts = json.loads((to / "manifest.json").read_text("utf-8"))
+    assert facts["trial"] == 1
+    assert facts["test"] is None
+    assert facts["params"] == dict(results.trials[1].params)
+    (found,) = predict_texts(open_export(to), [{"text": "a dog barks"}])
+    assert found.label in facts["labels"]
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_export_that_scores_differently_is_none(results: Results, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "smoke"
+    shutil.copytree(results.folder, run)
+    manifest = run / "best" / "manifest.json"
+    facts = json.loads(manifest.read_text("utf-8"))
+    facts["validation"]["accuracy"] = 0.123
+    manifest.write_text(json.dumps(facts), encoding="utf-8")
+    assert results.final is not None
+    final = results.final.model_copy(update={"export": str(run / "best")})
+    with pytest.raises(HarnessError, match="nothing was exported"):
+        export_trial(replace(load(run), final=final), None, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_export_leaves_other_files_alone(results: Results, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work", encoding="utf-8")
+    with pytest.raises(InputError, match="holds other files"):
+        export_trial(results, None, tmp_path)
+    assert (tmp_path / "thesis.tex").is_file()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_export_goes_into_folders_only(results: Results, tmp_path: Path, kind: str) -> None:
+    to = tmp_path / "model"
+    if kind == "file":
+        to.touch()
+    else:
+        to.symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(InputError, match="is not a folder"):
+        export_trial(results, None, to)
+
+
+def test_export_before_the_end_needs_a_trial(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="has no winner yet"):
+        export_trial(make_results(tmp_path, trials=4, final=False), None, tmp_path / "model")
+
+
+def test_export_of_a_failed_trial_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="trial 0 failed"):
+        export_trial(make_results(tmp_path, trials=2, only_failed=True), 0, tmp_path / "model")

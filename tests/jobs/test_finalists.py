@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from harness.jobs.finalists import confirm_configs
+from harness.records.schema import TrialRecord, TrialState, record_of
+from harness.spec.configure import resolve
+from tests.search.simulate import evaluation, make_spec
+
+SPEC = make_spec(trials=4, confirm={"top": 2, "seeds": 3})
+
+
+def trained(number: int, batch_size: int, accuracy: float, whole_s: float, fraction: float = 1.0) -> TrialRecord:
+    """A search trial that would take `whole_s` seconds to its end."""
+    config = resolve(SPEC, number=number, params={"learning_rate": 1e-4, "batch_size": batch_size})
+    progress = evaluation(config, fraction, metrics={"accuracy": accuracy, "log_loss": 1 - accuracy})
+    usage = progress.usage.model_copy(update={"elapsed_s": whole_s * fraction})
+    state = TrialState.COMPLETE if fraction == 1 else TrialState.PRUNED
+    return record_of(config, state, [progress.model_copy(update={"usage": usage})])
+
+
+def asked(trials: list[TrialRecord]) -> list[tuple[int | None, int]]:
+    return [(config.of, config.training.seed) for config in confirm_configs(SPEC, trials)]
+
+
+def test_confirm_configs_slowest_first() -> None:
+    """Two slots end together: 3 minutes and 3, where by rank they would take 4 and 2."""
+    trials = [trained(0, 32, 0.7, 60), trained(1, 32, 0.9, 60), trained(2, 8, 0.8, 120), trained(3, 16, 0.5, 90)]
+    assert asked(trials) == [(2, 1), (2, 2), (1, 1), (1, 2)]
+    assert [config.number for config in confirm_configs(SPEC, trials)] == [0, 1, 2, 3]
+
+
+def test_confirm_configs_trains_a_stopped_default_recipe_to_its_end() -> None:
+    trials = [trained(0, 32, 0.4, 100, fraction=1 / 16), trained(1, 32, 0.9, 60), trained(2, 8, 0.8, 120)]
+    assert asked(trials) == [(2, 1), (2, 2), (0, 0), (1, 1), (1, 2)]
+
+
+def test_confirm_configs_none_without_confirmation() -> None:
+    assert confirm_configs(SPEC.model_copy(update={"confirm": None}), [trained(0, 32, 0.7, 60)]) == []

@@ -1,0 +1,115 @@
+"""Predictions from an exported folder, and from folders that are none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DataError, InputError
+from harness.jobs.predict import FILES, Prediction, label_table, open_export, predict_texts, read_table, text_rows
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An export as far as it is read before its weights are."""
+    facts = {
+        "task": "text-classification", "labels": ["no", "yes"], "preprocess": ["lowercase"], "max_length": 16,
+        "columns": {"text": "question", "text_pair": None, "label": "label"},
+    }  # fmt: skip
+    for name in FILES:
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    (tmp_path / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
+    return tmp_path
+
+
+def test_open_export_reads_what_the_input_must_be(folder: Path) -> None:
+    export = open_export(folder)
+    assert export.labels == ("no", "yes")
+    assert export.preprocess == ("lowercase",)
+    assert export.columns == {"text": "question"}
+
+
+@pytest.mark.parametrize("missing", FILES)
+def test_open_export_names_what_is_missing(folder: Path, missing: str) -> None:
+    (folder / missing).unlink()
+    with pytest.raises(InputError, match=f"not an exported model \\(no {missing}\\)"):
+        open_export(folder)
+
+
+def test_open_export_of_a_run_folder_points_to_best(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    run = tmp_path_factory.mktemp("run")
+    shutil.copytree(folder, run / "best")
+    with pytest.raises(InputError, match=f"did you mean {run}/best"):
+        open_export(run)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"task": "x", "columns": 1}', "\x00"])
+def test_open_export_of_a_broken_manifest(folder: Path, text: str) -> None:
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"manifest\.json is not one of an exported model"):
+        open_export(folder)
+
+
+def test_read_table_takes_the_column_of_training(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.tsv"
+    table.write_text('\ufeffid\tquestion\n1\t"why, oh ""why"""\n2\tNA\n', encoding="utf-8")
+    columns, rows = read_table(open_export(folder), table)
+    assert columns == {"id": ["1", "2"], "question": ['why, oh "why"', "NA"]}
+    assert rows == [{"text": 'why, oh "why"'}, {"text": "NA"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", "text\nx\n", "no column 'question', which the model was trained on"),
+        ("t.csv", "questions\nx\n", "did you mean 'questions'"),
+        ("t.csv", "", "the file is empty"),
+        ("t.csv", "question,id\nx\n", "line 2: 1 fields where the header has 2"),
+        ("t.csv", "question,question\nx,y\n", "occurs twice"),
+        ("t.csv", b"question\ncaf\xe9\n", "not UTF-8"),
+        ("t.json", "[]", "reads .csv and .tsv files only"),
+    ],
+)
+def test_read_table_refuses(folder: Path, tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DataError, match=message):
+        read_table(open_export(folder), tmp_path / name)
+
+
+def test_label_table_leaves_given_columns_alone() -> None:
+    found = [Prediction(("no", "yes"), (0.25, 0.75))]
+    assert label_table({"text": ["a"]}, found) == [["text", "label", "probability"], ["a", "yes", "0.75"]]
+    given = {"text": ["a"], "label": ["no"]}
+    assert label_table(given, found)[0] == ["text", "label", "predicted_label", "probability"]
+    assert label_table(given, found)[1] == ["a", "no", "yes", "0.75"]
+
+
+def test_label_table_without_rows_is_a_header() -> None:
+    assert label_table({"text": []}, []) == [["text", "label", "probability"]]
+
+
+def test_predict_texts_in_any_company_says_the_same(smoke_run: Path) -> None:
+    export = open_export(smoke_run / "best")
+    texts = ["The soup needs salt", "a", "", "The old cat sleeps on the warm windowsill all day long, every day"]
+    together = predict_texts(export, text_rows(export, texts))
+    for text, found in zip(texts, together, strict=True):
+        (alone,) = predict_texts(export, text_rows(export, [text]))
+        assert alone.label == found.label
+        assert alone.probabilities == pytest.approx(found.probabilities, abs=1e-5)
+
+
+def test_predict_texts_of_torn_weights_is_an_input_error(smoke_run: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn"
+    shutil.copytree(smoke_run / "best", torn)
+    weights = torn / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    export = open_export(torn)
+    with pytest.raises(InputError, match="the model cannot be loaded"):
+        predict_texts(export, [{"text": "a"}])
+
+
+def test_predict_texts_of_nothing_is_nothing(folder: Path) -> None:
+    assert predict_texts(open_export(folder), []) == []

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.report.compare.page import write_comparison
+from tests.report.factory import make_results
+from tests.report.study.test_page import Reader
+
+
+def summary_of(folder: Path, **second: object) -> str:
+    one = make_results(folder / "a", trials=14, name="one", accuracy=0.95)
+    two = make_results(folder / "b", **{"trials": 10, "name": "two", "accuracy": 0.8, **second})
+    page = write_comparison([two, one], folder / "out")
+    assert len(Reader(page.read_text(encoding="utf-8")).figures()) >= 2
+    return (folder / "out" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_comparison_names_the_better_run_and_how_sure(tmp_path: Path) -> None:
+    found = summary_of(tmp_path)
+    assert found.startswith("## one has the best pick")
+    assert "test accuracy of one, 95 % interval" in found
+    assert "- **Against two**: Better with probability above 99" in found
+    assert "Whose pick is better, pair by pair" in found
+
+
+def test_comparison_calls_a_tie_a_tie(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, accuracy=0.95)
+    assert " tie" in found.splitlines()[0]
+    assert "A tie; better with probability" in found
+
+
+def test_comparison_shows_in_what_the_runs_differ(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, checkpoints=("org/other",))
+    rows = {line.split("|")[1].strip(): line for line in found.splitlines() if line.startswith("| ")}
+    assert "org/other" in rows["model.checkpoint"]
+    assert "search.trials" in rows
+    assert "training.epochs" not in rows, "what is the same is not listed"
+
+
+def test_runs_of_other_test_rows_are_not_ranked(tmp_path: Path) -> None:
+    found = summary_of(tmp_path, rows=300)
+    assert found.startswith("## The runs cannot be ranked: they were scored on different test rows\n")
+    for claim in ("best pick", "95 % interval", "Against", "pair by pair"):
+        assert claim not in found
+    assert "| one |" in found and "| two |" in found, "each run's own score is in the table"
+
+
+def test_scores_of_other_data_do_not_stand_on_one_axis(tmp_path: Path) -> None:
+    one, two = (make_results(tmp_path / name, trials=6, name=name) for name in ("one", "two"))
+    other = two.manifest | {"data": two.manifest["data"] | {"sha256": "cd" * 32}}
+    page = write_comparison([one, replace(two, manifest=other)], tmp_path / "out")
+    assert Reader(page.read_text(encoding="utf-8")).figures() == []
+    assert (tmp_path / "out" / "summary.md").read_text(encoding="utf-8").count("test rows") == 1
+
+
+def test_runs_whose_predictions_are_gone_are_not_ranked(tmp_path: Path) -> None:
+    runs = [make_results(tmp_path / name, trials=6, name=name) for name in ("one", "two")]
+    for role in ("winner", "runner-up", "default", "baseline"):
+        (runs[1].folder / "final" / f"{role}.npz").unlink(missing_ok=True)
+    write_comparison(runs, tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert found.startswith("## The runs cannot be ranked: the test predictions of two are gone")
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [({"final": False}, "has no test score yet"), ({"only_failed": True}, "has no test score: no trial completed")],
+)
+def test_a_run_without_a_test_score_is_not_ranked(tmp_path: Path, second: dict[str, bool], why: str) -> None:
+    found = summary_of(tmp_path, **second)
+    assert found.startswith("## The runs cannot be ranked: only one has a test score")
+    assert f"two {why}" in found
+    assert "best pick" not in found
+
+
+def test_two_runs_are_ranked_beside_a_third_without_a_test_score(tmp_path: Path) -> None:
+    shapes = {"one": {"accuracy": 0.95}, "two": {"accuracy": 0.8}, "three": {"final": False}}
+    write_comparison([make_results(tmp_path / n, trials=9, name=n, **s) for n, s in shapes.items()], tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert found.startswith("## one has the best pick")
+    assert "three has no test score yet" in found
+
+
+def test_comparison_of_undecided_runs_has_no_winner(tmp_path: Path) -> None:
+    runs = [make_results(tmp_path / name, trials=6, name=name, final=False) for name in ("one", "two")]
+    write_comparison(runs, tmp_path / "out")
+    assert (tmp_path / "out" / "summary.md").read_text(encoding="utf-8").startswith("## No run has a test score yet")
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    runs = [make_results(tmp_path / name, trials=6) for name in ("a", "b")]
+    write_comparison(runs, tmp_path / "out")
+    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "1: runs/reviews" in text
+    assert "2: runs/reviews" in text
+
+
+def test_comparison_of_one_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="two or more runs, not 1"):
+        write_comparison([make_results(tmp_path, trials=2)], tmp_path / "out")

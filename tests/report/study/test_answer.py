@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.records.final import Final, FinalModel, Interval
+from harness.records.results import Results
+from harness.records.schema import TrialRecord, TrialState
+from harness.report.kit.text import points, probability_text
+from harness.report.kit.view import View
+from harness.report.study import leaderboard
+from harness.report.study.answer import answer
+from harness.report.study.summary import summary
+from harness.report.study.winner import models_table
+from harness.spec.study import BudgetSpec
+from tests.report.factory import make_results
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make_results(tmp_path_factory.mktemp("results"), trials=30)
+
+
+def changed(results: Results, **fields: Any) -> Results:
+    names = ("folder", "spec", "trials", "confirm", "baselines", "final", "manifest", "live")
+    return Results(**({name: getattr(results, name) for name in names} | fields))
+
+
+def final_of(results: Results) -> Final:
+    assert results.final is not None
+    return results.final
+
+
+def texts(results: Results) -> dict[str, str]:
+    return {sentence.about: sentence.text for sentence in answer(View(results)).sentences}
+
+
+def test_answer_names_trial_params_and_score(results: Results) -> None:
+    told = answer(View(results))
+    winner = final_of(results).models[0]
+    assert told.headline == f"Use the configuration of trial {final_of(results).recommended}"
+    assert [name for name, _ in told.params] == ["learning rate", "batch size", "warmup fraction", "weight decay"]
+    assert told.score == f"{100 * winner.test['accuracy'].value:.1f}\u00a0%"
+    assert "95 % interval" in told.score_of
+
+
+def test_answer_has_one_sentence_for_each_question(results: Results) -> None:
+    assert list(texts(results)) == [
+        "Against the runner-up", "Against the default recipe", "Against the baseline", "Validation to test", "Speed",
+        "Cost", "Exported",
+    ]  # fmt: skip
+    assert all(text.endswith(".") for text in texts(results).values())
+
+
+def test_answer_calls_a_tie_a_tie(results: Results) -> None:
+    final = final_of(results)
+    for tie, start in ((True, "A tie; better"), (False, "Better")):
+        compared = tuple(one.model_copy(update={"tie": tie, "probability": 0.9}) for one in final.comparisons)
+        told = texts(changed(results, final=final.model_copy(update={"comparisons": compared})))
+        assert told["Against the runner-up"].startswith(f"{start} with probability 90\u00a0%")
+
+
+def with_validation(results: Results, right: int, rows: int) -> Results:
+    """The winner has `right` of `rows` validation rows right."""
+    final, labels = final_of(results), np.zeros(rows, dtype=int)
+    winner = final.models[0].model_copy(update={"validation": {"accuracy": right / rows}, "predictions": "other.npz"})
+    with np.load(results.folder / final.models[0].predictions) as arrays:
+        scores = {name: array for name, array in arrays.items() if name.startswith("test")}
+    scores |= {"validation_labels": labels, "validation_probabilities": np.eye(3)[(np.arange(rows) >= right) * 1]}
+    np.savez(results.folder / "other.npz", allow_pickle=False, **scores)
+    return changed(results, final=final.model_copy(update={"models": (winner, *final.models[1:])}))
+
+
+def test_answer_judges_the_gap_by_the_rows_of_both_splits(results: Results) -> None:
+    test = final_of(results).models[0].test["accuracy"]
+    share = test.high + 0.02
+    few, many = (texts(with_validation(results, round(share * n), n))["Validation to test"] for n in (60, 20_000))
+    assert "no larger than chance explains" in few, "outside the test interval, and yet 60 rows are few"
+    assert "larger than chance explains; trust the test figure" in many
+    assert "no larger" not in many
+
+
+def test_answer_judges_the_gap_by_the_number_of_rows_without_the_predictions(results: Results) -> None:
+    final = final_of(results)
+    gone = final.models[0].model_copy(update={"predictions": "gone.npz"})
+    without = changed(results, final=final.model_copy(update={"models": (gone, *final.models[1:])}))
+    assert "chance explains" in texts(without)["Validation to test"]
+    unknown = replace(without, manifest=without.manifest | {"data": without.manifest["data"] | {"rows": {}}})
+    assert texts(unknown)["Validation to test"].endswith("on test.")
+
+
+def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: Path) -> None:
+    names = ("accuracy", "samples_per_second")
+    results = make_results(tmp_path, trials=30, objectives=names, prune=False)
+    view = View(results)
+    told = texts(results)["Objectives"]
+    points = {record.number: [view.mean(record, name).value for name in names] for record in view.completed}
+    front = [
+        a
+        for a, mine in points.items()
+        if not any(all(x >= y for x, y in zip(b, mine, strict=True)) and b != mine for b in points.values())
+    ]
+    assert told.startswith("accuracy and samples/s; accuracy decides. ")
+    assert f"{len(front)} of {len(points)} completed trials are on the Pareto front" in told
+    for place, name in enumerate(("accuracy", "samples/s")):
+        assert f"best in {name} is trial {max(points, key=lambda number: points[number][place])} (" in told
+    assert "Objectives" not in texts(make_results(tmp_path / "one", trials=5))
+
+
+def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
+    told = answer(View(changed(results, final=final_of(results).model_copy(update={"recommended": 0}))))
+    assert told.headline.endswith("trial 0 (the default recipe)")
+
+
+def with_models(results: Results, *models: FinalModel, trials: tuple[TrialRecord, ...] = ()) -> dict[str, str]:
+    final = final_of(results).model_copy(update={"models": models})
+    return texts(changed(results, final=final, trials=trials or results.trials))
+
+
+@pytest.mark.parametrize(
+    ("probability", "tie", "headline"),
+    [
+        (0.04, False, "No trial beats the baseline; the best is trial {}"),
+        (0.04, True, "Use the configuration of trial {}"),
+        (0.96, False, "Use the configuration of trial {}"),
+    ],
+)
+def test_answer_puts_no_trial_forward_that_the_baseline_surely_beats(
+    results: Results, probability: float, tie: bool, headline: str
+) -> None:
+    final, found = final_of(results), {"probability": probability, "tie": tie}
+    compared = tuple(one.model_copy(update=found) if one.b == "baseline" else one for one in final.comparisons)
+    told = answer(View(changed(results, final=final.model_copy(update={"comparisons": compared}))))
+    assert told.headline == headline.format(final.recommended)
+
+
+def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
+    winner, second, default, baseline = final_of(results).models
+    same = default.model_copy(update={"number": winner.number})
+    told = with_models(results, winner, second, same, baseline)
+    assert told["Against the default recipe"] == f"Trial {winner.number} is the default recipe itself."
+    told = with_models(results, winner, second, same.model_copy(update={"seed": 4}), baseline)
+    score = f"{100 * same.test['accuracy'].value:.1f}\u00a0%"
+    assert told["Against the default recipe"] == (
+        f"Trial {winner.number} is the default recipe itself, here with seed 0; with seed 4 it has {score}."
+    )
+
+
+def test_answer_tells_of_a_trial_in_two_roles_once(results: Results) -> None:
+    winner, second, default, baseline = final_of(results).models
+    told = with_models(results, winner, second, second.model_copy(update={"role": "default"}), baseline)
+    assert [about for about in told if about.startswith("Against")] == [
+        "Against the runner-up and the default recipe", "Against the baseline",
+    ]  # fmt: skip
+    assert told["Against the runner-up and the default recipe"].count(f"trial {second.number}") == 1
+    other = default.model_copy(update={"number": second.number, "seed": 4})
+    text = with_models(results, winner, second, other, baseline)["Against the runner-up and the default recipe"]
+    assert text.index(f"trial {second.number} with seed 0 has") < text.index(f"trial {second.number} with seed 4 has")
+
+
+def test_answer_says_why_there_is_no_runner_up_and_no_default(results: Results) -> None:
+    winner, _, _, baseline = final_of(results).models
+    cut = results.trials[0].model_copy(update={"state": TrialState.PRUNED, "history": results.trials[0].history[:1]})
+    told = with_models(results, winner, baseline, trials=(cut, *results.trials[1:]))
+    assert told["Against the runner-up"] == "Only one configuration was confirmed, so there is none."
+    assert told["Against the default recipe"] == (
+        "The default recipe (trial 0) was pruned at 6\u00a0%, so it has no test score."
+    )
+    told = with_models(results, winner, baseline, trials=(cut, results.trials[winner.number or 0]))
+    assert told["Against the runner-up"] == "No other trial completed, so there is none."
+
+
+def test_answer_repeats_the_warnings_of_the_decision(results: Results) -> None:
+    found = final_of(results).warnings
+    assert answer(View(results)).warnings[: len(found)] == found
+
+
+def test_answer_warns_when_validation_cannot_tell_the_first_two_apart(results: Results) -> None:
+    few, path = "too small to tell winner and runner-up apart", results.folder / "final" / "runner-up.npz"
+    assert any(few in warning for warning in answer(View(results)).warnings)
+    before = path.read_bytes()
+    with np.load(path) as arrays:
+        scores = dict(arrays)
+    shape = scores["validation_probabilities"].shape
+    scores["validation_probabilities"] = np.eye(shape[1])[(scores["validation_labels"] + 1) % shape[1]]  # all wrong
+    np.savez(path, allow_pickle=False, **scores)
+    try:
+        assert not any(few in warning for warning in answer(View(results)).warnings)
+    finally:
+        path.write_bytes(before)
+
+
+def test_answer_says_that_the_values_changed_in_mid_training(results: Results) -> None:
+    mutations = [{"fraction": 0.0, "params": {}}, *({"fraction": at, "from": 3, "params": {}} for at in (0.25, 0.5))]
+    trials = tuple(record.model_copy(update={"extra": {"mutations": mutations}}) for record in results.trials)
+    found = changed(results, trials=trials)
+    number = final_of(results).recommended
+    assert answer(View(found)).headline == f"Use the model of trial {number}"
+    warning = f"The values of trial {number} changed during training (2 times), and those shown are the last ones"
+    assert any(text.startswith(warning) for text in answer(View(found)).warnings)
+    assert found.to_json()["trials"][number]["mutations"] == mutations
+    assert "mutations" not in results.to_json()["trials"][number]
+
+
+def test_answer_says_that_time_ran_out(results: Results) -> None:
+    search = results.spec.search.model_copy(update={"trials": 40})
+    spec = results.spec.model_copy(update={"search": search, "budget": BudgetSpec(minutes=30)})
+    given_up = [record.model_copy(update={"message": "budget"}) for record in results.trials[-2:]]
+    trials = (*results.trials[:-2], *given_up)
+    cut = replace(changed(results, spec=spec, trials=trials), spent_s=1800.0)
+    told = "The budget of 30 minutes ended the search early: of 40 trials 2 given up and 10 not begun."
+    assert told in answer(View(cut)).warnings
+    assert not any("budget" in warning for warning in answer(View(results)).warnings)
+
+
+def test_answer_without_a_decision_is_of_validation(results: Results) -> None:
+    told = answer(View(changed(results, final=None)))
+    assert told.headline.startswith("Best so far: trial")
+    assert "test not opened yet" in told.score_of
+    assert any("has not been opened" in warning for warning in told.warnings)
+
+
+def test_answer_of_a_running_study_says_how_far_it_has_come(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=6, fail_every=0, prune=False, final=False, confirm=0)
+    search = results.spec.search.model_copy(update={"trials": 16})
+    running = [
+        record.model_copy(update={"state": TrialState.RUNNING, "history": record.history[:1]})
+        for record in results.trials[4:]
+    ]
+    spec = results.spec.model_copy(update={"search": search})
+    started = changed(results, spec=spec, trials=(*results.trials[:4], *running))
+    best = max(started.trials[:4], key=lambda record: record.metrics["accuracy"])
+    headline = answer(View(started)).headline
+    assert headline == (
+        "4 of 16 trials have ended, 2 are running; best so far "
+        f"trial {best.number} (accuracy {100 * best.metrics['accuracy']:.1f}\u00a0%)"
+    )
+    early = answer(View(changed(started, trials=(running[0],)))).headline
+    assert early.startswith("0 of 16 trials have ended, 1 is running; best so far trial 4 (accuracy ")
+    assert early.endswith("at 6\u00a0% of its training)")
+    blank = running[0].model_copy(update={"history": (), "metrics": {}})
+    assert answer(View(changed(started, trials=(blank,)))).headline == "0 of 16 trials have ended, 1 is running"
+
+
+def test_answer_of_failed_trials_says_why(tmp_path: Path) -> None:
+    told = answer(View(make_results(tmp_path, trials=3, only_failed=True)))
+    assert told.headline == "No trial was completed"
+    assert told.warnings == ("Every trial failed; the first said: the loss is not finite at step 40.",)
+
+
+def test_answer_counts_failures_when_there_are_many(tmp_path: Path) -> None:
+    told = answer(View(make_results(tmp_path, trials=12, fail_every=3)))
+    assert "4 trials of 12 failed: see the reasons in the leaderboard." in told.warnings
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.9991, "above 99\u00a0%"), (0.5, "50\u00a0%"), (0.001, "below 1\u00a0%")]
+)
+def test_probability_claims_no_certainty(value: float, text: str) -> None:
+    assert probability_text(value) == text
+
+
+def test_points_have_a_sign_and_an_interval() -> None:
+    assert (
+        points(Interval(value=0.012, low=-0.003, high=0.027))
+        == "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"
+    )
+
+
+def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Results) -> None:
+    view = View(results)
+    columns, rows = leaderboard.columns(view), leaderboard.rows(view)
+    assert sorted(row.number for row in rows) == list(range(30))
+    keys = [column.key for column in columns]
+    for key in ("learning_rate", "samples_per_second", "peak_memory_mib", "duration_s"):
+        place = keys.index(key)
+        assert columns[place].numeric
+        assert all(isinstance(row.values[place], float) for row in rows if row.texts[place] != "–")
+    assert rows[0].roles == ("recommended", "winner")
+
+
+def test_leaderboard_says_where_a_trial_ran_when_there_are_several_places(results: Results) -> None:
+    assert "place" not in [column.key for column in leaderboard.columns(View(results))]
+    first, *others = results.trials
+    assert first.place is not None
+    moved = first.model_copy(update={"place": first.place.model_copy(update={"node": "other", "device": "cuda:1"})})
+    view = View(replace(results, trials=(moved, *others)))
+    at = [column.key for column in leaderboard.columns(view)].index("place")
+    shown = {row.number: row.texts[at] for row in leaderboard.rows(view)}
+    assert shown[first.number] == "other cuda:1" and set(shown.values()) == {"other cuda:1", "box cpu"}
+
+
+def test_leaderboard_gives_the_reason_of_a_failure(results: Results) -> None:
+    failed = [row for row in leaderboard.rows(View(results)) if row.state == "FAIL"]
+    assert failed
+    assert all(row.texts[-1] == "nan: the loss is not finite at step 40" for row in failed)
+
+
+def test_leaderboard_says_how_far_a_pruned_trial_came(results: Results) -> None:
+    view = View(results)
+    at = [column.key for column in leaderboard.columns(view)].index("state")
+    states = {row.texts[at] for row in leaderboard.rows(view) if row.state == "PRUNED"}
+    assert states <= {"pruned at 6\u00a0%", "pruned at 25\u00a0%"}
+
+
+def test_details_have_commands_that_a_shell_takes(tmp_path: Path) -> None:
+    folder = tmp_path / "my runs; rm -rf $HOME"
+    found = leaderboard.details(View(make_results(folder, trials=3, fail_every=0)))["1"]
+    assert found["rerun"] == f"harness rerun '{folder.resolve()}/runs/reviews' 1"
+    assert found["export"].endswith("--trial 1 --to model-1")
+
+
+def test_details_hold_the_end_of_a_long_log(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=2, fail_every=0)
+    (results.folder / "trials/1/log.txt").write_text("\n".join(f"line {n}" for n in range(5000)), encoding="utf-8")
+    log = leaderboard.details(View(results))["1"]["log"].splitlines()
+    assert log[-1] == "line 4999"
+    assert len("\n".join(log)) <= 3000
+    told = [line for line in log if not line.startswith("line ")]
+    assert told == log[: len(told)]
+    assert [line.split(":")[0] for line in told[:-1]] == [
+        f"step {progress.step:,} of {progress.total_steps:,}, epoch {progress.epoch:.2f}"
+        for progress in results.trials[1].history
+    ]
+    assert told[-1] == results.trials[1].state.value.lower()
+
+
+def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
+    foreign = "a | b\n<img src=x> @team [x](http://evil.test) `code`"
+    results = make_results(tmp_path, trials=30, baseline=foreign, warning=foreign)
+    view = View(results)
+    columns, rows = leaderboard.columns(view), leaderboard.rows(view)
+    text = summary(view, answer(view), models_table(view), columns, rows)
+    assert text.startswith("## reviews: Use the configuration of trial")
+    assert "20 more trials are in" in text
+    assert len(text) < 8000
+    for mark in ("<img", "@team", "](http", "`code`"):
+        assert mark not in text
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    head = [line.count("|") for line in tables]
+    assert len(set(head)) == 2, "every row of a table has as many cells as its head"

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.records.results import Results
+from harness.report.kit.view import View
+from harness.report.study.evidence import evidence_section
+from tests.report.factory import make_results
+
+FIELDS = ("folder", "spec", "trials", "confirm", "baselines", "final", "manifest", "live", "facts")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make_results(tmp_path_factory.mktemp("results"), trials=4)
+
+
+def table(results: Results, title: str, **changes: Any) -> dict[str, list[str]]:
+    """The rows of a table of the evidence of changed results, by their first cell."""
+    changed = Results(**{name: getattr(results, name) for name in FIELDS} | changes)
+    found = next(found for found in evidence_section(View(changed)).tables if found.title.startswith(title))
+    return {row[0]: list(row[1:]) for row in found.rows}
+
+
+@pytest.mark.parametrize(
+    ("git", "shown"),
+    [
+        (None, "the study file is not in a git repository"),
+        ({"commit": "abc", "dirty": False}, "abc"),
+        ({"commit": "abc", "dirty": True}, "abc, with changes that are not committed"),
+        ({"commit": "abc", "dirty": None}, "abc, changes not looked for"),
+    ],
+)
+def test_evidence_always_says_which_commit(results: Results, git: Any, shown: str) -> None:
+    assert table(results, "Environment", manifest={**results.manifest, "git": git})["commit"] == [shown]
+
+
+def trained_on(results: Results, *rows: int | None) -> dict[str, list[str]]:
+    """The table of rows where the trials trained on these numbers of rows."""
+    trials = []
+    for record, count in zip(results.trials, rows, strict=True):
+        data = record.config.data.model_copy(update={"train_rows": count})
+        trials.append(record.model_copy(update={"config": record.config.model_copy(update={"data": data})}))
+    return table(results, "Data: rows", trials=tuple(trials))
+
+
+def test_evidence_says_how_many_training_rows_were_used(results: Results) -> None:
+    everything = int(trained_on(results, None, None, None, None)["all rows"][0].replace(",", ""))
+    assert everything > 300
+    for same in (None, everything, 10 * everything):
+        assert "trained on, of these" not in trained_on(results, *[same] * 4)
+    assert trained_on(results, 200, 200, 200, 200)["trained on, of these"] == ["200", "–", "–"]
+    assert trained_on(results, 200, 300, 200, None)["trained on, of these"][0] == f"200 to {everything:,}"
+
+
+def test_evidence_writes_percent_as_the_rest_of_the_page(results: Results) -> None:
+    rows = table(results, "Data: source", facts=("padding at batch size 32: 2.8% in batches by length",))
+    assert rows["padding at batch size 32"] == ["2.8\u00a0% in batches by length"]

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.records.results import Results
+from harness.records.schema import TrialState
+from harness.report.kit.figures import RAMP, Figure, columns, joined, log_ticks, thin, whole_ticks
+from harness.report.kit.sections import arranged
+from harness.report.kit.stats import expected_best
+from harness.report.kit.view import View
+from harness.report.study.figures_parallel import parallel
+from harness.report.study.figures_search import best_of_n, history, importance, params_map, search_figures, slice_of
+from harness.report.study.figures_time import time_split, timeline
+from harness.report.study.figures_training import training_figures
+from harness.report.study.winner import winner_section
+from tests.report.factory import make_results
+from tests.report.payloads import PAYLOADS
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> View:
+    return View(make_results(tmp_path_factory.mktemp("results"), trials=40, conditional=True))
+
+
+def trace(figure: Figure | None, name: str) -> Any:
+    assert figure is not None
+    return next(found for found in figure.data if found.get("name") == name)
+
+
+def test_history_shows_every_scored_trial_and_the_best_so_far(view: View) -> None:
+    figure = history(view)
+    dots = [x for found in figure.data if found["mode"] == "markers" for x in found["x"]]
+    assert sorted(dots) == [record.number for record in view.scored]
+    best = trace(figure, "best so far")["y"]
+    assert best == sorted(best)
+    assert best[-1] == max(view.score(record) for record in view.completed)
+
+
+def test_best_of_n_draws_the_numbers_of_the_statistics(view: View) -> None:
+    line = trace(best_of_n(view), "expected best")
+    mean, _, _ = expected_best([view.score(record) for record in view.scored])
+    assert line["y"] == [mean[int(n) - 1] for n in line["x"]]
+    assert line["x"][0] == 1
+    assert line["x"][-1] == len(view.scored)
+
+
+def test_parallel_has_a_line_a_trial_and_marks_what_is_not_used(view: View) -> None:
+    figure = parallel(view)
+    assert figure is not None
+    axes = len(view.varied) + 1
+    assert not re.search("dark|light|bright", figure.alt), "the ramp runs the other way on a dark page"
+    grey = [found for found in figure.data if found["line"]["color"] in RAMP]
+    assert sum(found["x"].count(None) for found in grey) == len(view.scored)
+    assert all(len(found["x"]) % (axes + 1) == 0 for found in figure.data)
+    assert any(found["text"] == "not used" for found in figure.layout["annotations"])
+    heights = [y for found in figure.data for y in found["y"] if y is not None]
+    assert min(heights) == pytest.approx(-0.12)
+    assert max(heights) == pytest.approx(1)
+
+
+def test_map_has_the_best_score_in_each_cell(view: View) -> None:
+    figure = params_map(view)
+    assert figure is not None
+    cells = np.array(figure.data[0]["z"], dtype=float)
+    assert np.nanmax(cells) == max(view.score(record) for record in view.scored)
+    assert cells.shape[0] == 3
+    assert len(figure.data[1]["x"]) == len(view.scored)
+
+
+def test_importance_has_whiskers_around_its_bars(view: View) -> None:
+    figure = importance(view)
+    assert figure is not None
+    bars = figure.data[0]
+    assert all(0 <= share <= 1 for share in bars["x"])
+    assert min(bars["error_x"]["array"]) >= 0
+    assert min(bars["error_x"]["arrayminus"]) >= 0
+
+
+def test_slice_leaves_out_trials_without_the_param(view: View) -> None:
+    figure = slice_of(view, "label_smoothing")
+    shown = sum(len(found["x"]) for found in figure.data)
+    assert shown == sum("label_smoothing" in record.params for record in view.scored) < len(view.scored)
+    assert "did not use it" in figure.note
+
+
+def test_learning_curves_end_where_a_trial_was_pruned(view: View) -> None:
+    curves = next(figure for figure in training_figures(view) if figure.key == "curves")
+    ends = trace(curves, "pruned here")
+    pruned = {record.number: record for record in view.trials if record.state is TrialState.PRUNED}
+    assert set(ends["customdata"]) == set(pruned)
+    for number, epoch in zip(ends["customdata"], ends["x"], strict=True):
+        assert epoch == pruned[number].history[-1].epoch
+
+
+def test_time_bars_add_up_to_the_time_of_their_trial(view: View) -> None:
+    figure = time_split(view)
+    assert figure is not None
+    total = np.sum([found["y"] for found in figure.data], axis=0)
+    expected = [record.duration_s for record in view.trials if record.duration_s]
+    assert total == pytest.approx(expected, rel=0.02)
+
+
+def test_timeline_has_a_bar_a_stretch_and_states_the_idle_share(view: View) -> None:
+    figure = timeline(view)
+    assert figure is not None
+    records = [*view.trials, *view.results.confirm]
+    assert sum(len(found["x"]) for found in figure.data) == sum(len(record.spans) for record in records)
+    assert re.search(r"busy \d+\W% of the time, idle \d+\W%", figure.alt)
+
+
+def test_figures_of_a_study_without_scores_are_left_out(tmp_path: Path) -> None:
+    view = View(make_results(tmp_path, trials=0))
+    assert search_figures(view) == []
+    assert training_figures(view) == []
+
+
+def test_param_that_only_failed_trials_have_has_no_figure(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=17, fail_every=17)
+    failed = results.trials[16]
+    assert not failed.metrics
+    odd = failed.model_copy(update={"params": {**failed.params, "label_smoothing": 0.1}})
+    fields = {name: getattr(results, name) for name in ("folder", "spec", "confirm", "baselines", "manifest", "live")}
+    view = View(Results(trials=(*results.trials[:16], odd), final=None, **fields))
+    assert "label_smoothing" in view.varied
+    assert not any("label smoothing" in figure.title for figure in search_figures(view))
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from strings(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings(item)
+
+
+def test_foreign_text_in_figures_is_no_markup(tmp_path: Path) -> None:
+    """Plotly reads labels as a kind of HTML: only our own line breaks and bold may be left."""
+    results = make_results(
+        tmp_path, trials=40, labels=PAYLOADS[:60], hostile=PAYLOADS, checkpoints=PAYLOADS[60:63], baseline=PAYLOADS[0]
+    )
+    view = View(results)
+    found = [*search_figures(view), *training_figures(view), *winner_section(view).all_figures]
+    for figure in found:
+        for text in strings([figure.data, figure.layout]):
+            assert not re.search(r"<(?!br>|/?extra>)", text), text
+
+
+def test_thin_keeps_the_best_and_some_of_the_rest(view: View) -> None:
+    kept, note = thin(view.ranked, 10)
+    assert len(kept) == 10
+    assert kept[:5] == list(view.ranked[:5])
+    assert len({record.number for record in kept}) == 10
+    assert note
+    assert thin(view.ranked, 40) == (list(view.ranked), "")
+
+
+def test_log_ticks_are_round_and_inside() -> None:
+    ticks = log_ticks(1.2e-5, 4.9e-4)
+    assert ticks["ticktext"] == ["3e-5", "1e-4", "3e-4"]
+    assert log_ticks(1, 60)["ticktext"] == ["1", "3", "10", "30"]
+
+
+@pytest.mark.parametrize(("highest", "step"), [(0, 1), (1, 1), (10, 1), (11, 2), (39, 5), (199, 20), (1999, 200)])
+def test_whole_ticks_are_a_few_whole_numbers(highest: int, step: int) -> None:
+    assert whole_ticks(highest)["dtick"] == step
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 6])
+def test_axes_of_trials_have_no_tick_between_two_of_them(tmp_path: Path, trials: int) -> None:
+    view = View(make_results(tmp_path, trials=trials))
+    axes = [figure.layout["xaxis"] for figure in [*search_figures(view), *training_figures(view)]]
+    counted = [found for found in axes if found["title"]["text"] == "trial number"]
+    assert [found["dtick"] for found in counted] == [1, 1]
+    for found in axes:
+        if found["title"]["text"] == "number of trials":
+            assert all(tick == int(tick) for tick in found["tickvals"])
+
+
+def test_front_of_a_single_trial_shows_a_fifth_of_its_values_around_it(tmp_path: Path) -> None:
+    found = training_figures(View(make_results(tmp_path, trials=1)))
+    front = next(figure for figure in found if figure.key == "front-samples_per_second")
+    for name, axis in (("x", "xaxis"), ("y", "yaxis")):
+        (value,) = front.data[1][name]
+        assert front.layout[axis]["range"] == pytest.approx(
+            [0.8 * value, min(1.2 * value, 1.01 if name == "y" else 1e9)]
+        )
+
+
+def test_line_of_the_baseline_runs_on_both_sides_of_a_single_trial(tmp_path: Path) -> None:
+    low, high = trace(history(View(make_results(tmp_path, trials=1))), "baseline")["x"]
+    assert low < 0 < high
+
+
+def test_long_categories_are_slanted() -> None:
+    assert columns(["8", "16"])["tickangle"] == 0
+    assert columns(["a long label of a class", "another"])["tickangle"] != 0
+
+
+def test_joined_lines_have_gaps() -> None:
+    assert joined([[1, 2], [3]]) == [1, 2, None, 3, None]
+
+
+def test_arranged_leaves_no_card_alone_in_a_row(view: View) -> None:
+    wide = timeline(view)
+    half = history(view)
+    assert wide is not None
+    found = arranged([half, wide, half, half, half])
+    assert [figure.wide for figure in found] == [True, True, False, False, True]
+
+
+def matrix(tmp_path: Path, labels: tuple[str, ...]) -> tuple[Any, Figure, list[str]]:
+    """The confusion matrix with these classes: its trace, itself, and the classes as the table names them."""
+    section = winner_section(View(make_results(tmp_path, trials=4, labels=labels, rows=900, accuracy=0.5)))
+    figure = next(found for found in section.figures if found.key == "confusion")
+    table = next(found for found in section.tables if found.title == "Each class on test")
+    return figure.data[0], figure, [row[0] for row in table.rows]
+
+
+def test_many_classes_have_numbers_that_the_table_and_the_pointed_cell_explain(tmp_path: Path) -> None:
+    labels = tuple(f"card_payment_of_kind_{place}" for place in range(77))
+    cells, figure, named = matrix(tmp_path, labels)
+    assert named == [f"{place}. {label}" for place, label in enumerate(labels, 1)]
+    ticks = figure.layout["xaxis"]["ticktext"]
+    assert ticks == figure.layout["yaxis"]["ticktext"]
+    assert len(set(ticks)) == 30
+    assert all(named[int(tick) - 1] in cells["hovertext"][0][place] for place, tick in enumerate(ticks))
+    assert any(text.isdigit() for row in cells["text"] for text in row)
+    assert figure.min_width > 30 * 20, "two digits have room beside their neighbours"
+    assert "Classes are numbered" in figure.alt
+
+
+def test_few_classes_whose_names_start_alike_are_told_apart(tmp_path: Path) -> None:
+    _, figure, named = matrix(tmp_path, tuple("a very long name of a class " + end for end in ("one", "two", "three")))
+    ticks = figure.layout["xaxis"]["ticktext"]
+    assert len(set(ticks)) == 3
+    assert [tick[:3] for tick in ticks] == [name[:3] for name in named] == ["1. ", "2. ", "3. "]
+
+
+def test_few_short_classes_are_not_numbered(tmp_path: Path) -> None:
+    _, figure, named = matrix(tmp_path, ("red", "green", "blue"))
+    assert figure.layout["xaxis"]["ticktext"] == named == ["red", "green", "blue"]

@@ -1,0 +1,454 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.records.schema import Progress, TrialState
+from harness.search.pruners.base import Policy, Unpruned, num_passed
+from harness.search.pruners.from_optuna import OptunaPolicy
+from harness.search.pruners.registry import make_policy
+from harness.search.pruners.rungs import Rungs, rung_key
+from harness.search.source import Decision
+from tests.search.simulate import make_spec
+
+GO, PAUSE, STOP = Decision.GO, Decision.PAUSE, Decision.STOP
+THIRDS = (1 / 16, 1 / 4)
+
+
+def at(number: int, fraction: float, accuracy: float, total_steps: int = 160) -> Progress:
+    step = max(1, round(total_steps * fraction))
+    metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
+    return Progress(
+        number=number, step=step, total_steps=total_steps, epoch=1, num_rows=9, metrics=metrics, train_loss=1
+    )
+
+
+def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
+    policy = Rungs(THIRDS, factor, objective, **more)
+    policy.expect(0, count)
+    for number in range(count if added else 0):
+        policy.add(number, 0)
+    return policy
+
+
+def reach(policy: Policy, values: Iterable[float], fraction: float = 1 / 16) -> list[Decision]:
+    return [policy.decide(number, at(number, fraction, value)) for number, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("reached", "factor", "least", "promoted"),
+    [(16, 4, 1, 4), (15, 4, 1, 3), (3, 4, 1, 1), (1, 4, 1, 1), (0, 4, 1, 0), (16, 4, 6, 6), (2, 4, 6, 2), (9, 3, 2, 3)],
+)
+def test_rungs_num_promoted(reached: int, factor: int, least: int, promoted: int) -> None:
+    assert Rungs(THIRDS, factor, "accuracy", least=least).num_promoted(reached) == promoted
+
+
+def test_rungs_hopeless_are_stopped_at_once() -> None:
+    policy = rungs(8)
+    assert reach(policy, [0.5, 0.6, 0.4, 0.3]) == [PAUSE, PAUSE, STOP, STOP]
+    assert policy.decide(4, at(4, 1 / 16, 0.7)) is PAUSE
+    assert policy.dropped() == [0], "the third best of at most two"
+    assert policy.promoted() == []
+
+
+def test_rungs_last_one_releases_the_best() -> None:
+    policy = rungs(8)
+    reach(policy, [0.5, 0.6, 0.1, 0.1, 0.1, 0.1, 0.1])
+    assert policy.decide(7, at(7, 1 / 16, 0.55)) is PAUSE, "a better one goes first"
+    assert policy.dropped() == [0]
+    assert policy.promoted() == [1, 7]
+    assert policy.promoted() == []
+
+
+def test_rungs_last_one_goes_on_when_it_is_best() -> None:
+    policy = rungs(8)
+    reach(policy, [0.5, 0.6, 0.1, 0.1, 0.1, 0.1, 0.1])
+    assert policy.decide(7, at(7, 1 / 16, 0.9)) is GO
+    assert policy.promoted() == [1]
+
+
+def test_rungs_to_the_end() -> None:
+    policy = rungs(16)
+    reach(policy, [0.01 * number for number in range(16)])
+    assert policy.promoted() == [14, 13, 12], "15 came last and is best: it was told to go"
+    assert policy.dropped() == list(range(12))
+    for number in (15, 14, 13):
+        policy.decide(number, at(number, 1 / 4, 0.5 - 0.01 * number))
+    assert policy.decide(12, at(12, 1 / 4, 0.9)) is GO
+    assert policy.dropped() == [15, 14], "each made way for a better one; 13 is the spare"
+    assert policy.decide(12, at(12, 1.0, 0.9)) is GO
+    assert policy.dropped() == policy.promoted() == []
+    policy.end(12, TrialState.COMPLETE)
+    assert policy.dropped() == [13]
+
+
+def test_rungs_spare_takes_the_place_of_a_failed_finalist() -> None:
+    policy = rungs(16)
+    reach(policy, [0.01 * number for number in range(16)])
+    policy.promoted()
+    for number in (15, 14, 13, 12):
+        policy.decide(number, at(number, 1 / 4, 0.01 * number))
+    assert policy.promoted() == [15]
+    assert policy.dropped() == list(range(12))
+    policy.end(15, TrialState.FAIL)
+    assert policy.promoted() == [14]
+    assert policy.decide(14, at(14, 1.0, 0.9)) is GO
+    policy.end(14, TrialState.FAIL)
+    assert policy.promoted() == policy.dropped() == []
+
+
+def test_rungs_spare_waits_again_after_a_restart() -> None:
+    policy = Rungs(THIRDS, 4, "accuracy")
+    policy.expect(0, 16)
+    for number in range(16):
+        value = 0.9 - 0.01 * number
+        history = [at(number, 1 / 16, value), at(number, 1 / 4, value)][: 2 if number < 4 else 1]
+        policy.restore(number, 0, history, TrialState.RUNNING if number < 2 else TrialState.PRUNED)
+    policy.settle()
+    assert policy.promoted() == [0]
+    assert policy.dropped() == []
+    policy.end(0, TrialState.FAIL)
+    assert policy.promoted() == [1]
+
+
+def test_rungs_keep_the_first_trial_behind_the_best() -> None:
+    policy = rungs(16, keep_first=True)
+    reach(policy, [0.01 * number for number in range(16)])
+    assert policy.promoted() == [14, 13, 12, 0]
+    assert policy.dropped() == list(range(1, 12))
+    decisions = [policy.decide(number, at(number, 1 / 4, 0.01 * number)) for number in (15, 14, 13, 12, 0)]
+    assert decisions == [PAUSE, PAUSE, PAUSE, STOP, PAUSE]
+    assert policy.promoted() == [15, 0], "the best first"
+    assert policy.dropped() == [13], "14 is the spare"
+    policy.end(15, TrialState.FAIL)
+    assert policy.promoted() == [14]
+    for number in (0, 14):
+        assert policy.decide(number, at(number, 1.0, 0.1)) is GO
+        policy.end(number, TrialState.COMPLETE)
+    assert policy.promoted() == policy.dropped() == []
+
+
+@pytest.mark.parametrize("late", [0.0, 0.95])
+def test_rungs_kept_trial_takes_nobodys_place(late: float) -> None:
+    """29 trials: 9 go on, then 3. With the kept one 10 reach the second rung, however good it is there."""
+    policy = rungs(29, factor=3, keep_first=True)
+    reach(policy, [0.02 * number for number in range(29)])
+    gone_on = [28, *policy.promoted()]
+    assert gone_on == [28, 27, 26, 25, 24, 23, 22, 21, 20, 0]
+    decisions = {number: policy.decide(number, at(number, 1 / 4, 0.03 * number)) for number in gone_on[:-1]}
+    decisions[0] = policy.decide(0, at(0, 1 / 4, late))
+    finalists = [number for number, decision in decisions.items() if decision is GO] + policy.promoted()
+    assert sorted(finalists) == [0, 26, 27, 28]
+
+
+def test_rungs_first_trial_among_the_best_takes_no_further_place() -> None:
+    policy = rungs(8, keep_first=True)
+    reach(policy, [0.9, *[0.1] * 6, 0.8])
+    assert policy.promoted() == [0, 7]
+
+
+def test_rungs_between_evaluations_go() -> None:
+    policy = rungs(8)
+    assert policy.decide(0, at(0, 0.03, 0.1)) is GO
+    assert policy.decide(0, at(0, 1 / 16, 0.1)) is PAUSE
+    assert policy.decide(1, at(1, 1 / 16, 0.2)) is PAUSE
+
+
+def test_rungs_ties_by_log_loss() -> None:
+    """A rung scores few rows, so equal accuracies are common."""
+    policy = rungs(4)
+    for number, loss in enumerate([0.5, 0.4, 0.6, 0.4]):
+        row = at(number, 1 / 16, 0.5)
+        policy.decide(number, row.model_copy(update={"metrics": row.metrics | {"log_loss": loss}}))
+    assert policy.promoted() == [1]
+
+
+def test_rungs_tell_shares_apart_only_beyond_their_noise() -> None:
+    def row(number: int, accuracy: float, log_loss: float, num_rows: int) -> Progress:
+        metrics = {"accuracy": accuracy, "log_loss": log_loss}
+        return Progress(
+            number=number, step=1, total_steps=16, epoch=1, num_rows=num_rows, metrics=metrics, train_loss=1
+        )
+
+    near_chance, learning = row(0, 0.42, 1.10, 100), row(1, 0.38, 1.05, 100)
+    assert rung_key(learning, "accuracy") < rung_key(near_chance, "accuracy")
+    assert rung_key(row(0, 0.37, 1.10, 10_000), "accuracy") < rung_key(row(1, 0.35, 1.05, 10_000), "accuracy")
+    assert rung_key(row(0, 0.9, 1.1, 100), "accuracy") < rung_key(row(1, 0.5, 1.0, 100), "accuracy")
+
+
+def test_rungs_ties_by_number() -> None:
+    policy = rungs(4)
+    assert reach(policy, [0.5, 0.5, 0.5, 0.5]) == [PAUSE, STOP, STOP, STOP]
+    assert policy.promoted() == [0]
+
+
+def test_rungs_lower_is_better() -> None:
+    policy = rungs(4, objective="log_loss")
+    reach(policy, [0.1, 0.9, 0.5, 0.2])
+    assert policy.promoted() == [1]
+
+
+def test_rungs_keep_finalists() -> None:
+    """With few trials the last promotions would leave one; confirmation wants two."""
+    policy = rungs(4, least=2)
+    reach(policy, [0.1, 0.9, 0.5, 0.2])
+    assert policy.promoted() == [1, 2]
+    assert [policy.decide(number, at(number, 1 / 4, 0.1 * number)) for number in (1, 2)] == [PAUSE, GO]
+    assert policy.promoted() == [1]
+
+
+def test_rungs_failed_hold_no_place() -> None:
+    policy = rungs(8)
+    reach(policy, [0.9, 0.5])
+    policy.end(0, TrialState.FAIL)
+    for number in range(2, 8):
+        policy.decide(number, at(number, 1 / 16, 0.1))
+    assert policy.promoted() == [1]
+
+
+def test_rungs_failed_make_room() -> None:
+    """Of nine, the best dies while it waits: the best two of the other eight go on."""
+    policy = rungs(9)
+    reach(policy, [0.9, 0.5])
+    policy.end(0, TrialState.FAIL)
+    for number in range(2, 9):
+        policy.decide(number, at(number, 1 / 16, 0.4 - 0.01 * number))
+    assert policy.promoted() == [1, 2]
+
+
+def test_rungs_failures_end_the_wait() -> None:
+    policy = rungs(3)
+    policy.decide(0, at(0, 1 / 16, 0.5))
+    policy.end(1, TrialState.FAIL)
+    assert policy.promoted() == []
+    policy.end(2, TrialState.FAIL)
+    assert policy.promoted() == [0]
+
+
+def test_rungs_fewer_expected_end_the_wait() -> None:
+    policy = Rungs(THIRDS, 4, "accuracy")
+    policy.expect(0, 10)
+    policy.add(0, 0)
+    assert policy.decide(0, at(0, 1 / 16, 0.5)) is PAUSE
+    policy.expect(0, 1)
+    assert policy.promoted() == [0]
+
+
+def test_rungs_arms_compete_apart() -> None:
+    policy = Rungs(THIRDS, 4, "accuracy", num_arms=2)
+    for arm in (0, 1):
+        policy.expect(arm, 4)
+    for number in range(8):
+        policy.add(number, number % 2)
+    reach(policy, [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.25])
+    assert policy.promoted() == [4]
+    policy.decide(7, at(7, 1 / 16, 0.6))
+    assert policy.promoted() == [1]
+
+
+def test_rungs_merged_in_a_short_training() -> None:
+    """With six steps in all, both rungs fall on step 1 or 2; with three, on one."""
+    assert num_passed(THIRDS, at(0, 1 / 16, 0.5, total_steps=3)) == 2
+    policy = rungs(2)
+    assert policy.decide(0, at(0, 1 / 16, 0.5, total_steps=3)) is PAUSE
+    assert policy.decide(1, at(1, 1 / 16, 0.4)) is STOP
+    assert policy.promoted() == [0], "promoted from both rungs at once"
+    assert policy.decide(0, at(0, 1.0, 0.9, total_steps=3)) is GO
+
+
+def test_rungs_without_rungs() -> None:
+    policy = Rungs((), 4, "accuracy")
+    policy.expect(0, 2)
+    policy.add(0, 0)
+    assert policy.decide(0, at(0, 0.5, 0.1)) is GO
+    assert policy.decide(0, at(0, 1.0, 0.1)) is GO
+    policy.end(0, TrialState.COMPLETE)
+
+
+@given(
+    st.lists(st.integers(0, 5).map(lambda value: value / 5), min_size=1, max_size=20),
+    st.integers(2, 4),
+    st.integers(1, 3),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_rungs_order_does_not_matter(
+    values: list[float], factor: int, least: int, keep_first: bool, rng: object
+) -> None:
+    """Whoever comes first: those that reach the second rung are the best of the first, and the one that is kept."""
+    order = list(range(len(values)))
+    rng.shuffle(order)  # type: ignore[attr-defined]
+    policy = rungs(len(values), factor=factor, least=least, keep_first=keep_first)
+    decisions = {number: policy.decide(number, at(number, 1 / 16, values[number])) for number in order}
+    gone_on = {number for number, decision in decisions.items() if decision is GO} | set(policy.promoted())
+    best = sorted(order, key=lambda number: (-values[number], number))
+    assert gone_on == set(best[: policy.num_promoted(len(values))]) | ({0} if keep_first else set())
+    stopped = {number for number, decision in decisions.items() if decision is STOP}
+    assert stopped.isdisjoint(gone_on)
+    assert stopped | set(policy.dropped()) | gone_on == set(order)
+
+
+@given(st.lists(st.integers(0, 9).map(lambda value: value / 9), min_size=2, max_size=14), st.booleans(), st.data())
+def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, data: st.DataObject) -> None:
+    """A coordinator that dies anywhere on the way: the next one promotes the same trials."""
+    alive = data.draw(st.integers(0, len(values)))
+    old, new = (rungs(len(values), added=added, keep_first=keep_first) for added in (True, False))
+    histories = {}
+    ended = {}
+    for number in range(alive):
+        histories[number] = [at(number, 1 / 16, values[number])]
+        if old.decide(number, histories[number][0]) is STOP:
+            ended[number] = TrialState.PRUNED
+    for number in old.dropped():
+        ended[number] = TrialState.PRUNED
+    for number in range(alive):
+        new.restore(number, 0, histories[number], ended.get(number, TrialState.RUNNING))
+    new.settle()
+    for number in range(alive, len(values)):
+        new.add(number, 0)
+    decisions = {number: new.decide(number, at(number, 1 / 16, values[number])) for number in range(alive, len(values))}
+    gone_on = {number for number, decision in decisions.items() if decision is GO} | set(new.promoted())
+    best = sorted(range(len(values)), key=lambda number: (-values[number], number))
+    assert gone_on == set(best[: new.num_promoted(len(values))]) | ({0} if keep_first else set())
+
+
+def test_rungs_restored_before_its_first_rung_runs_again() -> None:
+    policy = Rungs(THIRDS, 4, "accuracy")
+    policy.expect(0, 4)
+    policy.restore(0, 0, [], TrialState.RUNNING)
+    policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING)
+    policy.settle()
+    assert policy.promoted() == [0, 1]
+
+
+def test_unpruned_gives_restored_trials_again() -> None:
+    policy = Unpruned()
+    policy.restore(0, 0, [at(0, 1.0, 0.5)], TrialState.COMPLETE)
+    policy.restore(1, 0, [at(1, 0.5, 0.5)], TrialState.RUNNING)
+    assert policy.promoted() == [1]
+    assert policy.promoted() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("rungs", Rungs),
+        ("asha", OptunaPolicy),
+        ("hyperband", OptunaPolicy),
+        ("median", OptunaPolicy),
+        ("none", Unpruned),
+    ],
+)
+def test_make_policy_kinds(name: str, kind: type) -> None:
+    assert isinstance(make_policy(make_spec(trials=4, pruner={"name": name})), kind)
+
+
+def test_make_policy_least_is_confirmation() -> None:
+    assert isinstance(policy := make_policy(make_spec(trials=4, confirm={"top": 3})), Rungs)
+    assert policy.num_promoted(4) == 3
+    assert isinstance(policy := make_policy(make_spec(trials=4, confirm=None)), Rungs)
+    assert policy.num_promoted(4) == 1
+
+
+def optuna_policy(name: str, **search: object) -> Policy:
+    return make_policy(make_spec(trials=40, pruner={"name": name}, **search))
+
+
+def complete(policy: Policy, number: int, accuracy: float) -> None:
+    policy.add(number, 0)
+    for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
+        assert policy.decide(number, at(number, fraction, accuracy)) is GO
+    policy.end(number, TrialState.COMPLETE)
+
+
+def test_asha_stops_the_worse() -> None:
+    policy = optuna_policy("asha")
+    complete(policy, 0, 0.9)
+    for number in range(1, 6):
+        policy.add(number, 0)
+        assert policy.decide(number, at(number, 1 / 16, 0.8 - 0.1 * number)) is STOP
+        policy.end(number, TrialState.PRUNED)
+    complete(policy, 6, 0.95)
+
+
+def test_median_stops_the_worse_half() -> None:
+    policy = optuna_policy("median")
+    for number in range(5):
+        complete(policy, number, 0.5 + 0.1 * number)
+    policy.add(5, 0)
+    assert policy.decide(5, at(5, 1 / 4, 0.65)) is STOP
+    policy.add(6, 0)
+    assert policy.decide(6, at(6, 1 / 4, 0.75)) is GO
+
+
+def test_optuna_pruner_sees_rungs_only() -> None:
+    """Trials of other lengths are evaluated elsewhere in between, so that would compare nothing."""
+    policy = make_policy(make_spec(trials=4, pruner={"name": "median"}))
+    assert isinstance(policy, OptunaPolicy)
+    policy.add(0, 0)
+    for fraction, accuracy in ((0.1, 0.3), (0.25, 0.5), (0.3, 0.9), (0.5, 0.6)):
+        policy.decide(0, at(0, fraction, accuracy))
+    (frozen,) = policy._mirrors[0].study.get_trials(deepcopy=False)
+    assert frozen.intermediate_values == {1: 0.5, 2: 0.6}
+
+
+def test_hyperband_has_brackets() -> None:
+    """Some trials are never stopped, others at the first rung."""
+    policy = optuna_policy("hyperband")
+    rung_of = {}
+    for number in range(30):
+        policy.add(number, 0)
+        for fraction in (1 / 16, 1 / 4, 1.0):
+            if policy.decide(number, at(number, fraction, 0.9 - 0.01 * number)) is STOP:
+                rung_of[number] = fraction
+                policy.end(number, TrialState.PRUNED)
+                break
+        else:
+            policy.end(number, TrialState.COMPLETE)
+    assert set(rung_of.values()) == {1 / 16, 1 / 4}
+    assert 5 < len(rung_of) < 28
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_optuna_pruners_restored(name: str) -> None:
+    """Replaying the reports gives the decisions that the lost process would have given."""
+    one, two = optuna_policy(name), optuna_policy(name)
+    for number in range(12):
+        accuracy, history, state = 0.5 + 0.03 * (number * 7 % 11), [], TrialState.COMPLETE
+        one.add(number, 0)
+        for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
+            history.append(at(number, fraction, accuracy))
+            if one.decide(number, history[-1]) is STOP:
+                state = TrialState.PRUNED
+                break
+        one.end(number, state)
+        two.restore(number, 0, history, state)
+    two.settle()
+    assert two.promoted() == []
+    for number in range(12, 20):
+        accuracy = 0.5 + 0.02 * (number * 5 % 13)
+        for policy in (one, two):
+            policy.add(number, 0)
+        for fraction in (1 / 16, 1 / 4, 1 / 2):
+            first, second = (policy.decide(number, at(number, fraction, accuracy)) for policy in (one, two))
+            assert first is second
+            if first is STOP:
+                break
+
+
+def test_optuna_pruner_never_stops_a_finished_trial() -> None:
+    policy = optuna_policy("asha")
+    complete(policy, 0, 0.9)
+    policy.add(1, 0)
+    assert policy.decide(1, at(1, 1.0, 0.1)) is GO
+
+
+def test_optuna_pruner_with_two_objectives_looks_at_the_first() -> None:
+    policy = optuna_policy("asha", objectives=["accuracy", "samples_per_second"])
+    complete(policy, 0, 0.9)
+    policy.add(1, 0)
+    assert policy.decide(1, at(1, 1 / 16, 0.1)) is STOP

@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable
+from math import nan
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.errors import FailReason
+from harness.records.rundir import RunFolder
+from harness.records.schema import Progress, TrialRecord, TrialState, record_of
+from harness.records.store import StudyStore
+from harness.search.axes import params_key
+from harness.search.pruners.rungs import Rungs
+from harness.search.search import Search
+from harness.search.source import Decision, TrialSource
+from harness.spec.configure import arms, keeps_default, rung_fractions
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+from tests.search.simulate import Log, Simulator, evaluation, make_spec, quality, sweep
+
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+NewStore = Callable[..., StudyStore]
+
+
+def states(records: list[TrialRecord]) -> dict[TrialState, list[int]]:
+    found = defaultdict(list)
+    for record in records:
+        found[record.state].append(record.number)
+    return dict(found)
+
+
+def accuracy_at(record: TrialRecord, fraction: float) -> float:
+    return next(row.metrics["accuracy"] for row in record.history if row.fraction >= fraction - 0.01)
+
+
+def check_promotions(spec: StudySpec, records: list[TrialRecord], *, exact: bool) -> None:
+    """At each rung of each arm nobody who stayed behind was better than somebody who went on, and as many went on.
+
+    A default recipe that is kept goes on behind them, and does not count from there on.
+    """
+    fractions = rung_fractions(spec)
+    policy = Rungs(fractions, spec.search.pruner.reduction_factor, "accuracy", least=spec.confirm.top)
+    for arm in arms(spec):
+        sound = [each for each in records if each.state is not FAIL and each.params.get("checkpoint", arm) == arm]
+        outside: set[int] = set()
+        for fraction, after in zip(fractions, (*fractions[1:], 1.0), strict=True):
+            reached = [each for each in sound if each.history[-1].fraction >= fraction - 0.01]
+            ranked = sorted(reached, key=lambda each: (-accuracy_at(each, fraction), each.number))
+            numbers = [each.number for each in ranked if each.number not in outside]
+            promoted = {each.number for each in reached if each.history[-1].fraction >= after - 0.01}
+            kept = {0} & {each.number for each in reached} if keeps_default(spec) else set()
+            assert kept <= promoted
+            places = len(promoted - kept) if not exact else policy.num_promoted(len(numbers))
+            best = [number for number in numbers if exact or number not in kept][:places]
+            assert promoted == {*best} | kept
+            assert places <= policy.num_promoted(len(numbers) + (0 if exact else len(records)))
+            outside |= kept.difference(best)
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_search_breadth_first(new_store: NewStore, folder: RunFolder, slots: int) -> None:
+    spec, store = make_spec(trials=12), new_store()
+    _, log = sweep(spec, store, folder, slots=slots, rng=random.Random(slots))
+    records = store.records()
+    assert [record.number for record in records] == list(range(12))
+    assert {state: len(numbers) for state, numbers in states(records).items()} == {COMPLETE: 3, PRUNED: 9}
+    check_promotions(spec, records, exact=True)
+    firsts = [index for index, (_, step) in enumerate(log.order) if step == 10]
+    seconds = [index for index, (_, step) in enumerate(log.order) if step == 40]
+    assert max(firsts) < min(seconds), "every trial reaches the first rung before any goes on"
+    assert max(log.evaluated.values()) == 1
+
+
+def test_search_promotes_best_first(new_store: NewStore, folder: RunFolder) -> None:
+    store = new_store()
+    _, log = sweep(make_spec(trials=16), store, folder)
+    second_rung = [number for number, step in log.order if step == 40]
+    records = {record.number: record for record in store.records()}
+    assert second_rung == sorted(second_rung, key=lambda number: -accuracy_at(records[number], 1 / 16))
+
+
+def test_search_default_recipe_first(new_store: NewStore, folder: RunFolder) -> None:
+    search = Search(make_spec(trials=4), new_store(), folder)
+    source: TrialSource = search
+    config = source.next()
+    assert config is not None and config.number == 0
+    assert config.params == {"learning_rate": 5e-5, "batch_size": 32}
+
+
+def test_search_arms_dealt_in_turn(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store = make_spec(trials=9, model={"checkpoint": ["a", "b"]}), new_store()
+    sweep(spec, store, folder, slots=2)
+    records = store.records()
+    assert [record.config.model.checkpoint for record in records] == ["a", "b"] * 4 + ["a"]
+    assert [record.params["checkpoint"] for record in records] == ["a", "b"] * 4 + ["a"]
+    recipe = {"learning_rate": 5e-5, "batch_size": 32}
+    assert [record.params for record in records[:2]] == [{"checkpoint": name, **recipe} for name in "ab"]
+    for first, second in zip(records[2:8:2], records[3:8:2], strict=True):
+        assert params_key(first.params | {"checkpoint": "b"}) == params_key(second.params), "the same first points"
+    check_promotions(spec, records, exact=True)
+
+
+def test_search_space_exhausted(new_store: NewStore, folder: RunFolder) -> None:
+    spec = make_spec(trials=10, sampler="random", training={"batch_size": {"choices": [8, 16, 32]}})
+    store = new_store()
+    search, _ = sweep(spec, store, folder, slots=2)
+    assert search.exhausted
+    assert sorted(record.params["batch_size"] for record in store.records()) == [8, 16, 32]
+    assert Search(spec, new_store(store), folder).next() is None
+
+
+def test_search_exhausted_arm_ends_the_wait(new_store: NewStore, folder: RunFolder) -> None:
+    """Trials that wait at a rung for trials that the space cannot give go on."""
+    spec = make_spec(trials=20, sampler="grid", training={"batch_size": {"choices": [8, 16, 32, 64, 128]}})
+    store = new_store()
+    sweep(spec, store, folder)
+    assert {state: len(found) for state, found in states(store.records()).items()} == {COMPLETE: 3, PRUNED: 2}
+
+
+def test_search_continues_with_more_trials(new_store: NewStore, folder: RunFolder) -> None:
+    store = new_store()
+    sweep(make_spec(trials=8), store, folder)
+    before = store.records()
+    store = new_store(store)
+    _, log = sweep(make_spec(trials=16), store, folder)
+    after = store.records()
+    assert after[:8] == before
+    assert [record.number for record in after] == list(range(16))
+    assert set(log.started) == set(range(8, 16))
+    ranks = sorted(after, key=lambda record: -accuracy_at(record, 1 / 16))
+    promoted = [record.number for record in after[8:] if record.history[-1].fraction > 0.1]
+    assert promoted == [number for number in range(8, 16) if after[number] in ranks[:4]]
+
+
+def test_search_finishes_half_written_end(new_store: NewStore, folder: RunFolder) -> None:
+    """The record is written before the state; a coordinator may die between the two."""
+    spec, store = make_spec(trials=1), new_store()
+    search = Search(spec, store, folder)
+    config = search.next()
+    assert config is not None
+    rows = [evaluation(config, fraction) for fraction in config.evaluate_at]
+    for row in rows:
+        search.decide(0, row)
+    store._write_record(record_of(config, COMPLETE, rows))
+    assert store.load()[0].state is TrialState.RUNNING
+    again = new_store(store)
+    assert Search(spec, again, folder).next() is None
+    assert again.load()[0].state is COMPLETE
+
+
+def test_search_missing_objective_fails_trial(new_store: NewStore, folder: RunFolder) -> None:
+    def behave(config: TrialConfig, fraction: float) -> Progress:
+        if config.number == 2:
+            return evaluation(config, fraction, metrics={"log_loss": 0.1})
+        return evaluation(config, fraction)
+
+    store = new_store()
+    sweep(make_spec(trials=6), store, folder, behave=behave)
+    failed = store.records()[2]
+    assert (failed.state, failed.reason) == (FAIL, FailReason.CRASH)
+    assert failed.message == "the evaluation at step 10 gives no objective 'accuracy'"
+    assert len(states(store.records())[PRUNED]) == 2
+
+
+def test_search_nan_objective_fails_trial_at_the_end(new_store: NewStore, folder: RunFolder) -> None:
+    def behave(config: TrialConfig, fraction: float) -> Progress:
+        metrics = quality(config, fraction) | ({"accuracy": nan} if fraction == 1 else {})
+        return evaluation(config, fraction, metrics=metrics)
+
+    store = new_store()
+    sweep(make_spec(trials=2, pruner={"name": "none"}), store, folder, behave=behave)
+    for record in store.records():
+        assert (record.state, record.reason) == (FAIL, FailReason.NAN)
+        assert record.message == "objective 'accuracy' is nan at step 160"
+
+
+def test_search_failures_hold_no_place(new_store: NewStore, folder: RunFolder) -> None:
+    """Of 9 trials 5 fail before the first rung: one of the 4 that reach it goes on, not two, and the default recipe."""
+
+    def behave(config: TrialConfig, fraction: float) -> Progress | FailReason:
+        return FailReason.OOM if config.number % 2 and config.number < 9 else evaluation(config, fraction)
+
+    spec, store = make_spec(trials=9, confirm={"top": 1}), new_store()
+    sweep(spec, store, folder, behave=behave)
+    assert {state: len(found) for state, found in states(store.records()).items()} == {COMPLETE: 2, PRUNED: 3, FAIL: 4}
+    check_promotions(spec, store.records(), exact=True)
+
+
+def test_search_all_fail(new_store: NewStore, folder: RunFolder) -> None:
+    store = new_store()
+    sweep(make_spec(trials=5), store, folder, behave=lambda config, fraction: FailReason.DATA, slots=2)
+    assert states(store.records()) == {FAIL: [0, 1, 2, 3, 4]}
+
+
+def test_search_repeated_trial_keeps_its_history(new_store: NewStore, folder: RunFolder) -> None:
+    """A trial that fails while its first rung is repeated keeps the evaluations that are known."""
+    spec, store = make_spec(trials=1), new_store()
+    Simulator(Search(spec, store, folder), folder, Log()).run(most_events=2)
+    search = Search(spec, new_store(store), folder)
+    config = search.next()
+    assert config is not None
+    search.end(record_of(config, FAIL, [], reason=FailReason.CRASH, message="gone"))
+    (record,) = store.records()
+    assert [row.step for row in record.history] == [10, 40]
+    assert record.metrics == record.history[1].metrics
+
+
+def test_search_keeps_best_and_default(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store = make_spec(trials=12, pruner={"name": "none"}, confirm={"top": 2}), new_store()
+    search, _ = sweep(spec, store, folder)
+    records = store.records()
+    saved = {record.number for record in records if record.weights}
+    gone = set(search.unneeded())
+    best = sorted(records, key=lambda record: (-record.metrics["accuracy"], record.number))[:2]
+    assert saved - gone == {0, *(record.number for record in best)}
+    assert search.unneeded() == []
+    again = Search(spec, new_store(store), folder)
+    assert set(again.unneeded()) == gone
+
+
+@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "none"])
+def test_search_other_pruners(new_store: NewStore, folder: RunFolder, pruner: str) -> None:
+    spec, store = make_spec(trials=24, sampler="random", pruner={"name": pruner}), new_store()
+    sweep(spec, store, folder, slots=2)
+    found = states(store.records())
+    assert set(found) == {COMPLETE} if pruner == "none" else set(found) == {COMPLETE, PRUNED}
+    if pruner == "asha":
+        assert len(found[COMPLETE]) < 12
+
+
+def test_search_two_objectives(new_store: NewStore, folder: RunFolder) -> None:
+    objectives = ("accuracy", "samples_per_second")
+    store = new_store(objectives=objectives)
+    sweep(make_spec(trials=12, objectives=objectives), store, folder)
+    values = [trial.values for trial in store.load()]
+    assert len(states(store.records())[COMPLETE]) == 3
+    assert all(values)
+
+
+# The budget. A full training takes 100 s on the simulator's clock.
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_search_budget_brings_best_to_its_end(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store, clock = make_spec(trials=100, budget={"minutes": 5}), new_store(), Clock()
+    search = Search(spec, store, folder, clock=clock)
+    assert Simulator(search, folder, Log(), advance=clock.advance).run()
+    assert search.out_of_budget and not search.exhausted
+    assert search.spent_s <= 300
+    records = store.records()
+    found = states(records)
+    assert len(found[COMPLETE]) == 1 and FAIL not in found
+    assert found[COMPLETE][0] == max(records, key=lambda record: accuracy_at(record, 1 / 16)).number
+    assert 20 < len(records) < 50
+    dropped_by_budget = [record for record in records if record.message == "budget"]
+    assert dropped_by_budget and all(record.state is PRUNED and record.history for record in dropped_by_budget)
+
+
+def test_search_budget_counts_all_lives(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store = make_spec(trials=100, budget={"minutes": 5}), new_store()
+    lives, log = 0, Log()
+    while True:
+        clock = Clock()
+        search = Search(spec, store, folder, clock=clock)
+        if Simulator(search, folder, log, advance=clock.advance).run(most_events=7):
+            break
+        store, lives = new_store(store), lives + 1
+    assert lives >= 3
+    assert search.spent_s < 300 + 50
+    assert len(states(store.records())[COMPLETE]) == 1
+    assert TrialState.RUNNING not in states(store.records())
+
+
+def test_search_budget_with_slots_stops_the_others(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store, clock = make_spec(trials=8, budget={"minutes": 4}, pruner={"name": "none"}), new_store(), Clock()
+    simulator = Simulator(Search(spec, store, folder, clock=clock), folder, Log(), slots=4, advance=clock.advance)
+    assert simulator.run()
+    found = states(store.records())
+    assert 1 <= len(found[COMPLETE]) < 4
+    assert all(store.records()[number].message == "budget" for number in found[PRUNED])
+
+
+def test_search_budget_spent_before_a_restart(new_store: NewStore, folder: RunFolder) -> None:
+    """Nothing was evaluated and no time is left: the trials that nobody runs are failures, and the study ends."""
+    spec, store = make_spec(trials=4, budget={"minutes": 1}), new_store()
+    search = Search(spec, store, folder)
+    search.next()
+    search.next()
+    store.set("spent_s", 61.0)
+    again = Search(spec, new_store(store), folder)
+    assert again.next() is None
+    assert {(record.state, record.reason, record.message) for record in store.records()} == {
+        (FAIL, FailReason.STOPPED, "budget")
+    }
+
+
+def test_search_budget_finalist_fails(new_store: NewStore, folder: RunFolder) -> None:
+    spec, store, clock = make_spec(trials=30, budget={"minutes": 3}), new_store(), Clock()
+
+    def behave(config: TrialConfig, fraction: float) -> Progress | FailReason:
+        return FailReason.CRASH if fraction > 0.1 else evaluation(config, fraction)
+
+    simulator = Simulator(Search(spec, store, folder, clock=clock), folder, Log(), behave=behave, advance=clock.advance)
+    assert simulator.run()
+    assert set(states(store.records())) == {FAIL, PRUNED}
+
+
+@pytest.mark.parametrize("ends", [COMPLETE, FAIL])
+def test_search_budget_over_before_anything_is_known(new_store: NewStore, folder: RunFolder, ends: TrialState) -> None:
+    """The first trial to be evaluated goes on; another takes its place only when it fails."""
+    spec, clock = make_spec(trials=9, budget={"minutes": 1}), Clock()
+    search = Search(spec, new_store(), folder, clock=clock)
+    configs = [config for config in (search.next(), search.next(), search.next()) if config]
+    clock.advance(61)
+    rows = [evaluation(config, 1 / 16) for config in configs]
+    assert search.next() is None and search.out_of_budget
+    assert search.decide(1, rows[1]) is Decision.GO
+    assert search.decide(0, rows[0]) is Decision.STOP
+    search.end(record_of(configs[0], PRUNED, [rows[0]]))
+    search.end(record_of(configs[1], ends, [rows[1]], reason=None if ends is COMPLETE else FailReason.CRASH))
+    assert search.decide(2, rows[2]) is (Decision.STOP if ends is COMPLETE else Decision.GO)
+
+
+# Anything may happen
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    trials=st.integers(1, 14),
+    slots=st.integers(1, 4),
+    pruner=st.sampled_from(["rungs", "rungs", "rungs", "asha", "none"]),
+    num_arms=st.integers(1, 2),
+    failing=st.sampled_from([0.0, 0.0, 0.15]),
+    deaths=st.lists(st.integers(1, 12), max_size=4),
+    small_space=st.booleans(),
+)
+def test_search_whatever_happens(
+    new_store: NewStore,
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    trials: int,
+    slots: int,
+    pruner: str,
+    num_arms: int,
+    failing: float,
+    deaths: list[int],
+    small_space: bool,
+) -> None:
+    rng = random.Random(seed)
+    training = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "batch_size": {"choices": [8, 16, 32]}}
+    if small_space:
+        training["learning_rate"] = {"choices": [1e-5, 1e-4]}
+    spec = make_spec(
+        trials=max(trials, num_arms),
+        sampler="random",
+        pruner={"name": pruner},
+        training=training,
+        model={"checkpoint": ["a", "b"][:num_arms]},
+    )
+    run = RunFolder(tmp_path_factory.mktemp("life") / "run")
+    run.create()
+
+    def behave(config: TrialConfig, fraction: float) -> Progress | FailReason:
+        if rng.random() < failing:
+            return rng.choice([FailReason.CRASH, FailReason.NAN, evaluation(config, fraction, metrics={})])
+        return evaluation(config, fraction)
+
+    store, log, exhausted = new_store(), Log(), False
+    for most_events in [*deaths, None]:
+        search = Search(spec, store, run)
+        exhausted = exhausted or search.exhausted
+        simulator = Simulator(search, run, log, slots=slots, rng=rng, behave=behave, lose=failing / 3)
+        if simulator.run(most_events):
+            break
+        store = new_store(store)
+
+    records = store.records()
+    assert [record.number for record in records] == list(range(len(records)))
+    assert len(records) == spec.search.trials or (search.exhausted and small_space)
+    assert {trial.state for trial in store.load()} <= {COMPLETE, PRUNED, FAIL}
+    keys = [(record.config.model.checkpoint, params_key(record.params)) for record in records]
+    assert len(set(keys)) == len(keys)
+    for arm in ("a", "b")[:num_arms]:
+        mine = sum(record.config.model.checkpoint == arm for record in records)
+        assert search.exhausted or mine in (len(records) // num_arms, -(-len(records) // num_arms))
+    for number in range(len(records)):
+        evaluated = {step: times for (trial, step), times in log.evaluated.items() if trial == number}
+        assert sum(evaluated.values()) <= len(evaluated) + log.kills, "each death repeats one evaluation at most"
+    if pruner == "rungs":
+        check_promotions(spec, records, exact=not failing)
