@@ -109,7 +109,6 @@ class Results:
         """What `harness results --json` prints; a number that is not one is null."""
         document = {
             "study": self.spec.name,
-            "precision": [choice.model_dump(mode="json") for choice in choices_of(self.manifest)],
             "trials": [record.to_json() for record in self.trials],
             "confirm": [
                 {"trial": record.config.of, "seed": record.seed, "metrics": dict(record.metrics)}
@@ -118,6 +117,7 @@ class Results:
             ],
             "baselines": [{"name": each.name, "metrics": dict(each.metrics)} for each in self.baselines],
             "best": self._best_json(),
+            "precision": [choice.model_dump(mode="json") for choice in choices_of(self.manifest)],
         }
         shown: dict[str, Any] = plain(document)
         return shown

@@ -112,7 +112,7 @@ def test_results_json_is_the_contract(run: Run) -> None:
     fill(run)
     run.conclude()
     document = json.loads(json.dumps(loaded(run).to_json(), allow_nan=False))
-    assert list(document) == ["study", "trials", "confirm", "baselines", "best"]
+    assert list(document) == ["study", "trials", "confirm", "baselines", "best", "precision"]
     assert document["study"] == "study"
     assert [trial["number"] for trial in document["trials"]] == list(range(6))
     assert [trial["state"] for trial in document["trials"]] == [
@@ -120,7 +120,7 @@ def test_results_json_is_the_contract(run: Run) -> None:
     ]
     third = document["trials"][3]
     wanted = "number state reason params seed metrics history samples_per_second tokens_per_second padding_fraction"
-    assert set(wanted.split()) | {"peak_memory_mib", "duration_s", "device"} <= set(third)
+    assert set(wanted.split()) | {"peak_memory_mib", "duration_s", "device", "precision"} <= set(third)
     assert third["metrics"]["accuracy"] == 0.92, "the best evaluation, not the last"
     assert third["metrics"]["roc_auc"] is None
     assert [row["accuracy"] for row in third["history"]] == [0.7, 0.92, 0.9]
@@ -182,7 +182,7 @@ def test_results_nothing_completed(run: Run) -> None:
 
 def test_results_of_an_empty_study(run: Run) -> None:
     document = loaded(run).to_json()
-    assert document == {"study": "study", "trials": [], "confirm": [], "baselines": [], "best": None}
+    assert document == {"study": "study", "trials": [], "confirm": [], "baselines": [], "best": None, "precision": []}
     assert loaded(run).frame().empty
 
 
