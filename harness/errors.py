@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 __all__ = [
     "CheckpointError",
@@ -28,8 +28,12 @@ __all__ = [
     "SpecError",
     "StudyFailed",
     "TrialFailure",
+    "look_up",
     "nearest",
+    "unknown_name",
 ]
+
+T = TypeVar("T")
 
 
 class FailReason(StrEnum):
@@ -123,3 +127,19 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Returns `"; did you mean 'x'?"` for the nearest known name, or an empty string."""
     found = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{found[0]}'?" if found else ""
+
+
+def unknown_name(key: str, name: object, known: Collection[str]) -> InputError:
+    """Returns the error for a `name` that stands at `key` and is none of the `known` ones."""
+    return InputError(f"{key}: '{name}' is unknown; allowed: {', '.join(known)}{nearest(str(name), known)}")
+
+
+def look_up(table: Mapping[str, T], name: str, key: str) -> T:
+    """Returns what `table` has under `name`; `key` says where the name stands (`search.sampler`).
+
+    Raises:
+        InputError: the table has no such name.
+    """
+    if name not in table:
+        raise unknown_name(key, name, table)
+    return table[name]

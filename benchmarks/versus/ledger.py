@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.machine import resources
-from harness.records.rundir import write_json
+from harness.records.files import write_json
 
 __all__ = ["Ledger", "Measured", "Row", "Setting"]
 

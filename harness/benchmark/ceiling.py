@@ -37,7 +37,8 @@ def measure_setup(config: TrialConfig, data: str, host: Host, resume: Path | Non
     start_s = max(0.0, time.time() - started)
     auto = chosen_precision(config, PreparedData(Path(data)), host)
     asked = config.params.get("precisions")
-    names = {*(asked if isinstance(asked, tuple) else ()), auto.precision} & set(DTYPES)
+    asked = asked if isinstance(asked, tuple) else ()
+    names = {auto.precision, *(auto.precision if name == "auto" else str(name) for name in asked)}
     measured = Setup(
         device=host.place.device,
         threads=host.place.threads,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from harness.benchmark.outcome import Outcome
 from harness.benchmark.work import Evaluating, Predicting, Training, Work
 from harness.data.checkpoints import resolve
 from harness.data.prepared import PreparedData
-from harness.errors import DataError, FailReason, TrialFailure
+from harness.errors import DataError, FailReason, TrialFailure, look_up
 from harness.spec.trial import TrialConfig
 from harness.tasks.encode import encoded
 from harness.tasks.models import model_config
@@ -31,7 +31,14 @@ from harness.training import device as devices
 from harness.training.host import Host
 from harness.training.precision import chosen_precision
 
-__all__ = ["open_cell", "run_cell"]
+__all__ = ["MODES", "open_cell", "run_cell"]
+
+#: What each mode repeats; the folder is for a model that is exported.
+MODES: Mapping[str, Callable[[TrialConfig, PreparedData, Host, torch.device, Path], Work]] = {
+    "train": lambda config, data, host, device, folder: Training(config, data, host, device),
+    "evaluate": lambda config, data, host, device, folder: Evaluating(config, data, host, device),
+    "predict": Predicting,
+}
 
 
 def run_cell(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[Outcome]:
@@ -65,6 +72,7 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
     Raises:
         TrialFailure: it does not fit, or there is no text of the length asked for.
         DataError: there are too few rows for one batch.
+        InputError: there is no such mode.
     """
     device = devices.bind(host.place)
     host.cache.clear()
@@ -79,7 +87,7 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
         config = _largest(config, data, host, device)
     if device.type == "cpu" and not isinstance(length, int):
         _admit(config, data, int(np.asarray(encoded(data, config, "train").lengths).max()))
-    work = _open(config, data, host, device, folder)
+    work = look_up(MODES, str(config.params["mode"]), "mode")(config, data, host, device, folder)
     asked, batch_size = config.params["length"], config.training.batch_size
     if isinstance(asked, int) and not (work.lengths == asked).all():
         most = int(work.lengths.max())
@@ -100,13 +108,6 @@ def _with_length(data: PreparedData, config: TrialConfig) -> tuple[PreparedData,
         return data, config
     fixed = config.data.model_copy(update={"max_length": length, "preprocess": (), "augment": (), "train_rows": None})
     return of_length(data, length, rows), config.model_copy(update={"data": fixed})
-
-
-def _open(config: TrialConfig, data: PreparedData, host: Host, device: torch.device, folder: Path) -> Work:
-    mode = config.params["mode"]
-    if mode == "predict":
-        return Predicting(config, data, host, device, folder)
-    return (Evaluating if mode == "evaluate" else Training)(config, data, host, device)
 
 
 def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:

@@ -18,13 +18,14 @@ import torch
 from harness.errors import FailReason, TrialFailure
 from harness.machine import resources
 from harness.training import device as devices
+from harness.training.weights import DTYPES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 __all__ = ["admit", "available_bytes", "estimated_bytes", "largest_that_fits", "moved_bytes", "release_memory"]
 
-BYTES = {"fp32": 4, "bf16": 2, "fp16": 2}
+BYTES = {name: dtype.itemsize for name, dtype in DTYPES.items()}
 MASTER_BYTES = 16  # fp32 weight, gradient and two moments
 #: Torch, transformers and the data, before the first model.
 PROCESS_BYTES = 450 * 2**20

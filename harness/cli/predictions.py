@@ -6,15 +6,16 @@ Knows nothing of models.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO
 
 from harness.errors import InputError
 from harness.jobs.predict import Prediction, label_table, open_export, predict_texts, read_table, text_rows
+from harness.records.files import write_text
 from harness.terminal.console import make_console
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import plain
@@ -54,22 +55,29 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     export = open_export(folder)
     columns, rows = read_table(export, table)
     found = predict_texts(export, rows)
-    with _output(out) as file:
-        if as_json:
-            json.dump([each.to_json() for each in found], file, indent=1)
-            file.write("\n")
-        else:
-            csv.writer(file, lineterminator="\n").writerows(label_table(columns, found))
-
-
-@contextmanager
-def _output(out: Path | None) -> Iterator[IO[str]]:
+    text = _as_json(found) if as_json else _as_csv(label_table(columns, found))
     if out is None:
-        yield sys.stdout
-        return
+        sys.stdout.write(text)
+    else:
+        _write(out, text)
+
+
+def _as_json(found: Sequence[Prediction]) -> str:
+    return json.dumps([each.to_json() for each in found], indent=1) + "\n"
+
+
+def _as_csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _write(out: Path, text: str) -> None:
+    """Replaces the file, that behind a link too; what is no file (a pipe, a device) is written to."""
     try:
-        file = out.open("w", encoding="utf-8", newline="")
+        if out.exists() and not out.is_file():
+            out.write_text(text, encoding="utf-8", newline="")
+        else:
+            write_text(Path(os.path.realpath(out)), text)
     except OSError as error:
         raise InputError(f"--out {out} cannot be written: {error.strerror}") from None
-    with file:
-        yield file

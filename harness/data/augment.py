@@ -6,9 +6,10 @@ Knows nothing of tables or splits. No word lists: the operations of EDA (Wei and
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.data.clean import is_cjk
+from harness.errors import look_up
 from harness.spec.study import AugmentStep
 
 __all__ = ["augment"]
@@ -21,10 +22,13 @@ def augment(texts: Sequence[str], steps: Sequence[AugmentStep], seed: int) -> li
     """`texts` followed by one altered copy of all of them for each step: row i's copy j is at `i + j * len(texts)`.
 
     The same (seed, step, row) gives the same copy, whatever the other rows are.
+
+    Raises:
+        InputError: there is no such step.
     """
     out = list(texts)
     for step in steps:
-        change = _STEPS[step]
+        change = look_up(STEPS, step, "data.augment")
         for row, text in enumerate(texts):
             # random.random is the one draw that Python keeps the same between its versions; strings seed by sha512.
             out.append(change(text, random.Random(f"{seed}:{step}:{row}").random))
@@ -54,4 +58,4 @@ def _swap(text: str, draw: Callable[[], float]) -> str:
     return joint.join(tokens)
 
 
-_STEPS: dict[AugmentStep, Callable[[str, Callable[[], float]], str]] = {"delete": _delete, "swap": _swap}
+STEPS: Mapping[str, Callable[[str, Callable[[], float]], str]] = {"delete": _delete, "swap": _swap}

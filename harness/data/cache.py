@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.records.files import replace_folder
+
 __all__ = ["built_once", "default_cache", "private_folder"]
 
 
@@ -49,17 +51,7 @@ def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.tmp", dir=folder.parent))
         try:
             build(staging / "new")
-            _sync(staging / "new")
-            (staging / "new").rename(folder)
+            replace_folder(staging / "new", folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return folder
-
-
-def _sync(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

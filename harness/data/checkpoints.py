@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
 from harness.errors import CheckpointError, nearest
+from harness.records.files import write_text
 from harness.spec.study import split_checkpoint
 
 __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
@@ -216,7 +216,5 @@ def _remembered_sha256(file: Path) -> str:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     private_folder(memo.parent)
-    partial = memo.with_suffix(f".{os.getpid()}")
-    partial.write_text(digest, encoding="ascii")
-    partial.replace(memo)
+    write_text(memo, digest)
     return digest

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
+from harness.errors import look_up
 from harness.spec.study import PreprocessStep
 
 __all__ = ["CHINESE_STOP_WORDS", "NEGATIONS", "clean", "is_cjk", "normalised"]
@@ -33,8 +34,12 @@ _SPACE = re.compile(r"\s+")
 
 
 def clean(texts: Iterable[str], steps: Sequence[PreprocessStep]) -> list[str]:
-    """`texts` after `steps`, in their order."""
-    functions = [_STEPS[step] for step in steps]
+    """`texts` after `steps`, in their order.
+
+    Raises:
+        InputError: there is no such step.
+    """
+    functions = [look_up(STEPS, step, "data.preprocess") for step in steps]
     cleaned = list(texts)
     for function in functions:
         cleaned = [function(text) for text in cleaned]
@@ -83,7 +88,7 @@ def _collapse(text: str) -> str:
     return _SPACE.sub(" ", text).strip()
 
 
-_STEPS: dict[PreprocessStep, Callable[[str], str]] = {
+STEPS: Mapping[str, Callable[[str], str]] = {
     "nfkc": _nfkc,
     "lowercase": str.lower,
     "strip_punctuation": _strip_punctuation,

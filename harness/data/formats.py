@@ -9,13 +9,13 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, nearest
+from harness.errors import DataError, look_up, nearest
 
-__all__ = ["read_columns", "require_columns"]
+__all__ = ["FORMATS", "read_columns", "require_columns"]
 
 _MAX_CELL_BYTES = 16 * 2**20
 
@@ -25,10 +25,11 @@ def read_columns(path: Path, wanted: Sequence[str]) -> dict[str, list[Any]]:
 
     Raises:
         DataError: the file cannot be read, is broken (with its line), or lacks a column.
+        InputError: files that end like this are not read.
     """
-    readers = {".csv": _csv, ".tsv": _tsv, ".jsonl": _jsonl, ".parquet": _parquet}
+    read = look_up(FORMATS, path.suffix.lower(), f"data.path: {path.name}")
     try:
-        return readers[path.suffix.lower()](path, wanted)
+        return read(path, wanted)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -133,3 +134,12 @@ def _parquet(path: Path, wanted: Sequence[str]) -> dict[str, list[Any]]:
     except pa.ArrowException as error:
         raise DataError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from error
     return {name: table.column(name).to_pylist() for name in wanted}
+
+
+#: How a file is read, by the end of its name.
+FORMATS: Mapping[str, Callable[[Path, Sequence[str]], dict[str, list[Any]]]] = {
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".jsonl": _jsonl,
+    ".parquet": _parquet,
+}

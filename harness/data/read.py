@@ -5,14 +5,14 @@ Knows nothing of cleaning, of how missing splits are made, or of models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import read_columns, require_columns
 from harness.data.sources import Source, find_source
 from harness.data.table import check_labels, clean_frame
-from harness.errors import DataError, MissingPackage
+from harness.errors import DataError, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
 
 if TYPE_CHECKING:
@@ -35,11 +35,27 @@ class Tables:
 
 
 def column_names(spec: DataSpec, task: str) -> dict[str, str]:
-    """The columns of a task: the name in the source by the name used here."""
-    if task == "image-classification":
-        return {"image": "image", "label": spec.label}
+    """The columns of a task: the name in the source by the name used here.
+
+    Raises:
+        InputError: there is no such task.
+    """
+    return look_up(COLUMNS, task, "task")(spec)
+
+
+def _text_columns(spec: DataSpec) -> dict[str, str]:
     names = {"text": spec.text, "text_pair": spec.text_pair, "label": spec.label}
     return {name: column for name, column in names.items() if column is not None}
+
+
+def _image_columns(spec: DataSpec) -> dict[str, str]:
+    return {"image": "image", "label": spec.label}
+
+
+COLUMNS: Mapping[str, Callable[[DataSpec], dict[str, str]]] = {
+    "text-classification": _text_columns,
+    "image-classification": _image_columns,
+}
 
 
 def read_table(spec: DataSpec, task: str = "text-classification", source: Source | None = None) -> Tables:
@@ -48,13 +64,15 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
     Raises:
         DataError: one line: the file, the row, the value, and what to do.
         MissingPackage: a Hub data set without the package that reads it.
+        InputError: there is no such task, or no such built-in data set.
     """
     source = source or find_source(spec)
     names = column_names(spec, task)
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
     if spec.builtin is not None:
-        columns, places = {"train": _digits()}, {"train": f"data.builtin: {spec.builtin}"}
+        columns = {"train": look_up(BUILTIN, spec.builtin, "data.builtin")()}
+        places = {"train": f"data.builtin: {spec.builtin}"}
         require_columns(places["train"], names.values(), list(columns["train"]))
     elif spec.hub is not None:
         columns = _from_hub(spec.hub, list(names.values()))
@@ -88,6 +106,9 @@ def _digits() -> Columns:
     digits = load_digits()
     images = (digits.images * 255 / 16).round().astype("uint8")
     return {"image": [image.tolist() for image in images], "label": [str(label) for label in digits.target]}
+
+
+BUILTIN: Mapping[str, Callable[[], Columns]] = {"digits": _digits}
 
 
 def _from_hub(hub: HubSpec, wanted: list[str]) -> dict[str, Columns]:

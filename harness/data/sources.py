@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.data.formats import FORMATS
 from harness.errors import DataError, nearest
 from harness.spec.study import DataSpec
 
-__all__ = ["FORMATS", "Source", "find_source"]
+__all__ = ["Source", "find_source"]
 
-FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 _SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _NO_FILE_REMEDY = f"allowed: a file ({', '.join(FORMATS)}) or a folder with train, optional validation, and test"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
 from harness.engines.messages import Evaluated, Failed
 from harness.errors import FailReason, InputError
+from harness.records.files import leftovers
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, record_of
 from harness.spec.trial import TrialConfig
@@ -124,7 +125,8 @@ class Active:
 
     def clear(self) -> None:
         """Removes what only an unfinished trial needs, and the folder when nothing else is in it."""
-        for name in (SNAPSHOT, f"{SNAPSHOT}.new", f"{SNAPSHOT}.old", f"{WEIGHTS}.new", f"{WEIGHTS}.old"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        snapshot, weights = self.folder / SNAPSHOT, self.folder / WEIGHTS
+        for path in (snapshot, *leftovers(snapshot), *leftovers(weights)):
+            shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
             self.folder.rmdir()

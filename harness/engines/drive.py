@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import gc
 import importlib
-import os
-import shutil
 import sys
 import threading
 import time
@@ -37,13 +35,14 @@ from harness.engines.messages import (
 )
 from harness.engines.protocol import Pause, TrialFunction
 from harness.errors import FailReason, InputError, TrialFailure
+from harness.records.files import fill_folder
 from harness.records.precision import unmeasured
 from harness.records.schema import Progress
 from harness.runtime import quick_imports
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 
-__all__ = ["LOG", "SNAPSHOT", "WEIGHTS", "Driver", "commit_folder", "load_trial_function", "warm_up"]
+__all__ = ["LOG", "SNAPSHOT", "WEIGHTS", "Driver", "load_trial_function", "warm_up"]
 
 LOG, SNAPSHOT, WEIGHTS = "log.txt", "snapshot", "weights"
 
@@ -78,7 +77,7 @@ class Trial:
 
     def save(self) -> None:
         if self.pause is not None:
-            commit_folder(self.folder / WEIGHTS, self.pause.save)
+            fill_folder(self.folder / WEIGHTS, self.pause.save)
 
     def snapshot(self) -> None:
         with self.lock:
@@ -87,7 +86,7 @@ class Trial:
     def write_snapshot(self) -> None:
         """With the lock held."""
         if self.pause is not None and not self.snapshotted:
-            commit_folder(self.folder / SNAPSHOT, self.pause.snapshot)
+            fill_folder(self.folder / SNAPSHOT, self.pause.snapshot)
             self.snapshotted = True
 
     def close(self) -> None:
@@ -293,31 +292,3 @@ def release(trial_fn: TrialFunction, host: Host) -> None:
     """Calls the `release` of the trial function's module, where it has one: no trial moves in this process now."""
     with suppress(Exception):  # a device that is broken fails the next trial, which can say so
         getattr(sys.modules[trial_fn.__module__], "release", lambda host: None)(host)
-
-
-def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a new folder and puts it in the place of `folder`: a reader sees the old, the new, or none."""
-    new, old = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
-    try:
-        new.mkdir(mode=0o700)
-        write(new)
-        for path in (*new.rglob("*"), new):
-            _sync(path)
-        with suppress(FileNotFoundError):
-            folder.rename(old)
-        new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

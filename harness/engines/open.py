@@ -5,18 +5,19 @@ Knows nothing of trials. Ray is imported only when it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from harness.engines.inline import InlineEngine
 from harness.engines.local import LocalEngine
 from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
+from harness.errors import look_up
 from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.spec.study import StudySpec
 
-__all__ = ["open_engine"]
+__all__ = ["ENGINES", "open_engine"]
 
 
 @contextmanager
@@ -31,18 +32,38 @@ def open_engine(
     """The engine of `spec`; what it keeps warm is gone after the block.
 
     `warm` is the trial function to get ready for; `precisions` is told what `precision: auto` is measured to mean.
-    """
-    timeout_s = spec.budget.trial_minutes * 60 if spec.budget.trial_minutes else None
-    if spec.engine.name == "inline":
-        yield InlineEngine(run, slots[0], trial_timeout_s=timeout_s, precisions=precisions)
-    elif spec.engine.name == "ray":
-        from harness.engines.ray.tune import RayEngine
 
-        with RayEngine(run, spec, slots, trial_timeout_s=timeout_s, precisions=precisions) as ray_engine:
-            yield ray_engine
-    else:
-        lend = spec.engine.threads_per_slot == "auto"
-        with LocalEngine(run, slots, trial_timeout_s=timeout_s, lend_threads=lend, precisions=precisions) as engine:
-            if warm is not None:
-                engine.warm(warm)
-            yield engine
+    Raises:
+        InputError: there is no such engine.
+    """
+    make = look_up(ENGINES, spec.engine.name, "engine.name")
+    timeout_s = spec.budget.trial_minutes * 60 if spec.budget.trial_minutes else None
+    with make(spec, run, slots, timeout_s, precisions) as engine:
+        if warm is not None and isinstance(engine, LocalEngine):
+            engine.warm(warm)
+        yield engine
+
+
+def _inline(
+    spec: StudySpec, run: RunFolder, slots: Sequence[Slot], timeout_s: float | None, precisions: Precisions | None
+) -> AbstractContextManager[Engine]:
+    return nullcontext(InlineEngine(run, slots[0], trial_timeout_s=timeout_s, precisions=precisions))
+
+
+def _local(
+    spec: StudySpec, run: RunFolder, slots: Sequence[Slot], timeout_s: float | None, precisions: Precisions | None
+) -> AbstractContextManager[Engine]:
+    lend = spec.engine.threads_per_slot == "auto"
+    return LocalEngine(run, slots, trial_timeout_s=timeout_s, lend_threads=lend, precisions=precisions)
+
+
+def _ray(
+    spec: StudySpec, run: RunFolder, slots: Sequence[Slot], timeout_s: float | None, precisions: Precisions | None
+) -> AbstractContextManager[Engine]:
+    from harness.engines.ray.tune import RayEngine
+
+    return RayEngine(run, spec, slots, trial_timeout_s=timeout_s, precisions=precisions)
+
+
+Make = Callable[[StudySpec, RunFolder, Sequence[Slot], float | None, Precisions | None], AbstractContextManager[Engine]]
+ENGINES: Mapping[str, Make] = {"local": _local, "ray": _ray, "inline": _inline}

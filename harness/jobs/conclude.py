@@ -15,10 +15,11 @@ import numpy as np
 
 from harness.data.prepared import PreparedData
 from harness.errors import StudyFailed
-from harness.jobs.export import check_scores, commit_folder, stage_weights, write_card
+from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import default_trial, pick_weights, rank_finalists
-from harness.jobs.score import Request, SavedModel, Scorer
+from harness.jobs.score import Request, SavedModel, Scorer, save_arrays
 from harness.machine.resources import cores
+from harness.records.files import replace_folder, staging_path
 from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
 from harness.records.precision import choices_of
 from harness.records.rundir import RunFolder
@@ -61,7 +62,7 @@ def conclude(
     if "winner" not in models:
         raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
     best = models["winner"]
-    staging = stage_weights(run.path / str(best.weights), run.path / "best.partial")
+    staging = stage_weights(run.path / str(best.weights), staging_path(run.path / "best"))
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
     place = best.place
     if place is None:
@@ -110,7 +111,7 @@ def conclude(
         notes=warnings,
         precisions=choices_of(run.read_json("manifest.json")),
     )
-    commit_folder(staging, run.path / "best")
+    replace_folder(staging, run.path / "best")
     _tidy(run, (*trials, *confirm), list(models.values()))
     return Final(
         winner=winner.number,
@@ -173,7 +174,7 @@ def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
     _, found, labels = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
     arrays = {f"{split}_probabilities": found[split] for split in found}
     arrays |= {f"{split}_labels": labels[split] for split in labels}
-    np.savez(to, allow_pickle=False, **arrays)
+    save_arrays(to, arrays)
 
 
 def _validation_scores(weights: Path) -> dict[str, np.ndarray]:

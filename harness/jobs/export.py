@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,16 +17,18 @@ from typing import Any
 import jinja2
 
 from harness.data.prepared import PreparedData
-from harness.errors import HarnessError
+from harness.errors import HarnessError, look_up
 from harness.records.final import Interval
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
 from harness.spec.study import StudySpec
 
-__all__ = ["check_scores", "commit_folder", "stage_weights", "write_card"]
+__all__ = ["check_scores", "stage_weights", "write_card"]
 
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
 _SHOWN = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+#: What the model of a task is given, as its card has it.
+INPUTS = {"text-classification": "Texts", "image-classification": "Images"}
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=False,  # noqa: S701 - the card is Markdown: text goes through the filter `md`
@@ -99,12 +100,11 @@ def write_card(
         "place": record.place.model_dump() if record.place else None,
         "versions": versions | {"python": platform.python_version()},
     }
-    words = {"text-classification": "Texts", "image-classification": "Images"}
     card = _TEMPLATES.get_template("card.md.j2").render(
         **facts | {"versions": versions},
         name=f"{spec.name}, trial {number}",
         number=number,
-        task_words=words[spec.task],
+        task_words=look_up(INPUTS, spec.task, "task"),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
         num_trials=num_trials,
@@ -148,17 +148,3 @@ def check_scores(expected: float, found: float, what: str) -> None:
             f"{what}: the exported model scores {found:.6f} on validation after reloading, its trial scored "
             f"{expected:.6f}; nothing was exported. Run `harness rerun` on the trial: is the device deterministic?"
         )
-
-
-def commit_folder(staging: Path, to: Path) -> None:
-    """Puts the finished folder in place; a folder that was there is replaced at once."""
-    for path in staging.iterdir():
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    old = to.with_name(f".{to.name}.old")
-    if to.exists():
-        shutil.rmtree(old, ignore_errors=True)  # of an export that was killed here
-        to.rename(old)
-    staging.rename(to)
-    if old.exists():
-        shutil.rmtree(old)

@@ -16,9 +16,10 @@ import numpy as np
 
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
-from harness.jobs.export import check_scores, commit_folder, stage_weights, write_card
+from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.score import Request, SavedModel, Scorer
+from harness.records.files import replace_folder, staging_path
 from harness.records.precision import choices_of
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
@@ -44,13 +45,13 @@ def export_trial(results: Results, number: int | None, to: Path) -> Path:
     to = to.absolute()
     _refuse_other_files(to)
     to.parent.mkdir(parents=True, exist_ok=True)
-    staging = to.with_name(f".{to.name}.partial")
+    staging = staging_path(to)
     try:
         if number is None or (results.final is not None and number == results.final.winner):
             _stage_winner(results, staging)
         else:
             _stage_trial(results, number, staging)
-        commit_folder(staging, to)
+        replace_folder(staging, to)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return to

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ import numpy as np
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
+from harness.records.files import write_bytes
 from harness.records.schema import Place
 from harness.runtime import quick_imports, stand_back
 from harness.spec.space import Frozen
@@ -30,7 +32,7 @@ from harness.spec.trial import TrialConfig
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Request", "SavedModel", "Scorer"]
+__all__ = ["Request", "SavedModel", "Scorer", "save_arrays"]
 
 
 class SavedModel(Frozen):
@@ -159,7 +161,14 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
             labels = np.asarray(examples.labels)
         found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
         arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
-    np.savez(Path(request.out) / f"{saved.name}.npz", allow_pickle=False, **arrays)
+    save_arrays(Path(request.out) / f"{saved.name}.npz", arrays)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes an .npz file, whole or not at all."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
 
 
 def _main() -> None:

@@ -7,39 +7,44 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from harness.errors import InputError, MissingPackage
+from harness.errors import InputError, MissingPackage, look_up
 from harness.loggers.background import Loggers
 from harness.loggers.base import Logger
 from harness.records.rundir import RunFolder
 
-__all__ = ["open_loggers"]
+__all__ = ["LOGGERS", "open_loggers"]
+
+Say = Callable[[str], None]
 
 
-def open_loggers(names: Sequence[str], run: RunFolder, say: Callable[[str], None]) -> Loggers:
+def open_loggers(names: Sequence[str], run: RunFolder, say: Say) -> Loggers:
     """Returns the loggers `names` of a run as one; without names it does nothing.
 
     Raises:
         MissingPackage: the package of a logger is not installed.
-        InputError: MLflow's server does not answer or refuses.
+        InputError: there is no such logger, or MLflow's server does not answer or refuses.
     """
+    openers = {name: look_up(LOGGERS, name, "loggers") for name in names}
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise MissingPackage(
                 f"loggers: {name} needs the package {name}: pip install 'finetune-harness[{name}]'; "
                 "or leave it out: loggers=[]"
             )
-    return Loggers({name: _open(name, run, say) for name in names}, say)
+    return Loggers({name: opener(run, say) for name, opener in openers.items()}, say)
 
 
-def _open(name: str, run: RunFolder, say: Callable[[str], None]) -> Logger:
-    if name == "tensorboard":
-        from harness.loggers.tensorboard import TensorBoardLogger
+def _tensorboard(run: RunFolder, say: Say) -> Logger:
+    from harness.loggers.tensorboard import TensorBoardLogger
 
-        folder = run.path / "tensorboard"
-        say(f"tensorboard --logdir {os.path.relpath(folder)}")
-        return TensorBoardLogger(folder)
+    folder = run.path / "tensorboard"
+    say(f"tensorboard --logdir {os.path.relpath(folder)}")
+    return TensorBoardLogger(folder)
+
+
+def _mlflow(run: RunFolder, say: Say) -> Logger:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent anywhere that nobody asked for
     from harness.loggers.mlflow import MlflowLogger
 
@@ -48,3 +53,7 @@ def _open(name: str, run: RunFolder, say: Callable[[str], None]) -> Logger:
     except Exception as error:  # its client raises anything from its own errors to those of HTTP and SQL
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"loggers: mlflow cannot be used ({reason[:200]}); see MLFLOW_TRACKING_URI") from error
+
+
+#: How a logger is opened, by its name, which is also that of its package.
+LOGGERS: Mapping[str, Callable[[RunFolder, Say], Logger]] = {"tensorboard": _tensorboard, "mlflow": _mlflow}

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import InputError
-from harness.records.rundir import write_json
+from harness.records.files import write_json
 
 __all__ = [
     "PARTS",
@@ -267,6 +267,6 @@ def bench_of(value: Any, path: Path) -> BenchFile:
 
 
 def write_bench(path: Path, bench: BenchFile) -> None:
-    """Writes the file in one step: whoever reads it sees the old one or the new one."""
+    """Writes the file, whole or not at all, and its folder where that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, bench.model_dump(mode="json"))

@@ -5,11 +5,14 @@ Pure numpy. Knows nothing of intervals or models; the values are those of `harne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
-__all__ = ["resampled_metric"]
+from harness.errors import look_up
+
+__all__ = ["RESAMPLED", "resampled_metric"]
 
 _NUM_RESAMPLES = 2000
 _MAX_NUMBERS = 4_000_000  # in one piece of work: 32 MB
@@ -26,10 +29,11 @@ def resampled_metric(
         labels: Class ids [rows].
         probabilities: [rows, num_labels].
         rng: The source of the resamples.
+
+    Raises:
+        InputError: the metric is none of these.
     """
-    if metric in _OF_CONFUSION:
-        return _of_confusion(_OF_CONFUSION[metric], labels, probabilities, rng)
-    return _log_loss(labels, probabilities, rng) if metric == "log_loss" else _roc_auc(labels, probabilities, rng)
+    return look_up(RESAMPLED, metric, "metric")(labels, probabilities, rng)
 
 
 def _of_confusion(
@@ -121,4 +125,10 @@ def _area(weights: np.ndarray, positive: np.ndarray, order: np.ndarray, starts: 
     return areas
 
 
-_OF_CONFUSION: dict[str, _Score] = {"macro_f1": _macro_f1, "mcc": _mcc}
+_Resample = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[float, np.ndarray]]
+RESAMPLED: Mapping[str, _Resample] = {
+    "macro_f1": partial(_of_confusion, _macro_f1),
+    "mcc": partial(_of_confusion, _mcc),
+    "log_loss": _log_loss,
+    "roc_auc": _roc_auc,
+}

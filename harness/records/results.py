@@ -13,10 +13,11 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
+from harness.records.files import plain
 from harness.records.final import Baseline, Final
 from harness.records.precision import choices_of
 from harness.records.provenance import recorded_study
-from harness.records.rundir import RunFolder, plain
+from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord, TrialState
 from harness.spec.metrics import METRICS, Metric, rank_key
 from harness.spec.study import StudySpec

@@ -1,68 +1,31 @@
-"""The folder of a run: its layout, its lock, and files that a reader never sees half written.
+"""The folder of a run: its layout, its lock, and its JSON files.
 
-Knows nothing of what the files mean, nor of Optuna. Names that become paths are checked here.
+Names that become paths are checked here.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import math
 import os
 import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from harness.errors import InputError, RunError
+from harness.records.files import write_json
 from harness.records.schema import Progress
 from harness.spec.study import NAME_PATTERN, StudySpec
 
-__all__ = ["RunFolder", "plain", "write_json"]
+__all__ = ["RunFolder"]
 
 DATABASE, MANIFEST, LOCK, LIVE = "study.db", "manifest.json", "lock", "live.json"
 KINDS = {"search": "trials", "confirm": "confirm", "rerun": "rerun", "bench": "bench"}
-
-
-def plain(value: Any) -> Any:
-    """`value` as every JSON reader takes it: null in the place of NaN and infinity, which JSON has not."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in value.items()}
-    return [plain(part) for part in value] if isinstance(value, (list, tuple)) else value
-
-
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Writes `value` to a temporary file and renames it into place; `durable` waits for the disk first."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with os.fdopen(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            json.dump(plain(value), file, indent=1, allow_nan=False)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` survive a power cut; some file systems cannot, and need not."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_name(name: str) -> None:

@@ -7,12 +7,16 @@ mirror study and the seed, so a study draws the same after a restart as without 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from harness.errors import look_up
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-__all__ = ["derived_seed", "make_sampler", "num_startup"]
+__all__ = ["SAMPLERS", "derived_seed", "make_sampler", "num_startup"]
 
 LEARNERS = ("tpe", "gp")
 STARTUP_EARLY = 16
@@ -39,24 +43,71 @@ def make_sampler(
 
     The learning samplers start from a scrambled Sobol sequence instead of independent random draws: a few points
     cover the space more evenly (Bergstra and Bengio 2012, section 5).
-    """
-    from optuna import samplers
 
-    if name == "qmc" or (name in LEARNERS and num_ended < num_startup(num_trials, early=early)):
-        # One sequence for the whole study, so its seed stays; what it does not model is drawn with the ask's own.
-        return samplers.QMCSampler(
-            seed=study_seed,
-            scramble=True,
-            independent_sampler=samplers.RandomSampler(seed=seed),
-            warn_independent_sampling=False,
-        )
-    if name == "tpe":
-        return samplers.TPESampler(seed=seed, n_startup_trials=0, group=conditional, constant_liar=True)
-    if name == "gp":
-        return samplers.GPSampler(seed=seed, n_startup_trials=0, warn_independent_sampling=False)
-    if name == "cmaes":
-        return samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
-    if name == "nsga2":
-        # Its own fifty a generation would leave a small study at random draws.
-        return samplers.NSGAIISampler(seed=seed, population_size=min(50, max(4, num_trials // 4)))
-    return samplers.RandomSampler(seed=seed)
+    Raises:
+        InputError: no sampler of Optuna's has this name of ours (`grid` is none: the proposer walks it itself).
+    """
+    make = look_up(SAMPLERS, name, "search.sampler")
+    if name in LEARNERS and num_ended < num_startup(num_trials, early=early):
+        make = _qmc
+    return make(_Draw(seed=seed, study_seed=study_seed, num_trials=num_trials, conditional=conditional))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Draw:
+    """What a sampler may depend on: the seeds of this draw and of the study, and the arm's trials and space."""
+
+    seed: int
+    study_seed: int
+    num_trials: int
+    conditional: bool
+
+
+def _tpe(draw: _Draw) -> BaseSampler:
+    from optuna.samplers import TPESampler
+
+    return TPESampler(seed=draw.seed, n_startup_trials=0, group=draw.conditional, constant_liar=True)
+
+
+def _gp(draw: _Draw) -> BaseSampler:
+    from optuna.samplers import GPSampler
+
+    return GPSampler(seed=draw.seed, n_startup_trials=0, warn_independent_sampling=False)
+
+
+def _random(draw: _Draw) -> BaseSampler:
+    from optuna.samplers import RandomSampler
+
+    return RandomSampler(seed=draw.seed)
+
+
+def _qmc(draw: _Draw) -> BaseSampler:
+    """One sequence for the whole study, so its seed stays; what it does not model is drawn with the draw's own."""
+    from optuna.samplers import QMCSampler
+
+    return QMCSampler(
+        seed=draw.study_seed, scramble=True, independent_sampler=_random(draw), warn_independent_sampling=False
+    )
+
+
+def _cmaes(draw: _Draw) -> BaseSampler:
+    from optuna.samplers import CmaEsSampler
+
+    return CmaEsSampler(seed=draw.seed, warn_independent_sampling=False)
+
+
+def _nsga2(draw: _Draw) -> BaseSampler:
+    from optuna.samplers import NSGAIISampler
+
+    # Its own fifty a generation would leave a small study at random draws.
+    return NSGAIISampler(seed=draw.seed, population_size=min(50, max(4, draw.num_trials // 4)))
+
+
+SAMPLERS: Mapping[str, Callable[[_Draw], BaseSampler]] = {
+    "tpe": _tpe,
+    "gp": _gp,
+    "random": _random,
+    "qmc": _qmc,
+    "cmaes": _cmaes,
+    "nsga2": _nsga2,
+}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from math import ceil, floor
 
+from harness.errors import unknown_name
 from harness.spec.study import StudySpec
 
 __all__ = ["EARLY", "evaluation_points", "rung_fractions", "validation_rows"]
@@ -14,6 +15,7 @@ __all__ = ["EARLY", "evaluation_points", "rung_fractions", "validation_rows"]
 SAME = 1e-6
 NEAR_A_RUNG = 0.02
 QUARTERS = (0.25, 0.5, 0.75)
+HALVING = ("rungs", "asha", "hyperband", "ray-asha", "ray-hyperband")
 MAX_EPOCH_ENDS = 8
 #: Up to this share of a training a rung can only sort out the worst.
 EARLY = 0.2
@@ -25,12 +27,17 @@ def rung_fractions(spec: StudySpec) -> tuple[float, ...]:
 
     Median and population-based training decide at each quarter; the others at min_fraction * reduction_factor**k
     (Jamieson and Talwalkar 2016, section 3; Li et al. 2018, section 3).
+
+    Raises:
+        InputError: no pruner has this name.
     """
     pruner = spec.search.pruner
     if pruner.name == "none":
         return ()
     if pruner.name in ("median", "ray-pbt"):
         return QUARTERS
+    if pruner.name not in HALVING:
+        raise unknown_name("search.pruner.name", pruner.name, ("none", "median", "ray-pbt", *HALVING))
     rungs = []
     rung = pruner.min_fraction
     while rung < 1 - SAME:

@@ -21,6 +21,7 @@ __all__ = [
     "REVISION_PATTERN",
     "AugmentStep",
     "BudgetSpec",
+    "ClassWeights",
     "ConfirmSpec",
     "DataSpec",
     "EngineSpec",
@@ -46,6 +47,7 @@ PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_
 AugmentStep = Literal["delete", "swap"]
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+ClassWeights = Literal["none", "balanced"]
 LowestLayers = Annotated[int, Field(ge=1, description="embeddings and the lowest k layers")]
 Freeze = Literal["none", "embeddings", "backbone"] | LowestLayers
 
@@ -195,7 +197,7 @@ class TrainingSpec(Frozen):
     )
     max_grad_norm: Searchable[Positive | None] = 1.0
     label_smoothing: Searchable[Fraction] = 0.0
-    class_weights: Searchable[Literal["none", "balanced"]] = "none"
+    class_weights: Searchable[ClassWeights] = "none"
     accumulation_steps: Searchable[Count] = Field(default=1, description="micro-batches that a batch is cut into")
     evaluations_per_epoch: Literal["auto"] | Count = "auto"
     step_graphs: bool = Field(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from harness.spec.space import Frozen, Scalar
-from harness.spec.study import AugmentStep, Freeze, Precision, PreprocessStep, Schedule
+from harness.spec.study import AugmentStep, ClassWeights, Freeze, Precision, PreprocessStep, Schedule
 
 __all__ = ["ParamValue", "TrialConfig", "TrialData", "TrialModel", "TrialTraining"]
 
@@ -49,7 +49,7 @@ class TrialTraining(Frozen):
     precision: Precision
     max_grad_norm: float | None
     label_smoothing: float
-    class_weights: str
+    class_weights: ClassWeights
     accumulation_steps: int
     step_graphs: bool = False
     seed: int

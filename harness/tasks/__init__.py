@@ -5,7 +5,7 @@ Knows nothing of studies, search or the training loop.
 
 from __future__ import annotations
 
-from harness.errors import InputError, nearest
+from harness.errors import look_up
 from harness.tasks.base import Task
 from harness.tasks.image import ImageClassification
 from harness.tasks.text import TextClassification
@@ -21,6 +21,4 @@ def task_of(name: str) -> Task:
     Raises:
         InputError: there is none.
     """
-    if name not in TASKS:
-        raise InputError(f"task: '{name}' is unknown; allowed: {', '.join(TASKS)}{nearest(name, TASKS)}")
-    return TASKS[name]
+    return look_up(TASKS, name, "task")

@@ -7,7 +7,7 @@ snapshot of it goes on elsewhere as if nothing had happened.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional
 from harness.data.batch import num_batches, training_batches
 from harness.data.encoded import Encoded, Ragged
 from harness.data.prepared import PreparedData
-from harness.errors import DataError, FailReason, TrialFailure
+from harness.errors import DataError, FailReason, TrialFailure, look_up
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
@@ -30,12 +30,25 @@ from harness.training.fast.residence import resident
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
-from harness.training.weights import DTYPES, FlatWeights
+from harness.training.weights import FlatWeights, dtype_of
 
 __all__ = ["Trainer"]
 
 #: Steps left out of throughput after each start: allocator, thread pools and kernels settle in them.
 WARMUP_STEPS = 2
+
+
+def _balanced(counts: np.ndarray) -> np.ndarray:
+    """Weights inverse to the counts [num_labels], with the mean 1 over all rows; a class without rows counts as one."""
+    weights: np.ndarray = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return weights
+
+
+#: From the training rows of each class [num_labels] to its weight in the loss; None: all weigh the same.
+CLASS_WEIGHTS: Mapping[str, Callable[[np.ndarray], np.ndarray | None]] = {
+    "none": lambda counts: None,
+    "balanced": _balanced,
+}
 
 
 class Trainer:
@@ -61,7 +74,7 @@ class Trainer:
         ]
         self.model = fresh_model(config, data, host, device, self._words())
         self.compact = next((part for part in self.model.modules() if isinstance(part, CompactEmbedding)), None)
-        self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision], host.cache)
+        self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache)
         rows = [
             Rows(split="train", examples=self.train_data, rows=self.rows),
             Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
@@ -81,12 +94,11 @@ class Trainer:
         self._loss_steps = 0
 
     def _class_weights(self, num_labels: int) -> torch.Tensor | None:
-        """On the host: [num_labels] inverse to the training counts, mean 1 over the rows; None for equal weights."""
-        if self.recipe.class_weights == "none":
-            return None
+        """On the host: [num_labels]; None for equal weights."""
+        weigh = look_up(CLASS_WEIGHTS, self.recipe.class_weights, "training.class_weights")
         counts = np.bincount(np.asarray(self.train_data.labels)[self.rows], minlength=num_labels)
-        weights = len(self.rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return torch.tensor(weights, dtype=torch.float32)
+        weights = weigh(counts)
+        return None if weights is None else torch.tensor(weights, dtype=torch.float32)
 
     def _words(self) -> np.ndarray | None:
         """The ids of the words in the training and validation rows; None where the data has no words."""

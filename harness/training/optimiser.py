@@ -6,18 +6,26 @@ Knows nothing of models beyond their flat weights.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import torch
 
+from harness.errors import look_up
 from harness.spec.trial import TrialTraining
 from harness.training.fast.one_pass import MAX_THREADS, one_pass
 from harness.training.weights import FlatWeights
 
-__all__ = ["Optimiser", "adamw", "schedule_factor"]
+__all__ = ["SCHEDULES", "Optimiser", "adamw", "schedule_factor"]
 
 # The decoupled-weight-decay defaults of the field (Loshchilov and Hutter 2019; torch.optim.AdamW).
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+#: The share of the learning rate, by the share of the steps after the warm-up that are left.
+SCHEDULES: Mapping[str, Callable[[float], float]] = {
+    "linear": lambda left: left,
+    "cosine": lambda left: 0.5 * (1 - math.cos(math.pi * left)),
+    "constant": lambda left: 1.0,
+}
 
 
 class Optimiser:
@@ -78,11 +86,12 @@ def schedule_factor(step: int, total_steps: int, recipe: TrialTraining) -> float
 
     Rises linearly over `warmup_fraction`, then falls linearly or as half a cosine to 0, or stays. Always defined on
     the full horizon, so that a trial stopped early saw the schedule that a full one sees.
+
+    Raises:
+        InputError: there is no such schedule.
     """
+    schedule = look_up(SCHEDULES, recipe.schedule, "training.schedule")
     warmup = math.ceil(total_steps * recipe.warmup_fraction)
     if step < warmup:
         return (step + 1) / (warmup + 1)
-    if recipe.schedule == "constant":
-        return 1.0
-    left = (total_steps - step) / max(1, total_steps - warmup)
-    return left if recipe.schedule == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+    return schedule((total_steps - step) / max(1, total_steps - warmup))

@@ -14,9 +14,20 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["DTYPES", "FlatWeights", "cast_model"]
+from harness.errors import look_up
+
+__all__ = ["DTYPES", "FlatWeights", "cast_model", "dtype_of"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    """The type that a model computes in.
+
+    Raises:
+        InputError: there is no such precision.
+    """
+    return look_up(DTYPES, precision, "training.precision")
 
 
 def cast_model(model: torch.nn.Module, dtype: torch.dtype) -> None:

@@ -3,13 +3,13 @@ from __future__ import annotations
 import errno
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.engines.drive import Driver, commit_folder
+from harness.engines.drive import Driver
 from harness.engines.messages import (
     Evaluated,
     Failed,
@@ -199,26 +199,6 @@ def test_driver_raising_finally_is_survived(tmp_path: Path, data: str) -> None:
     driver.start(config(0), home)
     driver.close(0)
     assert "in finally" in (home / "log.txt").read_text()
-
-
-def test_commit_folder_failure_keeps_the_old(tmp_path: Path) -> None:
-    target = tmp_path / "weights"
-
-    def write(name: str) -> Callable[[Path], None]:
-        return lambda new: (new / name).touch()
-
-    commit_folder(target, write("a"))
-
-    def fail(new: Path) -> None:
-        (new / "b").write_text("half")
-        raise OSError(errno.ENOSPC, "full")
-
-    with pytest.raises(OSError, match="full"):
-        commit_folder(target, fail)
-    assert [path.name for path in tmp_path.iterdir()] == ["weights"]
-    assert [path.name for path in target.iterdir()] == ["a"]
-    commit_folder(target, write("c"))
-    assert [path.name for path in target.iterdir()] == ["c"]
 
 
 def test_messages_keep_every_float(tmp_path: Path, data: str) -> None:

@@ -4,7 +4,6 @@ import json
 import multiprocessing
 import os
 import stat
-from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, InputError, RunError
-from harness.records.rundir import RunFolder, plain, write_json
+from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 
 
@@ -142,29 +141,6 @@ def test_lock_garbled_holder(run: RunFolder) -> None:
         (run.path / "lock").write_text("[")
         with pytest.raises(RunError, match="another process"), run.lock():
             pass
-
-
-def test_write_json_leaves_whole_files_only(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    assert json.loads(path.read_text()) == {"a": 1}
-    assert [each.name for each in tmp_path.iterdir()] == ["file.json"]
-
-
-def test_write_json_does_not_follow_a_planted_link(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("mine")
-    (tmp_path / f".file.json.{os.getpid()}.tmp").symlink_to(victim)
-    with pytest.raises(OSError):
-        write_json(tmp_path / "file.json", {})
-    assert victim.read_text() == "mine"
-
-
-def test_plain_has_no_nan() -> None:
-    value = {"a": nan, "b": [1.0, inf, {"c": -inf}], "d": (1, "x", None, True)}
-    assert plain(value) == {"a": None, "b": [1.0, None, {"c": None}], "d": [1, "x", None, True]}
 
 
 @pytest.mark.parametrize("name", ["../x.json", "/etc/passwd", "a/../../x", ""])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from harness.errors import InputError
 from harness.spec.configure import (
@@ -18,10 +19,10 @@ from harness.spec.configure import (
     search_space,
     values_of,
 )
-from harness.spec.params import KEYS, SECTIONS
+from harness.spec.params import KEYS, SECTIONS, default_of
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec, split_checkpoint
-from harness.spec.trial import TrialConfig
+from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
 
 LR = {"low": 1e-5, "high": 1e-4, "log": True}
 
@@ -267,6 +268,87 @@ def test_default_recipe_resolves_for_every_arm() -> None:
     for arm in arms(spec):
         config = resolve(spec, number=0, params=default_params(spec, arm), arm=arm)
         assert config.params == {"checkpoint": arm, "learning_rate": 5e-5, "batch_size": 64}
+
+
+# The sections of a study and those of a trial
+
+TRIAL_SECTIONS: dict[str, type[BaseModel]] = {"data": TrialData, "model": TrialModel, "training": TrialTraining}
+#: For every searchable key a value that is not its default.
+SEARCHED: dict[str, Any] = {
+    "data.preprocess": ("lowercase",),
+    "data.augment": ("swap",),
+    "data.max_length": 77,
+    "data.train_rows": 55,
+    "model.checkpoint": "scratch",
+    "model.layers": 2,
+    "model.freeze": "backbone",
+    "model.frozen_dropout": False,
+    "model.dropout": 0.3,
+    "training.learning_rate": 3e-4,
+    "training.batch_size": 7,
+    "training.epochs": 2.5,
+    "training.weight_decay": 0.2,
+    "training.warmup_fraction": 0.4,
+    "training.schedule": "constant",
+    "training.precision": "bf16",
+    "training.max_grad_norm": 0.5,
+    "training.label_smoothing": 0.1,
+    "training.class_weights": "balanced",
+    "training.accumulation_steps": 3,
+}
+#: What a trial has of a study that cannot be searched.
+FIXED: dict[str, Any] = {
+    "model.architecture": {"model_type": "bert"},
+    "training.step_graphs": True,
+    "training.seed": 9,
+}
+
+
+def is_searchable(annotation: Any) -> bool:
+    """True where a range or choices may stand."""
+    if isinstance(annotation, type) and issubclass(annotation, (Range, Choices)):
+        return True
+    return any(is_searchable(part) for part in get_args(annotation))
+
+
+def searchable_keys() -> set[str]:
+    return {
+        f"{section}.{name}"
+        for section, model in SECTIONS.items()
+        for name, field in model.model_fields.items()
+        if is_searchable(field.annotation)
+    }
+
+
+def sections_of(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """`{"model": {"layers": 2}}` of `{"model.layers": 2}`, with a source of data."""
+    sections: dict[str, dict[str, Any]] = {"data": {"path": "a.csv"}, "model": {}, "training": {}}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        sections[section][name] = value
+    return sections
+
+
+def test_every_searchable_key_is_a_field_of_the_trial_and_the_other_way_round() -> None:
+    fields = {f"{section}.{name}" for section, model in TRIAL_SECTIONS.items() for name in model.model_fields}
+    assert searchable_keys() == fields - set(FIXED)
+    assert set(FIXED) <= set(KEYS.values()), "what a trial has comes from the study"
+
+
+def test_every_searchable_key_has_a_value_to_try() -> None:
+    assert set(SEARCHED) == searchable_keys()
+    assert [key for key, value in (SEARCHED | FIXED).items() if value == default_of(key)] == []
+
+
+@pytest.mark.parametrize("how", ["searched", "fixed"])
+def test_every_key_reaches_the_trial(how: str) -> None:
+    choices = {key: {"choices": [value]} for key, value in SEARCHED.items()}
+    spec = study(**sections_of((choices if how == "searched" else SEARCHED) | FIXED))
+    params = {key.partition(".")[2]: value for key, value in SEARCHED.items()} if how == "searched" else {}
+    config = resolve(spec, number=0, params=params)
+    assert config.params == params
+    found = config.model_dump()
+    assert {key: found[key.partition(".")[0]][key.partition(".")[2]] for key in SEARCHED | FIXED} == SEARCHED | FIXED
 
 
 # Differences

@@ -21,10 +21,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from harness.data.checkpoints import resolve
 from harness.engines.active import Active
-from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, commit_folder
+from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
 from harness.engines.ray.files import Parcel, copy_in, folders, key_of, newest_complete, pack, remove
 from harness.engines.ray.session import Session
 from harness.errors import CheckpointError, EngineError
+from harness.records.files import fill_folder
 from harness.records.rundir import KINDS, RunFolder
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec, split_checkpoint
@@ -83,7 +84,7 @@ class StoragePlaces:
             place = newest_complete(self.storage, prefix)
             if kind in KINDS and place:
                 folder = run.trial_dir(kind, int(number)) / SNAPSHOT
-                commit_folder(folder, lambda new, place=place: copy_in(place, new))  # type: ignore[misc]
+                fill_folder(folder, lambda new, place=place: copy_in(place, new))  # type: ignore[misc]
 
     @staticmethod
     def _name(trial: Active) -> str:
@@ -101,7 +102,7 @@ class StoragePlaces:
 
     def fetch_weights(self, trial: Active) -> None:
         place = f"{self.storage}/{self._name(trial)}/{WEIGHTS}"
-        commit_folder(trial.folder / WEIGHTS, lambda new: copy_in(place, new))
+        fill_folder(trial.folder / WEIGHTS, lambda new: copy_in(place, new))
 
     def forget(self, trial: Active) -> None:
         remove(f"{self.storage}/{self._name(trial)}")

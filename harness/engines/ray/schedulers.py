@@ -18,7 +18,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, HyperBandScheduler, Pop
 from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import Entry
 from harness.engines.ray.worker import Order
-from harness.errors import InputError
+from harness.errors import InputError, unknown_name
 from harness.records.schema import Progress
 from harness.search.pruners.base import num_passed
 from harness.spec.configure import rung_fractions, search_space
@@ -126,7 +126,11 @@ class Clock:
 
 
 def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
-    """The scheduler that the study asks for by name; None when it asks for one of ours."""
+    """The scheduler of Ray's that the study asks for by name; None when it asks for a pruner of ours.
+
+    Raises:
+        InputError: Ray has no such scheduler, or population-based training has nothing that it could change.
+    """
     pruner, clock = spec.search.pruner, Clock(spec)
     look: dict[str, Any] = {"time_attr": "time", "metric": "objective", "mode": "max"}
     if pruner.name == "ray-asha":
@@ -137,6 +141,8 @@ def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
         return HyperBandScheduler(**look, max_t=clock.end, reduction_factor=pruner.reduction_factor)
     if pruner.name == POPULATION:
         return _population(spec, look)
+    if pruner.name.startswith("ray-"):
+        raise unknown_name("search.pruner.name", pruner.name, ("ray-asha", "ray-hyperband", POPULATION))
     return None
 
 

@@ -18,11 +18,12 @@ from pydantic import Field
 from ray.tune import Trainable
 
 from harness.data.cache import built_once, default_cache
-from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, Driver, commit_folder, load_trial_function
+from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS, Driver, load_trial_function
 from harness.engines.messages import Evaluated, Failed, Finished
 from harness.engines.ray.files import COMPLETE, Parcel, copy_in, copy_out, mark_complete, unpack
 from harness.engines.worker import captured
 from harness.machine.resources import processor_name
+from harness.records.files import fill_folder
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import Place
 from harness.spec.space import Frozen
@@ -118,7 +119,7 @@ class TrialActor(Trainable):
             self._resume = Path(order.resume)
 
     def _take_up(self, write: Any) -> None:
-        commit_folder(self._folder / SNAPSHOT, write)
+        fill_folder(self._folder / SNAPSHOT, write)
         self._resume = self._folder / SNAPSHOT
 
     @property

@@ -12,7 +12,7 @@ from harness.records.bench import BenchFile, Cell
 from harness.report.benchmark.join import read_setups
 from harness.report.benchmark.table import rests_on, shown_columns, warnings, why
 from harness.report.benchmark.tables import machines_table, sharing_tables
-from harness.report.kit.html import write_text
+from harness.report.kit.html import save_document
 from harness.report.kit.sections import Table
 from harness.report.kit.text import for_markdown, join, number
 from harness.report.study.summary import markdown_table
@@ -33,7 +33,7 @@ def write_bench_markdown(bench_file: Path, out: Path) -> Path:
     tables = [machines_table(setups), *sharing_tables(setups)] if setups else []
     for table in tables:
         lines += ["", f"### {for_markdown(table.title)}", "", markdown_table(table)]
-    return write_text(out, "\n".join(lines) + "\n")
+    return save_document(out, "\n".join(lines) + "\n")
 
 
 def _told(bench: BenchFile) -> list[str]:

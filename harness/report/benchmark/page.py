@@ -21,7 +21,7 @@ from harness.report.benchmark.tables import (
     sharing_tables,
     what_to_buy,
 )
-from harness.report.kit.html import render, write_text
+from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Table, arranged
 from harness.report.kit.text import clip, for_markdown, join, number, percent, plural
 from harness.report.study.answer import Answer
@@ -41,8 +41,8 @@ def write_bench_comparison(paths: Sequence[Path], out: Path, *, force: bool = Fa
     told = _answer(found)
     buy, cells = what_to_buy(found), [cells_table(found), *refused_table(found)]
     machines = [machines_table(found.setups), *sharing_tables(found.setups)]
-    write_text(Path(out) / "summary.md", _summary(told, [buy, *cells, *machines]))
-    return write_text(Path(out) / "index.html", _page(found, told, buy, cells, machines))
+    save_document(Path(out) / "summary.md", _summary(told, [buy, *cells, *machines]))
+    return save_document(Path(out) / "index.html", _page(found, told, buy, cells, machines))
 
 
 def _answer(found: Joined) -> Answer:

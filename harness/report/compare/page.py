@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.records.provenance import presentable
 from harness.report.compare.answer import Named, compare_answer, same_data, same_rows, scored
 from harness.report.compare.figures import compare_figures
-from harness.report.kit.html import render, write_text
+from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Table, arranged
 from harness.report.kit.stats import compare_models
 from harness.report.kit.text import (
@@ -60,8 +60,8 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
     name = _metric(views)
     named.sort(key=lambda run: METRICS[name].sort_key(getattr(scored(run[1], name), "value", None)))
     told, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named), _differences(named)]
-    write_text(Path(out) / "summary.md", _summary(told, tables))
-    return write_text(Path(out) / "index.html", _page(named, name, told, tables))
+    save_document(Path(out) / "summary.md", _summary(told, tables))
+    return save_document(Path(out) / "index.html", _page(named, name, told, tables))
 
 
 def _labels(views: Sequence[View]) -> list[str]:

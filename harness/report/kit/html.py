@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -20,28 +19,20 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.records.files import write_text
 from harness.report.kit.figures import COLORS, DARK, DARK_RAMP, RAMP, Figure
 from harness.report.kit.text import clip
 
-__all__ = ["render", "write_text"]
+__all__ = ["render", "save_document"]
 
 _LONGEST_CELL = 60
 """Characters of a name in a cell of any table; the whole of it is the cell's title."""
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Writes a file in one step: a reader sees the old one or the new one."""
+def save_document(path: Path, text: str) -> Path:
+    """Writes a page or a summary, whole or not at all, and its folder where that is missing; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_text(path, text)
 
 
 def render(template: str, figures: Iterable[Figure], data: dict[str, Any], **fields: Any) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.report.kit.figures import COLORS, axis, layout, score_axis
-from harness.report.kit.html import render, write_text
+from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, arranged
 from harness.report.kit.text import plural
 from harness.report.kit.view import View
@@ -35,8 +35,8 @@ def write_report(results_or_run: Results | Path | str, out: Path) -> Path:
     view = View(results_of(results_or_run))
     told, columns, rows = answer(view), leaderboard.columns(view), leaderboard.rows(view)
     page = _page(view, told, columns, rows)
-    write_text(Path(out) / "summary.md", summary(view, told, models_table(view), columns, rows))
-    return write_text(Path(out) / "index.html", page)
+    save_document(Path(out) / "summary.md", summary(view, told, models_table(view), columns, rows))
+    return save_document(Path(out) / "index.html", page)
 
 
 def results_of(run: Results | Path | str) -> Results:

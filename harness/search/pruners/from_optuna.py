@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from harness.errors import unknown_name
 from harness.records.schema import Progress, TrialState
 from harness.search.mirror import Mirror
 from harness.search.pruners.base import num_passed
@@ -96,5 +97,7 @@ def _pruner(spec: PrunerSpec) -> BasePruner:
         return pruners.MedianPruner()
     if spec.name == "asha":
         return pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=spec.reduction_factor)
+    if spec.name != "hyperband":
+        raise unknown_name("search.pruner.name", spec.name, ("median", "asha", "hyperband"))
     most = int(1 / spec.min_fraction * (1 + 1e-9))
     return pruners.HyperbandPruner(min_resource=1, max_resource=most, reduction_factor=spec.reduction_factor)

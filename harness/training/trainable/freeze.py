@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.errors import CheckpointError
+from harness.errors import CheckpointError, unknown_name
 from harness.spec.study import Freeze
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 __all__ = ["freeze_parameters", "repeated_blocks"]
+
+NAMES = ("none", "embeddings", "backbone")
 
 
 def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
@@ -24,7 +26,10 @@ def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
 
     Raises:
         CheckpointError: the model has no embeddings, or not as many blocks.
+        InputError: there is no such way to freeze.
     """
+    if isinstance(freeze, str) and freeze not in NAMES:
+        raise unknown_name("model.freeze", freeze, (*NAMES, "a number of layers"))
     model.requires_grad_(True)
     if freeze == "none":
         return

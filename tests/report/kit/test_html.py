@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.report.kit.figures import COLORS, DARK, Figure, axis, layout
-from harness.report.kit.html import render, write_text
+from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Table, Text
 from harness.report.study.answer import Answer, Sentence
 from tests.report.payloads import PAYLOADS
@@ -111,10 +111,10 @@ def test_numbers_that_are_none_become_null() -> None:
     assert data_of(page)["numbers"] == [0.333333, None, None, 10**20, True, None]
 
 
-def test_write_text_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:
-    path = write_text(tmp_path / "folder" / "page.html", "old")
+def test_save_document_leaves_the_old_file_when_it_fails(tmp_path: Path) -> None:
+    path = save_document(tmp_path / "folder" / "page.html", "old")
     with pytest.raises(UnicodeEncodeError):
-        write_text(path, "\ud800")
+        save_document(path, "\ud800")
     assert path.read_text(encoding="utf-8") == "old"
     assert [found.name for found in path.parent.iterdir()] == ["page.html"]
 

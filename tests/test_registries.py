@@ -1,0 +1,244 @@
+"""Every name that a study may give has an implementation, and a name that has none is refused wherever it is looked up.
+
+The names are read from the schema: a name that is added there alone fails here.
+"""
+
+from __future__ import annotations
+
+import typing
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from pydantic import BaseModel
+
+from harness.benchmark import memory
+from harness.benchmark.cell import MODES
+from harness.data.augment import augment
+from harness.data.clean import clean
+from harness.data.read import column_names, read_table
+from harness.engines.open import open_engine
+from harness.errors import InputError, MissingPackage, unknown_name
+from harness.jobs.export import INPUTS
+from harness.loggers.open import open_loggers
+from harness.machine.slots import Slot
+from harness.records.bench import Mode
+from harness.records.resampling import RESAMPLED, resampled_metric
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place
+from harness.search.propose import Proposer
+from harness.search.pruners.base import Unpruned
+from harness.search.pruners.registry import make_policy
+from harness.search.samplers import make_sampler
+from harness.spec.configure import rung_fractions
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialTraining
+from harness.tasks import task_of
+from harness.training.loop import Trainer
+from harness.training.optimiser import schedule_factor
+from harness.training.precision import CANDIDATES
+from harness.training.trainable.freeze import freeze_parameters
+from harness.training.weights import DTYPES, dtype_of
+
+CPU = torch.device("cpu")
+
+
+def study(section: str = "", **fields: Any) -> StudySpec:
+    """A study with values in `section` that no schema has checked."""
+    base = {"name": "x", "data": {"path": "a.csv"}, "model": {"checkpoint": "tiny"}}
+    spec = StudySpec.model_validate(base | {"training": {"learning_rate": [1e-5, 5e-5, 1e-4]}})
+    part = getattr(spec, section).model_copy(update=fields) if section else None
+    return spec.model_copy(update={section: part} if section else fields)
+
+
+def pruned_by(name: str) -> StudySpec:
+    return study("search", pruner=study().search.pruner.model_copy(update={"name": name}))
+
+
+def walk_task(name: str, folder: Path) -> None:
+    assert task_of(name).name == name
+    assert "label" in column_names(study().data, name)
+    assert INPUTS[name]
+
+
+def walk_builtin(name: str, folder: Path) -> None:
+    data = study().data.model_copy(update={"path": None, "builtin": name})
+    assert len(read_table(data, "image-classification").train) > 1000
+
+
+class SmallModel(torch.nn.Module):
+    """What freezing looks at: a backbone with embeddings, and a head."""
+
+    config = SimpleNamespace(model_type="small")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base_model = torch.nn.ModuleDict({"embeddings": torch.nn.Linear(2, 2), "layer": torch.nn.Linear(2, 2)})
+        self.head = torch.nn.Linear(2, 2)
+
+
+def walk_freeze(name: str, folder: Path) -> None:
+    model = SmallModel()
+    freeze_parameters(cast(Any, model), cast(Any, name))
+    frozen = {part.partition(".weight")[0] for part, value in model.named_parameters() if not value.requires_grad}
+    embeddings, layer = "base_model.embeddings", "base_model.layer"
+    expected = {"none": set(), "embeddings": {embeddings}, "backbone": {embeddings, layer}}[name]
+    assert {part for part in frozen if not part.endswith(".bias")} == expected
+
+
+def walk_precision(name: str, folder: Path) -> None:
+    for precision in {name} if name != "auto" else {one for each in CANDIDATES.values() for one in each}:
+        assert dtype_of(precision) is DTYPES[precision]
+        assert memory.BYTES[precision] == torch.zeros(1, dtype=DTYPES[precision]).element_size()
+
+
+def walk_schedule(name: str, folder: Path) -> None:
+    recipe = cast(TrialTraining, SimpleNamespace(schedule=name, warmup_fraction=0.5))
+    assert 0 < schedule_factor(6, 10, recipe) <= schedule_factor(5, 10, recipe) == 1
+    assert schedule_factor(0, 10, recipe) < 1
+
+
+def walk_class_weights(name: str, folder: Path) -> None:
+    recipe, data = SimpleNamespace(class_weights=name), SimpleNamespace(labels=np.array([0, 1, 1, 1]))
+    trainer = cast(Trainer, SimpleNamespace(recipe=recipe, train_data=data, rows=np.arange(4)))
+    weights = Trainer._class_weights(trainer, num_labels=3)
+    found = None if weights is None else weights.tolist()
+    assert found == {"none": None, "balanced": [2, pytest.approx(2 / 3), 2]}[name]
+
+
+def walk_sampler(name: str, folder: Path) -> None:
+    """The first proposal is the default recipe, the second is drawn; what learns comes after a start-up."""
+    proposer = Proposer(study("search", sampler=name))
+    assert all(proposer.ask(number, 0) is not None for number in range(2))
+    if name == "grid":
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # experimental ones
+        sampler = make_sampler(name, seed=1, study_seed=2, num_trials=16, num_ended=16, early=False, conditional=False)
+    assert type(sampler).__name__.lower().replace("ii", "2") == f"{name}sampler"
+
+
+def walk_pruner(name: str, folder: Path) -> None:
+    spec = pruned_by(name)
+    unpruned = isinstance(make_policy(spec), Unpruned)
+    assert unpruned == (name == "none" or name.startswith("ray-"))
+    assert bool(rung_fractions(spec)) == (name != "none")
+
+
+def walk_ray_pruner(name: str, folder: Path) -> None:
+    from harness.engines.ray.schedulers import make_scheduler
+
+    assert (make_scheduler(pruned_by(name)) is not None) == name.startswith("ray-")
+
+
+def walk_engine(name: str, folder: Path) -> None:
+    """None of them starts anything before it runs a trial."""
+    slot = Slot(Place(node="", device="cpu", slot=0, threads=1), memory_bytes=0)
+    with open_engine(study("engine", name=name), RunFolder(folder), [slot]) as engine:
+        assert cast(Any, engine).name == name
+
+
+def walk_logger(name: str, folder: Path) -> None:
+    """One that is known gets as far as to its package."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(MissingPackage, match=name):
+        patch.setattr("importlib.util.find_spec", lambda package: None)
+        open_loggers([name], RunFolder(folder), lambda line: None)
+
+
+WALKS: Mapping[str, Callable[[str, Path], None]] = {
+    "task": walk_task,
+    "data.builtin": walk_builtin,
+    "data.preprocess": lambda name, folder: assert_text(clean(["A b"], [cast(Any, name)])),
+    "data.augment": lambda name, folder: assert_text(augment(["A b"], [cast(Any, name)], seed=0)),
+    "model.freeze": walk_freeze,
+    "training.schedule": walk_schedule,
+    "training.precision": walk_precision,
+    "training.class_weights": walk_class_weights,
+    "search.sampler": walk_sampler,
+    "search.pruner.name": walk_pruner,
+    "engine.name": walk_engine,
+    "loggers": walk_logger,
+}
+#: Where a number may stand as well, `auto` is a condition in one place and no implementation.
+NUMBERS = {"training.evaluations_per_epoch", "engine.slots_per_device", "engine.threads_per_slot"}
+
+
+def assert_text(found: list[str]) -> None:
+    assert all(isinstance(text, str) and text for text in found)
+
+
+def literals(annotation: Any) -> Iterator[str]:
+    """Every word that stands in a `Literal` somewhere in `annotation`."""
+    if typing.get_origin(annotation) is typing.Literal:
+        yield from (word for word in typing.get_args(annotation) if isinstance(word, str))
+    else:
+        for part in typing.get_args(annotation):
+            yield from literals(part)
+
+
+def names_by_key(model: type[BaseModel], section: str = "") -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for key, field in model.model_fields.items():
+        parts = [field.annotation, *typing.get_args(field.annotation)]
+        models = [part for part in parts if isinstance(part, type) and issubclass(part, BaseModel)]
+        for part in models:
+            if not part.__pydantic_generic_metadata__["origin"]:
+                found |= names_by_key(part, f"{section}{key}.")
+        if words := tuple(dict.fromkeys(literals(field.annotation))):
+            found[f"{section}{key}"] = words
+    return found
+
+
+NAMES = names_by_key(StudySpec)
+
+
+def test_every_key_with_names_is_walked() -> None:
+    assert set(NAMES) - NUMBERS == set(WALKS)
+    assert {word for key in NUMBERS for word in NAMES[key]} == {"auto"}
+
+
+@pytest.mark.parametrize(("key", "name"), [(key, name) for key in WALKS for name in NAMES[key]])
+def test_name_of_the_schema_has_an_implementation(key: str, name: str, tmp_path: Path) -> None:
+    WALKS[key](name, tmp_path)
+
+
+@pytest.mark.parametrize("key", WALKS)
+def test_name_without_an_implementation_is_refused(key: str, tmp_path: Path) -> None:
+    name = NAMES[key][-1]
+    with pytest.raises(InputError) as caught:
+        WALKS[key](f"{name}x", tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{key}: '{name}x' is unknown; allowed: ")
+    assert name in message.partition("allowed: ")[2].split(";")[0]
+    assert message.endswith(f"; did you mean '{name}'?")
+
+
+def test_pruner_of_ray_has_a_scheduler(tmp_path: Path) -> None:
+    for name in NAMES["search.pruner.name"]:
+        walk_ray_pruner(name, tmp_path)
+    with pytest.raises(InputError, match=r"'ray-pb' is unknown; .* did you mean 'ray-pbt'"):
+        walk_ray_pruner("ray-pb", tmp_path)
+
+
+def test_bench_modes_are_those_of_the_file() -> None:
+    assert set(MODES) == set(typing.get_args(Mode))
+
+
+@pytest.mark.parametrize("metric", RESAMPLED)
+def test_metric_that_is_resampled(metric: str) -> None:
+    labels, probabilities = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    value, draws = resampled_metric(metric, labels, probabilities, np.random.default_rng(0))
+    assert np.isfinite(value) and len(draws)
+    with pytest.raises(InputError, match=f"did you mean '{metric}'"):
+        resampled_metric(f"{metric}x", labels, probabilities, np.random.default_rng(0))
+
+
+def test_unknown_name_without_a_near_one() -> None:
+    assert str(unknown_name("engine.name", "zzz", ("local", "ray"))) == (
+        "engine.name: 'zzz' is unknown; allowed: local, ray"
+    )
