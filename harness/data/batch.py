@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["evaluation_batches", "num_batches", "training_batches"]
+__all__ = ["evaluation_batches", "training_batches"]
 
 #: Batches are cut from pools of this many batches, sorted by length: wide enough that padding nearly vanishes,
 #: narrow enough that the order of examples still changes from epoch to epoch.
 POOL_BATCHES = 64
-
-
-def num_batches(num_rows: int, batch_size: int) -> int:
-    """Batches an epoch; the last may be smaller."""
-    return -(-num_rows // batch_size)
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:

@@ -1,7 +1,4 @@
-"""The end of a study: the pick is frozen, the test split is opened once, the winner is exported.
-
-Knows nothing of engines or the terminal.
-"""
+"""The end of a study: the pick is frozen, the test split is opened once, the winner is exported."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import numpy as np
 from harness.data.prepared import PreparedData
 from harness.errors import StudyFailed
 from harness.jobs.export import check_scores, stage_weights, write_card
-from harness.jobs.finalists import default_trial, pick_weights, rank_finalists
+from harness.jobs.finalists import default_trial, num_pruned_at_chance, pick_weights, rank_finalists
 from harness.jobs.score import Request, SavedModel, Scorer, save_arrays
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
@@ -25,10 +22,11 @@ from harness.records.precision import choices_of
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.stats import compare_models, metric_interval
-from harness.report.kit.text import probability_text
+from harness.report.kit.text import plural, probability_text
 from harness.spec.study import StudySpec
 from harness.tasks.encode import baseline
 from harness.tasks.metrics import classification_metrics
+from harness.tasks.trivial import trivial_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,6 +97,7 @@ def conclude(
     scored = tuple(_final_model(role, models.get(role), baseline_name, scores[role], run) for role in scores)
     comparisons = tuple(_compare(a, b, scores) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(spec, finalists, models, comparisons, scored, objective)
+    warnings += _pruning(spec, data, trials)
     winner = finalists[0]
     write_card(
         staging,
@@ -239,3 +238,14 @@ def _verdict(
     if width.high - width.low > 0.1:
         warnings.append(f"The test split is small: the interval is {100 * (width.high - width.low):.0f} points wide.")
     return recommended, tuple(warnings)
+
+
+def _pruning(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """A warning where pruning may be why no completed trial is any good."""
+    count = num_pruned_at_chance(spec, trials, trivial_metrics(data), data.meta["rows"]["validation"])
+    if not count:
+        return ()
+    return (
+        f"No completed trial is better than a guess on validation, and {plural(count, 'trial')} "
+        f"{'was' if count == 1 else 'were'} pruned: pruning may be the cause; search.pruner.name=none switches it off.",
+    )

@@ -1,20 +1,21 @@
 """Which configurations are trained again with other seeds, and which one of them wins.
 
-Knows nothing of the test split: everything here looks at validation only. Pure functions of records.
+Everything here looks at validation only, never at the test split. Pure functions of records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 from harness.records.final import Finalist
 from harness.records.schema import TrialRecord, TrialState
-from harness.spec.metrics import METRICS
+from harness.search.search import BUDGET
+from harness.spec.metrics import METRICS, is_beyond_chance
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 
-__all__ = ["confirm_configs", "default_trial", "pick_weights", "rank_finalists", "ranked"]
+__all__ = ["confirm_configs", "default_trial", "num_pruned_at_chance", "pick_weights", "rank_finalists", "ranked"]
 
 
 def ranked(trials: Sequence[TrialRecord], objective: str) -> list[TrialRecord]:
@@ -109,3 +110,18 @@ def pick_weights(
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
     return next(iter(ranked(runs, objective)), None)
+
+
+def num_pruned_at_chance(
+    spec: StudySpec, trials: Sequence[TrialRecord], chance: Mapping[str, float], num_rows: int
+) -> int:
+    """How many trials were pruned in a search without a completed trial that is better than the trivial baseline.
+
+    `chance` is what that baseline has on the `num_rows` rows of validation, by metric. 0 where any trial is better.
+    What was stopped for lack of time does not count.
+    """
+    objective = spec.search.objectives[0]
+    complete = [trial.metrics.get(objective) for trial in trials if trial.state is TrialState.COMPLETE]
+    if any(is_beyond_chance(objective, value, chance, num_rows) for value in complete):
+        return 0
+    return sum(trial.state is TrialState.PRUNED and trial.message != BUDGET for trial in trials)

@@ -36,9 +36,11 @@ from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
 from harness.spec.configure import arms, default_params, may_choose_precision, resolve
+from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
 from harness.tasks.encode import baseline, facts
 from harness.tasks.metrics import classification_metrics
+from harness.tasks.trivial import trivial_metrics
 
 __all__ = ["TRIAL", "View", "report_folder", "sweep"]
 
@@ -132,11 +134,14 @@ class _Sweep:
         self._refuse_changes(now)
         store = self._open(spec.name)
         self.folder.write_json("manifest.json", now)
-        search = Search(spec, store, self.folder)
+        rows = int(self.data.meta["rows"]["train"])
+        search = Search(spec, store, self.folder, num_train_rows=rows, chance=trivial_metrics(self.data))
         finished = store.get(FINAL_OF) == self._asked()
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
         else:
+            if line := unpruned_line(spec, rows):
+                self.view.say(line)
             trials, confirmed, scorer = self._train(store, search)
             self.phases.go("concluding")
             self._conclude(store, trials, confirmed, scorer)

@@ -20,6 +20,7 @@ from harness.records.provenance import recorded_study
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord, TrialState
 from harness.spec.metrics import METRICS, Metric, rank_key
+from harness.spec.rungs import rung_fractions, rung_share
 from harness.spec.study import StudySpec
 
 if TYPE_CHECKING:
@@ -95,9 +96,17 @@ class Results:
 
     def _order(self, row: LeaderRow) -> tuple[bool, int, float, tuple[float, float], int]:
         record = row.record
-        trained = 1.0 if record.state is TrialState.COMPLETE else rung(record)
+        trained = 1.0 if record.state is TrialState.COMPLETE else self.trained(record)
         key = rank_key(row.metrics, self.objective.name)
         return not row.confirmed, ORDER.index(record.state), -trained, key, record.number
+
+    def trained(self, record: TrialRecord) -> float:
+        """The share that a trial has trained, to be compared with others: at the same rung it is the same."""
+        if not record.history:
+            return 0.0
+        last, ladder = record.history[-1], rung_fractions(self.spec)
+        share = rung_share(ladder, record.config.rungs, last.step, last.total_steps)
+        return rung(record) if share is None else share
 
     def best(self) -> LeaderRow | None:
         """The winner; before there is a decision the first of the leaderboard; None when no trial completed."""

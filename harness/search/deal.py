@@ -1,7 +1,4 @@
-"""New trials: equal numbers for each compared checkpoint, dealt in turn, until the total or the space is used up.
-
-Knows nothing of pruning, budget or engines.
-"""
+"""New trials: equal numbers for each compared checkpoint, dealt in turn, until the total or the space is used up."""
 
 from __future__ import annotations
 
@@ -22,8 +19,11 @@ EXHAUSTED = "exhausted"
 class Dealer:
     """Proposes trials and writes them into the study."""
 
-    def __init__(self, spec: StudySpec, store: StudyStore, stored: Sequence[StoredTrial]) -> None:
-        self.proposer = Proposer(spec, stored)
+    def __init__(
+        self, spec: StudySpec, store: StudyStore, stored: Sequence[StoredTrial], num_train_rows: int | None = None
+    ) -> None:
+        self.proposer = Proposer(spec, stored, num_train_rows)
+        self._num_train_rows = num_train_rows
         self.exhausted: set[int] = set(store.get(EXHAUSTED, []))
         self._spec, self._store = spec, store
         self._arms = arms(spec)
@@ -58,7 +58,13 @@ class Dealer:
         return None
 
     def _create(self, proposal: Proposal, arm: int) -> TrialConfig:
-        config = resolve(self._spec, number=self._number, params=proposal.params, arm=self._arms[arm])
+        config = resolve(
+            self._spec,
+            number=self._number,
+            params=proposal.params,
+            arm=self._arms[arm],
+            num_train_rows=self._num_train_rows,
+        )
         self._store.create(
             config,
             values=proposal.values,

@@ -1,11 +1,12 @@
 """What to try next: a sampler over an in-memory mirror of each arm of the study.
 
-Knows nothing of the database, of what rungs decide, or of engines. An arm is a compared checkpoint, or the whole study.
+An arm is a compared checkpoint, or the whole study.
 
 The mirror is not the study on disk, because samplers must see something else than people do. With breadth-first
-rungs every trial counts there as COMPLETE with its values at the first rung, the one training length that all
+rungs every trial counts there as COMPLETE with its values at the first rung that judges it, the training length that
 trials share: values after more training would make promoted trials look better only for having trained longer, and
-a trial that waits would be no observation at all. Under other pruners trials end there as Optuna knows it.
+a trial that waits would be no observation at all. A trial without rungs counts at its end. Under other pruners trials
+end there as Optuna knows it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from harness.records.schema import Progress, TrialRecord, TrialState
 from harness.records.store import StoredTrial
 from harness.search.axes import Axes, Params, params_key
 from harness.search.mirror import Mirror
-from harness.search.pruners.base import num_passed
 from harness.search.samplers import derived_seed, make_sampler
 from harness.spec.configure import arms, default_params, rung_fractions
+from harness.spec.lengths import earliest_rung
+from harness.spec.rungs import TrialRungs, rungs_passed
 from harness.spec.schedule import EARLY
 from harness.spec.study import StudySpec
 
@@ -46,11 +48,11 @@ class Proposal:
 class Proposer:
     """Draws params for each arm; `stored` are the trials of earlier coordinators, by number."""
 
-    def __init__(self, spec: StudySpec, stored: Sequence[StoredTrial] = ()) -> None:
+    def __init__(self, spec: StudySpec, stored: Sequence[StoredTrial] = (), num_train_rows: int | None = None) -> None:
         self._rungs = rung_fractions(spec)
         self._breadth_first = spec.search.pruner.name == "rungs" and bool(self._rungs)
         self._objectives = spec.search.objectives
-        early = self._breadth_first and self._rungs[0] < EARLY
+        early = self._breadth_first and earliest_rung(spec, num_train_rows) < EARLY
         self._arms = [_Arm(spec, index, early=early) for index in range(len(arms(spec)))]
         self._arm_of: dict[int, _Arm] = {}
         for trial in stored:
@@ -70,16 +72,16 @@ class Proposer:
             self._arm_of[number] = self._arms[arm]
         return proposal
 
-    def observe(self, number: int, progress: Progress) -> None:
-        """Tells the sampler an evaluation of a running trial."""
+    def observe(self, number: int, progress: Progress, rungs: TrialRungs | None = None) -> None:
+        """Tells the sampler an evaluation of a running trial; without `rungs` of its own it has those of the study."""
         mirror = self._arm_of[number].mirror
-        passed = num_passed(self._rungs, progress)
+        passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
         if mirror is None or not passed:
             return
         if self._breadth_first:
             mirror.complete(number, self._values(progress.metrics))
         elif len(self._objectives) == 1:
-            mirror.report(number, passed, progress.metrics[self._objectives[0]])
+            mirror.report(number, passed[-1] + 1, progress.metrics[self._objectives[0]])
 
     def end(self, record: TrialRecord) -> None:
         """Tells the sampler how a trial ended; of a failed one it learns no value."""
@@ -102,7 +104,7 @@ class Proposer:
         arm.restore(trial)
         for progress in trial.record.history:
             if all(math.isfinite(progress.metrics.get(name, math.nan)) for name in self._objectives):
-                self.observe(trial.number, progress)
+                self.observe(trial.number, progress, trial.config.rungs)
         if trial.record.state.ended:
             self.end(trial.record)
 

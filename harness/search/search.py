@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,13 +24,15 @@ from harness.search.keepers import Keepers
 from harness.search.propose import Proposer
 from harness.search.pruners.registry import make_policy
 from harness.search.source import Decision
-from harness.spec.configure import arms
+from harness.spec.configure import arms, rung_fractions
 from harness.spec.metrics import rank_key
+from harness.spec.rungs import rung_share
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 
-__all__ = ["Search"]
+__all__ = ["BUDGET", "Search"]
 
+#: Message of a trial that was stopped for lack of time.
 BUDGET = "budget"
 #: The winner's last stretch may be slower than the stretch it is estimated from.
 SAFETY = 1.1
@@ -54,10 +56,21 @@ class _Trial:
 
 
 class Search:
-    """A `TrialSource`. `store` must be freshly opened; `run` is where snapshots are looked for."""
+    """A `TrialSource`. `store` must be freshly opened; `run` is where snapshots are looked for.
+
+    With the number of rows of the training split each trial has rungs of its own. `chance` is what the task's trivial
+    baseline has on validation, by metric: while no trial is better nobody is pruned.
+    """
 
     def __init__(
-        self, spec: StudySpec, store: StudyStore, run: RunFolder, *, clock: Callable[[], float] = time.monotonic
+        self,
+        spec: StudySpec,
+        store: StudyStore,
+        run: RunFolder,
+        *,
+        num_train_rows: int | None = None,
+        chance: Mapping[str, float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec, self._store, self._run = spec, store, run
         self._objective = spec.search.objectives[0]
@@ -72,9 +85,9 @@ class Search:
         top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
         self._keepers = Keepers(top, self._num_arms)
         stored = [self._afresh(self._finished(trial)) for trial in store.load()]
-        self._dealer = Dealer(spec, store, stored)
+        self._dealer = Dealer(spec, store, stored, num_train_rows)
         self._proposer = self._dealer.proposer
-        self._policy = make_policy(spec)
+        self._policy = make_policy(spec, chance)
         self._restore(stored)
 
     # What came before
@@ -98,7 +111,7 @@ class Search:
         for trial in stored:
             arm = Proposer.arm_of(trial)
             self._keepers.add(trial.number, arm)
-            self._policy.restore(trial.number, arm, trial.record.history, trial.state)
+            self._policy.restore(trial.number, arm, trial.record.history, trial.state, trial.config.rungs)
             if trial.state is TrialState.COMPLETE:
                 saved = trial.record.weights is not None
                 self._keepers.ended(trial.number, arm, self._key(trial.record.metrics), saved=saved)
@@ -139,7 +152,7 @@ class Search:
         """Takes in an evaluation that is not a repetition."""
         trial.history.append(progress)
         self._store.report(progress.number, progress)
-        self._proposer.observe(progress.number, progress)
+        self._proposer.observe(progress.number, progress, trial.config.rungs)
         decision = self._policy.decide(progress.number, progress)
         self._turn()
         return decision
@@ -212,7 +225,7 @@ class Search:
             config, arm = dealt
             self._trials[config.number] = _Trial(config, arm)
             self._keepers.add(config.number, arm)
-            self._policy.add(config.number, arm)
+            self._policy.add(config.number, arm, config.rungs)
             self._queue.append(config.number)
         self._expect()
 
@@ -298,9 +311,11 @@ class Search:
         return Decision.GO if number == self._finalist else Decision.STOP
 
     def _rank(self, number: int) -> tuple[float, tuple[float, float], int]:
-        """Best first: the furthest trained, then the better value."""
-        last = self._trials[number].history[-1]
-        return -last.fraction, self._key(last.metrics), number
+        """Best first: the furthest trained (at the same rung all are), then the better value."""
+        trial = self._trials[number]
+        last = trial.history[-1]
+        share = rung_share(rung_fractions(self._spec), trial.config.rungs, last.step, last.total_steps)
+        return -(last.fraction if share is None else share), self._key(last.metrics), number
 
     def _seconds_to_end(self, trial: _Trial) -> float:
         """From its own pace; a trial that no engine holds may have to start again."""

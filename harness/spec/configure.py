@@ -27,8 +27,10 @@ from harness.spec.params import (
     value_at,
     values_of,
 )
-from harness.spec.schedule import evaluation_points, rung_fractions, validation_rows
+from harness.spec.rungs import TrialRungs, rung_fractions, trial_rungs
+from harness.spec.schedule import evaluation_points, validation_rows
 from harness.spec.space import is_searched
+from harness.spec.steps import num_examples, total_steps
 from harness.spec.study import StudySpec, split_checkpoint
 from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
 
@@ -63,10 +65,12 @@ def resolve(
     of: int | None = None,
     seed: int | None = None,
     arm: str | None = None,
+    num_train_rows: int | None = None,
 ) -> TrialConfig:
     """One trial: what the study fixes, and the values of `params`; those that are not active are left out.
 
-    The compared checkpoint is `arm`, else that of `params` (a trial run again), else the first.
+    The compared checkpoint is `arm`, else that of `params` (a trial run again), else the first. With the number of rows
+    of the training split the trial has rungs of its own.
 
     Raises:
         InputError: `params` lacks an active parameter, or has one that the study does not search.
@@ -82,7 +86,7 @@ def resolve(
                 raise InputError(f"trial {number} has no value for '{param.key}', which the study searches")
             chosen[param.name] = params[param.name]
     values = {key: chosen.get(name, _fixed(spec, key)) for name, key in KEYS.items()}
-    return _config(spec, values, number=number, kind=kind, of=of, params=chosen, seed=seed)
+    return _config(spec, values, num_train_rows, number=number, kind=kind, of=of, params=chosen, seed=seed)
 
 
 def _refuse_unknown(params: Mapping[str, ParamValue], known: set[str]) -> None:
@@ -99,7 +103,9 @@ def _fixed(spec: StudySpec, key: str) -> Any:
     return default_of(key) if is_searched(value) else value
 
 
-def _config(spec: StudySpec, values: Mapping[str, Any], *, seed: int | None, **fields: Any) -> TrialConfig:
+def _config(
+    spec: StudySpec, values: Mapping[str, Any], num_train_rows: int | None, *, seed: int | None, **fields: Any
+) -> TrialConfig:
     checkpoint, layers = split_checkpoint(values["model.checkpoint"])
     model = _section("model", TrialModel, values) | {"checkpoint": checkpoint}
     if checkpoint != "scratch":
@@ -109,17 +115,25 @@ def _config(spec: StudySpec, values: Mapping[str, Any], *, seed: int | None, **f
     training = _section("training", TrialTraining, values)
     if seed is not None:
         training["seed"] = seed
-    points = evaluation_points(spec, training["epochs"])
+    data, recipe = TrialData(**_section("data", TrialData, values)), TrialTraining(**training)
+    rungs = None if num_train_rows is None else _rungs(spec, data, recipe, num_train_rows)
+    points = evaluation_points(spec, recipe.epochs, rung_fractions(spec) if rungs is None else rungs)
     return TrialConfig(
         task=spec.task,
-        data=TrialData(**_section("data", TrialData, values)),
+        data=data,
         model=TrialModel(**model),
-        training=TrialTraining(**training),
+        training=recipe,
         evaluate_at=points,
         validation_rows=validation_rows(spec, points),
+        rungs=rungs,
         objectives=spec.search.objectives,
         **fields,
     )
+
+
+def _rungs(spec: StudySpec, data: TrialData, recipe: TrialTraining, num_train_rows: int) -> TrialRungs:
+    examples = num_examples(num_train_rows, data.train_rows, len(data.augment))
+    return trial_rungs(spec, total_steps(examples, recipe.batch_size, recipe.epochs), recipe.warmup_fraction)
 
 
 def _section(section: str, model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:

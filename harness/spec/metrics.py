@@ -1,15 +1,15 @@
-"""The metrics a study can be judged by: name, direction, bounds and unit.
-
-Knows nothing of how they are computed (that is `harness.tasks.metrics` and the training core).
-"""
+"""The metrics a study can be judged by: name, direction, bounds and unit, and what a few rows say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite, sqrt
 
-__all__ = ["METRICS", "Metric", "rank_key"]
+__all__ = ["METRICS", "SHARES", "Metric", "is_beyond_chance", "noise", "rank_key"]
+
+#: Objectives that are shares of the rows, so that their noise is known.
+SHARES = ("accuracy", "macro_f1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +55,29 @@ METRICS: dict[str, Metric] = {
 def rank_key(metrics: Mapping[str, float], objective: str) -> tuple[float, float]:
     """Sorts the better trial first: by the objective, and of equals (few rows make many) the lower log loss."""
     return METRICS[objective].sort_key(metrics.get(objective)), METRICS["log_loss"].sort_key(metrics.get("log_loss"))
+
+
+def noise(objective: str, value: float, num_rows: int) -> float:
+    """How far off `value` may be by the luck of `num_rows` rows: about two standard errors.
+
+    That of a share follows from the share itself. For another metric the scatter of a row is not known: it is taken as
+    half of the metric's range (the most there can be), or as the value itself where the range has no upper end.
+    """
+    metric, rows = METRICS[objective], max(1, num_rows)
+    if objective in SHARES:
+        return 2 * sqrt(max(0.0, value * (1 - value)) / rows)
+    return (metric.high - metric.low if isfinite(metric.high) else 2 * abs(value)) / sqrt(rows)
+
+
+def is_beyond_chance(objective: str, value: float | None, chance: Mapping[str, float], num_rows: int) -> bool:
+    """True when `value`, scored on `num_rows` rows, is better than the trivial baseline by more than noise.
+
+    `chance` holds what the trivial baseline has by metric. An objective that it lacks (a cost) has no such baseline:
+    any value is beyond it.
+    """
+    if objective not in chance:
+        return True
+    metric, baseline = METRICS[objective], chance[objective]
+    margin = noise(objective, baseline, num_rows)
+    bound = baseline + margin if metric.maximize else baseline - margin
+    return value is not None and isfinite(value) and metric.better(value, bound)

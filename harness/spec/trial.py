@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from harness.spec.rungs import TrialRungs
 from harness.spec.space import Frozen, Scalar
 from harness.spec.study import AugmentStep, ClassWeights, Freeze, Precision, PreprocessStep, Schedule
 
@@ -61,7 +62,9 @@ class TrialConfig(Frozen):
     `number` counts from 0 within its kind; `kind` is the part of the job it belongs to; `params` are the
     searched values by their last key (`learning_rate`). `evaluate_at` are the shares of the full training, in
     (0, 1] and rising, after which the trial is evaluated; the last is 1. `validation_rows` gives how many rows of the
-    (fixed, seeded) validation subset each of them scores; null means all.
+    (fixed, seeded) validation subset each of them scores; null means all. `rungs` are the shares at which the trial is
+    judged, one for each rung of the study and null where it is not judged; without them (records of earlier versions)
+    the study's own hold.
     """
 
     number: int
@@ -74,6 +77,7 @@ class TrialConfig(Frozen):
     training: TrialTraining
     evaluate_at: tuple[float, ...] = (1.0,)
     validation_rows: tuple[int | None, ...] = (None,)
+    rungs: TrialRungs | None = None
     objectives: tuple[str, ...] = ("accuracy",)
     threads: tuple[tuple[int, int], ...] = Field(
         default=(), description="(step, threads) of an earlier run that is repeated; beyond, what the slot gives"

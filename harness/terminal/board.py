@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
-from harness.spec.configure import arms, keeps_default
+from harness.spec.configure import arms, keeps_default, rung_fractions
 from harness.spec.metrics import METRICS
+from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from harness.terminal.words import state_of
@@ -50,7 +51,7 @@ class Row:
         last = self.progress
         if last is None:
             return 0
-        return sum(last.step >= max(1, round(last.total_steps * at)) for at in self.config.evaluate_at)
+        return sum(last.step >= step_at(last.total_steps, at) for at in self.config.evaluate_at)
 
     def value(self, name: str) -> float:
         """A metric: of an ended trial's best evaluation, else of the last one; NaN where there is none."""
@@ -185,13 +186,23 @@ class Board:
         return sum(ended) + active + usual * max(0, self.total - len(self.rows))
 
     def _rungs_work(self, num_trials: int) -> float:
-        factor, rung = self.spec.search.pruner.reduction_factor, self.spec.search.pruner.min_fraction
-        least, kept = self.spec.num_finalists, int(keeps_default(self.spec))
-        work, before = 0.0, 0.0
-        while rung < 1:
+        """As if the trials to come had rungs like those that are known."""
+        factor, least, kept = (
+            self.spec.search.pruner.reduction_factor,
+            self.spec.num_finalists,
+            int(keeps_default(self.spec)),
+        )
+        known = [row.config.rungs for row in self.rows.values() if row.config.rungs]
+        judged = [rungs for rungs in known if any(rungs)]
+        num_whole = round(num_trials * (1 - len(judged) / len(known))) if known else 0
+        num_trials -= num_whole
+        work, before = float(num_whole), 0.0
+        for index, fraction in enumerate(rung_fractions(self.spec)):
+            shares = [share for rungs in judged if (share := rungs[index]) is not None]
+            rung = sum(shares) / len(shares) if shares else fraction
             work += (num_trials + kept * bool(before)) * (rung - before)
             num_trials = min(num_trials, max(1, num_trials // factor, least))
-            before, rung = rung, rung * factor
+            before = rung
         return work + (num_trials + kept * bool(before)) * (1 - before)
 
     def _confirmations(self) -> int:

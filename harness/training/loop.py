@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from harness.data.batch import num_batches, training_batches
+from harness.data.batch import training_batches
 from harness.data.encoded import Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure, look_up
+from harness.spec.steps import num_batches, step_at, total_steps
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
@@ -83,7 +84,7 @@ class Trainer:
         self._weight_of = self._class_weights(len(data.labels))
         self.class_weights = None if self._weight_of is None else self._weight_of.to(device)
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
-        self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
+        self.total_steps = total_steps(len(self.rows), self.recipe.batch_size, self.recipe.epochs)
         self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device)
         self.step = 0
         self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
@@ -109,7 +110,7 @@ class Trainer:
 
     def step_at(self, fraction: float) -> int:
         """The step at a share of the full training; at least the first."""
-        return min(self.total_steps, max(1, round(self.total_steps * fraction)))
+        return step_at(self.total_steps, fraction)
 
     def _batches(self, start: int, end: int) -> Iterator[np.ndarray]:
         """The rows of steps `start` to `end`, epochs running on."""

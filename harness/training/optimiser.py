@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from harness.errors import look_up
+from harness.spec.steps import warmup_steps
 from harness.spec.trial import TrialTraining
 from harness.training.fast.one_pass import MAX_THREADS, one_pass
 from harness.training.weights import FlatWeights
@@ -91,7 +92,7 @@ def schedule_factor(step: int, total_steps: int, recipe: TrialTraining) -> float
         InputError: there is no such schedule.
     """
     schedule = look_up(SCHEDULES, recipe.schedule, "training.schedule")
-    warmup = math.ceil(total_steps * recipe.warmup_fraction)
+    warmup = warmup_steps(total_steps, recipe.warmup_fraction)
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return schedule((total_steps - step) / max(1, total_steps - warmup))

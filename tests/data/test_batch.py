@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.batch import evaluation_batches, num_batches, training_batches
+from harness.data.batch import evaluation_batches, training_batches
+from harness.spec.steps import num_batches
 
 lengths_of = st.lists(st.integers(1, 60), min_size=1, max_size=300).map(np.array)
 

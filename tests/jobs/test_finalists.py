@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from harness.jobs.finalists import confirm_configs
+from harness.jobs.finalists import confirm_configs, num_pruned_at_chance
 from harness.records.schema import TrialRecord, TrialState, record_of
 from harness.spec.configure import resolve
 from tests.search.simulate import evaluation, make_spec
@@ -35,3 +35,20 @@ def test_confirm_configs_trains_a_stopped_default_recipe_to_its_end() -> None:
 
 def test_confirm_configs_none_without_confirmation() -> None:
     assert confirm_configs(SPEC.model_copy(update={"confirm": None}), [trained(0, 32, 0.7, 60)]) == []
+
+
+CHANCE = {"accuracy": 0.25}
+
+
+def test_num_pruned_at_chance_counts_what_the_pruner_stopped() -> None:
+    pruned = [trained(number, 16, 0.25, 60, fraction=1 / 16) for number in (1, 2)]
+    late = trained(3, 16, 0.2, 60, fraction=1 / 16).model_copy(update={"message": "budget"})
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60), *pruned, late], CHANCE, 80) == 2
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), *pruned, late], CHANCE, 80) == 2, "within the noise"
+
+
+def test_num_pruned_at_chance_none_where_a_trial_has_learned() -> None:
+    pruned = trained(1, 16, 0.25, 60, fraction=1 / 16)
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.35, 60), pruned], CHANCE, 80) == 0
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), pruned], CHANCE, 800) == 0
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60)], CHANCE, 80) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,17 @@ from harness.records.schema import Progress, TrialState, Usage, record_of
 from harness.records.store import StudyStore
 from harness.search.search import Search
 from harness.search.source import Decision
+from harness.spec.steps import step_at, total_steps
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 
 TOTAL_STEPS = 160
+
+
+def num_steps(config: TrialConfig, rows: int | None = None) -> int:
+    """The steps of a trial on so many training rows; of all trials the same where nobody knows the rows."""
+    training = config.training
+    return TOTAL_STEPS if rows is None else total_steps(rows, training.batch_size, training.epochs)
 
 
 def make_spec(**search: Any) -> StudySpec:
@@ -47,12 +54,13 @@ def quality(config: TrialConfig, fraction: float = 1.0) -> dict[str, float]:
     return {"accuracy": accuracy, "log_loss": 1 - accuracy, "samples_per_second": 100.0 + config.training.batch_size}
 
 
-def evaluation(config: TrialConfig, fraction: float, **changes: Any) -> Progress:
-    step = max(1, round(TOTAL_STEPS * fraction))
+def evaluation(config: TrialConfig, fraction: float, rows: int | None = None, **changes: Any) -> Progress:
+    total = num_steps(config, rows)
+    step = step_at(total, fraction)
     fields: dict[str, Any] = {
         "number": config.number,
         "step": step,
-        "total_steps": TOTAL_STEPS,
+        "total_steps": total,
         "epoch": 3 * fraction,
         "num_rows": 100,
         "metrics": quality(config, fraction),
@@ -60,6 +68,15 @@ def evaluation(config: TrialConfig, fraction: float, **changes: Any) -> Progress
         "usage": Usage(elapsed_s=100 * fraction, step_s=100 * fraction),
     }
     return Progress(**(fields | changes))
+
+
+def at(number: int, fraction: float, accuracy: float, total_steps: int = TOTAL_STEPS) -> Progress:
+    """A trial at a share of a training of `total_steps`, with an accuracy on nine rows."""
+    step = max(1, round(total_steps * fraction))
+    metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
+    return Progress(
+        number=number, step=step, total_steps=total_steps, epoch=1, num_rows=9, metrics=metrics, train_loss=1
+    )
 
 
 @dataclass
@@ -90,9 +107,11 @@ class Simulator:
         behave: Behaviour = evaluation,
         lose: float = 0.0,
         advance: Callable[[float], None] = lambda seconds: None,
+        rows: int | None = None,
     ) -> None:
         self.search, self.folder, self.log, self.behave = search, run, log, behave
         self.slots, self.rng, self.lose, self.advance = slots, rng or random.Random(0), lose, advance
+        self.rows = rows
         self.configs: dict[int, TrialConfig] = {}
         self.history: dict[int, list[Progress]] = {}
         self.running: list[int] = []
@@ -132,7 +151,8 @@ class Simulator:
     def _evaluate(self, number: int) -> None:
         config, history = self.configs[number], self.history[number]
         done = history[-1].step if history else 0
-        fraction = next(each for each in config.evaluate_at if max(1, round(TOTAL_STEPS * each)) > done)
+        total = num_steps(config, self.rows)
+        fraction = next(each for each in config.evaluate_at if step_at(total, each) > done)
         outcome = self.behave(config, fraction)
         self.advance(100 * fraction - (history[-1].usage.elapsed_s if history else 0))
         if isinstance(outcome, FailReason):
@@ -175,9 +195,17 @@ class Simulator:
         (folder / "history.json").write_text(json.dumps(rows))
 
 
-def sweep(spec: StudySpec, store: StudyStore, run: RunFolder, **options: Any) -> tuple[Search, Log]:
+def sweep(
+    spec: StudySpec,
+    store: StudyStore,
+    run: RunFolder,
+    *,
+    rows: int | None = None,
+    chance: Mapping[str, float] | None = None,
+    **options: Any,
+) -> tuple[Search, Log]:
     """Runs a study without dying."""
     log = Log()
-    search = Search(spec, store, run)
-    assert Simulator(search, run, log, **options).run()
+    search = Search(spec, store, run, num_train_rows=rows, chance=chance)
+    assert Simulator(search, run, log, rows=rows, **options).run()
     return search, log

@@ -33,19 +33,25 @@ CONDITIONAL: dict[str, Any] = {
 class Book:
     """A study of one arm without a database: what a `StudyStore` would give back after a restart."""
 
-    def __init__(self, spec: StudySpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: StudySpec, num_train_rows: int | None = None) -> None:
+        self.spec, self.num_train_rows = spec, num_train_rows
         self.trials: list[StoredTrial] = []
-        self.proposer = Proposer(spec)
+        self.proposer = Proposer(spec, num_train_rows=num_train_rows)
 
     def restart(self) -> None:
-        self.proposer = Proposer(self.spec, json_round(self.trials))
+        self.proposer = Proposer(self.spec, json_round(self.trials), self.num_train_rows)
 
     def ask(self, arm: int = 0) -> Proposal | None:
         number = len(self.trials)
         proposal = self.proposer.ask(number, arm)
         if proposal is not None:
-            config = resolve(self.spec, number=number, params=proposal.params, arm=arms(self.spec)[arm])
+            config = resolve(
+                self.spec,
+                number=number,
+                params=proposal.params,
+                arm=arms(self.spec)[arm],
+                num_train_rows=self.num_train_rows,
+            )
             running = TrialState.RUNNING
             stored = StoredTrial(
                 state=running, record=record_of(config, running), values={}, system_attrs=dict(proposal.system_attrs)
@@ -55,9 +61,9 @@ class Book:
 
     def observe(self, number: int, fraction: float = 1 / 16, **changes: Any) -> None:
         config = self.trials[number].config
-        progress = evaluation(config, fraction, **changes)
+        progress = evaluation(config, fraction, self.num_train_rows, **changes)
         history = [*self.trials[number].record.history, progress]
-        self.proposer.observe(number, progress)
+        self.proposer.observe(number, progress, config.rungs)
         self._set(number, TrialState.RUNNING, history)
 
     def end(self, number: int, state: TrialState, **fields: Any) -> None:
@@ -229,6 +235,25 @@ def test_propose_rungs_share_one_fidelity(restart: bool) -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True])
+def test_propose_sees_a_trial_where_it_is_first_judged(restart: bool) -> None:
+    """That is at a third of 90 steps; a trial of 45 steps counts at its end."""
+    spec = make_spec(trials=12, sampler="tpe", training={"batch_size": {"choices": [16, 32]}, "learning_rate": [1e-4]})
+    book = Book(spec, num_train_rows=480)
+    for number in range(2):
+        book.ask()
+        for fraction in (1 / 16, 1 / 4, 1 / 3, 2 / 3):
+            book.observe(number, fraction)
+    book.observe(0, 1.0)
+    assert [trial.config.training.batch_size for trial in book.trials] == [32, 16]
+    book.end(0, TrialState.COMPLETE)
+    if restart:
+        book.restart()
+    rows = [trial.record.history for trial in book.trials]
+    seen = [rows[0][4].metrics["accuracy"], rows[1][2].metrics["accuracy"]]
+    assert [frozen.value for frozen in mirrored(book) if frozen.value is not None] == seen
+
+
+@pytest.mark.parametrize("restart", [False, True])
 def test_propose_failed_trials_have_no_value(restart: bool) -> None:
     book = Book(spec_for("tpe"))
     for number in range(3):
@@ -290,6 +315,10 @@ def test_propose_does_not_learn_from_a_few_early_values() -> None:
     assert params("tpe", 1 / 16, 20)[:16] == spread[:16]
     assert params("tpe", 1 / 16, 20) != spread
     assert params("tpe", 1 / 4, 16)[:4] == spread[:4]
+    late = Book(spec_for("tpe", trials=16), num_train_rows=800)
+    assert late.proposer._arms[0]._early, "trials with batch size 8 are judged at 30 of 300 steps"
+    late = Book(spec_for("tpe", trials=16), num_train_rows=160)
+    assert not late.proposer._arms[0]._early, "here at a half, or never"
     assert params("tpe", 1 / 4, 16) != spread[:16]
 
 

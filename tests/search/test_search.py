@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import nan
 
 import pytest
@@ -18,6 +19,8 @@ from harness.search.pruners.rungs import Rungs
 from harness.search.search import Search
 from harness.search.source import Decision, TrialSource
 from harness.spec.configure import arms, keeps_default, rung_fractions
+from harness.spec.metrics import is_beyond_chance
+from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from tests.search.simulate import Log, Simulator, evaluation, make_spec, quality, sweep
@@ -37,28 +40,42 @@ def accuracy_at(record: TrialRecord, fraction: float) -> float:
     return next(row.metrics["accuracy"] for row in record.history if row.fraction >= fraction - 0.01)
 
 
-def check_promotions(spec: StudySpec, records: list[TrialRecord], *, exact: bool) -> None:
+def check_promotions(
+    spec: StudySpec, records: list[TrialRecord], *, exact: bool, chance: Mapping[str, float] | None = None
+) -> None:
     """At each rung of each arm nobody who stayed behind was better than somebody who went on, and as many went on.
 
-    A default recipe that is kept goes on behind them, and does not count from there on.
+    A default recipe that is kept goes on behind them, and does not count from there on. Where nobody is better than the
+    trivial baseline all go on.
     """
-    fractions = rung_fractions(spec)
-    policy = Rungs(fractions, spec.search.pruner.reduction_factor, "accuracy", least=spec.confirm.top)
+    ladder = rung_fractions(spec)
+    policy = Rungs(ladder, spec.search.pruner.reduction_factor, "accuracy", least=spec.confirm.top)
     for arm in arms(spec):
         sound = [each for each in records if each.state is not FAIL and each.params.get("checkpoint", arm) == arm]
         outside: set[int] = set()
-        for fraction, after in zip(fractions, (*fractions[1:], 1.0), strict=True):
-            reached = [each for each in sound if each.history[-1].fraction >= fraction - 0.01]
-            ranked = sorted(reached, key=lambda each: (-accuracy_at(each, fraction), each.number))
+        for index in range(len(ladder)):
+            rows = {each.number: row for each in sound if (row := row_at_rung(each, ladder, index)) is not None}
+            reached = [each for each in sound if each.number in rows]
+            ranked = sorted(reached, key=lambda each: (-rows[each.number].metrics["accuracy"], each.number))
             numbers = [each.number for each in ranked if each.number not in outside]
-            promoted = {each.number for each in reached if each.history[-1].fraction >= after - 0.01}
-            kept = {0} & {each.number for each in reached} if keeps_default(spec) else set()
+            promoted = {each.number for each in reached if each.history[-1].step > rows[each.number].step}
+            kept = {0} & set(rows) if keeps_default(spec) else set()
             assert kept <= promoted
-            places = len(promoted - kept) if not exact else policy.num_promoted(len(numbers))
+            known = [is_beyond_chance("accuracy", row.metrics["accuracy"], chance or {}, 100) for row in rows.values()]
+            quota = policy.num_promoted(len(numbers)) if any(known) else len(numbers)
+            places = len(promoted - kept) if not exact else quota
             best = [number for number in numbers if exact or number not in kept][:places]
             assert promoted == {*best} | kept
-            assert places <= policy.num_promoted(len(numbers) + (0 if exact else len(records)))
+            assert not any(known) or places <= policy.num_promoted(len(numbers) + (0 if exact else len(records)))
             outside |= kept.difference(best)
+
+
+def row_at_rung(record: TrialRecord, ladder: Sequence[float], index: int) -> Progress | None:
+    """The evaluation at a rung; None where the trial did not come to it, or passes it by."""
+    share = (ladder if record.config.rungs is None else record.config.rungs)[index]
+    if share is None:
+        return None
+    return next((row for row in record.history if row.step == step_at(row.total_steps, share)), None)
 
 
 @pytest.mark.parametrize("slots", [1, 3])
@@ -241,6 +258,92 @@ def test_search_two_objectives(new_store: NewStore, folder: RunFolder) -> None:
     assert all(values)
 
 
+# Trials that guess for a while
+
+
+CHANCE = {"accuracy": 1 / 12, "log_loss": 2.485}
+
+
+def guesses_for_40_steps(config: TrialConfig, fraction: float, rows: int | None = None) -> Progress:
+    """Near chance, in no good order, until step 40; then as good as its params."""
+    row = evaluation(config, fraction, rows)
+    luck = config.number * 7 % 5 / 200
+    guess = {"accuracy": 1 / 12 + luck, "log_loss": 2.485 - luck}
+    return row if row.step > 40 else row.model_copy(update={"metrics": row.metrics | guess})
+
+
+@pytest.mark.parametrize(
+    ("pruner", "rows"),
+    [("rungs", 850), ("rungs", 2500), ("asha", 850), ("asha", 2500), ("hyperband", 850), ("median", 2500)],
+)
+def test_search_finds_the_best_of_trials_that_guess_at_first(
+    new_store: NewStore, folder: RunFolder, pruner: str, rows: int
+) -> None:
+    """Of 162 steps no rung lies beyond the guessing (the median's do), of 471 the second does."""
+    training = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "batch_size": 16}
+    behave = partial(guesses_for_40_steps, rows=rows)
+    found = {}
+    for name in ("none", pruner):
+        spec, store = make_spec(trials=18, sampler="random", training=training, pruner={"name": name}), new_store()
+        sweep(spec, store, folder, slots=2, rows=rows, chance=CHANCE, behave=behave)
+        found[name] = store.records()
+    complete = [[each for each in records if each.state is COMPLETE] for records in found.values()]
+    whole, pruned = (max(records, key=lambda each: each.metrics["accuracy"]) for records in complete)
+    assert (pruned.params, pruned.metrics) == (whole.params, whole.metrics)
+    still_guessing = rows == 850 and pruner != "median"
+    assert (PRUNED in states(found[pruner])) is not still_guessing
+    assert all(each.history[-1].step > 40 for each in found[pruner])
+
+
+def test_search_short_trials_run_to_their_end(new_store: NewStore, folder: RunFolder) -> None:
+    """A batch size of 32 leaves 60 steps of 640 rows: such a trial is not judged, and takes nobody's place."""
+    spec, store = make_spec(trials=24, sampler="random", confirm={"top": 1}), new_store()
+    sweep(spec, store, folder, slots=2, rows=640, behave=partial(evaluation, rows=640))
+    records = store.records()
+    short = [each for each in records if each.params["batch_size"] == 32]
+    assert {each.state for each in short} == {COMPLETE} and {each.history[-1].total_steps for each in short} == {60}
+    longer = [each for each in records if each.params["batch_size"] != 32]
+    first = {each.params["batch_size"]: each.history[0].step for each in longer}
+    assert first == {8: 30, 16: 30}
+    assert PRUNED in states(longer)
+    check_promotions(spec, records, exact=True)
+
+
+def test_search_same_decisions_after_restarts(new_store: NewStore, folder: RunFolder) -> None:
+    spec, whole, broken = make_spec(trials=20, sampler="random"), new_store(), new_store()
+    behave = partial(guesses_for_40_steps, rows=1200)
+    sweep(spec, whole, folder, rows=1200, chance=CHANCE, behave=behave)
+    log = Log()
+    for lives in range(20):
+        search = Search(spec, broken, folder, num_train_rows=1200, chance=CHANCE)
+        if Simulator(search, folder, log, rows=1200, behave=behave).run(most_events=3 + lives):
+            break
+        broken = new_store(broken)
+    assert log.kills >= 3
+    outcomes = [[(each.params, each.state, each.history) for each in store.records()] for store in (whole, broken)]
+    assert outcomes[0] == outcomes[1]
+    assert set(states(whole.records())) == {COMPLETE, PRUNED}
+
+
+def test_search_goes_on_with_trials_of_before_that_have_no_rungs_of_their_own(
+    new_store: NewStore, folder: RunFolder
+) -> None:
+    """Their rungs are the study's; new ones are judged later, and with them."""
+    spec, store, rows = make_spec(trials=12), new_store(), 853
+    behave = partial(evaluation, rows=rows)
+    Simulator(Search(spec, store, folder), folder, Log(), rows=rows, behave=behave).run(most_events=5)
+    earlier = len(store.records())
+    store = new_store(store)
+    search = Search(spec, store, folder, num_train_rows=rows)
+    assert Simulator(search, folder, Log(), rows=rows, behave=behave).run()
+    records = store.records()
+    assert [each.config.rungs is None for each in records] == [number < earlier for number in range(12)]
+    assert set(states(records)) == {COMPLETE, PRUNED}
+    assert all(each.history[0].fraction < 0.07 for each in records[:earlier])
+    assert all(each.history[0].step >= 30 for each in records[earlier:])
+    check_promotions(spec, records, exact=True)
+
+
 # The budget. A full training takes 100 s on the simulator's clock.
 
 
@@ -268,6 +371,22 @@ def test_search_budget_brings_best_to_its_end(new_store: NewStore, folder: RunFo
     assert 20 < len(records) < 50
     dropped_by_budget = [record for record in records if record.message == "budget"]
     assert dropped_by_budget and all(record.state is PRUNED and record.history for record in dropped_by_budget)
+
+
+def test_search_budget_takes_the_best_at_the_same_rung(new_store: NewStore, folder: RunFolder) -> None:
+    """A trial that is judged later because its training is short has not come further."""
+    spec, clock = make_spec(trials=9, sampler="random", budget={"minutes": 3}), Clock()
+    search = Search(spec, new_store(), folder, num_train_rows=2500, clock=clock)
+    configs = [config for _ in range(3) if (config := search.next())]
+    assert configs[0].training.batch_size == 32
+    shares = [config.rungs[0] for config in configs if config.rungs and config.rungs[0]]
+    assert shares[0] == max(shares) > min(shares)
+    for config, share, accuracy in zip(configs, shares, (0.5, 0.8, 0.6), strict=True):
+        metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
+        search.decide(config.number, evaluation(config, share, 2500, metrics=metrics))
+    clock.advance(100)
+    assert search.next() == configs[1]
+    assert search.out_of_budget
 
 
 def test_search_budget_counts_all_lives(new_store: NewStore, folder: RunFolder) -> None:
@@ -348,6 +467,8 @@ def test_search_budget_over_before_anything_is_known(new_store: NewStore, folder
     failing=st.sampled_from([0.0, 0.0, 0.15]),
     deaths=st.lists(st.integers(1, 12), max_size=4),
     small_space=st.booleans(),
+    rows=st.sampled_from([None, 330, 640, 3000]),
+    chance=st.sampled_from([None, {"accuracy": 0.75}, {"accuracy": 0.99}]),
 )
 def test_search_whatever_happens(
     new_store: NewStore,
@@ -360,6 +481,8 @@ def test_search_whatever_happens(
     failing: float,
     deaths: list[int],
     small_space: bool,
+    rows: int | None,
+    chance: dict[str, float] | None,
 ) -> None:
     rng = random.Random(seed)
     training = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "batch_size": {"choices": [8, 16, 32]}}
@@ -377,14 +500,14 @@ def test_search_whatever_happens(
 
     def behave(config: TrialConfig, fraction: float) -> Progress | FailReason:
         if rng.random() < failing:
-            return rng.choice([FailReason.CRASH, FailReason.NAN, evaluation(config, fraction, metrics={})])
-        return evaluation(config, fraction)
+            return rng.choice([FailReason.CRASH, FailReason.NAN, evaluation(config, fraction, rows, metrics={})])
+        return evaluation(config, fraction, rows)
 
     store, log, exhausted = new_store(), Log(), False
     for most_events in [*deaths, None]:
-        search = Search(spec, store, run)
+        search = Search(spec, store, run, num_train_rows=rows, chance=chance)
         exhausted = exhausted or search.exhausted
-        simulator = Simulator(search, run, log, slots=slots, rng=rng, behave=behave, lose=failing / 3)
+        simulator = Simulator(search, run, log, slots=slots, rng=rng, behave=behave, lose=failing / 3, rows=rows)
         if simulator.run(most_events):
             break
         store = new_store(store)
@@ -401,5 +524,8 @@ def test_search_whatever_happens(
     for number in range(len(records)):
         evaluated = {step: times for (trial, step), times in log.evaluated.items() if trial == number}
         assert sum(evaluated.values()) <= len(evaluated) + log.kills, "each death repeats one evaluation at most"
+    for record in records:
+        if record.config.rungs and not any(record.config.rungs):
+            assert record.state is not PRUNED, "it is too short to be judged"
     if pruner == "rungs":
-        check_promotions(spec, records, exact=not failing)
+        check_promotions(spec, records, exact=not failing, chance=chance)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.spec.configure import evaluation_points, rung_fractions, validation_rows
+from harness.spec.configure import rung_fractions, validation_rows
+from harness.spec.schedule import evaluation_points
 from harness.spec.study import StudySpec
 
 
@@ -23,23 +24,6 @@ def study(pruner: str = "rungs", evaluations: Any = "auto", **options: Any) -> S
             "search": {"pruner": {"name": pruner, **options}},
         }
     )
-
-
-@pytest.mark.parametrize(
-    ("pruner", "options", "expected"),
-    [
-        ("rungs", {}, (0.0625, 0.25)),
-        ("asha", {"reduction_factor": 2, "min_fraction": 0.125}, (0.125, 0.25, 0.5)),
-        ("hyperband", {"reduction_factor": 3, "min_fraction": 0.2}, (0.2, 0.6000000000000001)),
-        ("rungs", {"min_fraction": 1}, ()),
-        ("median", {}, (0.25, 0.5, 0.75)),
-        ("none", {}, ()),
-        ("ray-asha", {}, (0.0625, 0.25)),
-        ("ray-pbt", {}, (0.25, 0.5, 0.75)),
-    ],
-)
-def test_rung_fractions_of_pruner(pruner: str, options: dict[str, Any], expected: tuple[float, ...]) -> None:
-    assert rung_fractions(study(pruner, **options)) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,18 +43,20 @@ def test_rung_fractions_of_pruner(pruner: str, options: dict[str, Any], expected
     ],
 )
 def test_evaluation_points(pruner: str, evaluations: Any, epochs: float, expected: tuple[float, ...]) -> None:
-    assert evaluation_points(study(pruner, evaluations), epochs) == pytest.approx(expected)
+    spec = study(pruner, evaluations)
+    assert evaluation_points(spec, epochs, rung_fractions(spec)) == pytest.approx(expected)
 
 
 def test_long_training_is_evaluated_at_most_eight_times_before_its_end() -> None:
-    points = evaluation_points(study("none"), 100)
+    points = evaluation_points(study("none"), 100, ())
     assert 2 < len(points) <= 9
     assert points[0] == pytest.approx(0.67)
     assert points[-2] <= 0.98
 
 
 def test_points_near_a_rung_give_way_to_it() -> None:
-    points = evaluation_points(study("asha", 16, reduction_factor=4, min_fraction=0.06), 1)
+    spec = study("asha", 16, reduction_factor=4, min_fraction=0.06)
+    points = evaluation_points(spec, 1, rung_fractions(spec))
     assert 0.06 in points
     assert 0.0625 not in points
     assert 0.24 in points
@@ -97,7 +83,7 @@ def test_points_rise_to_one_and_hold_every_rung(
     pruner: str, evaluations: Any, epochs: float, factor: int, first: float
 ) -> None:
     spec = study(pruner, evaluations, reduction_factor=factor, min_fraction=first)
-    points = evaluation_points(spec, epochs)
+    points = evaluation_points(spec, epochs, rung_fractions(spec))
     assert points[-1] == 1.0
     assert all(0 < a < b for a, b in pairwise(points))
     assert set(rung_fractions(spec)) <= set(points)

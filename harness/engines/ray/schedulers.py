@@ -1,43 +1,58 @@
 """Ray's own schedulers for those who know them: asynchronous halving, Hyperband, population-based training.
 
-Knows nothing of the study on disk. All look at `objective` (more is better) and at `time`, which is of rungs passed:
-trials of different batch sizes have no training step in common.
+All look at `objective` (more is better) and at `time`, which is of rungs passed: trials of different batch sizes have
+no training step in common.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, HyperBandScheduler, PopulationBasedTraining, TrialScheduler
+from ray.tune.schedulers.hyperband import _Bracket
 
 from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import Entry
 from harness.engines.ray.worker import Order
 from harness.errors import InputError, unknown_name
 from harness.records.schema import Progress
-from harness.search.pruners.base import num_passed
+from harness.search.pruners.base import ChanceGuard
 from harness.spec.configure import rung_fractions, search_space
 from harness.spec.metrics import METRICS
+from harness.spec.rungs import POPULATION, TrialRungs, rungs_passed
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
 
 __all__ = ["Other", "make_scheduler"]
 
-POPULATION = "ray-pbt"
 #: What may change in the middle of a training: nothing that the number of steps or the shape of the model hangs on.
 MUTABLE = ("learning_rate", "weight_decay", "label_smoothing", "max_grad_norm")
+#: What a result says besides its objective: that it is better than the trivial baseline.
+BETTER = "better"
 
 
 class Other:
-    """A scheduler of Ray's beside the desk: it may stop or pause what the source lets go on."""
+    """A scheduler of Ray's beside the desk: it may stop or pause what the source lets go on.
 
-    def __init__(self, spec: StudySpec, scheduler: TrialScheduler, desk: Desk, order: Callable[[Entry], Order]) -> None:
+    At a rung that no trial reached with a value better than the trivial baseline (`chance`, by metric) it stops nobody.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        scheduler: TrialScheduler,
+        desk: Desk,
+        order: Callable[[Entry], Order],
+        chance: Mapping[str, float],
+    ) -> None:
         self.scheduler = scheduler
+        self._asynchronous = isinstance(scheduler, AsyncHyperBandScheduler)
+        self._guard = ChanceGuard(spec.search.objectives[0], chance)
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = Clock(spec), desk, order
@@ -61,12 +76,17 @@ class Other:
 
     def ask(self, number: int, controller: Any, trial: Trial, result: dict[str, Any], progress: Progress) -> str:
         """What the scheduler says of an evaluation; the desk is told what it has done."""
-        read = self._clock.read(progress)
-        if read is None or (self.population and not self._is_later(number, read["time"])):
+        entry = self._desk.entry(number)
+        read = None if entry is None else self._clock.read(progress, entry.trial.config.rungs)
+        if read is None or not self._is_later(number, read["time"]):
             return TrialScheduler.CONTINUE
+        self._guard.note(read["time"], progress)
+        read[BETTER] = self._guard.is_better(progress)
         action = str(self.scheduler.on_trial_result(controller, trial, result | read))
         if self.population:
             self._note_mutation(number, trial, progress)
+        elif self._asynchronous and action == TrialScheduler.STOP and self._guard.at_chance(read["time"]):
+            return TrialScheduler.CONTINUE
         if action == TrialScheduler.STOP:
             self._desk.pruned(number)
         elif action == TrialScheduler.PAUSE or trial.status == Trial.PAUSED:
@@ -74,7 +94,11 @@ class Other:
         return action
 
     def _is_later(self, number: int, time: float) -> bool:
-        """Ends what would be endless: a trial that takes up the training of one that is behind comes here again."""
+        """True at the first evaluation that passes a rung.
+
+        Of a population this ends what would be endless: a trial that takes up the training of one that is behind comes
+        here again.
+        """
         entry = self._desk.entry(number)
         if entry is None or time <= self._asked.get(number, 0.0):
             return False
@@ -117,12 +141,49 @@ class Clock:
             return passed
         return int(self._base ** (passed - 1))
 
-    def read(self, progress: Progress) -> dict[str, float] | None:
-        """None where there is nothing to judge by."""
+    def read(self, progress: Progress, rungs: TrialRungs | None) -> dict[str, float] | None:
+        """None where there is nothing to judge by; `rungs` are the trial's own, None stands for those of the study."""
         value = progress.metrics.get(self._metric.name, math.nan)
         if not math.isfinite(value):
             return None
-        return {"time": self.time(num_passed(self._rungs, progress)), "objective": -self._metric.sort_key(value)}
+        passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
+        time = self.time(passed[-1] + 1 if passed else 0)
+        return {"time": time, "objective": -self._metric.sort_key(value)}
+
+
+class PatientHyperBand(HyperBandScheduler):
+    """Hyperband that halves no bracket in which nobody is better than the trivial baseline: all of it goes on."""
+
+    def _create_bracket(self, s: int) -> PatientBracket:
+        return PatientBracket(
+            time_attr=self._time_attr,
+            max_trials=self._get_n0(s),  # type: ignore[no-untyped-call]
+            init_t_attr=self._get_r0(s),  # type: ignore[no-untyped-call]
+            max_t_attr=self._max_t_attr,
+            eta=self._eta,
+            s=s,
+            stop_last_trials=self._stop_last_trials,
+        )
+
+    def _process_bracket(self, tune_controller: Any, bracket: _Bracket) -> str:
+        try:
+            return str(super()._process_bracket(tune_controller, bracket))
+        finally:
+            # Ray leaves it True: those that wait for a trial would then wait for ever when that one ends or fails.
+            bracket.is_being_processed = False
+
+
+class PatientBracket(_Bracket):
+    """A bracket that keeps all its trials, for as long as none is better than the trivial baseline."""
+
+    def successive_halving(self, metric: str, metric_op: float) -> tuple[list[Trial], list[Trial]]:
+        if any(result[BETTER] for result in self._live_trials.values()):
+            good, bad = super().successive_halving(metric, metric_op)
+            return list(good), list(bad)
+        size = self._n
+        super().successive_halving(metric, metric_op)
+        self._n = size
+        return list(self._live_trials), []
 
 
 def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
@@ -138,7 +199,7 @@ def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
             **look, grace_period=1, max_t=clock.end, reduction_factor=pruner.reduction_factor, brackets=1
         )
     if pruner.name == "ray-hyperband":
-        return HyperBandScheduler(**look, max_t=clock.end, reduction_factor=pruner.reduction_factor)
+        return PatientHyperBand(**look, max_t=clock.end, reduction_factor=pruner.reduction_factor)
     if pruner.name == POPULATION:
         return _population(spec, look)
     if pruner.name.startswith("ray-"):

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from ray import tune
 
+from harness.data.prepared import PreparedData
 from harness.engines.precisions import Precisions
 from harness.engines.ray.desk import MOST_LOSSES, Desk
 from harness.engines.ray.entry import Entry
@@ -31,7 +32,9 @@ from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.records.schema import as_begun
 from harness.search.source import TrialSource
+from harness.spec.rungs import POPULATION
 from harness.spec.study import StudySpec
+from harness.tasks.trivial import trivial_metrics
 
 __all__ = ["RayEngine"]
 
@@ -97,7 +100,7 @@ class RayEngine:
             desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
             if not desk.claim():
                 return
-            Run(self._run, self._spec, session, self._slots, desk, places, self._precisions).fit(data, trial_fn)
+            Run(self._run, self._spec, session, self._slots, desk, places, data, self._precisions).fit(trial_fn)
 
     def _places(self) -> RunPlaces | StoragePlaces:
         path = self._spec.engine.storage_path
@@ -124,10 +127,11 @@ class Run:
         slots: Sequence[Slot],
         desk: Desk,
         places: RunPlaces | StoragePlaces,
+        data: str,
         precisions: Precisions | None = None,
     ) -> None:
         self._run, self._spec, self._session, self._desk, self._places = run, spec, session, desk, places
-        self._precisions = precisions
+        self._data, self._precisions = data, precisions
         self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
         self._room = Room(self._plan, session.capacity, session.resources)
         self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
@@ -140,7 +144,11 @@ class Run:
         if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
             return None
         scheduler = make_scheduler(self._spec)
-        return Other(self._spec, scheduler, self._desk, self._order) if scheduler is not None else None
+        if scheduler is None:
+            return None
+        population = self._spec.search.pruner.name == POPULATION
+        chance = {} if population else trivial_metrics(PreparedData(Path(self._data)))
+        return Other(self._spec, scheduler, self._desk, self._order, chance)
 
     @property
     def _population(self) -> bool:
@@ -153,13 +161,13 @@ class Run:
         config = as_begun(entry.trial.config, entry.trial.history)
         return Order(config=config, folder=self._places.folder(entry.trial), resume=entry.resume)
 
-    def fit(self, data: str, trial_fn: str) -> None:
+    def fit(self, trial_fn: str) -> None:
         """Lets Tune run until the desk has nothing left."""
         while self._population and self._desk.claim():
             pass
         try:
             with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
-                self._tune(self._tuner(self._trainable(data, trial_fn)))
+                self._tune(self._tuner(self._trainable(trial_fn)))
         finally:
             self._places.close(finished=self._desk.finished)
 
@@ -194,9 +202,9 @@ class Run:
         if not self._desk.finished:
             raise EngineError("Ray Tune stopped before the study was finished; run it again to go on")
 
-    def _trainable(self, data: str, trial_fn: str) -> Any:
+    def _trainable(self, trial_fn: str) -> Any:
         """The actor's class with what all trials share, and what Ray reserves for one."""
-        wanted = {data: str(Path(data).absolute())} | checkpoint_folders(self._spec)
+        wanted = {self._data: str(Path(self._data).absolute())} | checkpoint_folders(self._spec)
         sees_run, missing = survey(self._session, self._run, list(wanted.values()), self._plan.need)
         if not sees_run and not self._places.storage:
             raise EngineError(
@@ -204,7 +212,7 @@ class Run:
             )
         parcels, refs = parcels_for(wanted, missing)
         job = Job(
-            data=data,
+            data=self._data,
             trial_fn=trial_fn,
             threads=self._plan.threads,
             device=self._spec.engine.device,

@@ -97,7 +97,9 @@ def _progress(view: View, pick: TrialRecord | None) -> str:
     told = ", ".join(f"{count:,} {words}" for count, words in counts)
     scored = [record for record in view.trials if isfinite(view.score(record))]
     best = pick or min(
-        scored, key=lambda record: (-rung(record), view.metric.sort_key(view.score(record))), default=None
+        scored,
+        key=lambda record: (-view.results.trained(record), view.metric.sort_key(view.score(record))),
+        default=None,
     )
     if best is None:
         return told

@@ -1,21 +1,24 @@
 """Optuna's pruners (asynchronous halving, Hyperband, median) as a policy of ours.
 
-Knows nothing of the database or of engines. They see one in-memory study an arm, of the first objective alone (Optuna
-refuses to prune with several), with rungs as steps: trials of different batch sizes have no training step in common.
+They see in-memory studies of the first objective alone (Optuna refuses to prune with several), with rungs as steps:
+trials of different batch sizes have no training step in common. Each arm has one such study for each first rung: the
+pruners take the first value of a trial for that of their first rung, so trials that pass a rung by compete among
+themselves.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
 from harness.records.schema import Progress, TrialState
 from harness.search.mirror import Mirror
-from harness.search.pruners.base import num_passed
+from harness.search.pruners.base import ChanceGuard, newly_passed
 from harness.search.source import Decision
-from harness.spec.configure import rung_fractions
+from harness.spec.rungs import TrialRungs, rung_fractions
 from harness.spec.study import PrunerSpec, StudySpec
 
 if TYPE_CHECKING:
@@ -24,29 +27,61 @@ if TYPE_CHECKING:
 __all__ = ["OptunaPolicy"]
 
 
-class OptunaPolicy:
-    """A `Policy` that stops or lets go, and never lets a trial wait. Restored by replaying the reports in order."""
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    """`passed`: the first rung that it has not been judged at; `last`: its last value."""
 
-    def __init__(self, spec: StudySpec, num_arms: int) -> None:
+    rungs: TrialRungs
+    field: _Field
+    passed: int = 0
+    last: float = math.nan
+
+
+class _Field:
+    """Trials that compete: those of an arm that have the same first rung."""
+
+    def __init__(self, spec: StudySpec, arm: int, first: int) -> None:
+        self.arm = arm
+        self.mirror = Mirror(f"arm-{arm}", [spec.search.objectives[0]])
+        self.pruner = _pruner(spec.search.pruner, first)
+
+
+class OptunaPolicy:
+    """A `Policy` that stops or lets go, and never lets a trial wait. Restored by replaying the reports in order.
+
+    A stop is not obeyed at a rung that no trial of the arm reached with a value better than the trivial baseline.
+    """
+
+    def __init__(self, spec: StudySpec, chance: Mapping[str, float] | None = None) -> None:
+        self._spec = spec
         self._fractions = rung_fractions(spec)
         self._objective = spec.search.objectives[0]
-        self._pruner_spec = spec.search.pruner
-        self._pruners = [_pruner(spec.search.pruner) for _ in range(num_arms)]
-        self._mirrors = [Mirror(f"arm-{index}", [self._objective]) for index in range(num_arms)]
-        self._arm_of: dict[int, int] = {}
-        self._passed: dict[int, int] = {}
-        self._last: dict[int, float] = {}
+        self._guard = ChanceGuard(self._objective, chance or {})
+        self._fields: dict[tuple[int, int], _Field] = {}
+        self._trials: dict[int, _Trial] = {}
         self._restored: list[int] = []
 
     def expect(self, arm: int, num_trials: int) -> None:
         """Nobody waits for anybody."""
 
-    def add(self, number: int, arm: int) -> None:
-        self._arm_of[number], self._passed[number] = arm, 0
-        self._mirrors[arm].add(number, {}, {})
+    def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
+        rungs = self._fractions if rungs is None else rungs
+        first = next((index for index, share in enumerate(rungs) if share is not None), len(rungs))
+        key = (arm, first)
+        if key not in self._fields:
+            self._fields[key] = _Field(self._spec, arm, first)
+        self._trials[number] = _Trial(rungs=rungs, field=self._fields[key])
+        self._fields[key].mirror.add(number, {}, {})
 
-    def restore(self, number: int, arm: int, history: Sequence[Progress], state: TrialState) -> None:
-        self.add(number, arm)
+    def restore(
+        self,
+        number: int,
+        arm: int,
+        history: Sequence[Progress],
+        state: TrialState,
+        rungs: TrialRungs | None = None,
+    ) -> None:
+        self.add(number, arm, rungs)
         for progress in history:
             self.decide(number, progress)
         if state.ended:
@@ -59,23 +94,27 @@ class OptunaPolicy:
 
     def decide(self, number: int, progress: Progress) -> Decision:
         """Reports every rung that the evaluation is the first to pass, and asks the pruner after each."""
-        mirror = self._mirrors[self._arm_of[number]]
-        self._last[number] = progress.metrics.get(self._objective, math.nan)
+        trial = self._trials[number]
+        field = trial.field
+        trial.last = progress.metrics.get(self._objective, math.nan)
         stop = False
-        for rung in range(self._passed[number], num_passed(self._fractions, progress)):
-            mirror.report(number, _resource(self._pruner_spec, rung), self._last[number])
-            stop = mirror.should_prune(number, self._pruners[self._arm_of[number]]) or stop
-            self._passed[number] = rung + 1
+        for rung in newly_passed(trial.rungs, trial.passed, progress):
+            field.mirror.report(number, _resource(self._spec.search.pruner, rung), trial.last)
+            self._guard.note((field.arm, rung), progress)
+            asked = field.mirror.should_prune(number, field.pruner)
+            stop = stop or (asked and not self._guard.at_chance((field.arm, rung)))
+            trial.passed = rung + 1
         return Decision.STOP if stop and not progress.done else Decision.GO
 
     def end(self, number: int, state: TrialState) -> None:
-        mirror = self._mirrors[self._arm_of[number]]
+        trial = self._trials[number]
         if state is TrialState.COMPLETE:
-            mirror.complete(number, [self._last[number]])
+            trial.field.mirror.complete(number, [trial.last])
         elif state is TrialState.PRUNED:
-            mirror.prune(number)
+            trial.field.mirror.prune(number)
         else:
-            mirror.fail(number)
+            trial.field.mirror.fail(number)
+            self._guard.forget(number)
 
     def promoted(self) -> list[int]:
         restored, self._restored = self._restored, []
@@ -90,14 +129,16 @@ def _resource(spec: PrunerSpec, rung: int) -> int:
     return rung + 1 if spec.name == "median" else spec.reduction_factor**rung
 
 
-def _pruner(spec: PrunerSpec) -> BasePruner:
+def _pruner(spec: PrunerSpec, first: int) -> BasePruner:
+    """`first`: the first rung of the trials that it judges."""
     from optuna import pruners
 
     if spec.name == "median":
         return pruners.MedianPruner()
+    least, factor = spec.reduction_factor**first, spec.reduction_factor
     if spec.name == "asha":
-        return pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=spec.reduction_factor)
+        return pruners.SuccessiveHalvingPruner(min_resource=least, reduction_factor=factor)
     if spec.name != "hyperband":
         raise unknown_name("search.pruner.name", spec.name, ("median", "asha", "hyperband"))
-    most = int(1 / spec.min_fraction * (1 + 1e-9))
-    return pruners.HyperbandPruner(min_resource=1, max_resource=most, reduction_factor=spec.reduction_factor)
+    most = max(least, int(1 / spec.min_fraction * (1 + 1e-9)))
+    return pruners.HyperbandPruner(min_resource=least, max_resource=most, reduction_factor=factor)

@@ -1,9 +1,8 @@
-"""The pruner that a study names.
-
-Knows nothing of trials.
-"""
+"""The pruner that a study names."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from harness.errors import unknown_name
 from harness.search.pruners.base import Policy, Unpruned
@@ -17,19 +16,27 @@ __all__ = ["make_policy"]
 OPTUNA, UNPRUNED = ("asha", "hyperband", "median"), ("none", "ray-asha", "ray-hyperband", "ray-pbt")
 
 
-def make_policy(spec: StudySpec) -> Policy:
+def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> Policy:
     """The study's pruner. Ray's own run inside its engine, so nothing is pruned here for them.
+
+    `chance` is what the trivial baseline has on validation, by metric; without it every value counts as better.
 
     Raises:
         InputError: no pruner has this name.
     """
-    pruner, num_arms = spec.search.pruner, len(arms(spec))
+    pruner = spec.search.pruner
     if pruner.name == "rungs":
-        objective = spec.search.objectives[0]
-        fractions, factor, least = rung_fractions(spec), pruner.reduction_factor, spec.num_finalists
-        return Rungs(fractions, factor, objective, num_arms=num_arms, least=least, keep_first=keeps_default(spec))
+        return Rungs(
+            rung_fractions(spec),
+            pruner.reduction_factor,
+            spec.search.objectives[0],
+            num_arms=len(arms(spec)),
+            least=spec.num_finalists,
+            keep_first=keeps_default(spec),
+            chance=chance,
+        )
     if pruner.name in OPTUNA:
-        return OptunaPolicy(spec, num_arms)
+        return OptunaPolicy(spec, chance)
     if pruner.name in UNPRUNED:
         return Unpruned()
     raise unknown_name("search.pruner.name", pruner.name, ("rungs", *OPTUNA, *UNPRUNED))

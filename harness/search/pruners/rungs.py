@@ -1,12 +1,16 @@
 """Breadth-first successive halving: all trials of an arm reach a rung before any of them goes on.
 
-Knows nothing of the database, of samplers or of engines. At a rung that n trials reached, the best
-max(1, floor(n / reduction_factor)) go on and never fewer than `least`, so that the finalists have full trainings
-(Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed trials hold no
-place. Of equal values the lower log loss is better, then the lower number: nothing that a restart could change.
+At a rung that n trials reached, the best max(1, floor(n / reduction_factor)) go on and never fewer than `least`, so
+that the finalists have full trainings (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of
+restarted ones). Failed trials hold no place. Of equal values the lower log loss is better, then the lower number:
+nothing that a restart could change.
 Values are equal that the number of validation rows cannot tell apart: early in training all accuracies are near
 chance, and the log loss sees who learns long before they do (of 16 trials on 132 rows, 8 % into the training, ranking
 by bare accuracy dropped every one that was going to be good).
+
+A trial is judged at its own rungs. One that passes the first rungs by is judged at its first rung together with those
+that were promoted to it; one that has none runs to its end and counts for no quota. At a rung that no trial reached
+with a value better than the trivial baseline nobody is dropped: all go on to the next one.
 
 With `keep_first` the first trial of an arm (its default recipe) is never dropped: where it is not among the best, it
 goes on behind them, so that the winner can be compared with it at the same training; it takes nobody's place.
@@ -20,18 +24,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.records.schema import Progress, TrialState
-from harness.search.pruners.base import num_passed
+from harness.search.pruners.base import ChanceGuard, newly_passed
 from harness.search.source import Decision
-from harness.spec.metrics import rank_key
+from harness.spec.metrics import SHARES, rank_key
+from harness.spec.rungs import TrialRungs
 
 __all__ = ["Rungs", "rung_key"]
-
-#: Objectives that are shares of the rows, so that their noise is known.
-_SHARES = ("accuracy", "macro_f1")
 
 Place = tuple[tuple[float, float], int]
 """Sorts the better trial first: its key at a rung, then its number."""
@@ -41,11 +43,13 @@ Place = tuple[tuple[float, float], int]
 class _Rung:
     """One rung of one arm. `coming` are trials on their way to it, `reached` all that were evaluated at it.
 
-    Behind the first `cut` of those reached nobody waits. `settled`: nobody can reach it any more.
+    `better` are those of them that are better than the trivial baseline. Behind the first `cut` of those reached nobody
+    waits. `settled`: nobody can reach it any more.
     """
 
     coming: set[int] = field(default_factory=set)
     reached: list[Place] = field(default_factory=list)
+    better: set[int] = field(default_factory=set)
     waiting: set[int] = field(default_factory=set)
     cut: int = 0
     settled: bool = False
@@ -53,10 +57,17 @@ class _Rung:
 
 @dataclass(slots=True)
 class _Trial:
-    """`places` are those at the rungs passed, one a rung."""
+    """`places` are those at the rungs passed, by rung; at those in `better` it was better than the trivial baseline."""
 
     arm: int
-    places: list[Place] = field(default_factory=list)
+    rungs: TrialRungs
+    places: dict[int, Place] = field(default_factory=dict)
+    better: set[int] = field(default_factory=set)
+
+    @property
+    def first(self) -> int | None:
+        """The first rung at which it is judged."""
+        return next((index for index, share in enumerate(self.rungs) if share is not None), None)
 
 
 class _Arm:
@@ -89,8 +100,10 @@ class Rungs:
         num_arms: int = 1,
         least: int = 1,
         keep_first: bool = False,
+        chance: Mapping[str, float] | None = None,
     ) -> None:
         self._fractions = tuple(fractions)
+        self._guard = ChanceGuard(objective, chance or {})
         self._factor = reduction_factor
         self._objective = objective
         self._least = least
@@ -104,45 +117,58 @@ class Rungs:
         """How many of the trials that reached a rung go on."""
         return min(num_reached, max(1, num_reached // self._factor, self._least))
 
+    def _quota(self, rung: _Rung, num_reached: int) -> int:
+        """How many of the trials that reached this rung go on: all where none is better than the trivial baseline."""
+        return self.num_promoted(num_reached) if rung.better else num_reached
+
     def _num_kept(self, ladder: _Arm, index: int, num_reached: int) -> int:
         """How many of them may be needed yet: at the last rung there is a spare one."""
-        return self.num_promoted(num_reached) + (index == len(ladder.rungs) - 1)
+        return self._quota(ladder.rungs[index], num_reached) + (index == len(ladder.rungs) - 1)
 
     def _outside(self, ladder: _Arm, index: int) -> set[int]:
         """The kept trial, if it reached a rung behind the best of the one below."""
         if ladder.kept is None or index == 0:
             return set()
         number, trial = ladder.kept
-        if len(trial.places) <= index or not _holds(ladder.rungs[index].reached, trial.places[index]):
+        if index not in trial.places or not _holds(ladder.rungs[index].reached, trial.places[index]):
             return set()
-        below = ladder.rungs[index - 1].reached
-        behind = bisect_left(below, trial.places[index - 1]) >= self.num_promoted(len(below))
+        if index - 1 not in trial.places:
+            return set()
+        below = ladder.rungs[index - 1]
+        behind = bisect_left(below.reached, trial.places[index - 1]) >= self._quota(below, len(below.reached))
         return {number} if behind or self._outside(ladder, index - 1) else set()
 
     def expect(self, arm: int, num_trials: int) -> None:
         self._arms[arm].expected = num_trials
         self._settle(self._arms[arm])
 
-    def add(self, number: int, arm: int) -> None:
+    def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
         ladder = self._arms[arm]
-        self._trials[number] = _Trial(arm)
+        trial = self._trials[number] = _Trial(arm, self._fractions if rungs is None else rungs)
         if self._keep_first and not ladder.added:
-            ladder.kept = (number, self._trials[number])
+            ladder.kept = (number, trial)
         ladder.added += 1
-        if ladder.rungs:
-            ladder.rungs[0].coming.add(number)
+        if trial.first is not None:
+            ladder.rungs[trial.first].coming.add(number)
 
-    def restore(self, number: int, arm: int, history: Sequence[Progress], state: TrialState) -> None:
-        self.add(number, arm)
+    def restore(
+        self,
+        number: int,
+        arm: int,
+        history: Sequence[Progress],
+        state: TrialState,
+        rungs: TrialRungs | None = None,
+    ) -> None:
+        self.add(number, arm, rungs)
         trial, ladder = self._trials[number], self._arms[arm]
         for progress in history:
             self._pass(number, progress)
         if state.ended:
-            for rung, place in zip(ladder.rungs, trial.places, strict=False):
-                insort(rung.reached, place)
+            for index in trial.places:
+                self._reach(ladder, index, number)
             self.end(number, state)
         elif trial.places:
-            self._arrive(ladder, 0, number)
+            self._arrive(ladder, min(trial.places), number)
         else:
             self._promoted.append(number)
 
@@ -151,13 +177,11 @@ class Rungs:
             self._settle(arm)
 
     def decide(self, number: int, progress: Progress) -> Decision:
-        trial = self._trials[number]
-        ladder = self._arms[trial.arm]
-        before = len(trial.places)
-        self._pass(number, progress)
-        if len(trial.places) == before:
+        ladder = self._arms[self._trials[number].arm]
+        passed = self._pass(number, progress)
+        if not passed:
             return Decision.GO
-        self._arrive(ladder, before, number)
+        self._arrive(ladder, passed[0], number)
         self._settle(ladder)
         return self._decision(number)
 
@@ -177,8 +201,9 @@ class Rungs:
         for index, rung in enumerate(ladder.rungs):
             rung.coming.discard(number)
             rung.waiting.discard(number)
-            if state is TrialState.FAIL and index < len(trial.places):
+            if state is TrialState.FAIL and index in trial.places:
                 _remove(rung.reached, trial.places[index])
+                rung.better.discard(number)
         for queue in (self._promoted, self._dropped):
             if number in queue:
                 queue.remove(number)
@@ -192,23 +217,34 @@ class Rungs:
         dropped, self._dropped = self._dropped, []
         return dropped
 
-    def _pass(self, number: int, progress: Progress) -> None:
+    def _pass(self, number: int, progress: Progress) -> list[int]:
         """Gives the trial a place at each rung that it has newly passed; a short training passes several at once."""
         trial = self._trials[number]
-        key = rung_key(progress, self._objective)
-        for _ in range(len(trial.places), num_passed(self._fractions, progress)):
-            trial.places.append((key, number))
+        passed = newly_passed(trial.rungs, max(trial.places, default=-1) + 1, progress)
+        trial.places |= dict.fromkeys(passed, (rung_key(progress, self._objective), number))
+        if self._guard.is_better(progress):
+            trial.better.update(passed)
+        return passed
+
+    def _reach(self, ladder: _Arm, index: int, number: int) -> None:
+        rung, trial = ladder.rungs[index], self._trials[number]
+        insort(rung.reached, trial.places[index])
+        if index in trial.better:
+            rung.better.add(number)
 
     def _arrive(self, ladder: _Arm, index: int, number: int) -> None:
         rung = ladder.rungs[index]
         rung.coming.discard(number)
         rung.waiting.add(number)
-        insort(rung.reached, self._trials[number].places[index])
+        self._reach(ladder, index, number)
         self._drop_hopeless(ladder, index, arrived=number)
 
     def _drop_hopeless(self, ladder: _Arm, index: int, arrived: int | None = None) -> None:
         """Drops who cannot be among the promoted even if nobody better comes: few to look at, whatever the size."""
         rung = ladder.rungs[index]
+        if not rung.better:
+            rung.cut = len(rung.reached)
+            return
         # One that came from outside may stand before those that count.
         cut = self._num_kept(ladder, index, len(rung.reached) + ladder.still_coming(index))
         cut += ladder.kept is not None and index > 0
@@ -233,10 +269,10 @@ class Rungs:
                 continue
             outside = self._outside(ladder, index)
             num_reached = len(rung.reached) - len(outside)
-            num_kept = self._num_kept(ladder, index, num_reached)
+            quota, num_kept = self._quota(rung, num_reached), self._num_kept(ladder, index, num_reached)
             first = rung.reached[: num_kept + len(outside)]
             kept = [number for _, number in first if number not in outside][:num_kept]
-            best, spare = kept[: self.num_promoted(num_reached)], kept[self.num_promoted(num_reached) :]
+            best, spare = kept[:quota], kept[quota:]
             chosen = [number for number in best if number in rung.waiting]
             chosen += rung.waiting & _number(ladder.kept).difference(chosen)
             going = any(number in self._trials for number in best)
@@ -250,7 +286,7 @@ class Rungs:
         if is_rung:
             ladder.rungs[index].coming.update(numbers)
         for number in numbers:
-            if is_rung and len(self._trials[number].places) > index:
+            if is_rung and index in self._trials[number].places:
                 self._arrive(ladder, index, number)
             else:
                 self._promoted.append(number)
@@ -259,7 +295,7 @@ class Rungs:
 def rung_key(progress: Progress, objective: str) -> tuple[float, float]:
     """Sorts the better trial first at a rung; shares of the rows are compared in steps of two standard errors."""
     value = progress.metrics.get(objective)
-    if objective in _SHARES and value is not None and math.isfinite(value):
+    if objective in SHARES and value is not None and math.isfinite(value):
         step = 1 / math.sqrt(max(1, progress.num_rows))  # two standard errors of a share of 1/2
         return rank_key({**progress.metrics, objective: round(value / step)}, objective)
     return rank_key(progress.metrics, objective)

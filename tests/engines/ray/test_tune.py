@@ -168,10 +168,29 @@ def test_ray_threads_are_ours(interrupted: Interrupted) -> None:
     assert {record.place.threads for record in interrupted.records if record.place} == {2}
 
 
+def write_counts(data: str, num_classes: int) -> None:
+    """What is known of the classes: a guess has one in `num_classes` right."""
+    labels = [str(number) for number in range(num_classes)]
+    counts = dict.fromkeys(("train", "validation"), dict.fromkeys(labels, 1))
+    (Path(data) / "meta.json").write_text(json.dumps({"labels": labels, "counts": counts}))
+
+
+@pytest.mark.usefixtures("session")
+def test_ray_hyperband_stops_nobody_while_all_guess(run: RunFolder, data: str) -> None:
+    """Half of the rows are right, of ten rows that are scored: a guess does as well."""
+    spec = searched("ray-hyperband")
+    write_counts(data, 2)
+    store = StudyStore.open(run.database, "fake", ["accuracy"])
+    RayEngine(run, spec, ()).run(Search(spec, store, run), data, TRIAL)
+    assert [record.state for record in store.records()] == [COMPLETE] * 8
+    store.close()
+
+
 @pytest.mark.usefixtures("session")
 @pytest.mark.parametrize("pruner", ["ray-asha", "ray-hyperband"])
 def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
     spec = searched(pruner)
+    write_counts(data, 20)
     store = StudyStore.open(run.database, "fake", ["accuracy"])
     RayEngine(run, spec, ()).run(Search(spec, store, run), data, TRIAL)
     records = store.records()

@@ -8,23 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records.schema import Progress, TrialState
-from harness.search.pruners.base import Policy, Unpruned, num_passed
+from harness.search.pruners.base import Policy, Unpruned
 from harness.search.pruners.from_optuna import OptunaPolicy
 from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs, rung_key
 from harness.search.source import Decision
-from tests.search.simulate import make_spec
+from harness.spec.rungs import TrialRungs, rungs_passed
+from tests.search.simulate import at, make_spec
 
 GO, PAUSE, STOP = Decision.GO, Decision.PAUSE, Decision.STOP
 THIRDS = (1 / 16, 1 / 4)
-
-
-def at(number: int, fraction: float, accuracy: float, total_steps: int = 160) -> Progress:
-    step = max(1, round(total_steps * fraction))
-    metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
-    return Progress(
-        number=number, step=step, total_steps=total_steps, epoch=1, num_rows=9, metrics=metrics, train_loss=1
-    )
 
 
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
@@ -252,7 +245,7 @@ def test_rungs_arms_compete_apart() -> None:
 
 def test_rungs_merged_in_a_short_training() -> None:
     """With six steps in all, both rungs fall on step 1 or 2; with three, on one."""
-    assert num_passed(THIRDS, at(0, 1 / 16, 0.5, total_steps=3)) == 2
+    assert rungs_passed(THIRDS, 1, 3) == [0, 1]
     policy = rungs(2)
     assert policy.decide(0, at(0, 1 / 16, 0.5, total_steps=3)) is PAUSE
     assert policy.decide(1, at(1, 1 / 16, 0.4)) is STOP
@@ -267,6 +260,109 @@ def test_rungs_without_rungs() -> None:
     assert policy.decide(0, at(0, 0.5, 0.1)) is GO
     assert policy.decide(0, at(0, 1.0, 0.1)) is GO
     policy.end(0, TrialState.COMPLETE)
+
+
+def mixed(kinds: Iterable[TrialRungs], **more: Any) -> Rungs:
+    """An arm whose trials have these rungs."""
+    policy, all_rungs = Rungs(THIRDS, 4, "accuracy", **more), list(kinds)
+    policy.expect(0, len(all_rungs))
+    for number, own in enumerate(all_rungs):
+        policy.add(number, 0, own)
+    return policy
+
+
+LATE: TrialRungs = (None, 0.4)
+NEVER: TrialRungs = (None, None)
+
+
+def test_rungs_of_a_trials_own() -> None:
+    """Judged where the trial's own rung is, not where the study's is."""
+    policy = mixed([(0.2, 0.25)] * 4)
+    assert policy.decide(0, at(0, 1 / 16, 0.9)) is GO
+    assert reach(policy, [0.9, 0.1, 0.2, 0.3], fraction=0.2) == [PAUSE, STOP, STOP, STOP]
+    assert policy.promoted() == [0]
+
+
+def test_rungs_passed_by_are_joined_at_the_next() -> None:
+    """Eight are judged twice; of the two that are left and four that come later one goes on."""
+    policy = mixed([*[THIRDS] * 8, *[LATE] * 4])
+    for number in range(8, 12):
+        assert policy.decide(number, at(number, 0.4, 0.05 * number)) is PAUSE, "the others may all be worse, or better"
+    assert policy.promoted() == policy.dropped() == []
+    reach(policy, [0.1 * number for number in range(8)])
+    assert policy.promoted() == [6], "7 came last and was told to go"
+    assert policy.decide(7, at(7, 1 / 4, 0.3)) is STOP
+    assert policy.decide(6, at(6, 1 / 4, 0.7)) is GO
+    assert set(policy.dropped()) >= {8, 9, 10}, "11 may be the spare"
+
+
+def test_rungs_nobody_waits_for_trials_that_have_none() -> None:
+    policy = mixed([*[THIRDS] * 4, *[NEVER] * 8])
+    for number in range(4, 12):
+        assert [policy.decide(number, at(number, share, 0.0)) for share in (0.25, 0.5, 0.9)] == [GO] * 3
+    assert reach(policy, [0.9, 0.1, 0.2, 0.3]) == [PAUSE, STOP, STOP, STOP]
+    assert policy.promoted() == [0], "one of four"
+    policy.end(5, TrialState.COMPLETE)
+    assert policy.promoted() == policy.dropped() == []
+
+
+def test_rungs_restored_trial_without_any_runs_again() -> None:
+    policy = mixed([], keep_first=True)
+    policy.expect(0, 2)
+    policy.restore(0, 0, [at(0, 0.67, 0.5)], TrialState.RUNNING, NEVER)
+    policy.restore(1, 0, [at(1, 0.4, 0.5)], TrialState.RUNNING, LATE)
+    policy.settle()
+    assert policy.promoted() == [0, 1]
+
+
+CHANCE = {"accuracy": 0.25}
+"""With 9 rows the noise is 0.29."""
+
+
+def test_rungs_drop_nobody_while_all_guess() -> None:
+    """The rung moves to the next point: there the quota holds."""
+    policy = rungs(8, chance=CHANCE)
+    assert reach(policy, [0.5, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25, 0.3]) == [PAUSE] * 8
+    assert policy.dropped() == []
+    assert sorted(policy.promoted()) == list(range(8))
+    reach(policy, [0.9, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25, 0.3], fraction=1 / 4)
+    assert policy.promoted() == [0, 4], "two of eight"
+
+
+def test_rungs_drop_nobody_at_all_while_all_guess() -> None:
+    policy = rungs(6, chance=CHANCE)
+    reach(policy, [0.2] * 6)
+    assert sorted(policy.promoted()) == list(range(6))
+    assert reach(policy, [0.3] * 6, fraction=1 / 4).count(STOP) == 0
+    assert policy.dropped() == []
+
+
+def test_rungs_one_that_has_learned_ends_the_mercy() -> None:
+    policy = rungs(8, chance=CHANCE)
+    assert reach(policy, [0.5, 0.1, 0.3, 0.2]) == [PAUSE] * 4
+    assert policy.dropped() == []
+    assert policy.decide(4, at(4, 1 / 16, 0.6)) is PAUSE
+    assert policy.dropped() == [1, 2, 3], "two of eight can go on, and 0 is second"
+
+
+def test_rungs_a_failed_trial_proves_nothing() -> None:
+    policy = rungs(4, chance=CHANCE)
+    policy.decide(0, at(0, 1 / 16, 0.9))
+    policy.end(0, TrialState.FAIL)
+    for number in (1, 2, 3):
+        policy.decide(number, at(number, 1 / 16, 0.1 * number))
+    assert policy.dropped() == []
+
+
+def test_rungs_guard_is_restored() -> None:
+    for best, going in ((0.3, [0, 1, 2, 3]), (0.9, [0])):
+        policy = Rungs(THIRDS, 4, "accuracy", chance=CHANCE)
+        policy.expect(0, 4)
+        for number in range(4):
+            history = [at(number, 1 / 16, best - 0.01 * number if number == 0 else 0.1)]
+            policy.restore(number, 0, history, TrialState.RUNNING)
+        policy.settle()
+        assert policy.promoted() == going
 
 
 @given(
@@ -358,6 +454,10 @@ def optuna_policy(name: str, **search: object) -> Policy:
     return make_policy(make_spec(trials=40, pruner={"name": name}, **search))
 
 
+def guarded(name: str) -> Policy:
+    return make_policy(make_spec(trials=40, pruner={"name": name}), CHANCE)
+
+
 def complete(policy: Policy, number: int, accuracy: float) -> None:
     policy.add(number, 0)
     for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
@@ -385,6 +485,46 @@ def test_median_stops_the_worse_half() -> None:
     assert policy.decide(6, at(6, 1 / 4, 0.75)) is GO
 
 
+@pytest.mark.parametrize(("name", "fraction"), [("asha", 1 / 16), ("median", 1 / 4)])
+def test_optuna_pruners_stop_nobody_while_all_guess(name: str, fraction: float) -> None:
+    policy, bold = guarded(name), optuna_policy(name)
+    for number in range(6):
+        for each in (policy, bold):
+            complete(each, number, 0.3)
+    for number, each, decision in ((6, bold, STOP), (6, policy, GO)):
+        each.add(number, 0)
+        assert each.decide(number, at(number, fraction, 0.2)) is decision
+
+
+def test_optuna_pruner_stops_again_where_somebody_has_learned() -> None:
+    policy = guarded("asha")
+    for number, accuracy, decision in ((0, 0.5, GO), (1, 0.1, GO), (2, 0.9, GO), (3, 0.2, STOP)):
+        policy.add(number, 0)
+        assert policy.decide(number, at(number, 1 / 16, accuracy)) is decision
+    policy.end(2, TrialState.FAIL)
+    policy.add(4, 0)
+    assert policy.decide(4, at(4, 1 / 16, 0.2)) is GO, "what a failed trial has reached proves nothing"
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband"])
+def test_optuna_pruners_compare_trials_with_the_same_first_rung(name: str) -> None:
+    """A later value is no value of the first rung: it neither stops others there nor is it stopped by theirs."""
+    policy = optuna_policy(name)
+    for number in range(0, 20, 2):
+        policy.add(number, 0, LATE)
+        policy.decide(number, at(number, 0.4, 0.9))
+    stopped = 0
+    for number in range(1, 21, 2):
+        policy.add(number, 0, THIRDS)
+        assert policy.decide(number, at(number, 1 / 16, 0.1 + 0.01 * number)) is GO, "each is the best of its kind"
+        policy.add(number + 100, 0, NEVER)
+        assert policy.decide(number + 100, at(number + 100, 0.5, 0.0)) is GO
+        policy.end(number + 100, TrialState.COMPLETE)
+        policy.add(number + 200, 0, LATE)
+        stopped += policy.decide(number + 200, at(number + 200, 0.4, 0.2)) is STOP
+    assert stopped
+
+
 def test_optuna_pruner_sees_rungs_only() -> None:
     """Trials of other lengths are evaluated elsewhere in between, so that would compare nothing."""
     policy = make_policy(make_spec(trials=4, pruner={"name": "median"}))
@@ -392,7 +532,7 @@ def test_optuna_pruner_sees_rungs_only() -> None:
     policy.add(0, 0)
     for fraction, accuracy in ((0.1, 0.3), (0.25, 0.5), (0.3, 0.9), (0.5, 0.6)):
         policy.decide(0, at(0, fraction, accuracy))
-    (frozen,) = policy._mirrors[0].study.get_trials(deepcopy=False)
+    (frozen,) = policy._fields[0, 0].mirror.study.get_trials(deepcopy=False)
     assert frozen.intermediate_values == {1: 0.5, 2: 0.6}
 
 

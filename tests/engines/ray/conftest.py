@@ -1,0 +1,29 @@
+"""No test of Ray may hang."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator
+
+import pytest
+
+#: For a test of Ray with what it starts and ends; on two quiet cores the longest takes a tenth of it.
+RAY_TEST_WITHIN_S = 240
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """No test of Ray hangs: it fails instead. (What no signal reaches, `faulthandler_timeout` ends.)"""
+    if item.get_closest_marker("ray") is None:
+        return (yield)
+
+    def late(number: int, frame: object) -> None:
+        pytest.fail(f"not done after {RAY_TEST_WITHIN_S} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(RAY_TEST_WITHIN_S)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,74 @@
+"""What a study says of its pruning before the first trial."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from harness.spec.lengths import earliest_rung, unpruned_line
+from harness.spec.study import StudySpec
+
+WHY = "and none is judged before its warm-up has ended and 30 steps are made, nor for the first time in its second half"
+
+
+def study(pruner: str = "rungs", data: dict[str, Any] | None = None, **training: Any) -> StudySpec:
+    return StudySpec.model_validate(
+        {
+            "name": "x",
+            "data": {"path": "a.csv"} | (data or {}),
+            "model": {"checkpoint": "tiny"},
+            "training": {"epochs": 2} | training,
+            "search": {"pruner": {"name": pruner}},
+        }
+    )
+
+
+def test_unpruned_line_none_of_them() -> None:
+    line = unpruned_line(study(batch_size=[16, 32]), 320)
+    assert line == f"no pruning (as with search.pruner.name=none): a trial has 20 to 40 steps, {WHY}"
+
+
+def test_unpruned_line_some_batch_sizes() -> None:
+    line = unpruned_line(study(batch_size=[8, 16, 32]), 636)
+    who = "trials with batch size 32 are not pruned (with search.pruner.name=none no trial is)"
+    assert line == f"{who}: they have 40 steps, {WHY}"
+    line = unpruned_line(study(batch_size=[8, 16, 32]), 320)
+    assert line is not None and line.startswith("trials with batch size 16 and 32 are not pruned")
+    line = unpruned_line(study(batch_size={"low": 8, "high": 64, "step": 8}), 320)
+    assert line is not None and line.startswith("trials with batch size 16 to 64 are not pruned")
+
+
+def test_unpruned_line_some_trials() -> None:
+    line = unpruned_line(study(epochs={"low": 1.0, "high": 4.0}), 640)
+    assert line is not None and line.startswith("some trials are not pruned")
+    assert "they have 20 steps" in line
+    line = unpruned_line(study(batch_size=[8, 16], warmup_fraction={"low": 0.0, "high": 0.6}), 10_000)
+    assert line is not None and line.startswith("some trials with batch size 8 and 16 are not pruned")
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows"),
+    [
+        (study(batch_size=[8, 16, 32]), 5000),
+        (study("none"), 20),
+        (study("ray-pbt"), 20),
+        (study(data={"augment": ["delete", "swap"], "train_rows": 400}, batch_size=16), 5000),
+    ],
+)
+def test_unpruned_line_says_nothing(spec: StudySpec, rows: int) -> None:
+    assert unpruned_line(spec, rows) is None
+
+
+def test_unpruned_line_counts_the_rows_that_are_trained_on() -> None:
+    assert unpruned_line(study(data={"train_rows": 400}, batch_size=16), 5000) is not None
+    assert unpruned_line(study(data={"train_rows": {"choices": [400, 4000]}}, batch_size=16), 5000) is not None
+
+
+def test_earliest_rung_of_the_space() -> None:
+    assert earliest_rung(study(), None) == 0.0625
+    assert earliest_rung(study("none"), None) == inf
+    assert earliest_rung(study(batch_size=[8, 16, 32]), 5000) == 0.0625
+    assert earliest_rung(study(batch_size=[8, 32]), 640) == 30 / 160
+    assert earliest_rung(study(), 640) == inf
