@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from harness.errors import FailReason, MissingPackage, RunError
+from harness.records import earlier
 from harness.records.schema import Progress, TrialRecord, TrialState, record_of
 from harness.spec.metrics import METRICS
 from harness.spec.trial import TrialConfig
@@ -141,7 +142,7 @@ class StudyStore:
             raise RunError(f"{self._shown}: trial {trial.number} was not written by harness; use a study of its own")
         return StoredTrial(
             state=TrialState(trial.state.name),
-            record=TrialRecord.model_validate(trial.user_attrs[RECORD]),
+            record=TrialRecord.model_validate(earlier.record(trial.user_attrs[RECORD])),
             values=trial.intermediate_values,
             system_attrs=trial.system_attrs,
         )

@@ -1,0 +1,61 @@
+"""Files of the version before, in the form that today's types read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.records import earlier
+from harness.records.schema import Progress, TrialRecord, TrialState, record_of
+from harness.records.store import RECORD, StudyStore
+from harness.spec.configure import default_params, resolve
+from harness.spec.study import StudySpec
+
+
+def make_record(precision: str) -> TrialRecord:
+    spec = StudySpec.model_validate(
+        {
+            "name": "study",
+            "data": {"path": "reviews.csv"},
+            "model": {"checkpoint": "minilm"},
+            "training": {"precision": precision},
+        }
+    )
+    config = resolve(spec, number=0, params=default_params(spec))
+    last = Progress(
+        number=0, step=3, total_steps=3, epoch=1.0, num_rows=4, metrics={"accuracy": 0.5}, train_loss=0.7,
+        precision="" if precision == "auto" else precision,
+    )  # fmt: skip
+    return record_of(config, TrialState.COMPLETE, [last])
+
+
+def without_precision(record: TrialRecord) -> dict[str, Any]:
+    """The record as it was written before evaluations named their precision."""
+    raw: dict[str, Any] = record.model_dump(mode="json")
+    for row in raw["history"]:
+        del row["precision"]
+    return raw
+
+
+def test_record_without_precisions_has_that_of_its_configuration() -> None:
+    record = make_record("bf16")
+    assert TrialRecord.model_validate(earlier.record(without_precision(record))) == record
+
+
+def test_record_without_precisions_is_silent_about_one_that_was_chosen() -> None:
+    found = TrialRecord.model_validate(earlier.record(without_precision(make_record("auto"))))
+    assert found.precision is None
+
+
+def test_todays_record_is_left_as_it_is() -> None:
+    raw = make_record("bf16").model_dump(mode="json")
+    assert earlier.record(raw) is raw
+
+
+def test_store_reads_records_of_the_version_before(tmp_path: Path) -> None:
+    record = make_record("bf16")
+    store = StudyStore.open(tmp_path / "study.db", "study", ["accuracy"])
+    store.create(record.config)
+    store._storage.set_trial_user_attr(store._ids[0], RECORD, without_precision(record))
+    assert [found.history for found in store.records()] == [record.history]
+    store.close()
