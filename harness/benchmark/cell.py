@@ -112,7 +112,7 @@ def _with_length(data: PreparedData, config: TrialConfig) -> tuple[PreparedData,
 
 def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:
     """Refuses what the kernel would kill; `longest` is the most tokens of a row."""
-    image = data.meta.get("image")
+    image = data.meta.image
     settings = model_config(config.model, **({"image_size": image[0]} if image else {}))
     needed = estimated_bytes(
         settings,

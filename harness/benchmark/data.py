@@ -35,7 +35,7 @@ def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
     Raises:
         InputError: the data has no texts.
     """
-    if data.meta.get("image"):
+    if data.meta.image:
         raise InputError("--length is for texts; the images of a study have one size")
     name = hashlib.sha256(json.dumps([VERSION, length, num_rows]).encode()).hexdigest()[:16]
     folder = data.folder / "bench" / name
@@ -57,8 +57,9 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     splits = ("train", "validation", "test")
     for split in splits:
         frame.to_parquet(folder / f"{split}.parquet", index=False)
-    changed = {"rows": dict.fromkeys(splits, num_rows), "counts": dict.fromkeys(splits, counts), "notes": []}
-    (folder / "meta.json").write_text(json.dumps(data.meta | changed), encoding="utf-8")
+    changed = {"rows": dict.fromkeys(splits, num_rows), "counts": dict.fromkeys(splits, counts), "notes": ()}
+    meta = data.meta.model_copy(update=changed | {"rows_sha256": ""})
+    (folder / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
 
 
 def made_up_table(cache: Path | None = None) -> Path:

@@ -31,7 +31,7 @@ def refuse_lengths(planned: Iterable[Planned], data: PreparedData) -> None:
         length, checkpoint = one.setting("length"), one.config.model.checkpoint
         if not isinstance(length, int):
             continue
-        if data.meta.get("image"):
+        if data.meta.image:
             raise InputError("--length is for texts; the images of a study have one size")
         if checkpoint != "scratch" and checkpoint not in limits:
             limits[checkpoint] = _most_tokens(checkpoint)

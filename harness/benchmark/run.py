@@ -230,7 +230,7 @@ def new_cell(one: Planned, slot: Slot, data: PreparedData, code: str) -> Cell:
         **config.model.model_dump(mode="json", exclude={"checkpoint"}, exclude_none=True),
         **config.training.model_dump(mode="json", include={"accumulation_steps", "max_grad_norm"}),
         **({"step_graphs": True} if config.training.step_graphs else {}),
-        "data": str(data.meta["sha256"])[:12],
+        "data": data.meta.sha256[:12],
     }
     if one.setting("length") == "study":
         recipe |= config.data.model_dump(mode="json")

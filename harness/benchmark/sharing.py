@@ -28,8 +28,8 @@ def measure_sharing(bench: Bench, results: Results, *, seconds: float, repeats: 
     record = _winner(results)
     place = record.place
     data = prepare(results.spec)
-    if data.meta["sha256"] != results.manifest.get("data", {}).get("sha256"):
-        raise RunError(f"{data.meta['source']} has changed since {results.folder} was made: speeds would differ too")
+    if not results.manifest.data.same_rows(data.meta):
+        raise RunError(f"{data.meta.source} has changed since {results.folder} was made: speeds would differ too")
     if place is None:
         raise RunError(f"trial {record.number} of {results.folder} never ran: its record names no device")
     here = plan_slots(EngineSpec(device=place.device, slots_per_device=1), num_trials=1)[0].place
@@ -48,7 +48,7 @@ def measure_sharing(bench: Bench, results: Results, *, seconds: float, repeats: 
     sharing = Sharing(
         run=str(results.spec.name),
         trial=record.number,
-        slots=len(results.manifest.get("devices", [])) or 1,
+        slots=len(results.manifest.devices) or 1,
         threads=place.threads,
         recorded=record.usage.samples_per_second,
         alone=alone(place.threads),

@@ -116,7 +116,7 @@ def _short(spec: StudySpec, data: PreparedData, steps: int) -> TrialConfig:
     """The default recipe, `steps` long, scored on a few rows."""
     arm = arms(spec)[0]
     config = resolve(spec, number=0, params=default_params(spec, arm), kind="bench", arm=arm)
-    rows = min(config.data.train_rows or 2**31, data.meta["rows"]["train"]) * (1 + len(config.data.augment))
+    rows = min(config.data.train_rows or 2**31, data.meta.rows["train"]) * (1 + len(config.data.augment))
     per_epoch = -(-rows // config.training.batch_size)
     return config.model_copy(
         update={

@@ -85,18 +85,18 @@ def _screen(console: Console, results: Results) -> RenderableType:
 
 def _board(results: Results) -> Board:
     """The phase that is being worked on, from its records and what the coordinator says of those that wait."""
-    live, phase = results.live, "confirm" if results.live.get("phase") == "confirm" else "search"
+    live, phase = results.live, "confirm" if results.live.phase == "confirm" else "search"
     records = results.trials if phase == "search" else results.confirm
     board = Board(results.spec)
     slots = [record.place for record in records if record.place is not None]
-    board.begin(phase, int(live.get("total") or results.spec.search.trials), slots, records)
+    board.begin(phase, live.total or results.spec.search.trials, slots, records)
     board.num_slots = max(1, len({(place.node, place.slot) for place in slots}))
-    board.began_at = float(live.get("started_at") or board.began_at)
+    board.began_at = live.started_at or board.began_at
     if not _is_worked_on(results):
-        stopped_at = float(live.get("updated_at") or board.began_at)
+        stopped_at = live.updated_at or board.began_at
         board.clock = lambda: stopped_at
     board.spent_before_s = results.spent_s - (board.clock() - board.began_at)
-    states = {trial["number"]: trial["state"] for trial in live.get("active", ())}
+    states = {trial.number: trial.state for trial in live.active}
     for row in board.rows.values():
         row.waiting = row.record is None and states.get(row.number) != "running"
     return board
@@ -104,11 +104,10 @@ def _board(results: Results) -> Board:
 
 def _is_worked_on(results: Results) -> bool:
     """True while the process that last wrote live.json is alive; a younger one only has its number."""
-    pid, since = results.live.get("pid"), results.live.get("started_at")
-    if not isinstance(pid, int) or not isinstance(since, float):
+    if results.live.pid is None:
         return False
     try:
-        return psutil.Process(pid).create_time() <= since
+        return psutil.Process(results.live.pid).create_time() <= results.live.started_at
     except (psutil.Error, ValueError):
         return False
 

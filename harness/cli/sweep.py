@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.jobs.sweep import report_folder, sweep
+from harness.jobs.sweep import continued, report_folder, sweep
 from harness.records.profile import PROFILE, Phases, profile_of
 from harness.records.results import load
 from harness.records.rundir import RunFolder
@@ -25,12 +25,13 @@ def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str
     phases = Phases()
     console = make_console()
     run = RunFolder.of(runs, spec.name)
+    spec = spec if fresh else continued(spec, run)
     with open_view(console, spec, lambda: load(run.path)) as view:
         results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view, phases=phases)
     from harness.terminal.outcome import print_outcome  # with scipy: half a second that workers would start later
 
     print_outcome(console, results, report_folder(run.path))
     if profile:
-        found = profile_of(results, phases.stop(), len(results.manifest["devices"]))
+        found = profile_of(results, phases.stop(), len(results.manifest.devices))
         run.write_json(PROFILE, found.model_dump(mode="json"))
         print_profile(console, found)

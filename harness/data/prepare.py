@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.cache import built_once, default_cache
-from harness.data.prepared import PreparedData
+from harness.data.prepared import Meta, PreparedData
 from harness.data.read import Tables, column_names, read_table
 from harness.data.sources import Source, find_source
 from harness.data.split import split_tables
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["natural_order", "prepare"]
 
 #: Raised when the same bytes and keys would be prepared differently, so that older folders are not taken for it.
-VERSION = 1
+VERSION = 2
+#: Rows whose values are hashed at once.
+HASHED_ROWS = 4096
 
 
 def prepare(spec: StudySpec, cache: Path | None = None) -> PreparedData:
@@ -67,19 +69,34 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
     for split, frame in frames.items():
         numbered = frame.assign(label=frame["label"].map(class_ids).astype("int64"))
         numbered.to_parquet(folder / f"{split}.parquet", index=False)
-    meta = {
-        "task": spec.task,
-        "source": source.name,
-        "sha256": source.sha256,
-        "columns": column_names(spec.data, spec.task),
-        "labels": labels,
-        "rows": {split: len(frame) for split, frame in frames.items()},
-        "counts": counts,
-        "image": _image_shape(tables),
-        "seed": spec.data.split.seed,
-        "notes": notes,
-    }
-    (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+    meta = Meta(
+        task=spec.task,
+        source=source.name,
+        sha256=source.sha256,
+        rows_sha256=_rows_sha256(frames),
+        columns=column_names(spec.data, spec.task),
+        labels=tuple(labels),
+        rows={split: len(frame) for split, frame in frames.items()},
+        counts=counts,
+        image=_image_shape(tables),
+        seed=spec.data.split.seed,
+        notes=tuple(notes),
+    )
+    (folder / "meta.json").write_text(meta.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
+    """A hash of the values of all splits in their order, but for `row`: where a row stood in its source.
+
+    The values are hashed as JSON, so that neither the source's format nor a version of pandas or Parquet matters.
+    """
+    digest = hashlib.sha256()
+    for split, frame in frames.items():
+        for name in (name for name in frame if name != "row"):
+            digest.update(json.dumps([split, name, len(frame)]).encode())
+            for start in range(0, len(frame), HASHED_ROWS):
+                digest.update(json.dumps(frame[name].iloc[start : start + HASHED_ROWS].tolist()).encode())
+    return digest.hexdigest()
 
 
 def _counts(frame: pd.DataFrame, labels: Iterable[str]) -> dict[str, int]:
@@ -96,12 +113,12 @@ def _unlearnable(frames: Mapping[str, pd.DataFrame]) -> list[str]:
     ]
 
 
-def _image_shape(tables: Tables) -> list[int] | None:
-    """[height, width, channels], or None for texts."""
+def _image_shape(tables: Tables) -> tuple[int, int, int] | None:
+    """Height, width and channels; None for texts."""
     if "image" not in tables.train:
         return None
     image = tables.train["image"].iloc[0]
-    return [len(image), len(image[0]), len(image[0][0]) if isinstance(image[0][0], list) else 1]
+    return len(image), len(image[0]), len(image[0][0]) if isinstance(image[0][0], list) else 1
 
 
 def natural_order(labels: Iterable[str]) -> list[str]:

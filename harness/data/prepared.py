@@ -5,36 +5,46 @@ Knows nothing of models. The folder's path is all that travels to a worker. Writ
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harness.errors import DataError
+from harness.records.manifest import Meta
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PreparedData"]
+__all__ = ["Meta", "PreparedData"]
 
 
 @dataclass(frozen=True)
 class PreparedData:
-    """`folder` holds meta.json and train, validation, test as Parquet (columns by task, `label` a class id, `row`).
-
-    meta.json: `labels` (names by class id), `counts` {split: {label: rows}}, `rows` {split: rows}, `notes` (what was
-    repaired or dropped, one sentence each), `sha256` (of the source), `source`, `task`, `image` (shape, or null).
-    """
+    """`folder` holds meta.json and train, validation, test as Parquet (columns by task, `label` a class id, `row`)."""
 
     folder: Path
 
     @cached_property
-    def meta(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads((self.folder / "meta.json").read_text(encoding="utf-8"))
-        return loaded
+    def meta(self) -> Meta:
+        """The facts that were found while the rows were read and split."""
+        return Meta.model_validate_json((self.folder / "meta.json").read_bytes())
 
     @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.meta["labels"])
+        """The names of the classes by class id."""
+        return self.meta.labels
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images.
+
+        Raises:
+            DataError: the data has texts.
+        """
+        if self.meta.image is None:
+            raise DataError(f"{self.meta.source}: the data has no images; give task: image-classification images")
+        return self.meta.image
 
     def frame(self, split: str) -> pd.DataFrame:
         """The rows of "train", "validation" or "test"."""

@@ -18,7 +18,7 @@ from harness.jobs.score import Request, SavedModel, Scorer, save_arrays
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
 from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
-from harness.records.precision import choices_of
+from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.stats import compare_models, metric_interval
@@ -108,7 +108,7 @@ def conclude(
         seeds=winner.seeds,
         num_trials=len(trials),
         notes=warnings,
-        precisions=choices_of(run.read_json("manifest.json")),
+        precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )
     replace_folder(staging, run.path / "best")
     _tidy(run, (*trials, *confirm), list(models.values()))
@@ -242,7 +242,7 @@ def _verdict(
 
 def _pruning(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     """A warning where pruning may be why no completed trial is any good."""
-    count = num_pruned_at_chance(spec, trials, trivial_metrics(data), data.meta["rows"]["validation"])
+    count = num_pruned_at_chance(spec, trials, trivial_metrics(data), data.meta.rows["validation"])
     if not count:
         return ()
     return (

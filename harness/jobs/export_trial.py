@@ -20,7 +20,6 @@ from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.score import Request, SavedModel, Scorer
 from harness.records.files import replace_folder, staging_path
-from harness.records.precision import choices_of
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
@@ -106,7 +105,7 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
             test=None,
             seeds=(trained.seed,),
             num_trials=len(results.trials),
-            precisions=choices_of(results.manifest),
+            precisions=results.manifest.precision,
         )
 
 

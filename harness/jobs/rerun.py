@@ -93,10 +93,10 @@ def trial_of(results: Results, number: int) -> TrialRecord:
 
 def _place(results: Results, record: TrialRecord) -> Place:
     """Where a trial ran whose record does not say it: one that waited when a sweep was killed, and never went on."""
-    devices = results.manifest.get("devices") or ()
+    devices = results.manifest.devices
     if not record.history or not devices:
         raise RunError(f"trial {record.number} of {results.folder} never ran: its record names no device")
-    return Place.model_validate(devices[0])
+    return devices[0]
 
 
 def prepared_data(results: Results) -> PreparedData:
@@ -107,11 +107,11 @@ def prepared_data(results: Results) -> PreparedData:
         RunError: it is not what the run was made with.
     """
     data = prepare(results.spec)
-    then, now = results.manifest.get("data", {}).get("sha256"), data.meta["sha256"]
-    if then != now:
+    then = results.manifest.data
+    if not then.same_rows(data.meta):
         raise RunError(
-            f"{data.meta['source']} has changed since {results.folder} was made "
-            f"(sha256 {str(now)[:12]}, then {str(then)[:12]}): give it back, and try again"
+            f"{data.meta.source} has changed since {results.folder} was made "
+            f"({then.changed(data.meta)}): give it back, and try again"
         )
     return data
 

@@ -5,7 +5,7 @@ Knows nothing of the terminal: what a person sees goes through a `View`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,9 +23,10 @@ from harness.jobs.score import Scorer
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
 from harness.records.final import Baseline
-from harness.records.precision import PrecisionChoice, choices_of
+from harness.records.manifest import BEHAVIOUR, DataFacts, Manifest, read_manifest, write_manifest
+from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
-from harness.records.provenance import manifest, verify
+from harness.records.provenance import new_manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord
@@ -35,14 +36,15 @@ from harness.search.fixed import FixedList
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import arms, default_params, may_choose_precision, resolve
+from harness.spec.configure import arms, default_params, differences, may_choose_precision, resolve
+from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
 from harness.tasks.encode import baseline, facts
 from harness.tasks.metrics import classification_metrics
 from harness.tasks.trivial import trivial_metrics
 
-__all__ = ["TRIAL", "View", "report_folder", "sweep"]
+__all__ = ["TRIAL", "View", "continued", "report_folder", "sweep"]
 
 #: The trial function, by the name under which workers import it.
 TRIAL = "harness.trial:run_trial"
@@ -68,6 +70,16 @@ def report_folder(run: Path) -> Path:
     return Path("reports") / run.resolve().name
 
 
+def continued(spec: StudySpec, run: RunFolder) -> StudySpec:
+    """The study as the run goes on with it: keys that are not set have the values that it was begun with.
+
+    Raises:
+        RunError: the run's manifest cannot be read.
+    """
+    earlier = read_manifest(run)
+    return as_begun_with(spec, earlier.spec) if earlier else spec
+
+
 def sweep(
     spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: View, phases: Phases | None = None
 ) -> Results:
@@ -81,8 +93,47 @@ def sweep(
     if fresh and (moved := run.move_aside()):
         view.say(f"the earlier run is now {moved}")
     run.create()
+    phases = phases or Phases()
     with run.lock(), ExitStack() as stack:
-        return _Sweep(spec, run, command, view, phases or Phases(), stack).run()
+        spec = continued(spec, run)
+        if _is_finished_by_another(spec, run):
+            return _finished(run, view, phases)
+        return _Sweep(spec, run, command, view, phases, stack).run()
+
+
+def _is_finished_by_another(spec: StudySpec, run: RunFolder) -> bool:
+    """Whether a version in which studies give other results has done all of this study."""
+    earlier = read_manifest(run)
+    if earlier is None or earlier.behaviour == BEHAVIOUR or differences(earlier.spec, spec):
+        return False
+    store = StudyStore.open(run.storage(spec), spec.name, spec.search.objectives, create=False)
+    try:
+        return bool(store.get(FINAL_OF) == _asked(spec))
+    finally:
+        store.close()
+
+
+def _finished(run: RunFolder, view: View, phases: Phases) -> Results:
+    results = load(run.path)
+    view.say(f"{results.spec.name} is finished: these are its results")
+    _report(results, phases, again=False)
+    return results
+
+
+def _report(results: Results, phases: Phases, *, again: bool) -> None:
+    """Writes the report; where `again` is false, only if it is not there."""
+    phases.go("report")
+    folder = report_folder(results.folder)
+    if again or not (folder / "index.html").exists():
+        from harness.report.study.page import write_report  # imported when needed, as the conclusion is
+
+        write_report(results, folder)
+
+
+def _asked(spec: StudySpec) -> dict[str, Any]:
+    """What the end of the study depends on: when it is as recorded, there is nothing left to do."""
+    confirm = spec.confirm.model_dump() if spec.confirm else None
+    return {"trials": spec.search.trials, "confirm": confirm}
 
 
 class _Sweep:
@@ -99,44 +150,43 @@ class _Sweep:
     ) -> None:
         self.spec, self.folder, self.view, self.command, self.phases = spec, run, view, command, phases
         self.stack = stack
-        self.earlier = self._refuse_changes({"spec": spec.model_dump(mode="json")})
+        self.earlier = read_manifest(run)
+        self.manifest = self.earlier or Manifest(spec=spec)
+        # Before the data is read there is only the study to compare.
+        self._refuse_changes(Manifest(spec=spec))
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
         # Workers need as long to start as the data needs to be prepared; a finished study needs none.
         warm = None if (run.path / "best").exists() else TRIAL
-        recorded = choices_of(self.earlier)
-        self.precisions = Precisions(recorded, each_kind=spec.engine.joins, on_choice=self._chosen)
+        self.precisions = Precisions(self.manifest.precision, each_kind=spec.engine.joins, on_choice=self._chosen)
         asked = self.precisions if may_choose_precision(spec) else None
         self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm, precisions=asked))
         self.loggers = open_loggers(spec.loggers, run, view.say)
         self.data = prepare(spec)
 
-    def _refuse_changes(self, now: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """A run goes on with what it was started with, or not at all; returns the recorded manifest."""
-        earlier = self.folder.read_json("manifest.json") if self.folder.exists else None
-        # Before the data is read there is only the study to compare.
-        changed = verify(earlier, {"data": earlier.get("data", {})} | dict(now)) if earlier else []
+    def _refuse_changes(self, now: Manifest) -> None:
+        """A run goes on with what it was started with, or not at all."""
+        changed = verify(self.earlier, now) if self.earlier else []
         if changed:
             lines = "\n".join(f"  {line}" for line in changed)
             raise RunError(
                 f"{self.folder.path} was started with something else:\n{lines}\n"
                 "give this study a name of its own (name=...) or begin again (--fresh)"
             )
-        return earlier
 
     def run(self) -> Results:
         """Does whatever of the study is not done yet."""
         spec = self.spec
         weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
-        places = [place.model_dump(mode="json") for place in self.places]
-        data = self.data.meta | {"folder": str(self.data.folder)}
-        now = manifest(spec, data, weights, places, self.command, choices_of(self.earlier))
+        data = DataFacts(**self.data.meta.model_dump(), folder=str(self.data.folder))
+        now = new_manifest(spec, data, weights, self.places, self.command, self.manifest.precision)
         self._refuse_changes(now)
         store = self._open(spec.name)
-        self.folder.write_json("manifest.json", now)
-        rows = int(self.data.meta["rows"]["train"])
+        self.manifest = now
+        write_manifest(self.folder, now)
+        rows = self.data.meta.rows["train"]
         search = Search(spec, store, self.folder, num_train_rows=rows, chance=trivial_metrics(self.data))
-        finished = store.get(FINAL_OF) == self._asked()
+        finished = store.get(FINAL_OF) == _asked(spec)
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
         else:
@@ -147,19 +197,10 @@ class _Sweep:
             self._conclude(store, trials, confirmed, scorer)
             self.stack.close()
         results = load(self.folder.path)
-        self._report(results, again=not finished)
+        _report(results, self.phases, again=not finished)
         if results.final is None:
             raise StudyFailed(_why_failed(results.trials))
         return results
-
-    def _report(self, results: Results, *, again: bool) -> None:
-        """Writes the report; where `again` is false, only if it is not there."""
-        self.phases.go("report")
-        folder = report_folder(self.folder.path)
-        if again or not (folder / "index.html").exists():
-            from harness.report.study.page import write_report  # imported when needed, as the conclusion is
-
-            write_report(results, folder)
 
     def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
         """Searches and confirms; what can wait is done beside that."""
@@ -192,11 +233,6 @@ class _Sweep:
         self.stack.callback(store.close)
         return store
 
-    def _asked(self) -> dict[str, Any]:
-        """What the end of the study depends on: when it is as recorded, there is nothing left to do."""
-        confirm = self.spec.confirm.model_dump() if self.spec.confirm else None
-        return {"trials": self.spec.search.trials, "confirm": confirm}
-
     def _phase(
         self, name: Literal["search", "confirm"], engine: Engine, source: TrialSource, total: int, *more: Monitor
     ) -> None:
@@ -217,10 +253,9 @@ class _Sweep:
         else:
             today = "the same" if measured.precision == choice.precision else measured.precision
             self.view.say(f"{said} as this study recorded; measured now it would be {today}, {measured.reason}")
-        recorded = self.folder.read_json("manifest.json")
-        known = [other for other in choices_of(recorded) if other.kind != choice.kind]
-        choices = [other.model_dump(mode="json") for other in (*known, choice)]
-        self.folder.write_json("manifest.json", recorded | {"precision": choices})
+        known = (other for other in self.manifest.precision if other.kind != choice.kind)
+        self.manifest = self.manifest.model_copy(update={"precision": (*known, choice)})
+        write_manifest(self.folder, self.manifest)
 
     def _describe(self) -> list[str]:
         """Says what the data is like."""
@@ -259,7 +294,7 @@ class _Sweep:
         name = store.get(BASELINES)[0]["name"]
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, name, scorer)
         store.set(FINAL, final.model_dump(mode="json"))
-        store.set(FINAL_OF, self._asked())
+        store.set(FINAL_OF, _asked(self.spec))
 
 
 def _import_conclusion() -> None:

@@ -10,10 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from harness.errors import InputError
 from harness.records.files import write_json
+from harness.records.schema import Stored
 
 __all__ = [
     "PARTS",
@@ -38,12 +39,6 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Mode = Literal["train", "evaluate", "predict"]
 Length = Annotated[int, Field(ge=1)] | Literal["study"]
-
-
-class Stored(BaseModel):
-    """Base of what a file holds."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class StepTime(Stored):

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from harness.records.schema import Place, Stored
 
-from harness.records.schema import Place
-from harness.spec.space import Frozen
-
-__all__ = ["DeviceKind", "PrecisionChoice", "choices_of", "device_kind", "unmeasured"]
+__all__ = ["DeviceKind", "PrecisionChoice", "device_kind", "unmeasured"]
 
 DeviceKind = tuple[str, str, int]
 """Kind of device (cpu, cuda), its name, and the threads of a slot; on an accelerator threads do not count."""
 
 
-class PrecisionChoice(Frozen):
+class PrecisionChoice(Stored):
     """A measurement, and what was chosen by it.
 
     `gflops` are GFLOP/s of the study's own matrix products, forward and backward, by precision; `products` are their
@@ -59,9 +55,3 @@ def unmeasured(place: Place, why: str) -> PrecisionChoice:
     device, name, threads = device_kind(place)
     message = f"the products could not be measured ({why})"
     return PrecisionChoice(device=device, device_name=name, threads=threads, precision="fp32", message=message)
-
-
-def choices_of(manifest: Mapping[str, Any] | None) -> tuple[PrecisionChoice, ...]:
-    """The choices that a manifest records; none in one of a version that did not measure."""
-    recorded: Iterable[Any] = (manifest or {}).get("precision") or ()
-    return tuple(PrecisionChoice.model_validate(choice) for choice in recorded)

@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from harness.errors import RunError
+from harness.records.manifest import BEHAVIOUR, Commit, Computer, DataFacts, Manifest
 from harness.records.precision import PrecisionChoice
+from harness.records.schema import Place
 from harness.spec.bundled import find_study
 from harness.spec.configure import differences
 from harness.spec.study import StudySpec
 
-__all__ = ["manifest", "presentable", "recorded_study", "verify"]
+__all__ = ["new_manifest", "presentable", "refuse_behaviour", "verify"]
 
 PACKAGES = (
     "finetune-harness",
@@ -37,71 +38,77 @@ PACKAGES = (
     "scikit-learn",
     "datasets",
 )
-FORMAT = 1
 GIT_TIMEOUT_S = 5
 
 
-def manifest(
+def new_manifest(
     spec: StudySpec,
-    data_meta: Mapping[str, Any],
+    data: DataFacts,
     weights: Mapping[str, str | None],
-    devices: Sequence[Mapping[str, Any]],
+    devices: Sequence[Place],
     command: Sequence[str],
     precision: Sequence[PrecisionChoice] = (),
-) -> dict[str, Any]:
-    """What `manifest.json` holds.
+) -> Manifest:
+    """What `manifest.json` holds of a study that this process runs.
 
     Args:
         spec: the whole study.
-        data_meta: meta.json of the prepared data (`sha256` of its source among it), and its `folder`.
+        data: the facts of the prepared data, and its folder.
         weights: sha256 by the checkpoint's name in the study; None where there is nothing to hash.
-        devices: the slots or devices of this machine, as JSON.
+        devices: the slots of this machine.
         command: the command line: harness, sweep, the study file, and so on.
         precision: what `precision: auto` was measured to mean when the study began.
     """
-    return {
-        "format": FORMAT,
-        "created_at": time.time(),
-        "spec": spec.model_dump(mode="json"),
-        "command": list(command),
-        "data": dict(data_meta),
-        "weights": dict(weights),
-        "devices": [dict(device) for device in devices],
-        "precision": [choice.model_dump(mode="json") for choice in precision],
-        "machine": _machine(),
-        "versions": _versions(),
-        "git": _commit(command),
-    }
+    return Manifest(
+        created_at=time.time(),
+        spec=spec,
+        command=tuple(command),
+        data=data,
+        weights=dict(weights),
+        devices=tuple(devices),
+        precision=tuple(precision),
+        machine=_machine(),
+        versions=_versions(),
+        git=_commit(command),
+    )
 
 
-def recorded_study(recorded: Mapping[str, Any], source: object) -> StudySpec:
-    """The study of a manifest; `source` is its file, for messages.
-
-    Raises:
-        RunError: the manifest holds no study that this version can read.
-    """
-    try:
-        return StudySpec.model_validate(recorded["spec"])
-    except (KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{source}: not a run that this version of harness can read ({reason})") from None
-
-
-def verify(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def verify(recorded: Manifest, now: Manifest) -> list[str]:
     """What keeps a run from being continued, a line each; empty when nothing does.
 
-    The study may differ in trials, budget, confirm, engine and loggers; data and weights must have the same hashes.
-    Versions and machines may differ: they are recorded, and a run that moves to another machine is still one run.
+    The study may differ in trials, budget, confirm, engine and loggers. The prepared rows must be the same, wherever
+    the table lies; where `now` does not know its data yet, neither they nor the path are compared. The weights must
+    have the same hashes. Versions and machines may differ: a run that moves to another machine is still one run.
+
+    Raises:
+        RunError: the same study gives other results in this version than in the one that began the run.
     """
-    lines = differences(recorded_study(recorded, "the recorded run"), recorded_study(now, "the study"))
-    before, after = recorded.get("data", {}).get("sha256"), now.get("data", {}).get("sha256")
-    if before != after:
-        lines.append(f"the data changed: sha256 {_short(before)} -> {_short(after)}")
-    weights = now.get("weights", {})
-    for name, digest in recorded.get("weights", {}).items():
-        if name in weights and weights[name] != digest:
-            lines.append(f"the weights of {name} changed: sha256 {_short(digest)} -> {_short(weights[name])}")
+    refuse_behaviour(recorded)
+    changed = bool(now.data.sha256) and not recorded.data.same_rows(now.data)
+    lines = differences(recorded.spec, now.spec, free=() if changed else ("data.path",))
+    if changed:
+        lines.append(f"the data changed: {recorded.data.changed(now.data)}")
+    for name, digest in recorded.weights.items():
+        if name in now.weights and now.weights[name] != digest:
+            lines.append(f"the weights of {name} changed: sha256 {_short(digest)} -> {_short(now.weights[name])}")
     return lines
+
+
+def refuse_behaviour(recorded: Manifest) -> None:
+    """Refuses to continue a run whose trials would not be like those that it has.
+
+    Raises:
+        RunError: it was begun by a version in which the same study gives other results.
+    """
+    if recorded.behaviour == BEHAVIOUR:
+        return
+    version = recorded.version or "of another number"
+    how = f"pip install finetune-harness=={version}" if recorded.version else "install that version"
+    raise RunError(
+        f"'{recorded.spec.name}' was begun by finetune-harness {version}, in which the same study gives other results "
+        f"(behaviour {recorded.behaviour}, here {BEHAVIOUR}): harness results, report and compare read it, "
+        f"and that version finishes it ({how}); or begin again (--fresh)"
+    )
 
 
 def presentable(spec: StudySpec) -> StudySpec:
@@ -129,14 +136,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _machine() -> dict[str, Any]:
+def _machine() -> Computer:
     affinity = getattr(os, "sched_getaffinity", None)
-    return {
-        "host": platform.node(),
-        "platform": platform.platform(),
-        "cpu": _cpu_model(),
-        "cpus": len(affinity(0)) if affinity else os.cpu_count(),
-    }
+    return Computer(
+        host=platform.node(),
+        platform=platform.platform(),
+        cpu=_cpu_model(),
+        cpus=len(affinity(0)) if affinity else os.cpu_count(),
+    )
 
 
 def _cpu_model() -> str:
@@ -148,13 +155,13 @@ def _cpu_model() -> str:
     return found.group(1).strip() if found else platform.processor()
 
 
-def _commit(command: Sequence[str]) -> dict[str, Any] | None:
+def _commit(command: Sequence[str]) -> Commit | None:
     """Commit of the study file's folder, else of the working directory; None where neither is in a repository."""
     study = find_study(Path(command[2])).parent if len(command) > 2 else Path.cwd()
     return _git(study) or _git(Path.cwd())
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
+def _git(folder: Path) -> Commit | None:
     """Commit of the folder and whether files differ from it (None: not looked at); None outside a repository."""
     commit = _run_git(folder, "rev-parse", "HEAD")
     if commit is None:
@@ -162,9 +169,9 @@ def _git(folder: Path) -> dict[str, Any] | None:
     # A filter that the repository itself configures is a program that looking for changes would start.
     filters = _run_git(folder, "config", "--show-scope", "--get-regexp", r"^filter\.") or ""
     if any(line.split("\t")[0] in ("local", "worktree") for line in filters.splitlines()):
-        return {"commit": commit.strip(), "dirty": None}
+        return Commit(commit=commit.strip())
     changes = _run_git(folder, "status", "--porcelain", "--ignore-submodules=dirty")
-    return {"commit": commit.strip(), "dirty": bool((changes or "").strip())}
+    return Commit(commit=commit.strip(), dirty=bool((changes or "").strip()))
 
 
 def _run_git(folder: Path, *arguments: str) -> str | None:

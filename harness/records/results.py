@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import RunError
 from harness.records.files import plain
 from harness.records.final import Baseline, Final
-from harness.records.precision import choices_of
-from harness.records.provenance import recorded_study
+from harness.records.live import Live
+from harness.records.manifest import Manifest, read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord, TrialState
 from harness.spec.metrics import METRICS, Metric, rank_key
@@ -30,6 +30,8 @@ __all__ = ["CONFIRM", "LeaderRow", "Results", "load", "rung"]
 
 #: Behind the study's name: the Optuna study of the confirmation trials.
 CONFIRM = "/confirm"
+#: Of a run that nobody has begun to work on.
+NOBODY = Live()
 ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -58,8 +60,8 @@ class Results:
     confirm: tuple[TrialRecord, ...]
     baselines: tuple[Baseline, ...]
     final: Final | None
-    manifest: Mapping[str, Any]
-    live: Mapping[str, Any]
+    manifest: Manifest
+    live: Live = NOBODY
     spent_s: float = 0.0
     """Wall time of the search so far: what counts against the budget."""
     facts: tuple[str, ...] = ()
@@ -127,7 +129,7 @@ class Results:
             ],
             "baselines": [{"name": each.name, "metrics": dict(each.metrics)} for each in self.baselines],
             "best": self._best_json(),
-            "precision": [choice.model_dump(mode="json") for choice in choices_of(self.manifest)],
+            "precision": [choice.model_dump(mode="json") for choice in self.manifest.precision],
         }
         shown: dict[str, Any] = plain(document)
         return shown
@@ -182,10 +184,10 @@ def load(run: Path) -> Results:
     from harness.records.store import StudyStore
 
     folder = RunFolder(run)
-    manifest = folder.read_json("manifest.json") if folder.path.is_dir() else None
-    if not isinstance(manifest, dict):
+    manifest = read_manifest(folder)
+    if manifest is None:
         raise RunError(f"{run} is not a run folder (no manifest.json); runs are made by harness sweep, under runs/")
-    spec = recorded_study(manifest, folder.path / "manifest.json")
+    spec = manifest.spec
     store = StudyStore.open(folder.storage(spec), spec.name, spec.search.objectives, create=False)
     try:
         final, confirm = store.get("final"), store.sibling(spec.name + CONFIRM)

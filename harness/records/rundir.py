@@ -17,8 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from harness.errors import InputError, RunError
 from harness.records.files import write_json
+from harness.records.live import Live
 from harness.records.schema import Progress
 from harness.spec.study import NAME_PATTERN, StudySpec
 
@@ -153,16 +156,18 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read: {error}") from None
 
-    def write_live(self, value: Any) -> None:
+    def write_live(self, live: Live) -> None:
         """Writes what `harness status` shows; not worth waiting for the disk."""
         path = self.path / LIVE
         with _explained(path):
-            write_json(path, value, durable=False)
+            write_json(path, live.model_dump(mode="json"), durable=False)
 
-    def read_live(self) -> dict[str, Any]:
-        """What a coordinator last said of itself; empty when nothing was written."""
-        live = self.read_json(LIVE)
-        return live if isinstance(live, dict) else {}
+    def read_live(self) -> Live:
+        """What a coordinator last said of itself; `Live()` when nothing was written, or nothing that can be read."""
+        try:
+            return Live.model_validate(self.read_json(LIVE) or {})
+        except ValidationError:
+            return Live()
 
     def move_aside(self) -> Path | None:
         """Renames the run to `<study>.1`, `.2` ... (the first that is free); None when there is nothing to move.

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import FailReason
 from harness.spec.metrics import METRICS
@@ -20,6 +20,7 @@ __all__ = [
     "Place",
     "Progress",
     "Span",
+    "Stored",
     "TrialRecord",
     "TrialState",
     "Usage",
@@ -32,6 +33,12 @@ __all__ = [
 ]
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
+
+
+class Stored(BaseModel):
+    """Base of what a file holds: immutable, no NaN; unknown keys are ignored, since another version may know them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class TrialState(StrEnum):
@@ -88,7 +95,7 @@ class Usage(Frozen):
         return {name: getattr(self, f"{name}_s") for name in ("start", "data", "step", "evaluation", "saving")}
 
 
-class Place(Frozen):
+class Place(Stored):
     """Where a trial runs: `device` is cpu, cuda:1, ...; `slot` counts over the whole engine."""
 
     node: str

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.errors import RunError
+from harness.records.live import Live, LiveTrial
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, TrialState
 from harness.search.source import Decision, TrialSource
@@ -93,19 +94,19 @@ class LiveFile:
         self._started_at = clock()
         self._written = 0.0
         self._ended = dict.fromkeys((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL), 0)
-        self._active: dict[int, dict[str, Any]] = {}
+        self._active: dict[int, LiveTrial] = {}
 
     def started(self, config: TrialConfig) -> None:
-        trial = self._active.setdefault(config.number, {"number": config.number, "params": dict(config.params)})
-        trial["state"] = "running"
+        trial = self._active.get(config.number) or LiveTrial.of(config)
+        self._active[config.number] = trial.model_copy(update={"state": "running"})
         self._write()
 
     def progressed(self, number: int, progress: Progress) -> None:
-        self._active[number] |= progress.row() | {"total_steps": progress.total_steps}
+        self._active[number] = self._active[number].after(progress)
         self._write()
 
     def paused(self, number: int) -> None:
-        self._active[number]["state"] = "paused"
+        self._active[number] = self._active[number].model_copy(update={"state": "paused"})
         self._write()
 
     def ended(self, record: TrialRecord) -> None:
@@ -124,13 +125,13 @@ class LiveFile:
         self._written = self._clock()
         with suppress(RunError):
             self._run.write_live(
-                {
-                    "pid": os.getpid(),
-                    "phase": self._phase,
-                    "total": self._total,
-                    "started_at": self._started_at,
-                    "updated_at": self._written,
-                    "ended": {state.value: count for state, count in self._ended.items()},
-                    "active": list(self._active.values()),
-                }
+                Live(
+                    pid=os.getpid(),
+                    phase=self._phase,
+                    total=self._total,
+                    started_at=self._started_at,
+                    updated_at=self._written,
+                    ended={state.value: count for state, count in self._ended.items()},
+                    active=tuple(self._active.values()),
+                )
             )

@@ -6,7 +6,7 @@ Knows nothing of samplers or of how a trial is run. The front of `params` and `s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -140,12 +140,15 @@ def _section(section: str, model: type[BaseModel], values: Mapping[str, Any]) ->
     return {name: values[f"{section}.{name}"] for name in model.model_fields}
 
 
-def differences(old: StudySpec, new: StudySpec) -> list[str]:
-    """What differs, a line each (`training.epochs: 3 -> 4`), apart from what may change when a study goes on."""
+def differences(old: StudySpec, new: StudySpec, free: Sequence[str] = ()) -> list[str]:
+    """What differs, a line each (`training.epochs: 3 -> 4`), apart from what may change when a study goes on.
+
+    `free` are further keys that may differ.
+    """
     return [
         f"{key}: {_shown(before)} -> {_shown(after)}"
         for key, before, after in _pairs(old, new)
-        if before != after and not any(f"{key}.".startswith(f"{free}.") for free in FREE_TO_CHANGE)
+        if before != after and not any(f"{key}.".startswith(f"{name}.") for name in (*FREE_TO_CHANGE, *free))
     ]
 
 

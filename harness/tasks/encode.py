@@ -81,20 +81,20 @@ def baseline(
 
 
 def _seed(data: PreparedData) -> int:
-    return int(data.meta["seed"])
+    return data.meta.seed
 
 
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     """What a person should know of the data before training, a line each."""
-    lines = [f"{split}: {rows} rows ({_shares(data, split)})" for split, rows in data.meta["rows"].items()]
+    lines = [f"{split}: {rows} rows ({_shares(data, split)})" for split, rows in data.meta.rows.items()]
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
-    return lines + [f"note: {note}" for note in data.meta["notes"]]
+    return lines + [f"note: {note}" for note in data.meta.notes]
 
 
 def _shares(data: PreparedData, split: str, limit: int = 6) -> str:
-    counts = sorted(data.meta["counts"][split].items(), key=lambda item: -item[1])
+    counts = sorted(data.meta.counts[split].items(), key=lambda item: -item[1])
     more = f", {len(counts) - limit} more classes" if len(counts) > limit else ""
     return ", ".join(f"{label[:40]} {count}" for label, count in counts[:limit]) + more
 

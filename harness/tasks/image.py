@@ -143,7 +143,7 @@ def _nested(image: Any) -> Any:
 
 
 def _config(config: TrialConfig, data: PreparedData) -> PreTrainedConfig:
-    height, _, channels = data.meta["image"]
+    height, _, channels = data.image_shape
     return model_config(config.model, image_size=height, num_channels=channels)
 
 

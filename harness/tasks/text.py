@@ -54,7 +54,7 @@ class TextClassification:
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
         """Cleans, on train augments, and tokenizes. Row i's copy j stands at `i + j * len(frame)`."""
         steps = config.data.augment if split == "train" else ()
-        seed = int(data.meta["seed"])
+        seed = data.meta.seed
         columns = [
             augment(clean(frame[name], config.data.preprocess), steps, seed + 2**32 * number)
             for number, name in enumerate(name for name in _TEXTS if name in frame)

@@ -28,7 +28,7 @@ def trivial_metrics(data: PreparedData) -> dict[str, float]:
 
 def _shares(data: PreparedData, split: str) -> np.ndarray:
     """The share of each class [num_labels]."""
-    counts = np.array([data.meta["counts"][split][label] for label in data.labels], dtype=float)
+    counts = np.array([data.meta.counts[split][label] for label in data.labels], dtype=float)
     shares: np.ndarray = counts / max(1.0, counts.sum())
     return shares
 

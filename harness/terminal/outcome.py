@@ -193,7 +193,7 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
         if results.spec.task == "text-classification":
             found.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
     elif not results.final:
-        found.append(("go on", " ".join(shlex.quote(str(part)) for part in results.manifest.get("command", ()))))
+        found.append(("go on", shlex.join(results.manifest.command)))
     return [(name, value) for name, value in found if value]
 
 

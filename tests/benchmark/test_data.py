@@ -48,4 +48,4 @@ def test_made_up_table_is_a_table_of_texts(tmp_path: Path) -> None:
     assert path.read_bytes() == again.read_bytes()
     data = prepare(StudySpec(name="b", data=DataSpec(path=str(path)), model=ModelSpec(checkpoint="x")), tmp_path)
     assert data.labels == ("a", "b")
-    assert sum(data.meta["rows"].values()) == ROWS - sum("dropped" in note for note in data.meta["notes"])
+    assert sum(data.meta.rows.values()) == ROWS - sum("dropped" in note for note in data.meta.notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from harness.benchmark.slots import PER_SLOT, measure_slots, recommended
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
 from harness.records.bench import SlotsRow, read_bench
+from harness.records.manifest import DataFacts
 from harness.records.results import load
 from harness.spec.reader import load_study
 from tests.benchmark.conftest import Noted
@@ -81,7 +81,7 @@ def test_winner_is_measured_again_alone(smoke_run: Path, tmp_path: Path, inline:
 def test_sharing_wants_the_same_data_and_hardware(smoke_run: Path, tmp_path: Path) -> None:
     results = load(smoke_run)
     bench = Bench(tmp_path / "a.json", Noted())
-    manifest = json.loads(json.dumps(results.manifest)) | {"data": {"sha256": "other"}}
+    manifest = results.manifest.model_copy(update={"data": DataFacts(sha256="other")})
     changed = replace(results, manifest=manifest)
     with pytest.raises(RunError, match="has changed"):
         measure_sharing(bench, changed, seconds=1, repeats=2)

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.records.provenance import manifest
+from harness.records.manifest import DataFacts, write_manifest
+from harness.records.provenance import new_manifest
+from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, TrialRecord, TrialState, record_of
 from harness.records.store import StudyStore
 from harness.spec.configure import default_params, resolve
@@ -87,9 +89,8 @@ def make_run(study: Path, runs: Path, *, sha256: str = "0" * 64) -> StudySpec:
     spec = load_study(study)
     run = runs / spec.name
     run.mkdir(parents=True)
-    meta = {"sha256": sha256, "source": "reviews.csv", "folder": ""}
-    found = manifest(spec, meta, {"scratch": None}, [], ["harness", "sweep", study.name])
-    (run / "manifest.json").write_text(json.dumps(found), encoding="utf-8")
+    facts = DataFacts(sha256=sha256, source="reviews.csv")
+    write_manifest(RunFolder(run), new_manifest(spec, facts, {"scratch": None}, [], ["harness", "sweep", study.name]))
     store = StudyStore.open(run / "study.db", spec.name, spec.search.objectives)
     for number in (0, 1):
         store.create(resolve(spec, number=number, params=default_params(spec)))

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from harness.cli import show
 from harness.cli.guard import Terminated
+from harness.records.live import Live, LiveTrial
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
 from tests.cli.bad_inputs import make_bad_inputs, make_run
@@ -42,13 +43,11 @@ def text_of(console: Console) -> str:
     return console.file.getvalue().replace("\u00a0", " ")
 
 
-def live_of(**fields: Any) -> dict[str, Any]:
+def live_of(**fields: Any) -> Live:
     """What a coordinator that is this process says."""
     now = time.time()
-    return {
-        "pid": os.getpid(), "phase": "search", "total": 4, "started_at": now, "updated_at": now,
-        "active": [{"number": 1, "state": "running"}],
-    } | fields  # fmt: skip
+    said = Live(pid=os.getpid(), total=4, started_at=now, updated_at=now, active=(LiveTrial(number=1),))
+    return said.model_copy(update=fields)
 
 
 def worked_on(results: Results, **fields: Any) -> bool:
@@ -61,7 +60,7 @@ def test_worked_on_means_that_very_process(run: Path) -> None:
     assert worked_on(results)
     assert not worked_on(results, started_at=born - 100)  # an earlier process had our number
     assert not worked_on(results, pid=2**22 + 1)
-    assert not worked_on(results, pid="1")
+    assert not worked_on(results, pid=-1)
     assert not show._is_worked_on(results)
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import csv
 import stat
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,11 +31,11 @@ def table(tmp_path: Path) -> Path:
 def test_prepare_writes_splits_labels_and_facts(tmp_path: Path, table: Path) -> None:
     data = prepare(study(table), tmp_path / "cache")
     assert data.labels == ("2", "9", "10")
-    assert data.meta["rows"] == {"train": 48, "validation": 6, "test": 6}
-    assert data.meta["counts"]["test"] == {"2": 2, "9": 2, "10": 2}
-    assert data.meta["source"] == "t.csv"
-    assert data.meta["task"] == "text-classification"
-    assert data.meta["image"] is None
+    assert data.meta.rows == {"train": 48, "validation": 6, "test": 6}
+    assert data.meta.counts["test"] == {"2": 2, "9": 2, "10": 2}
+    assert data.meta.source == "t.csv"
+    assert data.meta.task == "text-classification"
+    assert data.meta.image is None
     frame = data.frame("train")
     assert list(frame.columns) == ["text", "label", "row"]
     first = frame.iloc[0]
@@ -77,7 +79,7 @@ def test_prepare_says_what_cannot_be_learned(tmp_path: Path, table: Path) -> Non
     (folder / "test.csv").write_text("text,label\nx,2\ny,new\n", encoding="utf-8")
     data = prepare(study(folder), tmp_path / "cache")
     assert data.labels == ("2", "9", "10", "new")
-    assert data.meta["notes"] == ["the class 'new' is in test but not in train: its rows cannot be got right"]
+    assert data.meta.notes == ("the class 'new' is in test but not in train: its rows cannot be got right",)
 
 
 def test_prepare_digits(tmp_path: Path) -> None:
@@ -85,9 +87,49 @@ def test_prepare_digits(tmp_path: Path) -> None:
         name="d", task="image-classification", data=DataSpec(builtin="digits"), model=ModelSpec(checkpoint="x")
     )
     data = prepare(spec, tmp_path)
-    assert data.meta["image"] == [8, 8, 1]
+    assert data.meta.image == data.image_shape == (8, 8, 1)
     assert data.labels == tuple("0123456789")
-    assert data.meta["rows"] == {"train": 1437, "validation": 180, "test": 180}
+    assert data.meta.rows == {"train": 1437, "validation": 180, "test": 180}
+
+
+def rows_hash(tmp_path: Path, path: Path, **fields: object) -> str:
+    return prepare(study(path, **fields), tmp_path / "cache").meta.rows_sha256
+
+
+def test_rows_hash_does_not_depend_on_path_format_or_columns_names(tmp_path: Path, table: Path) -> None:
+    frame = pd.read_csv(table)
+    for path in (tmp_path / "moved.csv", tmp_path / "lines.jsonl", tmp_path / "t.parquet"):
+        {
+            ".csv": lambda to: frame.to_csv(to, index=False, lineterminator="\r\n", quoting=csv.QUOTE_ALL),
+            ".jsonl": lambda to: frame.to_json(to, orient="records", lines=True),
+            ".parquet": lambda to: frame.to_parquet(to),
+        }[path.suffix](path)
+    frame.rename(columns={"text": "review"}).to_csv(tmp_path / "renamed.csv", index=False)
+    first = rows_hash(tmp_path, table)
+    assert len(first) == 64
+    for name in ("moved.csv", "lines.jsonl", "t.parquet"):
+        assert rows_hash(tmp_path, tmp_path / name) == first, name
+    assert rows_hash(tmp_path, tmp_path / "renamed.csv", text="review") == first
+
+
+def test_rows_hash_sees_a_text_a_label_the_order_and_the_split(tmp_path: Path, table: Path) -> None:
+    lines = table.read_text(encoding="utf-8").splitlines()
+    changes = {
+        "text": [*lines[:5], lines[5].replace("text", "Text"), *lines[6:]],
+        "label": [*lines[:5], lines[5][:-1] + ("2" if lines[5][-1] != "2" else "9"), *lines[6:]],
+        "order": [lines[0], *reversed(lines[1:])],
+    }
+    found = [rows_hash(tmp_path, table), rows_hash(tmp_path, table, split=SplitSpec(seed=1))]
+    for name, changed in changes.items():
+        path = tmp_path / f"{name}.csv"
+        path.write_text("\n".join(changed), encoding="utf-8")
+        found.append(rows_hash(tmp_path, path))
+    assert len(set(found)) == 5
+
+
+def test_rows_hash_is_one_for_all_versions(tmp_path: Path, table: Path) -> None:
+    """A run that was begun with another hash could not go on, so `BEHAVIOUR` rises with a change of it."""
+    assert rows_hash(tmp_path, table) == "5b7128b600f2c5cb79433787a0426b2679d69faf6e715e1c0b4df2db1a862247"
 
 
 def test_natural_order_numbers_by_value_and_words_as_people_count() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.engines.precisions import Precisions
-from harness.records.precision import PrecisionChoice, choices_of
+from harness.records.precision import PrecisionChoice
 from harness.records.schema import Place
 
 
@@ -56,8 +56,3 @@ def test_what_cannot_be_said_is_left_to_the_trial() -> None:
     assert precisions.is_measured(place())
     assert precisions.of(place()) is None
     assert precisions.choices == ()
-
-
-def test_manifest_of_an_earlier_version_records_none() -> None:
-    assert choices_of(None) == choices_of({}) == ()
-    assert choices_of({"precision": [choice("fp32").model_dump(mode="json")]}) == (choice("fp32"),)

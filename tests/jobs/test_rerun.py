@@ -13,6 +13,7 @@ import pytest
 from harness.errors import FailReason, RunError
 from harness.jobs import rerun as module
 from harness.jobs.rerun import prepared_data, rerun, train_again, trial_of
+from harness.records.manifest import DataFacts, Manifest
 from harness.records.results import Results, load
 from harness.records.schema import Place, Progress, TrialRecord, TrialState, record_of
 from harness.search.source import Decision
@@ -38,7 +39,7 @@ def trial(*history: Progress, state: TrialState = TrialState.PRUNED, place: Plac
 def study_of(record: TrialRecord) -> Results:
     return Results(
         folder=Path("runs/smoke"), spec=SPEC, trials=(record,), confirm=(), baselines=(), final=None,
-        manifest={}, live={},
+        manifest=Manifest(spec=SPEC),
     )  # fmt: skip
 
 
@@ -128,13 +129,13 @@ def test_trial_of_says_which_there_are() -> None:
 
 def test_trial_of_takes_the_runs_device_where_the_record_has_none() -> None:
     record = record_of(CONFIG, TrialState.PRUNED, [evaluation(1)])
-    results = replace(study_of(record), manifest={"devices": [GPU.model_dump(mode="json")]})
+    results = replace(study_of(record), manifest=Manifest(spec=SPEC, devices=(GPU,)))
     assert trial_of(results, 0).place == GPU
 
 
 def test_prepared_data_must_be_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    results = replace(study_of(trial(evaluation(1))), manifest={"data": {"sha256": "0" * 64}})
+    results = replace(study_of(trial(evaluation(1))), manifest=Manifest(spec=SPEC, data=DataFacts(sha256="0" * 64)))
     with pytest.raises(RunError, match=r"smoke\.csv has changed since"):
         prepared_data(results)
 

@@ -11,7 +11,9 @@ import pytest
 
 from harness.errors import FailReason, RunError
 from harness.records.final import Baseline, Final, Finalist, FinalModel, Interval
-from harness.records.provenance import manifest
+from harness.records.live import Live
+from harness.records.manifest import DataFacts, write_manifest
+from harness.records.provenance import new_manifest
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Span, TrialState, Usage, record_of
@@ -51,8 +53,8 @@ class Run:
     def __init__(self, tmp_path: Path) -> None:
         self.folder = RunFolder.of(tmp_path, "study")
         self.folder.create()
-        meta = {"sha256": "a", "folder": "/cache"}
-        self.folder.write_json("manifest.json", manifest(SPEC, meta, {"minilm": "b"}, [], ["harness"]))
+        facts = DataFacts(sha256="a", folder="/cache")
+        write_manifest(self.folder, new_manifest(SPEC, facts, {"minilm": "b"}, [], ["harness"]))
         self.store = StudyStore.open(self.folder.database, "study", ["accuracy"])
         self.confirm = self.store.sibling("study/confirm", create=True)
 
@@ -139,9 +141,9 @@ def test_results_json_is_the_contract(run: Run) -> None:
 
 def test_results_while_it_runs(run: Run) -> None:
     fill(run)
-    run.folder.write_live({"pid": 3})
+    run.folder.write_live(Live(pid=3))
     results = loaded(run)
-    assert results.live == {"pid": 3}
+    assert results.live == Live(pid=3)
     document = results.to_json()
     assert document["best"]["number"] == 4, "the best mean so far"
     assert (document["best"]["test"], document["best"]["export"]) == ({}, None)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError, InputError, RunError
+from harness.records.live import Live, LiveTrial
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 
@@ -154,9 +155,19 @@ def test_rundir_reads_json(run: RunFolder) -> None:
     (run.path / "manifest.json").write_text("{")
     with pytest.raises(RunError, match=r"manifest.json cannot be read"):
         run.read_json("manifest.json")
-    assert run.read_live() == {}
-    run.write_live({"pid": 1})
-    assert run.read_live() == {"pid": 1}
+
+
+def test_rundir_reads_what_a_coordinator_says(run: RunFolder) -> None:
+    assert run.read_live() == Live()
+    said = Live(pid=1, total=4, active=(LiveTrial(number=0, state="paused", metrics={"accuracy": 0.5}),))
+    run.write_live(said)
+    assert run.read_live() == said
+
+
+@pytest.mark.parametrize("text", ["[]", '{"pid": "somebody"}', '{"active": [{"state": "asleep"}]}'])
+def test_rundir_takes_nothing_from_a_live_file_of_something_else(run: RunFolder, text: str) -> None:
+    (run.path / "live.json").write_text(text)
+    assert run.read_live() == Live()
 
 
 def test_rundir_moves_aside(run: RunFolder) -> None:

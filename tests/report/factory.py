@@ -13,6 +13,7 @@ import pandas as pd
 
 from harness.errors import FailReason
 from harness.records.final import Baseline, Comparison, Final, Finalist, FinalModel
+from harness.records.manifest import Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
 from harness.records.stats import compare_models, metric_interval
@@ -78,7 +79,7 @@ def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Res
     final = _final(shape, rng, run, completed, confirm, labels) if shape.final and completed else None
     return Results(
         folder=run, spec=spec, trials=tuple(trials), confirm=tuple(confirm), baselines=tuple(baselines), final=final,
-        manifest=_manifest(shape, spec, data), live={},
+        manifest=_manifest(shape, spec, data),
     )  # fmt: skip
 
 
@@ -366,9 +367,9 @@ def _final(
     )  # fmt: skip
 
 
-def _manifest(shape: Shape, spec: StudySpec, data: Path) -> dict[str, Any]:
+def _manifest(shape: Shape, spec: StudySpec, data: Path) -> Manifest:
     meta = json.loads((data / "meta.json").read_text(encoding="utf-8"))
-    return {
+    raw = {
         "format": 1,
         "created_at": START,
         "spec": spec.model_dump(mode="json"),
@@ -376,7 +377,8 @@ def _manifest(shape: Shape, spec: StudySpec, data: Path) -> dict[str, Any]:
         "versions": {"python": "3.11.9", "torch": "2.13.0", "transformers": "5.23.0", "optuna": "5.0.0"},
         "git": {"commit": "0123456789abcdef0123456789abcdef01234567", "dirty": False},
         "machine": {"host": "box", "platform": "Linux-6.1-x86_64", "cpu": "AMD EPYC 9B14", "cpus": 2},
-        "devices": [{"device": "cpu", "threads": 1}, {"device": "cpu", "threads": 1}],
+        "devices": [{"node": "box", "device": "cpu", "slot": slot, "threads": 1} for slot in range(2)],
         "data": {"folder": str(data), **meta},
         "weights": dict.fromkeys(shape.checkpoints, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
     }
+    return parsed(raw, "manifest.json")

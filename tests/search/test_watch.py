@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
-
+from harness.records.live import Live
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, TrialState, record_of
 from harness.search.fixed import FixedList
@@ -64,7 +63,7 @@ class Clock:
         return self.now
 
 
-def live(folder: RunFolder) -> dict[str, Any]:
+def live(folder: RunFolder) -> Live:
     return folder.read_live()
 
 
@@ -72,20 +71,20 @@ def test_live_file_shows_what_runs(folder: RunFolder) -> None:
     clock = Clock()
     file = LiveFile(folder, "search", 4, clock=clock)
     file.started(config(0))
-    assert [(trial["number"], trial["state"]) for trial in live(folder)["active"]] == [(0, "running")]
+    assert [(trial.number, trial.state) for trial in live(folder).active] == [(0, "running")]
     clock.now += 2
     file.progressed(0, evaluation(config(0), 1 / 4))
-    shown = live(folder)["active"][0]
-    assert (shown["step"], shown["total_steps"], shown["fraction"]) == (40, 160, 0.25)
-    assert shown["params"] == {"learning_rate": 1e-4, "batch_size": 16} and shown["accuracy"] > 0
+    shown = live(folder).active[0]
+    assert (shown.step, shown.total_steps) == (40, 160)
+    assert shown.params == {"learning_rate": 1e-4, "batch_size": 16} and (shown.metrics["accuracy"] or 0) > 0
     clock.now += 2
     file.paused(0)
-    assert live(folder)["active"][0]["state"] == "paused"
+    assert live(folder).active[0].state == "paused"
     clock.now += 2
     file.ended(record_of(config(0), TrialState.PRUNED))
-    assert live(folder)["ended"] == {"COMPLETE": 0, "PRUNED": 1, "FAIL": 0}
-    assert live(folder)["active"] == []
-    assert live(folder)["total"] == 4
+    assert live(folder).ended == {"COMPLETE": 0, "PRUNED": 1, "FAIL": 0}
+    assert live(folder).active == ()
+    assert live(folder).total == 4
 
 
 def test_live_file_once_a_second(folder: RunFolder) -> None:
@@ -93,13 +92,13 @@ def test_live_file_once_a_second(folder: RunFolder) -> None:
     file = LiveFile(folder, clock=clock)
     file.started(config(0))
     file.started(config(1))
-    assert len(live(folder)["active"]) == 1
+    assert len(live(folder).active) == 1
     clock.now += 0.5
     file.started(config(2))
-    assert len(live(folder)["active"]) == 1
+    assert len(live(folder).active) == 1
     file.close("report")
-    assert len(live(folder)["active"]) == 3
-    assert live(folder)["phase"] == "report"
+    assert len(live(folder).active) == 3
+    assert live(folder).phase == "report"
 
 
 def test_live_file_survives_a_lost_folder(folder: RunFolder) -> None:
@@ -113,4 +112,4 @@ def test_live_file_is_json_without_nan(folder: RunFolder) -> None:
     file.progressed(0, evaluation(config(0), 1 / 16, metrics={"accuracy": float("nan")}))
     file.close()
     assert "NaN" not in (folder.path / "live.json").read_text()
-    assert live(folder)["active"][0]["accuracy"] is None
+    assert live(folder).active[0].metrics["accuracy"] is None

@@ -76,7 +76,7 @@ def test_training_rows_take_copies_along(data: PreparedData) -> None:
     trial = config(architecture=BERT, data={"augment": ["delete", "swap"], "train_rows": 10})
     examples = encoded(data, trial, "train")
     rows = training_rows(data, trial, examples)
-    originals = data.meta["rows"]["train"]
+    originals = data.meta.rows["train"]
     assert len(rows) == 30
     assert (rows[:10] < originals).all()
     assert rows.tolist() == [*rows[:10], *(rows[:10] + originals), *(rows[:10] + 2 * originals)]
@@ -102,14 +102,14 @@ def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytes
     trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}), examples)
     assert seen == [trained.tolist()]
     baseline(data, "text-classification", None, ["test"])
-    assert len(seen[1]) == data.meta["rows"]["train"]
+    assert len(seen[1]) == data.meta.rows["train"]
 
 
 def test_validation_subset_is_fixed_and_nested(data: PreparedData) -> None:
     small, large = validation_subset(data, 3), validation_subset(data, 5)
     assert len(small) == 3
     assert set(small) < set(large)
-    assert validation_subset(data, None).tolist() == list(range(data.meta["rows"]["validation"]))
+    assert validation_subset(data, None).tolist() == list(range(data.meta.rows["validation"]))
 
 
 def test_facts_say_what_matters(data: PreparedData, make_data: Callable[..., PreparedData]) -> None:

@@ -91,7 +91,7 @@ def test_encode_counts_unknown_tokens(data: PreparedData, saved: Callable[[str],
 def test_encode_augments_train_only(data: PreparedData) -> None:
     trial = config(architecture=BERT, data={"augment": ["delete", "swap"]})
     plain = config(architecture=BERT)
-    rows = data.meta["rows"]
+    rows = data.meta.rows
     train = encoded(data, trial, "train")
     assert len(train) == 3 * rows["train"]
     assert len(encoded(data, trial, "validation")) == rows["validation"]

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness.errors import RunError
+from harness.records.manifest import Manifest
 from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.terminal.view import LiveView, PlainView, open_view
@@ -62,7 +63,7 @@ def test_plain_view_says_what_was_done_before(tmp_path_factory: pytest.TempPathF
     before = ended(config(spec, 0), TrialState.COMPLETE, progress(0, 160, 0.8))
     found = Results(
         folder=tmp_path_factory.mktemp("run"), spec=spec, trials=(before,), confirm=(), baselines=(), final=None,
-        manifest={}, live={}, spent_s=60.0,
+        manifest=Manifest(spec=spec), spent_s=60.0,
     )  # fmt: skip
     out = console(terminal=False)
     view = PlainView(out, spec, lambda: found)

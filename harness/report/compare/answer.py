@@ -42,9 +42,8 @@ def _scores(view: View) -> Scores | None:
     return scores_of(view, view.chosen) if view.chosen is not None else None
 
 
-def _data(view: View) -> str | None:
-    found: str | None = view.results.manifest.get("data", {}).get("sha256")
-    return found
+def _data(view: View) -> str:
+    return view.results.manifest.data.sha256
 
 
 def compare_answer(runs: Named, name: str) -> Answer:

@@ -173,8 +173,8 @@ def _differences(runs: Named) -> Table:
 
 def _facts(view: View) -> dict[str, str]:
     manifest = view.results.manifest
-    parts = {key: manifest.get(key) for key in ("weights", "machine", "versions", "git")}
-    data = {"sha256": manifest.get("data", {}).get("sha256"), "rows": manifest.get("data", {}).get("rows")}
+    parts = manifest.model_dump(include={"behaviour", "weights", "machine", "versions", "git"})
+    data = manifest.data.model_dump(include={"sha256", "rows_sha256", "rows"})
     return dict(_flat("", {**presentable(view.results.spec).model_dump(mode="json"), "data files": data, **parts}))
 
 

@@ -1,7 +1,4 @@
-"""The evidence: data, environment, versions, hashes, seeds, the study file, the exact command.
-
-Knows nothing of HTML; shows the run's manifest as it was written.
-"""
+"""The evidence: data, environment, versions, hashes, seeds, the study file, the exact command."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.records.precision import choices_of
+from harness.records.manifest import Commit, DataFacts
 from harness.records.provenance import presentable
 from harness.report.kit.sections import Section, Table, Text, arranged
 from harness.report.kit.text import clip, number, percent, plural
@@ -21,21 +18,20 @@ from harness.report.kit.view import View
 
 __all__ = ["evidence_section"]
 
-_ELSEWHERE = {"spec", "data", "command", "format", "created_at", "devices", "git", "precision"}
 _MAX_CLASSES = 200
 
 
 def evidence_section(view: View) -> Section:
     """The section; every part is shown that the manifest has."""
-    manifest = view.results.manifest
-    tables = [_splits(view, manifest.get("data", {})), _data(view, manifest.get("data", {})), _facts(view, manifest)]
+    data = view.results.manifest.data
+    tables = [_splits(view, data), _data(view, data), _facts(view)]
     return Section(
         key="evidence",
         title="Evidence",
         lead="What was run on what, so that somebody else can do it again.",
         tables=arranged([table for table in tables if table is not None]),
         texts=[
-            *([Text(title="Command", text=command, command=True)] if (command := _command(manifest)) else []),
+            *([Text(title="Command", text=command, command=True)] if (command := _command(view)) else []),
             Text(title="Study file, with all defaults", text=study_text(view)),
         ],
     )
@@ -47,14 +43,13 @@ def study_text(view: View) -> str:
     return yaml.safe_dump(spec, sort_keys=False, allow_unicode=True, width=110)
 
 
-def _command(manifest: Mapping[str, Any]) -> str:
-    words = manifest.get("command", ())
-    return clip(shlex.join(map(str, words)) if isinstance(words, list) else words, 2000)
+def _command(view: View) -> str:
+    return clip(shlex.join(view.results.manifest.command), 2000)
 
 
-def _splits(view: View, data: Mapping[str, Any]) -> Table | None:
-    counts = data.get("counts")
-    if not isinstance(counts, Mapping) or not all(isinstance(split, Mapping) for split in counts.values()):
+def _splits(view: View, data: DataFacts) -> Table | None:
+    counts = data.counts
+    if not counts:
         return None
     names = list(dict.fromkeys(name for split in counts.values() for name in split))
     rows = [["all rows", *(f"{sum(split.values()):,}" for split in counts.values())]]
@@ -86,16 +81,16 @@ def _trained_on(view: View, num_rows: int) -> str:
     return f"{used[0]:,}" if len(used) == 1 else f"{used[0]:,} to {used[-1]:,}"
 
 
-def _data(view: View, data: Mapping[str, Any]) -> Table | None:
+def _data(view: View, data: DataFacts) -> Table | None:
     """Where the rows came from, what was repaired, dropped or found twice, and how long they are."""
-    skipped = {"counts", "labels", "rows", "folder", "notes", "task"}
-    rows = [row for key, value in data.items() if key not in skipped for row in _flat(key, value)]
-    if "notes" in data:
-        found = data["notes"] or ["nothing: no text twice, none shared by two splits, no row dropped"]
+    shown = data.model_dump(include={"source", "sha256", "rows_sha256", "columns", "image", "seed"})
+    rows = [row for key, value in shown.items() for row in _flat(key, value)] if data.sha256 else []
+    if data.sha256:
+        found = data.notes or ("nothing: no text twice, none shared by two splits, no row dropped",)
         rows += [["duplicates, drops, repairs", clip(note, 1000)] for note in found]
     for line in view.results.facts:
         what, _, value = line.partition(": ")
-        if what != "note" and what not in data.get("counts", ()):
+        if what != "note" and what not in data.counts:
             rows.append([clip(what, 120), re.sub(r"(?<=\d)%", "\u00a0%", clip(value, 1000))])
     usage = view.winner.usage if view.winner is not None else None
     if usage is not None and usage.tokens:
@@ -105,12 +100,11 @@ def _data(view: View, data: Mapping[str, Any]) -> Table | None:
     return Table(title=title, head=("what", "value"), rows=rows, texts=frozenset({1})) if rows else None
 
 
-def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
-    spec = view.results.spec
-    made = manifest.get("created_at")
-    started = datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%d %H:%M UTC") if isinstance(made, (int, float)) else ""
-    rows = [["started", started]] if started else []
-    rows.append(["commit", _commit(manifest.get("git"))])
+def _facts(view: View) -> Table:
+    spec, manifest = view.results.spec, view.results.manifest
+    started = datetime.fromtimestamp(manifest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    rows = [["started", started]] if manifest.created_at else []
+    rows.append(["commit", _commit(manifest.git)])
     rows += [["search seed", str(spec.search.seed)], ["split seed", str(spec.data.split.seed)]]
     used = sorted({record.seed for record in (*view.trials, *view.results.confirm)})
     rows.append(["training seeds", clip(", ".join(map(str, used)))])
@@ -119,8 +113,9 @@ def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
         f"{place.node}: {place.device_name or place.device}, {plural(place.threads, 'thread')}" for place in places
     )
     rows += [["device", clip(device)] for device in devices]
-    rows += _precision(view, manifest)
-    rows += [row for key, value in manifest.items() if key not in _ELSEWHERE for row in _flat(key, value)]
+    rows += _precision(view)
+    rest = manifest.model_dump(include={"weights", "machine", "versions", "behaviour"})
+    rows += [row for key, value in rest.items() for row in _flat(key, value)]
     return Table(
         title="Environment, seeds, versions and hashes",
         wide=True,
@@ -130,21 +125,21 @@ def _facts(view: View, manifest: Mapping[str, Any]) -> Table:
     )
 
 
-def _precision(view: View, manifest: Mapping[str, Any]) -> list[list[str]]:
+def _precision(view: View) -> list[list[str]]:
     """The precisions that trials were trained in, and why `auto` is what it is."""
     used = sorted({record.precision for record in view.trials if record.precision})
     rows = [["precision of training", ", ".join(used)]] if used else []
-    for choice in choices_of(manifest):
+    for choice in view.results.manifest.precision:
         where = choice.device_name or choice.device
         rows.append([f"precision auto on {clip(where, 80)}", clip(f"{choice.precision}, {choice.reason}")])
     return rows
 
 
-def _commit(git: Any) -> str:
-    if not isinstance(git, Mapping) or "commit" not in git:
+def _commit(git: Commit | None) -> str:
+    if git is None:
         return "the study file is not in a git repository"
-    differ = {True: ", with changes that are not committed", None: ", changes not looked for"}
-    return clip(git["commit"]) + differ.get(git.get("dirty"), "")
+    differ = {True: ", with changes that are not committed", False: "", None: ", changes not looked for"}
+    return clip(git.commit) + differ[git.dirty]
 
 
 def _flat(key: str, value: Any) -> Iterator[list[str]]:

@@ -97,14 +97,14 @@ def _fits(labels: np.ndarray, probabilities: np.ndarray) -> bool:
 def class_names(view: View, count: int) -> list[str]:
     """The names of the classes, on one line each; numbers where they are not known."""
     data = _prepared(view)
-    names = data.labels if data else view.results.manifest.get("data", {}).get("labels", ())
+    names = data.labels if data else view.results.manifest.data.labels
     known = [clip(name, 300) or "(no name)" for name in names]
     return known if len(known) == count else [f"class {place}" for place in range(count)]
 
 
 def _prepared(view: View) -> PreparedData | None:
     """The prepared data of the run, if it still exists."""
-    folder = view.results.manifest.get("data", {}).get("folder")
+    folder = view.results.manifest.data.folder
     return PreparedData(Path(folder)) if folder and (Path(folder) / "meta.json").is_file() else None
 
 

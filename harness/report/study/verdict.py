@@ -159,8 +159,7 @@ def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
 
 
 def _validation_rows(view: View) -> int:
-    rows: int = view.results.manifest.get("data", {}).get("rows", {}).get("validation", 0)
-    return rows
+    return view.results.manifest.data.rows.get("validation", 0)
 
 
 def tradeoff(view: View) -> list[Sentence]:

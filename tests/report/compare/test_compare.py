@@ -51,8 +51,9 @@ def test_runs_of_other_test_rows_are_not_ranked(tmp_path: Path) -> None:
 
 def test_scores_of_other_data_do_not_stand_on_one_axis(tmp_path: Path) -> None:
     one, two = (make_results(tmp_path / name, trials=6, name=name) for name in ("one", "two"))
-    other = two.manifest | {"data": two.manifest["data"] | {"sha256": "cd" * 32}}
-    page = write_comparison([one, replace(two, manifest=other)], tmp_path / "out")
+    data = two.manifest.data.model_copy(update={"sha256": "cd" * 32})
+    other = replace(two, manifest=two.manifest.model_copy(update={"data": data}))
+    page = write_comparison([one, other], tmp_path / "out")
     assert Reader(page.read_text(encoding="utf-8")).figures() == []
     assert (tmp_path / "out" / "summary.md").read_text(encoding="utf-8").count("test rows") == 1
 

@@ -89,7 +89,8 @@ def test_answer_judges_the_gap_by_the_number_of_rows_without_the_predictions(res
     gone = final.models[0].model_copy(update={"predictions": "gone.npz"})
     without = changed(results, final=final.model_copy(update={"models": (gone, *final.models[1:])}))
     assert "chance explains" in texts(without)["Validation to test"]
-    unknown = replace(without, manifest=without.manifest | {"data": without.manifest["data"] | {"rows": {}}})
+    data = without.manifest.data.model_copy(update={"rows": {}})
+    unknown = replace(without, manifest=without.manifest.model_copy(update={"data": data}))
     assert texts(unknown)["Validation to test"].endswith("on test.")
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from harness.records.manifest import Commit
 from harness.records.results import Results
 from harness.report.kit.view import View
 from harness.report.study.evidence import evidence_section
@@ -28,13 +29,13 @@ def table(results: Results, title: str, **changes: Any) -> dict[str, list[str]]:
     ("git", "shown"),
     [
         (None, "the study file is not in a git repository"),
-        ({"commit": "abc", "dirty": False}, "abc"),
-        ({"commit": "abc", "dirty": True}, "abc, with changes that are not committed"),
-        ({"commit": "abc", "dirty": None}, "abc, changes not looked for"),
+        (Commit(commit="abc", dirty=False), "abc"),
+        (Commit(commit="abc", dirty=True), "abc, with changes that are not committed"),
+        (Commit(commit="abc", dirty=None), "abc, changes not looked for"),
     ],
 )
-def test_evidence_always_says_which_commit(results: Results, git: Any, shown: str) -> None:
-    assert table(results, "Environment", manifest={**results.manifest, "git": git})["commit"] == [shown]
+def test_evidence_always_says_which_commit(results: Results, git: Commit | None, shown: str) -> None:
+    assert table(results, "Environment", manifest=results.manifest.model_copy(update={"git": git}))["commit"] == [shown]
 
 
 def trained_on(results: Results, *rows: int | None) -> dict[str, list[str]]:

@@ -152,7 +152,7 @@ def test_view_takes_the_confirmation_of_a_pruned_default_for_its_score(view: Vie
     changed = View(
         Results(
             folder=results.folder, spec=results.spec, trials=results.trials, confirm=(again,), baselines=(),
-            final=None, manifest={}, live={},
+            final=None, manifest=results.manifest,
         )
     )  # fmt: skip
     assert changed.seeds(pruned) == (again,)
@@ -165,7 +165,8 @@ def test_view_turns_a_comparison_to_the_recommended_model(view: View, results: R
     turned = View(
         Results(
             folder=results.folder, spec=results.spec, trials=results.trials, confirm=results.confirm,
-            baselines=results.baselines, final=final.model_copy(update={"recommended": loser}), manifest={}, live={},
+            baselines=results.baselines, final=final.model_copy(update={"recommended": loser}),
+            manifest=results.manifest,
         )
     )  # fmt: skip
     given, found = view.comparison("runner-up"), turned.comparison("winner")

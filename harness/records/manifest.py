@@ -1,0 +1,145 @@
+"""What a run was begun with: `manifest.json` of its folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from harness.errors import RunError
+from harness.records import earlier
+from harness.records.precision import PrecisionChoice
+from harness.records.rundir import MANIFEST, RunFolder
+from harness.records.schema import Place, Stored
+from harness.spec.study import StudySpec
+
+__all__ = [
+    "BEHAVIOUR",
+    "Commit",
+    "Computer",
+    "DataFacts",
+    "Manifest",
+    "Meta",
+    "parsed",
+    "read_manifest",
+    "write_manifest",
+]
+
+FORMAT = 1
+#: Raised when the same study gives other results than before on the same machine with the same packages: other rows,
+#: another order of batches, another initialisation, other losses, other draws of a sampler, other decisions of a
+#: pruner, another choice of the winner. Not raised for what only rounding moves, nor for what is only shown. A run of
+#: another number opens and reports; it is continued by the version that began it.
+BEHAVIOUR = 1
+
+
+class Meta(Stored):
+    """The facts of prepared data, found while the rows were read and split.
+
+    `sha256` is of the source's bytes; `rows_sha256` is of the prepared rows themselves (empty: prepared by a version
+    that did not take it), so that it is the same wherever and in whatever format the source lies.
+    """
+
+    task: str = ""
+    source: str = Field(default="", description="the file, folder or data set, by name")
+    sha256: str = ""
+    rows_sha256: str = ""
+    columns: dict[str, str] = Field(default={}, description="names in the source by the names used here")
+    labels: tuple[str, ...] = Field(default=(), description="names by class id")
+    rows: dict[str, int] = Field(default={}, description="by split")
+    counts: dict[str, dict[str, int]] = Field(default={}, description="rows by split and label")
+    image: tuple[int, int, int] | None = Field(default=None, description="height, width, channels; null for texts")
+    seed: int = 0
+    notes: tuple[str, ...] = Field(default=(), description="what was repaired or dropped, a sentence each")
+
+    def same_rows(self, other: Meta) -> bool:
+        """True when both have the same rows: by the rows' hashes where both are known, else by the sources' bytes."""
+        if self.rows_sha256 and other.rows_sha256:
+            return self.rows_sha256 == other.rows_sha256
+        return self.sha256 == other.sha256
+
+    def changed(self, other: Meta) -> str:
+        """Says which hash of `other` is not this one's."""
+        if self.rows_sha256 and other.rows_sha256:
+            return f"sha256 of the prepared rows {self.rows_sha256[:12]} -> {other.rows_sha256[:12]}"
+        return f"sha256 {self.sha256[:12] or 'not known'} -> {other.sha256[:12] or 'not known'}"
+
+
+class DataFacts(Meta):
+    """The facts of a run's prepared data, and the folder that it lay in."""
+
+    folder: str = ""
+
+
+class Computer(Stored):
+    """The machine that coordinated the run; `cpus` are those that the process might use."""
+
+    host: str = ""
+    platform: str = ""
+    cpu: str = ""
+    cpus: int | None = None
+
+
+class Commit(Stored):
+    """The commit of the study file's folder; `dirty` is null where changes were not looked for."""
+
+    commit: str
+    dirty: bool | None = None
+
+
+class Manifest(Stored):
+    """Where a run's numbers come from. Keys of other versions are ignored; `read_manifest` reads all of them."""
+
+    format: int = FORMAT
+    behaviour: int = BEHAVIOUR
+    created_at: float = Field(default=0.0, description="Unix time in seconds; 0: not known")
+    spec: StudySpec
+    command: tuple[str, ...] = ()
+    data: DataFacts = DataFacts()
+    weights: dict[str, str | None] = Field(
+        default={}, description="sha256 by the checkpoint's name in the study; null where there is nothing to hash"
+    )
+    devices: tuple[Place, ...] = Field(default=(), description="the slots of this machine; none on a joined cluster")
+    precision: tuple[PrecisionChoice, ...] = Field(default=(), description="what `precision: auto` was measured to be")
+    machine: Computer = Computer()
+    versions: dict[str, str] = Field(default={}, description="by package")
+    git: Commit | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of this package that wrote the manifest; empty where it is not known."""
+        return self.versions.get("finetune-harness", "")
+
+
+def parsed(raw: Any, source: object) -> Manifest:
+    """The manifest in parsed JSON of any version; `source` is its file, for messages.
+
+    Raises:
+        RunError: it is none, or holds a study that this version cannot read.
+    """
+    try:
+        return Manifest.model_validate(earlier.manifest(raw))
+    except (TypeError, ValidationError) as error:
+        reason = _first(error) if isinstance(error, ValidationError) else str(error)
+        raise RunError(f"{source}: not a run that this version of harness can read ({reason})") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first mistake, in words."""
+    found = error.errors()[0]
+    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
+
+
+def read_manifest(run: RunFolder) -> Manifest | None:
+    """The manifest of a run folder; None where no study was begun.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    raw = run.read_json(MANIFEST) if run.path.is_dir() else None
+    return None if raw is None else parsed(raw, run.path / MANIFEST)
+
+
+def write_manifest(run: RunFolder, manifest: Manifest) -> None:
+    """Puts the manifest into the run folder, in the place of an earlier one."""
+    run.write_json(MANIFEST, manifest.model_dump(mode="json"))

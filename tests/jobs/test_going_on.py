@@ -1,0 +1,150 @@
+"""A run that is asked for again: what it goes on with, and when it does not go on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from harness.data.prepare import prepare
+from harness.errors import InputError, RunError
+from harness.jobs import sweep as module
+from harness.jobs.sweep import continued, sweep
+from harness.records.final import Final
+from harness.records.manifest import BEHAVIOUR, Manifest, read_manifest, write_manifest
+from harness.records.results import load
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, Progress, TrialRecord
+from harness.records.store import StudyStore
+from harness.spec.reader import load_study
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+from tests.cli.bad_inputs import make_bad_inputs, make_run
+
+
+class Said:
+    """A view that remembers what it was told in words."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+    def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
+        self.lines.append(phase)
+
+    def end(self, phase: str) -> None: ...
+
+    def started(self, config: TrialConfig) -> None: ...
+
+    def progressed(self, number: int, progress: Progress) -> None: ...
+
+    def paused(self, number: int) -> None: ...
+
+    def ended(self, record: TrialRecord) -> None: ...
+
+
+class Began(Exception):
+    """The study was about to be searched."""
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """A run of study.yaml that was stopped; a sweep of it comes as far as its search."""
+
+    def begin(*_: object) -> None:
+        raise Began
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(module._Sweep, "_train", begin)
+    make_bad_inputs(tmp_path)
+    sha256 = prepare(load_study(tmp_path / "study.yaml"), tmp_path / "cache").meta.sha256
+    make_run(tmp_path / "study.yaml", tmp_path / "runs", sha256=sha256)
+    return RunFolder(tmp_path / "runs" / "reviews")
+
+
+def manifest_of(run: RunFolder) -> Manifest:
+    found = read_manifest(run)
+    assert found is not None
+    return found
+
+
+def study(*overrides: str, file: str = "study.yaml") -> StudySpec:
+    return load_study(Path(file), ["engine.name=inline", *overrides])
+
+
+def go_on(spec: StudySpec, view: Said | None = None) -> None:
+    sweep(spec, runs=Path("runs"), fresh=False, command=["harness", "sweep", "study.yaml"], view=view or Said())
+
+
+def test_rows_hash_is_taken_at_the_first_continuation(run: RunFolder) -> None:
+    recorded = manifest_of(run)
+    assert recorded.data.rows_sha256 == ""
+    with pytest.raises(Began):
+        go_on(study())
+    assert len(manifest_of(run).data.rows_sha256) == 64
+
+
+def test_a_table_that_was_moved_and_saved_again_is_the_same(run: RunFolder) -> None:
+    with pytest.raises(Began):
+        go_on(study())
+    table = Path("reviews.csv")
+    text = table.read_text(encoding="utf-8")
+    Path("again.csv").write_bytes(text.replace("\n", "\r\n").encode())
+    table.unlink()
+    with pytest.raises(Began):
+        go_on(study("data.path=again.csv"))
+    assert str(manifest_of(run).spec.data.path).endswith("again.csv")
+    Path("again.csv").write_text(text.replace("number 3, good", "number 3, fine"), encoding="utf-8")
+    with pytest.raises(RunError, match="the data changed: sha256 of the prepared rows"):
+        go_on(study("data.path=again.csv"))
+
+
+def test_keys_that_are_not_set_have_the_recorded_values(run: RunFolder) -> None:
+    recorded = manifest_of(run)
+    training = recorded.spec.training.model_copy(update={"weight_decay": 0.5})
+    write_manifest(run, recorded.model_copy(update={"spec": recorded.spec.model_copy(update={"training": training})}))
+    assert continued(study(), run).training.weight_decay == 0.5
+    with pytest.raises(Began):
+        go_on(study())
+    assert manifest_of(run).spec.training.weight_decay == 0.5
+    with pytest.raises(RunError, match=r"training\.weight_decay: 0\.5 -> 0\.01"):
+        go_on(study("training.weight_decay=0.01"))
+
+
+def test_a_run_of_another_behaviour_is_not_continued(run: RunFolder) -> None:
+    recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1, "versions": {"finetune-harness": "7.5"}})
+    write_manifest(run, recorded)
+    with pytest.raises(InputError, match=r"pip install finetune-harness==7\.5"):
+        go_on(study())
+    assert manifest_of(run) == recorded
+    assert [record.number for record in load(run.path).trials] == [0, 1]
+
+
+def test_a_finished_run_of_another_behaviour_gives_its_results(run: RunFolder) -> None:
+    recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1})
+    write_manifest(run, recorded)
+    store = StudyStore.open(run.database, "reviews", recorded.spec.search.objectives)
+    store.set(module.FINAL, Final(winner=0, recommended=0).model_dump(mode="json"))
+    store.set(module.FINAL_OF, module._asked(recorded.spec))
+    store.close()
+    report = Path("reports/reviews/index.html")
+    report.parent.mkdir(parents=True)
+    report.touch()
+    view = Said()
+    go_on(study(), view)
+    assert view.lines == ["reviews is finished: these are its results"]
+    assert manifest_of(run) == recorded
+    with pytest.raises(RunError, match="and that version finishes it"):
+        go_on(study("search.trials=9"))
+
+
+def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:
+    recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1})
+    write_manifest(run, recorded)
+    with pytest.raises(Began):
+        sweep(study(), runs=Path("runs"), fresh=True, command=["harness"], view=Said())
+    assert manifest_of(run).behaviour == BEHAVIOUR
