@@ -14,9 +14,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 #: The floors of the package from the lowest up: each may import those below it. What shares a floor stays apart.
 FLOORS: tuple[dict[str, str], ...] = (
-    {"errors": "the error tree", "runtime": "imports, and work beside trials"},
+    {
+        "errors": "the error tree",
+        "runtime": "imports, and work beside trials",
+        "stats": "the metrics, one formula each, their intervals and comparisons: arrays in, numbers out",
+    },
     {"spec": "what is asked: the typed study, the search space, the YAML reader"},
-    {"records": "what happened: schema, study store, run folder, provenance, statistics"},
+    {"records": "what happened: schema, study store, run folder, provenance"},
     {
         "data": "read, clean, split, encode once, batch",
         "machine": "devices, slots, cores, memory",
@@ -170,6 +174,12 @@ def test_spec_knows_no_heavy_library(imports: Imports, library: str) -> None:
     assert {module for module in importers(imports, library) if layer_of(module) in ("errors", "spec")} == set()
 
 
+def test_stats_knows_arrays_only(imports: Imports) -> None:
+    heavy = {"torch", "transformers", "optuna", "ray", "pandas", "sklearn", "pydantic"}
+    modules = [module for module in imports if layer_of(module) == "stats"]
+    assert {target for module in modules for target in imports[module] if target.split(".")[0] in heavy} == set()
+
+
 def _write(root: Path, files: dict[str, str]) -> Imports:
     for name, text in files.items():
         path = root / "harness" / name
@@ -213,6 +223,11 @@ def loaded_by(code: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
+
+
+def test_reading_a_study_loads_no_numpy() -> None:
+    """The metrics that a study may name import it inside their formulas."""
+    assert not loaded_by("import harness.spec.reader") & {"numpy", "scipy", "torch", "pandas"}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("harness.cli") is None, reason="there is no command line yet")

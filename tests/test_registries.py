@@ -28,7 +28,6 @@ from harness.jobs.export import INPUTS
 from harness.loggers.open import open_loggers
 from harness.machine.slots import Slot
 from harness.records.bench import Mode
-from harness.records.resampling import RESAMPLED, resampled_metric
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place
 from harness.search.propose import Proposer
@@ -37,7 +36,9 @@ from harness.search.pruners.registry import make_policy
 from harness.search.samplers import make_sampler
 from harness.spec.configure import rung_fractions
 from harness.spec.study import StudySpec
+from harness.spec.tasks import TASKS, metric_named
 from harness.spec.trial import TrialTraining
+from harness.stats.metric import Metric, score
 from harness.tasks import task_of
 from harness.training.loop import Trainer
 from harness.training.optimiser import schedule_factor
@@ -229,13 +230,12 @@ def test_bench_modes_are_those_of_the_file() -> None:
     assert set(MODES) == set(typing.get_args(Mode))
 
 
-@pytest.mark.parametrize("metric", RESAMPLED)
-def test_metric_that_is_resampled(metric: str) -> None:
+@pytest.mark.parametrize("metric", [metric for facts in TASKS.values() for metric in facts.metrics], ids=str)
+def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
     labels, probabilities = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    value, draws = resampled_metric(metric, labels, probabilities, np.random.default_rng(0))
-    assert np.isfinite(value) and len(draws)
-    with pytest.raises(InputError, match=f"did you mean '{metric}'"):
-        resampled_metric(f"{metric}x", labels, probabilities, np.random.default_rng(0))
+    assert np.isfinite(score(metric, {"probabilities": probabilities}, {"labels": labels}))
+    with pytest.raises(InputError, match=f"did you mean '{metric.name}'"):
+        metric_named(f"{metric.name}x")
 
 
 def test_unknown_name_without_a_near_one() -> None:

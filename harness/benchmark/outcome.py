@@ -13,8 +13,8 @@ from typing import Any
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord
 from harness.search.fixed import FixedList
-from harness.spec.metrics import METRICS
 from harness.spec.trial import TrialConfig
+from harness.stats.metric import COSTS
 
 __all__ = ["Documents", "Outcome", "probe_config"]
 
@@ -27,7 +27,7 @@ class Outcome:
 
     def __init__(self, config: TrialConfig, document: dict[str, Any], samples_per_second: float = 0.0) -> None:
         self.document = document
-        metrics = dict.fromkeys(config.objectives, METRICS[OBJECTIVE].low) | {OBJECTIVE: samples_per_second}
+        metrics = dict.fromkeys(config.objectives, COSTS[OBJECTIVE].low) | {OBJECTIVE: samples_per_second}
         self.progress = Progress(
             number=config.number, step=1, total_steps=1, epoch=0.0, num_rows=0, metrics=metrics, train_loss=0.0
         )

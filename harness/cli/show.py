@@ -18,7 +18,7 @@ from rich.text import Text
 from harness.cli.guard import Terminated
 from harness.errors import InputError
 from harness.records.results import Results, load
-from harness.report.kit.text import METRIC_NAMES
+from harness.report.kit.text import metric_title
 from harness.terminal.board import Board
 from harness.terminal.console import make_console
 from harness.terminal.outcome import print_outcome
@@ -127,7 +127,7 @@ def show_rerun(run: Path, number: int) -> bool:
     ]
     lines = [
         Line(
-            (str(each.step), METRIC_NAMES.get(each.name, each.name.replace("_", " ")), repr(each.recorded),
+            (str(each.step), metric_title(each.name).replace("_", " "), repr(each.recorded),
              repr(each.now), "same" if each.same else "DIFFERENT"),
             "" if each.same else "bold red",
         )

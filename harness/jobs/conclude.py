@@ -21,11 +21,12 @@ from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
 from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
-from harness.records.stats import compare_models, metric_interval
 from harness.report.kit.text import plural, probability_text
 from harness.spec.study import StudySpec
+from harness.spec.tasks import TaskFacts, facts_of
+from harness.stats.metric import Arrays, Metric, score, scores
+from harness.stats.resampling import compare, interval
 from harness.tasks.encode import baseline
-from harness.tasks.metrics import classification_metrics
 from harness.tasks.trivial import trivial_metrics
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["conclude"]
 
-_METRICS = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
 #: Of two models that tie, the other one is recommended when it trains faster by at least this factor.
 _FASTER = 1.1
 
@@ -53,7 +53,8 @@ def conclude(
         StudyFailed: no trial completed.
         HarnessError: the exported model does not score what its trial scored.
     """
-    objective = spec.search.objectives[0]
+    facts = facts_of(spec.task)
+    metric = facts.judged_by(spec.search.objectives)
     finalists = rank_finalists(spec, trials, confirm)
     there = [[record for record in each if _has_weights(run, record)] for each in (trials, confirm)]
     models = _models(spec, finalists, trials, *there)
@@ -87,16 +88,14 @@ def conclude(
     with scorer.scoring(request):
         _score_baseline(spec, data, run.path / "final" / "baseline.npz")
     roles: tuple[Role, ...] = (*models, "baseline")
-    scores = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
+    said = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
     for role in set(models) - {"winner"}:
-        scores[role] |= _validation_scores(run.path / str(models[role].weights))
-    labels, probabilities = scores["winner"]["validation_labels"], scores["winner"]["validation_probabilities"]
-    check_scores(
-        best.metrics["accuracy"], float((probabilities.argmax(axis=1) == labels).mean()), str(run.path / "best")
-    )
-    scored = tuple(_final_model(role, models.get(role), baseline_name, scores[role], run) for role in scores)
-    comparisons = tuple(_compare(a, b, scores) for a, b in combinations(roles, 2))
-    recommended, warnings = _verdict(spec, finalists, models, comparisons, scored, objective)
+        said[role] |= _validation_scores(run.path / str(models[role].weights))
+    found = score(metric, *_split(said["winner"], "validation"))
+    check_scores(metric, best.metrics[metric.name], found, str(run.path / "best"))
+    scored = tuple(_final_model(role, models.get(role), baseline_name, said[role], facts) for role in said)
+    comparisons = tuple(_compare(metric, a, b, said) for a, b in combinations(roles, 2))
+    recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
     warnings += _pruning(spec, data, trials)
     winner = finalists[0]
     write_card(
@@ -131,11 +130,10 @@ def _models(
     confirm: Sequence[TrialRecord],
 ) -> dict[Role, TrialRecord]:
     """The trained models that are scored on test, each the best of its seeds; `trials` and `confirm` have weights."""
-    objective = spec.search.objectives[0]
     models: dict[Role, TrialRecord] = {}
     roles: tuple[Role, ...] = ("winner", "runner-up")
     for role, finalist in zip(roles, finalists, strict=False):
-        best = pick_weights(finalist, trials, confirm, objective)
+        best = pick_weights(spec, finalist, trials, confirm)
         if best is not None:
             models[role] = best
     if "winner" in models:
@@ -181,39 +179,46 @@ def _validation_scores(weights: Path) -> dict[str, np.ndarray]:
     return {f"validation_{name}": array for name, array in _load(weights / "validation.npz").items()}
 
 
+def _split(said: Mapping[str, np.ndarray], split: str) -> tuple[Arrays, Arrays]:
+    """What a model said of a split, and what is true."""
+    return {"probabilities": said[f"{split}_probabilities"]}, {"labels": said[f"{split}_labels"]}
+
+
 def _final_model(
-    role: Role, record: TrialRecord | None, baseline: str, scores: Mapping[str, np.ndarray], run: RunFolder
+    role: Role, record: TrialRecord | None, baseline: str, said: Mapping[str, np.ndarray], facts: TaskFacts
 ) -> FinalModel:
-    labels, probabilities = scores["test_labels"], scores["test_probabilities"]
     number = None if record is None else _of(record)
     return FinalModel(
         role=role,
         name=baseline if record is None else f"trial {number}",
         number=number,
         seed=record.seed if record else None,
-        validation=classification_metrics(scores["validation_labels"], scores["validation_probabilities"]),
-        test={name: metric_interval(name, labels, probabilities) for name in _METRICS},
+        validation=scores(facts.metrics, *_split(said, "validation")),
+        test={metric.name: interval(metric, *_split(said, "test")) for metric in facts.metrics},
         predictions=f"final/{role}.npz",
     )
 
 
-def _correct(scores: Mapping[str, np.ndarray]) -> np.ndarray:
-    correct: np.ndarray = scores["test_probabilities"].argmax(axis=1) == scores["test_labels"]
-    return correct
-
-
-def _compare(a: Role, b: Role, scores: Mapping[Role, Mapping[str, np.ndarray]]) -> Comparison:
-    probability, difference, p, tie = compare_models(_correct(scores[a]), _correct(scores[b]))
-    return Comparison(a=a, b=b, probability=probability, difference=difference, mcnemar_p=p, tie=tie)
+def _compare(metric: Metric, a: Role, b: Role, said: Mapping[Role, Mapping[str, np.ndarray]]) -> Comparison:
+    (first, targets), (second, _) = _split(said[a], "test"), _split(said[b], "test")
+    found = compare(metric, first, second, targets)
+    return Comparison(
+        a=a,
+        b=b,
+        metric=metric.name,
+        probability=found.probability,
+        difference=found.difference,
+        mcnemar_p=found.mcnemar_p,
+        tie=found.tie,
+    )
 
 
 def _verdict(
-    spec: StudySpec,
     finalists: Sequence[Finalist],
     models: Mapping[Role, TrialRecord],
     comparisons: Sequence[Comparison],
     scored: Sequence[FinalModel],
-    objective: str,
+    metric: Metric,
 ) -> tuple[int, tuple[str, ...]]:
     """The recommended trial, and what a reader must be warned of, one sentence each."""
     against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
@@ -234,9 +239,10 @@ def _verdict(
             if speed[1] > speed[0] * _FASTER
             else "Winner and runner-up tie on test."
         )
-    width = next(model.test["accuracy"] for model in scored if model.role == "winner")
-    if width.high - width.low > 0.1:
-        warnings.append(f"The test split is small: the interval is {100 * (width.high - width.low):.0f} points wide.")
+    bounds = next(model.test[metric.name] for model in scored if model.role == "winner")
+    if metric.percent and bounds.high - bounds.low > 0.1:
+        width = 100 * (bounds.high - bounds.low)
+        warnings.append(f"The test split is small: the interval is {width:.0f} points wide.")
     return recommended, tuple(warnings)
 
 

@@ -10,6 +10,7 @@ import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,19 @@ from typing import Any
 import jinja2
 
 from harness.data.prepared import PreparedData
-from harness.errors import HarnessError, look_up
-from harness.records.final import Interval
+from harness.errors import HarnessError
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
+from harness.stats.intervals import Interval
+from harness.stats.metric import Metric
 
 __all__ = ["check_scores", "stage_weights", "write_card"]
 
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
-_SHOWN = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
-#: What the model of a task is given, as its card has it.
-INPUTS = {"text-classification": "Texts", "image-classification": "Images"}
+#: How far a score that is no count of rows may be off after reloading: its last digits hang on the order of sums.
+ROUNDING = 1e-4
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
     autoescape=False,  # noqa: S701 - the card is Markdown: text goes through the filter `md`
@@ -71,7 +73,8 @@ def write_card(
 
     `precisions` are the study's choices for `precision: auto`.
     """
-    config = record.trained_config
+    config, task = record.trained_config, facts_of(spec.task)
+    shown = [metric.name for metric in task.metrics if metric.name in record.metrics]
     versions = {package: version(package) for package in _PACKAGES}
     number = config.of if config.of is not None else record.number
     sections = {"model": config.model, "training": config.training, "data": config.data}
@@ -90,8 +93,8 @@ def write_card(
         "params": dict(record.params),
         "seed": record.seed,
         "seeds": list(seeds),
-        "validation": {name: record.metrics[name] for name in _SHOWN if name in record.metrics},
-        "test": {name: interval.model_dump() for name, interval in test.items()} if test else None,
+        "validation": {name: record.metrics[name] for name in shown},
+        "test": {name: asdict(interval) for name, interval in test.items()} if test else None,
         "rows": data.meta.rows,
         "data": {"source": data.meta.source, "sha256": data.meta.sha256},
         "preprocess": list(config.data.preprocess),
@@ -104,7 +107,8 @@ def write_card(
         **facts | {"versions": versions},
         name=f"{spec.name}, trial {number}",
         number=number,
-        task_words=look_up(INPUTS, spec.task, "task"),
+        task_words=task.inputs.capitalize(),
+        takes_texts=task.reads("text"),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
         num_trials=num_trials,
@@ -141,10 +145,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check_scores(expected: float, found: float, what: str) -> None:
+def check_scores(metric: Metric, expected: float, found: float, what: str) -> None:
     """Raises HarnessError when a reloaded model does not score what its trial scored."""
-    if abs(expected - found) > 1e-9:
+    allowed = 1e-9 if metric.is_share else ROUNDING * max(1.0, abs(expected))
+    if not abs(expected - found) <= allowed:
         raise HarnessError(
-            f"{what}: the exported model scores {found:.6f} on validation after reloading, its trial scored "
-            f"{expected:.6f}; nothing was exported. Run `harness rerun` on the trial: is the device deterministic?"
+            f"{what}: the exported model's {metric.title} on validation is {found:.6f} after reloading, its trial's "
+            f"was {expected:.6f}; nothing was exported. Run `harness rerun` on the trial: is the device deterministic?"
         )

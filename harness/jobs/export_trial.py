@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,6 +23,7 @@ from harness.records.files import replace_folder, staging_path
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
+from harness.stats.metric import score
 
 __all__ = ["export_trial"]
 
@@ -77,7 +78,7 @@ def _stage_winner(results: Results, staging: Path) -> None:
     shutil.copytree(source, staging)
     manifest = json.loads((staging / "manifest.json").read_text(encoding="utf-8"))
     record = _exported_record(results, manifest["seed"])
-    _check(results, prepared_data(results), record, manifest["validation"]["accuracy"], staging, processor=False)
+    _check(results, prepared_data(results), record, manifest["validation"], staging, processor=False)
 
 
 def _exported_record(results: Results, seed: int) -> TrialRecord:
@@ -96,7 +97,7 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
     data = prepared_data(results)
     with _weights(results, record) as (trained, weights):
         stage_weights(weights, staging)
-        _check(results, data, trained, trained.metrics["accuracy"], staging, processor=True)
+        _check(results, data, trained, trained.metrics, staging, processor=True)
         write_card(
             staging,
             spec=results.spec,
@@ -121,7 +122,13 @@ def _weights(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecor
 
 
 def _check(
-    results: Results, data: PreparedData, record: TrialRecord, accuracy: float, staging: Path, *, processor: bool
+    results: Results,
+    data: PreparedData,
+    record: TrialRecord,
+    expected: Mapping[str, float],
+    staging: Path,
+    *,
+    processor: bool,
 ) -> None:
     """Scores the staged folder on validation, in a new process and through its own tokenizer."""
     log = staging.with_name(f"{staging.name}.log")
@@ -144,10 +151,15 @@ def _check(
         )
         with scorer.scoring(request):  # the error names the log, so it goes only when all is well
             pass
-        with np.load(Path(folder) / f"{model.name}.npz", allow_pickle=False) as scores:
-            found = scores["validation_probabilities"].argmax(axis=1) == scores["validation_labels"]
+        metric = results.task.judged_by(results.spec.search.objectives)
+        with np.load(Path(folder) / f"{model.name}.npz", allow_pickle=False) as said:
+            outputs, targets = (
+                {"probabilities": said["validation_probabilities"]},
+                {"labels": said["validation_labels"]},
+            )
+            found = score(metric, outputs, targets)
     log.unlink(missing_ok=True)
-    check_scores(accuracy, float(found.mean()), str(staging))
+    check_scores(metric, expected[metric.name], found, str(staging))
 
 
 def _place(record: TrialRecord) -> Place:

@@ -11,25 +11,19 @@ from statistics import fmean, stdev
 from harness.records.final import Finalist
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
-from harness.spec.metrics import METRICS, is_beyond_chance
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
+from harness.stats.chance import is_beyond_chance
 
 __all__ = ["confirm_configs", "default_trial", "num_pruned_at_chance", "pick_weights", "rank_finalists", "ranked"]
 
 
-def ranked(trials: Sequence[TrialRecord], objective: str) -> list[TrialRecord]:
+def ranked(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Complete trials, best first by their best validation score; equal ones by lower loss, then by number."""
-    metric = METRICS[objective]
+    objective, facts = spec.search.objectives[0], facts_of(spec.task)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and objective in trial.metrics]
-    return sorted(
-        complete,
-        key=lambda trial: (
-            metric.sort_key(trial.metrics[objective]),
-            METRICS["log_loss"].sort_key(trial.metrics.get("log_loss")),
-            trial.number,
-        ),
-    )
+    return sorted(complete, key=lambda trial: (*facts.rank_key(trial.metrics, objective), trial.number))
 
 
 def _arm(trial: TrialRecord, spec: StudySpec) -> object:
@@ -52,8 +46,7 @@ def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[Tria
     """
     if spec.confirm is None:
         return []
-    objective = spec.search.objectives[0]
-    best = ranked(trials, objective)
+    best = ranked(spec, trials)
     arms = list(dict.fromkeys(_arm(trial, spec) for trial in best))
     chosen = [
         trial for arm in arms for trial in [trial for trial in best if _arm(trial, spec) == arm][: spec.confirm.top]
@@ -84,7 +77,7 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
     """The configurations with the most seeds, best mean first; without confirmation the complete trials themselves."""
     objective = spec.search.objectives[0]
     found = []
-    for trial in ranked(trials, objective):
+    for trial in ranked(spec, trials):
         runs = [trial, *(run for run in confirm if run.config.of == trial.number and run.state is TrialState.COMPLETE)]
         names = [name for name in trial.metrics if all(name in run.metrics for run in runs)]
         values = {name: [run.metrics[name] for run in runs] for name in names}
@@ -98,18 +91,17 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
             )
         )
     most = max((len(finalist.seeds) for finalist in found), default=0)
-    metric = METRICS[objective]
+    metric = facts_of(spec.task).metric(objective)
     finalists = [finalist for finalist in found if len(finalist.seeds) == most]
     return sorted(finalists, key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
 
 
 def pick_weights(
-    finalist: Finalist, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord], objective: str
+    spec: StudySpec, finalist: Finalist, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]
 ) -> TrialRecord | None:
     """Of a configuration's runs (those given: whose weights are there), the one with the best validation score."""
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
-    return next(iter(ranked(runs, objective)), None)
 
 
 def num_pruned_at_chance(
@@ -120,8 +112,8 @@ def num_pruned_at_chance(
     `chance` is what that baseline has on the `num_rows` rows of validation, by metric. 0 where any trial is better.
     What was stopped for lack of time does not count.
     """
-    objective = spec.search.objectives[0]
-    complete = [trial.metrics.get(objective) for trial in trials if trial.state is TrialState.COMPLETE]
+    objective = facts_of(spec.task).metric(spec.search.objectives[0])
+    complete = [trial.metrics.get(objective.name) for trial in trials if trial.state is TrialState.COMPLETE]
     if any(is_beyond_chance(objective, value, chance, num_rows) for value in complete):
         return 0
     return sum(trial.state is TrialState.PRUNED and trial.message != BUDGET for trial in trials)

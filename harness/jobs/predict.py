@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
+from harness.spec.tasks import facts_of
 
 __all__ = ["Export", "Prediction", "label_table", "open_export", "predict_texts", "read_table", "text_rows"]
 
@@ -115,7 +116,7 @@ def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[Pre
 
 def _require_text(export: Export) -> None:
     """Raises InputError for a model of something else than texts."""
-    if export.task != "text-classification":
+    if not facts_of(export.task).reads("text"):
         raise InputError(
             f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
             "load the folder with transformers.pipeline instead"

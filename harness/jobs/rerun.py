@@ -24,15 +24,16 @@ from harness.records.schema import Place, Progress, TrialRecord, TrialState, rep
 from harness.search.fixed import FixedList
 from harness.search.source import Decision
 from harness.spec.study import EngineSpec
+from harness.stats.metric import COSTS
 
 __all__ = ["Comparison", "Rerun", "prepared_data", "rerun", "train_again", "trial_of"]
 
-#: Not losses or scores: two runs of the same training differ in them.
-COSTS = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+LOSS = "train_loss"
 #: What a trial brings about itself, and so brings about again.
 OWN_FAILURES = (FailReason.NAN, FailReason.OOM, FailReason.CRASH, FailReason.DATA)
-#: Relative difference that is the same on an accelerator, whose sums have no fixed order; on a CPU it is 0.
-TOLERANCE = 1e-6
+#: Relative difference that is the same on an accelerator, whose sums have no fixed order; on a CPU it is 0 for a loss,
+#: and for a score the rounding of its formula, which an earlier version may have added up in another order.
+TOLERANCE, ROUNDING = 1e-6, 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,19 +172,21 @@ def _own_failure(record: TrialRecord) -> FailReason | None:
 
 
 def _compare(recorded: TrialRecord, now: TrialRecord) -> Iterator[Comparison]:
-    tolerance = 0.0 if recorded.place is not None and recorded.place.device == "cpu" else TOLERANCE
+    exact = recorded.place is not None and recorded.place.device == "cpu"
     again = {progress.step: progress for progress in now.history}
     for progress in recorded.history:
         for name, value in _numbers(progress):
             found = dict(_numbers(again[progress.step])).get(name, math.nan) if progress.step in again else math.nan
             missing = progress.step not in again
+            tolerance = TOLERANCE if not exact else 0.0 if name == LOSS else ROUNDING
             same = not missing and _same(value, found, tolerance)
             yield Comparison(step=progress.step, name=name, recorded=value, now=found, same=same)
 
 
 def _numbers(progress: Progress) -> Sequence[tuple[str, float]]:
+    # Two runs of the same training differ in their costs.
     scores = [(name, value) for name, value in progress.metrics.items() if name not in COSTS]
-    return [("train_loss", progress.train_loss), *scores]
+    return [(LOSS, progress.train_loss), *scores]
 
 
 def _same(a: float, b: float, tolerance: float) -> bool:

@@ -40,8 +40,9 @@ from harness.spec.configure import arms, default_params, differences, may_choose
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
+from harness.stats.metric import scores
 from harness.tasks.encode import baseline, facts
-from harness.tasks.metrics import classification_metrics
 from harness.tasks.trivial import trivial_metrics
 
 __all__ = ["TRIAL", "View", "continued", "report_folder", "sweep"]
@@ -271,7 +272,8 @@ class _Sweep:
             return known
         rows = self.spec.data.most_train_rows
         name, found, labels = baseline(self.data, self.spec.task, rows, ["validation"])
-        metrics = classification_metrics(labels["validation"], found["validation"])
+        outputs, targets = {"probabilities": found["validation"]}, {"labels": labels["validation"]}
+        metrics = scores(facts_of(self.spec.task).metrics, outputs, targets)
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
 
     def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from harness.loggers.base import hyperparameters, label, scalars
 from harness.records.schema import Progress, TrialRecord
 from harness.spec.trial import TrialConfig
+from harness.stats.metric import COSTS
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 __all__ = ["TensorBoardLogger"]
-
-_COSTS = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
 
 
 class TensorBoardLogger:
@@ -39,7 +38,7 @@ class TensorBoardLogger:
         writer = self._writers[number]
         values = scalars({**progress.metrics, "train_loss": progress.train_loss})
         for name, value in values.items():
-            group = "cost" if name in _COSTS else "training" if name == "train_loss" else "validation"
+            group = "cost" if name in COSTS else "training" if name == "train_loss" else "validation"
             writer.add_scalar(f"{group}/{name.removeprefix('train_')}", value, progress.step)
 
     def paused(self, number: int) -> None:

@@ -11,19 +11,12 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue
+from harness.stats.intervals import Interval
 
 __all__ = ["Baseline", "Comparison", "Final", "FinalModel", "Finalist", "Interval"]
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
 Role = Literal["winner", "runner-up", "default", "baseline"]
-
-
-class Interval(Frozen):
-    """A value with its 95 % interval."""
-
-    value: Float
-    low: Float
-    high: Float
 
 
 class Baseline(Frozen):
@@ -59,13 +52,14 @@ class FinalModel(Frozen):
 
 
 class Comparison(Frozen):
-    """Paired bootstrap on per-example test correctness: how probable it is that `a` is better than `b`."""
+    """Paired bootstrap over the test rows: how probable it is that `a` is better than `b` by `metric`."""
 
     a: Role
     b: Role
+    metric: str = Field(default="accuracy", description="records of earlier versions, which have none, mean accuracy")
     probability: float
-    difference: Interval
-    mcnemar_p: float
+    difference: Interval = Field(description="the metric of a less that of b, in the metric's unit")
+    mcnemar_p: float | None = Field(default=None, description="of a share of the rows alone")
     tie: bool
 
 

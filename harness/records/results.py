@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ from harness.records.live import Live
 from harness.records.manifest import Manifest, read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord, TrialState
-from harness.spec.metrics import METRICS, Metric, rank_key
 from harness.spec.rungs import rung_fractions, rung_share
 from harness.spec.study import StudySpec
+from harness.spec.tasks import TaskFacts, facts_of
+from harness.stats.metric import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +71,11 @@ class Results:
     @property
     def objective(self) -> Metric:
         """The first objective."""
-        return METRICS[self.spec.search.objectives[0]]
+        return self.task.metric(self.spec.search.objectives[0])
+
+    @property
+    def task(self) -> TaskFacts:
+        return facts_of(self.spec.task)
 
     def leaderboard(self) -> list[LeaderRow]:
         """Search trials, best first: the one order that terminal, page and figures show.
@@ -99,7 +104,7 @@ class Results:
     def _order(self, row: LeaderRow) -> tuple[bool, int, float, tuple[float, float], int]:
         record = row.record
         trained = 1.0 if record.state is TrialState.COMPLETE else self.trained(record)
-        key = rank_key(row.metrics, self.objective.name)
+        key = self.task.rank_key(row.metrics, self.objective.name)
         return not row.confirmed, ORDER.index(record.state), -trained, key, record.number
 
     def trained(self, record: TrialRecord) -> float:
@@ -143,7 +148,7 @@ class Results:
             "number": best.record.number,
             "params": dict(best.record.params),
             "metrics": dict(best.metrics),
-            "test": {name: value.model_dump() for name, value in winner.test.items()} if winner else {},
+            "test": {name: asdict(value) for name, value in winner.test.items()} if winner else {},
             "export": self.export_path(),
         }
 

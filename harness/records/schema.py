@@ -12,8 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import FailReason
-from harness.spec.metrics import METRICS
 from harness.spec.space import Frozen
+from harness.spec.tasks import metric_named
 from harness.spec.trial import ParamValue, TrialConfig
 
 __all__ = [
@@ -257,7 +257,7 @@ def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str
     if not history:
         return None
     most = max(progress.num_rows for progress in history)
-    metric = METRICS[objective]
+    metric = metric_named(objective)
     return min(
         (progress for progress in history if progress.num_rows == most),
         key=lambda progress: (metric.sort_key(progress.metrics.get(objective)), progress.step),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from harness.errors import FailReason, MissingPackage, RunError
 from harness.records import earlier
 from harness.records.schema import Progress, TrialRecord, TrialState, record_of
-from harness.spec.metrics import METRICS
+from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def directions(objectives: Sequence[str]) -> list[StudyDirection]:
     """Optuna's directions of our metrics."""
     from optuna.study import StudyDirection
 
-    return [StudyDirection.MAXIMIZE if METRICS[name].maximize else StudyDirection.MINIMIZE for name in objectives]
+    metrics = map(metric_named, objectives)
+    return [StudyDirection.MAXIMIZE if metric.maximize else StudyDirection.MINIMIZE for metric in metrics]
 
 
 def sound(record: TrialRecord) -> TrialRecord:

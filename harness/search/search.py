@@ -25,9 +25,9 @@ from harness.search.propose import Proposer
 from harness.search.pruners.registry import make_policy
 from harness.search.source import Decision
 from harness.spec.configure import arms, rung_fractions
-from harness.spec.metrics import rank_key
 from harness.spec.rungs import rung_share
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 
 __all__ = ["BUDGET", "Search"]
@@ -287,7 +287,7 @@ class Search:
         return None
 
     def _key(self, metrics: dict[str, float]) -> tuple[float, float]:
-        return rank_key(metrics, self._objective)
+        return facts_of(self._spec.task).rank_key(metrics, self._objective)
 
     # The budget
 

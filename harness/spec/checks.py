@@ -14,14 +14,27 @@ from typing import Any
 
 from harness.errors import nearest
 from harness.spec.mistakes import show
-from harness.spec.params import KEYS, arms, full_key, is_compared, num_values, search_space, searched, value_at
+from harness.spec.params import (
+    KEYS,
+    arms,
+    default_of,
+    full_key,
+    is_compared,
+    num_values,
+    search_space,
+    searched,
+    value_at,
+)
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
 from harness.spec.yamltree import KeyPath
+from harness.stats.metric import COSTS
 
 __all__ = ["Contradiction", "contradictions"]
 
-COSTS = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
+#: The training keys that belong to some tasks' losses only.
+RECIPE = ("label_smoothing", "class_weights")
 MAX_GRID = 10_000
 MAX_EVALUATIONS = 1_000
 
@@ -36,7 +49,7 @@ class Contradiction:
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
     """Everything in a well-formed study that cannot be done as asked."""
-    rules = (_conditions, _space, _data, _trials, _search, _evaluations)
+    rules = (_conditions, _space, _data, _task, _trials, _search, _evaluations)
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
 
@@ -98,8 +111,22 @@ def _space(spec: StudySpec) -> Iterator[Contradiction]:
 
 
 def _data(spec: StudySpec) -> Iterator[Contradiction]:
-    if spec.data.builtin == "digits" and spec.task != "image-classification":
+    if spec.data.builtin == "digits" and not facts_of(spec.task).reads("image"):
         yield _of("builtin: digits needs task: image-classification", "data.builtin", "task")
+
+
+def _task(spec: StudySpec) -> Iterator[Contradiction]:
+    """What the task does not have: an objective, or a part of the recipe."""
+    facts = facts_of(spec.task)
+    for place, name in enumerate(spec.search.objectives):
+        if name not in facts.objectives:
+            allowed = ", ".join(facts.objectives)
+            message = f"must be one of {allowed}, not {show(name)}{nearest(name, facts.objectives)}"
+            yield Contradiction(message, (("search", "objectives", place), ("task",)))
+    for name in RECIPE:
+        key = f"training.{name}"
+        if name not in facts.recipe and value_at(spec, key) != default_of(key):
+            yield _of(f"{facts.name} has no use for it; leave it out", key, "task")
 
 
 def _trials(spec: StudySpec) -> Iterator[Contradiction]:
@@ -122,7 +149,8 @@ def _search(spec: StudySpec) -> Iterator[Contradiction]:
         yield _of(f"{message}: set confirm: null", "confirm", "search.pruner.name")
     if pruner != "none" and first in COSTS:
         message = f"pruning looks at the first objective, and {first!r} says nothing of a model's quality; "
-        message += "put accuracy (or another quality) first, or set search.pruner: {name: none}"
+        quality = facts_of(spec.task).metrics[0].name
+        message += f"put {quality} (or another quality) first, or set search.pruner: {{name: none}}"
         yield _of(message, "search.objectives", "search.pruner.name")
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         message = "'cmaes' knows one objective only; with several: tpe, gp, random, grid, qmc, nsga2"

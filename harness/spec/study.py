@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from harness.errors import nearest
-from harness.spec.metrics import METRICS
 from harness.spec.space import Choices, Frozen, Range, Searchable, SearchableList
+from harness.spec.tasks import TASKS, facts_of
 
 __all__ = [
     "CHECKPOINT_PATTERN",
@@ -62,13 +62,21 @@ Text = Annotated[str, Field(min_length=1)]
 Checkpoint = Annotated[str, Field(pattern=CHECKPOINT_PATTERN)]
 
 
-def _known_metric(name: str) -> str:
-    if name not in METRICS:
-        raise ValueError(f"must be one of {', '.join(METRICS)}, not '{name[:60]}'{nearest(name, METRICS)}")
+def _known_task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(f"must be one of {', '.join(TASKS)}, not {name[:60]!r}{nearest(name, TASKS)}")
     return name
 
 
-Objective = Annotated[str, AfterValidator(_known_metric), Field(json_schema_extra={"enum": list(METRICS)})]
+TaskName = Annotated[str, AfterValidator(_known_task), Field(json_schema_extra={"enum": list(TASKS)})]
+_OBJECTIVES = list(dict.fromkeys(name for facts in TASKS.values() for name in facts.objectives))
+#: Which of them a task has is checked where the task is known: `harness.spec.checks`.
+Objective = Annotated[str, Field(json_schema_extra={"enum": _OBJECTIVES})]
+
+
+def _default_is_of_the_task(schema: dict[str, Any]) -> None:
+    """Takes the empty default out of the schema, whose minimum is one objective."""
+    schema.pop("default", None)
 
 
 def split_checkpoint(name: str) -> tuple[str, int | None]:
@@ -223,7 +231,11 @@ class SearchSpec(Frozen):
     trials: Count = 16
     sampler: Literal["tpe", "gp", "random", "grid", "qmc", "cmaes", "nsga2"] = "tpe"
     pruner: PrunerSpec = PrunerSpec()
-    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("accuracy",)
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = Field(
+        default=(),
+        description="metrics of the task, or costs; not given: the task's first metric",
+        json_schema_extra=_default_is_of_the_task,
+    )
     seed: Seed = 0
     storage: Text | None = Field(default=None, description="database URL; null: study.db in the run folder")
 
@@ -296,7 +308,7 @@ class StudySpec(Frozen):
     """A whole study file."""
 
     name: Name
-    task: Literal["text-classification", "image-classification"] = "text-classification"
+    task: TaskName = "text-classification"
     data: DataSpec
     model: ModelSpec
     training: TrainingSpec = TrainingSpec()
@@ -307,6 +319,13 @@ class StudySpec(Frozen):
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
         default=(), description="where trials are logged besides the run folder; each needs the extra of its name"
     )
+
+    @model_validator(mode="after")
+    def _give_objectives(self) -> Self:
+        if not self.search.objectives:
+            default = {"objectives": (facts_of(self.task).metrics[0].name,)}
+            object.__setattr__(self, "search", self.search.model_copy(update=default))
+        return self
 
     @property
     def num_finalists(self) -> int:

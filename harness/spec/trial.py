@@ -5,13 +5,14 @@ Knows nothing of search spaces: every field is a plain value. The sections mirro
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.spec.rungs import TrialRungs
 from harness.spec.space import Frozen, Scalar
 from harness.spec.study import AugmentStep, ClassWeights, Freeze, Precision, PreprocessStep, Schedule
+from harness.spec.tasks import facts_of
 
 __all__ = ["ParamValue", "TrialConfig", "TrialData", "TrialModel", "TrialTraining"]
 
@@ -78,10 +79,16 @@ class TrialConfig(Frozen):
     evaluate_at: tuple[float, ...] = (1.0,)
     validation_rows: tuple[int | None, ...] = (None,)
     rungs: TrialRungs | None = None
-    objectives: tuple[str, ...] = ("accuracy",)
+    objectives: tuple[str, ...] = Field(default=(), description="not given: the task's first metric")
     threads: tuple[tuple[int, int], ...] = Field(
         default=(), description="(step, threads) of an earlier run that is repeated; beyond, what the slot gives"
     )
+
+    @model_validator(mode="after")
+    def _give_objectives(self) -> Self:
+        if not self.objectives:
+            object.__setattr__(self, "objectives", (facts_of(self.task).metrics[0].name,))
+        return self
 
     def in_precision(self, precision: str) -> TrialConfig:
         """The same trial in a precision of its own, in the place of `auto`."""

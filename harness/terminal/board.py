@@ -12,9 +12,9 @@ from math import isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
-from harness.spec.metrics import METRICS
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
+from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
 from harness.terminal.words import state_of
 
@@ -128,7 +128,7 @@ class Board:
 
     def best(self, count: int = 1) -> list[Row]:
         """The best trials so far: those furthest trained first, because an early score says little."""
-        metric = METRICS[self.objective]
+        metric = metric_named(self.objective)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
         return sorted(scored, key=lambda row: (-row.num_evaluations, metric.sort_key(row.value(self.objective))))[
             :count

@@ -17,9 +17,11 @@ from rich.text import Text
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialState, num_places
-from harness.report.kit.text import METRIC_NAMES, clip, duration, interval, metric, number
+from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
+from harness.report.study.verdict import judged_by
+from harness.stats.metric import Metric
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import column_name, default_numbers, param_text, params_line, plain, state_of
 
@@ -85,18 +87,24 @@ def print_leaderboard(console: Console, results: Results) -> None:
 
 
 def _columns(results: Results, params: Sequence[str], *, places: bool) -> list[Column]:
-    score = METRIC_NAMES.get(results.objective.name, results.objective.name)
+    score = metric_title(results.objective.name)
     return [
         Column(title="rank", rank=9),
         Column(title="trial"),
         *(Column(title=column_name(name), rank=3 + 2 * (at > 1)) for at, name in enumerate(params)),
         Column(title=f"val. {score}"),
-        *([Column(title="log loss", rank=4)] if results.objective.name != "log_loss" else []),
+        *(Column(title=loss.title, rank=4) for loss in _loss(results)),
         Column(title="samples/s", rank=1),
         Column(title="time", rank=2),
         *([Column(title="ran on", right=False, rank=8)] if places else []),
         Column(title="state", right=False),
     ]
+
+
+def _loss(results: Results) -> list[Metric]:
+    """The task's loss, which has a column of its own; none where it is the objective."""
+    loss = results.task.metric(results.task.loss)
+    return [] if loss is results.objective else [loss]
 
 
 def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *, places: bool) -> Line:
@@ -109,7 +117,7 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *
             f"{record.number}{'*' if _is_default(results, row) else ''}",
             *(param_text(name, record.params[name]) if name in record.params else "–" for name in params),
             _mean(row, objective),
-            *([_mean(row, "log_loss")] if objective != "log_loss" else []),
+            *(_mean(row, loss.name) for loss in _loss(results)),
             number(speed) if speed else "–",
             duration(record.duration_s) if record.duration_s else "–",
             *([plain(record.where) or "–"] if places else []),
@@ -147,9 +155,8 @@ def _is_default(results: Results, row: LeaderRow) -> bool:
 
 def _baseline_line(results: Results, index: int, num_params: int, *, places: bool) -> Line:
     baseline, objective = results.baselines[index], results.objective.name
-    value, loss = (baseline.metrics.get(name) for name in (objective, "log_loss"))
-    cells = ["–", "–", *["–"] * num_params, metric(objective, value)]
-    cells += [metric("log_loss", loss)] if objective != "log_loss" else []
+    cells = ["–", "–", *["–"] * num_params, metric(objective, baseline.metrics.get(objective))]
+    cells += [metric(loss.name, baseline.metrics.get(loss.name)) for loss in _loss(results)]
     cells += ["–"] if places else []
     return Line((*cells, "–", "–", "baseline"), "magenta")
 
@@ -173,11 +180,11 @@ def _winner(results: Results) -> list[str]:
     model = _winning(results)
     if model is None:
         return []
-    name = results.objective.name if results.objective.name in model.test else "accuracy"
+    name = judged_by(View(results), model)
     bounds = model.test[name]
     seeds = next((len(each.seeds) for each in results.final.finalists if each.number == model.number), 1)  # type: ignore[union-attr]
     confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
-    score = f"test {METRIC_NAMES.get(name, name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
+    score = f"test {metric_title(name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
     return [f"trial {model.number}{confirmed}: {score}."]
 
 
@@ -190,7 +197,7 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
     export = results.export_path()
     if export is not None:
         found.append(("model", shown_path(Path(export))))
-        if results.spec.task == "text-classification":
+        if results.task.reads("text"):
             found.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
     elif not results.final:
         found.append(("go on", shlex.join(results.manifest.command)))

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.records.schema import TrialState
-from harness.report.kit.text import METRIC_NAMES, duration, metric, number
+from harness.report.kit.text import duration, metric, metric_title, number
 from harness.terminal.board import Board, Row
 from harness.terminal.table import Column, Line, fitted
 from harness.terminal.words import column_name, param_text, params_line, plain
@@ -77,7 +77,7 @@ def best_line(board: Board) -> str:
         return "no trial was evaluated yet"
     value = metric(board.objective, best.value(board.objective))
     far = "" if best.fraction >= 1 else f" after {100 * best.fraction:.0f}\u00a0%"
-    name = METRIC_NAMES.get(board.objective, board.objective)
+    name = metric_title(board.objective)
     return f"best so far: {value} {name}{far}, {label(best)} ({params_line(best.config.params)})"
 
 
@@ -111,7 +111,7 @@ def _kind(row: Row) -> str:
 
 
 def _columns(board: Board, params: Sequence[str]) -> list[Column]:
-    score = METRIC_NAMES.get(board.objective, board.objective)
+    score = metric_title(board.objective)
     return [
         Column(title="trial"),
         *([Column(title="seed")] if board.phase == "confirm" else []),

@@ -18,7 +18,7 @@ from rich.text import Text
 from harness.errors import HarnessError
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
-from harness.report.kit.text import METRIC_NAMES, duration, metric, number, plural
+from harness.report.kit.text import duration, metric, metric_title, number, plural
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from harness.terminal.board import Board, Row
@@ -104,7 +104,7 @@ class PlainView:
         default = record.kind == "search" and record.number in default_numbers(self.board.spec.model.checkpoint)
         parts = [f"{label(row)}{' (default recipe)' if default else ''} {state_of(record)}"]
         if objective in record.metrics:
-            parts.append(f"{metric(objective, record.metrics[objective])} {METRIC_NAMES.get(objective, objective)}")
+            parts.append(f"{metric(objective, record.metrics[objective])} {metric_title(objective)}")
         if record.usage.samples_per_second:
             parts.append(f"{number(record.usage.samples_per_second)} samples/s")
         if record.state is TrialState.FAIL and record.message:

@@ -16,9 +16,12 @@ from harness.records.final import Baseline, Comparison, Final, Finalist, FinalMo
 from harness.records.manifest import Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
-from harness.records.stats import compare_models, metric_interval
 from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
+from harness.stats.classification import CLASSIFICATION
+from harness.stats.metric import scores as scores_by
+from harness.stats.resampling import compare, interval
 
 __all__ = ["Shape", "make_results"]
 
@@ -301,9 +304,11 @@ def _probabilities(labels: np.ndarray, accuracy: float, num_labels: int, rng: np
     return found
 
 
+TESTED = [metric for metric in CLASSIFICATION if metric.name in ("accuracy", "macro_f1", "log_loss")]
+
+
 def _scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    names = ("accuracy", "macro_f1", "log_loss")
-    return {name: metric_interval(name, labels, probabilities).value for name in names}
+    return scores_by(TESTED, {"probabilities": probabilities}, {"labels": labels})
 
 
 def _final(
@@ -321,7 +326,8 @@ def _final(
     if default is not None:
         picks.append(("default", default, 0.82))
     picks.append(("baseline", None, 0.77))
-    models, correct = [], {}
+    models: list[FinalModel] = []
+    said: dict[str, dict[str, np.ndarray]] = {}
     (run / "final").mkdir(exist_ok=True)
     for role, record, accuracy in picks:
         arrays = {}
@@ -329,23 +335,26 @@ def _final(
             arrays[f"{split}_probabilities"] = _probabilities(labels, accuracy, len(shape.labels), rng)
             arrays[f"{split}_labels"] = labels
         np.savez(run / "final" / f"{role}.npz", **arrays)
-        scores = arrays["test_probabilities"]
-        correct[role] = scores.argmax(axis=1) == labels
-        names = ("accuracy", "macro_f1", "log_loss")
+        said[role] = {"probabilities": arrays["test_probabilities"]}
         models.append(
             FinalModel(
                 role=role, name=f"trial {record.number}" if record else shape.baseline,
                 number=record.number if record else None, seed=0 if record else None,
                 validation=_scores(labels, arrays["validation_probabilities"]),
-                test={name: metric_interval(name, labels, scores) for name in names}, predictions=f"final/{role}.npz",
+                test={one.name: interval(one, said[role], {"labels": labels}) for one in TESTED},
+                predictions=f"final/{role}.npz",
             )
         )  # fmt: skip
     comparisons = []
     for model in models[1:]:
-        probability, gain, p, tie = compare_models(correct["winner"], correct[model.role])
+        judge = facts_of("text-classification").judged_by(shape.objectives)
+        found = compare(judge, said["winner"], said[model.role], {"labels": labels})
         comparisons.append(
-            Comparison(a="winner", b=model.role, probability=probability, difference=gain, mcnemar_p=p, tie=tie)
-        )
+            Comparison(
+                a="winner", b=model.role, metric=judge.name, probability=found.probability,
+                difference=found.difference, mcnemar_p=found.mcnemar_p, tie=found.tie,
+            )
+        )  # fmt: skip
     finalists = []
     for record in completed[: shape.confirm]:
         runs = [record, *(c for c in confirm if c.config.of == record.number)]

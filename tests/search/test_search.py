@@ -19,10 +19,11 @@ from harness.search.pruners.rungs import Rungs
 from harness.search.search import Search
 from harness.search.source import Decision, TrialSource
 from harness.spec.configure import arms, keeps_default, rung_fractions
-from harness.spec.metrics import is_beyond_chance
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
+from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
+from harness.stats.chance import is_beyond_chance
 from tests.search.simulate import Log, Simulator, evaluation, make_spec, quality, sweep
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
@@ -61,7 +62,10 @@ def check_promotions(
             promoted = {each.number for each in reached if each.history[-1].step > rows[each.number].step}
             kept = {0} & set(rows) if keeps_default(spec) else set()
             assert kept <= promoted
-            known = [is_beyond_chance("accuracy", row.metrics["accuracy"], chance or {}, 100) for row in rows.values()]
+            known = [
+                is_beyond_chance(metric_named("accuracy"), row.metrics["accuracy"], chance or {}, 100)
+                for row in rows.values()
+            ]
             quota = policy.num_promoted(len(numbers)) if any(known) else len(numbers)
             places = len(promoted - kept) if not exact else quota
             best = [number for number in numbers if exact or number not in kept][:places]

@@ -23,10 +23,10 @@ from harness.errors import InputError, unknown_name
 from harness.records.schema import Progress
 from harness.search.pruners.base import ChanceGuard
 from harness.spec.configure import rung_fractions, search_space
-from harness.spec.metrics import METRICS
 from harness.spec.rungs import POPULATION, TrialRungs, rungs_passed
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
+from harness.spec.tasks import metric_named
 
 __all__ = ["Other", "make_scheduler"]
 
@@ -127,7 +127,7 @@ class Clock:
 
     def __init__(self, spec: StudySpec) -> None:
         self._rungs = rung_fractions(spec)
-        self._metric = METRICS[spec.search.objectives[0]]
+        self._metric = metric_named(spec.search.objectives[0])
         self._base = 1 if spec.search.pruner.name == POPULATION else spec.search.pruner.reduction_factor
 
     @property

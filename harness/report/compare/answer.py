@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.records.final import Interval
-from harness.report.kit.stats import compare_models
-from harness.report.kit.text import METRIC_NAMES, interval, join, metric, param, param_name, points, probability_text
+from harness.report.kit.text import gain, interval, join, metric, metric_title, param, param_name, probability_text
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.predictions import Scores, scores_of
 from harness.report.study.verdict import Sentence
+from harness.stats.intervals import Interval
+from harness.stats.resampling import compare
 
 __all__ = ["Named", "compare_answer", "same_data", "same_rows", "scored"]
 
@@ -60,17 +60,16 @@ def compare_answer(runs: Named, name: str) -> Answer:
     (best, view, found), pick = known[0], known[0][1].winner
     ties, sentences = [(best, view)], []
     for (label, other, theirs), pair in zip(known[1:], pairs, strict=True):
-        probability, gain, _, tie = compare_models(pair[0].correct, pair[1].correct)
-        ties += [(label, other)] if tie else []
-        told = (
-            f"{'A tie; better' if tie else 'Better'} with probability {probability_text(probability)}: {points(gain)}"
-        )
+        compared = compare(view.task.metric(name), pair[0].outputs, pair[1].outputs, pair[0].targets)
+        ties += [(label, other)] if compared.tie else []
+        sure = f"{'A tie; better' if compared.tie else 'Better'} with probability"
+        told = f"{sure} {probability_text(compared.probability)}: {gain(name, compared.difference)}"
         sentences.append(Sentence(f"Against {label}", f"{told}; it has {metric(name, theirs.value)}."))
     return Answer(
         headline=_headline(ties),
         params=tuple((param_name(key), param(value)) for key, value in pick.params.items()) if pick else (),
         score=metric(name, found.value),
-        score_of=f"test {METRIC_NAMES.get(name, name)} of {best}, 95 % interval {interval(name, found)}",
+        score_of=f"test {metric_title(name)} of {best}, 95 % interval {interval(name, found)}",
         sentences=tuple(sentences),
         warnings=warnings,
     )

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.records.final import Interval
 from harness.report.kit.figures import COLORS, Figure, axis, band, layout, log_ticks, score_axis
 from harness.report.kit.stats import expected_best, running_best
-from harness.report.kit.text import METRIC_NAMES, duration, for_figure, interval, metric, number
+from harness.report.kit.text import duration, for_figure, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.study.figures_winner import forest
+from harness.stats.intervals import Interval
 
 __all__ = ["compare_figures"]
 
@@ -42,7 +42,7 @@ def _scores(runs: Named, name: str) -> Figure | None:
             rows.append((for_figure(label, 28), model.test[name]))
     if not rows:
         return None
-    shown = METRIC_NAMES.get(name, name)
+    shown = metric_title(name)
     told = "; ".join(f"{label} {metric(name, found.value)} ({interval(name, found)})" for label, found in rows)
     return forest(f"Test {shown} of each run's pick, with 95 % intervals", name, rows, told + ".")
 
@@ -79,7 +79,7 @@ def _speed(runs: Named, name: str) -> Figure | None:
     fastest = max(points, key=lambda point: point[2])
     return Figure(
         key="speed",
-        title=f"Test {METRIC_NAMES.get(name, name)} of each run's pick against its training speed",
+        title=f"Test {metric_title(name)} of each run's pick against its training speed",
         data=data,
         layout=layout(
             axis("steady training speed (samples/s)", range=[max(0.0, min(speeds) - pad), max(speeds) + pad]),

@@ -17,15 +17,15 @@ from harness.report.compare.answer import Named, compare_answer, same_data, same
 from harness.report.compare.figures import compare_figures
 from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Table, arranged
-from harness.report.kit.stats import compare_models
 from harness.report.kit.text import (
-    METRIC_NAMES,
     clip,
     duration,
+    footer,
     for_markdown,
     interval,
     join,
     metric,
+    metric_title,
     param,
     percent,
     plural,
@@ -34,10 +34,12 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.page import results_of
+from harness.report.study.predictions import Scores
 from harness.report.study.summary import markdown_table
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import judged_by
-from harness.spec.metrics import METRICS
+from harness.spec.tasks import metric_named
+from harness.stats.resampling import compare
 
 if TYPE_CHECKING:
     from harness.records.results import Results
@@ -58,8 +60,8 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
         raise InputError(f"compare needs two or more runs, not {len(views)}; a single one has harness report")
     named = list(zip(_labels(views), views, strict=True))
     name = _metric(views)
-    named.sort(key=lambda run: METRICS[name].sort_key(getattr(scored(run[1], name), "value", None)))
-    told, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named), _differences(named)]
+    named.sort(key=lambda run: metric_named(name).sort_key(getattr(scored(run[1], name), "value", None)))
+    told, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named, name), _differences(named)]
     save_document(Path(out) / "summary.md", _summary(told, tables))
     return save_document(Path(out) / "index.html", _page(named, name, told, tables))
 
@@ -79,9 +81,9 @@ def _labels(views: Sequence[View]) -> list[str]:
 
 
 def _metric(views: Sequence[View]) -> str:
-    """What the picks are compared by: the metric that all runs judge by, else accuracy."""
+    """What the picks are compared by: the metric that all runs judge by, else the first of the task."""
     names = {judged_by(view, view.chosen) for view in views if view.chosen is not None}
-    return names.pop() if len(names) == 1 else "accuracy"
+    return names.pop() if len(names) == 1 else views[0].task.metrics[0].name
 
 
 def _runs(runs: Named, name: str) -> Table:
@@ -105,7 +107,7 @@ def _runs(runs: Named, name: str) -> Table:
                 clip(_device(view), 60),
             ]
         )
-    shown = METRIC_NAMES.get(name, name)
+    shown = metric_title(name)
     return Table(
         title="The runs",
         head=(
@@ -133,14 +135,17 @@ def _device(view: View) -> str:
     return join(dict.fromkeys(place.device_name or place.device for place in places))
 
 
-def _pairs(runs: Named) -> list[Table]:
+def _probability(view: View, name: str, pick: Scores, other: Scores) -> float:
+    return compare(view.task.metric(name), pick.outputs, other.outputs, pick.targets).probability
+
+
+def _pairs(runs: Named, name: str) -> list[Table]:
     rows = []
     for label, view in runs:
         cells = []
         for _, other in runs:
             pair = same_rows(view, other) if other is not view else None
-            known = probability_text(compare_models(pair[0].correct, pair[1].correct)[0]) if pair is not None else ""
-            cells.append(known)
+            cells.append(probability_text(_probability(view, name, *pair)) if pair is not None else "")
         rows.append([clip(label, 80), *cells])
     if not any(cell for row in rows for cell in row[1:]):
         return []
@@ -209,7 +214,7 @@ def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
         answer=told,
         forest=forest,
         body=body,
-        footer="One file, no request to any host. Intervals are of 95 %: Wilson for accuracy, bootstrap for others.",
+        footer=footer(runs[0][1].task.metrics),
     )
 
 

@@ -12,9 +12,9 @@ from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 from harness.records.schema import TrialRecord
-from harness.report.kit.text import METRIC_NAMES, param
+from harness.report.kit.text import param
 from harness.report.kit.view import View
-from harness.spec.metrics import METRICS
+from harness.spec.tasks import metric_named
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -215,10 +215,9 @@ def joined(lines: Sequence[Sequence[Any]]) -> list[Any]:
 
 def score_axis(view: View, metric: str | None = None, prefix: str = "validation ") -> dict[str, Any]:
     """An axis for a metric, in percent where that is its form."""
-    name = metric or view.objective
-    unit = METRICS[name].unit
-    shown = METRIC_NAMES.get(name, name)
-    if name in ("accuracy", "macro_f1"):
+    known = metric_named(metric or view.objective)
+    unit, shown = known.unit, known.title
+    if known.percent:
         # Without the bounds plotly draws one single value in the middle of -50 to 150 %.
         bounds = {"clipmin": -0.01, "clipmax": 1.01}
         return axis(f"{prefix}{shown} (%)", tickformat=".3~%", autorangeoptions=bounds)

@@ -1,7 +1,6 @@
-"""What a search shows beyond its winner: expected best score, importances, Pareto front, calibration, ties.
+"""What a search shows beyond its winner: expected best score, importances, Pareto front, calibration.
 
-Knows nothing of records or figures: numbers in, numbers out. Intervals and paired comparisons of models are those of
-`harness.records.stats`, which the final choice uses too.
+Numbers in, numbers out. Intervals and paired comparisons of models are those of `harness.stats`.
 """
 
 from __future__ import annotations
@@ -13,33 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.records.stats import (
-    accuracy_interval,
-    compare_models,
-    difference_interval,
-    mcnemar_p,
-    metric_interval,
-    seed_interval,
-    wilson,
-)
-
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 __all__ = [
     "Calibration",
-    "accuracy_interval",
     "calibration",
-    "compare_models",
-    "difference_interval",
     "expected_best",
     "importances",
-    "mcnemar_p",
-    "metric_interval",
     "pareto_front",
     "running_best",
-    "seed_interval",
-    "wilson",
 ]
 
 

@@ -8,43 +8,35 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from math import floor, isfinite, log10
+from math import floor, inf, isfinite, log10
 from typing import Any
 
-from harness.records.final import Interval
-from harness.spec.metrics import METRICS
+from harness.spec.tasks import find_metric
+from harness.stats.intervals import Interval
+from harness.stats.metric import Metric
 
 __all__ = [
-    "METRIC_NAMES",
     "clip",
     "difference",
     "duration",
+    "footer",
     "for_figure",
     "for_markdown",
+    "gain",
     "interval",
     "join",
     "metric",
+    "metric_title",
     "named_metric",
     "number",
     "param",
     "param_name",
     "percent",
     "plural",
-    "points",
     "probability_text",
     "short_name",
 ]
 
-METRIC_NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "mcc": "MCC",
-    "roc_auc": "ROC AUC",
-    "log_loss": "log loss",
-    "samples_per_second": "samples/s",
-    "tokens_per_second": "tokens/s",
-    "peak_memory_mib": "peak memory",
-}
 _NONE = "–"
 # Control characters and the marks that turn the direction of the text around them.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -88,46 +80,70 @@ def probability_text(value: float) -> str:
     return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
 
 
-def points(gain: Interval) -> str:
-    """A difference of two accuracies in points of percent, with its interval."""
-    low, high = 100 * gain.low, 100 * gain.high
-    found = f"{100 * gain.value:+z.1f} points of accuracy (95\u00a0% interval {low:+z.1f} to {high:+z.1f})"
-    return found.replace("-", "−")
+def _known(name: str) -> Metric:
+    """The metric of that name; one that no task has is shown as a plain number."""
+    return find_metric(name) or Metric(name=name, title=name, maximize=True, low=-inf, high=inf)
+
+
+def metric_title(name: str) -> str:
+    """What people call a metric: macro_f1 -> "macro F1"."""
+    return _known(name).title
+
+
+def gain(name: str, bounds: Interval) -> str:
+    """A difference of a metric with its interval: "+3.0 points of accuracy (...)", "0.120 less log loss (...)"."""
+    shown, kind = metric_title(name), "+z.1f" if _known(name).percent else "+z.3f"
+    low, high = (f"{_scaled(name, bound):{kind}}".replace("-", "−") for bound in (bounds.low, bounds.high))
+    if _known(name).percent:
+        told = f"{100 * bounds.value:+z.1f} points of {shown}".replace("-", "−")
+    else:
+        told = f"{abs(bounds.value):.3f} {'less' if bounds.value < 0 else 'more'} {shown}"
+    return f"{told} (95\u00a0% interval {low} to {high})"
+
+
+def _scaled(name: str, value: float) -> float:
+    return 100 * value if _known(name).percent else value
 
 
 def metric(name: str, value: float | None) -> str:
     """A metric in its own form: accuracy in percent, log loss with three decimals, memory in MiB or GiB."""
     if value is None or not isfinite(value):
         return _NONE
-    if name in ("accuracy", "macro_f1"):
+    known = _known(name)
+    if known.percent:
         return percent(value)
-    if name == "peak_memory_mib":
+    if known.unit == "MiB":
         return f"{value / 1024:.1f} GiB" if value >= 1024 else f"{value:.0f} MiB"
-    if name in ("samples_per_second", "tokens_per_second"):
-        return number(value)
-    return f"{value:.3f}"
+    return number(value) if known.unit == "1/s" else f"{value:.3f}"
 
 
 def named_metric(name: str, value: float | None) -> str:
     """ "accuracy 94.4 %", "633 samples/s": the value with what it is of."""
-    shown, called = metric(name, value), METRIC_NAMES.get(name, name)
-    return f"{shown} {called}" if called.endswith("/s") else f"{called} {shown}"
+    shown, called = metric(name, value), metric_title(name)
+    return f"{shown} {called}" if _known(name).unit == "1/s" else f"{called} {shown}"
 
 
 def interval(name: str, bounds: Interval) -> str:
     """ "93.7–97.2 %": the two bounds of an interval; a dash when unknown."""
     if not (isfinite(bounds.low) and isfinite(bounds.high)):
         return _NONE
-    if METRICS.get(name) and name in ("accuracy", "macro_f1"):
+    if _known(name).percent:
         return f"{100 * bounds.low:.1f}–{100 * bounds.high:.1f}\u00a0%"
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
 
 
 def difference(name: str, bounds: Interval) -> str:
     """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric."""
-    shares = name in ("accuracy", "macro_f1")
-    low, high = (f"{100 * bound:+z.1f}" if shares else f"{bound:+z.3f}" for bound in (bounds.low, bounds.high))
-    return f"{low} to {high}{' points' if shares else ''}".replace("-", "−")
+    percent_ = _known(name).percent
+    low, high = (f"{_scaled(name, bound):{'+z.1f' if percent_ else '+z.3f'}}" for bound in (bounds.low, bounds.high))
+    return f"{low} to {high}{' points' if percent_ else ''}".replace("-", "−")
+
+
+def footer(metrics: Iterable[Metric]) -> str:
+    """The last line of a page: how the intervals of these metrics were made."""
+    shares = join(metric.title for metric in metrics if metric.is_share)
+    kinds = f"Wilson for {shares}, bootstrap for others" if shares else "bootstrap"
+    return f"One file, no request to any host. Intervals are of 95 %: {kinds}."
 
 
 def param(value: Any) -> str:

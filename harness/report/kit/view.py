@@ -12,13 +12,14 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.final import Comparison, FinalModel
 from harness.records.schema import TrialRecord, TrialState
-from harness.records.stats import seed_interval
-from harness.report.kit.text import METRIC_NAMES, metric, short_name
-from harness.spec.metrics import METRICS, Metric
+from harness.report.kit.text import metric, short_name
 from harness.spec.space import Range, is_searched
 from harness.spec.study import split_checkpoint
+from harness.spec.tasks import TaskFacts, find_metric
+from harness.stats.intervals import Interval, seed_interval
+from harness.stats.metric import Metric
 
 if TYPE_CHECKING:
     from harness.records.results import Results
@@ -44,17 +45,26 @@ class View:
 
     @property
     def metric(self) -> Metric:
-        return METRICS[self.objective]
+        return self.results.objective
+
+    @property
+    def task(self) -> TaskFacts:
+        return self.results.task
+
+    @property
+    def judge(self) -> Metric:
+        """What models are compared by: the first objective that is no cost."""
+        return self.task.judged_by(self.objectives)
 
     @property
     def score_name(self) -> str:
         """The first objective as people call it."""
-        return METRIC_NAMES.get(self.objective, self.objective)
+        return self.metric.title
 
     @property
     def score_format(self) -> str:
         """How plotly writes the first objective (a d3 format)."""
-        return ".1%" if self.objective in ("accuracy", "macro_f1") else ".3~g"
+        return ".1%" if self.metric.percent else ".3~g"
 
     def shown(self, value: float) -> str:
         """A value of the first objective as text."""
@@ -93,7 +103,9 @@ class View:
         name = name or self.objective
         scores = [self.score(run, name) for run in self.seeds(record)]
         rows = max((progress.num_rows for progress in record.history), default=0)
-        return seed_interval([score for score in scores if isfinite(score)], rows if name == "accuracy" else None)
+        known = find_metric(name)
+        is_share = known is not None and known.is_share
+        return seed_interval([score for score in scores if isfinite(score)], rows if is_share else None)
 
     def cost(self, record: TrialRecord, name: str) -> float:
         """Speed or memory of a configuration: the mean over its seeds, as for scores; 0 where it was not measured."""

@@ -14,13 +14,12 @@ from pathlib import Path
 from harness.records.final import FinalModel
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
-from harness.report.kit.stats import compare_models
 from harness.report.kit.text import (
-    METRIC_NAMES,
     duration,
     interval,
     join,
     metric,
+    metric_title,
     named_metric,
     number,
     param,
@@ -33,6 +32,7 @@ from harness.report.kit.view import View
 from harness.report.study.predictions import scores_of
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import Sentence, evidence, judged_by, tradeoff
+from harness.stats.resampling import compare
 
 __all__ = ["Answer", "answer"]
 
@@ -112,9 +112,7 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
     if model is not None and model.test:
         name = judged_by(view, model)
         bounds = model.test[name]
-        return metric(
-            name, bounds.value
-        ), f"test {METRIC_NAMES.get(name, name)}, 95 % interval {interval(name, bounds)}"
+        return metric(name, bounds.value), f"test {metric_title(name)}, 95 % interval {interval(name, bounds)}"
     if pick is None:
         return "", ""
     found = view.mean(pick)
@@ -219,9 +217,9 @@ def _validation_too_small(view: View) -> Iterator[str]:
     first, second = scores if len(scores) == len(_PICKED) else (None, None)
     if first is None or second is None or len(first.labels) != len(second.labels):
         return
-    probability, _, _, tie = compare_models(first.correct, second.correct)
-    if tie:
+    found = compare(view.judge, first.outputs, second.outputs, first.targets)
+    if found.tie:
         yield (
             f"The validation split ({len(first.labels):,} rows) is too small to tell winner and runner-up apart: there "
-            f"the winner is the better one with probability {probability_text(probability)}."
+            f"the winner is the better one with probability {probability_text(found.probability)}."
         )

@@ -13,11 +13,9 @@ from typing import Any
 
 from scipy.stats import norm
 
-from harness.records.final import Interval
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.figures import COLORS, Figure, axis, layout, score_axis
 from harness.report.kit.sections import Section, Table, arranged
-from harness.report.kit.stats import compare_models
 from harness.report.kit.text import (
     clip,
     duration,
@@ -33,6 +31,8 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.figures_winner import forest
 from harness.report.study.predictions import validation_scores
+from harness.stats.intervals import Interval
+from harness.stats.resampling import compare
 
 __all__ = ["Candidate", "candidates", "checkpoint_choices", "checkpoints_section", "probability_better"]
 
@@ -121,7 +121,7 @@ def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, b
     """
     first, second = validation_scores(view, a.best.number), validation_scores(view, b.best.number)
     if first is not None and second is not None and first.labels.tolist() == second.labels.tolist():
-        return compare_models(first.correct, second.correct)[0], True
+        return compare(view.judge, first.outputs, second.outputs, first.targets).probability, True
     gain = (a.score.value - b.score.value) * (1 if view.metric.maximize else -1)
     spread = sqrt(_deviation(a.score) ** 2 + _deviation(b.score) ** 2)
     return (float(norm.cdf(gain / spread)) if spread and isfinite(spread) else nan), False

@@ -24,10 +24,10 @@ from harness.report.kit.figures import (
     trial_points,
 )
 from harness.report.kit.stats import pareto_front
-from harness.report.kit.text import METRIC_NAMES, clip, for_figure, join, metric, plural
+from harness.report.kit.text import clip, for_figure, join, metric, metric_title, plural
 from harness.report.kit.view import View
 from harness.report.study.figures_time import time_split, timeline
-from harness.spec.metrics import METRICS
+from harness.spec.tasks import metric_named
 
 __all__ = ["training_figures"]
 
@@ -182,7 +182,7 @@ def _front(view: View, other: str) -> Figure | None:
     points = np.array([[view.mean(r, other).value, view.mean(r).value] for r in records]).reshape(-1, 2)
     if not len(records) or (len(records) > 1 and np.ptp(points[:, 0]) == 0):
         return None
-    best = pareto_front(points, [METRICS[other].maximize, view.metric.maximize])
+    best = pareto_front(points, [metric_named(other).maximize, view.metric.maximize])
     order = np.argsort(points[best][:, 0])
     on = [record for record, is_on in zip(records, best, strict=True) if is_on]
     off = [record for record, is_on in zip(records, best, strict=True) if not is_on]
@@ -209,7 +209,7 @@ def _front(view: View, other: str) -> Figure | None:
         "marker": {"color": COLORS["blue"], "size": 7, "opacity": 0.6},
         **trial_points(off),
     }
-    name = METRIC_NAMES.get(other, other)
+    name = metric_title(other)
     return Figure(
         key=f"front-{other}",
         title=f"Validation {view.score_name} against {name}: the trials that no other beats in both",

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.records.final import Interval
 from harness.report.kit.figures import COLORS, RAMP, Figure, axis, categories, columns, layout, score_axis
-from harness.report.kit.stats import calibration, wilson
-from harness.report.kit.text import METRIC_NAMES, for_figure, interval, metric, percent, plural
+from harness.report.kit.stats import calibration
+from harness.report.kit.text import for_figure, interval, metric, metric_title, percent, plural
 from harness.report.kit.view import View
 from harness.report.study.predictions import Scores
+from harness.spec.tasks import metric_named
+from harness.stats.intervals import Interval, wilson
 
 __all__ = ["calibration_curve", "class_names_shown", "confusion", "forest", "seed_curves", "winner_figures"]
 
@@ -32,7 +33,7 @@ def winner_figures(view: View, scores: Scores | None, names: list[str]) -> list[
 def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found: str, split: str = "test") -> Figure:
     """Scores with their 95 % intervals, one model a row, the first on top and in colour."""
     known = [(name, bounds) for name, bounds in rows if isfinite(bounds.value)]
-    shares = metric_name in ("accuracy", "macro_f1")
+    percents = metric_named(metric_name).percent
     data = []
     for place, (_, bounds) in enumerate(known):
         color = COLORS["orange"] if place == 0 else COLORS["blue"]
@@ -67,8 +68,8 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found
         data=data,
         layout=layout(
             axis(
-                f"{split} {METRIC_NAMES.get(metric_name, metric_name)}{' (%)' if shares else ''}",
-                **({"tickformat": ".3~%"} if shares else {}),
+                f"{split} {metric_title(metric_name)}{' (%)' if percents else ''}",
+                **({"tickformat": ".3~%"} if percents else {}),
             ),
             axis("", **ticks, showgrid=False, range=[len(known) - 0.5, -0.6]),
             max(300, 110 + 62 * len(known)),

@@ -13,17 +13,19 @@ from typing import Any
 
 from harness.records.schema import Progress, TrialRecord, num_places
 from harness.report.kit.text import (
-    METRIC_NAMES,
     clip,
     duration,
     for_figure,
     interval,
     metric,
+    metric_title,
     param,
     param_name,
     percent,
 )
 from harness.report.kit.view import View
+from harness.spec.tasks import find_metric
+from harness.stats.metric import COSTS
 
 __all__ = ["Column", "Row", "columns", "details", "rows"]
 
@@ -57,9 +59,9 @@ class Row:
 def columns(view: View) -> list[Column]:
     """The columns, in order; params that never vary, or beyond the first dozen, are left to the details."""
     scores = [
-        Column(key=name, title=METRIC_NAMES.get(name, name), numeric=True)
-        for name in dict.fromkeys([*view.objectives, "accuracy"])
-        if name not in _COSTS
+        Column(key=name, title=metric_title(name), numeric=True)
+        for name in dict.fromkeys([*view.objectives, view.task.metrics[0].name])
+        if name not in COSTS
     ]
     first, others = scores[:1], scores[1:]
     params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
@@ -72,7 +74,7 @@ def columns(view: View) -> list[Column]:
         *params,
         *(
             Column(key=key, title=title, numeric=True, scale=_memory_scale(view) if key == "peak_memory_mib" else 1.0)
-            for key, title in _COSTS.items()
+            for key, title in ((cost.name, cost.title) for cost in COSTS.values())
         ),
         Column(key="duration_s", title="duration", numeric=True),
         *([Column(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
@@ -83,9 +85,6 @@ def columns(view: View) -> list[Column]:
 def _memory_scale(view: View) -> float:
     """MiB in the unit of the memory column: one unit for all rows, so that a limit can be typed in it."""
     return 1024.0 if max((view.cost(record, "peak_memory_mib") for record in view.trials), default=0.0) >= 1024 else 1.0
-
-
-_COSTS = {"samples_per_second": "samples/s", "tokens_per_second": "tokens/s", "peak_memory_mib": "peak memory"}
 
 
 def rows(view: View) -> list[Row]:
@@ -125,12 +124,12 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
     if key == "reason":
         parts = [record.reason.value if record.reason else "", clip(record.message, 120)]
         return ": ".join(part for part in parts if part), record.reason.value if record.reason else ""
-    if key in _COSTS:
+    if key in COSTS:
         value = view.cost(record, key) or None
         if value is not None and column.scale != 1.0:
             return f"{value / column.scale:.2f} GiB", value
         return metric(key, value), value
-    if key in view.params and key not in METRIC_NAMES:
+    if key in view.params and find_metric(key) is None:
         return _param_cell(view, record, key)
     bounds = view.mean(record, key)
     return metric(key, bounds.value), _number(bounds.value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.report.kit.figures import COLORS, axis, layout, score_axis
 from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, arranged
-from harness.report.kit.text import plural
+from harness.report.kit.text import footer, plural
 from harness.report.kit.view import View
 from harness.report.study import leaderboard
 from harness.report.study.answer import Answer, answer
@@ -64,7 +64,7 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
         "trials": leaderboard.details(view),
         "columns": [[column.key, column.title, column.scale, column.numeric] for column in columns],
         "rows": [row.values for row in rows],
-        "percent": ["accuracy", "macro_f1", "interval"],
+        "percent": _in_percent(view),
         "curve": _curve_look(view),
         "checkpoints": checkpoint_choices(view, several),
     }
@@ -84,8 +84,14 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
         rows=rows,
         best=view.winner.number if view.winner else None,
         body=sections,
-        footer="One file, no request to any host. Intervals are of 95 %: Wilson for accuracy, bootstrap for others.",
+        footer=footer(view.task.metrics),
     )
+
+
+def _in_percent(view: View) -> list[str]:
+    """The columns of the leaderboard that are typed in percent where rows are filtered."""
+    shown = [metric.name for metric in view.task.metrics if metric.percent]
+    return [*shown, "interval"] if view.metric.percent else shown
 
 
 def _search(view: View) -> Section:

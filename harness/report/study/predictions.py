@@ -20,6 +20,7 @@ from harness.errors import HarnessError
 from harness.records.final import FinalModel
 from harness.report.kit.text import clip
 from harness.report.kit.view import View
+from harness.stats.metric import Arrays
 
 __all__ = ["Mistake", "Scores", "class_names", "mistakes", "scores_of", "validation_scores"]
 
@@ -30,6 +31,16 @@ class Scores:
 
     labels: np.ndarray
     probabilities: np.ndarray
+
+    @property
+    def outputs(self) -> Arrays:
+        """What the model said, as the metrics take it."""
+        return {"probabilities": self.probabilities}
+
+    @property
+    def targets(self) -> Arrays:
+        """What is true, as the metrics take it."""
+        return {"labels": self.labels}
 
     @cached_property
     def predicted(self) -> np.ndarray:

@@ -5,30 +5,32 @@ Knows nothing of HTML: plain sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite
 
 import numpy as np
 
-from harness.records.final import Comparison, FinalModel, Interval
+from harness.records.final import Comparison, FinalModel
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
-from harness.report.kit.stats import difference_interval, metric_interval, pareto_front, wilson
+from harness.report.kit.stats import pareto_front
 from harness.report.kit.text import (
-    METRIC_NAMES,
     difference,
+    gain,
     join,
     metric,
+    metric_title,
     named_metric,
     percent,
     plural,
-    points,
     probability_text,
 )
 from harness.report.kit.view import View
 from harness.report.study.predictions import scores_of
-from harness.spec.metrics import METRICS
+from harness.spec.tasks import metric_named
+from harness.stats.intervals import Interval, difference_interval, unknown, wilson
+from harness.stats.resampling import interval
 
 __all__ = ["Sentence", "evidence", "judged_by", "tradeoff"]
 
@@ -49,8 +51,8 @@ class Sentence:
 
 
 def judged_by(view: View, model: FinalModel) -> str:
-    """The metric that the test split is judged by: the first objective, or accuracy where test does not have it."""
-    return view.objective if view.objective in model.test else next(iter(model.test), "accuracy")
+    """The metric that the test split is judged by: that of the comparisons, or the first that test has."""
+    return view.judge.name if view.judge.name in model.test else next(iter(model.test), view.judge.name)
 
 
 def evidence(view: View, model: FinalModel | None) -> list[Sentence]:
@@ -92,7 +94,7 @@ def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> s
     if compared is None:
         return f"{which} has {_score(name, other)}"
     sure = f"{_verdict(compared)} with probability {probability_text(compared.probability)}"
-    return f"{sure}: {points(compared.difference)}; {which} has {_score(name, other)}"
+    return f"{sure}: {gain(compared.metric, compared.difference)}; {which} has {_score(name, other)}"
 
 
 def _score(name: str, model: FinalModel) -> str:
@@ -150,11 +152,11 @@ def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
     """Validation less test with its interval; NaN bounds where neither predictions nor the number of rows say it."""
     scores, num_rows = scores_of(view, model, "validation"), _validation_rows(view)
     if scores is not None:
-        validation = metric_interval(name, scores.labels, scores.probabilities)
-    elif name == "accuracy" and num_rows:
+        validation = interval(view.task.metric(name), scores.outputs, scores.targets)
+    elif view.task.metric(name).is_share and num_rows:
         validation = wilson(model.validation[name], num_rows)
     else:
-        return Interval(value=nan, low=nan, high=nan)
+        return unknown()
     return difference_interval(validation, model.test[name])
 
 
@@ -162,22 +164,27 @@ def _validation_rows(view: View) -> int:
     return view.results.manifest.data.rows.get("validation", 0)
 
 
+def _best_by(view: View, records: Sequence[TrialRecord], name: str) -> TrialRecord:
+    return min(records, key=lambda record: metric_named(name).sort_key(view.mean(record, name).value))
+
+
 def tradeoff(view: View) -> list[Sentence]:
     """Several objectives: which one decides, and the best of each among the trials that no other beats in all."""
     names = view.objectives
     if len(names) < 2:
         return []
-    asked = f"{join(METRIC_NAMES.get(name, name) for name in names)}; {view.score_name} decides"
+    asked = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
     values = [[view.mean(record, name).value for name in names] for record in view.completed]
-    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [METRICS[name].maximize for name in names])
+    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [metric_named(name).maximize for name in names])
     front = [record for record, on in zip(view.completed, is_on, strict=True) if on]
     if not front:
         return [Sentence("Objectives", f"{asked}.")]
     best = {
-        name: min(front, key=lambda record: METRICS[name].sort_key(view.mean(record, name).value)) for name in names
+        name: min(front, key=lambda record: metric_named(name).sort_key(view.mean(record, name).value))
+        for name in names
     }
     told = "; ".join(
-        f"best in {join(METRIC_NAMES.get(name, name) for name in names if best[name] is record)} is trial "
+        f"best in {join(metric_title(name) for name in names if best[name] is record)} is trial "
         f"{record.number} ({', '.join(named_metric(name, view.mean(record, name).value) for name in names)})"
         for record in {record.number: record for record in best.values()}.values()
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.report.kit.figures import Figure
 from harness.report.kit.sections import Section, Table, arranged
-from harness.report.kit.text import METRIC_NAMES, clip, for_figure, interval, metric, percent
+from harness.report.kit.text import clip, for_figure, interval, metric, metric_title, percent
 from harness.report.kit.view import View
 from harness.report.study.figures_winner import class_names_shown, forest, winner_figures
 from harness.report.study.predictions import Scores, class_names, mistakes, scores_of
@@ -36,7 +36,7 @@ def models_figure(view: View, name: str) -> Figure | None:
         for model in models
         if name in model.test
     )
-    title = f"Test {METRIC_NAMES.get(name, name)} of the final models, with 95 % intervals"
+    title = f"Test {metric_title(name)} of the final models, with 95 % intervals"
     return forest(title, name, rows, told[:1].upper() + told[1:] + ".") if rows else None
 
 
@@ -58,7 +58,7 @@ def models_table(view: View) -> Table | None:
         rows.append(cells)
     return Table(
         title="The final models on test, with 95 % intervals",
-        head=("model", *(METRIC_NAMES.get(name, name) for name in names)),
+        head=("model", *(metric_title(name) for name in names)),
         rows=rows,
         numeric=frozenset(range(1, len(names) + 1)),
         wide=len(names) > 2,

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from harness.records.schema import Progress, TrialState
 from harness.search.source import Decision
-from harness.spec.metrics import is_beyond_chance
 from harness.spec.rungs import TrialRungs, rungs_passed
+from harness.spec.tasks import metric_named
+from harness.stats.chance import is_beyond_chance
 
 __all__ = ["ChanceGuard", "Policy", "Unpruned", "newly_passed"]
 
@@ -32,7 +33,7 @@ class ChanceGuard:
     def is_better(self, progress: Progress) -> bool:
         """True when the evaluation is better than the trivial baseline, beyond the noise of its rows."""
         value = progress.metrics.get(self._objective)
-        return is_beyond_chance(self._objective, value, self._chance, progress.num_rows)
+        return is_beyond_chance(metric_named(self._objective), value, self._chance, progress.num_rows)
 
     def note(self, rung: Hashable, progress: Progress) -> None:
         """A trial was evaluated at a rung (of its arm)."""

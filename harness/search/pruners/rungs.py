@@ -30,8 +30,8 @@ from dataclasses import dataclass, field
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, newly_passed
 from harness.search.source import Decision
-from harness.spec.metrics import SHARES, rank_key
 from harness.spec.rungs import TrialRungs
+from harness.spec.tasks import facts_with
 
 __all__ = ["Rungs", "rung_key"]
 
@@ -294,11 +294,11 @@ class Rungs:
 
 def rung_key(progress: Progress, objective: str) -> tuple[float, float]:
     """Sorts the better trial first at a rung; shares of the rows are compared in steps of two standard errors."""
-    value = progress.metrics.get(objective)
-    if objective in SHARES and value is not None and math.isfinite(value):
+    facts, value = facts_with(objective), progress.metrics.get(objective)
+    if facts.metric(objective).percent and value is not None and math.isfinite(value):
         step = 1 / math.sqrt(max(1, progress.num_rows))  # two standard errors of a share of 1/2
-        return rank_key({**progress.metrics, objective: round(value / step)}, objective)
-    return rank_key(progress.metrics, objective)
+        return facts.rank_key({**progress.metrics, objective: round(value / step)}, objective)
+    return facts.rank_key(progress.metrics, objective)
 
 
 def _holds(reached: list[Place], place: Place) -> bool:

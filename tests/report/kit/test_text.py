@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records.final import Interval
 from harness.report.kit import text
+from harness.stats.classification import CLASSIFICATION
+from harness.stats.intervals import Interval
+from harness.stats.regression import REGRESSION
 
 
 @pytest.mark.parametrize(
@@ -118,6 +120,30 @@ def test_for_markdown_leaves_no_markup(foreign: str) -> None:
 
 
 def test_differences_have_no_negative_zero() -> None:
-    gain = Interval(value=-1e-9, low=-0.061, high=0.061)
-    assert text.points(gain) == "+0.0 points of accuracy (95\u00a0% interval −6.1 to +6.1)"
+    none = Interval(value=-1e-9, low=-0.061, high=0.061)
+    assert text.gain("accuracy", none) == "+0.0 points of accuracy (95\u00a0% interval −6.1 to +6.1)"
+    assert text.gain("log_loss", none) == "0.000 less log loss (95\u00a0% interval −0.061 to +0.061)"
     assert text.difference("log_loss", Interval(value=0, low=-1e-9, high=0.1)) == "+0.000 to +0.100"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("accuracy", "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"),
+        ("macro_f1", "+1.2 points of macro F1 (95\u00a0% interval −0.3 to +2.7)"),
+        ("mcc", "0.012 more MCC (95\u00a0% interval −0.003 to +0.027)"),
+        ("of_nobody", "0.012 more of_nobody (95\u00a0% interval −0.003 to +0.027)"),
+    ],
+)
+def test_gain_is_in_the_metrics_own_unit(name: str, shown: str) -> None:
+    assert text.gain(name, Interval(value=0.012, low=-0.003, high=0.027)) == shown
+
+
+def test_gain_by_a_loss_is_less_of_it() -> None:
+    found = text.gain("log_loss", Interval(value=-0.12, low=-0.2, high=-0.031))
+    assert found == "0.120 less log loss (95\u00a0% interval −0.200 to −0.031)"
+
+
+def test_footer_says_how_the_intervals_were_made() -> None:
+    assert text.footer(CLASSIFICATION).endswith("Wilson for accuracy, bootstrap for others.")
+    assert text.footer(REGRESSION).endswith("Intervals are of 95 %: bootstrap.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.records.final import Final, FinalModel, Interval
+from harness.records.final import Final, FinalModel
 from harness.records.results import Results
 from harness.records.schema import TrialRecord, TrialState
-from harness.report.kit.text import points, probability_text
+from harness.report.kit.text import probability_text
 from harness.report.kit.view import View
 from harness.report.study import leaderboard
 from harness.report.study.answer import answer
@@ -265,13 +266,6 @@ def test_probability_claims_no_certainty(value: float, text: str) -> None:
     assert probability_text(value) == text
 
 
-def test_points_have_a_sign_and_an_interval() -> None:
-    assert (
-        points(Interval(value=0.012, low=-0.003, high=0.027))
-        == "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"
-    )
-
-
 def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Results) -> None:
     view = View(results)
     columns, rows = leaderboard.columns(view), leaderboard.rows(view)
@@ -344,3 +338,21 @@ def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
     tables = [line for line in text.splitlines() if line.startswith("|")]
     head = [line.count("|") for line in tables]
     assert len(set(head)) == 2, "every row of a table has as many cells as its head"
+
+
+@pytest.mark.parametrize(
+    ("objective", "title", "gain"),
+    [
+        ("macro_f1", "macro F1", r"[+−]\d+\.\d points of macro F1 \("),
+        ("log_loss", "log loss", r"\d\.\d{3} less log loss \("),
+    ],
+)
+def test_comparisons_are_by_the_first_objective(tmp_path: Path, objective: str, title: str, gain: str) -> None:
+    results = make_results(tmp_path, trials=12, objectives=(objective,))
+    told = answer(View(results))
+    assert told.score_of.startswith(f"test {title}, 95 % interval")
+    against = next(one.text for one in told.sentences if one.about == "Against the baseline")
+    assert re.search(gain, against), against
+    assert results.final is not None
+    assert all(comparison.metric == objective for comparison in results.final.comparisons)
+    assert all(comparison.mcnemar_p is None for comparison in results.final.comparisons)

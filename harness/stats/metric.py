@@ -1,0 +1,156 @@
+"""What a metric is: its facts and its one formula.
+
+A metric's value, its interval and the paired comparison of two models (`resampling`) all follow from that formula.
+numpy is imported inside functions: a study file is read, and its mistakes are shown, without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf, nan
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = ["COSTS", "Arrays", "Metric", "num_rows", "of_function", "rank_key", "ratio", "score", "scores"]
+
+Arrays: TypeAlias = "Mapping[str, np.ndarray]"
+"""Dense arrays by name, each with the rows of a split on its first axis."""
+
+RowStats: TypeAlias = "Callable[[Arrays, Arrays], np.ndarray]"
+OfSums: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
+Value: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A number that a trial is judged by: what it is called, how it is shown, and how it is computed.
+
+    The formula is either `row_stats(outputs, targets)`, the numbers [rows, k] that each row adds, with
+    `of_sums(sums [..., k]) -> [...]`; or, where the metric is no function of such sums,
+    `value(outputs, targets, weights [draws, rows]) -> [draws]`: the metric of each draw, in which a row occurs as often
+    as its weight says. A row of ones is the metric itself. Costs (speed, memory) are measured and have no formula.
+
+    `title` is what people call it, `percent` says that it is shown as 95.8 %. `is_share` says that it is the mean of
+    0 or 1 over the rows; its `row_stats` are then [hit, 1].
+    """
+
+    name: str
+    title: str
+    maximize: bool
+    low: float
+    high: float
+    unit: str = ""
+    percent: bool = False
+    is_share: bool = False
+    row_stats: RowStats | None = None
+    of_sums: OfSums | None = None
+    value: Value | None = None
+
+    def __post_init__(self) -> None:
+        if (self.row_stats is None) != (self.of_sums is None):
+            raise ValueError(f"metric '{self.name}' has one of row_stats and of_sums; give both")
+        if self.row_stats is not None and self.value is not None:
+            raise ValueError(f"metric '{self.name}' has two formulas; give row_stats and of_sums, or value")
+
+    @property
+    def is_cost(self) -> bool:
+        """True for what is measured while a model trains, and not computed from its outputs."""
+        return self.row_stats is None and self.value is None
+
+    @property
+    def worst(self) -> float:
+        """The value that a failed trial counts with."""
+        return self.low if self.maximize else self.high
+
+    def better(self, a: float, b: float) -> bool:
+        """True when `a` is strictly better than `b`."""
+        return a > b if self.maximize else a < b
+
+    def sort_key(self, value: float | None) -> float:
+        """A key that sorts the best value first; a missing value or NaN comes last."""
+        if value is None or value != value:
+            return inf
+        return -value if self.maximize else value
+
+
+def rank_key(metrics: Mapping[str, float], objective: Metric, loss: Metric) -> tuple[float, float]:
+    """A key that sorts the better trial first: by the objective, and of equals (few rows make many) the lower loss."""
+    return objective.sort_key(metrics.get(objective.name)), loss.sort_key(metrics.get(loss.name))
+
+
+def num_rows(targets: Arrays) -> int:
+    """How many rows the arrays hold."""
+    return len(next(iter(targets.values())))
+
+
+def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
+    """The metric of `outputs` for `targets`; NaN without rows, and where an output is NaN.
+
+    Raises:
+        ValueError: the metric has no formula.
+    """
+    import numpy as np
+
+    if metric.is_cost:
+        raise ValueError(f"{metric.name} is measured; it cannot be computed from outputs")
+    if not num_rows(targets) or any(array.dtype.kind == "f" and np.isnan(array).any() for array in outputs.values()):
+        return nan
+    if metric.row_stats is not None and metric.of_sums is not None:
+        return float(metric.of_sums(_column_sums(metric.row_stats(outputs, targets))))
+    if metric.value is not None:
+        return float(metric.value(outputs, targets, np.ones((1, num_rows(targets))))[0])
+    return nan
+
+
+def scores(metrics: Iterable[Metric], outputs: Arrays, targets: Arrays) -> dict[str, float]:
+    """The value of each metric, by its name."""
+    return {metric.name: score(metric, outputs, targets) for metric in metrics}
+
+
+def _column_sums(row_stats: np.ndarray) -> np.ndarray:
+    """The sum of each column [k], column by column: so numpy adds in pairs, which rounds less."""
+    import numpy as np
+
+    sums: np.ndarray = np.ascontiguousarray(row_stats.T).sum(axis=1)
+    return sums
+
+
+def ratio(above: Any, below: Any, empty: float = nan) -> np.ndarray:
+    """`above / below`, and `empty` where `below` is 0."""
+    import numpy as np
+
+    found = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), empty)
+    np.divide(above, below, out=found, where=np.asarray(below) != 0)
+    return found
+
+
+def of_function(function: Callable[[Arrays, Arrays], float]) -> Value:
+    """Makes a metric's `value` of a plain function of (outputs, targets), which is called once for each draw."""
+
+    def value(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarray:
+        import numpy as np
+
+        return np.array([function(_drawn(outputs, draw), _drawn(targets, draw)) for draw in weights], dtype=float)
+
+    return value
+
+
+def _drawn(arrays: Arrays, draw: np.ndarray) -> Arrays:
+    """The arrays with each row as often as `draw` [rows] says."""
+    import numpy as np
+
+    rows = np.repeat(np.arange(len(draw)), draw.astype(np.int64))
+    return {name: array[rows] for name, array in arrays.items()}
+
+
+COSTS: dict[str, Metric] = {
+    cost.name: cost
+    for cost in (
+        Metric(name="samples_per_second", title="samples/s", maximize=True, low=0.0, high=inf, unit="1/s"),
+        Metric(name="tokens_per_second", title="tokens/s", maximize=True, low=0.0, high=inf, unit="1/s"),
+        Metric(name="peak_memory_mib", title="peak memory", maximize=False, low=0.0, high=inf, unit="MiB"),
+    )
+}

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.stats.intervals import difference_interval, mcnemar_p, seed_interval, wilson
+
+
+def test_wilson_is_the_textbook_value() -> None:
+    # Newcombe 1998, table I: 81 of 263 and 15 of 148.
+    found = [wilson(81 / 263, 263), wilson(15 / 148, 148)]
+    assert [round(bound.low, 4) for bound in found] == [0.2553, 0.0624]
+    assert [round(bound.high, 4) for bound in found] == [0.3662, 0.1605]
+
+
+def test_difference_interval_is_the_textbook_value() -> None:
+    # Newcombe 1998, "Interval estimation for the difference between independent proportions", table II, method 10.
+    found = [
+        difference_interval(wilson(a / m, m), wilson(b / n, n)) for a, m, b, n in ((56, 70, 48, 80), (9, 10, 3, 10))
+    ]
+    assert [(round(gain.low, 4), round(gain.high, 4)) for gain in found] == [(0.0524, 0.3339), (0.1705, 0.8090)]
+
+
+def test_difference_interval_seldom_calls_equals_different() -> None:
+    rng = np.random.default_rng(8)
+    shares = zip(rng.binomial(150, 0.9, 2000) / 150, rng.binomial(400, 0.9, 2000) / 400, strict=True)
+    gains = [difference_interval(wilson(a, 150), wilson(b, 400)) for a, b in shares]
+    assert 0.93 < np.mean([gain.low <= 0 <= gain.high for gain in gains]) < 0.97
+
+
+def test_wilson_solves_its_equation() -> None:
+    bounds = wilson(0.9, 50)
+    for bound in (bounds.low, bounds.high):
+        assert abs(0.9 - bound) == pytest.approx(1.959964 * math.sqrt(bound * (1 - bound) / 50), rel=1e-5)
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_wilson_holds_its_value(right: int, total: int) -> None:
+    share = min(right, total) / total
+    found = wilson(share, total)
+    assert 0 <= found.low <= share <= found.high <= 1
+
+
+def test_mcnemar_is_the_exact_mid_p() -> None:
+    def by_hand(wins: int, losses: int) -> float:
+        total, fewer = wins + losses, min(wins, losses)
+        weights = [math.comb(total, k) / 2**total for k in range(total + 1)]
+        return min(1.0, 2 * (sum(weights[: fewer + 1]) - weights[fewer] / 2))
+
+    for wins, losses in product(range(8), repeat=2):
+        expected = 1.0 if wins == losses else by_hand(wins, losses)
+        assert mcnemar_p(wins, losses) == pytest.approx(expected)
+
+
+def test_mcnemar_without_a_difference_is_one() -> None:
+    assert mcnemar_p(0, 0) == 1.0
+
+
+def test_seed_interval_of_one_seed_is_that_of_its_rows() -> None:
+    assert seed_interval([0.9], 200) == wilson(0.9, 200)
+
+
+def test_seed_interval_grows_with_the_spread() -> None:
+    close, apart = seed_interval([0.90, 0.90], 200), seed_interval([0.85, 0.95], 200)
+    assert (close.value, apart.value) == pytest.approx((0.9, 0.9))
+    assert apart.low < close.low
+    assert apart.high > close.high
+
+
+def test_seed_interval_without_rows_is_of_the_seeds_alone() -> None:
+    found = seed_interval([1.0, 3.0])
+    assert found.value == 2.0
+    assert found.high - 2.0 == pytest.approx(1.959964 * math.sqrt(2) / math.sqrt(2))
+    assert math.isnan(seed_interval([1.0]).low)
+
+
+def test_seed_interval_leaves_out_what_is_not_a_number() -> None:
+    assert seed_interval([0.5, math.nan]).value == 0.5
+    assert math.isnan(seed_interval([math.nan]).value)
