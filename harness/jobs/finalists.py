@@ -102,6 +102,7 @@ def pick_weights(
     """Of a configuration's runs (those given: whose weights are there), the one with the best validation score."""
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
+    return next(iter(ranked(spec, runs)), None)
 
 
 def num_pruned_at_chance(
