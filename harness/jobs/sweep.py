@@ -37,8 +37,8 @@ from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
 from harness.spec.configure import arms, default_params, may_choose_precision, resolve
 from harness.spec.study import StudySpec
+from harness.tasks import task_of
 from harness.tasks.encode import baseline, facts
-from harness.tasks.metrics import classification_metrics
 
 __all__ = ["TRIAL", "View", "report_folder", "sweep"]
 
@@ -230,8 +230,8 @@ class _Sweep:
         if known:
             return known
         rows = self.spec.data.most_train_rows
-        name, found, labels = baseline(self.data, self.spec.task, rows, ["validation"])
-        metrics = classification_metrics(labels["validation"], found["validation"])
+        name, outputs, targets = baseline(self.data, self.spec.task, rows, ["validation"])
+        metrics = task_of(self.spec.task).metrics(outputs["validation"], targets["validation"])
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
 
     def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from harness.data.batch import num_batches, training_batches
-from harness.data.encoded import Encoded, Ragged
+from harness.data.encoded import Arrays, Encoded, Ragged, by_row, file_arrays
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.trial import TrialConfig
@@ -22,7 +23,7 @@ from harness.tasks import task_of
 from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
 from harness.training import device as devices
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities, to_device
+from harness.training.evaluate import predict, to_device
 from harness.training.fast.activations import Rows, skip_frozen
 from harness.training.fast.compact import CompactEmbedding
 from harness.training.fast.graphs import MULTIPLE, CudaCapture, StepGraphs
@@ -56,7 +57,7 @@ class Trainer:
         self.lengths = np.asarray(self.train_data.lengths)[self.rows]
         self.validation_data = examples("validation")
         self.validation_rows = [
-            np.arange(len(self.validation_data)) if count is None else validation_subset(data, count)
+            np.arange(len(self.validation_data)) if count is None else validation_subset(data, config.task, count)
             for count in config.validation_rows
         ]
         self.model = fresh_model(config, data, host, device, self._words())
@@ -67,8 +68,7 @@ class Trainer:
             Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
         ]
         self.task = skip_frozen(self.task, self.model, config, data, host, rows)
-        self._weight_of = self._class_weights(len(data.labels))
-        self.class_weights = None if self._weight_of is None else self._weight_of.to(device)
+        self.loss = self.task.make_loss(config, data, self.train_data, self.rows, device)
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
         self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
         self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device)
@@ -79,14 +79,6 @@ class Trainer:
             self.graphs = StepGraphs(self.model, device, host.cache, CudaCapture())
         self._loss_sum = torch.zeros((), device=device)
         self._loss_steps = 0
-
-    def _class_weights(self, num_labels: int) -> torch.Tensor | None:
-        """On the host: [num_labels] inverse to the training counts, mean 1 over the rows; None for equal weights."""
-        if self.recipe.class_weights == "none":
-            return None
-        counts = np.bincount(np.asarray(self.train_data.labels)[self.rows], minlength=num_labels)
-        weights = len(self.rows) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-        return torch.tensor(weights, dtype=torch.float32)
 
     def _words(self) -> np.ndarray | None:
         """The ids of the words in the training and validation rows; None where the data has no words."""
@@ -128,10 +120,8 @@ class Trainer:
         self.clock.end_steady()
 
     def _train_step(self, rows: np.ndarray) -> None:
-        labels = torch.from_numpy(np.asarray(self.train_data.labels)[rows].astype(np.int64))
-        weight = float(len(rows)) if self._weight_of is None else float(self._weight_of[labels].sum())
         self.clock.go("step")
-        loss, positions = self._backward_or_shrink(rows, labels, weight)
+        loss, positions = self._backward_or_shrink(rows)
         self._update(rows)
         self._loss_sum += loss
         self._loss_steps += 1
@@ -140,11 +130,11 @@ class Trainer:
         if self.device.type == "cpu" and not math.isfinite(loss.item()):
             self._fail_nan()
 
-    def _backward_or_shrink(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward_or_shrink(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
         """Gradients of the whole batch; when memory runs out, the whole step again in halved micro-batches."""
         while True:
             try:
-                return self._backward(rows, labels, weight)
+                return self._backward(rows)
             except RuntimeError as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -156,32 +146,26 @@ class Trainer:
             devices.empty_cache(self.device)
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
-    def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
         """The loss of a batch and its positions (tokens and padding); its gradients are left for `_update`."""
-        total = torch.zeros((), device=self.device)
-        positions = 0
+        total, positions = torch.zeros((), device=self.device), 0
+        weight = self.loss.weight(rows)
         for start in range(0, len(rows), self.micro_batch_size):
-            part = slice(start, start + self.micro_batch_size)
-            loss, length = self._backward_part(rows[part], labels[part], weight)
+            part = rows[start : start + self.micro_batch_size]
+            loss, length = self._backward_part(part, weight)
             if not self._in_one_pass(rows):
                 self.weights.gather(accumulate=start > 0)
             total += loss
-            positions += len(rows[part]) * length
+            positions += len(part) * length
         return total, positions
 
-    def _backward_part(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward_part(self, rows: np.ndarray, weight: float) -> tuple[torch.Tensor, int]:
         """The share of a micro-batch in the loss of its batch, and its padded length. Nothing of its graph is left."""
         length = self._padded_length(rows)
-        inputs = self.task.collate(self.train_data, rows, length)
-        logits = self._logits(to_device(inputs, self.model, self.device), len(rows))
-        loss = functional.cross_entropy(
-            logits.float(),
-            devices.upload(labels, self.device),
-            weight=self.class_weights,
-            label_smoothing=self.recipe.label_smoothing,
-            reduction="sum",
-        )
-        loss = loss / weight
+        inputs = to_device(self.task.collate(self.train_data, rows, length), self.model, self.device)
+        targets = self.task.targets(self.train_data, rows, length)
+        output = self._forward(inputs, len(rows))
+        loss = self.loss(output, {name: devices.upload(each, self.device) for name, each in targets.items()}) / weight
         self.optimiser.scaler.scale(loss).backward()
         return loss.detach(), length
 
@@ -192,12 +176,11 @@ class Trainer:
             return longest
         return min(-(-longest // MULTIPLE) * MULTIPLE, int(self.lengths.max()))
 
-    def _logits(self, inputs: dict[str, torch.Tensor], num_rows: int) -> torch.Tensor:
-        """[num_rows, num_labels] for what the model reads."""
+    def _forward(self, inputs: dict[str, torch.Tensor], num_rows: int) -> Any:
+        """The model's output, or as much of it as the loss reads."""
         if self.graphs is None or num_rows < self.micro_batch_size:
-            found: torch.Tensor = self.model(**inputs).logits
-            return found
-        return self.graphs.logits(inputs)
+            return self.model(**inputs)
+        return SimpleNamespace(logits=self.graphs.logits(inputs))
 
     def forget_graphs(self) -> None:
         """Frees the memory of all graphs."""
@@ -228,10 +211,10 @@ class Trainer:
         rate = self.recipe.learning_rate
         raise TrialFailure(FailReason.NAN, f"the loss is not finite at step {self.step + 1} (learning rate {rate:g})")
 
-    def evaluate(self, point: int) -> tuple[np.ndarray, np.ndarray]:
-        """Labels [rows] and probabilities [rows, num_labels] of validation at evaluation point `point`."""
+    def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
+        """Outputs and targets of validation at evaluation point `point`, by name."""
         rows = self.validation_rows[point]
-        probabilities = predict_probabilities(self.model, self.task, self.validation_data, rows, self.device)
-        if not np.isfinite(probabilities).all():
+        outputs = predict(self.model, self.task, self.validation_data, rows, self.device)
+        if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
             self._fail_nan()
-        return np.asarray(self.validation_data.labels)[rows], probabilities
+        return outputs, by_row(self.validation_data.targets, rows)

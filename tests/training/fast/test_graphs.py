@@ -121,9 +121,8 @@ def test_short_batch_is_neither_rounded_nor_captured(smoke_data: PreparedData, h
         lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
     )
     rows = trainer.rows[np.argsort(trainer.lengths, kind="stable")][:3]
-    labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[rows].astype(np.int64))
     for _ in range(CAPTURED_AT + 1):
-        _, positions = trainer._backward(rows, labels, 3.0)
+        _, positions = trainer._backward(rows)
     assert set(seen) == {torch.Size([3, int(trainer.train_data.lengths[rows].max())])}
     assert positions == seen[0].numel()
     assert not capture.shapes
@@ -132,11 +131,10 @@ def test_short_batch_is_neither_rounded_nor_captured(smoke_data: PreparedData, h
 def test_positions_count_the_padding_of_rounded_lengths(smoke_data: PreparedData, host: Host) -> None:
     trainer = graphed(trial(batch_size=2), smoke_data, host, FakeCapture())
     rows = trainer.rows[np.argsort(trainer.lengths, kind="stable")][:2]
-    labels = torch.zeros(2, dtype=torch.int64)
     longest = int(trainer.train_data.lengths[rows].max())
     rounded = min(-(-longest // MULTIPLE) * MULTIPLE, int(trainer.lengths.max()))
     assert rounded > longest
-    assert trainer._backward(rows, labels, 2.0)[1] == 2 * rounded
+    assert trainer._backward(rows)[1] == 2 * rounded
 
 
 class Tiny(torch.nn.Module):

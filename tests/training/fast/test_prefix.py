@@ -19,7 +19,7 @@ from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.tasks.models import load_saved
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities
+from harness.training.evaluate import predict
 from harness.training.fast import activations
 from harness.training.host import Host
 from harness.training.loop import Trainer
@@ -254,11 +254,11 @@ def test_exported_model_scores_as_its_trial_did_to_the_bit(
         if pause.progress.done:
             pause.save(tmp_path / "weights")
     assert kept(texts)
-    model = load_saved(tmp_path / "weights", config.task)
+    model = load_saved(tmp_path / "weights", task_of(config.task).auto)
     tune_for(model, CPU)
     cast_model(model, DTYPES[precision])
     examples = encoded(texts, config, "validation")
-    found = predict_probabilities(model, task_of(config.task), examples, np.arange(len(examples)), CPU)
+    found = predict(model, task_of(config.task), examples, np.arange(len(examples)), CPU)["probabilities"]
     with np.load(tmp_path / "weights" / "validation.npz") as saved:
         assert np.array_equal(saved["probabilities"], found)
 

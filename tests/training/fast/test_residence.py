@@ -20,7 +20,7 @@ from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.training import device as devices
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities
+from harness.training.evaluate import predict
 from harness.training.fast.residence import MAX_SHARE, resident
 from harness.training.host import Host
 from harness.training.loop import Trainer
@@ -44,15 +44,16 @@ def pairs(num_rows: int = 6) -> Encoded:
         "input_ids": Ragged(values=ids, offsets=offsets),
         "token_type_ids": Ragged(values=(ids % 2).astype(np.int8), offsets=offsets),
     }
-    labels = np.zeros(num_rows, dtype=np.int64)
-    return Encoded(fields=fields, labels=labels, lengths=lengths.astype(np.int32), stats={"pad_token_id": 7})
+    targets = {"labels": np.zeros(num_rows, dtype=np.int64)}
+    return Encoded(fields=fields, targets=targets, lengths=lengths.astype(np.int32), stats={"pad_token_id": 7})
 
 
 def images(num_rows: int = 6) -> Encoded:
     pixels = np.random.default_rng(0).integers(0, 256, (num_rows, 4, 4, 1), dtype=np.uint8)
     stats = {"size": [6, 6], "num_channels": 3, "mean": [0.5, 0.4, 0.3], "std": [0.5, 0.2, 0.1]}
     ones = np.ones(num_rows, dtype=np.int32)
-    return Encoded(fields={"pixel_values": pixels}, labels=ones.astype(np.int64), lengths=ones, stats=stats)
+    targets = {"labels": ones.astype(np.int64)}
+    return Encoded(fields={"pixel_values": pixels}, targets=targets, lengths=ones, stats=stats)
 
 
 @pytest.mark.parametrize("length", [None, 6])
@@ -129,7 +130,7 @@ def trained(config: TrialConfig, data: PreparedData, host: Host) -> tuple[Traine
     with devices.RandomState(0, CPU).active():
         trainer = Trainer(config, data, host, CPU, Clock())
         trainer.train_to(4)
-        return trainer, trainer.take_train_loss(), trainer.evaluate(0)[1]
+        return trainer, trainer.take_train_loss(), trainer.evaluate(0)[0]["probabilities"]
 
 
 def test_training_on_resident_data_is_training_to_the_bit(
@@ -180,7 +181,7 @@ def test_a_training_step_reads_nothing_from_the_device(
     assert trainer.step == 3
     assert {tensor.device for tensor in trainer.optimiser.adamw.state[trainer.weights.masters[0]].values()} == {META}
     with pytest.raises((RuntimeError, NotImplementedError)):
-        predict_probabilities(trainer.model, trainer.task, trainer.validation_data, np.arange(4), META)
+        predict(trainer.model, trainer.task, trainer.validation_data, np.arange(4), META)
 
 
 def test_a_prepared_split_is_named_by_its_folder(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
