@@ -154,8 +154,7 @@ class Trial:
         """The model, its masters with two moments each, the best weights, and the graphs of its steps."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
-        graphs = self.trainer.graphs.memory_bytes if self.trainer.graphs else 0
-        return model + (4 if self.best else 3) * masters + graphs
+        return model + (4 if self.best else 3) * masters + self.trainer.forward.memory_bytes
 
 
 class Pause:
@@ -200,7 +199,7 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             yield Pause(trial, trial.advance(point, step))
     finally:
         device = trial.device
-        trial.trainer.forget_graphs()
+        trial.trainer.forward.forget()
         del trial
         devices.empty_cache(device)
 

@@ -31,6 +31,7 @@ from harness.training.evaluate import predict, to_device
 from harness.training.host import Host
 from harness.training.loop import WARMUP_STEPS, Trainer
 from harness.training.model import tune_for, write_model
+from harness.training.plain import Forward
 from harness.training.weights import DTYPES, cast_model
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class _Watched(Trainer):
     What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
     be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
     a step calls `_backward(rows)` once for its rows (again when memory ran out), that calls
-    `_forward(inputs, num_rows)` for each micro-batch, and at the end comes `_update(rows)`.
+    `_forward(inputs, is_full)` for each micro-batch, and at the end comes `_update()`.
     """
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
@@ -100,15 +101,15 @@ class _Watched(Trainer):
         self.batches.append(rows)
         return super()._backward(rows)
 
-    def _forward(self, inputs: dict[str, torch.Tensor], num_rows: int) -> Any:
+    def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
         self.marks.mark("forward")
-        output = super()._forward(inputs, num_rows)
+        output = super()._forward(inputs, is_full)
         self.marks.mark("backward")
         return output
 
-    def _update(self, rows: np.ndarray) -> None:
+    def _update(self) -> None:
         self.marks.mark("optimiser")
-        super()._update(rows)
+        super()._update()
 
 
 class Training:
@@ -174,11 +175,11 @@ class Training:
         lengths = np.asarray(trainer.train_data.lengths)[chosen]
 
         def step() -> None:
-            graphs, trainer.graphs = trainer.graphs, None  # whoever counts products sees none in a graph
+            forward, trainer.forward = trainer.forward, Forward(trainer.model)  # products in a graph cannot be counted
             with self._random.active():
                 Trainer._backward(trainer, chosen)
             trainer.weights.forget_gradients()
-            trainer.graphs = graphs
+            trainer.forward = forward
 
         return step, np.full(len(chosen), int(lengths.max()))
 
@@ -190,7 +191,7 @@ class Training:
         try:
             with self._random.active():
                 Trainer._backward(trainer, longest)
-                trainer._update(longest)
+                trainer._update()
             return True
         except RuntimeError as error:
             if not devices.is_out_of_memory(error):

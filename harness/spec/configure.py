@@ -118,6 +118,7 @@ def _config(spec: StudySpec, values: Mapping[str, Any], *, seed: int | None, **f
         evaluate_at=points,
         validation_rows=validation_rows(spec, points),
         objectives=spec.search.objectives,
+        data_on_device=spec.engine.data_on_device,
         **fields,
     )
 

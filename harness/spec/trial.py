@@ -75,6 +75,7 @@ class TrialConfig(Frozen):
     evaluate_at: tuple[float, ...] = (1.0,)
     validation_rows: tuple[int | None, ...] = (None,)
     objectives: tuple[str, ...] = ("accuracy",)
+    data_on_device: bool = False
     threads: tuple[tuple[int, int], ...] = Field(
         default=(), description="(step, threads) of an earlier run that is repeated; beyond, what the slot gives"
     )

@@ -1,36 +1,32 @@
 """The training core: one model, one optimiser, one position in the data; trains to a step and evaluates.
 
-Knows nothing of trials, sweeps or engines. Everything that decides the next step is in `Trainer`, so that a
-snapshot of it goes on elsewhere as if nothing had happened.
+A step is a batch, a loss, a backward pass and an update; what makes it fast is in `fast/`. Everything that decides the
+next step is in `Trainer`, so that a snapshot of it goes on elsewhere as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
 from harness.data.batch import num_batches, training_batches
-from harness.data.encoded import Arrays, Encoded, Ragged, by_row, file_arrays
+from harness.data.encoded import Arrays, by_row, file_arrays
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.trial import TrialConfig
-from harness.tasks import task_of
-from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
+from harness.tasks.encode import training_rows, validation_subset
 from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.evaluate import predict, to_device
-from harness.training.fast.activations import Rows, skip_frozen
-from harness.training.fast.compact import CompactEmbedding
-from harness.training.fast.graphs import MULTIPLE, CudaCapture, StepGraphs
-from harness.training.fast.residence import resident
+from harness.training.fast.kit import kit_of
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
+from harness.training.plain import Rows
 from harness.training.weights import DTYPES, FlatWeights
 
 __all__ = ["Trainer"]
@@ -45,47 +41,33 @@ class Trainer:
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
         self.config, self.device, self.clock = config, device, clock
         self.recipe = config.training
-        self.task = task_of(config.task)
-
-        def examples(split: str) -> Encoded:
-            return resident(encoded(data, config, split), encoded_folder(data, config, split), device, host)
-
-        self.train_data = examples("train")
+        kit = kit_of(config, data, host, device)
+        self.train_data, self.validation_data = kit.examples("train"), kit.examples("validation")
         self.rows = training_rows(data, config, self.train_data)
         if not len(self.rows):
             raise DataError("the training split has no rows")
         self.lengths = np.asarray(self.train_data.lengths)[self.rows]
-        self.validation_data = examples("validation")
         self.validation_rows = [
             np.arange(len(self.validation_data)) if count is None else validation_subset(data, config.task, count)
             for count in config.validation_rows
         ]
-        self.model = fresh_model(config, data, host, device, self._words())
-        self.compact = next((part for part in self.model.modules() if isinstance(part, CompactEmbedding)), None)
-        self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision], host.cache)
-        rows = [
+        parts = (
             Rows(split="train", examples=self.train_data, rows=self.rows),
             Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
-        ]
-        self.task = skip_frozen(self.task, self.model, config, data, host, rows)
+        )
+        self.model = fresh_model(config, data, host, device, lambda template: kit.replacements(template, parts))
+        self.compact = kit.cut_table(self.model)
+        self.weights = FlatWeights(self.model, DTYPES[self.recipe.precision], host.cache)
+        self.task = kit.task(self.model, parts)
         self.loss = self.task.make_loss(config, data, self.train_data, self.rows, device)
+        self.forward = kit.forward(self.model)
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
         self.total_steps = max(1, round(self.steps_per_epoch * self.recipe.epochs))
-        self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device)
+        self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device, kit.straight_step)
         self.step = 0
         self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
-        self.graphs: StepGraphs | None = None
-        if self.recipe.step_graphs and devices.has_step_graphs(device):
-            self.graphs = StepGraphs(self.model, device, host.cache, CudaCapture())
         self._loss_sum = torch.zeros((), device=device)
         self._loss_steps = 0
-
-    def _words(self) -> np.ndarray | None:
-        """The ids of the words in the training and validation rows; None where the data has no words."""
-        train, validation = (each.fields.get("input_ids") for each in (self.train_data, self.validation_data))
-        if not isinstance(train, Ragged) or not isinstance(validation, Ragged):
-            return None
-        return np.union1d(train.of(self.rows), validation.values)
 
     def step_at(self, fraction: float) -> int:
         """The step at a share of the full training; at least the first."""
@@ -122,7 +104,7 @@ class Trainer:
     def _train_step(self, rows: np.ndarray) -> None:
         self.clock.go("step")
         loss, positions = self._backward_or_shrink(rows)
-        self._update(rows)
+        self._update()
         self._loss_sum += loss
         self._loss_steps += 1
         tokens = int(np.asarray(self.train_data.lengths)[rows].sum())
@@ -142,7 +124,7 @@ class Trainer:
                     raise TrialFailure(FailReason.OOM, f"one example does not fit into {self.device}") from None
             # Outside the except block: the traceback, and with it the activations, is gone.
             self.weights.forget_gradients()
-            self.forget_graphs()
+            self.forward.forget()
             devices.empty_cache(self.device)
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
@@ -153,46 +135,29 @@ class Trainer:
         for start in range(0, len(rows), self.micro_batch_size):
             part = rows[start : start + self.micro_batch_size]
             loss, length = self._backward_part(part, weight)
-            if not self._in_one_pass(rows):
-                self.weights.gather(accumulate=start > 0)
+            self.optimiser.gather(is_first=start == 0, is_last=start + len(part) == len(rows))
             total += loss
             positions += len(part) * length
         return total, positions
 
     def _backward_part(self, rows: np.ndarray, weight: float) -> tuple[torch.Tensor, int]:
         """The share of a micro-batch in the loss of its batch, and its padded length. Nothing of its graph is left."""
-        length = self._padded_length(rows)
+        is_full = len(rows) == self.micro_batch_size
+        longest = int(self.train_data.lengths[rows].max())
+        length = self.forward.padded_length(longest, self.lengths, is_full=is_full)
         inputs = to_device(self.task.collate(self.train_data, rows, length), self.model, self.device)
         targets = self.task.targets(self.train_data, rows, length)
-        output = self._forward(inputs, len(rows))
+        output = self._forward(inputs, is_full)
         loss = self.loss(output, {name: devices.upload(each, self.device) for name, each in targets.items()}) / weight
         self.optimiser.scaler.scale(loss).backward()
         return loss.detach(), length
 
-    def _padded_length(self, rows: np.ndarray) -> int:
-        """Of a micro-batch; rounded up where it may go through a graph, but never beyond the longest row of all."""
-        longest = int(self.train_data.lengths[rows].max())
-        if self.graphs is None or len(rows) < self.micro_batch_size:
-            return longest
-        return min(-(-longest // MULTIPLE) * MULTIPLE, int(self.lengths.max()))
+    def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
+        """The model's output, or as much of it as the task reads."""
+        return self.forward(inputs, is_full=is_full)
 
-    def _forward(self, inputs: dict[str, torch.Tensor], num_rows: int) -> Any:
-        """The model's output, or as much of it as the loss reads."""
-        if self.graphs is None or num_rows < self.micro_batch_size:
-            return self.model(**inputs)
-        return SimpleNamespace(logits=self.graphs.logits(inputs))
-
-    def forget_graphs(self) -> None:
-        """Frees the memory of all graphs."""
-        if self.graphs is not None:
-            self.graphs.forget()
-
-    def _in_one_pass(self, rows: np.ndarray) -> bool:
-        """Whether a batch is stepped straight from the parameters' gradients, which it fills once."""
-        return len(rows) <= self.micro_batch_size and self.optimiser.has_pass
-
-    def _update(self, rows: np.ndarray) -> None:
-        self.optimiser.step(self.step, gathered=not self._in_one_pass(rows))
+    def _update(self) -> None:
+        self.optimiser.step(self.step)
 
     def take_train_loss(self) -> float:
         """The mean training loss since the last call.

@@ -67,7 +67,7 @@ def trial(**training: Any) -> TrialConfig:
 def graphed(config: TrialConfig, data: PreparedData, host: Host, capture: FakeCapture | None) -> Trainer:
     trainer = Trainer(config, data, host, CPU, Clock())
     if capture is not None:
-        trainer.graphs = StepGraphs(trainer.model, CPU, host.cache, capture)
+        trainer.forward = StepGraphs(trainer.model, CPU, host.cache, capture)
     return trainer
 
 
@@ -243,8 +243,8 @@ def test_smaller_micro_batches_forget_the_graphs(smoke_data: PreparedData, host:
     trainer.train_to(40)
     assert trainer.micro_batch_size == 2
     assert {shape[0] for shape in capture.shapes} == {4, 2}
-    assert trainer.graphs is not None
-    assert {shape[0][1] for shape in trainer.graphs._graphs} == {2}
+    assert isinstance(trainer.forward, StepGraphs)
+    assert {shape[0][1] for shape in trainer.forward._graphs} == {2}
 
 
 def test_gradients_of_the_logits_reach_the_models_parameters() -> None:
@@ -274,7 +274,7 @@ def test_option_changes_nothing_on_the_cpu(smoke_data: PreparedData, host: Host)
         for each in (config, plain)
     ]
     assert found[0] == found[1]
-    assert Trainer(config, smoke_data, host, CPU, Clock()).graphs is None
+    assert not isinstance(Trainer(config, smoke_data, host, CPU, Clock()).forward, StepGraphs)
 
 
 def test_nobody_copies_from_the_device_during_a_capture(
@@ -317,8 +317,8 @@ def test_ended_trial_frees_its_graphs(smoke_data: PreparedData, host: Host, monk
             kept.append(self)
 
     monkeypatch.setattr(devices, "has_step_graphs", lambda device: True)
-    monkeypatch.setattr("harness.training.loop.StepGraphs", Kept)
-    monkeypatch.setattr("harness.training.loop.CudaCapture", lambda: capture)
+    monkeypatch.setattr("harness.training.fast.kit.StepGraphs", Kept)
+    monkeypatch.setattr("harness.training.fast.kit.CudaCapture", lambda: capture)
     monkeypatch.setattr(devices, "reserved_bytes", lambda device: 1000 * len(capture.shapes))
     run = run_trial(trial(), str(smoke_data.folder), host)
     pause = next(run)

@@ -24,6 +24,7 @@ from harness.training.fast import activations
 from harness.training.host import Host
 from harness.training.loop import Trainer
 from harness.training.model import tune_for
+from harness.training.plain import Rows
 from harness.training.trainable.freeze import repeated_blocks
 from harness.training.weights import DTYPES, cast_model
 from harness.trial import run_trial
@@ -276,7 +277,7 @@ def test_model_whose_layers_are_one_layer_trains_as_usual(
 def test_trained_parameter_below_the_frozen_layers_is_not_forgotten(texts: PreparedData, host: Host) -> None:
     mine = trainer(trial(1, frozen_dropout=True), texts, host)
     mine.model.base_model.embeddings.LayerNorm.weight.requires_grad_(True)
-    rows = [activations.Rows(split="train", examples=mine.train_data, rows=mine.rows)]
+    rows = [Rows(split="train", examples=mine.train_data, rows=mine.rows)]
     assert activations.skip_frozen(mine.task, mine.model, trial(1), texts, host, rows) is mine.task
 
 
