@@ -15,7 +15,7 @@ from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.training import device as devices
-from harness.training.evaluate import predict_probabilities
+from harness.training.evaluate import predict
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.trial import Trial
@@ -47,6 +47,6 @@ def test_evaluation(benchmark: BenchmarkFixture) -> None:
     validation = encoded(data, config, "validation")
     rows = np.arange(len(validation))
     found = benchmark.pedantic(
-        lambda: predict_probabilities(model, task_of(config.task), validation, rows, device), rounds=5, warmup_rounds=1
+        lambda: predict(model, task_of(config.task), validation, rows, device), rounds=5, warmup_rounds=1
     )
-    assert len(found) == len(rows)
+    assert len(found["probabilities"]) == len(rows)

@@ -1,6 +1,6 @@
 """The one trial function: a generator that trains, evaluates and stands still after every evaluation.
 
-Knows nothing of search, slots or other trials. Not pulled = paused; closed = stopped and its memory freed.
+Not pulled = paused; closed = stopped and its memory freed.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 
+from harness.data.encoded import Arrays, file_arrays, of_file
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Progress, best_progress
 from harness.spec.trial import TrialConfig
-from harness.tasks.metrics import classification_metrics
 from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.host import Host
@@ -44,7 +44,7 @@ class Trial:
         self.random = devices.RandomState(config.training.seed, device)
         self.history: list[Progress] = []
         self.best: Best | None = None
-        self.best_scores: tuple[np.ndarray, np.ndarray] | None = None
+        self.best_scores: Arrays | None = None
         with self.random.active():
             self.trainer = Trainer(self.config, data, host, device, self.clock)
         if resume is not None:
@@ -66,8 +66,8 @@ class Trial:
             self.trainer.train_to(step)
             self.clock.go("evaluation")
             train_loss = self.trainer.take_train_loss()
-            labels, probabilities = self.trainer.evaluate(point)
-            metrics = classification_metrics(labels, probabilities)
+            outputs, targets = self.trainer.evaluate(point)
+            metrics = self.trainer.task.metrics(outputs, targets)
         self.clock.memory(devices.peak_memory_mib(self.device))
         self.clock.stop()
         usage = self.clock.usage()
@@ -81,7 +81,7 @@ class Trial:
             step=step,
             total_steps=self.trainer.total_steps,
             epoch=step / self.trainer.steps_per_epoch,
-            num_rows=len(labels),
+            num_rows=len(self.trainer.validation_rows[point]),
             metrics=metrics,
             train_loss=train_loss,
             usage=usage,
@@ -92,7 +92,7 @@ class Trial:
         )
         self.history.append(progress)
         if self.best_is_current:
-            self.best, self.best_scores = None, (labels, probabilities)
+            self.best, self.best_scores = None, {**targets, **outputs}
         return progress
 
     @property
@@ -106,7 +106,7 @@ class Trial:
             self.best = (self.trainer.weights.copy(), self.trainer.optimiser.decay)
 
     def save(self, folder: Path) -> None:
-        """Writes the model of the best evaluation, and its validation scores."""
+        """Writes the model of the best evaluation, and its outputs on validation with the targets."""
         self.clock.go("saving")
         trainer, current = self.trainer, None
         decay = trainer.optimiser.decay
@@ -118,8 +118,7 @@ class Trial:
         if current is not None:
             trainer.weights.load(current)
         if self.best_scores is not None:
-            labels, probabilities = self.best_scores
-            np.savez(folder / "validation.npz", labels=labels, probabilities=probabilities)
+            np.savez(folder / "validation.npz", allow_pickle=False, **file_arrays(self.best_scores))
         self.clock.stop()
 
     def snapshot(self, folder: Path) -> None:
@@ -129,8 +128,7 @@ class Trial:
         with devices.CAPTURES:
             write_snapshot(self.trainer, self.random, self.best, folder)
         if self.best_scores is not None:
-            labels, probabilities = self.best_scores
-            np.savez(folder / "best.npz", labels=labels, probabilities=probabilities)
+            np.savez(folder / "best.npz", allow_pickle=False, **file_arrays(self.best_scores))
         history = [progress.model_dump(mode="json") for progress in self.history]
         (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
         self.clock.stop()
@@ -141,7 +139,7 @@ class Trial:
             self.history = _history(folder)
             if (folder / "best.npz").exists():
                 with np.load(folder / "best.npz", allow_pickle=False) as scores:
-                    self.best_scores = (scores["labels"], scores["probabilities"])
+                    self.best_scores = of_file(dict(scores))
         except (OSError, KeyError, ValueError, SafetensorError) as error:
             raise HarnessError(f"{folder}: the snapshot cannot be read ({error})") from error
 
@@ -156,8 +154,7 @@ class Trial:
         """The model, its masters with two moments each, the best weights, and the graphs of its steps."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
-        graphs = self.trainer.graphs.memory_bytes if self.trainer.graphs else 0
-        return model + (4 if self.best else 3) * masters + graphs
+        return model + (4 if self.best else 3) * masters + self.trainer.forward.memory_bytes
 
 
 class Pause:
@@ -202,7 +199,7 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             yield Pause(trial, trial.advance(point, step))
     finally:
         device = trial.device
-        trial.trainer.forget_graphs()
+        trial.trainer.forward.forget()
         del trial
         devices.empty_cache(device)
 

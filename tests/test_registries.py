@@ -23,8 +23,7 @@ from harness.data.augment import augment
 from harness.data.clean import clean
 from harness.data.read import column_names, read_table
 from harness.engines.open import open_engine
-from harness.errors import InputError, MissingPackage, unknown_name
-from harness.jobs.export import INPUTS
+from harness.errors import InputError, MissingPackage, look_up, unknown_name
 from harness.loggers.open import open_loggers
 from harness.machine.slots import Slot
 from harness.records.bench import Mode
@@ -40,7 +39,7 @@ from harness.spec.tasks import TASKS, metric_named
 from harness.spec.trial import TrialTraining
 from harness.stats.metric import Metric, score
 from harness.tasks import task_of
-from harness.training.loop import Trainer
+from harness.tasks.losses import CLASS_WEIGHTS
 from harness.training.optimiser import schedule_factor
 from harness.training.precision import CANDIDATES
 from harness.training.trainable.freeze import freeze_parameters
@@ -64,7 +63,7 @@ def pruned_by(name: str) -> StudySpec:
 def walk_task(name: str, folder: Path) -> None:
     assert task_of(name).name == name
     assert "label" in column_names(study().data, name)
-    assert INPUTS[name]
+    assert TASKS[name].inputs
 
 
 def walk_builtin(name: str, folder: Path) -> None:
@@ -105,9 +104,7 @@ def walk_schedule(name: str, folder: Path) -> None:
 
 
 def walk_class_weights(name: str, folder: Path) -> None:
-    recipe, data = SimpleNamespace(class_weights=name), SimpleNamespace(labels=np.array([0, 1, 1, 1]))
-    trainer = cast(Trainer, SimpleNamespace(recipe=recipe, train_data=data, rows=np.arange(4)))
-    weights = Trainer._class_weights(trainer, num_labels=3)
+    weights = look_up(CLASS_WEIGHTS, name, "training.class_weights")(np.array([0, 1, 1, 1]), 3)
     found = None if weights is None else weights.tolist()
     assert found == {"none": None, "balanced": [2, pytest.approx(2 / 3), 2]}[name]
 

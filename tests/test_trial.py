@@ -17,7 +17,7 @@ from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.tasks.models import load_saved
 from harness.training import loop
-from harness.training.evaluate import predict_probabilities
+from harness.training.evaluate import predict
 from harness.training.host import Host
 from harness.training.model import tune_for
 from harness.training.weights import DTYPES, cast_model
@@ -121,12 +121,13 @@ def test_trial_saves_the_best_evaluation_not_the_last(
         if pause.progress.done:
             pause.save(tmp_path / "weights")
     best = min(pauses, key=lambda progress: progress.metrics["log_loss"])
-    model = load_saved(tmp_path / "weights", config.task)
+    model = load_saved(tmp_path / "weights", task_of(config.task).auto)
     tune_for(model, torch.device("cpu"))
     cast_model(model, DTYPES["bf16"])
     examples = encoded(smoke_data, config, "validation")
-    found = predict_probabilities(model, task_of(config.task), examples, np.arange(len(examples)), torch.device("cpu"))
-    loss = -np.log(found[np.arange(len(found)), np.asarray(examples.labels)]).mean()
+    outputs = predict(model, task_of(config.task), examples, np.arange(len(examples)), torch.device("cpu"))
+    found = np.asarray(outputs["probabilities"])
+    loss = -np.log(found[np.arange(len(found)), np.asarray(examples.targets["labels"])]).mean()
     assert loss == pytest.approx(best.metrics["log_loss"], rel=1e-6)
     with np.load(tmp_path / "weights" / "validation.npz") as saved:
         assert np.array_equal(saved["probabilities"], found)
@@ -157,10 +158,10 @@ def test_trial_out_of_memory_halves_the_micro_batch_and_keeps_the_effective_batc
     whole = full_run(config, smoke_data, host)
     backward = loop.Trainer._backward
 
-    def tight(self: loop.Trainer, rows: np.ndarray, labels: torch.Tensor, weight: float) -> object:
+    def tight(self: loop.Trainer, rows: np.ndarray) -> object:
         if self.micro_batch_size > 4:
             raise torch.OutOfMemoryError("out of memory (pretended)")
-        return backward(self, rows, labels, weight)
+        return backward(self, rows)
 
     monkeypatch.setattr(loop.Trainer, "_backward", tight)
     pauses = [pause.progress for pause in run_trial(config, str(smoke_data.folder), host)]
@@ -196,8 +197,8 @@ def test_trial_frozen_layers_do_not_move(
     for pause in trial:
         if pause.progress.done:
             pause.save(tmp_path / "late")
-    early = load_saved(tmp_path / "early", config.task).state_dict()
-    late = load_saved(tmp_path / "late", config.task).state_dict()
+    early = load_saved(tmp_path / "early", task_of(config.task).auto).state_dict()
+    late = load_saved(tmp_path / "late", task_of(config.task).auto).state_dict()
     moved = {name for name in early if not torch.equal(early[name], late[name])}
     assert any(name.startswith("classifier") for name in moved)
     assert not any("embeddings" in name for name in moved)

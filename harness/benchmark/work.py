@@ -27,10 +27,11 @@ from harness.tasks.encode import encoded
 from harness.tasks.models import load_saved
 from harness.training import device as devices
 from harness.training.clock import Clock, Part
-from harness.training.evaluate import predict_probabilities, to_device
+from harness.training.evaluate import predict, to_device
 from harness.training.host import Host
 from harness.training.loop import WARMUP_STEPS, Trainer
 from harness.training.model import tune_for, write_model
+from harness.training.plain import Forward
 from harness.training.weights import DTYPES, cast_model
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ class _Watched(Trainer):
 
     What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
     be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
-    a step calls `_backward(rows, labels, weight)` once for its rows (again when memory ran out), that calls
-    `_logits(inputs, num_rows)` for each micro-batch, and at the end comes `_update(rows)`.
+    a step calls `_backward(rows)` once for its rows (again when memory ran out), that calls
+    `_forward(inputs, is_full)` for each micro-batch, and at the end comes `_update()`.
     """
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
@@ -96,19 +97,19 @@ class _Watched(Trainer):
         self.batches: list[np.ndarray] = []
         super().__init__(config, data, host, device, MarkingClock(self.marks))
 
-    def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
         self.batches.append(rows)
-        return super()._backward(rows, labels, weight)
+        return super()._backward(rows)
 
-    def _logits(self, inputs: dict[str, torch.Tensor], num_rows: int) -> torch.Tensor:
+    def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
         self.marks.mark("forward")
-        found = super()._logits(inputs, num_rows)
+        output = super()._forward(inputs, is_full)
         self.marks.mark("backward")
-        return found
+        return output
 
-    def _update(self, rows: np.ndarray) -> None:
+    def _update(self) -> None:
         self.marks.mark("optimiser")
-        super()._update(rows)
+        super()._update()
 
 
 class Training:
@@ -171,15 +172,14 @@ class Training:
         """See `Work`. Gradients are forgotten after, so training goes on as if nothing had been."""
         trainer = self._trainer
         chosen = trainer.rows[:rows]
-        labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[chosen].astype(np.int64))
         lengths = np.asarray(trainer.train_data.lengths)[chosen]
 
         def step() -> None:
-            graphs, trainer.graphs = trainer.graphs, None  # whoever counts products sees none in a graph
+            forward, trainer.forward = trainer.forward, Forward(trainer.model)  # products in a graph cannot be counted
             with self._random.active():
-                Trainer._backward(trainer, chosen, labels, float(len(chosen)))
+                Trainer._backward(trainer, chosen)
             trainer.weights.forget_gradients()
-            trainer.graphs = graphs
+            trainer.forward = forward
 
         return step, np.full(len(chosen), int(lengths.max()))
 
@@ -187,12 +187,11 @@ class Training:
         """Whether a batch of the longest rows can be trained at once."""
         trainer = self._trainer
         longest = trainer.rows[np.argsort(-trainer.lengths, kind="stable")[:batch_size]]
-        labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[longest].astype(np.int64))
         trainer.micro_batch_size = batch_size
         try:
             with self._random.active():
-                Trainer._backward(trainer, longest, labels, float(batch_size))
-                trainer._update(longest)
+                Trainer._backward(trainer, longest)
+                trainer._update()
             return True
         except RuntimeError as error:
             if not devices.is_out_of_memory(error):
@@ -262,7 +261,7 @@ class Evaluating(_Scoring):
 
     def _score(self, rows: np.ndarray) -> None:
         trainer = self._trainer
-        predict_probabilities(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device)
+        predict(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device)
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
         trainer = self._trainer
@@ -278,7 +277,7 @@ class Predicting(_Scoring):
         release_memory(device)
         self._config, self._folder, self._device = config, folder, device
         self._task = task_of(config.task)
-        self._model = load_saved(folder, config.task)
+        self._model = load_saved(folder, self._task.auto)
         tune_for(self._model, device)
         self.precision: str = config.training.precision
         cast_model(self._model.to(device), DTYPES[self.precision])
@@ -304,7 +303,7 @@ class Predicting(_Scoring):
         return max(0.0, self._timed_inputs(rows) - self._load_s) / len(rows)
 
     def _score(self, rows: np.ndarray) -> None:
-        predict_probabilities(self._model, self._task, self._encoded, rows, self._device)
+        predict(self._model, self._task, self._encoded, rows, self._device)
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
         return _forward(self._model, self._task, self._encoded, rows, self._device)

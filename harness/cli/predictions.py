@@ -1,7 +1,4 @@
-"""`harness predict` on a console or into a table.
-
-Knows nothing of models.
-"""
+"""`harness predict` on a console or into a table."""
 
 from __future__ import annotations
 
@@ -10,11 +7,12 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.errors import InputError
-from harness.jobs.predict import Prediction, label_table, open_export, predict_texts, read_table, text_rows
+from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
 from harness.records.files import write_text
 from harness.terminal.console import make_console
 from harness.terminal.table import Column, Line, fitted
@@ -24,26 +22,35 @@ __all__ = ["predict_file", "predict_here"]
 
 
 def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
-    """Prints a line a text: label, its probability, and all probabilities."""
-    found = predict_texts(export := open_export(folder), text_rows(export, texts))
+    """Prints a line a text: what the task says of it, value by value."""
+    predictions = predict_texts(export := open_export(folder), text_rows(export, texts))
     if as_json:
-        shown = [{"text": text, **each.to_json()} for text, each in zip(texts, found, strict=True)]
+        shown = [{"text": text, **each} for text, each in zip(texts, predictions, strict=True)]
         sys.stdout.write(json.dumps(shown, indent=1) + "\n")
         return
+    values = [_values(each, export.shown) for each in predictions]
     columns = [
-        Column(title="label", right=False),
-        Column(title="probability"),
-        *(Column(title=_short(label), rank=1 + at) for at, label in enumerate(export.labels)),
+        *(
+            Column(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - len(export.shown)))
+            for at, (name, value) in enumerate(values[0])
+        ),
         Column(title="text", right=False),
     ]
+    lines = [_line(text, [value for _, value in each]) for text, each in zip(texts, values, strict=True)]
     console = make_console()
-    table, _ = fitted(columns, [_line(text, each) for text, each in zip(texts, found, strict=True)], console.width)
+    table, _ = fitted(columns, lines, console.width)
     console.print(table)
 
 
-def _line(text: str, found: Prediction) -> Line:
-    scores = (f"{score:.3f}" for score in found.probabilities)
-    return Line((_short(found.label), f"{found.probability:.3f}", *scores, " ".join(plain(text).split())[:60]))
+def _values(prediction: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, Any]]:
+    """The values `shown` by name, then those of every mapping in the prediction."""
+    parts = [part for part in prediction.values() if isinstance(part, Mapping)]
+    return [(name, prediction[name]) for name in shown] + [pair for part in parts for pair in part.items()]
+
+
+def _line(text: str, values: Sequence[Any]) -> Line:
+    cells = (_short(value) if isinstance(value, str) else f"{value:.3f}" for value in values)
+    return Line((*cells, " ".join(plain(text).split())[:60]))
 
 
 def _short(label: str) -> str:
@@ -51,19 +58,19 @@ def _short(label: str) -> str:
 
 
 def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) -> None:
-    """Writes the table with label and probability added to `out`, or to standard output."""
+    """Writes the table with the predictions added to `out`, or to standard output."""
     export = open_export(folder)
     columns, rows = read_table(export, table)
-    found = predict_texts(export, rows)
-    text = _as_json(found) if as_json else _as_csv(label_table(columns, found))
+    predictions = predict_texts(export, rows)
+    text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.shown, predictions))
     if out is None:
         sys.stdout.write(text)
     else:
         _write(out, text)
 
 
-def _as_json(found: Sequence[Prediction]) -> str:
-    return json.dumps([each.to_json() for each in found], indent=1) + "\n"
+def _as_json(predictions: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(predictions, indent=1) + "\n"
 
 
 def _as_csv(rows: Iterable[Sequence[str]]) -> str:

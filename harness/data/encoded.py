@@ -1,19 +1,16 @@
-"""Encoded examples: named arrays, ragged or dense, memory-mapped and shared by all workers.
-
-Knows nothing of tokenizers or torch.
-"""
+"""Encoded examples: named arrays, ragged or dense, memory-mapped and shared by all workers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Encoded", "Ragged"]
+__all__ = ["Arrays", "Encoded", "Ragged", "by_row", "file_arrays", "joined", "of_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,57 +20,103 @@ class Ragged:
     values: np.ndarray
     offsets: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
     def of(self, rows: np.ndarray) -> np.ndarray:
         """The values of some rows, one after the other."""
         values, offsets = np.asarray(self.values), np.asarray(self.offsets)  # a memory map is slow to slice
-        return np.concatenate([values[offsets[row] : offsets[row + 1]] for row in rows])
+        return np.concatenate([values[offsets[row] : offsets[row + 1]] for row in rows] or [values[:0]])
+
+    def take(self, rows: np.ndarray) -> Ragged:
+        """Some rows, in the order asked for."""
+        lengths = np.diff(np.asarray(self.offsets))[rows]
+        return Ragged(values=self.of(rows), offsets=np.concatenate([[0], np.cumsum(lengths)]))
+
+
+#: Targets of rows, or what a model says of them: named arrays whose rows are in one order.
+Arrays = Mapping[str, np.ndarray | Ragged]
+
+
+def by_row(arrays: Arrays, rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
+    """Some rows of every array, in the order asked for."""
+    return {
+        name: array.take(rows) if isinstance(array, Ragged) else np.asarray(array)[rows]
+        for name, array in arrays.items()
+    }
+
+
+def joined(parts: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:
+    """The rows of all parts, one part after the other."""
+    ragged = [part for part in parts if isinstance(part, Ragged)]
+    if not ragged:
+        return np.concatenate([np.asarray(part) for part in parts])
+    lengths = np.concatenate([np.diff(part.offsets) for part in ragged])
+    values = np.concatenate([part.values for part in ragged])
+    return Ragged(values=values, offsets=np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def file_arrays(arrays: Arrays) -> dict[str, np.ndarray]:
+    """The arrays as a file of named arrays holds them: a ragged one as `<name>.values` and `<name>.offsets`."""
+    plain: dict[str, np.ndarray] = {}
+    for name, array in arrays.items():
+        if isinstance(array, Ragged):
+            plain |= {f"{name}.values": array.values, f"{name}.offsets": array.offsets}
+        else:
+            plain[name] = array
+    return plain
+
+
+def of_file(plain: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Ragged]:
+    """The arrays that `file_arrays` was given."""
+    arrays: dict[str, np.ndarray | Ragged] = {}
+    for key, array in plain.items():
+        name, _, part = key.rpartition(".")
+        if not name:
+            arrays[key] = array
+        elif part == "values":
+            arrays[name] = Ragged(values=array, offsets=plain[f"{name}.offsets"])
+    return arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
     """The examples of one split.
 
-    `fields` are the model's inputs by name, `labels` class ids `[rows]` int64, `lengths` real tokens a row `[rows]`
-    int32 (1 for images). `stats` are JSON: truncated_fraction, unknown_fraction, mean_length, max_length, ...
+    `fields` are the model's inputs by name, `targets` what is to be learned by name, `lengths` real tokens an example
+    `[examples]` int32 (1 for images). `row_of` names the row of each example where one row gives several; None where
+    example i is row i. `stats` are JSON: truncated_fraction, unknown_fraction, mean_length, max_length, ...
     """
 
-    fields: Mapping[str, Ragged | np.ndarray]
-    labels: np.ndarray
+    fields: Arrays
+    targets: Arrays
     lengths: np.ndarray
+    row_of: np.ndarray | None = None
     stats: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.lengths)
 
     def write(self, folder: Path) -> None:
         """Writes arrays and stats into `folder`, which must be new; the caller renames it into place."""
         folder.mkdir(parents=True)
-        ragged = []
-        for name, value in self.fields.items():
-            if isinstance(value, Ragged):
-                ragged.append(name)
-                np.save(folder / f"{name}.values.npy", value.values)
-                np.save(folder / f"{name}.offsets.npy", value.offsets)
-            else:
-                np.save(folder / f"{name}.npy", value)
-        np.save(folder / "labels.npy", self.labels)
-        np.save(folder / "lengths.npy", self.lengths)
-        head = {"fields": list(self.fields), "ragged": ragged, "stats": dict(self.stats)}
+        whole = {"lengths": self.lengths} | ({} if self.row_of is None else {"row_of": self.row_of})
+        parts = {"fields": file_arrays(self.fields), "targets": file_arrays(self.targets), "rows": whole}
+        for part, arrays in parts.items():
+            for name, array in arrays.items():
+                np.save(folder / f"{part}.{name}.npy", array)
+        head = {part: list(arrays) for part, arrays in parts.items()} | {"stats": dict(self.stats)}
         (folder / "encoded.json").write_text(json.dumps(head), encoding="utf-8")
 
     @classmethod
     def open(cls, folder: Path) -> Encoded:
         """Memory-maps what `write` wrote."""
-
-        def load(name: str) -> np.ndarray:
-            array: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            return array
-
         head = json.loads((folder / "encoded.json").read_text(encoding="utf-8"))
-        fields: dict[str, Ragged | np.ndarray] = {}
-        for name in head["fields"]:
-            if name in head["ragged"]:
-                fields[name] = Ragged(values=load(f"{name}.values"), offsets=load(f"{name}.offsets"))
-            else:
-                fields[name] = load(name)
-        return cls(fields=fields, labels=load("labels"), lengths=load("lengths"), stats=head["stats"])
+
+        def mapped(part: str) -> dict[str, np.ndarray]:
+            return {
+                name: np.load(folder / f"{part}.{name}.npy", mmap_mode="r", allow_pickle=False) for name in head[part]
+            }
+
+        fields, targets = of_file(mapped("fields")), of_file(mapped("targets"))
+        return cls(fields=fields, targets=targets, stats=head["stats"], **mapped("rows"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from harness.data.encoded import file_arrays
 from harness.data.prepared import PreparedData
 from harness.errors import StudyFailed
 from harness.jobs.export import check_scores, stage_weights, write_card
@@ -168,9 +169,12 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
     """Writes what the task's baseline says of validation and test."""
-    _, found, labels = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
-    arrays = {f"{split}_probabilities": found[split] for split in found}
-    arrays |= {f"{split}_labels": labels[split] for split in labels}
+    _, outputs, targets = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+    arrays = {
+        f"{split}_{name}": array
+        for split in outputs
+        for name, array in file_arrays({**targets[split], **outputs[split]}).items()
+    }
     save_arrays(to, arrays)
 
 

@@ -1,6 +1,6 @@
-"""Labels and probabilities from an exported model, for texts or for a table of them.
+"""Predictions of an exported model, for texts or for a table of them.
 
-Knows nothing of runs: the exported folder is all there is, and only safetensors and JSON are read from it.
+The exported folder is all there is, and only safetensors and JSON are read from it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import numpy as np
 
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
-from harness.spec.tasks import facts_of
 
-__all__ = ["Export", "Prediction", "label_table", "open_export", "predict_texts", "read_table", "text_rows"]
+__all__ = ["Export", "open_export", "predict_texts", "prediction_table", "read_table", "text_rows"]
 
 #: What makes a folder an export.
 FILES = ("config.json", "model.safetensors", "manifest.json")
-ADDED = ("label", "probability")
 _TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An exported model: its folder, and what its manifest says of the input it wants."""
+    """An exported model: its folder, and what its manifest says of the input it wants.
+
+    `columns` are the columns of a table by the task's name for them, `shown` the values of a prediction that a table
+    gets.
+    """
 
     folder: Path
     task: str
@@ -36,27 +38,7 @@ class Export:
     preprocess: tuple[Any, ...]
     max_length: int
     columns: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """A probability for each label, in the order of the export's labels."""
-
-    labels: tuple[str, ...]
-    probabilities: tuple[float, ...]
-
-    @property
-    def label(self) -> str:
-        return self.labels[int(np.argmax(self.probabilities))]
-
-    @property
-    def probability(self) -> float:
-        return max(self.probabilities)
-
-    def to_json(self) -> dict[str, Any]:
-        """The prediction as `harness predict --json` prints it."""
-        scores = dict(zip(self.labels, self.probabilities, strict=True))
-        return {"label": self.label, "probability": self.probability, "probabilities": scores}
+    shown: tuple[str, ...]
 
 
 def open_export(folder: Path) -> Export:
@@ -65,6 +47,8 @@ def open_export(folder: Path) -> Export:
     Raises:
         InputError: `folder` is no export, or one of another version.
     """
+    from harness.tasks import task_of
+
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; a sweep exports its winner to runs/STUDY/best")
     missing = [name for name in FILES if not (folder / name).is_file()]
@@ -74,21 +58,23 @@ def open_export(folder: Path) -> Export:
         raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        columns = {name: manifest["columns"][name] for name in ("text", "text_pair") if manifest["columns"].get(name)}
+        columns = dict(manifest["columns"])
+        task = task_of(manifest["task"])
         return Export(
             folder=folder,
-            task=manifest["task"],
+            task=task.name,
             labels=tuple(manifest["labels"]),
             preprocess=tuple(manifest["preprocess"]),
             max_length=int(manifest["max_length"]),
-            columns=columns,
+            columns={name: columns[name] for name in task.inputs if columns.get(name)},
+            shown=task.shown,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: manifest.json is not one of an exported model ({error!r})") from error
 
 
-def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[Prediction]:
-    """Classifies rows of `text` (and `text_pair`).
+def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """What the task says of rows of `text` (and `text_pair`), as JSON, a dictionary a row.
 
     Raises:
         InputError: the model is not one of texts, or its files cannot be loaded.
@@ -100,23 +86,23 @@ def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[Pre
 
     from harness.tasks import task_of
     from harness.tasks.models import load_saved
-    from harness.training.evaluate import predict_probabilities
+    from harness.training.evaluate import predict
 
     task = task_of(export.task)
     try:
-        model = load_saved(export.folder, export.task)
+        model = load_saved(export.folder, task.auto)
     except Exception as error:  # broken JSON, torn safetensors and unknown architectures raise all kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(f"{export.folder}: the model cannot be loaded ({reason[:200]})") from error
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
-    found = predict_probabilities(model.to(device), task, encoded, np.arange(len(rows)), device)
-    return [Prediction(export.labels, tuple(float(score) for score in scores)) for scores in found]
+    outputs = predict(model.to(device), task, encoded, np.arange(len(rows)), device)
+    return [task.predict(outputs, row, export.labels) for row in range(len(rows))]
 
 
 def _require_text(export: Export) -> None:
     """Raises InputError for a model of something else than texts."""
-    if not facts_of(export.task).reads("text"):
+    if "text" not in export.columns:
         raise InputError(
             f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
             "load the folder with transformers.pipeline instead"
@@ -172,13 +158,19 @@ def _delimiter(path: Path) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
-def label_table(columns: Mapping[str, Sequence[str]], predictions: Sequence[Prediction]) -> list[list[str]]:
-    """The table's rows, header first, with label and probability added; a column of that name stays as it is.
+def prediction_table(
+    columns: Mapping[str, Sequence[str]], shown: Sequence[str], predictions: Sequence[Mapping[str, Any]]
+) -> list[list[str]]:
+    """The table's rows, header first, with the values `shown` of each prediction added.
 
-    Where the table has a `label` of its own, ours is `predicted_label`.
+    A column of the table stays as it is: where it has a `label` of its own, ours is `predicted_label`.
     """
-    added = [f"predicted_{name}" if name in columns else name for name in ADDED]
+    added = [f"predicted_{name}" if name in columns else name for name in shown]
     rows = [[*columns, *added]]
-    for given, found in zip(zip(*columns.values(), strict=True), predictions, strict=True):
-        rows.append([*given, found.label, f"{found.probability:.6g}"])
+    for given, prediction in zip(zip(*columns.values(), strict=True), predictions, strict=True):
+        rows.append([*given, *(_cell(prediction[name]) for name in shown)])
     return rows
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,6 @@
 """Scores saved models in a process that never trained them: `python -m harness.jobs.score`.
 
-Knows nothing of how models were chosen. Reads a request (one line of JSON on standard input), writes one .npz of
-probabilities a model.
+Reads a request (one line of JSON on standard input), writes one .npz of outputs and targets a model.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from harness.data.encoded import Arrays, file_arrays
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
 from harness.records.files import write_bytes
@@ -83,7 +83,7 @@ class Scorer:
 
     @contextmanager
     def scoring(self, request: Request) -> Iterator[None]:
-        """Has the request done beside the body; then `<out>/<name>.npz` hold `<split>_probabilities` and `_labels`.
+        """Has the request done beside the body; then `<out>/<name>.npz` hold outputs and targets: `<split>_<name>`.
 
         Raises:
             HarnessError: the process failed; the message names its log.
@@ -132,7 +132,7 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
     from harness.tasks.encode import encoded
     from harness.tasks.models import load_saved
     from harness.training.device import use_threads
-    from harness.training.evaluate import predict_probabilities
+    from harness.training.evaluate import predict
     from harness.training.host import Host
     from harness.training.model import tune_for
     from harness.training.precision import chosen_precision
@@ -144,7 +144,7 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
     if saved.processor:
         task.write_processor(config, data, folder)
     with loading:  # transformers sets torch's default dtype for all threads meanwhile
-        model = load_saved(folder, request.task)
+        model = load_saved(folder, task.auto)
     tune_for(model, device)
     if config.training.precision == "auto":  # of a run before the precision was recorded
         config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
@@ -155,12 +155,12 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
             frame = data.frame(split)
             rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
             examples = task.predict_inputs(rows, folder, config.data.max_length, config.data.preprocess)
-            labels = frame["label"].to_numpy()
+            targets: Arrays = task.row_targets(frame)
         else:
             examples = encoded(data, config, split)
-            labels = np.asarray(examples.labels)
-        found = predict_probabilities(model, task, examples, np.arange(len(examples)), device)
-        arrays |= {f"{split}_probabilities": found, f"{split}_labels": labels}
+            targets = examples.targets
+        outputs = predict(model, task, examples, np.arange(len(examples)), device)
+        arrays |= {f"{split}_{name}": array for name, array in file_arrays({**targets, **outputs}).items()}
     save_arrays(Path(request.out) / f"{saved.name}.npz", arrays)
 
 

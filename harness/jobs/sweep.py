@@ -40,8 +40,7 @@ from harness.spec.configure import arms, default_params, differences, may_choose
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
-from harness.stats.metric import scores
+from harness.tasks import task_of
 from harness.tasks.encode import baseline, facts
 from harness.tasks.trivial import trivial_metrics
 
@@ -271,9 +270,8 @@ class _Sweep:
         if known:
             return known
         rows = self.spec.data.most_train_rows
-        name, found, labels = baseline(self.data, self.spec.task, rows, ["validation"])
-        outputs, targets = {"probabilities": found["validation"]}, {"labels": labels["validation"]}
-        metrics = scores(facts_of(self.spec.task).metrics, outputs, targets)
+        name, outputs, targets = baseline(self.data, self.spec.task, rows, ["validation"])
+        metrics = task_of(self.spec.task).metrics(outputs["validation"], targets["validation"])
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
 
     def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:

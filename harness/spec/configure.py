@@ -127,6 +127,7 @@ def _config(
         validation_rows=validation_rows(spec, points),
         rungs=rungs,
         objectives=spec.search.objectives,
+        data_on_device=spec.engine.data_on_device,
         **fields,
     )
 

@@ -291,6 +291,12 @@ class EngineSpec(Frozen):
         description="trials side by side; on an accelerator auto is 1, and of more only those move together that fit",
     )
     threads_per_slot: Literal["auto"] | Count = "auto"
+    data_on_device: bool = Field(
+        default=False,
+        description="CUDA and XPU only, elsewhere nothing changes: encoded splits are copied to the device once a "
+        "process, where batches are made of them; at most a tenth of its free memory (not measured: "
+        "docs/accelerators.md)",
+    )
     address: Text | None = Field(default=None, description="ray: address of a running cluster; null: start one")
     resources_per_trial: Annotated[dict[str, float], AfterValidator(_reservable)] | None = Field(
         default=None, description="ray: {cpu: 1, gpu: 0.25}"

@@ -80,6 +80,7 @@ class TrialConfig(Frozen):
     validation_rows: tuple[int | None, ...] = (None,)
     rungs: TrialRungs | None = None
     objectives: tuple[str, ...] = Field(default=(), description="not given: the task's first metric")
+    data_on_device: bool = False
     threads: tuple[tuple[int, int], ...] = Field(
         default=(), description="(step, threads) of an earlier run that is repeated; beyond, what the slot gives"
     )

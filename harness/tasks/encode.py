@@ -1,6 +1,6 @@
 """Encodings, made once for each (data, tokenizer, length, preprocessing) and shared by all trials and processes.
 
-Knows nothing of what a task does to a row. Which rows a trial trains on is decided here too.
+Which rows a trial trains on is decided here too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.data.batch import training_batches
 from harness.data.cache import built_once
-from harness.data.encoded import Encoded
+from harness.data.encoded import Arrays, Encoded, by_row
 from harness.data.prepared import PreparedData
 from harness.data.split import subset
 from harness.spec.trial import TrialConfig
@@ -23,7 +23,7 @@ from harness.tasks import task_of
 __all__ = ["baseline", "encoded", "encoded_folder", "facts", "training_rows", "validation_subset"]
 
 #: Raised when the same rows would be encoded differently.
-VERSION = 1
+VERSION = 2
 MAX_UNKNOWN = 0.1
 _FACTS_BATCH = 32
 
@@ -57,27 +57,30 @@ def training_rows(data: PreparedData, config: TrialConfig, examples: Encoded) ->
     """
     copies = 1 + len(config.data.augment)
     originals = len(examples) // copies
-    rows = subset(np.asarray(examples.labels)[:originals], config.data.train_rows, _seed(data))
+    strata = task_of(config.task).strata(by_row(examples.targets, np.arange(originals)))
+    rows = subset(strata, config.data.train_rows, _seed(data))
     return np.concatenate([rows + originals * copy for copy in range(copies)])
 
 
-def validation_subset(data: PreparedData, num_rows: int | None) -> np.ndarray:
-    """The same rows of validation for every trial: `num_rows` with the shares of the classes kept, or all."""
-    return subset(data.frame("validation")["label"].to_numpy(), num_rows, _seed(data))
+def validation_subset(data: PreparedData, task: str, num_rows: int | None) -> np.ndarray:
+    """The same rows of validation for every trial: `num_rows` with the shares of the strata kept, or all."""
+    kind = task_of(task)
+    return subset(kind.strata(kind.row_targets(data.frame("validation"))), num_rows, _seed(data))
 
 
 def baseline(
     data: PreparedData, task: str, num_rows: int | None, splits: Sequence[str]
-) -> tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[str, dict[str, Arrays], dict[str, Arrays]]:
     """The task's baseline, fitted on the rows that a trial with `train_rows: num_rows` has, without copies.
 
     Returns:
-        Its name, and by split its probabilities [rows, num_labels] and the labels [rows].
+        Its name, and by split its outputs and the targets, as a fine-tuned model's are.
     """
+    kind = task_of(task)
     train, frames = data.frame("train"), {split: data.frame(split) for split in splits}
-    rows = subset(train["label"].to_numpy(), num_rows, _seed(data))
-    name, found = task_of(task).baseline(train.iloc[rows], frames, len(data.labels))
-    return name, found, {split: frame["label"].to_numpy() for split, frame in frames.items()}
+    rows = subset(kind.strata(kind.row_targets(train)), num_rows, _seed(data))
+    name, outputs = kind.baseline(train.iloc[rows], frames, data.labels)
+    return name, outputs, {split: kind.row_targets(frame) for split, frame in frames.items()}
 
 
 def _seed(data: PreparedData) -> int:

@@ -1,6 +1,6 @@
 """Image classification, with any checkpoint that has an image-classification head.
 
-Knows nothing of training. Images are kept as they come, uint8; they are scaled and normalised batch by batch.
+Images are kept as they come, uint8; they are scaled and normalised batch by batch.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from harness.data.checkpoints import resolve
-from harness.data.encoded import Encoded
+from harness.data.encoded import Arrays, Encoded
 from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
 from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import image_baseline
+from harness.tasks.classification import Classification
 from harness.tasks.models import build_classifier, model_config
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ _SHADES = " .:-=+*#%@"
 _MAX_SHOWN = 32
 
 
-class ImageClassification:
+class ImageClassification(Classification):
     """One class an image."""
 
     name: ClassVar[str] = "image-classification"
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+    auto: ClassVar[str] = "AutoModelForImageClassification"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """What the checkpoint wants of an image."""
@@ -51,7 +53,7 @@ class ImageClassification:
         """Pixels [rows, height, width, channels] uint8; `stats` say how `collate` turns them into floats."""
         folder = None if config.model.checkpoint == "scratch" else resolve(config.model.checkpoint).folder
         stats = _stats(_config(config, data), _processor(folder) if folder else {})
-        return _encoded(_pixels(frame["image"]), frame["label"].to_numpy(dtype=np.int64), stats)
+        return _encoded(_pixels(frame["image"]), self.row_targets(frame), stats)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """pixel_values: float32 [len(rows), channels, height, width], resized and normalised as the model wants."""
@@ -77,14 +79,15 @@ class ImageClassification:
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """The checkpoint under a new classification head."""
         settings = _config(config, data)
-        return build_classifier("AutoModelForImageClassification", config.model, settings, data.labels)
+        return build_classifier(self.auto, config.model, settings, data.labels)
 
     def baseline(
-        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], num_labels: int
-    ) -> tuple[str, dict[str, np.ndarray]]:
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], labels: Sequence[str]
+    ) -> tuple[str, dict[str, Arrays]]:
         """Logistic regression on pixels."""
         pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
-        return image_baseline(_pixels(train["image"]), train["label"].to_numpy(), pixels, num_labels)
+        name, found = image_baseline(_pixels(train["image"]), train["label"].to_numpy(), pixels, len(labels))
+        return name, {split: {"probabilities": probabilities} for split, probabilities in found.items()}
 
     def show(self, row: Mapping[str, Any]) -> str:
         """A small image in shades of letters, a line a row of pixels; of a large one, its size."""
@@ -123,12 +126,12 @@ class ImageClassification:
         from transformers import AutoConfig
 
         stats = _stats(AutoConfig.from_pretrained(folder), _processor(folder))
-        return _encoded(_pixels([row["image"] for row in rows]), np.zeros(len(rows), dtype=np.int64), stats)
+        return _encoded(_pixels([row["image"] for row in rows]), {}, stats)
 
 
-def _encoded(pixels: np.ndarray, labels: np.ndarray, stats: Mapping[str, Any]) -> Encoded:
-    lengths = np.ones(len(labels), dtype=np.int32)
-    return Encoded(fields={"pixel_values": pixels}, labels=labels, lengths=lengths, stats=stats)
+def _encoded(pixels: np.ndarray, targets: Arrays, stats: Mapping[str, Any]) -> Encoded:
+    lengths = np.ones(len(pixels), dtype=np.int32)
+    return Encoded(fields={"pixel_values": pixels}, targets=targets, lengths=lengths, stats=stats)
 
 
 def _pixels(images: Any) -> np.ndarray:

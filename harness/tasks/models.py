@@ -143,15 +143,13 @@ def _first_line(error: Exception) -> str:
     return f"{lines[0][:300]}" if lines else type(error).__name__
 
 
-def load_saved(folder: Path, task: str) -> PreTrainedModel:
-    """The model of a folder, as plain transformers loads it, fp32."""
+def load_saved(folder: Path, auto: str) -> PreTrainedModel:
+    """The model of a folder, as plain transformers loads it through the auto class of that name, fp32."""
     import torch
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    kinds = {
-        "text-classification": transformers.AutoModelForSequenceClassification,
-        "image-classification": transformers.AutoModelForImageClassification,
-    }
-    model: PreTrainedModel = kinds[task].from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    model: PreTrainedModel = getattr(transformers, auto).from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True
+    )
     return model

@@ -1,7 +1,4 @@
-"""Text classification, of single texts and of pairs, with any checkpoint that has a sequence-classification head.
-
-Knows nothing of training, or of how rows were read and split.
-"""
+"""Text classification, of single texts and of pairs, with any checkpoint that has a sequence-classification head."""
 
 from __future__ import annotations
 
@@ -17,13 +14,14 @@ from harness.data.augment import augment
 from harness.data.cache import built_once
 from harness.data.checkpoints import resolve
 from harness.data.clean import clean
-from harness.data.encoded import Encoded
+from harness.data.encoded import Arrays, Encoded, by_row
 from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
 from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import text_baseline
+from harness.tasks.classification import Classification
 from harness.tasks.models import build_classifier, model_config
 from harness.tasks.tokenizers import encode_texts, length_limit, load_tokenizer, tokenizer_digest, train_tokenizer
 
@@ -38,11 +36,12 @@ _TEXTS = ("text", "text_pair")
 _DEFAULT_POSITIONS = 512
 
 
-class TextClassification:
+class TextClassification(Classification):
     """One class a text, or a pair of texts."""
 
     name: ClassVar[str] = "text-classification"
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1", "mcc", "roc_auc", "log_loss")
+    auto: ClassVar[str] = "AutoModelForSequenceClassification"
+    inputs: ClassVar[tuple[str, ...]] = _TEXTS
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """Cleaning, length and tokenizer: by the content of its files, or by what it is trained from."""
@@ -59,9 +58,9 @@ class TextClassification:
             augment(clean(frame[name], config.data.preprocess), steps, seed + 2**32 * number)
             for number, name in enumerate(name for name in _TEXTS if name in frame)
         ]
-        labels = np.tile(frame["label"].to_numpy(dtype=np.int64), 1 + len(steps))
+        targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), 1 + len(steps)))
         tokenizer = load_tokenizer(_tokenizer_folder(config, data))
-        return _encoded(columns, labels, tokenizer, _config(config), config.data.max_length)
+        return _encoded(columns, targets, tokenizer, _config(config), config.data.max_length)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """input_ids, attention_mask (and token_type_ids): int64 [len(rows), longest row], padded on the right."""
@@ -98,13 +97,15 @@ class TextClassification:
                 f"model.checkpoint: '{config.model.checkpoint}': its tokenizer has {len(tokenizer)} tokens, its model "
                 f"{settings.vocab_size}"
             )
-        return build_classifier("AutoModelForSequenceClassification", config.model, settings, data.labels)
+        return build_classifier(self.auto, config.model, settings, data.labels)
 
     def baseline(
-        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], num_labels: int
-    ) -> tuple[str, dict[str, np.ndarray]]:
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], labels: Sequence[str]
+    ) -> tuple[str, dict[str, Arrays]]:
         """TF-IDF and logistic regression, on the texts as they are."""
-        return text_baseline(_joined(train), train["label"].to_numpy(), _joined_all(others), num_labels)
+        texts = {name: _joined(frame) for name, frame in others.items()}
+        name, found = text_baseline(_joined(train), train["label"].to_numpy(), texts, len(labels))
+        return name, {split: {"probabilities": probabilities} for split, probabilities in found.items()}
 
     def show(self, row: Mapping[str, Any]) -> str:
         """The text; of a pair, both, a line each."""
@@ -126,8 +127,7 @@ class TextClassification:
 
         names = [name for name in _TEXTS if rows and rows[0].get(name) is not None]
         columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
-        labels = np.zeros(len(rows), dtype=np.int64)
-        return _encoded(columns, labels, load_tokenizer(folder), AutoConfig.from_pretrained(folder), max_length)
+        return _encoded(columns, {}, load_tokenizer(folder), AutoConfig.from_pretrained(folder), max_length)
 
 
 def _padding(encoded: Encoded) -> dict[str, int]:
@@ -159,7 +159,7 @@ def _config(config: TrialConfig) -> PreTrainedConfig:
 
 def _encoded(
     columns: Sequence[Sequence[str]],
-    labels: np.ndarray,
+    targets: Arrays,
     tokenizer: PreTrainedTokenizerBase,
     settings: PreTrainedConfig,
     max_length: int,
@@ -173,7 +173,7 @@ def _encoded(
         end_id=tokenizer.eos_token_id or tokenizer.sep_token_id if settings.is_encoder_decoder else None,
     )
     lengths = np.diff(fields["input_ids"].offsets).astype(np.int32)
-    return Encoded(fields=fields, labels=labels, lengths=lengths, stats=stats)
+    return Encoded(fields=fields, targets=targets, lengths=lengths, stats=stats)
 
 
 def _uses_segments(settings: PreTrainedConfig) -> bool:
@@ -201,7 +201,3 @@ def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
 
 def _joined(frame: pd.DataFrame) -> list[str]:
     return [" ".join(parts) for parts in zip(*(frame[name] for name in _TEXTS if name in frame), strict=True)]
-
-
-def _joined_all(frames: Mapping[str, pd.DataFrame]) -> dict[str, list[str]]:
-    return {name: _joined(frame) for name, frame in frames.items()}

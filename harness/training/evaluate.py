@@ -1,24 +1,21 @@
-"""Scores of a model on encoded examples.
-
-Knows nothing of training or of where the model came from.
-"""
+"""What a model says of encoded examples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from harness.data.batch import evaluation_batches
-from harness.data.encoded import Encoded
+from harness.data.encoded import Encoded, Ragged, by_row, joined
 from harness.tasks.base import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["predict_probabilities", "to_device"]
+__all__ = ["predict", "to_device"]
 
 #: Tokens and padding in one evaluation batch: what keeps an accelerator busy; what stays in a CPU's caches (MiniLM on
 #: 132 reviews: 0.74 s at 1024, 0.97 s at 4096).
@@ -37,20 +34,27 @@ def to_device(
 
 
 @torch.inference_mode()
-def predict_probabilities(
+def predict(
     model: PreTrainedModel, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device
-) -> np.ndarray:
-    """Class probabilities [len(rows), num_labels] float32 in the order of `rows`; dropout off, batches by length."""
+) -> dict[str, np.ndarray | Ragged]:
+    """The task's outputs by name, in the order of `rows`; dropout off, batches by length."""
     was_training = model.training
     model.eval()
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
     batches = evaluation_batches(encoded.lengths[rows], max_positions=positions)
-    parts = []
+    parts: dict[str, list[torch.Tensor | Ragged]] = {}
     for batch in batches:
         inputs = to_device(task.collate(encoded, rows[batch]), model, device)
-        parts.append(torch.softmax(model(**inputs).logits.float(), dim=-1))
+        for name, output in task.outputs(model(**inputs), inputs).items():
+            parts.setdefault(name, []).append(output)
     model.train(was_training)
-    found = torch.cat(parts).cpu().numpy()
-    probabilities = np.empty_like(found)
-    probabilities[np.concatenate(batches)] = found
-    return probabilities
+    return by_row({name: _whole(part) for name, part in parts.items()}, np.argsort(np.concatenate(batches)))
+
+
+def _whole(parts: Sequence[torch.Tensor | Ragged]) -> np.ndarray | Ragged:
+    """The rows of all batches, one batch after the other. Tensors are copied from the device once, at the end."""
+    tensors = [part for part in parts if isinstance(part, torch.Tensor)]
+    if tensors:
+        whole: np.ndarray = torch.cat(tensors).cpu().numpy()
+        return whole
+    return joined([part for part in parts if isinstance(part, Ragged)])

@@ -1,36 +1,33 @@
 """The training core: one model, one optimiser, one position in the data; trains to a step and evaluates.
 
-Knows nothing of trials, sweeps or engines. Everything that decides the next step is in `Trainer`, so that a
-snapshot of it goes on elsewhere as if nothing had happened.
+A step is a batch, a loss, a backward pass and an update; what makes it fast is in `fast/`. Everything that decides the
+next step is in `Trainer`, so that a snapshot of it goes on elsewhere as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from harness.data.batch import training_batches
-from harness.data.encoded import Encoded, Ragged
+from harness.data.encoded import Arrays, by_row, file_arrays
 from harness.data.prepared import PreparedData
-from harness.errors import DataError, FailReason, TrialFailure, look_up
+from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.steps import num_batches, step_at, total_steps
 from harness.spec.trial import TrialConfig
-from harness.tasks import task_of
-from harness.tasks.encode import encoded, encoded_folder, training_rows, validation_subset
+from harness.tasks.encode import training_rows, validation_subset
 from harness.training import device as devices
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities, to_device
-from harness.training.fast.activations import Rows, skip_frozen
-from harness.training.fast.compact import CompactEmbedding
-from harness.training.fast.graphs import MULTIPLE, CudaCapture, StepGraphs
-from harness.training.fast.residence import resident
+from harness.training.evaluate import predict, to_device
+from harness.training.fast.kit import kit_of
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
+from harness.training.plain import Rows
 from harness.training.weights import FlatWeights, dtype_of
 
 __all__ = ["Trainer"]
@@ -39,74 +36,39 @@ __all__ = ["Trainer"]
 WARMUP_STEPS = 2
 
 
-def _balanced(counts: np.ndarray) -> np.ndarray:
-    """Weights inverse to the counts [num_labels], with the mean 1 over all rows; a class without rows counts as one."""
-    weights: np.ndarray = counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return weights
-
-
-#: From the training rows of each class [num_labels] to its weight in the loss; None: all weigh the same.
-CLASS_WEIGHTS: Mapping[str, Callable[[np.ndarray], np.ndarray | None]] = {
-    "none": lambda counts: None,
-    "balanced": _balanced,
-}
-
-
 class Trainer:
     """A model under training. All methods want the trial's random state active."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
         self.config, self.device, self.clock = config, device, clock
         self.recipe = config.training
-        self.task = task_of(config.task)
-
-        def examples(split: str) -> Encoded:
-            return resident(encoded(data, config, split), encoded_folder(data, config, split), device, host)
-
-        self.train_data = examples("train")
+        kit = kit_of(config, data, host, device)
+        self.train_data, self.validation_data = kit.examples("train"), kit.examples("validation")
         self.rows = training_rows(data, config, self.train_data)
         if not len(self.rows):
             raise DataError("the training split has no rows")
         self.lengths = np.asarray(self.train_data.lengths)[self.rows]
-        self.validation_data = examples("validation")
         self.validation_rows = [
-            np.arange(len(self.validation_data)) if count is None else validation_subset(data, count)
+            np.arange(len(self.validation_data)) if count is None else validation_subset(data, config.task, count)
             for count in config.validation_rows
         ]
-        self.model = fresh_model(config, data, host, device, self._words())
-        self.compact = next((part for part in self.model.modules() if isinstance(part, CompactEmbedding)), None)
-        self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache)
-        rows = [
+        parts = (
             Rows(split="train", examples=self.train_data, rows=self.rows),
             Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
-        ]
-        self.task = skip_frozen(self.task, self.model, config, data, host, rows)
-        self._weight_of = self._class_weights(len(data.labels))
-        self.class_weights = None if self._weight_of is None else self._weight_of.to(device)
+        )
+        self.model = fresh_model(config, data, host, device, lambda template: kit.replacements(template, parts))
+        self.compact = kit.cut_table(self.model)
+        self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache)
+        self.task = kit.task(self.model, parts)
+        self.loss = self.task.make_loss(config, data, self.train_data, self.rows, device)
+        self.forward = kit.forward(self.model)
         self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
         self.total_steps = total_steps(len(self.rows), self.recipe.batch_size, self.recipe.epochs)
-        self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device)
+        self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device, kit.straight_step)
         self.step = 0
         self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
-        self.graphs: StepGraphs | None = None
-        if self.recipe.step_graphs and devices.has_step_graphs(device):
-            self.graphs = StepGraphs(self.model, device, host.cache, CudaCapture())
         self._loss_sum = torch.zeros((), device=device)
         self._loss_steps = 0
-
-    def _class_weights(self, num_labels: int) -> torch.Tensor | None:
-        """On the host: [num_labels]; None for equal weights."""
-        weigh = look_up(CLASS_WEIGHTS, self.recipe.class_weights, "training.class_weights")
-        counts = np.bincount(np.asarray(self.train_data.labels)[self.rows], minlength=num_labels)
-        weights = weigh(counts)
-        return None if weights is None else torch.tensor(weights, dtype=torch.float32)
-
-    def _words(self) -> np.ndarray | None:
-        """The ids of the words in the training and validation rows; None where the data has no words."""
-        train, validation = (each.fields.get("input_ids") for each in (self.train_data, self.validation_data))
-        if not isinstance(train, Ragged) or not isinstance(validation, Ragged):
-            return None
-        return np.union1d(train.of(self.rows), validation.values)
 
     def step_at(self, fraction: float) -> int:
         """The step at a share of the full training; at least the first."""
@@ -141,11 +103,9 @@ class Trainer:
         self.clock.end_steady()
 
     def _train_step(self, rows: np.ndarray) -> None:
-        labels = torch.from_numpy(np.asarray(self.train_data.labels)[rows].astype(np.int64))
-        weight = float(len(rows)) if self._weight_of is None else float(self._weight_of[labels].sum())
         self.clock.go("step")
-        loss, positions = self._backward_or_shrink(rows, labels, weight)
-        self._update(rows)
+        loss, positions = self._backward_or_shrink(rows)
+        self._update()
         self._loss_sum += loss
         self._loss_steps += 1
         tokens = int(np.asarray(self.train_data.lengths)[rows].sum())
@@ -153,11 +113,11 @@ class Trainer:
         if self.device.type == "cpu" and not math.isfinite(loss.item()):
             self._fail_nan()
 
-    def _backward_or_shrink(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward_or_shrink(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
         """Gradients of the whole batch; when memory runs out, the whole step again in halved micro-batches."""
         while True:
             try:
-                return self._backward(rows, labels, weight)
+                return self._backward(rows)
             except RuntimeError as error:
                 if not devices.is_out_of_memory(error):
                     raise
@@ -165,64 +125,40 @@ class Trainer:
                     raise TrialFailure(FailReason.OOM, f"one example does not fit into {self.device}") from None
             # Outside the except block: the traceback, and with it the activations, is gone.
             self.weights.forget_gradients()
-            self.forget_graphs()
+            self.forward.forget()
             devices.empty_cache(self.device)
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
-    def _backward(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
         """The loss of a batch and its positions (tokens and padding); its gradients are left for `_update`."""
-        total = torch.zeros((), device=self.device)
-        positions = 0
+        total, positions = torch.zeros((), device=self.device), 0
+        weight = self.loss.weight(rows)
         for start in range(0, len(rows), self.micro_batch_size):
-            part = slice(start, start + self.micro_batch_size)
-            loss, length = self._backward_part(rows[part], labels[part], weight)
-            if not self._in_one_pass(rows):
-                self.weights.gather(accumulate=start > 0)
+            part = rows[start : start + self.micro_batch_size]
+            loss, length = self._backward_part(part, weight)
+            self.optimiser.gather(is_first=start == 0, is_last=start + len(part) == len(rows))
             total += loss
-            positions += len(rows[part]) * length
+            positions += len(part) * length
         return total, positions
 
-    def _backward_part(self, rows: np.ndarray, labels: torch.Tensor, weight: float) -> tuple[torch.Tensor, int]:
+    def _backward_part(self, rows: np.ndarray, weight: float) -> tuple[torch.Tensor, int]:
         """The share of a micro-batch in the loss of its batch, and its padded length. Nothing of its graph is left."""
-        length = self._padded_length(rows)
-        inputs = self.task.collate(self.train_data, rows, length)
-        logits = self._logits(to_device(inputs, self.model, self.device), len(rows))
-        loss = functional.cross_entropy(
-            logits.float(),
-            devices.upload(labels, self.device),
-            weight=self.class_weights,
-            label_smoothing=self.recipe.label_smoothing,
-            reduction="sum",
-        )
-        loss = loss / weight
+        is_full = len(rows) == self.micro_batch_size
+        longest = int(self.train_data.lengths[rows].max())
+        length = self.forward.padded_length(longest, self.lengths, is_full=is_full)
+        inputs = to_device(self.task.collate(self.train_data, rows, length), self.model, self.device)
+        targets = self.task.targets(self.train_data, rows, length)
+        output = self._forward(inputs, is_full)
+        loss = self.loss(output, {name: devices.upload(each, self.device) for name, each in targets.items()}) / weight
         self.optimiser.scaler.scale(loss).backward()
         return loss.detach(), length
 
-    def _padded_length(self, rows: np.ndarray) -> int:
-        """Of a micro-batch; rounded up where it may go through a graph, but never beyond the longest row of all."""
-        longest = int(self.train_data.lengths[rows].max())
-        if self.graphs is None or len(rows) < self.micro_batch_size:
-            return longest
-        return min(-(-longest // MULTIPLE) * MULTIPLE, int(self.lengths.max()))
+    def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
+        """The model's output, or as much of it as the task reads."""
+        return self.forward(inputs, is_full=is_full)
 
-    def _logits(self, inputs: dict[str, torch.Tensor], num_rows: int) -> torch.Tensor:
-        """[num_rows, num_labels] for what the model reads."""
-        if self.graphs is None or num_rows < self.micro_batch_size:
-            found: torch.Tensor = self.model(**inputs).logits
-            return found
-        return self.graphs.logits(inputs)
-
-    def forget_graphs(self) -> None:
-        """Frees the memory of all graphs."""
-        if self.graphs is not None:
-            self.graphs.forget()
-
-    def _in_one_pass(self, rows: np.ndarray) -> bool:
-        """Whether a batch is stepped straight from the parameters' gradients, which it fills once."""
-        return len(rows) <= self.micro_batch_size and self.optimiser.has_pass
-
-    def _update(self, rows: np.ndarray) -> None:
-        self.optimiser.step(self.step, gathered=not self._in_one_pass(rows))
+    def _update(self) -> None:
+        self.optimiser.step(self.step)
 
     def take_train_loss(self) -> float:
         """The mean training loss since the last call.
@@ -241,10 +177,10 @@ class Trainer:
         rate = self.recipe.learning_rate
         raise TrialFailure(FailReason.NAN, f"the loss is not finite at step {self.step + 1} (learning rate {rate:g})")
 
-    def evaluate(self, point: int) -> tuple[np.ndarray, np.ndarray]:
-        """Labels [rows] and probabilities [rows, num_labels] of validation at evaluation point `point`."""
+    def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
+        """Outputs and targets of validation at evaluation point `point`, by name."""
         rows = self.validation_rows[point]
-        probabilities = predict_probabilities(self.model, self.task, self.validation_data, rows, self.device)
-        if not np.isfinite(probabilities).all():
+        outputs = predict(self.model, self.task, self.validation_data, rows, self.device)
+        if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
             self._fail_nan()
-        return np.asarray(self.validation_data.labels)[rows], probabilities
+        return outputs, by_row(self.validation_data.targets, rows)

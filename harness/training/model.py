@@ -1,16 +1,16 @@
 """The model of a trial: a warm copy of the checkpoint, a seeded head, frozen layers; and how it is written.
 
-Knows nothing of the training loop. Base weights are read once a process and copied in memory after that.
+Base weights are read once a process and copied in memory after that.
 """
 
 from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -18,10 +18,10 @@ from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
-from harness.training.fast.compact import CompactEmbedding, compact_table
-from harness.training.fast.dropout import replace_dropout
 from harness.training.host import Host
+from harness.training.plain import CutTable
 from harness.training.trainable.freeze import freeze_parameters
+from harness.training.trainable.frozen import without_dropout
 from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:
@@ -39,12 +39,16 @@ def warm_up() -> None:
 
 
 def fresh_model(
-    config: TrialConfig, data: PreparedData, host: Host, device: torch.device, words: np.ndarray | None = None
+    config: TrialConfig,
+    data: PreparedData,
+    host: Host,
+    device: torch.device,
+    replacements: Callable[[PreTrainedModel], Mapping[int, torch.nn.Module]] = lambda template: {},
 ) -> PreTrainedModel:
     """The checkpoint on `device` in fp32 with a head drawn from the current random state, the asked layers frozen.
 
-    With `words` (ids, sorted, unique) its word embeddings, if they are trained, are cut down to these.
-    The first trial of a checkpoint in a process reads its weights; the others copy them from memory.
+    `replacements` gives modules that stand in the place of the checkpoint's own, by the `id` of those. The first trial
+    of a checkpoint in a process reads its weights; the others copy them from memory.
     """
     template = template_of(config, data, host, device)
     backbone = set() if config.model.checkpoint == "scratch" else set(template.base_model.modules())
@@ -54,8 +58,7 @@ def fresh_model(
         for part in backbone
         for parameter in part.parameters(recurse=False)
     }
-    if words is not None and config.model.freeze == "none":
-        shared |= compact_table(template, words, device)
+    shared |= replacements(template)
     model = copy.deepcopy(template, shared)
     backbone = {copied for part in backbone if (copied := shared.get(id(part))) is not None}
     with torch.no_grad():
@@ -65,6 +68,8 @@ def fresh_model(
                     parameter._is_hf_initialized = False
                 model._init_weights(module)
     freeze_parameters(model, config.model.freeze)
+    if config.model.freeze != "none" and not config.model.frozen_dropout:
+        without_dropout(model, config.model.freeze)
     return model
 
 
@@ -99,15 +104,13 @@ def _built(config: TrialConfig, data: PreparedData) -> PreTrainedModel:
 
 def tune_for(model: PreTrainedModel, device: torch.device) -> None:
     """Chooses the kernels that are fastest on `device`, the same in training and after it."""
-    if device.type == "cpu":
-        # With dropout, torch's fused attention falls back to a slower path than the plain one on a CPU.
-        if model._can_set_attn_implementation():
-            model.set_attn_implementation("eager")
-        replace_dropout(model)
+    # With dropout, torch's fused attention falls back to a slower path than the plain one on a CPU.
+    if device.type == "cpu" and model._can_set_attn_implementation():
+        model.set_attn_implementation("eager")
 
 
 def write_model(
-    model: PreTrainedModel, weights: FlatWeights, compact: CompactEmbedding | None, decay: float, folder: Path
+    model: PreTrainedModel, weights: FlatWeights, compact: CutTable | None, decay: float, folder: Path
 ) -> None:
     """Writes config.json and model.safetensors in fp32, as plain transformers reads them.
 

@@ -1,22 +1,21 @@
-"""What follows the backward pass: AdamW with its parameter groups, clipping, and the schedule over the full horizon.
-
-Knows nothing of models beyond their flat weights.
-"""
+"""What follows the backward pass: the optimiser with its parameter groups, clipping, and the schedule over the full
+horizon."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 
 from harness.errors import look_up
 from harness.spec.steps import warmup_steps
 from harness.spec.trial import TrialTraining
-from harness.training.fast.one_pass import MAX_THREADS, one_pass
+from harness.training.plain import StraightStep
 from harness.training.weights import FlatWeights
 
-__all__ = ["SCHEDULES", "Optimiser", "adamw", "schedule_factor"]
+__all__ = ["OPTIMISERS", "SCHEDULES", "Optimiser", "OptimiserEntry", "adamw", "entry_of", "schedule_factor"]
 
 # The decoupled-weight-decay defaults of the field (Loshchilov and Hutter 2019; torch.optim.AdamW).
 BETAS = (0.9, 0.999)
@@ -35,36 +34,46 @@ class Optimiser:
     `decay` is the factor by which they have shrunk a weight that never had a gradient.
     """
 
-    def __init__(self, weights: FlatWeights, recipe: TrialTraining, total_steps: int, device: torch.device) -> None:
-        self.adamw = adamw(weights, recipe)
+    def __init__(
+        self,
+        weights: FlatWeights,
+        recipe: TrialTraining,
+        total_steps: int,
+        device: torch.device,
+        straight_step: Callable[[FlatWeights, torch.optim.Optimizer], StraightStep | None] = lambda *_: None,
+    ) -> None:
+        """`straight_step` gives a step that needs no gathered gradients, or None."""
+        self.inner = entry_of(recipe).factory(weights, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.decay = 1.0
         self._weights, self._recipe, self._total_steps = weights, recipe, total_steps
-        self._pass = one_pass(weights, self.adamw)
+        self._straight = straight_step(weights, self.inner)
+        self._is_gathered = False
 
-    @property
-    def has_pass(self) -> bool:
-        """Whether it can step straight from the gradients of one backward pass; else they are gathered."""
-        return self._pass is not None and torch.get_num_threads() <= MAX_THREADS
+    def gather(self, *, is_first: bool, is_last: bool) -> None:
+        """Takes the gradients of a micro-batch; those of the only one of a batch may stay where they are."""
+        self._is_gathered = not (is_first and is_last and self._straight is not None and self._straight.pays)
+        if self._is_gathered:
+            self._weights.gather(accumulate=not is_first)
 
-    def step(self, step: int, *, gathered: bool) -> None:
-        """Makes step `step` (0-based), with the parameters' gradients where they were not gathered."""
+    def step(self, step: int) -> None:
+        """Makes step `step` (0-based)."""
         rate = self._recipe.learning_rate * schedule_factor(step, self._total_steps, self._recipe)
-        for group in self.adamw.param_groups:
+        for group in self.inner.param_groups:
             group["lr"] = rate
-        if self._pass is not None and not gathered:
-            self._pass.step(self._recipe.max_grad_norm)
-        else:
+        if self._straight is None or self._is_gathered:
             self._step()
+        else:
+            self._straight.step(self._recipe.max_grad_norm)
         self.decay *= 1 - rate * self._recipe.weight_decay
 
     def _step(self) -> None:
         if self._recipe.max_grad_norm is not None:
-            self.scaler.unscale_(self.adamw)
+            self.scaler.unscale_(self.inner)
             norm = torch.nn.utils.get_total_norm([each.grad for each in self._weights.masters if each.grad is not None])
             # Clipping without a pass of its own: fused AdamW divides by this while it reads the gradients.
-            self.adamw.grad_scale = (norm / self._recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
-        self.scaler.step(self.adamw)
+            self.inner.grad_scale = (norm / self._recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
+        self.scaler.step(self.inner)
         self.scaler.update()
         self._weights.refresh()
 
@@ -80,6 +89,27 @@ def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
     ]
     # Not capturable: that is for steps within a CUDA graph; fused it changes nothing, and outside of one torch warns.
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimiserEntry:
+    """An optimiser that a recipe may name.
+
+    `may_leave_rows`: a row of a table that never has a gradient is only shrunk by it, by a factor that is known
+    (`Optimiser.decay`), so that such rows may be left out of training.
+    """
+
+    factory: Callable[[FlatWeights, TrialTraining], torch.optim.Optimizer]
+    may_leave_rows: bool
+
+
+#: All of them step each number by itself: the masters are flat tensors.
+OPTIMISERS: dict[str, OptimiserEntry] = {"adamw": OptimiserEntry(factory=adamw, may_leave_rows=True)}
+
+
+def entry_of(recipe: TrialTraining) -> OptimiserEntry:
+    """The optimiser of a recipe."""
+    return OPTIMISERS["adamw"]
 
 
 def schedule_factor(step: int, total_steps: int, recipe: TrialTraining) -> float:

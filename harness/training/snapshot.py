@@ -23,7 +23,7 @@ Best = tuple[dict[str, torch.Tensor], float]
 def write_snapshot(trainer: Trainer, random: RandomState, best: Best | None, folder: Path) -> None:
     """Writes weights, optimiser, random state, best weights and position into `folder`, which must exist."""
     tensors = {f"weights.{name}": tensor for name, tensor in trainer.weights.copy().items()}
-    for index, state in trainer.optimiser.adamw.state_dict()["state"].items():
+    for index, state in trainer.optimiser.inner.state_dict()["state"].items():
         tensors.update({f"optimiser.{index}.{name}": tensor for name, tensor in state.items()})
     tensors.update({f"random.{name}": tensor for name, tensor in random.state.items()})
     tensors.update({f"best.{name}": tensor for name, tensor in (best[0] if best else {}).items()})
@@ -52,8 +52,8 @@ def read_snapshot(trainer: Trainer, random: RandomState, folder: Path) -> Best |
     for name, tensor in parts["optimiser"].items():
         index, _, key = name.partition(".")
         states.setdefault(int(index), {})[key] = tensor
-    groups = trainer.optimiser.adamw.state_dict()["param_groups"]
-    trainer.optimiser.adamw.load_state_dict({"state": states, "param_groups": groups})
+    groups = trainer.optimiser.inner.state_dict()["param_groups"]
+    trainer.optimiser.inner.load_state_dict({"state": states, "param_groups": groups})
     random.state = parts["random"]
     position = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     trainer.step, trainer.micro_batch_size = position["step"], position["micro_batch_size"]

@@ -106,14 +106,14 @@ def test_products_are_counted_outside_of_graphs(
     def captured(module: torch.nn.Module, inputs: Any) -> Callable[..., torch.Tensor]:
         return lambda *tensors: runs.append(len(tensors[0])) or module(*tensors)
 
-    work._trainer.graphs = graphs = StepGraphs(work.model, CPU, {}, captured)
+    work._trainer.forward = graphs = StepGraphs(work.model, CPU, {}, captured)
     steps = work.run(6)
     assert len(runs) == 4
     assert set(steps[-1].parts) == {"data", "forward", "backward", "optimiser"}
     found = measurement_of(work, steps, batch_size=4, device=CPU)
     assert found.flops_ratio == pytest.approx(1.0, rel=0.02)
     assert len(runs) == 4
-    assert work._trainer.graphs is graphs
+    assert work._trainer.forward is graphs
 
 
 def out_of_memory_above(limit: int, work: Training) -> None:

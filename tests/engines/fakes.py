@@ -50,6 +50,7 @@ def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] 
         ),
         evaluate_at=evaluate_at,
         validation_rows=(None,) * len(evaluate_at),
+        objectives=("accuracy",),
     )
 
 

@@ -51,7 +51,7 @@ def test_export_of_a_pruned_trial_trains_it_again(results: Results, tmp_path: Pa
     assert facts["test"] is None
     assert facts["params"] == dict(results.trials[1].params)
     (found,) = predict_texts(open_export(to), [{"text": "a dog barks"}])
-    assert found.label in facts["labels"]
+    assert found["label"] in facts["labels"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, InputError
-from harness.jobs.predict import FILES, Prediction, label_table, open_export, predict_texts, read_table, text_rows
+from harness.jobs.predict import FILES, open_export, predict_texts, prediction_table, read_table, text_rows
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_open_export_reads_what_the_input_must_be(folder: Path) -> None:
     assert export.labels == ("no", "yes")
     assert export.preprocess == ("lowercase",)
     assert export.columns == {"text": "question"}
+    assert export.shown == SHOWN
 
 
 @pytest.mark.parametrize("missing", FILES)
@@ -79,16 +80,26 @@ def test_read_table_refuses(folder: Path, tmp_path: Path, name: str, content: st
         read_table(open_export(folder), tmp_path / name)
 
 
-def test_label_table_leaves_given_columns_alone() -> None:
-    found = [Prediction(("no", "yes"), (0.25, 0.75))]
-    assert label_table({"text": ["a"]}, found) == [["text", "label", "probability"], ["a", "yes", "0.75"]]
+SHOWN = ("label", "probability")
+
+
+def test_prediction_table_leaves_given_columns_alone() -> None:
+    found = [{"label": "yes", "probability": 0.75, "probabilities": {"no": 0.25, "yes": 0.75}}]
+    assert prediction_table({"text": ["a"]}, SHOWN, found) == [["text", *SHOWN], ["a", "yes", "0.75"]]
     given = {"text": ["a"], "label": ["no"]}
-    assert label_table(given, found)[0] == ["text", "label", "predicted_label", "probability"]
-    assert label_table(given, found)[1] == ["a", "no", "yes", "0.75"]
+    assert prediction_table(given, SHOWN, found)[0] == ["text", "label", "predicted_label", "probability"]
+    assert prediction_table(given, SHOWN, found)[1] == ["a", "no", "yes", "0.75"]
 
 
-def test_label_table_without_rows_is_a_header() -> None:
-    assert label_table({"text": []}, []) == [["text", "label", "probability"]]
+def test_prediction_table_without_rows_is_a_header() -> None:
+    assert prediction_table({"text": []}, SHOWN, []) == [["text", *SHOWN]]
+
+
+def test_model_of_images_takes_no_texts(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"task": "image-classification"}), encoding="utf-8")
+    with pytest.raises(InputError, match="is a model for image-classification, and harness predict takes texts"):
+        text_rows(open_export(folder), ["a"])
 
 
 def test_predict_texts_in_any_company_says_the_same(smoke_run: Path) -> None:
@@ -97,8 +108,8 @@ def test_predict_texts_in_any_company_says_the_same(smoke_run: Path) -> None:
     together = predict_texts(export, text_rows(export, texts))
     for text, found in zip(texts, together, strict=True):
         (alone,) = predict_texts(export, text_rows(export, [text]))
-        assert alone.label == found.label
-        assert alone.probabilities == pytest.approx(found.probabilities, abs=1e-5)
+        assert alone["label"] == found["label"]
+        assert alone["probabilities"] == pytest.approx(found["probabilities"], abs=1e-5)
 
 
 def test_predict_texts_of_torn_weights_is_an_input_error(smoke_run: Path, tmp_path: Path) -> None:

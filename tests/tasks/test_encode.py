@@ -21,7 +21,7 @@ def test_encoded_is_made_once_and_mapped(
 ) -> None:
     mine, trial = make_data(texts()), config(architecture=BERT)
     first = encoded(mine, trial, "train")
-    assert isinstance(first.labels, np.memmap)
+    assert isinstance(first.targets["labels"], np.memmap)
     monkeypatch.setattr(module, "task_of", lambda name: KeyOnly(TASKS[name]))
     again = encoded(mine, trial, "train")
     assert np.array_equal(first.fields["input_ids"].values, again.fields["input_ids"].values)
@@ -57,7 +57,7 @@ class Slow:
     def encode(self, frame, split, config, data):
         made.append(1)
         time.sleep(0.5)
-        return Encoded(fields={}, labels=np.zeros(3), lengths=np.ones(3))
+        return Encoded(fields={}, targets={"labels": np.zeros(3)}, lengths=np.ones(3))
 encode.task_of = lambda name: Slow()
 found = encode.encoded(PreparedData(Path(sys.argv[1])), TrialConfig.model_validate_json(sys.argv[2]), "train")
 print(len(made), len(found))
@@ -80,7 +80,7 @@ def test_training_rows_take_copies_along(data: PreparedData) -> None:
     assert len(rows) == 30
     assert (rows[:10] < originals).all()
     assert rows.tolist() == [*rows[:10], *(rows[:10] + originals), *(rows[:10] + 2 * originals)]
-    assert np.bincount(examples.labels[rows[:10]]).tolist() == [5, 5]
+    assert np.bincount(examples.targets["labels"][rows[:10]]).tolist() == [5, 5]
     everything = training_rows(
         data, config(architecture=BERT, data={"train_rows": 10_000}), encoded(data, config(architecture=BERT), "train")
     )
@@ -93,10 +93,10 @@ def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytes
     monkeypatch.setattr(
         type(task), "baseline", lambda self, train, *rest: (seen.append(list(train.index)), fit(self, train, *rest))[1]
     )
-    name, found, labels = baseline(data, "text-classification", 10, ["validation", "test"])
+    name, outputs, targets = baseline(data, "text-classification", 10, ["validation", "test"])
     assert name.startswith("TF-IDF")
-    assert {split: rows.shape for split, rows in found.items()} == {
-        split: (len(labels[split]), 2) for split in ("validation", "test")
+    assert {split: found["probabilities"].shape for split, found in outputs.items()} == {
+        split: (len(targets[split]["labels"]), 2) for split in ("validation", "test")
     }
     examples = encoded(data, config(architecture=BERT), "train")
     trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}), examples)
@@ -106,10 +106,10 @@ def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytes
 
 
 def test_validation_subset_is_fixed_and_nested(data: PreparedData) -> None:
-    small, large = validation_subset(data, 3), validation_subset(data, 5)
+    small, large = (validation_subset(data, "text-classification", count) for count in (3, 5))
     assert len(small) == 3
     assert set(small) < set(large)
-    assert validation_subset(data, None).tolist() == list(range(data.meta.rows["validation"]))
+    assert validation_subset(data, "text-classification", None).tolist() == list(range(data.meta.rows["validation"]))
 
 
 def test_facts_say_what_matters(data: PreparedData, make_data: Callable[..., PreparedData]) -> None:

@@ -67,10 +67,10 @@ def test_predict_inputs_encodes_as_training_did(digits: PreparedData, tmp_path: 
 
 def test_baseline_on_digits(digits: PreparedData) -> None:
     frame = digits.frame("test")
-    name, found = TASK.baseline(digits.frame("train"), {"test": frame}, 10)
+    name, found = TASK.baseline(digits.frame("train"), {"test": frame}, digits.labels)
     assert name == "logistic regression on pixels"
-    assert found["test"].shape == (180, 10)
-    assert (found["test"].argmax(1) == frame["label"]).mean() > 0.9
+    assert found["test"]["probabilities"].shape == (180, 10)
+    assert (found["test"]["probabilities"].argmax(1) == frame["label"]).mean() > 0.9
 
 
 def test_show_draws_small_images_and_names_large_ones() -> None:

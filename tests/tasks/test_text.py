@@ -95,7 +95,7 @@ def test_encode_augments_train_only(data: PreparedData) -> None:
     train = encoded(data, trial, "train")
     assert len(train) == 3 * rows["train"]
     assert len(encoded(data, trial, "validation")) == rows["validation"]
-    assert train.labels.tolist() == encoded(data, plain, "train").labels.tolist() * 3
+    assert train.targets["labels"].tolist() == encoded(data, plain, "train").targets["labels"].tolist() * 3
     originals = TASK.collate(encoded(data, plain, "train"), np.arange(4))["input_ids"]
     torch.testing.assert_close(TASK.collate(train, np.arange(4))["input_ids"], originals)
 

@@ -1,6 +1,6 @@
 """What the frozen part of a model gives for every row, computed once and shared by all trials, epochs and workers.
 
-Knows nothing of the training loop: a task whose batches carry the activations takes the place of the task.
+A task whose batches carry the activations takes the place of the task.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from harness.tasks.encode import encoded_folder
 from harness.training.evaluate import MAX_POSITIONS, to_device
 from harness.training.fast.prefix import FrozenPrefix, NotSkippable
 from harness.training.host import Host
+from harness.training.plain import Rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["MAX_BYTES", "Rows", "skip_frozen"]
+__all__ = ["MAX_BYTES", "skip_frozen"]
 
 #: Raised when the same rows would give other files.
 VERSION = 1
@@ -43,15 +44,6 @@ TOLERANCE = 1e-3
 #: numpy has no bf16: its bits are kept as integers.
 _STORED = {torch.float32: np.float32, torch.float16: np.float16, torch.bfloat16: np.int16}
 _HEAD = "activations.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """The rows of one split that a trial may ask for."""
-
-    split: str
-    examples: Encoded
-    rows: np.ndarray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +97,9 @@ def skip_frozen(
     """
     if config.model.freeze == "none" or config.model.frozen_dropout:
         return task
-    prefix = FrozenPrefix(model, config.model.freeze)
     if config.model.freeze == "embeddings":
         return task  # 0.1 ms a step of 8 rows (MiniLM): reading what they give takes longer
+    prefix = FrozenPrefix(model, config.model.freeze)
     was_training = model.training
     model.eval()
     try:
@@ -242,8 +234,9 @@ class _Builder:
         return read, [name for name in ragged if name in read]
 
     def _logits(self, inputs: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        logits: torch.Tensor = self._model(**inputs, **self._prefix.arguments(given)).logits
-        return logits.float()
+        """All that the task reads of the model's output."""
+        output = self._model(**inputs, **self._prefix.arguments(given))
+        return torch.cat([getattr(output, name).float().flatten() for name in self._task.reads])
 
     @torch.inference_mode()
     def _fill(self, files: Mapping[str, np.ndarray], ragged: Sequence[str]) -> None:

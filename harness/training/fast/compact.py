@@ -1,24 +1,39 @@
 """Word embeddings cut down to the words that occur: half of a small model is words that a data set never uses.
 
-Knows nothing of tasks. A row without gradients only decays under AdamW, by the same factor as every other such row, so
+A row without gradients only decays under AdamW, by the same factor as every other such row, so
 leaving them out changes nothing but rounding: the factor is applied when the table is written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from harness.data.encoded import Ragged
+from harness.training.plain import Rows
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["CompactEmbedding", "compact_table"]
+__all__ = ["CompactEmbedding", "compact_table", "words_of"]
 
 #: Below this many rows saved the detour is not worth it.
 _MIN_SAVED_ROWS = 1024
+
+
+def words_of(parts: Sequence[Rows]) -> np.ndarray | None:
+    """The ids of the words in some rows, sorted and unique; None where the data has no words."""
+    found = np.zeros(0, dtype=np.int64)
+    for part in parts:
+        ids = part.examples.fields.get("input_ids")
+        if not isinstance(ids, Ragged):
+            return None
+        found = np.union1d(found, ids.of(part.rows))
+    return found
 
 
 class CompactEmbedding(torch.nn.Module):

@@ -1,6 +1,6 @@
 """Forward and backward passes as CUDA graphs, one for each shape of batch that comes often.
 
-Knows nothing of tasks, losses or optimisers. Python launches the kernels of a step one by one, which takes longer than
+Python launches the kernels of a step one by one, which takes longer than
 a small model's kernels run; a graph launches all of a pass at once. Shapes are few because lengths are rounded up.
 """
 
@@ -10,11 +10,14 @@ import gc
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from harness.training import device as devices
+from harness.training.plain import Forward
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -79,8 +82,8 @@ class CudaCapture:
         return run
 
 
-class StepGraphs:
-    """The graphs of one model in training.
+class StepGraphs(Forward):
+    """The graphs of one model in training, whose task reads the logits alone.
 
     A graph is captured with the random state that is active, and leaves that, and the model's buffers, as they were.
     Where memory does not suffice, or the model cannot be captured (it reads from the device in its forward pass),
@@ -89,14 +92,22 @@ class StepGraphs:
 
     def __init__(self, model: PreTrainedModel, device: torch.device, cache: dict[str, Any], capture: Capture) -> None:
         """`cache` outlives the model in this process."""
-        self._model, self._device, self._cache, self._capture = model, device, cache, capture
+        super().__init__(model)
+        self._device, self._cache, self._capture = device, cache, capture
         self._seen: Counter[tuple[Any, ...]] = Counter()
         self._graphs: dict[tuple[Any, ...], Callable[..., torch.Tensor]] = {}
         self._captures = True
-        #: What the graphs hold on the device.
         self.memory_bytes = 0
         if _FAILED in cache:
             self._give_up(cache[_FAILED])
+
+    def padded_length(self, longest: int, lengths: np.ndarray, *, is_full: bool) -> int:
+        """Rounded up where the micro-batch may go through a graph, but never beyond the longest row of all."""
+        return min(-(-longest // MULTIPLE) * MULTIPLE, int(lengths.max())) if is_full else longest
+
+    def __call__(self, inputs: Mapping[str, torch.Tensor], *, is_full: bool) -> Any:
+        """The model's output, of which a graph gives the logits alone."""
+        return SimpleNamespace(logits=self.logits(inputs)) if is_full else super().__call__(inputs, is_full=is_full)
 
     def logits(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """The model's logits [rows, num_labels] for its keyword arguments."""

@@ -1,6 +1,6 @@
 """Clipping, AdamW and the refresh of bf16 weights in one pass over memory, on a CPU with few threads.
 
-Knows nothing of models. Compiled where the package is installed (`_one_pass.c`); where there was no C compiler, and for
+Compiled where the package is installed (`_one_pass.c`); where there was no C compiler, and for
 everything that it is not made for, the same is done by torch's own operations, equal but for rounding. The moments are
 where torch's AdamW has them, so that either goes on from the other and snapshots are alike.
 """
@@ -37,6 +37,11 @@ class OnePass:
 
     def __init__(self, library: CDLL, weights: FlatWeights, optimiser: torch.optim.AdamW) -> None:
         self._library, self._weights, self._optimiser = library, weights, optimiser
+
+    @property
+    def pays(self) -> bool:
+        """Whether torch's own operations are no faster with the threads that this process has now."""
+        return torch.get_num_threads() <= MAX_THREADS
 
     @torch.no_grad()
     def step(self, max_norm: float | None) -> None:

@@ -1,7 +1,7 @@
-"""The frozen lower part of a model: run without dropout, or not at all where what it gives is at hand.
+"""The frozen lower part of a model: left out of a step where what it gives is at hand.
 
-Knows nothing of data sets or disks. Works through hooks on one model, whose modules and names stay as they are, so that
-it is trained, copied and written like any other.
+Works through hooks on one model, whose modules and names stay as they are, so that it is trained, copied and written
+like any other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.spec.study import Freeze
-from harness.training.trainable.freeze import repeated_blocks
+from harness.training.trainable.frozen import frozen_blocks
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,30 +38,24 @@ class _Reached(Exception):
 class FrozenPrefix:
     """Everything of `model` up to its first trained layer: embeddings, the lowest blocks, or the whole backbone.
 
-    It runs in evaluation mode, whatever the mode of the model: without dropout, batch norms with their running
-    statistics. Where activations are given (`arguments`), its blocks or its backbone do not run.
+    It runs without dropout (`trainable/frozen.py`). Where activations are given (`arguments`), its blocks or its
+    backbone do not run.
     """
 
     def __init__(self, model: PreTrainedModel, freeze: Freeze) -> None:
-        """Installs the hooks on `model`, whose parameters are frozen as `freeze` says (not none)."""
+        """Installs the hooks on `model`; `freeze` is backbone or a number of layers."""
         self._model, self._base = model, model.base_model
-        self._modules = list(self._base.modules())
         self._given: dict[str, Any] = {}
         self._stopping = False
         #: Of a backbone: the name of its output's class, and the fields of that which are tensors, in order.
         self.output: Sequence[Any] = ("", [])
-        stacks = [] if freeze == "backbone" else repeated_blocks(model)
-        depth = freeze if isinstance(freeze, int) else 0
-        self._blocks = list(stacks[0][:depth]) if stacks else []
+        self._blocks = frozen_blocks(model, freeze)
         model.register_forward_pre_hook(self._take_given, with_kwargs=True)
-        self._base.register_forward_pre_hook(self._enter)
         if self._blocks:
             self._blocks[0].register_forward_pre_hook(self._inject, with_kwargs=True)
             for block in self._blocks:
                 self._divert(block, self._hand_on)
             self._blocks[-1].register_forward_hook(self._leave)
-        elif stacks:
-            stacks[0][0].register_forward_pre_hook(lambda module, args: self._set_training(True))
         else:
             self._divert(self._base, self._outcome)
             self._base.register_forward_hook(self._leave)
@@ -75,20 +69,11 @@ class FrozenPrefix:
 
         module.forward = either
 
-    def _set_training(self, training: bool) -> None:
-        if self._model.training:
-            for module in self._modules:
-                vars(module)["training"] = training  # Module.__setattr__ costs more than a small model's head
-
     def _take_given(self, module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self._given = {name.removeprefix(_GIVEN): value for name, value in kwargs.items() if name.startswith(_GIVEN)}
         return args, {name: value for name, value in kwargs.items() if not name.startswith(_GIVEN)}
 
-    def _enter(self, module: torch.nn.Module, args: Any) -> None:
-        self._set_training(False)
-
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        self._set_training(True)
         if self._stopping:
             raise _Reached(self._tensors(output), type(output).__name__)
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
-from harness.training.fast.dropout import FastDropout, replace_dropout
+from harness.training.fast.dropout import FastDropout, fast_dropouts
 
 
 def test_fast_dropout_keeps_the_mean_and_drops_the_share() -> None:
@@ -45,10 +47,11 @@ def test_fast_dropout_passes_gradients_of_kept_elements_only() -> None:
     assert torch.equal(inputs.grad, outputs.detach())
 
 
-def test_replace_dropout_swaps_every_layer() -> None:
+def test_copy_of_a_model_has_fast_dropout_in_the_place_of_every_layer() -> None:
     model = torch.nn.Sequential(
         torch.nn.Dropout(0.3), torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.1))
     )
-    replace_dropout(model)
-    assert [type(m).__name__ for m in model.modules()].count("FastDropout") == 2
-    assert model[1][1].p == 0.1
+    copied = copy.deepcopy(model, dict(fast_dropouts(model)))
+    assert [type(m).__name__ for m in copied.modules()].count("FastDropout") == 2
+    assert copied[1][1].p == 0.1
+    assert type(model[0]) is torch.nn.Dropout

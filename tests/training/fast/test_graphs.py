@@ -67,7 +67,7 @@ def trial(**training: Any) -> TrialConfig:
 def graphed(config: TrialConfig, data: PreparedData, host: Host, capture: FakeCapture | None) -> Trainer:
     trainer = Trainer(config, data, host, CPU, Clock())
     if capture is not None:
-        trainer.graphs = StepGraphs(trainer.model, CPU, host.cache, capture)
+        trainer.forward = StepGraphs(trainer.model, CPU, host.cache, capture)
     return trainer
 
 
@@ -121,9 +121,8 @@ def test_short_batch_is_neither_rounded_nor_captured(smoke_data: PreparedData, h
         lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
     )
     rows = trainer.rows[np.argsort(trainer.lengths, kind="stable")][:3]
-    labels = torch.from_numpy(np.asarray(trainer.train_data.labels)[rows].astype(np.int64))
     for _ in range(CAPTURED_AT + 1):
-        _, positions = trainer._backward(rows, labels, 3.0)
+        _, positions = trainer._backward(rows)
     assert set(seen) == {torch.Size([3, int(trainer.train_data.lengths[rows].max())])}
     assert positions == seen[0].numel()
     assert not capture.shapes
@@ -132,11 +131,10 @@ def test_short_batch_is_neither_rounded_nor_captured(smoke_data: PreparedData, h
 def test_positions_count_the_padding_of_rounded_lengths(smoke_data: PreparedData, host: Host) -> None:
     trainer = graphed(trial(batch_size=2), smoke_data, host, FakeCapture())
     rows = trainer.rows[np.argsort(trainer.lengths, kind="stable")][:2]
-    labels = torch.zeros(2, dtype=torch.int64)
     longest = int(trainer.train_data.lengths[rows].max())
     rounded = min(-(-longest // MULTIPLE) * MULTIPLE, int(trainer.lengths.max()))
     assert rounded > longest
-    assert trainer._backward(rows, labels, 2.0)[1] == 2 * rounded
+    assert trainer._backward(rows)[1] == 2 * rounded
 
 
 class Tiny(torch.nn.Module):
@@ -245,8 +243,8 @@ def test_smaller_micro_batches_forget_the_graphs(smoke_data: PreparedData, host:
     trainer.train_to(40)
     assert trainer.micro_batch_size == 2
     assert {shape[0] for shape in capture.shapes} == {4, 2}
-    assert trainer.graphs is not None
-    assert {shape[0][1] for shape in trainer.graphs._graphs} == {2}
+    assert isinstance(trainer.forward, StepGraphs)
+    assert {shape[0][1] for shape in trainer.forward._graphs} == {2}
 
 
 def test_gradients_of_the_logits_reach_the_models_parameters() -> None:
@@ -276,7 +274,7 @@ def test_option_changes_nothing_on_the_cpu(smoke_data: PreparedData, host: Host)
         for each in (config, plain)
     ]
     assert found[0] == found[1]
-    assert Trainer(config, smoke_data, host, CPU, Clock()).graphs is None
+    assert not isinstance(Trainer(config, smoke_data, host, CPU, Clock()).forward, StepGraphs)
 
 
 def test_nobody_copies_from_the_device_during_a_capture(
@@ -319,8 +317,8 @@ def test_ended_trial_frees_its_graphs(smoke_data: PreparedData, host: Host, monk
             kept.append(self)
 
     monkeypatch.setattr(devices, "has_step_graphs", lambda device: True)
-    monkeypatch.setattr("harness.training.loop.StepGraphs", Kept)
-    monkeypatch.setattr("harness.training.loop.CudaCapture", lambda: capture)
+    monkeypatch.setattr("harness.training.fast.kit.StepGraphs", Kept)
+    monkeypatch.setattr("harness.training.fast.kit.CudaCapture", lambda: capture)
     monkeypatch.setattr(devices, "reserved_bytes", lambda device: 1000 * len(capture.shapes))
     run = run_trial(trial(), str(smoke_data.folder), host)
     pause = next(run)

@@ -19,11 +19,12 @@ from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.tasks.models import load_saved
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities
+from harness.training.evaluate import predict
 from harness.training.fast import activations
 from harness.training.host import Host
 from harness.training.loop import Trainer
 from harness.training.model import tune_for
+from harness.training.plain import Rows
 from harness.training.trainable.freeze import repeated_blocks
 from harness.training.weights import DTYPES, cast_model
 from harness.trial import run_trial
@@ -254,11 +255,11 @@ def test_exported_model_scores_as_its_trial_did_to_the_bit(
         if pause.progress.done:
             pause.save(tmp_path / "weights")
     assert kept(texts)
-    model = load_saved(tmp_path / "weights", config.task)
+    model = load_saved(tmp_path / "weights", task_of(config.task).auto)
     tune_for(model, CPU)
     cast_model(model, DTYPES[precision])
     examples = encoded(texts, config, "validation")
-    found = predict_probabilities(model, task_of(config.task), examples, np.arange(len(examples)), CPU)
+    found = predict(model, task_of(config.task), examples, np.arange(len(examples)), CPU)["probabilities"]
     with np.load(tmp_path / "weights" / "validation.npz") as saved:
         assert np.array_equal(saved["probabilities"], found)
 
@@ -276,7 +277,7 @@ def test_model_whose_layers_are_one_layer_trains_as_usual(
 def test_trained_parameter_below_the_frozen_layers_is_not_forgotten(texts: PreparedData, host: Host) -> None:
     mine = trainer(trial(1, frozen_dropout=True), texts, host)
     mine.model.base_model.embeddings.LayerNorm.weight.requires_grad_(True)
-    rows = [activations.Rows(split="train", examples=mine.train_data, rows=mine.rows)]
+    rows = [Rows(split="train", examples=mine.train_data, rows=mine.rows)]
     assert activations.skip_frozen(mine.task, mine.model, trial(1), texts, host, rows) is mine.task
 
 

@@ -20,7 +20,7 @@ from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.training import device as devices
 from harness.training.clock import Clock
-from harness.training.evaluate import predict_probabilities
+from harness.training.evaluate import predict
 from harness.training.fast.residence import MAX_SHARE, resident
 from harness.training.host import Host
 from harness.training.loop import Trainer
@@ -35,6 +35,11 @@ def free(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(devices, "free_memory_bytes", lambda device: size)
 
 
+def asking(config: TrialConfig) -> TrialConfig:
+    """The trial of a study that wants its data on the device."""
+    return config.model_copy(update={"data_on_device": True})
+
+
 def pairs(num_rows: int = 6) -> Encoded:
     """Texts of `num_rows` to 1 tokens, with segments."""
     lengths = np.arange(num_rows, 0, -1)
@@ -44,15 +49,16 @@ def pairs(num_rows: int = 6) -> Encoded:
         "input_ids": Ragged(values=ids, offsets=offsets),
         "token_type_ids": Ragged(values=(ids % 2).astype(np.int8), offsets=offsets),
     }
-    labels = np.zeros(num_rows, dtype=np.int64)
-    return Encoded(fields=fields, labels=labels, lengths=lengths.astype(np.int32), stats={"pad_token_id": 7})
+    targets = {"labels": np.zeros(num_rows, dtype=np.int64)}
+    return Encoded(fields=fields, targets=targets, lengths=lengths.astype(np.int32), stats={"pad_token_id": 7})
 
 
 def images(num_rows: int = 6) -> Encoded:
     pixels = np.random.default_rng(0).integers(0, 256, (num_rows, 4, 4, 1), dtype=np.uint8)
     stats = {"size": [6, 6], "num_channels": 3, "mean": [0.5, 0.4, 0.3], "std": [0.5, 0.2, 0.1]}
     ones = np.ones(num_rows, dtype=np.int32)
-    return Encoded(fields={"pixel_values": pixels}, labels=ones.astype(np.int64), lengths=ones, stats=stats)
+    targets = {"labels": ones.astype(np.int64)}
+    return Encoded(fields={"pixel_values": pixels}, targets=targets, lengths=ones, stats=stats)
 
 
 @pytest.mark.parametrize("length", [None, 6])
@@ -129,7 +135,7 @@ def trained(config: TrialConfig, data: PreparedData, host: Host) -> tuple[Traine
     with devices.RandomState(0, CPU).active():
         trainer = Trainer(config, data, host, CPU, Clock())
         trainer.train_to(4)
-        return trainer, trainer.take_train_loss(), trainer.evaluate(0)[1]
+        return trainer, trainer.take_train_loss(), trainer.evaluate(0)[0]["probabilities"]
 
 
 def test_training_on_resident_data_is_training_to_the_bit(
@@ -137,11 +143,12 @@ def test_training_on_resident_data_is_training_to_the_bit(
 ) -> None:
     _, loss, probabilities = trained(smoke_config, smoke_data, host)
     free(monkeypatch, 2**30)
-    first, *found = trained(smoke_config, smoke_data, host)
+    assert not isinstance(trained(smoke_config, smoke_data, host)[0].train_data, Resident), "nobody asked for it"
+    first, *found = trained(asking(smoke_config), smoke_data, host)
     assert isinstance(first.train_data, Resident)
     assert found[0] == loss
     np.testing.assert_array_equal(found[1], probabilities)
-    second, *_ = trained(smoke_config, smoke_data, host)
+    second, *_ = trained(asking(smoke_config), smoke_data, host)
     assert second.train_data is first.train_data
     assert second.validation_data is first.validation_data
 
@@ -154,7 +161,7 @@ def test_activations_are_found_for_resident_rows(
     config = config.model_copy(update={"training": config.training.model_copy(update={"precision": "fp32"})})
     _, loss, _ = trained(config, smoke_data, host)
     free(monkeypatch, 2**30)
-    trainer, found, _ = trained(config, smoke_data, host)
+    trainer, found, _ = trained(asking(config), smoke_data, host)
     names = trainer.task.collate(trainer.train_data, trainer.rows[:2], int(trainer.lengths.max()))
     assert any(name.startswith("frozen_prefix.") for name in names)
     assert len({tuple(tensor.shape[:2]) for tensor in names.values()}) == 1
@@ -174,13 +181,13 @@ def test_a_training_step_reads_nothing_from_the_device(
     # Not ours: to leave an attention mask out, transformers asks the device whether anything is padded.
     monkeypatch.setattr("transformers.masking_utils._ignore_bidirectional_mask_sdpa", lambda *args: False)
     update = {"precision": precision, "class_weights": "balanced", "batch_size": 8, "accumulation_steps": 2}
-    config = smoke_config.model_copy(update={"training": smoke_config.training.model_copy(update=update)})
+    config = asking(smoke_config.model_copy(update={"training": smoke_config.training.model_copy(update=update)}))
     trainer = Trainer(config, smoke_data, host, META, Clock())
     trainer.train_to(3)
     assert trainer.step == 3
-    assert {tensor.device for tensor in trainer.optimiser.adamw.state[trainer.weights.masters[0]].values()} == {META}
+    assert {tensor.device for tensor in trainer.optimiser.inner.state[trainer.weights.masters[0]].values()} == {META}
     with pytest.raises((RuntimeError, NotImplementedError)):
-        predict_probabilities(trainer.model, trainer.task, trainer.validation_data, np.arange(4), META)
+        predict(trainer.model, trainer.task, trainer.validation_data, np.arange(4), META)
 
 
 def test_a_prepared_split_is_named_by_its_folder(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +195,7 @@ def test_a_prepared_split_is_named_by_its_folder(tmp_path: Path, host: Host, mon
     free(monkeypatch, 2**30)
     spec = load_study(STUDIES / "smoke.yaml", ["training.precision=fp32"])
     data = prepare(spec, tmp_path)
-    config = resolve(spec, number=0, params=default_params(spec))
+    config = asking(resolve(spec, number=0, params=default_params(spec)))
     short = config.model_copy(update={"data": config.data.model_copy(update={"max_length": 5})})
     trainers = [Trainer(each, data, host, CPU, Clock()) for each in (config, short)]
     for trainer, each in zip(trainers, (config, short), strict=True):

@@ -1,0 +1,89 @@
+"""The one place where speed-ups are put together: without a line here, and the file behind it, training is the same.
+
+`HARNESS_PLAIN=1` in the environment switches all of them off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from harness.data.encoded import Encoded
+from harness.data.prepared import PreparedData
+from harness.spec.trial import TrialConfig
+from harness.tasks.base import Task
+from harness.tasks.encode import encoded_folder
+from harness.training import device as devices
+from harness.training.fast.activations import skip_frozen
+from harness.training.fast.compact import CompactEmbedding, compact_table, words_of
+from harness.training.fast.dropout import fast_dropouts
+from harness.training.fast.graphs import CudaCapture, StepGraphs
+from harness.training.fast.one_pass import one_pass
+from harness.training.fast.residence import resident
+from harness.training.host import Host
+from harness.training.optimiser import entry_of
+from harness.training.plain import CutTable, Forward, Plain, Rows, StraightStep
+from harness.training.weights import FlatWeights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["Fast", "kit_of"]
+
+PLAIN = "HARNESS_PLAIN"
+
+
+def kit_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> Plain:
+    """What one trial is trained with."""
+    kind = Plain if os.environ.get(PLAIN, "0") not in ("", "0") else Fast
+    return kind(config, data, host, device)
+
+
+class Fast(Plain):
+    """How one trial is trained with every speed-up that its study and its device have."""
+
+    def examples(self, split: str) -> Encoded:
+        """Those on the device, where the study asks for it."""
+        examples = super().examples(split)
+        if not self.config.data_on_device:
+            return examples
+        return resident(examples, encoded_folder(self.data, self.config, split), self.device, self.host)
+
+    def replacements(self, template: PreTrainedModel, parts: Sequence[Rows]) -> dict[int, torch.nn.Module]:
+        """Faster dropout on a CPU, and word embeddings cut down to the words that occur, if those are trained."""
+        found: dict[int, torch.nn.Module] = {}
+        if self.device.type == "cpu":
+            found |= fast_dropouts(template)
+        words = words_of(parts)
+        if words is not None and self._may_cut_words():
+            found |= compact_table(template, words, self.device)
+        return found
+
+    def _may_cut_words(self) -> bool:
+        # Without a checkpoint every trial draws the whole table anew.
+        model = self.config.model
+        return (
+            model.freeze == "none" and model.checkpoint != "scratch" and entry_of(self.config.training).may_leave_rows
+        )
+
+    def cut_table(self, model: PreTrainedModel) -> CutTable | None:
+        """The table that `replacements` has cut."""
+        return next((part for part in model.modules() if isinstance(part, CompactEmbedding)), None)
+
+    def task(self, model: PreTrainedModel, parts: Sequence[Rows]) -> Task:
+        """One whose batches let the model skip its frozen layers."""
+        return skip_frozen(super().task(model, parts), model, self.config, self.data, self.host, parts)
+
+    def forward(self, model: PreTrainedModel) -> Forward:
+        """Through CUDA graphs, where the study asks for them and the task reads logits alone."""
+        asked = self.config.training.step_graphs and devices.has_step_graphs(self.device)
+        if not asked or super().task(model, ()).reads != ("logits",):
+            return super().forward(model)
+        return StepGraphs(model, self.device, self.host.cache, CudaCapture())
+
+    def straight_step(self, weights: FlatWeights, optimiser: torch.optim.Optimizer) -> StraightStep | None:
+        """The compiled pass, where it is made for these weights."""
+        return one_pass(weights, optimiser) if isinstance(optimiser, torch.optim.AdamW) else None
