@@ -192,7 +192,7 @@ def names_by_key(model: type[BaseModel], section: str = "") -> dict[str, tuple[s
     return found
 
 
-NAMES = names_by_key(StudySpec)
+NAMES = names_by_key(StudySpec) | {"task": tuple(TASKS)}
 
 
 def test_every_key_with_names_is_walked() -> None:
