@@ -33,7 +33,7 @@ from harness.tasks.trivial import trivial_metrics
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "pruning_warnings"]
 
 #: Of two models that tie, the other one is recommended when it trains faster by at least this factor.
 _FASTER = 1.1
@@ -97,7 +97,7 @@ def conclude(
     scored = tuple(_final_model(role, models.get(role), baseline_name, said[role], facts) for role in said)
     comparisons = tuple(_compare(metric, a, b, said) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
-    warnings += _pruning(spec, data, trials)
+    warnings += pruning_warnings(spec, data, trials)
     winner = finalists[0]
     write_card(
         staging,
@@ -250,7 +250,7 @@ def _verdict(
     return recommended, tuple(warnings)
 
 
-def _pruning(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     """A warning where pruning may be why no completed trial is any good."""
     count = num_pruned_at_chance(spec, trials, trivial_metrics(data), data.meta.rows["validation"])
     if not count:

@@ -218,7 +218,10 @@ class TrainingSpec(Frozen):
 
 
 class PrunerSpec(Frozen):
-    """When a trial is stopped early. `min_fraction` is the first rung, as a share of the full training."""
+    """When a trial is stopped early. `min_fraction` is the first rung, as a share of the full training.
+
+    No trial is judged before its warm-up has ended and its 30th step.
+    """
 
     name: Literal["rungs", "asha", "hyperband", "median", "none", "ray-asha", "ray-hyperband", "ray-pbt"] = "rungs"
     reduction_factor: Annotated[int, Field(ge=2)] = 4

@@ -28,6 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     folder = tmp_path_factory.mktemp("smoke")
     done = harness("sweep", STUDIES / "smoke.yaml", "--engine", "local", "engine.slots_per_device=2", cwd=folder)
     assert done.returncode == 0, done.stderr
+    (folder / "said.txt").write_text(done.stdout + done.stderr)
     return folder, json.loads(harness("results", "runs/smoke", "--json", cwd=folder).stdout)
 
 
@@ -52,6 +53,13 @@ def test_sweep_trial_zero_is_the_default_recipe(finished: tuple[Path, dict[str, 
     _, results = finished
     # 5e-5 and 32 lie outside the smoke study's space: the nearest values in it stand for them.
     assert results["trials"][0]["params"] == {"learning_rate": pytest.approx(3e-4), "batch_size": 16}
+
+
+def test_sweep_says_that_short_trials_are_not_pruned(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, results = finished
+    said = (folder / "said.txt").read_text()
+    assert "no pruning (as with search.pruner.name=none): a trial has" in said
+    assert [trial["state"] for trial in results["trials"]] == ["COMPLETE"] * 4
 
 
 def test_sweep_export_loads_with_plain_transformers(finished: tuple[Path, dict[str, Any]]) -> None:

@@ -173,6 +173,21 @@ def test_results_leaderboard_takes_one_rung_for_one(run: Run) -> None:
     assert [row.record.number for row in loaded(run).leaderboard()] == [1, 0, 2]
 
 
+def test_results_leaderboard_takes_a_later_rung_for_the_same(run: Run) -> None:
+    """A trial of few steps is judged later than others: it has not come further, and the better score leads."""
+    for number, batch_size, accuracy in ((0, 32, 0.4), (1, 8, 0.6)):
+        params = {"learning_rate": 1e-4, "batch_size": batch_size}
+        config = resolve(SPEC, number=number, params=params, num_train_rows=2000)
+        assert config.rungs is not None and config.rungs[0] is not None
+        run.store.create(config)
+        total = 3 * -(-2000 // batch_size)
+        last = progress(number, round(total * config.rungs[0]), accuracy).model_copy(update={"total_steps": total})
+        run.store.end(record_of(config, PRUNED, [last]))
+    rows = loaded(run).leaderboard()
+    assert rows[0].record.history[-1].fraction < rows[1].record.history[-1].fraction
+    assert [row.record.number for row in rows] == [1, 0]
+
+
 def test_results_nothing_completed(run: Run) -> None:
     run.trial(0, FAIL, reason=FailReason.CRASH)
     run.trial(1, PRUNED, 0.9)

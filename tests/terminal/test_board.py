@@ -91,6 +91,17 @@ def test_board_time_left_counts_rungs_and_confirmation() -> None:
     assert found.done == pytest.approx(done / search)
 
 
+def test_board_expects_of_new_trials_what_the_known_ones_have() -> None:
+    """Half of 16 trials are too short to be judged; the other eight are judged at 30 of 160 steps and at a quarter."""
+    spec = study("budget.minutes=null", "confirm=null")
+    found = board(spec)
+    for number, rungs in enumerate([(30 / 160, 0.25), (None, None)] * 2):
+        found.started(config(spec, number).model_copy(update={"rungs": rungs}))
+        found.progressed(number, progress(number, 16, 0.5, elapsed_s=10))
+    search = 8 + 8 * 30 / 160 + 2 * 10 / 160 + 1 * 3 / 4
+    assert found.done == pytest.approx(4 * 0.1 / search)
+
+
 def test_board_time_left_is_within_the_budget() -> None:
     spec = study("budget.minutes=1", "confirm=null")
     found = board(spec, now=50.0)
