@@ -42,8 +42,12 @@ class Precisions:
 
     @property
     def choices(self) -> tuple[PrecisionChoice, ...]:
-        """One for each kind of device that was measured, recorded ones as they were recorded."""
-        return tuple(choice for choice in self._choices.values() if choice is not None)
+        """One for each kind of device that was measured; a recorded one that it keeps stands under its own kind."""
+        return tuple(
+            choice.model_copy(update={"device": device, "device_name": name, "threads": threads})
+            for (device, name, threads), choice in self._choices.items()
+            if choice is not None
+        )
 
     def learn(self, place: Place, measured: PrecisionChoice | None) -> None:
         """Takes in what was measured on a place; the first of its kind counts."""
