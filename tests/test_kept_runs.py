@@ -105,13 +105,18 @@ def _as_of(found: Any, then: Any) -> Any:
 
 
 def _compare(trials: dict[int, dict[str, Any]], then: dict[str, Any]) -> None:
-    """Params are those that the old version drew, and losses those of its trainings where both have been."""
+    """Params are those that the old version drew, and losses those of its trainings where both were evaluated.
+
+    Trials that had not begun are judged, and so evaluated, at other steps today.
+    """
+    num_shared = 0
     for number, trial in trials.items():
         old = then[str(number)]
         assert trial["params"] == pytest.approx(old["params"], rel=1e-9)
         losses = {str(row["step"]): row["log_loss"] for row in trial["history"]}
         shared = losses.keys() & old["log_loss"].keys()
-        assert shared
+        num_shared += len(shared)
         assert {step: losses[step] for step in shared} == pytest.approx(
             {step: old["log_loss"][step] for step in shared}, rel=TOLERANCE
         )
+    assert num_shared

@@ -43,13 +43,16 @@ def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     assert 'pipeline("text-classification", model="FOLDER")' in card
 
 
-def test_export_of_a_pruned_trial_trains_it_again(results: Results, tmp_path: Path) -> None:
-    assert results.trials[1].weights is None
-    to = export_trial(results, 1, tmp_path / "model")
+def test_export_of_a_trial_without_weights_trains_it_again(results: Results, tmp_path: Path) -> None:
+    without = [record.model_copy(update={"weights": None}) for record in results.trials]
+    assert results.final is not None
+    scored = {model.number for model in results.final.models}
+    number = next(record.number for record in results.trials if record.number not in scored)
+    to = export_trial(replace(results, trials=tuple(without)), number, tmp_path / "model")
     facts = json.loads((to / "manifest.json").read_text("utf-8"))
-    assert facts["trial"] == 1
+    assert facts["trial"] == number
     assert facts["test"] is None
-    assert facts["params"] == dict(results.trials[1].params)
+    assert facts["params"] == dict(results.trials[number].params)
     (found,) = predict_texts(open_export(to), [{"text": "a dog barks"}])
     assert found["label"] in facts["labels"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -103,16 +103,17 @@ def test_sweep_of_a_changed_study_is_refused(finished: tuple[Path, dict[str, Any
 @pytest.mark.kill
 def test_sweep_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "--engine", "local"]
-    command += ["engine.slots_per_device=2", "search.trials=6", "training.epochs=90", "confirm=null"]
+    command += ["engine.slots_per_device=2", "search.trials=6", "training.epochs=40", "confirm=null"]
     environment = os.environ | {"PYTHONPATH": str(STUDIES.parent)}
     ended: dict[int, Any] = {}
     for stop in (signal.SIGKILL, signal.SIGINT):
+        before = _num_evaluations(tmp_path)
         process = subprocess.Popen(
             command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        _wait_for_trials(tmp_path, process, more_than=len(ended))
+        _wait_for_trials(tmp_path, process, more_than=before)
         process.send_signal(stop)
-        assert process.wait(timeout=20) == (-9 if stop is signal.SIGKILL else 130)
+        assert process.wait(timeout=180) == (-9 if stop is signal.SIGKILL else 130)
         ended |= _ended(tmp_path)
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -131,12 +132,15 @@ def _ended(folder: Path) -> dict[int, Any]:
     return {trial["number"]: trial for trial in trials if trial["state"] in ("COMPLETE", "PRUNED", "FAIL")}
 
 
+def _num_evaluations(folder: Path) -> int:
+    found = harness("results", "runs/smoke", "--json", cwd=folder)
+    return sum(len(trial["history"]) for trial in json.loads(found.stdout)["trials"]) if found.returncode == 0 else 0
+
+
 def _wait_for_trials(folder: Path, process: subprocess.Popen[bytes], *, more_than: int) -> None:
-    """Until a trial has been evaluated (and, later on, another one has ended), or the sweep is over."""
-    deadline = time.monotonic() + 60
+    """Until a trial was evaluated by this process, or the sweep is over."""
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
-        found = harness("results", "runs/smoke", "--json", cwd=folder)
-        trials = json.loads(found.stdout)["trials"] if found.returncode == 0 else []
-        if sum(bool(trial["history"]) for trial in trials) > more_than:
+        if _num_evaluations(folder) > more_than:
             return
         time.sleep(0.3)
