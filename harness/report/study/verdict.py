@@ -5,7 +5,7 @@ Knows nothing of HTML: plain sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 
@@ -162,10 +162,6 @@ def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
 
 def _validation_rows(view: View) -> int:
     return view.results.manifest.data.rows.get("validation", 0)
-
-
-def _best_by(view: View, records: Sequence[TrialRecord], name: str) -> TrialRecord:
-    return min(records, key=lambda record: metric_named(name).sort_key(view.mean(record, name).value))
 
 
 def tradeoff(view: View) -> list[Sentence]:
