@@ -27,8 +27,8 @@ from harness.spec.study import StudySpec
 from harness.spec.tasks import TaskFacts, facts_of
 from harness.stats.metric import Arrays, Metric, score, scores
 from harness.stats.resampling import compare, interval
-from harness.tasks.encode import baseline
-from harness.tasks.trivial import trivial_metrics
+from harness.tasks import task_of
+from harness.tasks.encode import baselines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def conclude(
     data: PreparedData,
     trials: Sequence[TrialRecord],
     confirm: Sequence[TrialRecord],
-    baseline_name: str,
+    baseline: str | None,
     scorer: Scorer,
 ) -> Final:
     """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
@@ -87,14 +87,15 @@ def conclude(
         ),
     )
     with scorer.scoring(request):
-        _score_baseline(spec, data, run.path / "final" / "baseline.npz")
-    roles: tuple[Role, ...] = (*models, "baseline")
+        if baseline is not None:
+            _score_baseline(spec, data, baseline, run.path / "final" / "baseline.npz")
+    roles: tuple[Role, ...] = (*models, *(("baseline",) if baseline is not None else ()))
     said = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
     for role in set(models) - {"winner"}:
         said[role] |= _validation_scores(run.path / str(models[role].weights))
     found = score(metric, *_split(said["winner"], "validation"))
     check_scores(metric, best.metrics[metric.name], found, str(run.path / "best"))
-    scored = tuple(_final_model(role, models.get(role), baseline_name, said[role], facts) for role in said)
+    scored = tuple(_final_model(role, models.get(role), baseline or "", said[role], facts) for role in said)
     comparisons = tuple(_compare(metric, a, b, said) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
     warnings += pruning_warnings(spec, data, trials)
@@ -167,9 +168,10 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
-    """Writes what the task's baseline says of validation and test."""
-    _, outputs, targets = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+def _score_baseline(spec: StudySpec, data: PreparedData, name: str, to: Path) -> None:
+    """Writes what the baseline of that name says of validation and test."""
+    found, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+    outputs = found[name]
     arrays = {
         f"{split}_{name}": array
         for split in outputs
@@ -228,8 +230,8 @@ def _verdict(
     against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
     recommended = finalists[0].number
     warnings = []
-    beaten = against["baseline"]
-    if beaten.tie or beaten.probability < 0.5:
+    beaten = against.get("baseline")
+    if beaten is not None and (beaten.tie or beaten.probability < 0.5):
         sure = f"probability {probability_text(beaten.probability)}"
         warnings.append(f"The winner is not better than the baseline on test ({sure}).")
     if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
@@ -252,7 +254,7 @@ def _verdict(
 
 def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     """A warning where pruning may be why no completed trial is any good."""
-    count = num_pruned_at_chance(spec, trials, trivial_metrics(data), data.meta.rows["validation"])
+    count = num_pruned_at_chance(spec, trials, task_of(spec.task).chance(data), data.meta.rows["validation"])
     if not count:
         return ()
     return (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-from harness.records.final import Finalist
+from harness.records.final import Baseline, Finalist
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
 from harness.spec.study import StudySpec
@@ -16,7 +16,15 @@ from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import is_beyond_chance
 
-__all__ = ["confirm_configs", "default_trial", "num_pruned_at_chance", "pick_weights", "rank_finalists", "ranked"]
+__all__ = [
+    "confirm_configs",
+    "default_trial",
+    "num_pruned_at_chance",
+    "pick_weights",
+    "rank_finalists",
+    "ranked",
+    "strongest",
+]
 
 
 def ranked(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -103,6 +111,13 @@ def pick_weights(
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
     return next(iter(ranked(spec, runs)), None)
+
+
+def strongest(spec: StudySpec, baselines: Sequence[Baseline]) -> str | None:
+    """The name of the baseline that is best on validation, by what models are compared by; None where there is none."""
+    metric = facts_of(spec.task).judged_by(spec.search.objectives)
+    best = min(baselines, key=lambda baseline: metric.sort_key(baseline.metrics.get(metric.name)), default=None)
+    return best.name if best else None
 
 
 def num_pruned_at_chance(

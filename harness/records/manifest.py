@@ -20,6 +20,7 @@ __all__ = [
     "DataFacts",
     "Manifest",
     "Meta",
+    "Spread",
     "parsed",
     "read_manifest",
     "write_manifest",
@@ -31,6 +32,19 @@ FORMAT = 1
 #: pruner, another choice of the winner. Not raised for what only rounding moves, nor for what is only shown. A run of
 #: another number opens and reports; it is continued by the version that began it.
 BEHAVIOUR = 1
+
+
+class Spread(Stored):
+    """Mean, standard deviation and range of the numbers of one column in one split.
+
+    `from_mean` is the mean absolute difference from the training split's mean.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    from_mean: float
 
 
 class Meta(Stored):
@@ -48,6 +62,7 @@ class Meta(Stored):
     labels: tuple[str, ...] = Field(default=(), description="names by class id")
     rows: dict[str, int] = Field(default={}, description="by split")
     counts: dict[str, dict[str, int]] = Field(default={}, description="rows by split and label")
+    numbers: dict[str, dict[str, Spread]] = Field(default={}, description="by split, and field of numbers")
     image: tuple[int, int, int] | None = Field(default=None, description="height, width, channels; null for texts")
     seed: int = 0
     notes: tuple[str, ...] = Field(default=(), description="what was repaired or dropped, a sentence each")
