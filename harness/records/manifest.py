@@ -11,6 +11,7 @@ from harness.records import earlier
 from harness.records.precision import PrecisionChoice
 from harness.records.rundir import MANIFEST, RunFolder
 from harness.records.schema import Place, Stored
+from harness.records.task_copy import TaskCopy, known_from
 from harness.spec.study import StudySpec
 
 __all__ = [
@@ -108,6 +109,7 @@ class Manifest(Stored):
     format: int = FORMAT
     behaviour: int = BEHAVIOUR
     created_at: float = Field(default=0.0, description="Unix time in seconds; 0: not known")
+    task: TaskCopy | None = Field(default=None, description="the facts of a user's own task")
     spec: StudySpec
     command: tuple[str, ...] = ()
     data: DataFacts = DataFacts()
@@ -133,8 +135,10 @@ def parsed(raw: Any, source: object) -> Manifest:
         RunError: it is none, or holds a study that this version cannot read.
     """
     try:
-        return Manifest.model_validate(earlier.manifest(raw))
-    except (TypeError, ValidationError) as error:
+        current = earlier.manifest(raw)
+        known_from(current.get("task"))  # before the study that names it
+        return Manifest.model_validate(current)
+    except (AttributeError, TypeError, ValueError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else str(error)
         raise RunError(f"{source}: not a run that this version of harness can read ({reason})") from None
 

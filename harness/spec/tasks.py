@@ -61,7 +61,7 @@ class TaskFacts:
     `inputs` are what a row is called in the plural. The first of `metrics` is the default objective; `loss` names the
     one by which equal trials are ranked. `recipe` holds those training keys that not every loss understands. `options`
     are keys of the task's own, under `task_options`, with their types and defaults. `lens` is how the report looks at
-    the errors: a name of `harness.report.lenses`.
+    the errors: a name of `harness.report.lenses`. `pipeline` is the transformers pipeline that runs its exports.
     """
 
     name: str
@@ -72,6 +72,7 @@ class TaskFacts:
     recipe: frozenset[str] = frozenset()
     options: type[Frozen] = Frozen
     lens: str | None = None
+    pipeline: str | None = None
 
     def __post_init__(self) -> None:
         if len([field for field in self.fields if field.target]) > 1:
@@ -147,6 +148,7 @@ TASKS: dict[str, TaskFacts] = {
             loss="log_loss",
             recipe=_CLASS_RECIPE,
             lens="classes",
+            pipeline="text-classification",
         ),
         TaskFacts(
             name="text-regression",
@@ -155,6 +157,7 @@ TASKS: dict[str, TaskFacts] = {
             metrics=REGRESSION,
             loss="rmse",
             lens="numbers",
+            pipeline="text-classification",
         ),
         TaskFacts(
             name="image-classification",
@@ -164,6 +167,7 @@ TASKS: dict[str, TaskFacts] = {
             loss="log_loss",
             recipe=_CLASS_RECIPE,
             lens="classes",
+            pipeline="image-classification",
         ),
     )
 }

@@ -100,6 +100,12 @@ class Task(Protocol):
     def show(self, row: Mapping[str, Any]) -> str:
         """A row as a person reads it, for the list of errors."""
 
+    def summary(self, labels: Sequence[str]) -> str:
+        """What its models do, as the beginning of a sentence: "Texts into 2 classes (a, b)"."""
+
+    def usage(self, folder: str) -> str:
+        """Python that loads an export from `folder` with plain transformers; empty where there is none."""
+
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes what inference needs beside the weights: tokenizer or image processor files."""
 
@@ -155,3 +161,11 @@ class TaskBase:
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """None."""
         return iter(())
+
+    def summary(self, labels: Sequence[str]) -> str:
+        """The rows, and the target."""
+        return f"{self.facts.inputs.capitalize()} to {self.facts.target.name if self.facts.target else 'learn'}"
+
+    def usage(self, folder: str) -> str:
+        """None."""
+        return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -65,6 +66,17 @@ class Classification(TaskBase):
             "roc_auc": 0.5,
             "log_loss": float(-(validation * np.log(np.clip(train, 1e-7, 1.0))).sum()),
         }
+
+    def summary(self, labels: Sequence[str]) -> str:
+        """The rows, and the classes."""
+        return f"{self.facts.inputs.capitalize()} into {len(labels)} classes ({', '.join(labels)})"
+
+    def usage(self, folder: str) -> str:
+        """The pipeline of the facts."""
+        return (
+            "from transformers import pipeline\n\n"
+            f"classify = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)})"
+        )
 
     def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
         """The likeliest label, its probability, and the probability of each label."""

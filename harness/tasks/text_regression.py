@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -78,6 +79,19 @@ class TextRegression(TextTask):
             name: {"predictions": model.predict(_features(frame, vectors))} for name, frame in others.items()
         }
         yield f"TF-IDF ({kind} 1-2-grams) + ridge regression", fitted
+
+    def summary(self, labels: Sequence[str]) -> str:
+        """A number a text."""
+        return "A number for each text"
+
+    def usage(self, folder: str) -> str:
+        """The pipeline of classification, whose score is the number when no function is applied to it."""
+        return (
+            "from transformers import pipeline\n\n"
+            f"predict = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)}, "
+            'function_to_apply="none")\n'
+            "# the score is the number; a head without bias (GPT-2's) lacks target_mean of config.json: add it"
+        )
 
     def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
         """The number."""
