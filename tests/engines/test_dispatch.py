@@ -13,10 +13,10 @@ from harness.engines.messages import Release
 from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.spec.trial import TrialConfig
+from harness.testing.engines import COMPLETE, FAIL, PRUNED
+from harness.testing.fakes import Source
+from harness.testing.fixtures import run_fixture  # noqa: F401
 from tests.engines.card import GIB, Card, make_card, sized
-from tests.engines.contract import COMPLETE, FAIL, PRUNED
-from tests.engines.fakes import Source
-from tests.engines.fixtures import run_fixture  # noqa: F401
 
 SMALL, LARGE = 2, 16
 

@@ -5,9 +5,9 @@ from typing import Any
 from harness.engines.inline import InlineEngine
 from harness.engines.protocol import Engine
 from harness.records.rundir import RunFolder
-from tests.engines.contract import EngineContract, make_slots
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import EngineContract, make_slots
+from harness.testing.fakes import TRIAL, Source, config, diary
+from harness.testing.fixtures import data_fixture, run_fixture  # noqa: F401
 
 
 class TestInlineEngine(EngineContract):

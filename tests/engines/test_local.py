@@ -20,7 +20,7 @@ from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 from harness.search.source import Decision
-from tests.engines.contract import (
+from harness.testing.engines import (
     COMPLETE,
     FAIL,
     PRUNED,
@@ -28,15 +28,15 @@ from tests.engines.contract import (
     children,
     make_slots,
 )
-from tests.engines.fakes import TRIAL, Source, config, diary, evaluation
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.fakes import TRIAL, Source, config, diary, evaluation
+from harness.testing.fixtures import data_fixture, run_fixture  # noqa: F401
 
 GONE_S = 5.0
 COORDINATOR = """
 import sys
 from pathlib import Path
-from tests.engines.contract import make_slots
-from tests.engines.fakes import TRIAL, Source, config
+from harness.testing.engines import make_slots
+from harness.testing.fakes import TRIAL, Source, config
 from harness.engines.local import LocalEngine
 from harness.records.rundir import RunFolder
 

@@ -26,9 +26,9 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import TrialState
 from harness.records.store import StudyStore
 from harness.search.search import Search
-from tests.engines.contract import COMPLETE, children, make_slots, until
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, children, make_slots, until
+from harness.testing.fakes import TRIAL, Source, config, diary
+from harness.testing.fixtures import data_fixture, run_fixture  # noqa: F401
 from tests.engines.ray.home import ray_home_fixture  # noqa: F401
 from tests.engines.ray.test_tune import losses, searched, study
 

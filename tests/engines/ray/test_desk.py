@@ -13,8 +13,8 @@ from harness.engines.ray.entry import Seats, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, TrialState
-from tests.engines.fakes import TOTAL_STEPS, Source, config
-from tests.engines.fixtures import run_fixture  # noqa: F401
+from harness.testing.fakes import TOTAL_STEPS, Source, config
+from harness.testing.fixtures import run_fixture  # noqa: F401
 
 PLACE = Place(node="n1", device="cpu", slot=0, threads=1)
 

@@ -26,9 +26,9 @@ from harness.errors import HarnessError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 from harness.search.source import Decision
-from tests.engines.contract import COMPLETE, children, make_slots, until
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, children, make_slots, until
+from harness.testing.fakes import TRIAL, Source, config, diary
+from harness.testing.fixtures import data_fixture, run_fixture  # noqa: F401
 from tests.engines.ray.home import ray_home_fixture  # noqa: F401
 from tests.engines.ray.test_tune import study
 
@@ -39,8 +39,8 @@ import sys
 from pathlib import Path
 from harness.engines.ray.tune import RayEngine
 from harness.records.rundir import RunFolder
-from tests.engines.contract import make_slots
-from tests.engines.fakes import Source, config
+from harness.testing.engines import make_slots
+from harness.testing.fakes import Source, config
 from tests.engines.ray.test_tune import study
 
 run, data = RunFolder(Path(sys.argv[1])), sys.argv[2]

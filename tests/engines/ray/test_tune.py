@@ -32,9 +32,9 @@ from harness.records.store import StudyStore
 from harness.search.search import Search
 from harness.search.source import Decision
 from harness.spec.study import StudySpec
-from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots, until
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots, until
+from harness.testing.fakes import TRIAL, Source, config, diary
+from harness.testing.fixtures import data_fixture, run_fixture  # noqa: F401
 from tests.engines.ray.home import ray_home_fixture  # noqa: F401
 
 pytestmark = pytest.mark.ray

@@ -23,7 +23,7 @@ from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
 from harness.training.host import Host
 
 TOTAL_STEPS = 8
-TRIAL = "tests.engines.fakes:run_trial"
+TRIAL = "harness.testing.fakes:run_trial"
 
 
 def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] = (0.25, 0.5, 1.0)) -> TrialConfig:

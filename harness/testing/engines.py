@@ -19,7 +19,7 @@ from harness.machine.slots import Slot
 from harness.records.precision import PrecisionChoice
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialState
-from tests.engines.fakes import TRIAL, Source, config, diary
+from harness.testing.fakes import TRIAL, Source, config, diary
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
