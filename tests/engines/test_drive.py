@@ -25,7 +25,6 @@ from harness.engines.messages import encode as wire
 from harness.errors import FailReason
 from harness.testing.engines import make_slots
 from harness.testing.fakes import FakePause, config, diary, run_trial
-from harness.testing.fixtures import data_fixture, run_fixture  # noqa: F401
 from harness.training.host import Host
 
 
