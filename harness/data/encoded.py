@@ -10,40 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from harness.stats.ragged import Ragged, by_row
+
 __all__ = ["Arrays", "Encoded", "Ragged", "by_row", "file_arrays", "joined", "of_file"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ragged:
-    """Rows of different lengths: row i is `values[offsets[i]:offsets[i + 1]]`; offsets is `[rows + 1]`."""
-
-    values: np.ndarray
-    offsets: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def of(self, rows: np.ndarray) -> np.ndarray:
-        """The values of some rows, one after the other."""
-        values, offsets = np.asarray(self.values), np.asarray(self.offsets)  # a memory map is slow to slice
-        return np.concatenate([values[offsets[row] : offsets[row + 1]] for row in rows] or [values[:0]])
-
-    def take(self, rows: np.ndarray) -> Ragged:
-        """Some rows, in the order asked for."""
-        lengths = np.diff(np.asarray(self.offsets))[rows]
-        return Ragged(values=self.of(rows), offsets=np.concatenate([[0], np.cumsum(lengths)]))
-
 
 #: Targets of rows, or what a model says of them: named arrays whose rows are in one order.
 Arrays = Mapping[str, np.ndarray | Ragged]
-
-
-def by_row(arrays: Arrays, rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
-    """Some rows of every array, in the order asked for."""
-    return {
-        name: array.take(rows) if isinstance(array, Ragged) else np.asarray(array)[rows]
-        for name, array in arrays.items()
-    }
 
 
 def joined(parts: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:

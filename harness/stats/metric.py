@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from math import inf, nan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from harness.stats.ragged import Ragged, by_row
+
 if TYPE_CHECKING:
     import numpy as np
 
 __all__ = ["COSTS", "Arrays", "Metric", "num_rows", "of_function", "rank_key", "ratio", "score", "scores"]
 
 Arrays: TypeAlias = Mapping[str, Any]
-"""Arrays by name, each with the rows of a split on its first axis; dense for all metrics that are built in."""
+"""Arrays by name, all with the rows of a split in one order: dense, the rows on the first axis, or `Ragged`."""
 
 RowStats: TypeAlias = "Callable[[Arrays, Arrays], np.ndarray]"
 OfSums: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
@@ -94,13 +96,20 @@ def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
 
     if metric.row_stats is None and metric.value is None:
         raise ValueError(f"{metric.name} has no formula; it cannot be computed from outputs")
-    if not num_rows(targets) or any(array.dtype.kind == "f" and np.isnan(array).any() for array in outputs.values()):
+    if not num_rows(targets) or any(_holds_nan(array) for array in outputs.values()):
         return nan
     if metric.row_stats is not None and metric.of_sums is not None:
         return float(metric.of_sums(_column_sums(metric.row_stats(outputs, targets))))
     if metric.value is not None:
         return float(metric.value(outputs, targets, np.ones((1, num_rows(targets))))[0])
     return nan
+
+
+def _holds_nan(array: np.ndarray | Ragged) -> bool:
+    import numpy as np
+
+    values = array.values if isinstance(array, Ragged) else array
+    return values.dtype.kind == "f" and bool(np.isnan(values).any())
 
 
 def scores(metrics: Iterable[Metric], outputs: Arrays, targets: Arrays) -> dict[str, float]:
@@ -141,7 +150,7 @@ def _drawn(arrays: Arrays, draw: np.ndarray) -> Arrays:
     import numpy as np
 
     rows = np.repeat(np.arange(len(draw)), draw.astype(np.int64))
-    return {name: array[rows] for name, array in arrays.items()}
+    return by_row(arrays, rows)
 
 
 COSTS: dict[str, Metric] = {

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.stats.classification import CLASSIFICATION
 from harness.stats.metric import COSTS, Arrays, Metric, num_rows, of_function, rank_key, ratio, score
+from harness.stats.ragged import Ragged
 from harness.stats.regression import REGRESSION
-from harness.stats.resampling import interval
+from harness.stats.resampling import compare, interval
 
 BY_NAME = {metric.name: metric for metric in (*CLASSIFICATION, *REGRESSION)}
 
@@ -81,3 +83,34 @@ def test_plain_function_gives_the_value_and_the_interval_of_the_formula() -> Non
     found, expected = interval(own, outputs, targets), interval(BY_NAME["mae"], outputs, targets)
     assert found.value == pytest.approx(expected.value)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_metric_of_ragged_rows_has_a_value_an_interval_and_a_comparison() -> None:
+    """The share of right tags, each row with as many as it has; by sums and by a plain function it is the same."""
+    rng = np.random.default_rng(0)
+    offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 5, size=40))])
+    tags = rng.integers(3, size=offsets[-1])
+    said = [np.where(rng.random(len(tags)) < right, tags, (tags + 1) % 3) for right in (0.9, 0.4)]
+    better, worse = ({"tags": Ragged(values=values, offsets=offsets)} for values in said)
+    targets = {"tags": Ragged(values=tags, offsets=offsets)}
+
+    def row_stats(outputs: Arrays, targets: Arrays) -> np.ndarray:
+        hits = (outputs["tags"].values == targets["tags"].values).astype(np.int64)
+        starts = targets["tags"].offsets
+        return np.stack([np.add.reduceat(hits, starts[:-1]), np.diff(starts)], axis=1)
+
+    def share(outputs: Arrays, targets: Arrays) -> float:
+        return float((outputs["tags"].values == targets["tags"].values).mean())
+
+    facts: dict[str, Any] = {"title": "tag accuracy", "maximize": True, "low": 0.0, "high": 1.0}
+    by_sums = Metric(name="sums", row_stats=row_stats, of_sums=lambda sums: ratio(sums[..., 0], sums[..., 1]), **facts)
+    by_value = Metric(name="value", value=of_function(share), **facts)
+    for metric in (by_sums, by_value):
+        assert score(metric, better, targets) == pytest.approx((said[0] == tags).mean())
+        bounds = interval(metric, better, targets)
+        assert bounds.low < bounds.value < bounds.high < 1
+        compared = compare(metric, better, worse, targets)
+        assert compared.probability > 0.99
+        assert not compared.tie
+    broken = {"tags": Ragged(values=np.where(tags == 0, math.nan, tags), offsets=offsets)}
+    assert math.isnan(score(by_sums, broken, targets))
