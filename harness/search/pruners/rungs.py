@@ -12,8 +12,8 @@ A trial is judged at its own rungs. One that passes the first rungs by is judged
 that were promoted to it; one that has none runs to its end and counts for no quota. At a rung that no trial reached
 with a value better than the trivial baseline nobody is dropped: all go on to the next one.
 
-With `keep_first` the first trial of an arm (its default recipe) is never dropped: where it is not among the best, it
-goes on behind them, so that the winner can be compared with it at the same training; it takes nobody's place.
+A trial in `kept` (the default recipe of its arm) is never dropped: where it is not among the best, it goes on behind
+them, so that the winner can be compared with it at the same training; it takes nobody's place.
 
 A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
 in memory than will go on. At the last rung the next best one waits until a trial that went on has ended, and takes its
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.records.schema import Progress, TrialState
@@ -89,7 +89,7 @@ class _Arm:
 
 
 class Rungs:
-    """A `Policy`. `fractions` are the rungs below the full training."""
+    """A `Policy`. `fractions` are the rungs below the full training, `kept` the numbers that are never dropped."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Rungs:
         *,
         num_arms: int = 1,
         least: int = 1,
-        keep_first: bool = False,
+        kept: Collection[int] = (),
         chance: Mapping[str, float] | None = None,
     ) -> None:
         self._fractions = tuple(fractions)
@@ -107,7 +107,7 @@ class Rungs:
         self._factor = reduction_factor
         self._objective = objective
         self._least = least
-        self._keep_first = keep_first
+        self._kept = frozenset(kept)
         self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
         self._trials: dict[int, _Trial] = {}
         self._promoted: list[int] = []
@@ -145,7 +145,7 @@ class Rungs:
     def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
         ladder = self._arms[arm]
         trial = self._trials[number] = _Trial(arm, self._fractions if rungs is None else rungs)
-        if self._keep_first and not ladder.added:
+        if number in self._kept:
             ladder.kept = (number, trial)
         ladder.added += 1
         if trial.first is not None:
