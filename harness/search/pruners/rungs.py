@@ -1,9 +1,8 @@
 """Breadth-first successive halving: all trials of an arm reach a rung before any of them goes on.
 
-At a rung that n trials reached, the best max(1, floor(n / reduction_factor)) go on and never fewer than `least`, so
-that the finalists have full trainings (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of
-restarted ones). Failed trials hold no place. Of equal values the lower log loss is better, then the lower number:
-nothing that a restart could change.
+At a rung that n trials reached, the best `num_promoted` go on and never fewer than `least`, so that the finalists have
+full trainings (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed trials
+hold no place. Of equal values the lower log loss is better, then the lower number: nothing that a restart could change.
 Values are equal that the number of validation rows cannot tell apart: early in training all accuracies are near
 chance, and the log loss sees who learns long before they do (of 16 trials on 132 rows, 8 % into the training, ranking
 by bare accuracy dropped every one that was going to be good).
@@ -30,7 +29,7 @@ from dataclasses import dataclass, field
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, newly_passed
 from harness.search.source import Decision
-from harness.spec.rungs import TrialRungs
+from harness.spec.rungs import TrialRungs, num_promoted
 from harness.spec.tasks import facts_with
 
 __all__ = ["Rungs", "rung_key"]
@@ -115,7 +114,7 @@ class Rungs:
 
     def num_promoted(self, num_reached: int) -> int:
         """How many of the trials that reached a rung go on."""
-        return min(num_reached, max(1, num_reached // self._factor, self._least))
+        return num_promoted(num_reached, self._factor, self._least)
 
     def _quota(self, rung: _Rung, num_reached: int) -> int:
         """How many of the trials that reached this rung go on: all where none is better than the trivial baseline."""
