@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from harness.records.final import Baseline, Finalist
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
+from harness.spec.configure import default_number
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
@@ -40,9 +41,9 @@ def _arm(trial: TrialRecord, spec: StudySpec) -> object:
 
 
 def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudySpec) -> TrialRecord | None:
-    """The default recipe of the checkpoint that `like` uses: the first trial of its arm."""
-    same = [trial for trial in trials if _arm(trial, spec) == _arm(like, spec)]
-    return min(same, key=lambda trial: trial.number, default=None)
+    """The default recipe of the checkpoint that `like` uses."""
+    number = default_number(spec, like.params)
+    return next((trial for trial in trials if trial.number == number), None)
 
 
 def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:

@@ -29,14 +29,14 @@ from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialRecord
+from harness.records.schema import Place, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import arms, default_params, differences, may_choose_precision, resolve
+from harness.spec.configure import default_config, differences, may_choose_precision
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
@@ -258,7 +258,7 @@ class _Sweep:
 
     def _describe(self) -> list[str]:
         """Says what the data is like."""
-        first = resolve(self.spec, number=0, params=default_params(self.spec), arm=arms(self.spec)[0])
+        first = default_config(self.spec)
         lines = facts(self.data, first)
         for line in lines:
             self.view.say(line)
@@ -303,5 +303,6 @@ def _import_conclusion() -> None:
 
 
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
-    reasons = sorted({f"{trial.reason}: {trial.message}" for trial in trials if trial.reason})
+    failed = (trial for trial in trials if trial.state is TrialState.FAIL and trial.reason)
+    reasons = sorted({f"{trial.reason}: {trial.message}" for trial in failed})
     return "no trial completed" + (f"; the first reason: {reasons[0]}" if reasons else "")

@@ -17,6 +17,8 @@ from harness.spec.params import (
     Domain,
     Param,
     arms,
+    default_number,
+    default_numbers,
     default_of,
     default_params,
     is_compared,
@@ -39,6 +41,9 @@ __all__ = [
     "Domain",
     "Param",
     "arms",
+    "default_config",
+    "default_number",
+    "default_numbers",
     "default_params",
     "differences",
     "evaluation_points",
@@ -88,6 +93,12 @@ def resolve(
             chosen[param.name] = params[param.name]
     values = {key: chosen.get(name, _fixed(spec, key)) for name, key in keys_of(spec).items()}
     return _config(spec, values, num_train_rows, number=number, kind=kind, of=of, params=chosen, seed=seed)
+
+
+def default_config(spec: StudySpec, kind: Kind = "search", arm: str | None = None) -> TrialConfig:
+    """The default recipe with the checkpoint `arm` (the study's first one), without rungs of its own."""
+    arm = arms(spec)[0] if arm is None else arm
+    return resolve(spec, number=0, params=default_params(spec, arm), kind=kind, arm=arm)
 
 
 def _refuse_unknown(params: Mapping[str, ParamValue], known: set[str]) -> None:

@@ -22,6 +22,8 @@ __all__ = [
     "Domain",
     "Param",
     "arms",
+    "default_number",
+    "default_numbers",
     "default_of",
     "default_params",
     "full_key",
@@ -137,6 +139,17 @@ def _compared(spec: StudySpec) -> set[str]:
 def arms(spec: StudySpec) -> tuple[str, ...]:
     """The compared checkpoints, dealt in turn; a single one when nothing is compared."""
     return spec.model.checkpoints if is_compared(spec) else spec.model.checkpoints[:1]
+
+
+def default_numbers(spec: StudySpec) -> range:
+    """The numbers of the default recipes: trial 0, or one for each compared checkpoint, which are dealt in turn."""
+    return range(len(arms(spec)))
+
+
+def default_number(spec: StudySpec, params: Mapping[str, ParamValue]) -> int:
+    """The number of the default recipe that a trial with `params` is compared with: that of its checkpoint."""
+    names = arms(spec)
+    return names.index(str(params["checkpoint"])) if params.get("checkpoint") in names else 0
 
 
 def keeps_default(spec: StudySpec) -> bool:
