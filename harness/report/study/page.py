@@ -92,8 +92,8 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
 
 
 def _filter_example(view: View) -> str:
-    """What can be typed into the leaderboard's filter: a rule by which about half of the scored trials are kept."""
-    known, values = view.judge, [view.score(record, view.judge.name) for record in view.scored]
+    """What can be typed into the leaderboard's filter: a rule by which about half of the completed trials are kept."""
+    known, values = view.judge, [view.score(record, view.judge.name) for record in view.completed]
     middle = median([value for value in values if isfinite(value)] or [0.5])
     limit = f"{100 * middle:.0f}" if known.percent else f"{middle:.3g}"
     return f"batch size=16 {known.title}{'>' if known.maximize else '<'}{limit}"
