@@ -9,12 +9,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from safetensors import SafetensorError
 
-from harness.data.encoded import Arrays, file_arrays, of_file
+from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
-from harness.errors import HarnessError
+from harness.errors import HarnessError, RunError
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Progress, best_progress
 from harness.spec.trial import TrialConfig
@@ -44,7 +43,7 @@ class Trial:
         self.random = devices.RandomState(config.training.seed, device)
         self.history: list[Progress] = []
         self.best: Best | None = None
-        self.best_scores: Arrays | None = None
+        self.best_answers: Answers | None = None
         with self.random.active():
             self.trainer = Trainer(self.config, data, host, device, self.clock)
         if resume is not None:
@@ -92,7 +91,7 @@ class Trial:
         )
         self.history.append(progress)
         if self.best_is_current:
-            self.best, self.best_scores = None, {**targets, **outputs}
+            self.best, self.best_answers = None, Answers(outputs, targets)
         return progress
 
     @property
@@ -106,7 +105,7 @@ class Trial:
             self.best = (self.trainer.weights.copy(), self.trainer.optimiser.decay)
 
     def save(self, folder: Path) -> None:
-        """Writes the model of the best evaluation, and its outputs on validation with the targets."""
+        """Writes the model of the best evaluation, and its answers for validation."""
         self.clock.go("saving")
         trainer, current = self.trainer, None
         decay = trainer.optimiser.decay
@@ -117,8 +116,7 @@ class Trial:
         write_model(trainer.model, trainer.weights, trainer.compact, decay, folder)
         if current is not None:
             trainer.weights.load(current)
-        if self.best_scores is not None:
-            np.savez(folder / "validation.npz", allow_pickle=False, **file_arrays(self.best_scores))
+        self._write_best_answers(folder / "validation.npz")
         self.clock.stop()
 
     def snapshot(self, folder: Path) -> None:
@@ -127,20 +125,23 @@ class Trial:
         folder.mkdir(parents=True, exist_ok=True)
         with devices.CAPTURES:
             write_snapshot(self.trainer, self.random, self.best, folder)
-        if self.best_scores is not None:
-            np.savez(folder / "best.npz", allow_pickle=False, **file_arrays(self.best_scores))
+        self._write_best_answers(folder / "best.npz")
         history = [progress.model_dump(mode="json") for progress in self.history]
         (folder / "history.json").write_text(json.dumps(history), encoding="utf-8")
         self.clock.stop()
+
+    def _write_best_answers(self, path: Path) -> None:
+        """Writes what the model of the best evaluation said; the folder around the file is synced as a whole."""
+        if self.best_answers is not None:
+            write_answers(path, {"validation": self.best_answers}, durable=False)
 
     def _resume(self, folder: Path) -> None:
         try:
             self.best = read_snapshot(self.trainer, self.random, folder)
             self.history = _history(folder)
             if (folder / "best.npz").exists():
-                with np.load(folder / "best.npz", allow_pickle=False) as scores:
-                    self.best_scores = of_file(dict(scores))
-        except (OSError, KeyError, ValueError, SafetensorError) as error:
+                self.best_answers = read_answers(folder / "best.npz", "validation")
+        except (OSError, KeyError, ValueError, SafetensorError, RunError) as error:
             raise HarnessError(f"{folder}: the snapshot cannot be read ({error})") from error
 
     @property

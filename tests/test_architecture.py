@@ -32,7 +32,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"engines": "where trials run: dispatch, warm workers, inline, local; ray/"},
     {"testing": "contract tests and fakes for engines of one's own; `pytest` imports it, the program never does"},
     {
-        "report": "what it means: kit/, study/, compare/, benchmark/",
+        "report": "what it means: kit/, lenses/, study/, compare/, benchmark/",
         "benchmark": "how fast this machine trains",
         "loggers": "TensorBoard and MLflow, where a study asks for them",
     },
@@ -186,6 +186,28 @@ def test_stats_knows_arrays_only(imports: Imports) -> None:
     heavy = {"torch", "transformers", "optuna", "ray", "pandas", "sklearn", "pydantic"}
     modules = [module for module in imports if layer_of(module) == "stats"]
     assert {target for module in modules for target in imports[module] if target.split(".")[0] in heavy} == set()
+
+
+def test_report_reads_records_and_answers_only(imports: Imports) -> None:
+    """It needs neither the tasks' code nor the prepared data: the run folder alone."""
+    below = {"harness.data.answers", "harness.data.encoded"}
+    modules = [name for name in imports if layer_of(name) == "report"]
+    targets = {target for name in modules for target in imports[name] if layer_of(target) in ("data", "tasks")}
+    assert {target for target in targets if target.startswith("harness.")} <= below
+
+
+def test_only_tasks_metrics_and_lenses_know_outputs_by_name() -> None:
+    """What a model said is `Answers` to everybody else; earlier.py reads files of when there was one kind of task."""
+    knowing = {"tasks", "stats", "report/lenses", "records/earlier.py"}
+    texts = {
+        path.relative_to(ROOT / "harness"): path.read_text(encoding="utf-8") for path in ROOT.glob("harness/**/*.py")
+    }
+    found = {path.as_posix() for path, text in texts.items() if _has_constant(text, "probabilities", "predictions")}
+    assert {path for path in found if not any(path.startswith(known) for known in knowing)} == set()
+
+
+def _has_constant(text: str, *values: str) -> bool:
+    return any(isinstance(node, ast.Constant) and node.value in values for node in ast.walk(ast.parse(text)))
 
 
 def _write(root: Path, files: dict[str, str]) -> Imports:

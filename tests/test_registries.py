@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -29,13 +30,14 @@ from harness.machine.slots import Slot
 from harness.records.bench import Mode
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place
+from harness.report.lenses.registry import lens_of
 from harness.search.propose import Proposer
 from harness.search.pruners.base import Unpruned
 from harness.search.pruners.registry import make_policy
 from harness.search.samplers import make_sampler
 from harness.spec.configure import rung_fractions
 from harness.spec.study import StudySpec
-from harness.spec.tasks import TASKS, facts_of, metric_named
+from harness.spec.tasks import TASKS, TaskFacts, facts_of, metric_named
 from harness.spec.trial import TrialTraining
 from harness.stats.metric import Metric, score
 from harness.tasks import task_of
@@ -239,6 +241,16 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
     assert np.isfinite(score(metric, outputs, {"labels": np.array([0, 1, 1]), "numbers": np.array([2.0, 3.0, 5.0])}))
     with pytest.raises(InputError, match=f"did you mean '{metric.name}'"):
         metric_named(f"{metric.name}x")
+
+
+@pytest.mark.parametrize("facts", TASKS.values(), ids=list(TASKS))
+def test_lens_of_a_task_is_there_or_refused(facts: TaskFacts) -> None:
+    lens = lens_of(facts)
+    assert (lens is None) == (facts.lens is None)
+    with pytest.raises(
+        InputError, match=rf"lens of task {facts.name}: 'klasses' is unknown; .* did you mean 'classes'"
+    ):
+        lens_of(replace(facts, lens="klasses"))
 
 
 def test_unknown_name_without_a_near_one() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.data.answers import Answers, read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, HarnessError, TrialFailure
 from harness.records.schema import Place, Progress, repeating
@@ -108,6 +109,18 @@ def test_trial_broken_snapshot_is_one_line(
         next(run_trial(smoke_config, str(smoke_data.folder), host, tmp_path))
 
 
+def test_trial_torn_answers_of_a_snapshot_are_one_line(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    trial = run_trial(smoke_config, str(smoke_data.folder), host)
+    next(trial).snapshot(tmp_path)
+    trial.close()
+    torn = (tmp_path / "best.npz").read_bytes()[:-30]
+    (tmp_path / "best.npz").write_bytes(torn)
+    with pytest.raises(HarnessError, match=r"the snapshot cannot be read \(.*best\.npz: the answers for split"):
+        next(run_trial(smoke_config, str(smoke_data.folder), host, tmp_path))
+
+
 def test_trial_saves_the_best_evaluation_not_the_last(
     smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
 ) -> None:
@@ -129,8 +142,9 @@ def test_trial_saves_the_best_evaluation_not_the_last(
     found = np.asarray(outputs["probabilities"])
     loss = -np.log(found[np.arange(len(found)), np.asarray(examples.targets["labels"])]).mean()
     assert loss == pytest.approx(best.metrics["log_loss"], rel=1e-6)
-    with np.load(tmp_path / "weights" / "validation.npz") as saved:
-        assert np.array_equal(saved["probabilities"], found)
+    saved = read_answers(tmp_path / "weights" / "validation.npz", "validation")
+    assert np.array_equal(np.asarray(saved.outputs["probabilities"]), found)
+    assert saved.same_targets(Answers(outputs, examples.targets))
     assert best.num_parameters == sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -8,24 +8,22 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from harness.data.encoded import file_arrays
+from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
 from harness.errors import StudyFailed
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import default_trial, num_pruned_at_chance, pick_weights, rank_finalists
-from harness.jobs.score import Request, SavedModel, Scorer, save_arrays
+from harness.jobs.score import Request, SavedModel, Scorer
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
-from harness.records.final import Comparison, Final, Finalist, FinalModel, Role
+from harness.records.final import SHOWN, SHOWN_WIDTH, Comparison, Final, Finalist, FinalModel, Role
 from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
-from harness.report.kit.text import plural, probability_text
+from harness.report.kit.text import clip, plural, probability_text
 from harness.spec.study import StudySpec
 from harness.spec.tasks import TaskFacts, facts_of
-from harness.stats.metric import Arrays, Metric, score, scores
+from harness.stats.metric import Metric, score, scores
 from harness.stats.resampling import compare, interval
 from harness.tasks import task_of
 from harness.tasks.encode import baselines
@@ -89,14 +87,14 @@ def conclude(
     with scorer.scoring(request):
         if baseline is not None:
             _score_baseline(spec, data, baseline, run.path / "final" / "baseline.npz")
+        run.write_json(SHOWN, _shown_rows(spec, data))
     roles: tuple[Role, ...] = (*models, *(("baseline",) if baseline is not None else ()))
-    said = {role: _load(run.path / "final" / f"{role}.npz") for role in roles}
-    for role in set(models) - {"winner"}:
-        said[role] |= _validation_scores(run.path / str(models[role].weights))
-    found = score(metric, *_split(said["winner"], "validation"))
+    answers = {role: _answers(run, role, models.get(role)) for role in roles}
+    validation = answers["winner"]["validation"]
+    found = score(metric, validation.outputs, validation.targets)
     check_scores(metric, best.metrics[metric.name], found, str(run.path / "best"))
-    scored = tuple(_final_model(role, models.get(role), baseline or "", said[role], facts) for role in said)
-    comparisons = tuple(_compare(metric, a, b, said) for a, b in combinations(roles, 2))
+    scored = tuple(_final_model(role, models.get(role), baseline or "", answers[role], facts) for role in roles)
+    comparisons = tuple(_compare(metric, a, b, answers) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
     warnings += pruning_warnings(spec, data, trials)
     winner = finalists[0]
@@ -163,51 +161,45 @@ def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
     return bool(record.weights) and (run.path / str(record.weights) / "model.safetensors").is_file()
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
 def _score_baseline(spec: StudySpec, data: PreparedData, name: str, to: Path) -> None:
     """Writes what the baseline of that name says of validation and test."""
-    found, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
-    outputs = found[name]
-    arrays = {
-        f"{split}_{name}": array
-        for split in outputs
-        for name, array in file_arrays({**targets[split], **outputs[split]}).items()
-    }
-    save_arrays(to, arrays)
+    outputs, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+    write_answers(to, {split: Answers(outputs[name][split], targets[split]) for split in targets})
 
 
-def _validation_scores(weights: Path) -> dict[str, np.ndarray]:
-    """What was saved with a trial's weights: its best evaluation on the whole validation split."""
-    return {f"validation_{name}": array for name, array in _load(weights / "validation.npz").items()}
+def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
+    """Each test row as the page shows it, on one line."""
+    task = task_of(spec.task)
+    rows = data.frame("test").to_dict("records")
+    return [clip(task.show({str(name): value for name, value in row.items()}), SHOWN_WIDTH) for row in rows]
 
 
-def _split(said: Mapping[str, np.ndarray], split: str) -> tuple[Arrays, Arrays]:
-    """What a model said of a split, and what is true."""
-    return {"probabilities": said[f"{split}_probabilities"]}, {"labels": said[f"{split}_labels"]}
+def _answers(run: RunFolder, role: Role, record: TrialRecord | None) -> dict[str, Answers]:
+    """What a model said of validation and test. Of those but the winner, validation was saved beside the weights."""
+    scored = run.path / "final" / f"{role}.npz"
+    saved = scored if record is None or role == "winner" else run.path / str(record.weights) / "validation.npz"
+    return {"validation": read_answers(saved, "validation"), "test": read_answers(scored, "test")}
 
 
 def _final_model(
-    role: Role, record: TrialRecord | None, baseline: str, said: Mapping[str, np.ndarray], facts: TaskFacts
+    role: Role, record: TrialRecord | None, baseline: str, answers: Mapping[str, Answers], facts: TaskFacts
 ) -> FinalModel:
     number = None if record is None else _of(record)
+    validation, test = answers["validation"], answers["test"]
     return FinalModel(
         role=role,
         name=baseline if record is None else f"trial {number}",
         number=number,
         seed=record.seed if record else None,
-        validation=scores(facts.metrics, *_split(said, "validation")),
-        test={metric.name: interval(metric, *_split(said, "test")) for metric in facts.metrics},
+        validation=scores(facts.metrics, validation.outputs, validation.targets),
+        test={metric.name: interval(metric, test.outputs, test.targets) for metric in facts.metrics},
         predictions=f"final/{role}.npz",
     )
 
 
-def _compare(metric: Metric, a: Role, b: Role, said: Mapping[Role, Mapping[str, np.ndarray]]) -> Comparison:
-    (first, targets), (second, _) = _split(said[a], "test"), _split(said[b], "test")
-    found = compare(metric, first, second, targets)
+def _compare(metric: Metric, a: Role, b: Role, answers: Mapping[Role, Mapping[str, Answers]]) -> Comparison:
+    first, second = answers[a]["test"], answers[b]["test"]
+    found = compare(metric, first.outputs, second.outputs, first.targets)
     return Comparison(
         a=a,
         b=b,

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
+from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
 from harness.jobs.export import check_scores, stage_weights, write_card
@@ -154,12 +153,8 @@ def _check(
         with scorer.scoring(request):  # the error names the log, so it goes only when all is well
             pass
         metric = results.task.judged_by(results.spec.search.objectives)
-        with np.load(Path(folder) / f"{model.name}.npz", allow_pickle=False) as said:
-            outputs, targets = (
-                {"probabilities": said["validation_probabilities"]},
-                {"labels": said["validation_labels"]},
-            )
-            found = score(metric, outputs, targets)
+        answers = read_answers(Path(folder) / f"{model.name}.npz", "validation")
+        found = score(metric, answers.outputs, answers.targets)
     log.unlink(missing_ok=True)
     check_scores(metric, expected[metric.name], found, str(staging))
 

@@ -1,17 +1,16 @@
 """Scores saved models in a process that never trained them: `python -m harness.jobs.score`.
 
-Reads a request (one line of JSON on standard input), writes one .npz of outputs and targets a model.
+Reads a request (one line of JSON on standard input), writes one .npz of answers a model.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
-import io
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,10 +19,10 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from harness.data.encoded import Arrays, file_arrays
+from harness.data.answers import Answers, write_answers
+from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
-from harness.records.files import write_bytes
 from harness.records.schema import Place
 from harness.runtime import quick_imports, stand_back
 from harness.spec.foreign import trust
@@ -33,7 +32,7 @@ from harness.spec.trial import TrialConfig
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Request", "SavedModel", "Scorer", "save_arrays"]
+__all__ = ["Request", "SavedModel", "Scorer"]
 
 
 class SavedModel(Frozen):
@@ -84,7 +83,7 @@ class Scorer:
 
     @contextmanager
     def scoring(self, request: Request) -> Iterator[None]:
-        """Has the request done beside the body; then `<out>/<name>.npz` hold outputs and targets: `<split>_<name>`.
+        """Has the request done beside the body; then `<out>/<name>.npz` hold the answers for its splits.
 
         Raises:
             HarnessError: the process failed; the message names its log.
@@ -151,7 +150,7 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
     if config.training.precision == "auto":  # of a run before the precision was recorded
         config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
     cast_model(model.to(device), DTYPES[config.training.precision])
-    arrays: dict[str, np.ndarray] = {}
+    answers: dict[str, Answers] = {}
     for split in saved.splits:
         if saved.raw:
             frame = data.frame(split)
@@ -162,15 +161,8 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
             examples = encoded(data, config, split)
             targets = examples.targets
         outputs = predict(model, task, examples, np.arange(len(examples)), device)
-        arrays |= {f"{split}_{name}": array for name, array in file_arrays({**targets, **outputs}).items()}
-    save_arrays(Path(request.out) / f"{saved.name}.npz", arrays)
-
-
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes an .npz file, whole or not at all."""
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_bytes(path, buffer.getvalue())
+        answers[split] = Answers(outputs, targets)
+    write_answers(Path(request.out) / f"{saved.name}.npz", answers)
 
 
 def _main() -> None:

@@ -1,4 +1,4 @@
-"""Files of earlier versions, as parsed JSON, in the form that today's types read. No other module knows of them.
+"""Files of earlier versions, parsed, in the form that today's types read. No other module knows of them.
 
 Each function takes what a file or an attribute of the study holds, of any version, and leaves today's as it is.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["manifest", "record"]
+__all__ = ["array_key", "final", "manifest", "record"]
+
+#: Where the arrays of a model's answers belong: before, there was one kind of task.
+_PARTS = {"labels": "targets/labels", "probabilities": "outputs/probabilities"}
 
 
 def manifest(raw: Any) -> Any:
@@ -24,3 +27,22 @@ def record(raw: Any) -> Any:
     if asked == "auto" or all("precision" in row for row in raw["history"]):
         return raw
     return raw | {"history": [{"precision": asked, **row} for row in raw["history"]]}
+
+
+def final(raw: Any) -> Any:
+    """What came of a study. Before comparisons named their metric, they were by accuracy."""
+    if not isinstance(raw, dict) or not raw.get("comparisons"):
+        return raw
+    return raw | {"comparisons": [{"metric": "accuracy", **each} for each in raw["comparisons"]]}
+
+
+def array_key(key: str) -> str:
+    """The key of an array in a file of a model's answers.
+
+    Before keys named split and part (`test/outputs/probabilities`), they were `test_probabilities` and so on; those of
+    a file that held validation alone were `labels` and `probabilities`.
+    """
+    split, _, name = key.rpartition("_")
+    if name not in _PARTS or split not in ("", "validation", "test"):
+        return key
+    return f"{split or 'validation'}/{_PARTS[name]}"

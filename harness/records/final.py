@@ -13,7 +13,10 @@ from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue
 from harness.stats.intervals import Interval
 
-__all__ = ["Baseline", "Comparison", "Final", "FinalModel", "Finalist", "Interval"]
+__all__ = ["SHOWN", "SHOWN_WIDTH", "Baseline", "Comparison", "Final", "FinalModel", "Finalist", "Interval"]
+
+#: In the run folder: the test rows as a person reads them, a JSON list of texts of at most so many characters.
+SHOWN, SHOWN_WIDTH = "final/shown.json", 600
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
 Role = Literal["winner", "runner-up", "default", "baseline"]
@@ -37,9 +40,9 @@ class Finalist(Frozen):
 
 
 class FinalModel(Frozen):
-    """One of the models that saw the test split. `predictions` is an .npz in the run folder.
+    """One of the models that saw the test split. `predictions` is the file of its answers in the run folder.
 
-    The .npz holds `validation_probabilities` [rows, num_labels], `validation_labels` [rows], and the same for test.
+    The file holds those for test; for validation too where they are not beside the weights (winner, baseline).
     """
 
     role: Role
@@ -56,7 +59,7 @@ class Comparison(Frozen):
 
     a: Role
     b: Role
-    metric: str = Field(default="accuracy", description="records of earlier versions, which have none, mean accuracy")
+    metric: str
     probability: float
     difference: Interval = Field(description="the metric of a less that of b, in the metric's unit")
     mcnemar_p: float | None = Field(default=None, description="of a share of the rows alone")

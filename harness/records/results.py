@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
+from harness.records import earlier
 from harness.records.files import plain
 from harness.records.final import Baseline, Final
 from harness.records.live import Live
@@ -202,7 +203,7 @@ def load(run: Path) -> Results:
             trials=tuple(store.records()),
             confirm=tuple(confirm.records()) if confirm else (),
             baselines=tuple(Baseline.model_validate(each) for each in store.get("baselines", [])),
-            final=Final.model_validate(final) if final else None,
+            final=Final.model_validate(earlier.final(final)) if final else None,
             manifest=manifest,
             live=folder.read_live(),
             spent_s=float(store.get("spent_s", 0.0)),

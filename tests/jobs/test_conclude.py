@@ -1,12 +1,18 @@
-"""What the answer warns of."""
+"""What the end of a study keeps, and what the answer warns of."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import pandas as pd
+
+from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
-from harness.jobs.conclude import pruning_warnings
+from harness.jobs.conclude import _shown_rows, pruning_warnings
+from harness.records.final import SHOWN, SHOWN_WIDTH
+from harness.records.results import load
+from harness.stats.metric import score
 from tests.jobs.test_finalists import SPEC, trained
 
 
@@ -30,3 +36,24 @@ def test_pruning_warnings_name_the_key(tmp_path: Path) -> None:
         "search.pruner.name=none switches it off."
     )
     assert pruning_warnings(SPEC, data, [trained(0, 32, 0.4, 60), pruned]) == ()
+
+
+def test_answers_and_rows_of_test_are_kept_in_one_order(smoke_run: Path) -> None:
+    results = load(smoke_run)
+    assert results.final is not None
+    frame = PreparedData(Path(results.manifest.data.folder)).frame("test")
+    shown = json.loads((smoke_run / SHOWN).read_text(encoding="utf-8"))
+    assert shown == [" ".join(text.split()) for text in frame["text"]]
+    assert max(map(len, shown)) <= SHOWN_WIDTH
+    answers = [read_answers(smoke_run / model.predictions, "test") for model in results.final.models]
+    for model, said in zip(results.final.models, answers, strict=True):
+        assert len(said) == len(frame)
+        assert said.same_targets(answers[0])
+        for name, bounds in model.test.items():
+            assert bounds.value == score(results.task.metric(name), said.outputs, said.targets)
+
+
+def test_kept_rows_are_lines_of_limited_length(tmp_path: Path) -> None:
+    data, rows = prepared(tmp_path), {"text": ["x" * 2000, "two\nlines"], "text_pair": ["second", "\x00and one"]}
+    pd.DataFrame(rows | {"label": [0, 1]}).to_parquet(tmp_path / "test.parquet")
+    assert _shown_rows(SPEC, data) == ["x" * (SHOWN_WIDTH - 1) + "…", "two lines and one"]

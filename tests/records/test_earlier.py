@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from harness.records import earlier
+from harness.records.final import Final, Interval
 from harness.records.schema import Progress, TrialRecord, TrialState, record_of
 from harness.records.store import RECORD, StudyStore
 from harness.spec.configure import default_params, resolve
@@ -59,3 +62,38 @@ def test_store_reads_records_of_the_version_before(tmp_path: Path) -> None:
     store._storage.set_trial_user_attr(store._ids[0], RECORD, without_precision(record))
     assert [found.history for found in store.records()] == [record.history]
     store.close()
+
+
+def test_comparison_without_a_metric_is_by_accuracy() -> None:
+    compared = {
+        "a": "winner",
+        "b": "baseline",
+        "probability": 0.9,
+        "difference": {"value": 0.03, "low": 0.01, "high": 0.05},
+        "mcnemar_p": 0.02,
+        "tie": False,
+    }
+    raw = {"winner": 3, "recommended": 3, "comparisons": [compared, compared | {"metric": "rmse"}]}
+    old, new = Final.model_validate(earlier.final(raw)).comparisons
+    assert (old.metric, new.metric) == ("accuracy", "rmse")
+    assert old.difference == Interval(value=0.03, low=0.01, high=0.05)
+    assert earlier.final(None) is None, "of a study that has no decision yet"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("labels", "validation/targets/labels"),
+        ("probabilities", "validation/outputs/probabilities"),
+        ("validation_labels", "validation/targets/labels"),
+        ("test_probabilities", "test/outputs/probabilities"),
+    ],
+)
+def test_arrays_of_the_version_before_have_todays_keys(old: str, new: str) -> None:
+    assert earlier.array_key(old) == new
+    assert earlier.array_key(new) == new
+
+
+@pytest.mark.parametrize("key", ["test/outputs/my_labels", "test/outputs/tags.values", "train_labels", "numbers"])
+def test_other_keys_of_arrays_are_left_as_they_are(key: str) -> None:
+    assert earlier.array_key(key) == key

@@ -9,34 +9,44 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from harness.data.answers import Answers, write_answers
 from harness.errors import FailReason
-from harness.records.final import Baseline, Comparison, Final, Finalist, FinalModel
+from harness.records.final import SHOWN, Baseline, Comparison, Final, Finalist, FinalModel
 from harness.records.manifest import Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
 from harness.spec.study import StudySpec, split_checkpoint
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import Field, TaskFacts, facts_of
 from harness.spec.trial import TrialConfig
-from harness.stats.classification import CLASSIFICATION
-from harness.stats.metric import scores as scores_by
+from harness.stats.metric import Metric, scores
+from harness.stats.regression import REGRESSION
 from harness.stats.resampling import compare, interval
 
-__all__ = ["Shape", "make_results"]
+__all__ = ["NUMBERS", "Shape", "make_results"]
 
 RUNGS = (1 / 16, 1 / 4, 1.0)
 SPEED = {8: 90.0, 16: 150.0, 32: 205.0}
 START = 1_760_000_000.0
+#: A task of one number a row; a test that makes a study of it puts it into `harness.spec.tasks.TASKS`.
+NUMBERS = TaskFacts(
+    name="made-up-numbers",
+    inputs="texts",
+    fields=(Field(name="text", kind="text"), Field(name="number", kind="number", target=True)),
+    metrics=REGRESSION,
+    loss="rmse",
+    lens="numbers",
+)
 
 
 @dataclass
 class Shape:
     """What kind of study to make."""
 
+    task: str = "text-classification"
     trials: int = 60
     labels: tuple[str, ...] = ("positive", "neutral", "negative")
-    objectives: tuple[str, ...] = ("accuracy",)
+    objectives: tuple[str, ...] = ()
     checkpoints: tuple[str, ...] = ("sentence-transformers/all-MiniLM-L6-v2",)
     conditional: bool = False
     fail_every: int = 17
@@ -61,13 +71,33 @@ class Shape:
     rows: int = 500
     accuracy: float = 0.865
 
+    def __post_init__(self) -> None:
+        self.objectives = self.objectives or (self.first.name,)
+
+    @property
+    def facts(self) -> TaskFacts:
+        return facts_of(self.task)
+
+    @property
+    def first(self) -> Metric:
+        """The metric by which the quality of a trial is known: itself where more is better, else 1.3 less it."""
+        return self.facts.metrics[0]
+
+    def quality(self, record: TrialRecord) -> float:
+        value = float(record.metrics[self.first.name])
+        return value if self.first.maximize else 1.3 - value
+
+    @property
+    def has_classes(self) -> bool:
+        return self.facts.lens == "classes"
+
 
 def _pick(texts: str | tuple[str, ...], place: int) -> str:
     return texts if isinstance(texts, str) else texts[place % len(texts)]
 
 
 def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Results:
-    """A study of the given shape, its logs, predictions and prepared data under `folder`."""
+    """A study of the given shape, its logs, predictions and the facts of its data under `folder`."""
     shape = shape or Shape(**fields)
     rng = np.random.default_rng(shape.seed)
     run, data = folder / "runs" / shape.name, folder / "prepared"
@@ -75,11 +105,12 @@ def make_results(folder: Path, shape: Shape | None = None, **fields: Any) -> Res
     spec = _spec(shape)
     trials = _trials(shape, rng, run)
     completed = [t for t in trials if t.state is TrialState.COMPLETE]
-    completed.sort(key=lambda t: -t.metrics.get("accuracy", 0))
+    completed.sort(key=lambda t: -shape.quality(t))
     confirm = _confirm(shape, rng, completed[: shape.confirm], trials)
-    labels = _write_data(shape, np.random.default_rng(1), data)
-    baselines = [Baseline(name=shape.baseline, metrics=_metrics(0.78, rng))]
-    final = _final(shape, rng, run, completed, confirm, labels) if shape.final and completed else None
+    true = _true(shape)
+    _write_facts(shape, true, data)
+    baselines = [Baseline(name=shape.baseline, metrics=_metrics(shape, 0.78, rng))]
+    final = _final(shape, rng, run, completed, confirm, true) if shape.final and completed else None
     return Results(
         folder=run, spec=spec, trials=tuple(trials), confirm=tuple(confirm), baselines=tuple(baselines), final=final,
         manifest=_manifest(shape, spec, data),
@@ -98,6 +129,7 @@ def _spec(shape: Shape) -> StudySpec:
     return StudySpec.model_validate(
         {
             "name": shape.name,
+            "task": shape.task,
             "data": {"path": "reviews.csv", "text": shape.column},
             "model": {"checkpoint": shape.checkpoints if len(shape.checkpoints) > 1 else shape.checkpoints[0]},
             "training": training,
@@ -116,7 +148,7 @@ def _config(shape: Shape, number: int, params: dict[str, Any], seed: int, **fiel
     checkpoint, layers = split_checkpoint(params.get("checkpoint", shape.checkpoints[0]))
     return TrialConfig.model_validate(
         {
-            "number": number, "task": "text-classification", "params": params, "data": {},
+            "number": number, "task": shape.task, "params": params, "data": {},
             "model": {"checkpoint": checkpoint, "layers": layers}, "training": training, "evaluate_at": RUNGS,
             "validation_rows": (128, 256, None), "objectives": shape.objectives, **fields,
         }
@@ -219,7 +251,7 @@ def _progress(
         steady_samples=round(samples * 0.9), steady_tokens=round(samples * 16.2),
         peak_memory_mib=600 + 22.0 * batch,
     )  # fmt: skip
-    metrics = _metrics(accuracy, rng) | {
+    metrics = _metrics(shape, accuracy, rng) | {
         "samples_per_second": usage.samples_per_second,
         "tokens_per_second": usage.tokens_per_second,
         "peak_memory_mib": usage.peak_memory_mib,
@@ -231,8 +263,10 @@ def _progress(
     )  # fmt: skip
 
 
-def _metrics(accuracy: float, rng: np.random.Generator) -> dict[str, float]:
+def _metrics(shape: Shape, accuracy: float, rng: np.random.Generator) -> dict[str, float]:
     wiggle = float(rng.normal() * 0.003)
+    if not shape.has_classes:
+        return {metric.name: accuracy if metric.maximize else 1.3 - accuracy for metric in shape.facts.metrics}
     return {
         "accuracy": accuracy,
         "macro_f1": max(0.0, accuracy - 0.01 + wiggle),
@@ -250,7 +284,7 @@ def _confirm(
     for record in best:
         for seed in range(1, shape.seeds):
             config = _config(shape, len(records), dict(record.params), seed, kind="confirm", of=record.number)
-            quality = record.metrics["accuracy"] + rng.normal() * 0.006
+            quality = shape.quality(record) + rng.normal() * 0.006
             slot = int(np.argmin(clocks))
             history = [
                 _progress(shape, rng, config, i, quality, SPEED.get(config.training.batch_size, 100.0))
@@ -274,22 +308,23 @@ def _confirm(
     return records
 
 
-def _write_data(shape: Shape, rng: np.random.Generator, folder: Path) -> np.ndarray:
+def _true(shape: Shape) -> np.ndarray:
+    """What is true of the rows of validation and test: class ids, or numbers."""
+    rng = np.random.default_rng(1)
+    return rng.integers(len(shape.labels), size=shape.rows) if shape.has_classes else rng.normal(size=shape.rows)
+
+
+def _write_facts(shape: Shape, true: np.ndarray, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    labels = rng.integers(len(shape.labels), size=shape.rows)
-    texts = [_pick(shape.text, row).replace("{row}", str(row)) for row in range(shape.rows)]
-    frame = pd.DataFrame({"text": texts, "label": labels, "row": range(shape.rows)})
-    for split in ("train", "validation", "test"):
-        frame.to_parquet(folder / f"{split}.parquet")
-    counts = {name: int((labels == k).sum()) for k, name in enumerate(shape.labels)}
+    labels = shape.labels if shape.has_classes else ()
+    counts = {name: int((true == k).sum()) for k, name in enumerate(labels)}
     meta = {
-        "labels": list(shape.labels), "counts": dict.fromkeys(("train", "validation", "test"), counts),
+        "labels": list(labels), "counts": dict.fromkeys(("train", "validation", "test"), counts),
         "rows": dict.fromkeys(("train", "validation", "test"), shape.rows),
         "notes": [shape.note], "sha256": "ab" * 32, "source": "reviews.csv",
-        "task": "text-classification", "image": None,
+        "task": shape.task, "image": None,
     }  # fmt: skip
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    return labels
 
 
 def _probabilities(labels: np.ndarray, accuracy: float, num_labels: int, rng: np.random.Generator) -> np.ndarray:
@@ -304,11 +339,10 @@ def _probabilities(labels: np.ndarray, accuracy: float, num_labels: int, rng: np
     return found
 
 
-TESTED = [metric for metric in CLASSIFICATION if metric.name in ("accuracy", "macro_f1", "log_loss")]
-
-
-def _scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    return scores_by(TESTED, {"probabilities": probabilities}, {"labels": labels})
+def _answers(shape: Shape, true: np.ndarray, accuracy: float, rng: np.random.Generator) -> Answers:
+    if not shape.has_classes:
+        return Answers({"predictions": true + (1.3 - accuracy) * rng.normal(size=len(true))}, {"numbers": true})
+    return Answers({"probabilities": _probabilities(true, accuracy, len(shape.labels), rng)}, {"labels": true})
 
 
 def _final(
@@ -317,8 +351,9 @@ def _final(
     run: Path,
     completed: list[TrialRecord],
     confirm: list[TrialRecord],
-    labels: np.ndarray,
+    true: np.ndarray,
 ) -> Final:
+    metrics = [metric for metric in shape.facts.metrics if metric.name not in ("mcc", "roc_auc")]
     default = next((t for t in completed if t.number == 0), None)
     picks: list[tuple[Any, TrialRecord | None, float]] = [("winner", completed[0], shape.accuracy)]
     if len(completed) > 1:
@@ -327,28 +362,27 @@ def _final(
         picks.append(("default", default, 0.82))
     picks.append(("baseline", None, 0.77))
     models: list[FinalModel] = []
-    said: dict[str, dict[str, np.ndarray]] = {}
+    tested: dict[str, Answers] = {}
     (run / "final").mkdir(exist_ok=True)
+    rows = [_pick(shape.text, row).replace("{row}", str(row)) for row in range(shape.rows)]
+    (run / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
     for role, record, accuracy in picks:
-        arrays = {}
-        for split in ("validation", "test"):
-            arrays[f"{split}_probabilities"] = _probabilities(labels, accuracy, len(shape.labels), rng)
-            arrays[f"{split}_labels"] = labels
-        np.savez(run / "final" / f"{role}.npz", **arrays)
-        said[role] = {"probabilities": arrays["test_probabilities"]}
+        validation, test = (_answers(shape, true, accuracy, rng) for _ in range(2))
+        write_answers(run / "final" / f"{role}.npz", {"validation": validation, "test": test})
+        tested[role] = test
         models.append(
             FinalModel(
                 role=role, name=f"trial {record.number}" if record else shape.baseline,
                 number=record.number if record else None, seed=0 if record else None,
-                validation=_scores(labels, arrays["validation_probabilities"]),
-                test={one.name: interval(one, said[role], {"labels": labels}) for one in TESTED},
+                validation=scores(metrics, validation.outputs, validation.targets),
+                test={one.name: interval(one, test.outputs, test.targets) for one in metrics},
                 predictions=f"final/{role}.npz",
             )
         )  # fmt: skip
     comparisons = []
     for model in models[1:]:
-        judge = facts_of("text-classification").judged_by(shape.objectives)
-        found = compare(judge, said["winner"], said[model.role], {"labels": labels})
+        judge, winner, other = shape.facts.judged_by(shape.objectives), tested["winner"], tested[model.role]
+        found = compare(judge, winner.outputs, other.outputs, winner.targets)
         comparisons.append(
             Comparison(
                 a="winner", b=model.role, metric=judge.name, probability=found.probability,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.data.answers import Answers
 from harness.report.kit.text import gain, interval, join, metric, metric_title, param, param_name, probability_text
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
-from harness.report.study.predictions import Scores, scores_of
+from harness.report.study.predictions import answers_of
 from harness.report.study.verdict import Sentence
 from harness.stats.intervals import Interval
 from harness.stats.resampling import compare
@@ -25,12 +26,12 @@ def scored(view: View, name: str) -> Interval | None:
     return view.chosen.test.get(name) if view.chosen is not None else None
 
 
-def same_rows(a: View, b: View) -> tuple[Scores, Scores] | None:
-    """The test predictions of both picks, when they are of the same rows of the same data."""
-    first, second = _scores(a), _scores(b)
+def same_rows(a: View, b: View) -> tuple[Answers, Answers] | None:
+    """The answers of both picks for test, when they are for the same rows of the same data."""
+    first, second = _answers(a), _answers(b)
     if first is None or second is None or _data(a) != _data(b):
         return None
-    return (first, second) if first.labels.tolist() == second.labels.tolist() else None
+    return (first, second) if first.same_targets(second) else None
 
 
 def same_data(runs: Named) -> bool:
@@ -38,8 +39,8 @@ def same_data(runs: Named) -> bool:
     return len({_data(view) for _, view in runs}) == 1
 
 
-def _scores(view: View) -> Scores | None:
-    return scores_of(view, view.chosen) if view.chosen is not None else None
+def _answers(view: View) -> Answers | None:
+    return answers_of(view, view.chosen) if view.chosen is not None else None
 
 
 def _data(view: View) -> str:
@@ -86,7 +87,7 @@ def _not_ranked(known: Sequence[tuple[str, View, Interval]]) -> str:
         return "No run has a test score yet"
     if len(known) == 1:
         return f"The runs cannot be ranked: only {known[0][0]} has a test score"
-    if gone := [label for label, view, _ in known if _scores(view) is None]:
+    if gone := [label for label, view, _ in known if _answers(view) is None]:
         return f"The runs cannot be ranked: the test predictions of {join(gone)} are gone"
     return "The runs cannot be ranked: they were scored on different test rows"
 

@@ -11,6 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.data.answers import Answers
 from harness.errors import InputError
 from harness.records.provenance import presentable
 from harness.report.compare.answer import Named, compare_answer, same_data, same_rows, scored
@@ -34,7 +35,6 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.page import results_of
-from harness.report.study.predictions import Scores
 from harness.report.study.summary import markdown_table
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import judged_by
@@ -135,7 +135,7 @@ def _device(view: View) -> str:
     return join(dict.fromkeys(place.device_name or place.device for place in places))
 
 
-def _probability(view: View, name: str, pick: Scores, other: Scores) -> float:
+def _probability(view: View, name: str, pick: Answers, other: Answers) -> float:
     return compare(view.task.metric(name), pick.outputs, other.outputs, pick.targets).probability
 
 

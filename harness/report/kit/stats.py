@@ -1,4 +1,4 @@
-"""What a search shows beyond its winner: expected best score, importances, Pareto front, calibration.
+"""What a search shows beyond its winner: expected best score, importances, Pareto front.
 
 Numbers in, numbers out. Intervals and paired comparisons of models are those of `harness.stats`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 __all__ = [
-    "Calibration",
-    "calibration",
     "expected_best",
     "importances",
     "pareto_front",
@@ -62,30 +59,6 @@ def pareto_front(points: np.ndarray, maximize: Sequence[bool]) -> np.ndarray:
         beaten = (signed[known] >= signed[row]).all(axis=1) & (signed[known] > signed[row]).any(axis=1)
         front[row] = not beaten.any()
     return front
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """A reliability curve: in each bin of confidence, mean confidence, accuracy and rows; `error` is the gap's mean."""
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    num_rows: np.ndarray
-    error: float
-
-
-def calibration(confidence: np.ndarray, correct: np.ndarray, num_bins: int = 10) -> Calibration:
-    """Returns the reliability curve over `num_bins` bins with equally many rows (Nguyen and O'Connor 2015).
-
-    `error` is the expected calibration error: the mean gap between confidence and accuracy, weighted by rows.
-    """
-    order = np.argsort(confidence, kind="stable")
-    bins = [piece for piece in np.array_split(order, num_bins) if len(piece)]
-    means = np.array([confidence[piece].mean() for piece in bins])
-    hits = np.array([correct[piece].mean() for piece in bins])
-    rows = np.array([len(piece) for piece in bins])
-    error = float(np.abs(means - hits) @ rows / rows.sum()) if bins else float("nan")
-    return Calibration(confidence=means, accuracy=hits, num_rows=rows, error=error)
 
 
 def importances(

@@ -63,6 +63,12 @@ class View:
         return self.metric.title
 
     @property
+    def train_loss_name(self) -> str:
+        """The training loss with its unit, which is that of the task's loss among its metrics."""
+        unit = self.task.metric(self.task.loss).unit
+        return f"training loss ({unit})" if unit else "training loss"
+
+    @property
     def score_format(self) -> str:
         """How plotly writes the first objective (a d3 format)."""
         return ".1%" if self.metric.percent else ".3~g"

@@ -48,15 +48,17 @@ def _command(view: View) -> str:
 
 
 def _splits(view: View, data: DataFacts) -> Table | None:
+    """The rows of each split, and of each class in it where the rows have classes."""
     counts = data.counts
-    if not counts:
+    totals = {split: sum(of_class.values()) for split, of_class in counts.items() if of_class} or data.rows
+    if not totals:
         return None
-    names = list(dict.fromkeys(name for split in counts.values() for name in split))
-    rows = [["all rows", *(f"{sum(split.values()):,}" for split in counts.values())]]
-    if trained := _trained_on(view, sum(counts.get("train", {}).values())):
-        rows.append(["trained on, of these", *(trained if name == "train" else "–" for name in counts)])
+    names = list(dict.fromkeys(name for split in totals for name in counts.get(split, {})))
+    rows = [["all rows", *(f"{total:,}" for total in totals.values())]]
+    if trained := _trained_on(view, totals.get("train", 0)):
+        rows.append(["trained on, of these", *(trained if split == "train" else "–" for split in totals)])
     rows += [
-        [clip(name, 300), *(f"{split.get(name, 0):,}" for split in counts.values())] for name in names[:_MAX_CLASSES]
+        [clip(name, 300), *(f"{counts[split].get(name, 0):,}" for split in totals)] for name in names[:_MAX_CLASSES]
     ]
     more = (
         f"The first {_MAX_CLASSES} of {plural(len(names), 'class').replace('classs', 'classes')}."
@@ -64,10 +66,10 @@ def _splits(view: View, data: DataFacts) -> Table | None:
         else ""
     )
     return Table(
-        title="Data: rows of each class",
-        head=("class", *counts),
+        title="Data: rows of each class" if names else "Data: rows of each split",
+        head=("class" if names else "rows", *totals),
         rows=rows,
-        numeric=frozenset(range(1, len(counts) + 1)),
+        numeric=frozenset(range(1, len(totals) + 1)),
         caption=more,
     )
 
@@ -90,7 +92,7 @@ def _data(view: View, data: DataFacts) -> Table | None:
         rows += [["duplicates, drops, repairs", clip(note, 1000)] for note in found]
     for line in view.results.facts:
         what, _, value = line.partition(": ")
-        if what != "note" and what not in data.counts:
+        if what != "note" and what not in (*data.counts, *data.rows):
             rows.append([clip(what, 120), re.sub(r"(?<=\d)%", "\u00a0%", clip(value, 1000))])
     usage = view.winner.usage if view.winner is not None else None
     if usage is not None and usage.tokens:

@@ -59,7 +59,7 @@ def _curves(view: View) -> list[Figure]:
         key="losses",
         title="Learning curves: training loss of every trial",
         data=_curve_lines(view, records, "train_loss"),
-        layout=layout(axis("epoch", rangemode="tozero"), axis("training loss (nats)"), 400),
+        layout=layout(axis("epoch", rangemode="tozero"), axis(view.train_loss_name), 400),
         alt=f"{plural(len(records), 'curve')} of training loss{ends}.",
         note=note,
     )

@@ -6,7 +6,9 @@ Knows nothing of how trials are run: it reads records, logs and predictions of a
 from __future__ import annotations
 
 from collections import Counter
+from math import isfinite
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from harness.report.kit.figures import COLORS, axis, layout, score_axis
@@ -79,6 +81,7 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
         kicker=f"{spec.task} study “{spec.name}”, {plural(len(view.trials), 'trial')}",
         answer=told,
         forest=forest,
+        filter_example=_filter_example(view),
         states=list(Counter(row.state for row in rows).items()),
         columns=columns,
         rows=rows,
@@ -86,6 +89,14 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
         body=sections,
         footer=footer(view.task.metrics),
     )
+
+
+def _filter_example(view: View) -> str:
+    """What can be typed into the leaderboard's filter: a rule by which about half of the completed trials are kept."""
+    known, values = view.judge, [view.score(record, view.judge.name) for record in view.completed]
+    middle = median([value for value in values if isfinite(value)] or [0.5])
+    limit = f"{100 * middle:.0f}" if known.percent else f"{middle:.3g}"
+    return f"batch size=16 {known.title}{'>' if known.maximize else '<'}{limit}"
 
 
 def _in_percent(view: View) -> list[str]:
@@ -124,5 +135,5 @@ def _curve_look(view: View) -> dict[str, Any]:
         "name": f"validation {view.score_name}",
         "colors": [COLORS["blue"], COLORS["orange"]],
         "layout": layout(axis("epoch", rangemode="tozero"), score_axis(view), 280),
-        "second": axis("training loss (nats)", tickmode="auto", nticks=5),
+        "second": axis(view.train_loss_name, tickmode="auto", nticks=5),
     }

@@ -27,7 +27,7 @@ from harness.report.kit.text import (
     probability_text,
 )
 from harness.report.kit.view import View
-from harness.report.study.predictions import scores_of
+from harness.report.study.predictions import answers_of
 from harness.spec.tasks import metric_named
 from harness.stats.intervals import Interval, difference_interval, unknown, wilson
 from harness.stats.resampling import interval
@@ -150,9 +150,9 @@ def _gap(view: View, model: FinalModel, name: str) -> list[Sentence]:
 
 def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
     """Validation less test with its interval; NaN bounds where neither predictions nor the number of rows say it."""
-    scores, num_rows = scores_of(view, model, "validation"), _validation_rows(view)
-    if scores is not None:
-        validation = interval(view.task.metric(name), scores.outputs, scores.targets)
+    answers, num_rows = answers_of(view, model, "validation"), _validation_rows(view)
+    if answers is not None:
+        validation = interval(view.task.metric(name), answers.outputs, answers.targets)
     elif view.task.metric(name).is_share and num_rows:
         validation = wilson(model.validation[name], num_rows)
     else:

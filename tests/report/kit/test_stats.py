@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.kit.stats import calibration, expected_best, importances, pareto_front, running_best
+from harness.report.kit.stats import expected_best, importances, pareto_front, running_best
 
 
 @pytest.mark.parametrize("maximize", [True, False])
@@ -69,25 +69,6 @@ def test_pareto_front_is_never_empty_and_covers_all(pairs: list[tuple[int, int]]
     front = points[pareto_front(points, [True, True])]
     assert len(front)
     assert all((front >= point).all(axis=1).any() for point in points)
-
-
-def test_calibration_of_an_honest_model_has_no_error() -> None:
-    rng = np.random.default_rng(0)
-    confidence = rng.uniform(0.5, 1, size=40_000)
-    found = calibration(confidence, rng.random(40_000) < confidence)
-    assert found.error < 0.01
-    assert found.num_rows.tolist() == [4000] * 10
-
-
-def test_calibration_of_a_boaster_is_its_gap() -> None:
-    found = calibration(np.full(100, 0.9), np.arange(100) < 60)
-    assert found.confidence == pytest.approx(np.full(10, 0.9))
-    assert float(np.average(found.accuracy, weights=found.num_rows)) == pytest.approx(0.6)
-    assert found.error >= 0.3 - 1e-9
-
-
-def test_calibration_of_few_rows_has_few_bins() -> None:
-    assert calibration(np.array([0.6, 0.9]), np.array([True, False])).num_rows.tolist() == [1, 1]
 
 
 def _trials(count: int) -> tuple[list[dict[str, Any]], list[float]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.data.answers import Answers, read_answers, write_answers
 from harness.records.final import Final, FinalModel
 from harness.records.results import Results
 from harness.records.schema import TrialRecord, TrialState
@@ -69,10 +70,9 @@ def with_validation(results: Results, right: int, rows: int) -> Results:
     """The winner has `right` of `rows` validation rows right."""
     final, labels = final_of(results), np.zeros(rows, dtype=int)
     winner = final.models[0].model_copy(update={"validation": {"accuracy": right / rows}, "predictions": "other.npz"})
-    with np.load(results.folder / final.models[0].predictions) as arrays:
-        scores = {name: array for name, array in arrays.items() if name.startswith("test")}
-    scores |= {"validation_labels": labels, "validation_probabilities": np.eye(3)[(np.arange(rows) >= right) * 1]}
-    np.savez(results.folder / "other.npz", allow_pickle=False, **scores)
+    validation = Answers({"probabilities": np.eye(3)[(np.arange(rows) >= right) * 1]}, {"labels": labels})
+    test = read_answers(results.folder / final.models[0].predictions, "test")
+    write_answers(results.folder / "other.npz", {"validation": validation, "test": test})
     return changed(results, final=final.model_copy(update={"models": (winner, *final.models[1:])}))
 
 
@@ -185,12 +185,13 @@ def test_answer_warns_when_validation_cannot_tell_the_first_two_apart(results: R
     few, path = "too small to tell winner and runner-up apart", results.folder / "final" / "runner-up.npz"
     assert any(few in warning for warning in answer(View(results)).warnings)
     before = path.read_bytes()
-    with np.load(path) as arrays:
-        scores = dict(arrays)
-    shape = scores["validation_probabilities"].shape
-    scores["validation_probabilities"] = np.eye(shape[1])[(scores["validation_labels"] + 1) % shape[1]]  # all wrong
-    np.savez(path, allow_pickle=False, **scores)
+    labels = np.asarray(read_answers(path, "validation").targets["labels"])
+    all_wrong = {"probabilities": np.eye(3)[(labels + 1) % 3]}
     try:
+        write_answers(path, {"validation": Answers(all_wrong, {"labels": labels})})
+        assert not any(few in warning for warning in answer(View(results)).warnings)
+        outputs = read_answers(path.with_name("winner.npz"), "validation").outputs
+        write_answers(path, {"validation": Answers(outputs, {"labels": np.roll(labels, 1)})})  # of other rows
         assert not any(few in warning for warning in answer(View(results)).warnings)
     finally:
         path.write_bytes(before)

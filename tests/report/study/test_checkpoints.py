@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.data.answers import Answers, write_answers
 from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.kit.view import View
@@ -110,7 +111,8 @@ def test_pair_is_compared_row_by_row_where_predictions_are_left(results: Results
     for number, right in zip(numbers, (180, 120), strict=True):
         probabilities = np.eye(3)[np.where(np.arange(200) < right, labels, (labels + 1) % 3)]
         folder = changed.folder / f"trials/{number}/weights"
-        np.savez(folder / "validation.npz", labels=labels, probabilities=probabilities)
+        answers = Answers({"probabilities": probabilities}, {"labels": labels})
+        write_answers(folder / "validation.npz", {"validation": answers})
     view = View(changed)
     first, second = candidates(view)
     assert probability_better(view, first, second) == (pytest.approx(1), True)

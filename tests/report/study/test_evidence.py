@@ -56,6 +56,18 @@ def test_evidence_says_how_many_training_rows_were_used(results: Results) -> Non
     assert trained_on(results, 200, 300, 200, None)["trained on, of these"][0] == f"200 to {everything:,}"
 
 
+def test_evidence_counts_rows_that_have_no_classes(results: Results) -> None:
+    rows = {"train": 4000, "validation": 500, "test": 500}
+    for counts in ({}, {split: {} for split in rows}):
+        data = results.manifest.data.model_copy(update={"counts": counts, "rows": rows})
+        manifest = results.manifest.model_copy(update={"data": data})
+        facts = ("train: 4000 rows", "mean length: 12")
+        assert table(results, "Data: rows of each split", manifest=manifest) == {"all rows": ["4,000", "500", "500"]}
+        found = table(results, "Data: source", manifest=manifest, facts=facts)
+        assert "mean length" in found
+        assert "train" not in found, "it is in the table of rows"
+
+
 def test_evidence_writes_percent_as_the_rest_of_the_page(results: Results) -> None:
     rows = table(results, "Data: source", facts=("padding at batch size 32: 2.8% in batches by length",))
     assert rows["padding at batch size 32"] == ["2.8\u00a0% in batches by length"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.records.final import SHOWN
 from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.study.page import write_report
@@ -157,14 +158,14 @@ def test_broken_predictions_are_left_out(tmp_path: Path) -> None:
     assert "no longer in the run folder" in page
 
 
-def test_errors_have_no_text_when_the_data_is_gone(tmp_path: Path) -> None:
+def test_errors_have_no_text_where_the_rows_were_not_kept(tmp_path: Path) -> None:
     results = make_results(tmp_path, trials=12, text="a text that only the data has {row}")
     with_texts = write_report(results, tmp_path / "one").read_text(encoding="utf-8")
-    shutil.rmtree(tmp_path / "prepared")
+    (results.folder / SHOWN).unlink()
     without = write_report(results, tmp_path / "two").read_text(encoding="utf-8")
     assert "a text that only the data has" in with_texts
     assert "a text that only the data has" not in without
-    assert "The prepared data is gone" in without
+    assert "so they cannot be shown" in without
 
 
 @pytest.mark.parametrize("path", ["../../secret.txt", "/etc/hostname", "trials/0/link", "."])

@@ -1,0 +1,148 @@
+"""Figures of answers with one class a row: the confusion matrix and the calibration curve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from harness.report.kit.figures import COLORS, RAMP, Figure, axis, categories, columns, layout
+from harness.report.kit.text import for_figure, percent, plural
+from harness.report.lenses.class_scores import ClassScores, calibration
+from harness.stats.intervals import wilson
+
+__all__ = ["calibration_curve", "class_names_shown", "confusion"]
+
+_MAX_NAMED_CLASSES = 15
+
+
+def class_names_shown(names: list[str]) -> list[str]:
+    """The classes as the tables name them: with their number where the matrix has to tell them apart by it."""
+    return [f"{place}. {name}" for place, name in enumerate(names, 1)] if _numbered(names) else names
+
+
+def _numbered(names: list[str]) -> bool:
+    """True where the names do not fit beside the matrix, or would read the same there."""
+    return len(names) > _MAX_NAMED_CLASSES or len(set(_short_names(names))) < len(names)
+
+
+def _short_names(names: list[str]) -> list[str]:
+    return [for_figure(name, 18 if len(names) < 12 else 14) for name in names]
+
+
+def _ticks(names: list[str]) -> list[str]:
+    """The name of each class beside the matrix, no two alike."""
+    if not _numbered(names):
+        return _short_names(names)
+    numbers = [str(place) for place in range(1, len(names) + 1)]
+    few = len(names) <= _MAX_NAMED_CLASSES
+    return [f"{number}. {name}" for number, name in zip(numbers, _short_names(names), strict=True)] if few else numbers
+
+
+def confusion(scores: ClassScores, names: list[str]) -> Figure:
+    """The confusion matrix; with many classes only those with most errors."""
+    counts, kept, note = scores.confusion, np.arange(len(names)), ""
+    if len(names) > 40:
+        errors = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+        kept = np.sort(np.argsort(-errors, kind="stable")[:30])
+        note = f"Shown are the 30 of {len(names)} classes with the most errors."
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)[np.ix_(kept, kept)]
+    counts = counts[np.ix_(kept, kept)]
+    ticks = [_ticks(names)[place] for place in kept]
+    full_names = [for_figure(name) for name in class_names_shown(names)]
+    few = len(names) <= _MAX_NAMED_CLASSES
+    cell = 52 if few else max(22, 10 + 7 * len(str(counts.max())))
+    data = {
+        "type": "heatmap",
+        "x": list(range(len(kept))),
+        "y": list(range(len(kept))),
+        "z": shares.tolist(),
+        "zmin": 0,
+        "zmax": 1,
+        "text": [[str(count) if count or few else "" for count in row] for row in counts.tolist()],
+        "texttemplate": "%{text}",
+        "textfont": {"size": 12 if few else 10},
+        "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],
+        "showscale": False,
+        "xgap": 2 if few else 1,
+        "ygap": 2 if few else 1,
+        "hovertext": [
+            [
+                f"true: {full_names[true]}<br>predicted: {full_names[said]}<br>{plural(int(count), 'row')}, "
+                f"{percent(float(share), 0)} of the class"
+                for said, count, share in zip(kept, row, part, strict=True)
+            ]
+            for true, row, part in zip(kept, counts, shares, strict=True)
+        ],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+    wrong = scores.confusion - np.diag(np.diag(scores.confusion))
+    named = " Classes are numbered as in the tables below." if _numbered(names) else ""
+    return Figure(
+        key="confusion",
+        title="Confusion matrix on test",
+        data=[data],
+        layout=layout(
+            axis("predicted class", **(columns(ticks) if few else categories(ticks)), showgrid=False),
+            axis("true class", **categories(ticks), showgrid=False, autorange="reversed"),
+            (220 if few else 110) + cell * max(3, len(kept)),
+            legend=False,
+        ),
+        alt=f"{int(np.trace(scores.confusion)):,} of {len(scores.labels):,} rows are right, {int(wrong.sum()):,} "
+        "wrong. A cell holds how many rows of the true class (its row) were predicted as the class of its column"
+        f"{'' if few else ', an empty one none'}; the colour is their share of the true class.{named}",
+        note=note,
+        wide=not few,
+        min_width=(150 + 26 * len(kept)) if few else 80 + cell * len(kept),
+    )
+
+
+def calibration_curve(scores: ClassScores) -> Figure:
+    """How often the model is right when it says how sure it is."""
+    curve = calibration(scores.confidence, scores.correct)
+    bounds = [wilson(float(a), int(n)) for a, n in zip(curve.accuracy, curve.num_rows, strict=True)]
+    ideal = {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "perfectly calibrated",
+        "x": [0, 1],
+        "y": [0, 1],
+        "line": {"color": COLORS["grey"], "width": 1.5, "dash": "dash"},
+        "hoverinfo": "skip",
+    }
+    model: dict[str, Any] = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "the model, with 95 % intervals",
+        "x": curve.confidence.tolist(),
+        "y": curve.accuracy.tolist(),
+        "line": {"color": COLORS["orange"], "width": 2},
+        "marker": {"color": COLORS["orange"], "size": 8},
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": [bound.high - bound.value for bound in bounds],
+            "arrayminus": [bound.value - bound.low for bound in bounds],
+            "color": COLORS["orange"],
+            "thickness": 1.2,
+            "width": 3,
+        },
+        "hovertemplate": "says %{x:.1%}, is right in %{y:.1%}<extra></extra>",
+    }
+    low = max(0.0, min(float(curve.confidence.min()), min(bound.low for bound in bounds)) - 0.05)
+    gap = float(scores.confidence.mean() - scores.correct.mean())
+    manner = "too sure of itself" if gap > 0 else "less sure than it could be"
+    return Figure(
+        key="calibration",
+        title="Calibration on test: confidence against accuracy",
+        data=[ideal, model],
+        layout=layout(
+            axis("confidence (%)", range=[low, 1.01], tickformat=".0%"),
+            axis("accuracy (%)", range=[low, 1.03], tickformat=".0%"),
+            380,
+        ),
+        alt=f"Expected calibration error {percent(curve.error)}; on average the model is {manner} "
+        f"(by {100 * abs(gap):.1f} points).",
+        note=f"{plural(len(curve.num_rows), 'bin')} with equally many rows.",
+    )

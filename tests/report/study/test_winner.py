@@ -1,0 +1,83 @@
+"""The winner's section where the task names no lens, and what the page says of any task in its own words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import InputError
+from harness.records.results import Results
+from harness.report.compare.page import write_comparison
+from harness.report.kit.view import View
+from harness.report.study.page import write_report
+from harness.report.study.winner import winner_section
+from harness.spec.tasks import TASKS
+from tests.report.factory import NUMBERS, make_results
+from tests.report.study.test_page import Reader, data_of
+
+
+def results_of(folder: Path, monkeypatch: pytest.MonkeyPatch, lens: str | None, **shape: Any) -> Results:
+    """A study of one number a row, with that lens."""
+    monkeypatch.setitem(TASKS, NUMBERS.name, replace(NUMBERS, lens=lens))
+    return make_results(folder, task=NUMBERS.name, trials=12, **shape)
+
+
+def test_task_without_a_lens_has_models_comparisons_and_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = results_of(tmp_path, monkeypatch, None)
+    section = winner_section(View(results))
+    assert section.empty == "There is no view of single rows for made-up-numbers; its models are compared by metrics."
+    assert [table.title for table in section.tables] == ["The final models on test, with 95 % intervals"]
+    assert section.tables[0].head[1] == "RMSE"
+    assert [figure.key for figure in section.figures] == ["seeds"]
+    page = write_report(results, tmp_path / "report").read_text(encoding="utf-8")
+    assert section.empty in page
+    assert "Against the baseline" in page
+    assert "forest" in data_of(page)["figures"]
+
+
+def test_unknown_lens_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = results_of(tmp_path, monkeypatch, "number")
+    with pytest.raises(InputError, match="'number' is unknown; allowed: classes, numbers"):
+        winner_section(View(results))
+
+
+@pytest.mark.parametrize("lens", ["numbers", None])
+def test_page_speaks_of_the_metrics_of_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lens: str | None
+) -> None:
+    results = results_of(tmp_path, monkeypatch, lens)
+    page = write_report(results, tmp_path / "report").read_text(encoding="utf-8")
+    summary = (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
+    (example,) = [str(box["placeholder"]) for box in Reader(page).all("input") if box.get("id") == "filter"]
+    assert example.startswith("Filter: words, or batch size=16 RMSE<0.")
+    losses = data_of(page)["figures"]["losses"]["layout"]["yaxis"]["title"]["text"]
+    assert losses == data_of(page)["curve"]["second"]["title"]["text"] == "training loss"
+    shown = page.partition("<script")[0] + summary
+    for word in ("accuracy", "macro F1", "log loss", "nats", "each class", "Confusion"):
+        assert word not in shown, word
+    assert "test RMSE, 95 % interval" in summary
+    assert "less RMSE" in summary
+
+
+def test_page_of_classes_has_their_metric_in_the_filter_and_nats(tmp_path: Path) -> None:
+    page = write_report(make_results(tmp_path, trials=12), tmp_path / "report").read_text(encoding="utf-8")
+    (example,) = [str(box["placeholder"]) for box in Reader(page).all("input") if box.get("id") == "filter"]
+    assert example.startswith("Filter: words, or batch size=16 accuracy>8")
+    assert data_of(page)["figures"]["losses"]["layout"]["yaxis"]["title"]["text"] == "training loss (nats)"
+
+
+def test_runs_of_numbers_are_compared_row_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [
+        results_of(tmp_path / name, monkeypatch, "numbers", name=name, accuracy=accuracy)
+        for name, accuracy in (("one", 0.7), ("two", 1.1))
+    ]
+    write_comparison(runs, tmp_path / "out")
+    summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("## two has the best pick")
+    assert "- **Against one**: Better with probability above 99" in summary
+    assert "less RMSE" in summary
