@@ -27,9 +27,9 @@ def scored(view: View, name: str) -> Interval | None:
 
 
 def same_rows(a: View, b: View) -> tuple[Answers, Answers] | None:
-    """The answers of both picks for test, when they are for the same rows of the same data."""
+    """The answers of both picks for test, when they are for the same rows of the same data and can be compared."""
     first, second = _answers(a), _answers(b)
-    if first is None or second is None or _data(a) != _data(b):
+    if first is None or second is None or _data(a) != _data(b) or not a.judge.has_formula:
         return None
     return (first, second) if first.same_targets(second) else None
 
@@ -89,6 +89,8 @@ def _not_ranked(known: Sequence[tuple[str, View, Interval]]) -> str:
         return f"The runs cannot be ranked: only {known[0][0]} has a test score"
     if gone := [label for label, view, _ in known if _answers(view) is None]:
         return f"The runs cannot be ranked: the test predictions of {join(gone)} are gone"
+    if not known[0][1].judge.has_formula:
+        return "The runs cannot be ranked: the formula of their metric is a user's own code, which is not run here"
     return "The runs cannot be ranked: they were scored on different test rows"
 
 

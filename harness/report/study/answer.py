@@ -215,7 +215,7 @@ def _validation_too_small(view: View) -> Iterator[str]:
     """Whether the rows on which the winner was picked tell it from the runner-up."""
     answers = [answers_of(view, view.models[role], "validation") for role in _PICKED if role in view.models]
     first, second = answers if len(answers) == len(_PICKED) else (None, None)
-    if first is None or second is None or not first.same_targets(second):
+    if first is None or second is None or not view.judge.has_formula or not first.same_targets(second):
         return
     found = compare(view.judge, first.outputs, second.outputs, first.targets)
     if found.tie:

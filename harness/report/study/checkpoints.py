@@ -120,7 +120,7 @@ def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, b
     as independent and normal, which is rougher.
     """
     first, second = validation_answers(view, a.best.number), validation_answers(view, b.best.number)
-    if first is not None and second is not None and first.same_targets(second):
+    if first is not None and second is not None and view.judge.has_formula and first.same_targets(second):
         return compare(view.judge, first.outputs, second.outputs, first.targets).probability, True
     gain = (a.score.value - b.score.value) * (1 if view.metric.maximize else -1)
     spread = sqrt(_deviation(a.score) ** 2 + _deviation(b.score) ** 2)
