@@ -123,7 +123,7 @@ def file_map() -> str:
 
 
 #: What is written from the list above, by file: between the two marks.
-WRITTEN = {"README.md": file_map, "CONTRIBUTING.md": floors_sentence}
+WRITTEN = {"README.md": file_map, "CONTRIBUTING.md": floors_sentence, "ARCHITECTURE.md": floors_sentence}
 BEGIN, END = "<!-- floors: written by tests/test_architecture.py -->", "<!-- end of floors -->"
 
 
