@@ -1,4 +1,4 @@
-"""What can be learned: one small object a task, and users' own tasks by `my_package.my_module:MyTask`."""
+"""The tasks by name: one small object each, and users' own tasks as `my_package.my_module:MyTask`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FOREIGN: dict[str, Task] = {}
 
 
 def task_of(name: str) -> Task:
-    """The task of that name.
+    """Returns the task `name`.
 
     Raises:
-        InputError: there is none, or a user's own task cannot be imported, or its class takes arguments.
+        InputError: no task has this name, or a user's own task cannot be imported, or its class takes arguments.
     """
     if not is_foreign(name):
         return look_up(TASKS, name, "task")
