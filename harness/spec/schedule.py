@@ -29,7 +29,7 @@ def evaluation_points(spec: StudySpec, epochs: float, rungs: Sequence[float | No
 
 
 def validation_rows(spec: StudySpec, points: tuple[float, ...]) -> tuple[int | None, ...]:
-    """Returns how many validation rows each evaluation scores: few before `EARLY` if there are rungs, else all (None)."""
+    """Returns how many validation rows each evaluation scores: few before `EARLY` with rungs, else all (None)."""
     has_rungs = spec.search.pruner.name not in ("none", "median", POPULATION)
     return tuple(EARLY_ROWS if has_rungs and point < EARLY else None for point in points)
 
