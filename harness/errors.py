@@ -77,7 +77,7 @@ class CheckpointError(InputError):
 
 
 class DeviceError(InputError):
-    """A device that was asked for is not there."""
+    """The machine has no such device."""
 
 
 class RunError(InputError):

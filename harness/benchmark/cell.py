@@ -20,7 +20,7 @@ from harness.benchmark.flops import tokens_of
 from harness.benchmark.measure import measure
 from harness.benchmark.memory import admit, estimated_bytes, largest_that_fits, release_memory
 from harness.benchmark.outcome import Outcome
-from harness.benchmark.work import Evaluating, Predicting, Training, Work
+from harness.benchmark.work import Evaluating, Predicting, Training, Workload
 from harness.data.checkpoints import resolve
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure, look_up
@@ -34,7 +34,7 @@ from harness.training.precision import chosen_precision
 __all__ = ["MODES", "open_cell", "run_cell"]
 
 #: The work that each mode repeats; the folder is for a model that is exported.
-MODES: Mapping[str, Callable[[TrialConfig, PreparedData, Host, torch.device, Path], Work]] = {
+MODES: Mapping[str, Callable[[TrialConfig, PreparedData, Host, torch.device, Path], Workload]] = {
     "train": lambda config, data, host, device, folder: Training(config, data, host, device),
     "evaluate": lambda config, data, host, device, folder: Evaluating(config, data, host, device),
     "predict": Predicting,
@@ -66,7 +66,7 @@ def run_cell(config: TrialConfig, data: str, host: Host, resume: Path | None = N
     yield Outcome(config, document, measurement.samples / measurement.seconds)
 
 
-def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path) -> tuple[Work, int]:
+def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path) -> tuple[Workload, int]:
     """Returns the work of a cell, not begun, and its batch size; `folder` is for a model that is exported.
 
     Raises:

@@ -14,7 +14,7 @@ from harness.benchmark.energy import open_meter
 from harness.benchmark.flops import AGREE, Flops, count_flops, flops_formula, tokens_of
 from harness.benchmark.memory import moved_bytes
 from harness.benchmark.timing import WINDOW, Settling, StepCost, is_steady
-from harness.benchmark.work import UNTIMED, Work
+from harness.benchmark.work import UNTIMED, Workload
 from harness.records.bench import Measurement
 from harness.training import device as devices
 
@@ -25,7 +25,7 @@ MIN_STEPS, MAX_STEPS = 3, 500
 COUNTED_ROWS = 4
 
 
-def measure(work: Work, *, batch_size: int, device: torch.device, seconds: float, steps: int | None) -> Measurement:
+def measure(work: Workload, *, batch_size: int, device: torch.device, seconds: float, steps: int | None) -> Measurement:
     """Warms up and times `steps` steps; None means as many as take about `seconds`."""
     settling, first_step_s, step_s = warm_up(work, seconds)
     steps = steps or min(MAX_STEPS, max(MIN_STEPS, round(seconds / step_s)))
@@ -50,7 +50,7 @@ def measure(work: Work, *, batch_size: int, device: torch.device, seconds: float
 
 
 def measurement_of(
-    work: Work, steps: Sequence[StepCost], *, batch_size: int, device: torch.device, **facts: Any
+    work: Workload, steps: Sequence[StepCost], *, batch_size: int, device: torch.device, **facts: Any
 ) -> Measurement:
     """Returns the measurement of timed steps; `facts` are its further fields."""
     return Measurement(
@@ -67,7 +67,7 @@ def measurement_of(
     )
 
 
-def warm_up(work: Work, seconds: float) -> tuple[Settling, float, float]:
+def warm_up(work: Workload, seconds: float) -> tuple[Settling, float, float]:
     """Runs until the speed has settled or `seconds` are over; returns seconds of the first step and of a late one."""
     settling = Settling()
     start = time.perf_counter()
@@ -96,7 +96,7 @@ def _rates(steps: Sequence[StepCost]) -> dict[str, Any]:
     }
 
 
-def _arithmetic(work: Work, steps: Sequence[StepCost]) -> dict[str, Any]:
+def _arithmetic(work: Workload, steps: Sequence[StepCost]) -> dict[str, Any]:
     """Returns FLOPs of the real tokens, the least memory traffic, and the formula's ratio to torch's own count."""
     model, settings = work.model, work.model.config
     formula = flops_formula(model, training=work.trains)

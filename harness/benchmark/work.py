@@ -37,14 +37,14 @@ from harness.training.weights import DTYPES, cast_model
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["UNTIMED", "Evaluating", "Predicting", "Training", "Work"]
+__all__ = ["UNTIMED", "Evaluating", "Predicting", "Training", "Workload"]
 
 #: The loop leaves these first steps of each start out of its throughput; so does a cell.
 UNTIMED = WARMUP_STEPS
 
 
-class Work(Protocol):
-    """Work that is done step by step."""
+class Workload(Protocol):
+    """The work of a cell, done step by step."""
 
     trains: bool
     precision: str
@@ -169,7 +169,7 @@ class Training:
             yield parts
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
-        """See `Work`. The gradients are freed, so training goes on unchanged."""
+        """See `Workload`. The gradients are freed, so training goes on unchanged."""
         trainer = self._trainer
         chosen = trainer.rows[:rows]
         lengths = np.asarray(trainer.train_data.lengths)[chosen]

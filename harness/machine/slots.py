@@ -61,7 +61,7 @@ BINDINGS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Capacity:
     """The cores and the memory that slots share."""
 
     cores: int
@@ -74,9 +74,9 @@ def plan_slots(engine: EngineSpec, *, num_trials: int) -> tuple[Slot, ...]:
     """Returns the slots for a study of `num_trials` trials, at least one.
 
     Raises:
-        DeviceError: the device asked for is not there.
+        DeviceError: the machine has no such device.
     """
-    machine = Machine(
+    machine = Capacity(
         cores=resources.cores(),
         memory_bytes=resources.memory_bytes(),
         processor=resources.processor_name() or platform.processor(),
@@ -89,7 +89,7 @@ def plan_slots(engine: EngineSpec, *, num_trials: int) -> tuple[Slot, ...]:
     return cpu_slots(engine, machine, most=most)
 
 
-def cpu_slots(engine: EngineSpec, machine: Machine, *, most: int) -> tuple[Slot, ...]:
+def cpu_slots(engine: EngineSpec, machine: Capacity, *, most: int) -> tuple[Slot, ...]:
     """Shares out the cores: as many slots as there are cores and memory, unless the study says how many."""
     threads = None if engine.threads_per_slot == "auto" else engine.threads_per_slot
     if engine.slots_per_device == "auto":
@@ -111,7 +111,7 @@ def cpu_slots(engine: EngineSpec, machine: Machine, *, most: int) -> tuple[Slot,
 def device_slots(
     engine: EngineSpec,
     devices: tuple[Device, ...],
-    machine: Machine,
+    machine: Capacity,
     *,
     most: int,
     environ: Mapping[str, str] = os.environ,

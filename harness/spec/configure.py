@@ -160,7 +160,7 @@ def differences(old: StudySpec, new: StudySpec, free: Sequence[str] = ()) -> lis
     `free` are further keys that may change.
     """
     return [
-        f"{key}: {_shown(before)} -> {_shown(after)}"
+        f"{key}: {_as_text(before)} -> {_as_text(after)}"
         for key, before, after in _pairs(old, new)
         if before != after and not any(f"{key}.".startswith(f"{name}.") for name in (*FREE_TO_CHANGE, *free))
     ]
@@ -175,11 +175,11 @@ def _pairs(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
         yield from _pairs(getattr(old, name), getattr(new, name), f"{key}.{name}" if key else name)
 
 
-def _shown(value: Any) -> str:
+def _as_text(value: Any) -> str:
     """Returns a value as a study file would have it."""
     plain = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
     if isinstance(plain, dict):
-        return "{" + ", ".join(f"{key}: {_shown(part)}" for key, part in plain.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_as_text(part)}" for key, part in plain.items()) + "}"
     if isinstance(plain, (list, tuple)):
-        return "[" + ", ".join(_shown(part) for part in plain) + "]"
+        return "[" + ", ".join(_as_text(part) for part in plain) + "]"
     return json.dumps(plain) if plain is None or isinstance(plain, bool) else str(plain)

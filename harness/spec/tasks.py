@@ -177,7 +177,7 @@ _FOREIGN: dict[str, TaskFacts] = {}
 
 
 def facts_of(name: str) -> TaskFacts:
-    """Returns the facts of the task `name`; a user's own task is asked for them where it may be imported.
+    """Returns the facts of the task `name`; those of a user's own task are read from it where it may be imported.
 
     Raises:
         InputError: there is no such task, or a user's task cannot be imported or has no facts.

@@ -145,8 +145,8 @@ class TaskBase:
         """Returns the dense targets of `rows`, real numbers as fp32; dense targets are not padded."""
         import torch
 
-        taken = {name: torch.from_numpy(np.asarray(array)[rows]) for name, array in encoded.targets.items()}
-        return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in taken.items()}
+        tensors = {name: torch.from_numpy(np.asarray(array)[rows]) for name, array in encoded.targets.items()}
+        return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
     def metrics(self, outputs: Arrays, targets: Arrays) -> dict[str, float]:
         """Returns every metric of the facts."""

@@ -208,17 +208,17 @@ def _speeds(
     products: Sequence[Product], device: torch.device, precisions: Sequence[str], *, seconds: float, rounds: int
 ) -> dict[str, float]:
     """Returns GFLOP/s of forward and backward passes, weighted as in a step; `_steps` has made the kernels before."""
-    ready = {name: steps for name in precisions if (steps := _steps(products, device, DTYPES[name]))}
-    best = {name: [math.inf] * len(products) for name in ready}
+    steps_by_name = {name: steps for name in precisions if (steps := _steps(products, device, DTYPES[name]))}
+    best = {name: [math.inf] * len(products) for name in steps_by_name}
     until = time.perf_counter() + seconds
-    done = 0
-    while done < rounds or time.perf_counter() < until:
-        for name, steps in ready.items():
+    num_rounds = 0
+    while num_rounds < rounds or time.perf_counter() < until:
+        for name, steps in steps_by_name.items():
             best[name] = [min(fastest, _seconds(step, device)) for fastest, step in zip(best[name], steps, strict=True)]
-        done += 1
+        num_rounds += 1
     work = sum(3 * product.flops * product.times for product in products)
     times = [product.times for product in products]
-    return {name: work / sum(t * n for t, n in zip(best[name], times, strict=True)) / 1e9 for name in ready}
+    return {name: work / sum(t * n for t, n in zip(best[name], times, strict=True)) / 1e9 for name in steps_by_name}
 
 
 def _steps(products: Sequence[Product], device: torch.device, dtype: torch.dtype) -> list[Callable[[], object]]:

@@ -72,8 +72,8 @@ class _Activations:
 class _WithActivations:
     """A task whose batches also hold the activations of the model's frozen part."""
 
-    def __init__(self, task: Task, prefix: FrozenPrefix, kept: Sequence[_Activations]) -> None:
-        self._task, self._prefix, self._kept = task, prefix, kept
+    def __init__(self, task: Task, prefix: FrozenPrefix, splits: Sequence[_Activations]) -> None:
+        self._task, self._prefix, self._splits = task, prefix, splits
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
@@ -81,7 +81,7 @@ class _WithActivations:
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns the model's keyword arguments for `rows`, whose activations must have been computed."""
         inputs = self._task.collate(encoded, rows, length)
-        for activations in self._kept:
+        for activations in self._splits:
             if activations.examples is encoded:
                 inputs |= self._prefix.arguments(activations.batch(rows, length))
         return inputs
@@ -103,13 +103,13 @@ def skip_frozen(
     was_training = model.training
     model.eval()
     try:
-        kept = [_opened(_folder(model, config, data, host, part), task, model, prefix, part) for part in parts]
+        splits = [_opened(_folder(model, config, data, host, part), task, model, prefix, part) for part in parts]
     except (NotSkippable, OSError) as error:
         _say(f"the frozen layers run in every step: {error}")
         return task
     finally:
         model.train(was_training)
-    return cast(Task, _WithActivations(task, prefix, kept))
+    return cast(Task, _WithActivations(task, prefix, splits))
 
 
 def _say(line: str) -> None:

@@ -37,17 +37,17 @@ class FastDropout(torch.nn.Module):
         size = inputs.numel()
         seed = int(torch.randint(2**62, ()))
         raw = np.random.SFC64(seed).random_raw(-(-size * _BITS // 64)).view(np.uint16)[:size]
-        kept = torch.from_numpy(raw >= self._threshold).view(inputs.shape)
-        return inputs * _masked(self._scale, kept, inputs.dtype)
+        is_kept = torch.from_numpy(raw >= self._threshold).view(inputs.shape)
+        return inputs * _masked(self._scale, is_kept, inputs.dtype)
 
 
-def _masked(scale: float, kept: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Returns `scale` where `kept`, else 0.
+def _masked(scale: float, is_kept: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Returns `scale` where `is_kept`, else 0.
 
     It multiplies the bits of `scale` by 0 or 1, because torch converts booleans to numbers one by one.
     """
     bits = _BITS_OF[dtype]
-    return kept.to(bits).mul_(torch.tensor(scale, dtype=dtype).view(bits)).view(dtype)
+    return is_kept.to(bits).mul_(torch.tensor(scale, dtype=dtype).view(bits)).view(dtype)
 
 
 def fast_dropouts(model: torch.nn.Module) -> dict[int, FastDropout]:

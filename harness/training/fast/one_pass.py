@@ -46,9 +46,9 @@ class OnePass:
     @torch.no_grad()
     def step(self, max_norm: float | None) -> None:
         """Makes one step with gradients clipped to `max_norm`; frees the gradients, as `FlatWeights.gather` does."""
-        held = [[_gradient(parameter) for parameter in group] for group in self._weights.groups]
-        gradients = [_addresses(group) for group in held]
-        counts = [(c_size_t * len(group))(*(gradient.numel() for gradient in group)) for group in held]
+        tensors = [[_gradient(parameter) for parameter in group] for group in self._weights.groups]
+        gradients = [_addresses(group) for group in tensors]
+        counts = [(c_size_t * len(group))(*(gradient.numel() for gradient in group)) for group in tensors]
         scale = 1.0
         if max_norm is not None:
             parts = zip(gradients, counts, strict=True)

@@ -31,8 +31,8 @@ def resident(examples: Encoded, folder: Path, device: torch.device, host: Host) 
         return examples
     residents: dict[str, Resident] = host.cache.setdefault(f"resident:{device}", {})
     if str(folder) not in residents:
-        size, held = _size(examples), sum(_size(split) for split in residents.values())
-        if held + size > MAX_SHARE * (free + held):
+        size, resident_bytes = _size(examples), sum(_size(split) for split in residents.values())
+        if resident_bytes + size > MAX_SHARE * (free + resident_bytes):
             return _made(examples, {}, device)
         residents[str(folder)] = _made(examples, _copied(examples, device), device)
     return residents[str(folder)]

@@ -19,7 +19,7 @@ NAMES = ("none", "embeddings", "backbone")
 def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
     """Sets `requires_grad`: none freezes nothing, backbone all but the head, k the embeddings and the lowest k blocks.
 
-    Of an encoder-decoder, k counts the blocks of the encoder: the decoder stands above all of them.
+    In an encoder-decoder, k counts the blocks of the encoder: the decoder is above all of them.
 
     Raises:
         CheckpointError: the model has no embeddings, or not as many blocks.
