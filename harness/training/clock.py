@@ -62,7 +62,7 @@ class Clock:
         self._steady_since = time.perf_counter()
 
     def end_steady(self) -> None:
-        """Ends the steady part before training stops; the caller has synchronised the device."""
+        """Ends the steady part of training; the caller has synchronised the device."""
         if self._steady_since is not None:
             self._usage["steady_s"] += time.perf_counter() - self._steady_since
             self._steady_since = None
