@@ -46,8 +46,8 @@ def interval(
 
     A share of independent rows has Wilson's interval; every other metric has the percentile bootstrap over rows or
     `groups` [rows]. A value at an end of its scale (no error at all) is the same in all resamples, but is not certain:
-    its interval has the width of Wilson's interval for a share of 0 or 1 of as many rows, times the length of the
-    scale. Where the scale has no other end (an RMSE of 0), no width is known, and the interval is a point.
+    its interval is at least as wide as Wilson's for a share of 0 or 1 of as many rows, times the length of the scale.
+    Where the scale has no other end (an RMSE of 0), no width is known, and the interval is a point.
     """
     value = score(metric, outputs, targets)
     if not isfinite(value):
