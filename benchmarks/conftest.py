@@ -14,7 +14,7 @@ import pytest
 from harness.benchmark.ceiling import measure_setup
 from harness.benchmark.machine import describe_machine
 from harness.benchmark.outcome import probe_config
-from harness.benchmark.plan import Planned, Wanted, bench_study, default_trial, plan_cells
+from harness.benchmark.plan import BenchOptions, PlannedCell, bench_study, default_trial, plan_cells
 from harness.benchmark.run import bench_slot
 from harness.benchmark.summary import with_setup
 from harness.data.prepare import prepare
@@ -58,7 +58,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     config = metafunc.config
     slot = _slot(config)
-    wanted = Wanted(
+    options = BenchOptions(
         checkpoints=_listed(config, "checkpoint"),
         batch_sizes=_listed(config, "batch-size"),
         lengths=_listed(config, "length"),
@@ -66,11 +66,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         modes=_listed(config, "mode") or ("train",),
         seconds=config.getoption("--seconds"),
     )
-    wanted.check()
+    options.check()
     spec = _study(config)
     cells = plan_cells(
         spec,
-        wanted,
+        options,
         auto=choose(default_trial(spec), prepare(spec), Host(place=slot.inside)).precision,
         accelerator=slot.place.device != "cpu",
         own_texts=bool(config.getoption("--study")),
@@ -78,7 +78,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("planned", cells, ids=_name)
 
 
-def _name(planned: Planned) -> str:
+def _name(planned: PlannedCell) -> str:
     training = planned.config.training
     size = f"{training.batch_size}x{planned.setting('length')}"
     return f"{planned.checkpoint.rpartition('/')[2]}-{planned.setting('mode')}-{size}-{training.precision}"

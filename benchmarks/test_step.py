@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from harness.benchmark.cell import open_cell
 from harness.benchmark.machine import code_version
 from harness.benchmark.measure import MAX_STEPS, MIN_STEPS, measurement_of, warm_up
-from harness.benchmark.plan import Planned
+from harness.benchmark.plan import PlannedCell
 from harness.benchmark.run import new_cell
 from harness.benchmark.summary import summarised
 from harness.benchmark.timing import StepCost
@@ -28,7 +28,7 @@ from harness.training.host import Host
 
 
 def test_step(
-    benchmark: BenchmarkFixture, planned: Planned, data: PreparedData, slot: Slot, bench: BenchFile, tmp_path: Path
+    benchmark: BenchmarkFixture, planned: PlannedCell, data: PreparedData, slot: Slot, bench: BenchFile, tmp_path: Path
 ) -> None:
     device = devices.bind(slot.inside)
     try:

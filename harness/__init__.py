@@ -1,6 +1,6 @@
 """Sweeps and benchmarks for fine-tuning pretrained models. `harness.load` gives a run's numbers in Python.
 
-Knows nothing that costs time to import.
+Importing this module imports no package that takes long.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The one error tree: what went wrong, where, what is allowed, and the remedy.
+"""The error tree of the package.
 
-Knows nothing of the rest of the package. Every error a user can cause is a `HarnessError`; its text is
-one line (or one line a mistake) that the command line prints as it is, without a traceback.
+Every error that a user can cause is a `HarnessError`. Its text says what was wrong, where, what is allowed and the
+remedy; the command line prints it as it is, without a traceback.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class CheckpointError(InputError):
 
 
 class DeviceError(InputError):
-    """A device that was asked for is not there."""
+    """The machine has no such device."""
 
 
 class RunError(InputError):
@@ -92,7 +92,7 @@ class MissingPackage(InputError):
 class Problem:
     """One mistake in a study file: `key` is dotted, `line` counts from 1 (0: not from a line).
 
-    `source` stands instead of the file's name where the mistake is elsewhere ("command line").
+    `source` replaces the file's name where the mistake is not in the file ("command line").
     """
 
     key: str
@@ -116,7 +116,7 @@ class SpecError(InputError):
 
 
 class TrialFailure(HarnessError):
-    """Ends one trial in state FAIL with a reason; never the sweep."""
+    """Ends one trial in state FAIL with a reason; the sweep goes on."""
 
     def __init__(self, reason: FailReason, message: str) -> None:
         self.reason = reason
@@ -125,17 +125,17 @@ class TrialFailure(HarnessError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Returns `"; did you mean 'x'?"` for the nearest known name, or an empty string."""
-    found = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{found[0]}'?" if found else ""
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
 def unknown_name(key: str, name: object, known: Collection[str]) -> InputError:
-    """Returns the error for a `name` that stands at `key` and is none of the `known` ones."""
+    """Returns the error for the value `name` of `key`, which is none of the `known` ones."""
     return InputError(f"{key}: '{name}' is unknown; allowed: {', '.join(known)}{nearest(str(name), known)}")
 
 
 def look_up(table: Mapping[str, T], name: str, key: str) -> T:
-    """Returns what `table` has under `name`; `key` says where the name stands (`search.sampler`).
+    """Returns the entry `name` of `table`; `key` is the study key that holds the name (`search.sampler`).
 
     Raises:
         InputError: the table has no such name.

@@ -1,4 +1,4 @@
-"""How this process runs: its imports, and work beside trials, which shall not be slower for it."""
+"""Settings of this process: quick imports, and low priority for work that runs beside trials."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import contextmanager, suppress
 
 __all__ = ["quick_imports", "stand_back"]
 
-#: Beside a thread of usual priority one gets about a tenth of a core, and a whole one where nobody wants it.
+#: A thread with this niceness gets a tenth of a core beside one of usual priority, and a whole core that is idle.
 NICENESS = 10
 
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Inside, the garbage collector rests.
+    """Switches the garbage collector off within the block.
 
     Importing torch and transformers makes a million objects that all stay, and the collector walks through them time
     and again: 4.1 s without this, 3.3 s with it.
@@ -32,9 +32,9 @@ def quick_imports() -> Iterator[None]:
 
 
 def stand_back() -> None:
-    """Lets other threads of the machine go before the calling one and those that it starts.
+    """Gives the calling thread, and those that it starts, a lower priority than the other threads of the machine.
 
-    Nothing happens elsewhere than on Linux, where niceness is a thread's own.
+    Does nothing except on Linux, where each thread has its own niceness.
     """
     if sys.platform == "linux":
         with suppress(OSError):

@@ -1,6 +1,6 @@
-"""The one trial function: a generator that trains, evaluates and stands still after every evaluation.
+"""The trial function: a generator that trains, evaluates and pauses after every evaluation.
 
-Not pulled = paused; closed = stopped and its memory freed.
+A trial that is not pulled is paused; one whose generator is closed is stopped, and its memory is freed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["Pause", "measure_precision", "release", "run_trial", "warm_up"]
 
 
 class Trial:
-    """A trainer with its history, its best weights and a random state of its own."""
+    """A trainer with its history, its best weights and its own random state."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, resume: Path | None) -> None:
         self.clock = Clock(_last_usage(resume))
@@ -50,7 +50,7 @@ class Trial:
             self._resume(resume)
 
     def points(self) -> list[tuple[int, int]]:
-        """(evaluation point, step) still ahead; points that fall on one step are one, the one with the most rows."""
+        """Returns (evaluation point, step) of the evaluations ahead; of several at one step, that with most rows."""
         at: dict[int, int] = {}
         for point, fraction in enumerate(self.config.evaluate_at):
             at[self.trainer.step_at(fraction)] = point
@@ -146,20 +146,20 @@ class Trial:
 
     @property
     def num_parameters(self) -> int:
-        """Those of the model as it is saved, words that do not occur here included."""
+        """The number of parameters of the saved model, words that do not occur here included."""
         trained: int = sum(p.numel() for p in self.trainer.model.parameters())
         return trained + (self.trainer.compact.num_left_out if self.trainer.compact else 0)
 
     @property
     def memory_bytes(self) -> int:
-        """The model, its masters with two moments each, the best weights, and the graphs of its steps."""
+        """The bytes of the model, its masters with two moments each, the best weights and the graphs of its steps."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
         return model + (4 if self.best else 3) * masters + self.trainer.forward.memory_bytes
 
 
 class Pause:
-    """A trial that stands after an evaluation; good until the generator is pulled again."""
+    """A trial that is paused after an evaluation; valid until the generator is pulled again."""
 
     def __init__(self, trial: Trial, progress: Progress) -> None:
         self._trial = trial
@@ -175,7 +175,7 @@ class Pause:
 
     @property
     def memory_bytes(self) -> int:
-        """What the standing trial holds."""
+        """The memory that the paused trial holds."""
         return self._trial.memory_bytes
 
 
@@ -206,7 +206,7 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
 
 
 def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionChoice:
-    """What `precision: auto` means in this slot, measured with the products of `config`'s model.
+    """Measures what `precision: auto` means in this slot, with the products of `config`'s model.
 
     Raises:
         HarnessError: the data or the checkpoint cannot be used.
@@ -215,7 +215,7 @@ def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionCh
 
 
 def release(host: Host) -> None:
-    """Gives back device memory that this process has only cached, and counts its peak anew."""
+    """Frees device memory that this process only caches, and starts a new peak."""
     device = devices.torch_device(host.place)
     devices.empty_cache(device)
     devices.reset_peak_memory(device)

@@ -1,4 +1,4 @@
-"""How fast this machine trains: cells measured with the training core of a sweep, in the processes of a sweep.
+"""Measures how fast this machine trains: cells, run by the training core and in the processes of a sweep.
 
-Knows nothing of reports: results go to a file that `harness.records.bench` describes.
+Results go to a file that `harness.records.bench` describes.
 """

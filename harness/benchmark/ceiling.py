@@ -1,6 +1,6 @@
-"""What a device can do at most, measured where cells are measured: matrix products by precision, and memory traffic.
+"""Measures what a device can do at most: matrix products by precision, and memory traffic.
 
-Knows nothing of models. Runs as a trial in the process of a slot.
+It runs as a trial in the process of a slot, as cells do.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ __all__ = ["copy_bandwidth", "matmul_ceiling", "measure_setup"]
 #: Sizes of square products: large enough to be bound by arithmetic, small enough to repeat.
 SIZES = {"cpu": (1024, 2048), "accelerator": (4096, 8192)}
 COPIED_BYTES = {"cpu": 2**28, "accelerator": 2**30}
-#: For each size and precision; a single product that takes longer ends the sizes.
+#: Seconds for each size and precision; after a product that takes longer, no larger size is measured.
 SECONDS = 0.4
 
 
 def measure_setup(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[Outcome]:
-    """A trial function: the ceilings of `config.params["precisions"]`, and what `auto` means for the trial."""
+    """A trial function: measures the ceilings of `config.params["precisions"]`, and what `auto` means for the trial."""
     started = psutil.Process().create_time()
     device = devices.bind(host.place)
     start_s = max(0.0, time.time() - started)
     auto = chosen_precision(config, PreparedData(Path(data)), host)
-    asked = config.params.get("precisions")
-    asked = asked if isinstance(asked, tuple) else ()
-    names = {auto.precision, *(auto.precision if name == "auto" else str(name) for name in asked)}
+    precisions = config.params.get("precisions")
+    precisions = precisions if isinstance(precisions, tuple) else ()
+    names = {auto.precision, *(auto.precision if name == "auto" else str(name) for name in precisions)}
     measured = Setup(
         device=host.place.device,
         threads=host.place.threads,
@@ -55,7 +55,7 @@ def measure_setup(config: TrialConfig, data: str, host: Host, resume: Path | Non
 
 
 def matmul_ceiling(device: torch.device, dtype: torch.dtype, sizes: tuple[int, ...] | None = None) -> float:
-    """FLOP/s of the fastest of repeated square matrix products."""
+    """Returns FLOP/s of the fastest of repeated square matrix products."""
     best = 0.0
     for size in sizes or SIZES["cpu" if device.type == "cpu" else "accelerator"]:
         a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
@@ -68,7 +68,7 @@ def matmul_ceiling(device: torch.device, dtype: torch.dtype, sizes: tuple[int, .
 
 
 def copy_bandwidth(device: torch.device, num_bytes: int | None = None) -> float:
-    """Bytes/s read and written by a copy that no cache holds."""
+    """Returns the bytes/s that a copy too large for the caches reads and writes."""
     count = num_bytes or COPIED_BYTES["cpu" if device.type == "cpu" else "accelerator"]
     source = torch.ones(count, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
@@ -76,7 +76,7 @@ def copy_bandwidth(device: torch.device, num_bytes: int | None = None) -> float:
 
 
 def _fastest(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of the fastest call; on an accelerator calls are queued ten at a time, so that no launch is seen."""
+    """Returns the seconds of the fastest call; an accelerator gets ten calls at once, to hide the launches."""
     queued = 1 if device.type == "cpu" else 10
     work()
     devices.synchronize(device)
@@ -93,9 +93,9 @@ def _fastest(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _libraries(device: torch.device) -> dict[str, str]:
-    """What computes: instruction set, CUDA or ROCm and cuDNN."""
-    found = {"cpu capability": torch.backends.cpu.get_cpu_capability()}
+    """Returns the versions of what computes: instruction set, CUDA or ROCm and cuDNN."""
+    libraries = {"cpu capability": torch.backends.cpu.get_cpu_capability()}
     if device.type == "cuda":
         versions = {"cuda": torch.version.cuda, "rocm": torch.version.hip, "cudnn": torch.backends.cudnn.version()}
-        found |= {name: str(value) for name, value in versions.items() if value}
-    return found
+        libraries |= {name: str(value) for name, value in versions.items() if value}
+    return libraries

@@ -1,7 +1,7 @@
-"""One cell: the trial function that a benchmark's slots run.
+"""The trial function that a benchmark's slots run: it measures one cell.
 
-Knows nothing of other cells. The settings that a trial's configuration has no place for travel in its `params`:
-mode, length, rows, seconds, steps, largest.
+The settings that a trial's configuration has no place for travel in its `params`: mode, length, rows, seconds, steps,
+largest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.benchmark.flops import tokens_of
 from harness.benchmark.measure import measure
 from harness.benchmark.memory import admit, estimated_bytes, largest_that_fits, release_memory
 from harness.benchmark.outcome import Outcome
-from harness.benchmark.work import Evaluating, Predicting, Training, Work
+from harness.benchmark.work import Evaluating, Predicting, Training, Workload
 from harness.data.checkpoints import resolve
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure, look_up
@@ -33,8 +33,8 @@ from harness.training.precision import chosen_precision
 
 __all__ = ["MODES", "open_cell", "run_cell"]
 
-#: What each mode repeats; the folder is for a model that is exported.
-MODES: Mapping[str, Callable[[TrialConfig, PreparedData, Host, torch.device, Path], Work]] = {
+#: The work that each mode repeats; the folder is for a model that is exported.
+MODES: Mapping[str, Callable[[TrialConfig, PreparedData, Host, torch.device, Path], Workload]] = {
     "train": lambda config, data, host, device, folder: Training(config, data, host, device),
     "evaluate": lambda config, data, host, device, folder: Evaluating(config, data, host, device),
     "predict": Predicting,
@@ -45,7 +45,7 @@ def run_cell(config: TrialConfig, data: str, host: Host, resume: Path | None = N
     """Measures one cell; yields once.
 
     Raises:
-        TrialFailure: reason oom when it does not fit, data when there is no text of the length asked for.
+        TrialFailure: reason oom when it does not fit, data when there is no text of the given length.
     """
     device = devices.bind(host.place)
     seconds, steps = config.params["seconds"], config.params["steps"]
@@ -53,7 +53,7 @@ def run_cell(config: TrialConfig, data: str, host: Host, resume: Path | None = N
         start = time.perf_counter()
         work, batch_size = open_cell(config, PreparedData(Path(data)), host, Path(folder))
         build_s = time.perf_counter() - start
-        found = measure(
+        measurement = measure(
             work,
             batch_size=batch_size,
             device=device,
@@ -62,15 +62,15 @@ def run_cell(config: TrialConfig, data: str, host: Host, resume: Path | None = N
         )
         del work
     release_memory(device)
-    document = found.model_dump(mode="json") | {"build_s": build_s}
-    yield Outcome(config, document, found.samples / found.seconds)
+    document = measurement.model_dump(mode="json") | {"build_s": build_s}
+    yield Outcome(config, document, measurement.samples / measurement.seconds)
 
 
-def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path) -> tuple[Work, int]:
-    """The work of a cell, not begun, and its batch size; `folder` is for a model that is exported.
+def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path) -> tuple[Workload, int]:
+    """Returns the work of a cell, not begun, and its batch size; `folder` is for a model that is exported.
 
     Raises:
-        TrialFailure: it does not fit, or there is no text of the length asked for.
+        TrialFailure: it does not fit, or there is no text of the given length.
         DataError: there are too few rows for one batch.
         InputError: there is no such mode.
     """
@@ -88,10 +88,10 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
     if device.type == "cpu" and not isinstance(length, int):
         _admit(config, data, int(np.asarray(encoded(data, config, "train").lengths).max()))
     work = look_up(MODES, str(config.params["mode"]), "mode")(config, data, host, device, folder)
-    asked, batch_size = config.params["length"], config.training.batch_size
-    if isinstance(asked, int) and not (work.lengths == asked).all():
+    batch_size = config.training.batch_size
+    if isinstance(length, int) and not (work.lengths == length).all():
         most = int(work.lengths.max())
-        raise TrialFailure(FailReason.DATA, f"length {asked} is more than the {most} tokens that this model can take")
+        raise TrialFailure(FailReason.DATA, f"length {length} is more than the {most} tokens that this model can take")
     if len(work.lengths) < batch_size:
         raise DataError(f"there are {len(work.lengths)} rows, less than one batch of {batch_size}")
     return work, batch_size
@@ -102,7 +102,7 @@ def _with(config: TrialConfig, **training: Any) -> TrialConfig:
 
 
 def _with_length(data: PreparedData, config: TrialConfig) -> tuple[PreparedData, TrialConfig]:
-    """The data and configuration of a fixed length; as they are for the study's own lengths."""
+    """Returns data and configuration with texts of a fixed length; unchanged for the study's own lengths."""
     length, rows = config.params["length"], config.params["rows"]
     if not isinstance(length, int) or not isinstance(rows, int):
         return data, config
@@ -111,7 +111,7 @@ def _with_length(data: PreparedData, config: TrialConfig) -> tuple[PreparedData,
 
 
 def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:
-    """Refuses what the kernel would kill; `longest` is the most tokens of a row."""
+    """Refuses a cell that the kernel would kill; `longest` is the most tokens of a row."""
     image = data.meta.image
     settings = model_config(config.model, **({"image_size": image[0]} if image else {}))
     needed = estimated_bytes(
@@ -126,11 +126,11 @@ def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:
 
 
 def _largest(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> TrialConfig:
-    """The configuration with the largest batch, up to all rows, that the device can train at once."""
+    """Returns the configuration with the largest batch, up to all rows, that the device can train at once."""
     training = Training(_with(config, batch_size=1), data, host, device)
-    found = largest_that_fits(training.fits, len(training.lengths))
+    batch_size = largest_that_fits(training.fits, len(training.lengths))
     del training
     release_memory(device)
-    if not found:
+    if not batch_size:
         raise TrialFailure(FailReason.OOM, f"one example does not fit into {device}")
-    return _with(config, batch_size=found)
+    return _with(config, batch_size=batch_size)

@@ -1,7 +1,7 @@
 """Texts of an exact length in tokens, and a small table of made-up words for a benchmark without a study.
 
-A text of more words than tokens are wanted is cut by the tokenizer to exactly that many, so
-fixed lengths go through the same tokenizer, cache and batches as a study's own texts.
+A text has more words than the length has tokens, and the tokenizer cuts it to exactly that many, so fixed lengths go
+through the same tokenizer, cache and batches as a study's own texts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 
 def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
-    """The training rows of `data`, over and over, with `num_rows` texts of more than `length` words drawn from theirs.
+    """Returns `num_rows` training rows of `data`, repeated, with texts of more than `length` words drawn from theirs.
 
     Raises:
         InputError: the data has no texts.
@@ -60,7 +60,7 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
 
 
 def made_up_table(cache: Path | None = None) -> Path:
-    """A CSV file of short texts with two labels: made-up words, as unequally frequent as real ones (Zipf)."""
+    """Returns a CSV file of short texts with two labels: made-up words with the frequencies of real ones (Zipf)."""
     folder = (cache or default_cache()) / "bench" / f"words-{VERSION}"
     built_once(folder, _write_table)
     return folder / "words.csv"

@@ -1,6 +1,6 @@
-"""Energy counters: of an NVIDIA GPU through NVML, of a processor through RAPL; where neither can be read, none.
+"""Energy counters: of an NVIDIA GPU through NVML, of a processor through RAPL; none where neither can be read.
 
-Knows nothing of what the energy was spent on. Nothing is estimated from rated power.
+Nothing is estimated from rated power.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Meter:
         self._before: list[float] = []
 
     def start(self) -> None:
-        """From here on energy counts."""
+        """Starts to count."""
         self._before = [read() for read, _ in self._counters]
 
     def joules(self) -> float:
-        """What was used since `start`; a counter that went back has run over once."""
+        """Returns the energy used since `start`; a counter that went back has overflowed once."""
         total = 0.0
         for before, (read, limit) in zip(self._before, self._counters, strict=True):
             used = read() - before
@@ -41,7 +41,7 @@ class Meter:
 
 
 def open_meter(device: torch.device, root: Path = Path("/")) -> Meter | None:
-    """The meter of what `device` uses; None where nothing can be read."""
+    """Returns the meter of the energy that `device` uses; None where nothing can be read."""
     if device.type == "cpu":
         counters = rapl_counters(root)
         return Meter("RAPL, processor packages", counters) if counters else None
@@ -50,8 +50,8 @@ def open_meter(device: torch.device, root: Path = Path("/")) -> Meter | None:
 
 
 def nvml_counter(device: torch.device) -> Counter | None:
-    """The total-energy counter of a GPU (Volta and later), found by its UUID, whatever CUDA_VISIBLE_DEVICES says."""
-    with suppress(Exception):  # not installed, no driver, a ROCm card, an old one: all the same to us
+    """Returns the total-energy counter of a GPU (Volta and later), which is found by its UUID."""
+    with suppress(Exception):  # not installed, no driver, a ROCm card or an old one: there is no counter
         nvml: Any = import_module("pynvml")
         nvml.nvmlInit()
         uuid = torch.cuda.get_device_properties(device).uuid
@@ -62,8 +62,8 @@ def nvml_counter(device: torch.device) -> Counter | None:
 
 
 def rapl_counters(root: Path = Path("/")) -> list[Counter]:
-    """One counter a processor package; [] where there are none, or only the administrator may read them."""
-    found: list[Counter] = []
+    """Returns a counter for each processor package; [] where there are none or only root may read them."""
+    counters: list[Counter] = []
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:[0-9]*")):
         # Sub-zones (core, dram: intel-rapl:0:0) are part of their package, or are not counted.
         if zone.name.count(":") != 1:
@@ -73,8 +73,8 @@ def rapl_counters(root: Path = Path("/")) -> list[Counter]:
             _read_joules(zone / "energy_uj")
         except (OSError, ValueError):
             return []
-        found.append((_reader(zone / "energy_uj"), limit))
-    return found
+        counters.append((_reader(zone / "energy_uj"), limit))
+    return counters
 
 
 def _reader(path: Path) -> Callable[[], float]:

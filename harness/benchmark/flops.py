@@ -1,8 +1,8 @@
 """Model FLOPs of a transformer: by formula from its shapes, and as torch counts them.
 
-Knows nothing of time. The formula is that of Chowdhery et al. 2022 (PaLM, appendix B) told apart by where a matrix
-stands: 2 FLOPs a weight and token in the blocks, 4 a token, token and attention channel, heads once a sample; the
-backward pass costs the same again for the gradients of weights, and of inputs where something below is trained.
+The formula is that of Chowdhery et al. 2022 (PaLM, appendix B), separately for each place of a matrix: 2 FLOPs a weight
+and token in the blocks, 4 a token, token and attention channel, heads once a sample. The backward pass costs the same
+again for the gradients of weights, and of inputs where something below is trained.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["AGREE", "Flops", "count_flops", "flops_formula", "tokens_of"]
 
 #: The counter and the formula agree when they are nearer than this.
 AGREE = 0.02
-#: Heads that look at every position and choose one afterwards.
+#: Heads that compute every position and choose one afterwards.
 _EVERYWHERE = ("score",)
 
 
@@ -38,14 +38,14 @@ class Flops:
     per_square: float
 
     def of(self, lengths: np.ndarray) -> float:
-        """Of samples of `lengths` [samples] tokens, together."""
+        """Returns the FLOPs of samples of `lengths` [samples] tokens, together."""
         tokens = np.asarray(lengths, dtype=np.float64)
         per_sample = self.per_sample + self.per_token * tokens + self.per_square * tokens**2
         return float(per_sample.sum())
 
 
 def flops_formula(model: PreTrainedModel, *, training: bool) -> Flops | None:
-    """The formula for a model; None where it is no transformer that the formula knows (a convolutional one, say).
+    """Returns the FLOPs of a model; None where the formula does not cover it (a convolutional model, say).
 
     Args:
         model: with its head, and with the frozen weights marked so.
@@ -72,15 +72,15 @@ def flops_formula(model: PreTrainedModel, *, training: bool) -> Flops | None:
 
 
 class _Backward:
-    """How many times the forward cost a training step takes, going from the inputs to the head."""
+    """Counts how many times the forward cost a training step takes, from the inputs up to the head."""
 
     def __init__(self) -> None:
         self._trained_below = False
 
     def of(self, parameters: Sequence[torch.nn.Parameter]) -> tuple[int, int]:
-        """Of products with these weights, and of attention among what they make; then they are below.
+        """Returns the factors of products with these weights and of attention on their outputs, and moves above them.
 
-        The first that are trained have inputs without gradients; only the very first products of a block save that.
+        The first weights that are trained have inputs without gradients; only the first products of a block save that.
         """
         trained = any(parameter.requires_grad for parameter in parameters)
         self._trained_below |= trained
@@ -90,7 +90,7 @@ class _Backward:
 def _outside(
     model: PreTrainedModel, stacks: list[torch.nn.ModuleList], factors: _Backward | None, patches: int | None
 ) -> tuple[float, float]:
-    """FLOPs a sample, and a token or patch, of the matrices outside the blocks; what is below them counts as passed."""
+    """Returns FLOPs a sample, and a token or patch, of the matrices outside the blocks; `factors` moves above them."""
     inside = {id(module) for stack in stacks for module in stack.modules()}
     below: dict[str, torch.nn.Module] = {}
     above: dict[str, torch.nn.Module] = {}
@@ -116,7 +116,7 @@ def _outside(
 
 
 def _own_matrix(module: torch.nn.Module) -> int:
-    """Weights that a token is multiplied with in this module itself: of linear layers of all kinds and convolutions."""
+    """Counts the weights in this module itself that a token is multiplied with: of linear layers and convolutions."""
     if isinstance(module, (torch.nn.Embedding, CompactEmbedding)):
         return 0  # looked up, not multiplied with
     return sum(p.numel() for name, p in module.named_parameters(recurse=False) if name == "weight" and p.ndim > 1)
@@ -127,14 +127,14 @@ def _matrix_weights(block: torch.nn.Module) -> int:
 
 
 def _num_attentions(block: torch.nn.Module) -> int:
-    """Attention modules of a block: one, or two where a decoder looks at an encoder too."""
+    """Counts the attention modules of a block: one, or two where a decoder attends to an encoder too."""
     names = [name for name, _ in block.named_modules() if name]
     cross = any("EncDecAttention" in name or "encoder_attn" in name or "crossattention" in name for name in names)
     return 2 if cross else 1
 
 
 def _attention_width(config: PreTrainedConfig) -> int | None:
-    """Heads times the size of a head."""
+    """Returns heads times the size of a head."""
     heads, width = getattr(config, "num_attention_heads", None), getattr(config, "hidden_size", None)
     if not isinstance(heads, int) or not isinstance(width, int) or not heads:
         return None
@@ -143,25 +143,25 @@ def _attention_width(config: PreTrainedConfig) -> int | None:
 
 
 def _patches(config: PreTrainedConfig) -> int | None:
-    """Patches an image; None for texts."""
+    """Returns the patches of an image; None for texts."""
     image, patch = getattr(config, "image_size", None), getattr(config, "patch_size", None)
     return (image // patch) ** 2 if isinstance(image, int) and isinstance(patch, int) else None
 
 
 def _extra_tokens(model: PreTrainedModel) -> int:
-    """Class and distillation tokens."""
+    """Counts class and distillation tokens."""
     names = {name.rpartition(".")[2] for name, _ in model.named_parameters()}
     return len(names & {"cls_token", "distillation_token"})
 
 
 def tokens_of(config: PreTrainedConfig, length: int) -> int:
-    """What a sample of `length` is to the blocks of a transformer: an image of length 1 is so many patches."""
+    """Returns the tokens of a sample of `length` in the blocks; an image has length 1 and a token for each patch."""
     patches = _patches(config)
     return length if patches is None else patches * length
 
 
 def count_flops(step: Callable[[], object]) -> float:
-    """FLOPs of what `step` does, counted by torch operation by operation."""
+    """Returns the FLOPs of `step`, counted by torch operation by operation."""
     with FlopCounterMode(display=False) as counter:
         step()
     return float(counter.get_total_flops())

@@ -1,14 +1,11 @@
-"""What can be refused before anything is measured: texts longer than a model takes, and lengths where there are none.
-
-Knows nothing of memory: what does not fit there is found out cell by cell.
-"""
+"""Refuses lengths before anything is measured: more tokens than a model takes, and lengths of images."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 
-from harness.benchmark.plan import Planned
+from harness.benchmark.plan import PlannedCell
 from harness.data.checkpoints import resolve
 from harness.data.prepared import PreparedData
 from harness.errors import InputError
@@ -19,16 +16,16 @@ from harness.tasks.tokenizers import length_limit, load_tokenizer
 __all__ = ["refuse_lengths"]
 
 
-def refuse_lengths(planned: Iterable[Planned], data: PreparedData) -> None:
-    """Refuses lengths that cannot be (of `scratch`, whose tokenizer is yet to be trained, the cell itself tells).
+def refuse_lengths(planned: Iterable[PlannedCell], data: PreparedData) -> None:
+    """Refuses impossible lengths (for `scratch`, whose tokenizer is not trained yet, the cell itself does).
 
     Raises:
         InputError: a length above the model's maximum, or of images.
         CheckpointError: a checkpoint that is not there, or cannot be read.
     """
     limits: dict[str, int] = {}
-    for one in planned:
-        length, checkpoint = one.setting("length"), one.config.model.checkpoint
+    for cell in planned:
+        length, checkpoint = cell.setting("length"), cell.config.model.checkpoint
         if not isinstance(length, int):
             continue
         if data.meta.image:
@@ -37,7 +34,7 @@ def refuse_lengths(planned: Iterable[Planned], data: PreparedData) -> None:
             limits[checkpoint] = _most_tokens(checkpoint)
         most = limits.get(checkpoint, sys.maxsize)
         if length > most:
-            raise InputError(f"--length {length}: {one.checkpoint} takes at most {most} tokens")
+            raise InputError(f"--length {length}: {cell.checkpoint} takes at most {most} tokens")
 
 
 def _most_tokens(checkpoint: str) -> int:

@@ -1,6 +1,6 @@
-"""What machine this is: hardware facts with a stable id, what this process may use of it, clocks and versions.
+"""The facts of this machine: hardware with a stable id, what this process may use of it, clocks and versions.
 
-Knows nothing of torch: what only torch or a measurement can tell is in `harness.benchmark.ceiling`.
+What only torch or a measurement can tell is in `harness.benchmark.ceiling`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ CORE += tuple(f"benchmark/{name}.py" for name in ("cell", "data", "flops", "meas
 GIB = 2**30
 
 
-def describe_machine(found: Sequence[Device] | None = None, root: Path = Path("/")) -> Machine:
-    """The machine, not measured yet; `found` are its accelerators (None: looked for), `root` stands for `/`."""
-    devices = accelerators() if found is None else found
+def describe_machine(devices: Sequence[Device] | None = None, root: Path = Path("/")) -> Machine:
+    """Returns the machine, not measured yet; `devices` are its accelerators (None: looked up), `root` replaces `/`."""
+    devices = accelerators() if devices is None else devices
     hardware = _hardware(devices, root)
     digest = hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()
     names = [device.name for device in devices] or [hardware["processor"] or hardware["architecture"]]
@@ -53,7 +53,7 @@ def _unique(names: Sequence[str]) -> list[str]:
 
 
 def _hardware(devices: Sequence[Device], root: Path) -> dict[str, Any]:
-    """Facts that stay the same as long as nobody opens the case."""
+    """Returns the facts that stay the same until the hardware is changed."""
     return {
         "processor": resources.processor_name(root) or platform.processor(),
         "architecture": platform.machine(),
@@ -65,13 +65,13 @@ def _hardware(devices: Sequence[Device], root: Path) -> dict[str, Any]:
 
 
 def _caches(root: Path) -> dict[str, str]:
-    """{"L1d": "32K", ...} of the first core."""
-    found = {}
+    """Returns {"L1d": "32K", ...} of the first core."""
+    sizes = {}
     for folder in sorted((root / "sys/devices/system/cpu/cpu0/cache").glob("index[0-9]*")):
         with suppress(OSError):
             level, kind, size = ((folder / name).read_text("ascii").strip() for name in ("level", "type", "size"))
-            found[f"L{level}{ {'Data': 'd', 'Instruction': 'i'}.get(kind, '') }"] = size
-    return found
+            sizes[f"L{level}{ {'Data': 'd', 'Instruction': 'i'}.get(kind, '') }"] = size
+    return sizes
 
 
 def _limits(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -88,29 +88,29 @@ def _limits(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _clocks() -> dict[str, float]:
-    """Of the processor, as far as the system tells: MHz now, and at most."""
-    found = None
+    """Returns the processor's MHz now and at most, as far as the system tells."""
+    frequency = None
     with suppress(OSError, NotImplementedError, AttributeError, RuntimeError):
-        found = psutil.cpu_freq()
-    clocks = {"processor_now": found.current, "processor_most": found.max} if found else {}
+        frequency = psutil.cpu_freq()
+    clocks = {"processor_now": frequency.current, "processor_most": frequency.max} if frequency else {}
     return {name: float(value) for name, value in clocks.items() if value}
 
 
 def _software(root: Path) -> dict[str, str]:
-    found = {"system": platform.platform(), "python": platform.python_version()}
+    versions = {"system": platform.platform(), "python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
+            versions[name] = version(name)
     with suppress(OSError):
         text = (root / "proc/driver/nvidia/version").read_text("utf-8")
         driver = re.search(r"Kernel Module.*?\s(\d+\.[\d.]+)", text)
-        found["nvidia driver"] = driver.group(1) if driver else text.splitlines()[0]
-    return found
+        versions["nvidia driver"] = driver.group(1) if driver else text.splitlines()[0]
+    return versions
 
 
 @cache
 def code_version() -> str:
-    """What must be equal for two measurements to be of the same program: this package's core, torch, transformers.
+    """Returns what two measurements of the same program have in common: this package's core, torch, transformers.
 
     Read once a process: files that are edited while a benchmark runs do not split it into two.
     """

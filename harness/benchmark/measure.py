@@ -1,7 +1,4 @@
-"""A cell's work, measured: warmed up, timed, and set against FLOPs, memory traffic and energy.
-
-Knows nothing of how the work was opened, nor of other cells.
-"""
+"""Measures a cell's work: warms it up, times it, and relates it to FLOPs, memory traffic and energy."""
 
 from __future__ import annotations
 
@@ -17,19 +14,19 @@ from harness.benchmark.energy import open_meter
 from harness.benchmark.flops import AGREE, Flops, count_flops, flops_formula, tokens_of
 from harness.benchmark.memory import moved_bytes
 from harness.benchmark.timing import WINDOW, Settling, StepCost, is_steady
-from harness.benchmark.work import UNTIMED, Work
+from harness.benchmark.work import UNTIMED, Workload
 from harness.records.bench import Measurement
 from harness.training import device as devices
 
 __all__ = ["MAX_STEPS", "MIN_STEPS", "measure", "measurement_of", "warm_up"]
 
 MIN_STEPS, MAX_STEPS = 3, 500
-#: Rows of the batch whose FLOPs torch counts: the formula is held against them.
+#: Rows of the batch whose FLOPs torch counts to check the formula.
 COUNTED_ROWS = 4
 
 
-def measure(work: Work, *, batch_size: int, device: torch.device, seconds: float, steps: int | None) -> Measurement:
-    """Warms up and times `steps` steps; None: as many as take about `seconds`."""
+def measure(work: Workload, *, batch_size: int, device: torch.device, seconds: float, steps: int | None) -> Measurement:
+    """Warms up and times `steps` steps; None means as many as take about `seconds`."""
     settling, first_step_s, step_s = warm_up(work, seconds)
     steps = steps or min(MAX_STEPS, max(MIN_STEPS, round(seconds / step_s)))
     meter, processor = open_meter(device), _Processor()
@@ -53,9 +50,9 @@ def measure(work: Work, *, batch_size: int, device: torch.device, seconds: float
 
 
 def measurement_of(
-    work: Work, steps: Sequence[StepCost], *, batch_size: int, device: torch.device, **facts: Any
+    work: Workload, steps: Sequence[StepCost], *, batch_size: int, device: torch.device, **facts: Any
 ) -> Measurement:
-    """What timed steps come to; `facts` are what else is known of them."""
+    """Returns the measurement of timed steps; `facts` are its further fields."""
     return Measurement(
         **_rates(steps),
         peak_memory_mib=devices.peak_memory_mib(device),
@@ -70,8 +67,8 @@ def measurement_of(
     )
 
 
-def warm_up(work: Work, seconds: float) -> tuple[Settling, float, float]:
-    """Steps until the speed has settled or `seconds` are over; the first one's seconds, and those of one of late."""
+def warm_up(work: Workload, seconds: float) -> tuple[Settling, float, float]:
+    """Runs until the speed has settled or `seconds` are over; returns seconds of the first step and of a late one."""
     settling = Settling()
     start = time.perf_counter()
     work.run(1)
@@ -87,7 +84,7 @@ def warm_up(work: Work, seconds: float) -> tuple[Settling, float, float]:
 
 
 def _rates(steps: Sequence[StepCost]) -> dict[str, Any]:
-    """What was done, and how long each step and each part of it took."""
+    """Returns the counts of the steps, and how long each step and each part of it took."""
     names = {name for step in steps for name in step.parts}
     return {
         "steps_ms": tuple(float(f"{1000 * step.seconds:.4g}") for step in steps),
@@ -99,8 +96,8 @@ def _rates(steps: Sequence[StepCost]) -> dict[str, Any]:
     }
 
 
-def _arithmetic(work: Work, steps: Sequence[StepCost]) -> dict[str, Any]:
-    """FLOPs of the real tokens and least memory traffic of the steps; the formula against torch's own count."""
+def _arithmetic(work: Workload, steps: Sequence[StepCost]) -> dict[str, Any]:
+    """Returns FLOPs of the real tokens, the least memory traffic, and the formula's ratio to torch's own count."""
     model, settings = work.model, work.model.config
     formula = flops_formula(model, training=work.trains)
     step, padded = work.once(COUNTED_ROWS)
@@ -113,29 +110,29 @@ def _arithmetic(work: Work, steps: Sequence[StepCost]) -> dict[str, Any]:
         moved_bytes(
             settings,
             parameters,
-            rows=len(each.lengths),
-            length=tokens_of(settings, int(each.lengths.max())),
+            rows=len(timed.lengths),
+            length=tokens_of(settings, int(timed.lengths.max())),
             precision=work.precision,
             training=work.trains,
         )
-        for each in steps
+        for timed in steps
     ]
     return {
         "parameters": parameters,
-        "model_flops": sum(formula.of(each.lengths) for each in steps) if counted else None,
+        "model_flops": sum(formula.of(timed.lengths) for timed in steps) if counted else None,
         "flops_ratio": ratio,
-        "moved_bytes": sum(each for each in moved if each is not None) if None not in moved else None,
+        "moved_bytes": sum(timed for timed in moved if timed is not None) if None not in moved else None,
     }
 
 
 class _Processor:
-    """Says how many cores others kept busy: a benchmark beside other work measures that work too."""
+    """Counts how many cores other processes kept busy: their load distorts a measurement."""
 
     def __init__(self) -> None:
         self._start, self._busy, self._own = time.perf_counter(), _busy_s(), _own_s()
 
     def others(self) -> float:
-        """Cores, on average since this object was made."""
+        """Returns the cores, on average since this object was made."""
         busy, own = _busy_s() - self._busy, _own_s() - self._own
         return max(0.0, (busy - own) / (time.perf_counter() - self._start))
 

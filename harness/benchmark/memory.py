@@ -1,7 +1,7 @@
-"""What a cell needs of memory, by formula, and the largest batch that fits, by search.
+"""The memory that a cell needs, by formula, and the largest batch that fits, by search.
 
-Knows nothing of time. On a CPU the kernel kills what does not fit, so a cell is admitted by estimate before it starts;
-an accelerator says that memory is gone, so there the largest batch is tried out.
+On a CPU the kernel kills what does not fit, so a cell is admitted by estimate before it starts; an accelerator reports
+that memory ran out, so there the largest batch is tried.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MARGIN = 1.5
 def estimated_bytes(
     config: PreTrainedConfig, parameters: int, *, rows: int, length: int, precision: str, training: bool
 ) -> float | None:
-    """Weights, optimiser and activations; None where the configuration names no layers, width and heads.
+    """Returns the bytes of weights, optimiser and activations; None for a configuration without layers, width or heads.
 
     Activations: rows x length x width x layers x (34 + 5 heads x length / width) for values of 2 bytes (Korthikanti et
     al. 2022, equation 1); without a backward pass one layer's worth is alive at a time.
@@ -52,7 +52,7 @@ def estimated_bytes(
 def moved_bytes(
     config: PreTrainedConfig, parameters: int, *, rows: int, length: int, precision: str, training: bool
 ) -> float | None:
-    """The least that a step must move to and from memory: each weight and activation once a pass, AdamW's state once.
+    """Returns the least bytes that a step must move: each weight and activation once a pass, AdamW's state once.
 
     Forward reads weights and writes activations; backward reads both and writes gradients; AdamW reads gradient,
     weight and two moments and writes the last three, in fp32. None as for `estimated_bytes`.
@@ -60,14 +60,14 @@ def moved_bytes(
     activations = _activations(config, rows, length, precision)
     if activations is None:
         return None
-    kept = activations * _num_layers(config)
+    all_activations = activations * _num_layers(config)
     if not training:
-        return parameters * BYTES[precision] + kept
-    return parameters * (3 * BYTES[precision] + 7 * 4) + 2 * kept
+        return parameters * BYTES[precision] + all_activations
+    return parameters * (3 * BYTES[precision] + 7 * 4) + 2 * all_activations
 
 
 def _activations(config: PreTrainedConfig, rows: int, length: int, precision: str) -> float | None:
-    """Bytes of one layer's activations."""
+    """Returns the bytes of one layer's activations."""
     width, heads = getattr(config, "hidden_size", None), getattr(config, "num_attention_heads", None)
     if not isinstance(width, int) or not isinstance(heads, int) or not _num_layers(config):
         return None
@@ -80,15 +80,15 @@ def _num_layers(config: PreTrainedConfig) -> int:
 
 
 def available_bytes() -> int:
-    """Memory that a process could still get here."""
+    """Returns the memory that a process could still get."""
     return min(psutil.virtual_memory().available, resources.memory_bytes())
 
 
 def admit(needed: float | None) -> None:
-    """Lets a cell start on a CPU.
+    """Admits a cell on a CPU.
 
     Raises:
-        TrialFailure: reason oom, when it is estimated to need more than there is.
+        TrialFailure: reason oom, when it is estimated to need more memory than is available.
     """
     free = available_bytes()
     needed = None if needed is None else PROCESS_BYTES + MARGIN * needed
@@ -98,26 +98,26 @@ def admit(needed: float | None) -> None:
 
 
 def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
-    """The largest batch size up to `most` for which `fits`: doubled until it does not, then halved in between.
+    """Returns the largest batch size up to `most` that `fits`; 0 when not even one row fits.
 
-    The search ends within 1/8 of the truth. 0: not even one row fits.
+    The size is doubled until it does not fit, then the interval is halved until it is within 1/8 of the largest size.
     """
-    good, bad = 0, 0
+    fitting, too_large = 0, 0
     size = 1
-    while size <= most and not bad:
+    while size <= most and not too_large:
         if fits(size):
-            good, size = size, size * 2
+            fitting, size = size, size * 2
         else:
-            bad = size
-    bad = bad or most + 1
-    while bad - good > max(1, good // 8):
-        middle = (good + bad) // 2
-        good, bad = (middle, bad) if fits(middle) else (good, middle)
-    return good
+            too_large = size
+    too_large = too_large or most + 1
+    while too_large - fitting > max(1, fitting // 8):
+        middle = (fitting + too_large) // 2
+        fitting, too_large = (middle, too_large) if fits(middle) else (fitting, middle)
+    return fitting
 
 
 def release_memory(device: torch.device) -> None:
-    """Gives back what earlier cells of this process held, so that the next one's peak is its own."""
+    """Frees what earlier cells of this process held, so that the next one's peak is its own."""
     gc.collect()
     devices.empty_cache(device)
     with suppress(OSError, AttributeError):  # glibc only

@@ -1,6 +1,6 @@
-"""How a measurement travels through an engine: as a trial that is done after one pause and saves one JSON document.
+"""A measurement as a trial: it is done after one pause, and saves one JSON document.
 
-Knows nothing of what is measured. So a benchmark has the engine's processes, their environment, and their deaths.
+So a benchmark uses the engine's processes, their environment, and the handling of their deaths.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Outcome:
         (folder / NAME).write_text(json.dumps(self.document), encoding="utf-8")
 
     def snapshot(self, folder: Path) -> None:
-        """There is nothing to go on with."""
+        """Writes nothing: a measurement is never resumed."""
 
     @property
     def memory_bytes(self) -> int:
@@ -45,7 +45,7 @@ class Outcome:
 
 
 class Documents(FixedList):
-    """A list of measurements; `on_end` gets each record as it ends, and its document, or None for one that failed."""
+    """A list of measurements; `on_end` gets each record as it ends, with its document, or None where it failed."""
 
     def __init__(
         self,
@@ -63,6 +63,6 @@ class Documents(FixedList):
 
 
 def probe_config(trial: TrialConfig, precisions: Sequence[str]) -> TrialConfig:
-    """What measures a set-up: the ceilings of `precisions`, and what `auto` means for a trial like this one."""
+    """Returns the trial that measures a set-up: the ceilings of `precisions`, and what `auto` means for `trial`."""
     changes = {"number": 0, "kind": "bench", "params": {"precisions": tuple(precisions)}, "objectives": (OBJECTIVE,)}
     return trial.model_copy(update=changes | {"evaluate_at": (1.0,), "validation_rows": (None,)})

@@ -1,7 +1,4 @@
-"""Which cells are measured: what was asked for, what the study says where nothing was, and one trial each.
-
-Knows nothing of how cells are measured.
-"""
+"""Plans which cells are measured, from the command line's options, the study and the defaults; one trial each."""
 
 from __future__ import annotations
 
@@ -24,19 +21,19 @@ from harness.spec.space import Choices, Range
 from harness.spec.study import DataSpec, ModelSpec, Precision, StudySpec
 from harness.spec.trial import TrialConfig
 
-__all__ = ["Planned", "Wanted", "bench_study", "default_file", "plan_cells", "planned_of"]
+__all__ = ["BenchOptions", "PlannedCell", "bench_study", "default_file", "plan_cells", "planned_of"]
 
 DEFAULT_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_BATCH_SIZES: tuple[int, ...] = (1, 8, 32)
 DEFAULT_LENGTHS: tuple[int, ...] = (16, 64, 256)
 OBJECTIVES = ("samples_per_second",)
-#: So long that the schedule never ends.
+#: A training so long that its schedule never ends.
 EPOCHS = 1e6
 #: Rows of a fixed length: no epoch of few batches, and not much to tokenize.
 LEAST_ROWS = 512
-#: As many where the largest batch is looked for: it cannot be larger.
+#: Rows where the largest batch is looked for: it cannot have more.
 MOST_ROWS = 4096
-#: Settings that may differ without making another cell of it.
+#: Settings that may differ between two measurements of the same cell.
 NOT_IDENTITY = ("seconds", "steps", "rows")
 
 #: A number, or a word: `max`, `study`.
@@ -44,8 +41,8 @@ Size = int | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the user asked for; None: what the study says, or the default."""
+class BenchOptions:
+    """The options of a benchmark; None means the value of the study, or the default."""
 
     checkpoints: tuple[str, ...] | None = None
     batch_sizes: tuple[Size, ...] | None = None
@@ -59,10 +56,10 @@ class Wanted:
     price_per_hour: float | None = None
 
     def check(self) -> None:
-        """Refuses words that mean nothing and numbers that cannot be.
+        """Refuses unknown words and impossible numbers.
 
         Raises:
-            InputError: one of them, with what is allowed.
+            InputError: an option has such a value; the message says what is allowed.
         """
         _refuse_unknown("--precision", self.precisions or (), get_args(Precision))
         _refuse_unknown("--mode", self.modes, get_args(Mode))
@@ -103,8 +100,8 @@ def _refuse_unknown(option: str, words: Iterable[str], allowed: Sequence[str]) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """A cell to be measured. `checkpoint` is as the user writes it; `id` tells the cell from all others."""
+class PlannedCell:
+    """A cell to be measured. `checkpoint` is as the user writes it; no other cell has the same `id`."""
 
     id: str
     checkpoint: str
@@ -116,7 +113,7 @@ class Planned:
 
 
 def bench_study(checkpoints: tuple[str, ...] | None) -> StudySpec:
-    """A study for a benchmark without one: made-up words, two labels, the checkpoints asked for.
+    """Returns the study of a benchmark without one: made-up words, two labels, the given checkpoints.
 
     Raises:
         InputError: a checkpoint needs an architecture, which only a study can give.
@@ -127,37 +124,39 @@ def bench_study(checkpoints: tuple[str, ...] | None) -> StudySpec:
     return StudySpec(name="bench", data=DataSpec(path=str(made_up_table())), model=ModelSpec(checkpoint=names))
 
 
-def plan_cells(spec: StudySpec, wanted: Wanted, *, auto: str, accelerator: bool, own_texts: bool) -> list[Planned]:
-    """Every combination of what was asked for, small cells first.
+def plan_cells(
+    spec: StudySpec, options: BenchOptions, *, auto: str, accelerator: bool, own_texts: bool
+) -> list[PlannedCell]:
+    """Returns a cell for every combination of the options, small cells first.
 
     Args:
         spec: the study.
-        wanted: what was asked for.
+        options: the options.
         auto: the precision that `auto` means here.
-        accelerator: the device is one; there `max` may be asked for as a batch size.
-        own_texts: the study has texts of its own, whose lengths are meant where none are given.
+        accelerator: the device is an accelerator, where a batch size may be `max`.
+        own_texts: the study has texts of its own, whose lengths count where no length is given.
 
     Raises:
-        InputError: a combination that cannot be.
+        InputError: options that exclude each other.
     """
-    checkpoints = wanted.checkpoints or spec.model.checkpoints
-    lengths = wanted.lengths or (("study",) if own_texts else DEFAULT_LENGTHS)
-    batch_sizes = wanted.batch_sizes or (_batch_sizes(spec) if own_texts else DEFAULT_BATCH_SIZES)
-    precisions = wanted.precisions or (_values(spec, "training.precision") if own_texts else ("fp32", "auto"))
+    checkpoints = options.checkpoints or spec.model.checkpoints
+    lengths = options.lengths or (("study",) if own_texts else DEFAULT_LENGTHS)
+    batch_sizes = options.batch_sizes or (_batch_sizes(spec) if own_texts else DEFAULT_BATCH_SIZES)
+    precisions = options.precisions or (_values(spec, "training.precision") if own_texts else ("fp32", "auto"))
     resolved = dict.fromkeys(auto if name == "auto" else name for name in precisions)
     if "max" in batch_sizes and not accelerator:
         raise InputError("--batch-size max is for accelerators; on a CPU give numbers: they are admitted by estimate")
-    if "max" in batch_sizes and wanted.modes != ("train",):
+    if "max" in batch_sizes and options.modes != ("train",):
         raise InputError("--batch-size max is for --mode train: what fits there fits anywhere")
     if not own_texts and "study" in lengths:
         raise InputError("--length study needs a study: harness bench STUDY.yaml")
     whole = spec.model_copy(update={"model": spec.model.model_copy(update={"checkpoint": tuple(checkpoints)})})
-    found = [
-        _planned(whole, checkpoint, mode, length, precision, size, seconds=wanted.seconds)
-        for checkpoint, mode, precision in product(checkpoints, wanted.modes, resolved)
+    cells = [
+        _planned(whole, checkpoint, mode, length, precision, size, seconds=options.seconds)
+        for checkpoint, mode, precision in product(checkpoints, options.modes, resolved)
         for length, size in sorted(product(dict.fromkeys(lengths), dict.fromkeys(batch_sizes)), key=_size)
     ]
-    return list({one.id: one for one in found}.values())
+    return list({cell.id: cell for cell in cells}.values())
 
 
 def _size(cell: tuple[Size, Size]) -> tuple[int, int]:
@@ -174,7 +173,7 @@ def _planned(
     batch_size: Size,
     *,
     seconds: float,
-) -> Planned:
+) -> PlannedCell:
     base = default_config(spec, "bench", checkpoint)
     size = batch_size if isinstance(batch_size, int) else 1
     return planned_of(
@@ -190,8 +189,8 @@ def _planned(
     )
 
 
-def planned_of(config: TrialConfig, checkpoint: str, *, largest: bool = False, **params: Any) -> Planned:
-    """The cell that trains as `config` does; `params` are mode, length, rows and seconds."""
+def planned_of(config: TrialConfig, checkpoint: str, *, largest: bool = False, **params: Any) -> PlannedCell:
+    """Returns the cell that trains as `config` does; `params` are mode, length, rows and seconds."""
     trial = config.model_copy(
         update={
             "kind": "bench",
@@ -203,7 +202,7 @@ def planned_of(config: TrialConfig, checkpoint: str, *, largest: bool = False, *
             "objectives": OBJECTIVES,
         }
     )
-    return Planned(id=_identity(trial), checkpoint=checkpoint, config=trial)
+    return PlannedCell(id=_identity(trial), checkpoint=checkpoint, config=trial)
 
 
 def _identity(config: TrialConfig) -> str:
@@ -213,13 +212,13 @@ def _identity(config: TrialConfig) -> str:
 
 
 def _values(spec: StudySpec, key: str) -> tuple[Any, ...]:
-    """What the study may use there."""
+    """Returns all values that the study may use at `key`."""
     value = value_at(spec, key)
     return value.choices if isinstance(value, Choices) else (value,)
 
 
 def _batch_sizes(spec: StudySpec) -> tuple[int, ...]:
-    """The study's batch sizes; of a range its ends and what lies half-way."""
+    """Returns the study's batch sizes; of a range its ends and its geometric middle."""
     value = spec.training.batch_size
     if not isinstance(value, Range):
         return _values(spec, "training.batch_size")
@@ -228,5 +227,5 @@ def _batch_sizes(spec: StudySpec) -> tuple[int, ...]:
 
 
 def default_file(machine_id: str) -> Path:
-    """Where results go when nothing else is said."""
+    """Returns where results go when no file is given."""
     return Path("reports") / "bench" / f"{machine_id}.json"

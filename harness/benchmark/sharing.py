@@ -1,7 +1,4 @@
-"""A finished run's winner measured again, alone: what sharing the machine had cost it.
-
-Knows nothing of how the run was made beyond its records.
-"""
+"""Measures the winner of a finished run again, alone: shows what sharing the machine had cost it."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ __all__ = ["measure_sharing"]
 
 
 def measure_sharing(bench: Bench, results: Results, *, seconds: float, repeats: int) -> Sharing:
-    """Measures the winner with its own threads, and on a CPU with all of them; the comparison goes into the file.
+    """Measures the winner with its own threads, and on a CPU with all of them; writes the comparison into the file.
 
     Raises:
         RunError: the run has no winner whose speed was recorded, its data changed, or it ran on other hardware.
@@ -32,9 +29,9 @@ def measure_sharing(bench: Bench, results: Results, *, seconds: float, repeats: 
         raise RunError(f"{data.meta.source} has changed since {results.folder} was made: speeds would differ too")
     if place is None:
         raise RunError(f"trial {record.number} of {results.folder} never ran: its record names no device")
-    here = plan_slots(EngineSpec(device=place.device, slots_per_device=1), num_trials=1)[0].place
-    if here.device_name != place.device_name:
-        raise RunError(f"{results.folder} ran on {place.device_name}, and this machine has {here.device_name}")
+    current = plan_slots(EngineSpec(device=place.device, slots_per_device=1), num_trials=1)[0].place
+    if current.device_name != place.device_name:
+        raise RunError(f"{results.folder} ran on {place.device_name}, and this machine has {current.device_name}")
     planned = planned_of(
         record.config, record.config.model.checkpoint, mode="train", length="study", rows=0, seconds=seconds
     )
@@ -54,7 +51,7 @@ def measure_sharing(bench: Bench, results: Results, *, seconds: float, repeats: 
         alone=alone(place.threads),
         whole_machine=alone(cores) if place.device == "cpu" and cores != place.threads else None,
     )
-    others = tuple(one for one in bench.file.sharing if (one.run, one.trial) != (sharing.run, sharing.trial))
+    others = tuple(other for other in bench.file.sharing if (other.run, other.trial) != (sharing.run, sharing.trial))
     bench.save(sharing=(*others, sharing))
     return sharing
 

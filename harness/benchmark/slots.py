@@ -1,6 +1,6 @@
 """How many trials should share a device: short real trials through the real engine, with one slot, two, four.
 
-Knows nothing of search. A trial that shares is slower; what counts is how many are done in an hour.
+A trial that shares a device is slower; what counts is how many trials are done in an hour.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import product
 from statistics import fmean
 from typing import Self
 
-from harness.benchmark.plan import Wanted
+from harness.benchmark.plan import BenchOptions
 from harness.benchmark.run import Bench, bench_engine
 from harness.data.prepared import PreparedData
 from harness.engines.local import LocalEngine
@@ -35,41 +35,43 @@ VALIDATION_ROWS = 64
 WORTH = 1.03
 
 
-def measure_slots(bench: Bench, spec: StudySpec, data: PreparedData, counts: Sequence[int], wanted: Wanted) -> None:
-    """Puts a row for each number of slots a device into the file, and which of them to use.
+def measure_slots(
+    bench: Bench, spec: StudySpec, data: PreparedData, counts: Sequence[int], options: BenchOptions
+) -> None:
+    """Puts a row for each number of slots a device into the file, and the recommended number.
 
-    All numbers are measured once, then all again, each time in new processes.
+    All numbers are measured once, then all of them again, each time in new processes.
 
     Raises:
         InputError: a number below 1.
-        StudyFailed: not even one trial alone could be run.
+        StudyFailed: not even a trial that has the device to itself could be run.
     """
     if min(counts) < 1:
         raise InputError("--slots: numbers must be at least 1")
-    asked, steps = sorted({1, *counts}), 0
-    passes: dict[int, list[_Pass]] = {count: [] for count in asked}
-    for _, count in product(range(wanted.repeats), asked):
-        slots = plan_slots(EngineSpec(device=wanted.device, slots_per_device=count), num_trials=2**31)
+    slot_counts, steps = sorted({1, *counts}), 0
+    passes: dict[int, list[_Pass]] = {count: [] for count in slot_counts}
+    for _, count in product(range(options.repeats), slot_counts):
+        slots = plan_slots(EngineSpec(device=options.device, slots_per_device=count), num_trials=2**31)
         with bench_engine(slots) as (engine, _):
             first = _run(engine, data, [_short(spec, data, steps or FIRST_STEPS)] * len(slots))
-            steps = steps or _steps_for(first, wanted.seconds, spec)
+            steps = steps or _steps_for(first, options.seconds, spec)
             start = time.perf_counter()
             records = _run(engine, data, [_short(spec, data, steps)] * (PER_SLOT * len(slots)))
-            one = _Pass.of(records, time.perf_counter() - start, slots[0].place.threads)
-        if not one.speed and not any(passes.values()):
+            result = _Pass.of(records, time.perf_counter() - start, slots[0].place.threads)
+        if not result.speed and not any(passes.values()):
             raise StudyFailed(f"a trial alone failed: {records[0].message}")
-        passes[count].append(one)
+        passes[count].append(result)
         bench.view.say(
-            f"{count} a device: {one.trials_per_hour:.0f} short trials an hour, each at {one.speed:.1f} samples/s"
+            f"{count} a device: {result.trials_per_hour:.0f} short trials an hour, each at {result.speed:.1f} samples/s"
         )
-    alone = fmean(one.speed for one in passes[1])
-    rows = [_row(count, found, alone) for count, found in passes.items()]
+    alone = fmean(result.speed for result in passes[1])
+    rows = [_row(count, measured, alone) for count, measured in passes.items()]
     bench.save(slots=tuple(rows), recommended_slots=recommended(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pass:
-    """All trials of one number of slots, once; `speed` is of one trial in samples/s, 0 when none was done."""
+    """All trials with one number of slots, once; `speed` is that of a trial in samples/s, 0 when none was done."""
 
     trials_per_hour: float
     speed: float
@@ -88,21 +90,21 @@ class _Pass:
 
 
 def _row(count: int, passes: Sequence[_Pass], alone: float) -> SlotsRow:
-    rates = [one.trials_per_hour for one in passes]
-    speed = fmean(one.speed for one in passes)
+    rates = [result.trials_per_hour for result in passes]
+    speed = fmean(result.speed for result in passes)
     return SlotsRow(
         slots=count,
         threads=passes[0].threads,
         trials_per_hour=fmean(rates),
         samples_per_second=speed,
         slowdown=alone / speed if speed else 1.0,
-        failed=sum(one.failed for one in passes),
+        failed=sum(result.failed for result in passes),
         spread=max(rates) / min(rates) - 1 if len(rates) > 1 and min(rates) else None,
     )
 
 
 def recommended(rows: Sequence[SlotsRow]) -> int:
-    """The fewest slots that come near the most trials an hour: within `WORTH`, or as far as two passes were apart.
+    """Returns the fewest slots whose trials an hour are near the most: within `WORTH`, or the spread of two passes.
 
     Rows with failed trials do not count.
     """
@@ -113,7 +115,7 @@ def recommended(rows: Sequence[SlotsRow]) -> int:
 
 
 def _short(spec: StudySpec, data: PreparedData, steps: int) -> TrialConfig:
-    """The default recipe, `steps` long, scored on a few rows."""
+    """Returns the default recipe, `steps` long, scored on a few rows."""
     config = default_config(spec, "bench")
     rows = min(config.data.train_rows or 2**31, data.meta.rows["train"]) * (1 + len(config.data.augment))
     per_epoch = -(-rows // config.training.batch_size)
@@ -134,7 +136,7 @@ def _run(engine: LocalEngine, data: PreparedData, configs: Sequence[TrialConfig]
 
 
 def _steps_for(records: Sequence[TrialRecord], seconds: float, spec: StudySpec) -> int:
-    """How many steps take about `seconds`."""
+    """Returns how many steps take about `seconds`."""
     speed = max((record.usage.samples_per_second for record in records), default=0.0)
     if not speed:
         raise StudyFailed(f"a trial alone failed: {records[0].message}")

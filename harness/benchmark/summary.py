@@ -1,7 +1,4 @@
-"""From measurements to what they come to: a cell of its repeats, and how far repeats of all cells are apart.
-
-Knows nothing of how they were made.
-"""
+"""Summarises measurements: a cell from its repeats, and how far repeats of all cells are apart."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ _FROM_MEDIAN = NormalDist().inv_cdf(0.975) / NormalDist().inv_cdf(0.75)
 
 
 def summarised(cell: Cell, setup: Setup | None, price_per_hour: float | None) -> Cell:
-    """The cell with everything that follows from its repeats; one without any is returned as it is."""
+    """Returns the cell with everything that follows from its repeats; unchanged when it has none."""
     runs = cell.repeats
     if not runs:
         return cell
@@ -58,9 +55,9 @@ def summarised(cell: Cell, setup: Setup | None, price_per_hour: float | None) ->
 
 
 def _total(values: Iterable[float | None]) -> float | None:
-    """The sum; None when one of them is not known."""
-    found = list(values)
-    return sum(value for value in found if value is not None) if None not in found else None
+    """Returns the sum; None when one of the values is None."""
+    numbers = list(values)
+    return sum(value for value in numbers if value is not None) if None not in numbers else None
 
 
 def _split(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -76,7 +73,7 @@ def _energy(runs: Sequence[Measurement]) -> dict[str, Any]:
 
 
 def noise_of(cells: Iterable[Cell]) -> Noise:
-    """How far A/A pairs are apart: each repeat of a cell against the next one, as a ratio, whichever was faster."""
+    """Returns how far A/A pairs are apart: each repeat of a cell against the next one, as a ratio above 1."""
     apart = [
         abs(log((a.samples / a.seconds) / (b.samples / b.seconds))) for cell in cells for a, b in pairwise(cell.repeats)
     ]
@@ -87,24 +84,24 @@ def noise_of(cells: Iterable[Cell]) -> Noise:
 
 
 def with_setup(bench: BenchFile, measured: Setup) -> BenchFile:
-    """The file with a set-up measured again: the ceiling is the best that was ever seen."""
-    known = bench.setup(measured.device, measured.threads)
-    if known is not None:
+    """Returns the file with a set-up measured again; its ceiling is the best ever measured."""
+    earlier = bench.setup(measured.device, measured.threads)
+    if earlier is not None:
         measured = measured.model_copy(
             update={
-                "ceiling": _best([known.ceiling, measured.ceiling]),
+                "ceiling": _best([earlier.ceiling, measured.ceiling]),
                 "memory_bandwidth_gib_per_second": max(
-                    known.memory_bandwidth_gib_per_second or 0, measured.memory_bandwidth_gib_per_second or 0
+                    earlier.memory_bandwidth_gib_per_second or 0, measured.memory_bandwidth_gib_per_second or 0
                 ),
             }
         )
-    others = tuple(setup for setup in bench.setups if setup != known)
+    others = tuple(setup for setup in bench.setups if setup != earlier)
     setups = (*others, measured)
     return bench.model_copy(update={"setups": setups, "machine": with_ceiling(bench.machine, setups)})
 
 
 def with_ceiling(machine: Machine, setups: Sequence[Setup]) -> Machine:
-    """The machine with the best of its set-ups."""
+    """Returns the machine with the best ceilings of its set-ups."""
     speeds = [setup.memory_bandwidth_gib_per_second for setup in setups if setup.memory_bandwidth_gib_per_second]
     software = dict(machine.software)
     for setup in setups:

@@ -1,7 +1,7 @@
-"""Points in time on a device, when a warm-up is over, and what a list of step times comes to.
+"""Time marks on a device, the end of a warm-up, and the summary of step times.
 
-Knows nothing of models. A clock that is read in the middle of queued work would lie, so on CUDA and XPU the device
-writes the times itself (events), and nothing has to wait for it.
+A clock that the host reads in the middle of queued work would be wrong, so on CUDA and XPU the device records the times
+itself (events), and the host does not wait for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.training import device as devices
 
 __all__ = ["Marks", "Settling", "StepCost", "is_steady", "step_time"]
 
-#: Windows of so many steps are compared; the speed has settled when their medians are this near.
+#: Windows of so many steps are compared; the speed has settled when their medians differ by no more than this share.
 WINDOW = 5
 SETTLED = 0.05
 RESAMPLES = 1000
@@ -48,7 +48,7 @@ class Marks:
         self._marks: list[tuple[str, float | torch.Event]] = []
 
     def mark(self, name: str) -> None:
-        """From here on it is `name`."""
+        """Ends the part before, and begins the part `name`."""
         if self._events:
             event = torch.Event(self._device, enable_timing=True)
             event.record()
@@ -57,11 +57,11 @@ class Marks:
             self._marks.append((name, time.perf_counter()))
 
     def clear(self) -> None:
-        """Forgets all marks."""
+        """Deletes all marks."""
         self._marks.clear()
 
     def spans(self) -> Iterator[tuple[str, float]]:
-        """Each name and the seconds until the next mark."""
+        """Yields each name with the seconds until the next mark."""
         devices.synchronize(self._device)
         for (name, start), (_, end) in zip(self._marks, self._marks[1:], strict=False):
             yield name, _seconds(start, end)
@@ -74,13 +74,13 @@ def _seconds(start: float | torch.Event, end: float | torch.Event) -> float:
 
 
 class Settling:
-    """Watches a warm-up; times are given a position, because batches differ in length."""
+    """Follows a warm-up by times per position, because batches differ in length."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
 
     def add(self, steps: Sequence[StepCost]) -> None:
-        """More steps were made."""
+        """Adds the times of further steps."""
         self._times += [step.seconds / step.positions for step in steps]
 
     @property
@@ -89,20 +89,20 @@ class Settling:
 
     @property
     def settled(self) -> bool:
-        """True when the last two windows went equally fast."""
-        last, before = self._times[-WINDOW:], self._times[-2 * WINDOW : -WINDOW]
-        return len(before) == WINDOW and abs(median(last) / median(before) - 1) <= SETTLED
+        """True when the last two windows were equally fast."""
+        last_window, window_before = self._times[-WINDOW:], self._times[-2 * WINDOW : -WINDOW]
+        return len(window_before) == WINDOW and abs(median(last_window) / median(window_before) - 1) <= SETTLED
 
 
 def is_steady(steps: Sequence[StepCost]) -> bool:
-    """True when the second half of the steps went as fast as the first (too few steps to tell count as steady)."""
+    """True when the second half of the steps was as fast as the first (too few steps to tell count as steady)."""
     times = [step.seconds / step.positions for step in steps]
     half = len(times) // 2
     return half < WINDOW or abs(median(times[half:]) / median(times[:half]) - 1) <= SETTLED
 
 
 def step_time(steps_ms: Sequence[float]) -> StepTime:
-    """Median with its 95 % interval (percentile bootstrap: Efron and Tibshirani 1993, chapter 13), 95th percentile."""
+    """Returns p95 and the median with its 95 % interval (percentile bootstrap: Efron and Tibshirani 1993, ch. 13)."""
     times = np.asarray(steps_ms, dtype=np.float64)
     draws = np.random.default_rng(0).choice(times, size=(RESAMPLES, len(times)))
     low, high = np.percentile(np.median(draws, axis=1), [2.5, 97.5])

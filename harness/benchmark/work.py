@@ -1,6 +1,6 @@
 """What a cell repeats: training steps, scoring as a trial scores, or prediction as an exported model predicts.
 
-Knows nothing of warm-up, statistics or files. Training is `harness.training.loop.Trainer` itself, watched; not a copy.
+Training is `harness.training.loop.Trainer` itself with time marks, not a copy of it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from harness.training.weights import DTYPES, cast_model
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["UNTIMED", "Evaluating", "Predicting", "Training", "Work"]
+__all__ = ["UNTIMED", "Evaluating", "Predicting", "Training", "Workload"]
 
 #: The loop leaves these first steps of each start out of its throughput; so does a cell.
 UNTIMED = WARMUP_STEPS
 
 
-class Work(Protocol):
-    """Something that is done step by step."""
+class Workload(Protocol):
+    """The work of a cell, done step by step."""
 
     trains: bool
     precision: str
@@ -55,24 +55,24 @@ class Work(Protocol):
 
     @property
     def model(self) -> PreTrainedModel:
-        """What computes."""
+        """The model that computes."""
 
     @property
     def lengths(self) -> np.ndarray:
-        """Real tokens of every row that there is [rows]."""
+        """Real tokens of every row [rows]."""
 
     def run(self, steps: int) -> list[StepCost]:
-        """Makes steps, on from where it is."""
+        """Makes `steps` steps, continuing from the last one."""
 
     def rewind(self) -> None:
         """Goes back to the first batch, so that repeats see the same ones."""
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
-        """A function that does one step's products for the first `rows` rows, and their padded lengths."""
+        """Returns a function that does one step's products for the first `rows` rows, and their padded lengths."""
 
 
 class MarkingClock(Clock):
-    """A clock that leaves a mark whenever the loop begins something else."""
+    """A clock that also sets a time mark whenever the loop begins another part."""
 
     def __init__(self, marks: Marks) -> None:
         super().__init__()
@@ -83,12 +83,12 @@ class MarkingClock(Clock):
         self._marks.mark(part)
 
 
-class _Watched(Trainer):
-    """A trainer that says which rows it trains on, and when forward, backward and optimiser begin.
+class _MarkedTrainer(Trainer):
+    """A trainer that records which rows it trains on, and when forward, backward and optimiser begin.
 
-    What a benchmark needs of `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may
-    be set back; it tells its clock "data" before each batch and after the last, and "step" before the forward pass;
-    a step calls `_backward(rows)` once for its rows (again when memory ran out), that calls
+    What it relies on in `harness.training.loop` beyond its public names: `train_to` goes on from `step`, which may be
+    set back; it calls its clock with "data" before each batch and after the last, and with "step" before the forward
+    pass; a step calls `_backward(rows)` once for its rows (again when memory ran out), which calls
     `_forward(inputs, is_full)` for each micro-batch, and at the end comes `_update()`.
     """
 
@@ -121,7 +121,7 @@ class Training:
         self.precision: str = config.training.precision
         self._random = devices.RandomState(config.training.seed, device)
         with self._random.active():
-            self._trainer = _Watched(config, data, host, device)
+            self._trainer = _MarkedTrainer(config, data, host, device)
 
     @property
     def model(self) -> PreTrainedModel:
@@ -145,17 +145,17 @@ class Training:
         before = trainer.micro_batch_size
         with self._random.active():
             trainer.train_to(trainer.step + steps)
-        found = list(self._steps())
-        if trainer.micro_batch_size != before or len(trainer.batches) != len(found):
-            return self.run(steps)  # a step was made again in smaller parts: what was timed is not the cell
+        step_parts = list(self._steps())
+        if trainer.micro_batch_size != before or len(trainer.batches) != len(step_parts):
+            return self.run(steps)  # a step was repeated in smaller micro-batches: the times are not those of the cell
         lengths = np.asarray(trainer.train_data.lengths)
         return [
             StepCost(seconds=sum(parts.values()), lengths=lengths[rows], parts=parts)
-            for parts, rows in zip(found, trainer.batches, strict=True)
+            for parts, rows in zip(step_parts, trainer.batches, strict=True)
         ]
 
     def _steps(self) -> Iterator[dict[str, float]]:
-        """Seconds by part, a dictionary a step; fetching, collating and copying to the device is data."""
+        """Yields the seconds of each step by part; fetching, collating and copying to the device are data."""
         parts: dict[str, float] = {}
         previous = ""
         for name, seconds in self._trainer.marks.spans():
@@ -169,7 +169,7 @@ class Training:
             yield parts
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
-        """See `Work`. Gradients are forgotten after, so training goes on as if nothing had been."""
+        """See `Workload`. The gradients are freed, so training goes on unchanged."""
         trainer = self._trainer
         chosen = trainer.rows[:rows]
         lengths = np.asarray(trainer.train_data.lengths)[chosen]
@@ -184,7 +184,7 @@ class Training:
         return step, np.full(len(chosen), int(lengths.max()))
 
     def fits(self, batch_size: int) -> bool:
-        """Whether a batch of the longest rows can be trained at once."""
+        """Whether a batch of the longest rows can be trained in one micro-batch."""
         trainer = self._trainer
         longest = trainer.rows[np.argsort(-trainer.lengths, kind="stable")[:batch_size]]
         trainer.micro_batch_size = batch_size
@@ -202,7 +202,7 @@ class Training:
 
 
 class _Scoring:
-    """Batches of a fixed number of rows, by length, again and again."""
+    """Scores batches of a fixed number of rows, made by length, again and again."""
 
     trains = False
 
@@ -239,7 +239,7 @@ class _Scoring:
         return StepCost(seconds=forward_s + encode_s, lengths=self._lengths[rows], parts=parts)
 
     def _encode(self, rows: np.ndarray) -> float:
-        """Does what comes before the model, for all steps at once; seconds a row, 0 where there is nothing to do."""
+        """Does the work before the model for all steps at once; returns seconds a row, 0 where there is none."""
         return 0.0
 
     def _score(self, rows: np.ndarray) -> None:
@@ -272,7 +272,7 @@ class Predicting(_Scoring):
     """Raw rows through an exported model: its tokenizer or image processor, then its weights; as `harness predict`."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, folder: Path) -> None:
-        """`folder` is where the model is exported to for the occasion."""
+        """`folder` is where the model is exported to."""
         _export(config, data, host, device, folder)
         release_memory(device)
         self._config, self._folder, self._device = config, folder, device

@@ -16,7 +16,7 @@ from harness.cli.guard import guarded
 from harness.errors import InputError, SpecError, StudyFailed
 
 if TYPE_CHECKING:
-    from harness.benchmark.plan import Wanted
+    from harness.benchmark.plan import BenchOptions
     from harness.benchmark.run import Bench
     from harness.spec.study import StudySpec
 
@@ -59,11 +59,11 @@ def bench(
     ] = None,
 ) -> None:
     """Measure the training speed of this machine, or go on measuring."""
-    from harness.benchmark.plan import Wanted
+    from harness.benchmark.plan import BenchOptions
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    wanted = Wanted(
+    options = BenchOptions(
         checkpoints=_listed("--checkpoint", ",".join(checkpoint) if checkpoint else None, str),
         batch_sizes=_listed("--batch-size", batch_size, _number_or("max")),
         lengths=_listed("--length", length, _number_or("study")),
@@ -75,12 +75,12 @@ def bench(
         repeats=repeats,
         price_per_hour=price_per_hour,
     )
-    wanted.check()
+    options.check()
     side_by_side = _listed("--slots", slots, int)
     if of is not None and of.is_dir():
-        opened = _again(of, wanted, json, fresh=fresh, others=side_by_side or overrides)
+        opened = _again(of, options, json, fresh=fresh, others=side_by_side or overrides)
     else:
-        opened = _measure(of, overrides or [], wanted, json, fresh=fresh, slots=side_by_side)
+        opened = _measure(of, overrides or [], options, json, fresh=fresh, slots=side_by_side)
     _finish(opened, markdown)
 
 
@@ -127,7 +127,7 @@ def _open(json: Path | None, *, fresh: bool) -> Bench:
 def _measure(
     study: Path | None,
     overrides: list[str],
-    wanted: Wanted,
+    options: BenchOptions,
     json: Path | None,
     *,
     fresh: bool,
@@ -139,20 +139,20 @@ def _measure(
     if study is None and overrides:
         raise InputError("key=value needs a study: harness bench STUDY.yaml key=value")
     if slots is not None:
-        wanted.refuse_all_but(
+        options.refuse_all_but(
             "--slots runs trials of the study's default recipe; change that by key=value",
             "seconds", "repeats", "price_per_hour", "device", *(() if study else ("checkpoints",)),
         )  # fmt: skip
-    spec = _study(study, overrides) if study is not None else bench_study(wanted.checkpoints)
+    spec = _study(study, overrides) if study is not None else bench_study(options.checkpoints)
     opened = _open(json, fresh=fresh)
     data = prepare(spec)
     if slots is None:
-        opened.cells(spec, data, wanted, own_texts=study is not None)
+        opened.cells(spec, data, options, own_texts=study is not None)
     else:
         from harness.benchmark.slots import measure_slots
 
-        opened.price(wanted.price_per_hour)
-        measure_slots(opened, spec, data, slots, wanted)
+        opened.price(options.price_per_hour)
+        measure_slots(opened, spec, data, slots, options)
     return opened
 
 
@@ -170,7 +170,7 @@ def _study(path: Path, overrides: list[str]) -> StudySpec:
         raise
 
 
-def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> Bench:
+def _again(run: Path, options: BenchOptions, json: Path | None, *, fresh: bool, others: object) -> Bench:
     from harness.benchmark.sharing import measure_sharing
     from harness.records.results import load
     from harness.tasks import task_of
@@ -178,12 +178,12 @@ def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others:
     as_it_was = "a run's winner is measured as it was; give a study file for other settings"
     if others:
         raise InputError(f"{run}: {as_it_was}")
-    wanted.refuse_all_but(as_it_was, "seconds", "repeats", "price_per_hour")
+    options.refuse_all_but(as_it_was, "seconds", "repeats", "price_per_hour")
     results = load(run)
     task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     opened = _open(json, fresh=fresh)
-    opened.price(wanted.price_per_hour)
-    measure_sharing(opened, results, seconds=wanted.seconds, repeats=wanted.repeats)
+    opened.price(options.price_per_hour)
+    measure_sharing(opened, results, seconds=options.seconds, repeats=options.repeats)
     return opened
 
 

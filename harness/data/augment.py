@@ -1,6 +1,6 @@
 """Altered copies of training texts: random deletion and random swap of tokens.
 
-Knows nothing of tables or splits. No word lists: the operations of EDA (Wei and Zou 2019, section 2) that need none.
+These are the operations of EDA (Wei and Zou 2019, section 2) that need no word list.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SHARE = 0.1
 
 
 def augment(texts: Sequence[str], steps: Sequence[AugmentStep], seed: int) -> list[str]:
-    """`texts` followed by one altered copy of all of them for each step: row i's copy j is at `i + j * len(texts)`.
+    """Returns `texts`, then an altered copy of them for each step: row i's copy j is at `i + j * len(texts)`.
 
     The same (seed, step, row) gives the same copy, whatever the other rows are.
 
@@ -36,7 +36,7 @@ def augment(texts: Sequence[str], steps: Sequence[AugmentStep], seed: int) -> li
 
 
 def _tokens(text: str) -> tuple[list[str], str]:
-    """Words and a space to join them; characters for a text mostly of a script without spaces."""
+    """Returns words and a space to join them; characters for a text mostly of a script without spaces."""
     words = text.split()
     letters = sum(map(len, words))
     return (list(text), "") if sum(map(is_cjk, text)) * 2 > letters else (words, " ")
@@ -45,7 +45,7 @@ def _tokens(text: str) -> tuple[list[str], str]:
 def _delete(text: str, draw: Callable[[], float]) -> str:
     tokens, joint = _tokens(text)
     kept = [token for token in tokens if draw() >= SHARE]
-    if len(kept) == len(tokens) > 1:  # a copy that differs in nothing would only repeat the row
+    if len(kept) == len(tokens) > 1:  # an equal copy would only repeat the row
         del kept[int(draw() * len(kept))]
     return joint.join(kept or tokens[:1])
 

@@ -1,7 +1,6 @@
-"""Which rows go into which batch: length-bucketed and shuffled for training, sorted for evaluation.
+"""Deals rows into batches: by length and shuffled for training, sorted by length for evaluation.
 
-Knows nothing of tensors or models. Everything is a function of its arguments, so that a trial resumed at
-any step sees the batches that it would have seen.
+Everything is a function of its arguments, so that a trial resumed at any step gets the batches that it would have got.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ POOL_BATCHES = 64
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
-    """The batches of one epoch, each an array of row positions into `lengths` [rows].
+    """Returns the batches of one epoch, each an array of row positions into `lengths` [rows].
 
     Rows are shuffled, cut into pools, sorted by length within a pool and cut into batches, which are shuffled. Pools
     are whole multiples of the batch size, so there is one short batch at most.
@@ -33,7 +32,7 @@ def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: 
 
 
 def evaluation_batches(lengths: np.ndarray, *, max_positions: int, max_rows: int = 256) -> list[np.ndarray]:
-    """All rows sorted by length, in batches of at most `max_positions` tokens and padding and `max_rows` rows."""
+    """Returns all rows by length, in batches of at most `max_positions` tokens and padding and `max_rows` rows."""
     order = np.argsort(lengths, kind="stable")
     batches: list[np.ndarray] = []
     start = 0

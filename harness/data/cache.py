@@ -1,7 +1,4 @@
-"""Where prepared data is kept, and how a folder of it is made exactly once.
-
-Knows nothing of what is in the folders.
-"""
+"""The cache of prepared data: where it is, and how a folder of it is made exactly once."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ __all__ = ["built_once", "default_cache", "private_folder"]
 
 
 def default_cache() -> Path:
-    """$HARNESS_CACHE, else $XDG_CACHE_HOME/harness, else ~/.cache/harness."""
+    """Returns $HARNESS_CACHE, else $XDG_CACHE_HOME/harness, else ~/.cache/harness."""
     own, shared = os.environ.get("HARNESS_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if own:
         return Path(own).expanduser()
@@ -26,7 +23,7 @@ def default_cache() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Returns `path`, made where it is missing, with every folder above that is missing: for this user only."""
+    """Returns `path`; makes it and the missing folders above it, readable for this user only."""
     for folder in reversed([path, *path.parents]):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -34,10 +31,10 @@ def private_folder(path: Path) -> Path:
 
 
 def built_once(folder: Path, build: Callable[[Path], None]) -> Path:
-    """Returns `folder`, which `build` fills if it is not there: by one process only, and whole or not at all.
+    """Returns `folder`; if it is not there, exactly one process builds it, completely or not at all.
 
-    `build` gets a path that does not exist yet beside `folder`; the result is synced to disk and renamed. Others that
-    ask meanwhile wait on a lock (flock: the kernel lets go of it when its holder dies, however it dies).
+    `build` gets a path beside `folder` that does not exist yet; the result is synced to disk and renamed. Other
+    processes wait on a lock meanwhile (flock: the kernel releases it when its holder dies, however it dies).
     """
     if folder.is_dir():
         return folder

@@ -1,6 +1,6 @@
-"""Where a pretrained checkpoint lies: a folder, an installed package, the local Hub cache, or the Hub, in this order.
+"""Finds a pretrained checkpoint: in a folder, an installed package, the local Hub cache, or the Hub, in this order.
 
-Knows nothing of torch: it finds, checks and hashes files, and loads no weights.
+Files are found, checked and hashed; no weights are loaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packaged:
-    """A checkpoint that an installed package carries, and the published hash of its model.safetensors."""
+    """A checkpoint in an installed package, and the published hash of its model.safetensors."""
 
     module: str
     folder: str
@@ -44,12 +44,12 @@ PACKAGED: Mapping[str, Packaged] = {
 }
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-_WANTED = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that is there. `path` is its folder; None for `scratch`, which has no weights."""
+    """A checkpoint that was found. `path` is its folder; None for `scratch`, which has no weights."""
 
     id: str
     source: Literal["folder", "package", "hub-cache", "hub", "scratch"]
@@ -58,7 +58,11 @@ class Checkpoint:
 
     @property
     def folder(self) -> Path:
-        """`path`, for code that has dealt with `scratch`."""
+        """The folder of a checkpoint that has one.
+
+        Raises:
+            CheckpointError: it is `scratch`.
+        """
         if self.path is None:
             raise CheckpointError(f"model.checkpoint: '{self.id}' has no files")
         return self.path
@@ -76,17 +80,17 @@ class Checkpoint:
 
     @cached_property
     def parameters(self) -> int | None:
-        """Numbers in the weight files, read from their headers; None for `scratch`."""
+        """How many numbers the weight files hold, read from their headers; None for `scratch`."""
         if self.path is None:
             return None
         return sum(_num_values(file) for file in _weight_files(self.path))
 
 
 def resolve(name: str) -> Checkpoint:
-    """Finds the checkpoint that a study names; `#layers=3` behind a name is no part of it.
+    """Finds the checkpoint that a study names; a `#layers=3` behind the name is ignored.
 
     Raises:
-        CheckpointError: it is nowhere, has no safetensors, or is not what was published; with the remedy.
+        CheckpointError: it is not found, has no safetensors, or is not what was published; with the remedy.
     """
     name, _ = split_checkpoint(name)
     if name == "scratch":
@@ -96,14 +100,14 @@ def resolve(name: str) -> Checkpoint:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _from_folder(name, folder.resolve())
-    known = next((id_ for id_ in PACKAGED if name in (id_, id_.rpartition("/")[2])), None)
-    if known is not None and importlib.util.find_spec(PACKAGED[known].module) is not None:
-        return _from_package(known, PACKAGED[known])
+    packaged_id = next((id_ for id_ in PACKAGED if name in (id_, id_.rpartition("/")[2])), None)
+    if packaged_id is not None and importlib.util.find_spec(PACKAGED[packaged_id].module) is not None:
+        return _from_package(packaged_id, PACKAGED[packaged_id])
     if not _HUB_ID.fullmatch(name):
         raise CheckpointError(
             f"model.checkpoint: '{name}' is neither a folder that exists nor a Hub id (owner/name){_near(name)}"
         )
-    return _from_hub(known or name)
+    return _from_hub(packaged_id or name)
 
 
 def _near(name: str) -> str:
@@ -157,8 +161,8 @@ def _num_values(file: Path) -> int:
 
 
 def _from_package(name: str, packaged: Packaged) -> Checkpoint:
-    found = importlib.util.find_spec(packaged.module)
-    places = list(found.submodule_search_locations or ()) if found is not None else []
+    module = importlib.util.find_spec(packaged.module)
+    places = list(module.submodule_search_locations or ()) if module is not None else []
     folder = Path(places[0] if places else packaged.module) / packaged.folder
     if not folder.is_dir():
         raise CheckpointError(f"model.checkpoint: '{name}': {folder} is not there; reinstall it: {packaged.install}")
@@ -174,11 +178,11 @@ def _from_package(name: str, packaged: Packaged) -> Checkpoint:
 
 
 def _in_hub_cache(name: str) -> Checkpoint | None:
-    """The checkpoint of the local Hub cache, if all of it is there."""
+    """Returns the checkpoint in the local Hub cache, if all of its files are there."""
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=["*/*"], local_files_only=True))
+        folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"], local_files_only=True))
         _check(name, folder)
     except (OSError, ValueError, CheckpointError):
         return None
@@ -194,7 +198,7 @@ def _from_hub(name: str) -> Checkpoint:
         return cached
     disable_progress_bars()
     try:
-        folder = Path(snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=["*/*"]))
+        folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"]))
     except Exception as error:  # HTTP, timeout, offline, gated and cache errors share no base class
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         remedy = PACKAGED[name].install if name in PACKAGED else f"model.checkpoint=FOLDER, or {', '.join(PACKAGED)}"
@@ -207,7 +211,7 @@ def _from_hub(name: str) -> Checkpoint:
 
 
 def _remembered_sha256(file: Path) -> str:
-    """The hash of a file; the cache folder remembers it for as long as path, size and time of change stay the same."""
+    """Hashes a file; the cache folder keeps the hash as long as path, size and time of change stay the same."""
     stat = file.stat()
     key = [str(file.resolve()), stat.st_size, stat.st_mtime_ns]
     memo = default_cache() / "sha256" / (hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32] + ".txt")

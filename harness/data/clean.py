@@ -1,7 +1,4 @@
-"""Preprocessing steps on texts: each a function from a text to a text, applied in the listed order.
-
-Knows nothing of tables, tokenizers or splits.
-"""
+"""Preprocessing steps on texts: each a function from a text to a text, applied in the listed order."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def clean(texts: Iterable[str], steps: Sequence[PreprocessStep]) -> list[str]:
-    """`texts` after `steps`, in their order.
+    """Applies `steps` to `texts`, in the order of the steps.
 
     Raises:
         InputError: there is no such step.
@@ -47,7 +44,7 @@ def clean(texts: Iterable[str], steps: Sequence[PreprocessStep]) -> list[str]:
 
 
 def normalised(text: str) -> str:
-    """The form in which two texts count as the same: NFKC, case-folded, white space collapsed."""
+    """Returns the form in which two texts count as the same: NFKC, case-folded, white space collapsed."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
@@ -61,7 +58,10 @@ def _nfkc(text: str) -> str:
 
 
 def _strip_punctuation(text: str) -> str:
-    """Unicode's punctuation (P*) becomes a space, apostrophes inside words stay; symbols such as $ and + are not it."""
+    """Replaces Unicode's punctuation (P*) by spaces; apostrophes inside words stay.
+
+    Symbols such as $ and + are no punctuation.
+    """
     return _collapse(_NOT_WORD.sub(_space_for_punctuation, text))
 
 

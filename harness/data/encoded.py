@@ -14,12 +14,12 @@ from harness.stats.ragged import Ragged, by_row
 
 __all__ = ["Arrays", "Encoded", "Ragged", "by_row", "file_arrays", "joined", "of_file"]
 
-#: Targets of rows, or what a model says of them: named arrays whose rows are in one order.
+#: Targets or outputs: named arrays whose rows are in the same order.
 Arrays = Mapping[str, np.ndarray | Ragged]
 
 
 def joined(parts: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:
-    """The rows of all parts, one part after the other."""
+    """Joins the rows of all parts, one part after the other."""
     ragged = [part for part in parts if isinstance(part, Ragged)]
     if not ragged:
         return np.concatenate([np.asarray(part) for part in parts])
@@ -29,7 +29,7 @@ def joined(parts: Sequence[np.ndarray | Ragged]) -> np.ndarray | Ragged:
 
 
 def file_arrays(arrays: Arrays) -> dict[str, np.ndarray]:
-    """The arrays as a file of named arrays holds them: a ragged one as `<name>.values` and `<name>.offsets`."""
+    """Returns the arrays as a file of named arrays holds them: ragged ones as `<name>.values` and `<name>.offsets`."""
     plain: dict[str, np.ndarray] = {}
     for name, array in arrays.items():
         if isinstance(array, Ragged):
@@ -40,7 +40,7 @@ def file_arrays(arrays: Arrays) -> dict[str, np.ndarray]:
 
 
 def of_file(plain: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Ragged]:
-    """The arrays that `file_arrays` was given."""
+    """Returns the arrays that `file_arrays` was given."""
     arrays: dict[str, np.ndarray | Ragged] = {}
     for key, array in plain.items():
         name, _, part = key.rpartition(".")
@@ -55,8 +55,8 @@ def of_file(plain: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Ragged]:
 class Encoded:
     """The examples of one split.
 
-    `fields` are the model's inputs by name, `targets` what is to be learned by name, `lengths` real tokens an example
-    `[examples]` int32 (1 for images). `row_of` names the row of each example where one row gives several; None where
+    `fields` are the model's inputs by name, `targets` the targets by name, `lengths` the real tokens of each example
+    `[examples]` int32 (1 for images). `row_of` holds the row of each example where a row has several; None where
     example i is row i. `stats` are JSON: truncated_fraction, unknown_fraction, mean_length, max_length, ...
     """
 
@@ -82,7 +82,7 @@ class Encoded:
 
     @classmethod
     def open(cls, folder: Path) -> Encoded:
-        """Memory-maps what `write` wrote."""
+        """Memory-maps the files of `write`."""
         head = json.loads((folder / "encoded.json").read_text(encoding="utf-8"))
 
         def mapped(part: str) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
-"""What the values of a field are, by its kind: how they are read, when two are the same, how rows are stratified.
+"""The kinds of fields: how values are read, when two values are the same, and how rows are stratified.
 
-The reader, the check, the search for duplicates and the split ask the kind of a task's fields, never the task.
+The reader, the checks, the search for duplicates and the split ask the kind of a task's fields, never the task.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class Kind:
     """A kind of field. The defaults hold for a field that is never a target.
 
     `plural` is what its values are called; `dtype` is how a column of them is stored; `can_be_empty` says that a cell
-    may hold nothing, so that its row is left out.
+    may be empty, which leaves its row out.
     """
 
     plural: str = "values"
     dtype: str = "object"
     can_be_empty: bool = True
-    #: What the target of a row is called where the field is one, by which losses and metrics find it.
+    #: The name of the target in losses and metrics, for a field that is one.
     target: str = ""
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """The values of a column, checked and converted; `""` for an empty cell.
+        """Returns the values of a column, checked and converted; `""` for an empty cell.
 
         Raises:
             DataError: a value is of another kind; the message names `place`, row, column and value.
@@ -49,7 +49,7 @@ class Kind:
         raise NotImplementedError
 
     def same(self, value: Any) -> str:
-        """A text that is equal for two values that count as the same."""
+        """Returns a text that is equal for two values that count as the same."""
         return str(value)
 
     def check(self, place: str, column: str, values: Sequence[Any]) -> None:
@@ -67,7 +67,7 @@ class Kind:
         """
 
     def strata(self, values: Sequence[Any]) -> np.ndarray:
-        """The stratum of each row [rows], whose shares all splits have in common."""
+        """Returns the stratum of each row [rows]; all splits have the same shares of the strata."""
         return np.zeros(len(values), dtype=np.int64)
 
 
@@ -77,11 +77,11 @@ class Text(Kind):
     plural = "texts"
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """Texts; numbers and dates become text, None an empty one."""
+        """Returns texts; numbers and dates become text, None an empty one."""
         return [_as_text(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def same(self, value: Any) -> str:
-        """The text after normalisation."""
+        """Returns the text after normalisation."""
         return normalised(value)
 
 
@@ -92,7 +92,7 @@ class Image(Kind):
     can_be_empty = False
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """The images, as nested lists of int."""
+        """Returns the images, as nested lists of int."""
         images: list[np.ndarray] = []
         for row, value in enumerate(values, start=1):
             image = _as_image(f"{place}: row {row}: '{column}'", value)
@@ -113,7 +113,7 @@ class Label(Kind):
     target = "labels"
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """Class names; 1.0 and "1.0" become "1" where every label is a number."""
+        """Returns class names; 1.0 and "1.0" become "1" where every label is a number."""
         texts = KINDS["text"].read(place, column, values)
         labels = [
             "" if value != value else str(value).lower() if isinstance(value, bool) else text.strip()
@@ -153,23 +153,23 @@ class Label(Kind):
             raise DataError("the training split has one class only after splitting; give more rows of the others")
 
     def strata(self, values: Sequence[Any]) -> np.ndarray:
-        """The class, as it is given: its name, or its id."""
+        """Returns the classes as they are given: by name, or by id."""
         return np.asarray(values)
 
 
 class Number(Kind):
-    """Real numbers, float64; an empty cell, null or NaN holds none."""
+    """Real numbers, float64; an empty cell, null and NaN are empty."""
 
     plural = "numbers"
     dtype = "float64"
     target = "numbers"
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """The numbers, as float."""
+        """Returns the numbers, as float."""
         return [_as_number(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def same(self, value: Any) -> str:
-        """The number with all its digits."""
+        """Returns the number with all its digits."""
         return repr(float(value))
 
     def check(self, place: str, column: str, values: Sequence[Any]) -> None:
@@ -186,7 +186,7 @@ class Number(Kind):
             raise DataError("the training split has one number only after splitting; give more rows of others")
 
     def strata(self, values: Sequence[Any]) -> np.ndarray:
-        """The quantile of the row's number among all rows; equal numbers are in one."""
+        """Returns the quantile of each row's number among all rows; equal numbers are in the same one."""
         numbers = np.asarray(values, dtype=np.float64)
         bins = max(1, min(MAX_BINS, len(numbers) // MIN_BIN_ROWS))
         edges = np.unique(np.quantile(numbers, np.arange(1, bins) / bins)) if bins > 1 else np.empty(0)
@@ -197,7 +197,7 @@ KINDS: Mapping[str, Kind] = {"text": Text(), "image": Image(), "label": Label(),
 
 
 def kind_of(field: Field) -> Kind:
-    """What is known of the values of `field`.
+    """Returns the kind of `field`.
 
     Raises:
         InputError: there is no such kind.
@@ -206,14 +206,14 @@ def kind_of(field: Field) -> Kind:
 
 
 def keys_of(frame: pd.DataFrame, facts: TaskFacts) -> list[str]:
-    """A text for each row of a data frame, equal where all inputs of two rows are the same."""
+    """Returns a text for each row of a data frame, equal where all inputs of two rows are the same."""
     inputs = [field for field in facts.fields if not field.target and field.name in frame]
     columns = [[kind_of(field).same(value) for value in frame[field.name]] for field in inputs]
     return ["\0".join(parts) for parts in zip(*columns, strict=True)]
 
 
 def strata_of(frame: pd.DataFrame, facts: TaskFacts) -> np.ndarray:
-    """The stratum of each row of a data frame, by its target [rows]; alike for all rows of a task without one."""
+    """Returns the stratum of each row of a data frame, by its target [rows]; 0 for a task without a target."""
     target = facts.target
     return kind_of(target).strata(frame[target.name].tolist()) if target else np.zeros(len(frame), dtype=np.int64)
 
@@ -229,7 +229,7 @@ def _as_text(place: str, value: Any) -> str:
 
 
 def _as_image(place: str, value: Any) -> np.ndarray:
-    """An image [height, width] or [height, width, channels] uint8."""
+    """Returns an image [height, width] or [height, width, channels] uint8."""
     try:
         image = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -245,7 +245,7 @@ def _as_image(place: str, value: Any) -> np.ndarray:
 
 
 def _as_number(place: str, value: Any) -> float | str:
-    """A finite number, or "" for an empty cell."""
+    """Returns a finite number, or "" for an empty cell."""
     if value is None or value != value or (isinstance(value, str) and not value.strip()):
         return ""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):

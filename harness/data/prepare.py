@@ -1,4 +1,4 @@
-"""From a study to a folder of prepared data: read, checked, split, labelled; made once for the same bytes and keys."""
+"""Prepares a study's data: reads, checks, splits and labels it, once for the same bytes and keys."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["natural_order", "prepare"]
 
-#: Raised when the same bytes and keys would be prepared differently, so that older folders are not taken for it.
+#: Raised when the same bytes and keys would be prepared differently, so that older folders are not used.
 VERSION = 2
 #: Rows whose values are hashed at once.
 HASHED_ROWS = 4096
 
 
 def prepare(spec: StudySpec, cache: Path | None = None) -> PreparedData:
-    """The study's data, ready to encode; an earlier folder for the same bytes and keys is used again.
+    """Returns the study's data, ready to encode; an earlier folder for the same bytes and keys is used again.
 
     Args:
         spec: the study.
         cache: where prepared data is kept; None is `default_cache()`.
 
     Raises:
-        DataError: the data cannot be used as asked.
+        DataError: the data cannot be used as the study says.
     """
     source = find_source(spec.data)
     folder = (cache or default_cache()) / "data" / _key(spec, source)
@@ -86,7 +86,7 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
 
 
 def _stored(frame: pd.DataFrame, facts: TaskFacts, labels: Sequence[str]) -> pd.DataFrame:
-    """The rows with class ids in the place of class names, each column of its kind's type."""
+    """Returns the rows with class ids instead of class names, each column in the type of its kind."""
     class_ids = {label: number for number, label in enumerate(labels)}
     read = [field for field in facts.fields if field.name in frame]
     columns = {
@@ -99,7 +99,7 @@ def _stored(frame: pd.DataFrame, facts: TaskFacts, labels: Sequence[str]) -> pd.
 
 
 def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
-    """A hash of the values of all splits in their order, but for `row`: where a row stood in its source.
+    """Hashes the values of all splits in their order, except `row`, the position of a row in its source.
 
     The values are hashed as JSON, so that neither the source's format nor a version of pandas or Parquet matters.
     """
@@ -133,16 +133,16 @@ def _spread(column: pd.Series, mean: float) -> Spread:
 
 
 def _unlearnable(frames: Mapping[str, pd.DataFrame], classes: str) -> list[str]:
-    known = set(frames["train"][classes])
+    train_classes = set(frames["train"][classes])
     return [
         f"the class '{label[:40]}' is in {split} but not in train: its rows cannot be got right"
         for split in ("validation", "test")
-        for label in natural_order(set(frames[split][classes]) - known)
+        for label in natural_order(set(frames[split][classes]) - train_classes)
     ]
 
 
 def _image_shape(tables: Tables) -> tuple[int, int, int] | None:
-    """Height, width and channels; None for texts."""
+    """Returns height, width and channels; None for texts."""
     if "image" not in tables.train:
         return None
     image = tables.train["image"].iloc[0]
@@ -150,7 +150,7 @@ def _image_shape(tables: Tables) -> tuple[int, int, int] | None:
 
 
 def natural_order(labels: Iterable[str]) -> list[str]:
-    """Numbers by value, everything else as a person counts: item2 before item10."""
+    """Sorts numbers by value, everything else as a person counts: item2 before item10."""
 
     def key(label: str) -> tuple[list[tuple[bool, int, str]], str]:
         parts = re.split(r"([0-9]{1,18})", label)
@@ -159,7 +159,7 @@ def natural_order(labels: Iterable[str]) -> list[str]:
     def number(label: str) -> tuple[int, str]:
         return int(label), label
 
-    found = list(labels)
-    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", label) for label in found):
-        return sorted(found, key=number)
-    return sorted(found, key=key)
+    names = list(labels)
+    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", label) for label in names):
+        return sorted(names, key=number)
+    return sorted(names, key=key)

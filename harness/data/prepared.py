@@ -1,6 +1,6 @@
-"""A prepared data set: a folder with the rows of each split, the labels and the facts found on the way.
+"""A prepared data set: a folder with the rows of each split, the labels and the facts of the data.
 
-Knows nothing of models. The folder's path is all that travels to a worker. Written by `harness.data.prepare`.
+`harness.data.prepare` writes it. Only the folder's path travels to a worker.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PreparedData:
 
     @cached_property
     def meta(self) -> Meta:
-        """The facts that were found while the rows were read and split."""
+        """The facts of the data: what reading and splitting the rows has shown."""
         return Meta.model_validate_json((self.folder / "meta.json").read_bytes())
 
     @property
@@ -47,7 +47,7 @@ class PreparedData:
         return self.meta.image
 
     def frame(self, split: str) -> pd.DataFrame:
-        """The rows of "train", "validation" or "test"."""
+        """Reads the rows of "train", "validation" or "test"."""
         import pandas as pd
 
         return pd.read_parquet(self.folder / f"{split}.parquet")

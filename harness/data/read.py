@@ -1,4 +1,4 @@
-"""The rows of a study's data, split by split as given: from files, from the Hub, or from an installed package."""
+"""Reads the rows of a study's data, in the given splits: from files, from the Hub, or from an installed package."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Tables:
 
 
 def column_names(spec: DataSpec, facts: TaskFacts) -> dict[str, str]:
-    """The column in the source of each field that is read, by the field's name.
+    """Returns the column in the source of each field that is read, by the field's name.
 
     An optional field is read where the study names its column.
     """
@@ -73,7 +73,7 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
     frames: dict[str, pd.DataFrame] = {}
     notes = list(source.notes)
     for split, values in columns.items():
-        # The test splits of public benchmarks often come without their labels: as good as not given.
+        # The test splits of public benchmarks often have no labels; such a split counts as missing.
         if split != "train" and target and not any(value not in (None, "") for value in values[names[target.name]]):
             notes.append(f"{places[split]}: no row has a {target.name}; the split is made from train instead")
             continue
@@ -101,7 +101,7 @@ def _digits() -> Columns:
 BUILTIN: Mapping[str, Callable[[], Columns]] = {"digits": _digits}
 
 
-def _from_hub(hub: HubSpec, wanted: list[str]) -> dict[str, Columns]:
+def _from_hub(hub: HubSpec, columns: list[str]) -> dict[str, Columns]:
     try:
         import datasets
     except ImportError as error:
@@ -122,17 +122,17 @@ def _from_hub(hub: HubSpec, wanted: list[str]) -> dict[str, Columns]:
     splits = {names[name]: table for name, table in loaded.items() if name in names}
     if "train" not in splits:
         raise DataError(f"data.hub: {hub.id} has no train split (it has: {', '.join(loaded)}); choose another config")
-    return {split: _hub_columns(f"{hub.id}: {split}", table, wanted) for split, table in splits.items()}
+    return {split: _hub_columns(f"{hub.id}: {split}", table, columns) for split, table in splits.items()}
 
 
-def _hub_columns(place: str, table: Any, wanted: list[str]) -> Columns:
-    """Columns as lists; class ids become class names, and -1 (no label) becomes None."""
-    require_columns(place, wanted, table.column_names)
-    columns: dict[str, Sequence[Any]] = {}
-    for name in wanted:
+def _hub_columns(place: str, table: Any, columns: list[str]) -> Columns:
+    """Returns columns as lists; class ids become class names, and -1 (no label) becomes None."""
+    require_columns(place, columns, table.column_names)
+    values_by_name: dict[str, Sequence[Any]] = {}
+    for name in columns:
         classes = getattr(table.features[name], "names", None)
         values = list(table[name])
         if classes:
             values = [classes[value] if value is not None and value >= 0 else None for value in values]
-        columns[name] = values
-    return columns
+        values_by_name[name] = values
+    return values_by_name

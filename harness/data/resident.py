@@ -1,7 +1,4 @@
-"""Encoded examples with a copy of their fields on an accelerator, where batches are made of them by indexing.
-
-Knows nothing of which device that is, or of who decides what lies there.
-"""
+"""Encoded examples with a copy of their fields on an accelerator, where batches are made of them by indexing."""
 
 from __future__ import annotations
 
@@ -21,18 +18,18 @@ __all__ = ["Resident"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resident(Encoded):
-    """The examples of one split, on the host as ever.
+    """The examples of one split, on the host and on a device.
 
-    `tensors` are all fields on the device by name, or none where they stay on the host: of a ragged one its values, and
-    behind them as many zeros as the longest row has tokens, so that every row can be read to that length; of a dense
-    one its rows. `upload` brings a small array to the device, without waiting for it.
+    `tensors` are all fields on the device by name; empty where they stay on the host. A dense field has its rows there.
+    A ragged field has its values, followed by as many zeros as the longest row has tokens, so that every row can be
+    read to that length. `upload` copies a small array to the device without waiting for it.
     """
 
     tensors: Mapping[str, torch.Tensor]
     upload: Callable[[np.ndarray], torch.Tensor]
 
     def take(self, name: str, rows: np.ndarray) -> torch.Tensor:
-        """Some rows [len(rows), ...] of a dense field, on the device."""
+        """Returns some rows [len(rows), ...] of a dense field, on the device."""
         if name in self.tensors:
             return self.tensors[name][self.upload(np.asarray(rows))]
         return self.upload(np.asarray(self.fields[name])[rows])

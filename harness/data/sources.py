@@ -1,7 +1,4 @@
-"""Which files a study's data comes from, and what their bytes hash to.
-
-Knows nothing of what is in the files.
-"""
+"""Finds the files of a study's data and hashes their bytes."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _NO_FILE_REMEDY = f"allowed: a file ({', '.join(FORMATS)}) or a folder with trai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where rows come from: `files` by split (none for Hub and built-in data); `sha256` stands for the content."""
+    """The source of rows: `files` by split (none for Hub and built-in data), and `sha256`, the hash of the content."""
 
     name: str
     files: Mapping[str, Path]
@@ -34,7 +31,7 @@ def find_source(spec: DataSpec) -> Source:
     """Finds and hashes the data of a study without parsing it.
 
     Raises:
-        DataError: there is no such file or folder, or it is none that can be read.
+        DataError: there is no such file or folder, or it cannot be read.
     """
     if spec.hub is not None:
         name = f"{spec.hub.id}@{spec.hub.revision}" + (f" ({spec.hub.config})" if spec.hub.config else "")
@@ -66,12 +63,12 @@ def _files_of_folder(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     tables = [path for path in entries if path.suffix.lower() in FORMATS and path.is_file()]
     files: dict[str, Path] = {}
     for split, names in _SPLIT_NAMES.items():
-        found = [path for path in tables if path.stem.lower() in names]
-        if len(found) > 1:
-            listed = ", ".join(path.name for path in found)
+        matches = [path for path in tables if path.stem.lower() in names]
+        if len(matches) > 1:
+            listed = ", ".join(path.name for path in matches)
             raise DataError(f"data.path: '{folder}' holds more than one {split} split ({listed}); keep one of them")
-        if found:
-            files[split] = found[0]
+        if matches:
+            files[split] = matches[0]
     if "train" not in files:
         listed = ", ".join(path.name for path in entries[:10]) or "nothing"
         raise DataError(
@@ -89,7 +86,7 @@ def _shortened(names: list[str], limit: int = 6) -> str:
 
 
 def _sha256(files: Mapping[str, Path]) -> str:
-    """The hash of each file with its split, hashed together; of one file alone, its own hash."""
+    """Hashes each file with its split, and these hashes together; a single file has its own hash."""
     digests = {}
     for split, path in files.items():
         with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""Rows into train, validation and test: stratified, seeded, and no text in two of them."""
+"""Splits rows into train, validation and test: stratified, seeded, and without a text in two of them."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MIN_GROUPS = 3
 
 
 def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """The three splits and, a sentence each, what was moved or dropped.
+    """Returns the three splits and notes on what was moved or dropped.
 
     A given test split is never changed. Rows of test leave train and validation, rows of validation leave train. A
     missing split is its share of train.
 
     Raises:
-        DataError: a split is left without rows, or train without anything to learn.
+        DataError: a split has no rows left, or nothing can be learned from train.
     """
-    given = {"train": tables.train, "validation": tables.validation, "test": tables.test}
-    frames = {split: frame for split, frame in given.items() if frame is not None}
+    tables_by_split = {"train": tables.train, "validation": tables.validation, "test": tables.test}
+    frames = {split: frame for split, frame in tables_by_split.items() if frame is not None}
     notes: list[str] = []
     for split, others in (("validation", ["test"]), ("train", ["test", "validation"])):
         for other in (other for other in others if other in frames and split in frames):
@@ -52,7 +52,7 @@ def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dic
         frames |= {split: train.iloc[rows] for split, rows in parts.items()}
         notes += moved
     _check(frames, facts)
-    return {split: frames[split].reset_index(drop=True) for split in given}, notes
+    return {split: frames[split].reset_index(drop=True) for split in tables_by_split}, notes
 
 
 def _shares(spec: SplitSpec) -> dict[str, float]:
@@ -62,8 +62,8 @@ def _shares(spec: SplitSpec) -> dict[str, float]:
 def _without(
     frame: pd.DataFrame, other: pd.DataFrame, name: str, other_name: str, notes: list[str], facts: TaskFacts
 ) -> pd.DataFrame:
-    taken = set(keys_of(other, facts))
-    shared = np.array([key in taken for key in keys_of(frame, facts)], dtype=bool)
+    other_keys = set(keys_of(other, facts))
+    shared = np.array([key in other_keys for key in keys_of(frame, facts)], dtype=bool)
     if shared.all() and len(frame):
         raise DataError(
             f"all {len(frame)} rows of {name} have a text that is in {other_name} too, so none is left to use; take "
@@ -91,12 +91,13 @@ def deal(
     stratify: bool = True,
     are_classes: bool = True,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Row numbers of train and of each split in `shares`, and notes.
+    """Returns row numbers of train and of each split in `shares`, and notes.
 
-    Rows with the same key stay together, and count as one. Within a stratum (of a group, its commonest) the groups
-    are shuffled and dealt by share, rounded so that the totals hold too. The rule for rare strata: with fewer than 3
-    groups a stratum goes to train; any other has at least one group in every split. Where the strata are classes, each
-    is in train. scikit-learn's train_test_split gives up on rare classes and knows no groups, so it is not used.
+    Rows with the same key are a group, which stays together and counts as one. A group belongs to the commonest
+    stratum of its rows. Within a stratum the groups are shuffled and dealt by share, rounded so that the totals hold
+    too. A stratum with fewer than 3 groups goes to train; any other has at least one group in every split. Where the
+    strata are classes, each is in train. scikit-learn's train_test_split fails on rare classes and has no groups, so it
+    is not used.
     """
     group_ids: dict[str, int] = {}
     groups = np.array([group_ids.setdefault(key, len(group_ids)) for key in keys])
@@ -124,28 +125,28 @@ def deal(
         if rare:
             listed = ", ".join(f"'{label[:40]}'" for label in rare[:5]) + (", ..." if len(rare) > 5 else "")
             notes.append(f"{len(rare)} classes with fewer than {MIN_GROUPS} distinct texts are in train only: {listed}")
-        _lead_back(parts, groups, strata, notes)
+        _return_to_train(parts, groups, strata, notes)
     rows = {split: np.flatnonzero(np.isin(groups, members)) for split, members in parts.items()}
     out = np.concatenate([*rows.values(), np.empty(0, dtype=np.int64)]).astype(np.int64)
     return {"train": np.setdiff1d(np.arange(len(keys)), out), **rows}, notes
 
 
 def _group_strata(groups: np.ndarray, strata: Sequence[Any], are_classes: bool) -> tuple[list[Any], list[str]]:
-    """The commonest stratum of each group (the first of equals), and a note on repeated texts."""
+    """Returns the commonest stratum of each group (the first of equals), and a note on repeated texts."""
     counts: list[Counter[Any]] = [Counter() for _ in range(int(groups.max()) + 1)]
     for group, stratum in zip(groups, strata, strict=True):
         counts[group][stratum] += 1
     notes = []
     repeated = sum(count.total() > 1 for count in counts)
     if repeated:
-        torn = sum(len(count) > 1 for count in counts) if are_classes else 0
-        kept = f"; {torn} of them with different labels, kept as they are" if torn else ""
+        num_mixed = sum(len(count) > 1 for count in counts) if are_classes else 0
+        kept = f"; {num_mixed} of them with different labels, kept as they are" if num_mixed else ""
         notes.append(f"{repeated} texts occur more than once: each is kept within one split{kept}")
     return [count.most_common(1)[0][0] for count in counts], notes
 
 
-def _lead_back(parts: dict[str, list[int]], groups: np.ndarray, labels: Sequence[str], notes: list[str]) -> None:
-    """Moves a group back to train for every label that train lacks (without stratification, or in torn groups)."""
+def _return_to_train(parts: dict[str, list[int]], groups: np.ndarray, labels: Sequence[str], notes: list[str]) -> None:
+    """Moves a group back to train for every label that train lacks (without stratification, or in mixed groups)."""
     away = set().union(*parts.values()) if parts else set()
     in_train = {label for group, label in zip(groups, labels, strict=True) if group not in away}
     for label in sorted(set(labels) - in_train):
@@ -157,7 +158,7 @@ def _lead_back(parts: dict[str, list[int]], groups: np.ndarray, labels: Sequence
 
 
 def subset(strata: np.ndarray, num_rows: int | None, seed: int) -> np.ndarray:
-    """`num_rows` row numbers, rising, with the shares of the strata kept; all rows when there are not that many.
+    """Returns `num_rows` row numbers, rising, in which each stratum keeps its share; all rows if there are fewer.
 
     A smaller subset is contained in every larger one of the same seed.
     """

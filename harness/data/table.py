@@ -1,4 +1,4 @@
-"""From columns of any values to rows with every field given: what is converted, dropped, or refused."""
+"""Converts columns of any values to rows in which every field has a value; drops or refuses the others."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MIN_ROWS = 10
 def clean_frame(
     place: str, columns: Mapping[str, Sequence[Any]], names: Mapping[str, str], facts: TaskFacts
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Rows with every field given, and `row` (the data row in its source, from 1); and notes on what was dropped.
+    """Returns the rows without empty fields, with `row` (the row in its source, from 1), and notes on dropped rows.
 
     Args:
         place: the file, for messages.
         columns: values by column name in the source.
         names: column name in the source by the field's name.
-        facts: the task's.
+        facts: the facts of the task.
 
     Raises:
         DataError: a value is not of its field's kind, or most rows are empty.
@@ -57,7 +57,7 @@ def check_targets(place: str, frame: pd.DataFrame, names: Mapping[str, str], fac
     """Refuses training rows from which nothing can be learned.
 
     Raises:
-        DataError: there are too few rows, or their targets teach nothing.
+        DataError: there are too few rows, or nothing can be learned from their targets.
     """
     if len(frame) < MIN_ROWS:
         raise DataError(f"{place}: {len(frame)} usable rows; at least {MIN_ROWS} are needed")

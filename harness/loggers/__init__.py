@@ -1,1 +1,1 @@
-"""Where a sweep is told of besides its own records: TensorBoard and MLflow, through their own packages."""
+"""Loggers that copy what a sweep records to TensorBoard and MLflow, through their own packages."""

@@ -1,6 +1,6 @@
-"""A monitor that hands everything to loggers in a thread of its own.
+"""A monitor that passes every event of a sweep to the loggers, in a thread of its own.
 
-Knows nothing of what loggers do. A slow server must not hold up the trials, and a broken one must not end the sweep.
+A slow server must not hold up the trials, and a broken one must not end the sweep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["Loggers"]
 
-_LAST_WORDS_S = 30.0
+_CLOSING_S = 30.0
 
 Call = Callable[[Logger], None]
 
@@ -25,11 +25,11 @@ Call = Callable[[Logger], None]
 class Loggers:
     """Several loggers as one `harness.search.watch.Monitor`; a logger that raises is left out from then on.
 
-    Leaving the context waits until everything was passed on, half a minute at most.
+    Leaving the context waits until all events are passed on, for 30 s at most.
     """
 
     def __init__(self, loggers: Mapping[str, Logger], say: Callable[[str], None]) -> None:
-        """`say` is told which logger was left out and why; it is called from another thread."""
+        """`say` gets a line when a logger is left out, with the reason; it is called from another thread."""
         self._loggers, self._say = dict(loggers), say
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="loggers", daemon=True)
@@ -43,24 +43,24 @@ class Loggers:
     ) -> None:
         self._calls.put(lambda logger: logger.close())
         self._calls.put(None)
-        self._thread.join(_LAST_WORDS_S)
+        self._thread.join(_CLOSING_S)
         if self._thread.is_alive():
             self._say(f"{', '.join(self._loggers)}: does not answer; its log may miss the end of this run")
 
     def started(self, config: TrialConfig) -> None:
-        """Passes it on."""
+        """Passes the start of a trial on."""
         self._calls.put(lambda logger: logger.started(config))
 
     def progressed(self, number: int, progress: Progress) -> None:
-        """Passes it on."""
+        """Passes an evaluation on."""
         self._calls.put(lambda logger: logger.progressed(number, progress))
 
     def paused(self, number: int) -> None:
-        """Passes it on."""
+        """Passes a pause on."""
         self._calls.put(lambda logger: logger.paused(number))
 
     def ended(self, record: TrialRecord) -> None:
-        """Passes it on."""
+        """Passes the end of a trial on."""
         self._calls.put(lambda logger: logger.ended(record))
 
     def _work(self) -> None:

@@ -1,6 +1,6 @@
 """MLflow: a study is an experiment, each trial a run of it.
 
-Knows nothing of sweeps. Where runs go is MLflow's own setting, MLFLOW_TRACKING_URI.
+Where runs are stored is MLflow's own setting, MLFLOW_TRACKING_URI.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialSt
 
 
 class MlflowLogger:
-    """Writes to the tracking server. `mlflow.json` of the run folder tells which of its runs is which trial."""
+    """Writes to the tracking server. `mlflow.json` of the run folder maps each trial to its MLflow run."""
 
     def __init__(self, run: RunFolder, client: MlflowClient | None = None) -> None:
-        """`client` is MLflow's, for the server of its own settings by default."""
+        """`client` is MLflow's own; by default one for the server of MLflow's settings."""
         from mlflow import MlflowClient
 
         self._run, self._client = run, client or MlflowClient()
@@ -35,21 +35,21 @@ class MlflowLogger:
         self._open: dict[int, str] = {}
 
     def _experiment_id(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        return str(found.experiment_id if found is not None else self._client.create_experiment(name))
+        experiment = self._client.get_experiment_by_name(name)
+        return str(experiment.experiment_id if experiment is not None else self._client.create_experiment(name))
 
     def started(self, config: TrialConfig) -> None:
-        """Makes the trial's run, or takes it up again."""
+        """Creates the trial's MLflow run, or sets the earlier one to RUNNING."""
         name = label(config)
-        if name in self._ids and self._known(self._ids[name]):
+        if name in self._ids and self._is_active(self._ids[name]):
             self._client.update_run(self._ids[name], status="RUNNING")
         else:
             self._ids[name] = self._create(config)
             self._run.write_json(_RUNS, self._ids)
         self._open[config.number] = self._ids[name]
 
-    def _known(self, run_id: str) -> bool:
-        """False where the run was made on another server, or was deleted since."""
+    def _is_active(self, run_id: str) -> bool:
+        """False where the MLflow run was made on another server, or was deleted since."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -69,7 +69,7 @@ class MlflowLogger:
         return str(run.info.run_id)
 
     def progressed(self, number: int, progress: Progress) -> None:
-        """One point of each metric, over optimiser steps."""
+        """Logs one point of each metric, over optimiser steps."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -78,21 +78,21 @@ class MlflowLogger:
         self._client.log_batch(self._open[number], metrics=metrics)
 
     def paused(self, number: int) -> None:
-        """Nothing: the run stays as it is until the trial goes on."""
+        """Does nothing: the MLflow run stays RUNNING until the trial goes on."""
 
     def ended(self, record: TrialRecord) -> None:
-        """Says how the trial ended. A pruned one is KILLED to MLflow, so that finished ones can be filtered."""
+        """Sets state, reason and message. A pruned trial is KILLED in MLflow, so that finished ones can be filtered."""
         run_id = self._open.pop(record.number, None)
         if run_id is None:
             return
-        said = {"state": record.state.value, "reason": record.reason.value if record.reason else ""}
-        for name, value in {**said, "message": record.message}.items():
+        tags = {"state": record.state.value, "reason": record.reason.value if record.reason else ""}
+        for name, value in {**tags, "message": record.message}.items():
             if value:
                 self._client.set_tag(run_id, f"harness.{name}", value)
         self._client.set_terminated(run_id, status=_STATUS[record.state])
 
     def close(self) -> None:
-        """Trials that an interrupted sweep leaves are not running any more; going on takes them up again."""
+        """Sets the runs of trials that an interrupted sweep leaves to KILLED; continuing sets them to RUNNING again."""
         for run_id in self._open.values():
             self._client.set_terminated(run_id, status="KILLED")
         self._open.clear()

@@ -1,7 +1,4 @@
-"""From the study's `loggers` to loggers; a package that is missing is said before any work is done.
-
-Knows nothing of how they write.
-"""
+"""Opens the loggers that a study names; a missing package is an error before any work is done."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ Say = Callable[[str], None]
 
 
 def open_loggers(names: Sequence[str], run: RunFolder, say: Say) -> Loggers:
-    """Returns the loggers `names` of a run as one; without names it does nothing.
+    """Returns the loggers `names` of a run as one monitor, which does nothing when there are no names.
 
     Raises:
         MissingPackage: the package of a logger is not installed.
@@ -45,7 +42,7 @@ def _tensorboard(run: RunFolder, say: Say) -> Logger:
 
 
 def _mlflow(run: RunFolder, say: Say) -> Logger:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing is sent anywhere that nobody asked for
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # no data goes to a server that the user did not name
     from harness.loggers.mlflow import MlflowLogger
 
     try:

@@ -1,6 +1,6 @@
 """TensorBoard: each trial is a run of scalars, and a row of its HParams tab.
 
-Knows nothing of sweeps. Through `torch.utils.tensorboard`, which needs the package tensorboard.
+It writes through `torch.utils.tensorboard`, which needs the package tensorboard.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class TensorBoardLogger:
         self._writers[config.number] = SummaryWriter(str(self._folder / label(config)), flush_secs=5)
 
     def progressed(self, number: int, progress: Progress) -> None:
-        """One point of each curve, over optimiser steps."""
+        """Writes one point of each curve, over optimiser steps."""
         writer = self._writers[number]
         values = scalars({**progress.metrics, "train_loss": progress.train_loss})
         for name, value in values.items():
@@ -42,7 +42,7 @@ class TensorBoardLogger:
             writer.add_scalar(f"{group}/{name.removeprefix('train_')}", value, progress.step)
 
     def paused(self, number: int) -> None:
-        """Closes the file; the trial goes on in another one of the same folder."""
+        """Closes the event file; a resumed trial writes to a new file of the same folder."""
         writer = self._writers.pop(number, None)
         if writer is not None:
             writer.close()
@@ -57,6 +57,6 @@ class TensorBoardLogger:
         self.paused(record.number)
 
     def close(self) -> None:
-        """Closes what an interrupted sweep left open."""
+        """Closes the files of trials that an interrupted sweep leaves."""
         for number in list(self._writers):
             self.paused(number)

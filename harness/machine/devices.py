@@ -1,6 +1,6 @@
-"""Which accelerators are there, asked of torch in a process of its own.
+"""Finds the accelerators of the machine, by a process of its own that imports torch.
 
-Knows nothing of slots. This process never imports torch: where no sign of an accelerator is seen, nobody is asked.
+This process never imports torch, and no other one is started on a machine without a sign of an accelerator.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Device:
 
     @property
     def label(self) -> str:
-        """As users write it: cuda:1."""
+        """The name that users write: cuda:1."""
         return f"{self.kind}:{self.index}"
 
 
 def signs_of_accelerator(root: Path = Path("/"), platform: str = sys.platform, torch_version: str = "") -> bool:
-    """False where torch cannot have an accelerator, so that nobody waits seconds for its import."""
+    """False where torch cannot have an accelerator; its import, which takes seconds, is skipped then."""
     if torch_version.endswith("+cpu"):
         return False
     if platform == "darwin":
@@ -66,25 +66,25 @@ def signs_of_accelerator(root: Path = Path("/"), platform: str = sys.platform, t
 
 
 def accelerators() -> tuple[Device, ...]:
-    """The accelerators that torch sees, in its order; empty on a machine without.
+    """Returns the accelerators that torch sees, in its order; empty on a machine without.
 
     Raises:
-        DeviceError: torch could not be asked.
+        DeviceError: the process that imports torch failed or did not end in time.
     """
     if not signs_of_accelerator(torch_version=_torch_version()):
         return ()
     command = [sys.executable, "-c", PROBE]
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, env=environ, check=True)
+        probe = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_S, env=environ, check=True)
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
-        raise DeviceError(f"torch cannot look for devices ({last}); set engine.device=cpu to go on without") from None
+        reason = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        raise DeviceError(f"torch cannot look for devices ({reason}); set engine.device=cpu to go on without") from None
     except subprocess.TimeoutExpired:
         raise DeviceError(f"torch found no device in {PROBE_S:.0f} s; set engine.device=cpu to go on without") from None
     return tuple(
         Device(kind=kind, index=index, name=name, memory_bytes=memory, rocm=rocm)
-        for kind, index, name, memory, rocm in json.loads(asked.stdout.splitlines()[-1])
+        for kind, index, name, memory, rocm in json.loads(probe.stdout.splitlines()[-1])
     )
 
 
@@ -95,18 +95,20 @@ def _torch_version() -> str:
         return ""
 
 
-def choose(asked: str, found: tuple[Device, ...]) -> tuple[Device, ...]:
-    """The devices that `engine.device` means; empty means the CPU.
+def choose(name: str, devices: tuple[Device, ...]) -> tuple[Device, ...]:
+    """Returns the devices of the machine that `engine.device` names; empty means the CPU.
 
     Raises:
-        DeviceError: no such device here; the message names those that are.
+        DeviceError: the machine has no such device; the message names those that it has.
     """
-    if asked in ("auto", "cpu"):
-        return found if asked == "auto" else ()
-    chosen = tuple(device for device in found if asked in (device.kind, device.label))
+    if name in ("auto", "cpu"):
+        return devices if name == "auto" else ()
+    chosen = tuple(device for device in devices if name in (device.kind, device.label))
     if chosen:
         return chosen
-    here = ", ".join(["cpu", *(f"{device.label} ({device.name})" for device in found)])
-    kind = asked.partition(":")[0]
-    hint = "" if kind in KINDS else nearest(asked, ("auto", "cpu", *KINDS, *(device.label for device in found)))
-    raise DeviceError(f"engine.device: '{asked}' is not there; this machine has {here}{hint}; auto takes what there is")
+    present = ", ".join(["cpu", *(f"{device.label} ({device.name})" for device in devices)])
+    kind = name.partition(":")[0]
+    hint = "" if kind in KINDS else nearest(name, ("auto", "cpu", *KINDS, *(device.label for device in devices)))
+    raise DeviceError(
+        f"engine.device: '{name}' is not there; this machine has {present}{hint}; auto takes what there is"
+    )

@@ -1,6 +1,6 @@
-"""What this process may use of the machine: cores, memory, and how often the kernel killed for memory.
+"""What this process may use of the machine: cores and memory, and how often the kernel killed for memory.
 
-Knows nothing of devices or trials. `root` stands for `/`, so that tests can bring a machine of their own.
+`root` stands for `/`, so that tests can bring the files of another machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _read(path: Path) -> str:
 
 
 def _cgroups(controller: str, root: Path) -> Iterator[Path]:
-    """The folders that limit this process, innermost first.
+    """Yields the folders of the cgroups that limit this process, innermost first.
 
     In a container the path that the kernel names may lie outside of what is mounted, so every folder up to the
     mount point is tried.
@@ -42,7 +42,7 @@ def _cgroups(controller: str, root: Path) -> Iterator[Path]:
 
 
 def _quota(folder: Path) -> float | None:
-    """Cores that a cgroup allows; None where it sets no limit."""
+    """Returns the cores that a cgroup allows; None where it sets no limit."""
     quota, _, period = _read(folder / "cpu.max").partition(" ")
     if not quota:
         quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
@@ -59,17 +59,17 @@ def _affinity() -> int:
 
 
 def cores(root: Path = ROOT, environ: Mapping[str, str] = os.environ, affinity: int | None = None) -> int:
-    """Cores to plan with: the least of affinity, cgroup quota and OMP_NUM_THREADS (above 0), at least 1."""
+    """Returns the cores to plan with: the least of affinity, cgroup quota and OMP_NUM_THREADS (above 0), at least 1."""
     limits: list[float] = [affinity or _affinity()]
     limits += [quota for folder in _cgroups("cpu", root) if (quota := _quota(folder))]
-    asked = environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if asked.isdigit() and int(asked) > 0:
-        limits.append(int(asked))
+    omp_threads = environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if omp_threads.isdigit() and int(omp_threads) > 0:
+        limits.append(int(omp_threads))
     return max(1, int(min(limits)))
 
 
 def memory_bytes(root: Path = ROOT, installed: int | None = None) -> int:
-    """Memory to plan with: what is installed, or less where a cgroup allows less."""
+    """Returns the memory to plan with: what is installed, or less where a cgroup allows less."""
     limits = [installed or psutil.virtual_memory().total]
     for folder in _cgroups("memory", root):
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -80,12 +80,15 @@ def memory_bytes(root: Path = ROOT, installed: int | None = None) -> int:
 
 
 def crowded(cores: int) -> bool:
-    """True when more wanted to run in the last minute than there are cores: others use this machine as well."""
+    """True when more threads wanted to run in the last minute than there are cores: others use this machine too."""
     return os.getloadavg()[0] > cores + 1
 
 
 def oom_kills(root: Path = ROOT) -> int:
-    """How many processes of this cgroup the kernel killed for memory so far; of the machine where nobody counts."""
+    """Counts the processes of this cgroup that the kernel has killed for memory.
+
+    Where no cgroup counts them, those of the whole machine are counted; 0 where neither is known.
+    """
     files = [folder / name for folder in _cgroups("memory", root) for name in ("memory.events", "memory.oom_control")]
     for path in (*files, root / "proc/vmstat"):
         for line in _read(path).splitlines():
@@ -96,7 +99,7 @@ def oom_kills(root: Path = ROOT) -> int:
 
 
 def processor_name(root: Path = ROOT) -> str:
-    """The processor's marketing name, or "" where Linux does not say."""
+    """Returns the processor's marketing name, or "" where Linux does not say."""
     for line in _read(root / "proc/cpuinfo").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -1,6 +1,6 @@
-"""Which slots a machine offers: what runs where, with how many threads, in which environment.
+"""The slots that a machine offers: the device of each, its threads, its environment and its memory.
 
-Knows nothing of trials or processes. torch is never imported here.
+torch is never imported here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["Slot", "plan_slots"]
 #: A process with torch, transformers and a small model under training takes about this much.
 CPU_SLOT_BYTES = int(2.5 * 2**30)
 GIB = 2**30
-#: Paused trials may hold this share of a slot's memory; the rest is for the one that runs.
-STANDING_SHARE = 0.4
+#: The share of a slot's memory that paused trials may hold; the rest is for the trial that runs.
+PAUSED_SHARE = 0.4
 
 #: Set for every worker unless the user set it.
 COMMON = {
@@ -45,9 +45,9 @@ class Slot:
     memory_bytes: int = 0
     """The slot's share of its device's memory."""
 
-    def standing_bytes(self, asked: int | None) -> int:
-        """What paused trials may hold in memory here: as asked for, or a share of the slot's memory."""
-        return int(self.memory_bytes * STANDING_SHARE) if asked is None else asked
+    def standing_bytes(self, budget_bytes: int | None) -> int:
+        """Returns how much memory paused trials may hold here: `budget_bytes`, or a share of the slot's memory."""
+        return int(self.memory_bytes * PAUSED_SHARE) if budget_bytes is None else budget_bytes
 
     @property
     def inside(self) -> Place:
@@ -61,8 +61,8 @@ BINDINGS = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What is shared out."""
+class Capacity:
+    """The cores and the memory that slots share."""
 
     cores: int
     memory_bytes: int
@@ -71,12 +71,12 @@ class Machine:
 
 
 def plan_slots(engine: EngineSpec, *, num_trials: int) -> tuple[Slot, ...]:
-    """The slots for a study of `num_trials` trials, at least one.
+    """Returns the slots for a study of `num_trials` trials, at least one.
 
     Raises:
-        DeviceError: the device asked for is not there.
+        DeviceError: the machine has no such device.
     """
-    machine = Machine(
+    machine = Capacity(
         cores=resources.cores(),
         memory_bytes=resources.memory_bytes(),
         processor=resources.processor_name() or platform.processor(),
@@ -89,8 +89,8 @@ def plan_slots(engine: EngineSpec, *, num_trials: int) -> tuple[Slot, ...]:
     return cpu_slots(engine, machine, most=most)
 
 
-def cpu_slots(engine: EngineSpec, machine: Machine, *, most: int) -> tuple[Slot, ...]:
-    """Shares of the cores: as many as there are cores and memory, unless the study says how many."""
+def cpu_slots(engine: EngineSpec, machine: Capacity, *, most: int) -> tuple[Slot, ...]:
+    """Shares out the cores: as many slots as there are cores and memory, unless the study says how many."""
     threads = None if engine.threads_per_slot == "auto" else engine.threads_per_slot
     if engine.slots_per_device == "auto":
         count = min(machine.cores // (threads or 1), machine.memory_bytes // CPU_SLOT_BYTES)
@@ -111,14 +111,14 @@ def cpu_slots(engine: EngineSpec, machine: Machine, *, most: int) -> tuple[Slot,
 def device_slots(
     engine: EngineSpec,
     devices: tuple[Device, ...],
-    machine: Machine,
+    machine: Capacity,
     *,
     most: int,
     environ: Mapping[str, str] = os.environ,
 ) -> tuple[Slot, ...]:
-    """One slot for each accelerator, or as many as the study says; all devices get one before any gets two."""
-    each = 1 if engine.slots_per_device == "auto" else engine.slots_per_device
-    shares = [device for _ in range(each) for device in devices][: max(1, most)]
+    """Returns a slot for each accelerator, or as many as the study says; every device gets one before any gets two."""
+    slots_per_device = 1 if engine.slots_per_device == "auto" else engine.slots_per_device
+    shares = [device for _ in range(slots_per_device) for device in devices][: max(1, most)]
     threads = max(1, machine.cores // len(shares)) if engine.threads_per_slot == "auto" else engine.threads_per_slot
     sharers = Counter(device.label for device in shares)
     return tuple(
@@ -137,18 +137,21 @@ def _environment(threads: int, environ: Mapping[str, str] = os.environ) -> dict[
 
 
 def _binding(device: Device, environ: Mapping[str, str]) -> dict[str, str]:
-    """What makes `device` the only one that a process sees; a user's own choice of devices is narrowed further."""
+    """Returns the variables that make `device` the only one that a process sees.
+
+    They number devices as the user's own choice of visible devices does, if there is one.
+    """
     if device.kind == "xpu":
-        return {"ZE_AFFINITY_MASK": _outer(device.index, environ.get("ZE_AFFINITY_MASK"))}
+        return {"ZE_AFFINITY_MASK": _visible_name(device.index, environ.get("ZE_AFFINITY_MASK"))}
     if device.kind != "cuda":
         return {}
     name = "CUDA_VISIBLE_DEVICES"
     if device.rocm and (name not in environ or "HIP_VISIBLE_DEVICES" in environ):
         name = "HIP_VISIBLE_DEVICES"
     allocator = {key: value for key, value in CUDA.items() if key not in environ}
-    return {name: _outer(device.index, environ.get(name))} | allocator
+    return {name: _visible_name(device.index, environ.get(name))} | allocator
 
 
-def _outer(index: int, visible: str | None) -> str:
+def _visible_name(index: int, visible: str | None) -> str:
     names = [name.strip() for name in visible.split(",")] if visible else []
     return names[index] if index < len(names) else str(index)

@@ -1,7 +1,7 @@
 """The rules that span sections of a study: conditions, comparison, task, pruner, sampler and objectives.
 
-A rule gives the keys that it looked at, so that the reader can be silent about a
-contradiction whose other half is a mistake of its own.
+A rule returns the keys that it compares, so that the reader can drop a contradiction when one of these keys has a
+mistake of its own.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ MAX_EVALUATIONS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """`keys` are the keys that disagree; the first is where the message belongs."""
+    """A rule that the study breaks. `keys` are the keys that disagree; the message belongs to the first."""
 
     message: str
     keys: tuple[KeyPath, ...]
 
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
-    """Everything in a well-formed study that cannot be done as asked."""
+    """Returns all contradictions of a well-formed study."""
     rules = (_conditions, _space, _data, _task, _options, _trials, _search, _evaluations)
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
@@ -72,31 +72,31 @@ def _conditions(spec: StudySpec) -> Iterator[Contradiction]:
 
 
 def _condition(spec: StudySpec, key: str, condition: str, values: tuple[Any, ...]) -> str:
-    """What is wrong with one `when` of `key`; empty when it can be met."""
+    """Returns what is wrong with one `when` of `key`; empty when it can be met."""
     full = full_key(spec, condition)
     if full is None:
-        known = [*keys_of(spec), *keys_of(spec).values()]
-        return f"unknown key; it must be one of data, model or training{nearest(condition, known)}"
-    given = value_at(spec, full)
-    if not is_searched(given) and not (full == "model.checkpoint" and is_compared(spec)):
-        given = spec.model.checkpoints[0] if full == "model.checkpoint" else given
-        return "" if given in values else f"{full} is fixed at {show(given)}, so {key} is never searched"
-    wrong = [value for value in values if not _possible(value, given)]
+        names = [*keys_of(spec), *keys_of(spec).values()]
+        return f"unknown key; it must be one of data, model or training{nearest(condition, names)}"
+    domain = value_at(spec, full)
+    if not is_searched(domain) and not (full == "model.checkpoint" and is_compared(spec)):
+        domain = spec.model.checkpoints[0] if full == "model.checkpoint" else domain
+        return "" if domain in values else f"{full} is fixed at {show(domain)}, so {key} is never searched"
+    wrong = [value for value in values if not _possible(value, domain)]
     if wrong or not values:
-        return f"{full} is never {show(wrong[0]) if wrong else 'without a value'}; it is {_words(given)}"
+        return f"{full} is never {show(wrong[0]) if wrong else 'without a value'}; it is {_words(domain)}"
     return ""
 
 
-def _possible(value: Any, given: Any) -> bool:
-    if isinstance(given, Range):
-        return isinstance(value, (int, float)) and bool(given.low <= value <= given.high)
-    return value in (given.choices if isinstance(given, Choices) else given)
+def _possible(value: Any, domain: Any) -> bool:
+    if isinstance(domain, Range):
+        return isinstance(value, (int, float)) and bool(domain.low <= value <= domain.high)
+    return value in (domain.choices if isinstance(domain, Choices) else domain)
 
 
-def _words(given: Any) -> str:
-    if isinstance(given, Range):
-        return f"between {given.low} and {given.high}"
-    return "one of " + ", ".join(show(choice) for choice in (given.choices if isinstance(given, Choices) else given))
+def _words(domain: Any) -> str:
+    if isinstance(domain, Range):
+        return f"between {domain.low} and {domain.high}"
+    return "one of " + ", ".join(show(choice) for choice in (domain.choices if isinstance(domain, Choices) else domain))
 
 
 def _space(spec: StudySpec) -> Iterator[Contradiction]:
@@ -128,7 +128,7 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
 
 
 def _task(spec: StudySpec) -> Iterator[Contradiction]:
-    """What the task does not have: an objective, or a part of the recipe."""
+    """Yields what the task does not have: an objective, or a part of the recipe."""
     facts = facts_of(spec.task)
     for place, name in enumerate(spec.search.objectives):
         if name not in facts.objectives:
@@ -142,24 +142,24 @@ def _task(spec: StudySpec) -> Iterator[Contradiction]:
 
 
 def _options(spec: StudySpec) -> Iterator[Contradiction]:
-    """Options that the task does not have, or not with that value."""
+    """Yields options that the task does not have, or values that an option cannot have."""
     facts = facts_of(spec.task)
-    for name, given in spec.task_options.items():
+    for name, domain in spec.task_options.items():
         key = f"{OPTIONS}.{name}"
         if name not in facts.options.model_fields:
-            known = ", ".join(facts.options.model_fields) or "none"
-            message = f"{facts.name} has no such option ({known}){nearest(name, facts.options.model_fields)}"
+            names = ", ".join(facts.options.model_fields) or "none"
+            message = f"{facts.name} has no such option ({names}){nearest(name, facts.options.model_fields)}"
             yield _of(message, key, "task")
             continue
-        for value in given.choices if isinstance(given, Choices) else _ends(given):
+        for value in domain.choices if isinstance(domain, Choices) else _ends(domain):
             try:
                 facts.options.model_validate({name: value})
             except ValidationError as error:
                 yield _of(f"{show(value)}: {error.errors()[0]['msg']}", key, "task")
 
 
-def _ends(given: Any) -> tuple[Any, ...]:
-    return (given.low, given.high) if isinstance(given, Range) else (given,)
+def _ends(domain: Any) -> tuple[Any, ...]:
+    return (domain.low, domain.high) if isinstance(domain, Range) else (domain,)
 
 
 def _trials(spec: StudySpec) -> Iterator[Contradiction]:

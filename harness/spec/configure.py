@@ -1,6 +1,6 @@
-"""From a study to its trials: one trial's full configuration, and what differs between two studies.
+"""Makes the full configuration of a trial from its study, and compares two studies.
 
-Knows nothing of samplers or of how a trial is run. The front of `params` and `schedule`, which it hands on.
+It also re-exports the public names of `params` and `schedule`.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def resolve(
     arm: str | None = None,
     num_train_rows: int | None = None,
 ) -> TrialConfig:
-    """One trial: what the study fixes, and the values of `params`; those that are not active are left out.
+    """Returns one trial: the study's fixed values and `params`, without the params that are not active.
 
-    The compared checkpoint is `arm`, else that of `params` (a trial run again), else the first. With the number of rows
-    of the training split the trial has rungs of its own.
+    The compared checkpoint is `arm`, else that of `params` (a trial run again), else the first. With `num_train_rows`,
+    the rows of the training split, the trial has its own rungs.
 
     Raises:
         InputError: `params` lacks an active parameter, or has one that the study does not search.
@@ -96,19 +96,19 @@ def resolve(
 
 
 def default_config(spec: StudySpec, kind: Kind = "search", arm: str | None = None) -> TrialConfig:
-    """The default recipe with the checkpoint `arm` (the study's first one), without rungs of its own."""
+    """Returns the default recipe with the checkpoint `arm` (None: the study's first), without its own rungs."""
     arm = arms(spec)[0] if arm is None else arm
     return resolve(spec, number=0, params=default_params(spec, arm), kind=kind, arm=arm)
 
 
-def _refuse_unknown(params: Mapping[str, ParamValue], known: set[str]) -> None:
-    unknown = sorted(set(params) - known)
+def _refuse_unknown(params: Mapping[str, ParamValue], names: set[str]) -> None:
+    unknown = sorted(set(params) - names)
     if unknown:
-        raise InputError(f"the study does not search {', '.join(unknown)}; it searches {', '.join(sorted(known))}")
+        raise InputError(f"the study does not search {', '.join(unknown)}; it searches {', '.join(sorted(names))}")
 
 
 def _fixed(spec: StudySpec, key: str) -> Any:
-    """The study's literal; the schema's default for a searched key that is not active."""
+    """Returns the study's literal; the schema's default for a searched key that is not active."""
     value = value_at(spec, key)
     if key == "model.checkpoint":
         return spec.model.checkpoints[0]
@@ -155,19 +155,19 @@ def _section(section: str, model: type[BaseModel], values: Mapping[str, Any]) ->
 
 
 def differences(old: StudySpec, new: StudySpec, free: Sequence[str] = ()) -> list[str]:
-    """What differs, a line each (`training.epochs: 3 -> 4`), apart from what may change when a study goes on.
+    """Returns a line for each difference (`training.epochs: 3 -> 4`) in keys that may not change on continuing.
 
-    `free` are further keys that may differ.
+    `free` are further keys that may change.
     """
     return [
-        f"{key}: {_shown(before)} -> {_shown(after)}"
+        f"{key}: {_as_text(before)} -> {_as_text(after)}"
         for key, before, after in _pairs(old, new)
         if before != after and not any(f"{key}.".startswith(f"{name}.") for name in (*FREE_TO_CHANGE, *free))
     ]
 
 
 def _pairs(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Each key with its two values; sections are opened, searched values are not."""
+    """Yields each key with its two values; goes into sections, but not into searched values."""
     if type(old) is not type(new) or not isinstance(old, BaseModel) or is_searched(old):
         yield key, old, new
         return
@@ -175,11 +175,11 @@ def _pairs(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
         yield from _pairs(getattr(old, name), getattr(new, name), f"{key}.{name}" if key else name)
 
 
-def _shown(value: Any) -> str:
-    """A value as a study file would have it."""
+def _as_text(value: Any) -> str:
+    """Returns a value as a study file would have it."""
     plain = value.model_dump(mode="json", exclude_defaults=True) if isinstance(value, BaseModel) else value
     if isinstance(plain, dict):
-        return "{" + ", ".join(f"{key}: {_shown(part)}" for key, part in plain.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_as_text(part)}" for key, part in plain.items()) + "}"
     if isinstance(plain, (list, tuple)):
-        return "[" + ", ".join(_shown(part) for part in plain) + "]"
+        return "[" + ", ".join(_as_text(part) for part in plain) + "]"
     return json.dumps(plain) if plain is None or isinstance(plain, bool) else str(plain)

@@ -1,4 +1,4 @@
-"""A study that goes on: the keys that its file does not set take the values that it was begun with."""
+"""Gives a study that is continued the recorded value of every key that its file does not set."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["as_begun_with"]
 
 Section = TypeVar("Section", bound=BaseModel)
 
-#: One of them excludes the others, so a source that is given replaces the recorded one.
+#: A study has exactly one of these keys, so the one that the file sets replaces the recorded one.
 SOURCES = frozenset({"path", "hub", "builtin"})
 
 
 def as_begun_with(spec: StudySpec, recorded: StudySpec) -> StudySpec:
-    """The study with the recorded value of every key that neither its file nor the command line has set.
+    """Returns the study with the recorded value of every key that neither its file nor the command line sets.
 
-    So a default that changed between two versions is no difference. Where the values of both contradict each other,
-    the study stays as it is, and what differs is shown.
+    So a default that changed between two versions is no difference. Where recorded and set values contradict each
+    other, the study is returned unchanged, and the caller shows the differences.
     """
     merged = _merged(spec, recorded)
     try:
@@ -32,15 +32,15 @@ def as_begun_with(spec: StudySpec, recorded: StudySpec) -> StudySpec:
     return spec if contradictions(merged) else merged
 
 
-def _merged(given: Section, recorded: Section) -> Section:
-    values = {name: _value(given, recorded, name) for name in type(given).model_fields}
-    return given.model_copy(update=values)
+def _merged(section: Section, recorded: Section) -> Section:
+    values = {name: _value(section, recorded, name) for name in type(section).model_fields}
+    return section.model_copy(update=values)
 
 
-def _value(given: BaseModel, recorded: BaseModel, name: str) -> Any:
-    asked, before = getattr(given, name), getattr(recorded, name)
-    if name not in given.model_fields_set:
-        return asked if name in SOURCES and given.model_fields_set & SOURCES else before
-    if type(asked) is type(before) and isinstance(asked, BaseModel) and not is_searched(asked):
-        return _merged(asked, before)
-    return asked
+def _value(section: BaseModel, recorded: BaseModel, name: str) -> Any:
+    value, recorded_value = getattr(section, name), getattr(recorded, name)
+    if name not in section.model_fields_set:
+        return value if name in SOURCES and section.model_fields_set & SOURCES else recorded_value
+    if type(value) is type(recorded_value) and isinstance(value, BaseModel) and not is_searched(value):
+        return _merged(value, recorded_value)
+    return value

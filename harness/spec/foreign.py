@@ -1,7 +1,7 @@
-"""Code of a user's own, named `my_package.my_module:name`: which names are trusted, and from where they are imported.
+"""Users' own code, named `my_package.my_module:name`: which names are trusted, and how they are imported.
 
-A name is trusted where a person wrote it: in the study file of a command that trains, or behind `--trust`. What a run
-folder or an export names is data until then.
+A name is trusted if a person wrote it: in the study file of a command that trains, or after `--trust`. A name in a run
+folder or an export is not trusted until then.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _TRUSTED: set[str] = set()
 
 
 def is_foreign(name: str) -> bool:
-    """True for `package.module:name`, which stands for an object of that module."""
+    """True for `package.module:name`, the name of an object of that module."""
     return re.fullmatch(FOREIGN_PATTERN, name) is not None and not name.endswith("\n")
 
 
 def trust(*names: str) -> None:
-    """Lets the modules of these names be imported by this process."""
+    """Allows this process to import the modules of these names."""
     _TRUSTED.update(names)
 
 
@@ -39,7 +39,7 @@ def is_trusted(name: str) -> bool:
 
 
 def import_object(name: str) -> Any:
-    """The object that `package.module:name` stands for, from the installed packages or PYTHONPATH.
+    """Imports the object `package.module:name` from the installed packages or PYTHONPATH.
 
     Raises:
         InputError: the name is not trusted, or there is no such module or object, or the module cannot be imported.
@@ -64,12 +64,12 @@ def import_object(name: str) -> Any:
 
 @contextmanager
 def _without_current_folder() -> Iterator[None]:
-    """Inside, `sys.path` lacks the current folder, unless PYTHONPATH names it."""
-    here, before = Path.cwd().resolve(), list(sys.path)
-    given = {Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
-    if here not in given:
-        sys.path[:] = [entry for entry in before if Path(entry or ".").resolve() != here]
+    """Removes the current folder from `sys.path` within the block, unless PYTHONPATH names it."""
+    current, path_before = Path.cwd().resolve(), list(sys.path)
+    named = {Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry}
+    if current not in named:
+        sys.path[:] = [entry for entry in path_before if Path(entry or ".").resolve() != current]
     try:
         yield
     finally:
-        sys.path[:] = before
+        sys.path[:] = path_before

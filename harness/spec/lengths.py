@@ -1,4 +1,4 @@
-"""How long the trainings of a search space are, and what that leaves of its rungs: known before the first trial."""
+"""Computes the lengths of a search space's trainings, and so which trials can be pruned, before the first trial."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from harness.spec.study import StudySpec
 
 __all__ = ["earliest_rung", "unpruned_line"]
 
-#: Of a batch size with more values than these only the ends are looked at.
+#: Of a batch size with more values than this, only the ends are considered.
 MOST_VALUES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Length:
-    """A possible training: its steps, and where it is first judged (None: nowhere)."""
+    """A possible training: its steps, and the share at which it is first judged (None: it is not judged)."""
 
     batch_size: int
     num_steps: int
@@ -30,14 +30,14 @@ class _Length:
 
 
 def earliest_rung(spec: StudySpec, num_train_rows: int | None) -> float:
-    """The earliest share of its training at which any trial of the space is judged; infinite where none is."""
+    """Returns the earliest share of its training at which any trial of the space is judged; infinite if none is."""
     if num_train_rows is None:
         return min(rung_fractions(spec), default=inf)
     return min((length.first for length in _lengths(spec, num_train_rows) if length.first is not None), default=inf)
 
 
 def unpruned_line(spec: StudySpec, num_train_rows: int) -> str | None:
-    """Says which trials of the space are too short to be pruned; None where all may be, or none is asked to be."""
+    """Says which trials of the space are too short to be pruned; None where all can be, or there is no pruner."""
     if not rung_fractions(spec):
         return None
     lengths = _lengths(spec, num_train_rows)
@@ -59,8 +59,8 @@ def unpruned_line(spec: StudySpec, num_train_rows: int) -> str | None:
 
 
 def _lengths(spec: StudySpec, num_train_rows: int) -> list[_Length]:
-    """Every batch size with the shortest and longest training, and the shortest and longest warm-up, that it allows."""
-    found = []
+    """Returns the lengths for every batch size with the shortest and longest training and warm-up that it allows."""
+    lengths = []
     for size in _batch_sizes(spec):
         for rows, epochs, copies, warmup in product(
             _ends(spec, "data.train_rows"),
@@ -70,8 +70,8 @@ def _lengths(spec: StudySpec, num_train_rows: int) -> list[_Length]:
         ):
             num_steps = total_steps(num_examples(num_train_rows, rows, len(copies)), size, epochs)
             judged = [share for share in trial_rungs(spec, num_steps, warmup) if share is not None]
-            found.append(_Length(batch_size=size, num_steps=num_steps, first=min(judged, default=None)))
-    return found
+            lengths.append(_Length(batch_size=size, num_steps=num_steps, first=min(judged, default=None)))
+    return lengths
 
 
 def _batch_sizes(spec: StudySpec) -> Sequence[int]:
@@ -86,7 +86,7 @@ def _batch_sizes(spec: StudySpec) -> Sequence[int]:
 
 
 def _ends(spec: StudySpec, key: str) -> list[Any]:
-    """The values of a key that make a training shortest and longest (rows and lists by how many there are)."""
+    """Returns the values of a key that make a training shortest and longest (lists count by their length)."""
     domain = value_at(spec, key)
     if not is_searched(domain):
         return [domain]
@@ -97,7 +97,7 @@ def _ends(spec: StudySpec, key: str) -> list[Any]:
 
 
 def _inactive(domain: Any, default: Any) -> list[Any]:
-    """What a searched key is where its condition does not hold."""
+    """Returns the value of a searched key where its condition does not hold."""
     return [default] if is_searched(domain) and domain.when else []
 
 

@@ -1,7 +1,4 @@
-"""Validation errors in the words of the study file: one message a key, with what is allowed and the nearest name.
-
-Knows nothing of YAML or files; the reader adds the lines.
-"""
+"""Words validation errors for the study file: a message a key, with what is allowed and the nearest name."""
 
 from __future__ import annotations
 
@@ -47,16 +44,16 @@ PATTERNS = {
 
 
 def mistakes(error: ValidationError, raw: Any) -> dict[KeyPath, str]:
-    """What is wrong with `raw`: a message for each path. Of a value and its parts, the parts are named."""
-    found: dict[KeyPath, list[ErrorDetails]] = {}
+    """Returns a message for each path of `raw` that is wrong; of a value and its parts, for the parts only."""
+    details_by_path: dict[KeyPath, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        found.setdefault(_path(detail, raw), []).append(detail)
-    for path in _neither_range_nor_choices(found):
-        for key in [key for key in found if key[: len(path)] == path]:
-            del found[key]
-        found[path] = []
-    parents = {path[:depth] for path in found for depth in range(len(path))}
-    return {path: _message(path, details, raw) for path, details in found.items() if path not in parents}
+        details_by_path.setdefault(_path(detail, raw), []).append(detail)
+    for path in _neither_range_nor_choices(details_by_path):
+        for key in [key for key in details_by_path if key[: len(path)] == path]:
+            del details_by_path[key]
+        details_by_path[path] = []
+    parents = {path[:depth] for path in details_by_path for depth in range(len(path))}
+    return {path: _message(path, details, raw) for path, details in details_by_path.items() if path not in parents}
 
 
 def related(path: KeyPath, other: KeyPath) -> bool:
@@ -65,25 +62,28 @@ def related(path: KeyPath, other: KeyPath) -> bool:
 
 
 def show(value: object) -> str:
-    """A value as the file has it, in at most 60 characters."""
+    """Returns a value as the file has it, in at most 60 characters."""
     text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _path(detail: ErrorDetails, raw: Any) -> KeyPath:
-    """The error's place in the data: its location without the labels of union branches, which the data has not."""
+    """Returns the error's path in the data.
+
+    The error's location also holds labels of union branches, which are left out.
+    """
     path: list[str | int] = []
-    here = raw
+    node = raw
     for part in detail["loc"]:
-        known = part in here if isinstance(here, dict) else isinstance(here, list) and part in range(len(here))
-        if known:
-            here = here[part]
+        is_in_data = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
+        if is_in_data:
+            node = node[part]
             path.append(part)
     return (*path, detail["loc"][-1]) if detail["type"] == "missing" else tuple(path)
 
 
-def _neither_range_nor_choices(found: dict[KeyPath, list[ErrorDetails]]) -> list[KeyPath]:
-    missing = {path for path, details in found.items() if path and details[0]["type"] == "missing"}
+def _neither_range_nor_choices(details_by_path: dict[KeyPath, list[ErrorDetails]]) -> list[KeyPath]:
+    missing = {path for path, details in details_by_path.items() if path and details[0]["type"] == "missing"}
     return [path[:-1] for path in missing if path[-1] == "low" and (*path[:-1], "high") in missing]
 
 
@@ -137,7 +137,7 @@ def _unknown(path: KeyPath, raw: Any) -> str:
 
 
 def _allowed_keys(path: KeyPath, raw: Any) -> list[str]:
-    """The keys that the section at `path` knows."""
+    """Returns the keys that the section at `path` may have."""
     section: type[BaseModel] = StudySpec
     for key in path:
         models = list(_models(section.model_fields[str(key)].annotation))

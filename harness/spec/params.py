@@ -48,9 +48,9 @@ USUAL_DROPOUT = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Param:
-    """One searched parameter. `name` is the last part of `key` and unique: no two searchable keys end alike.
+    """One searched parameter. `name` is the last part of `key`, which no two searchable keys have in common.
 
-    `when` holds the values that other params, earlier in the space, must have; what a study fixes is not in it.
+    `when` holds the values that other params, earlier in the space, must have; conditions on fixed keys are left out.
     """
 
     key: str
@@ -59,32 +59,32 @@ class Param:
     when: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)
 
     def active(self, params: Mapping[str, ParamValue]) -> bool:
-        """True when the params drawn so far (the compared checkpoint among them) ask for this one."""
+        """True when the params drawn so far (the compared checkpoint among them) meet the conditions of this one."""
         return all(name in params and params[name] in values for name, values in self.when.items())
 
 
 def keys_of(spec: StudySpec) -> dict[str, str]:
-    """The keys of a trial of the study, by their last part."""
+    """Returns the keys of a trial of the study, by their last part."""
     return KEYS | {name: f"{OPTIONS}.{name}" for name in facts_of(spec.task).options.model_fields}
 
 
 def full_key(spec: StudySpec, key: str) -> str | None:
-    """`training.schedule` for itself and for `schedule`; None for a key that no trial has."""
+    """Returns `training.schedule` for `training.schedule` and for `schedule`; None for a key that no trial has."""
     keys = keys_of(spec)
     return key if key in keys.values() else keys.get(key)
 
 
 def searched(spec: StudySpec) -> dict[str, Domain]:
-    """The domain of every searched key, in the schema's order."""
+    """Returns the domain of every searched key, in the schema's order."""
     values = ((key, value_at(spec, key)) for key in keys_of(spec).values())
     return {key: value for key, value in values if is_searched(value)}
 
 
 def search_space(spec: StudySpec) -> tuple[Param, ...]:
-    """The searched parameters, each after those that its `when` speaks of.
+    """Returns the searched parameters, each after those that its `when` names.
 
     Raises:
-        graphlib.CycleError: conditions that wait for each other (the reader refuses such a file).
+        graphlib.CycleError: conditions form a circle (the reader refuses such a file).
     """
     domains, keys = searched(spec), keys_of(spec)
     params = {key: _param(spec, key, domain, {*domains, *_compared(spec)}) for key, domain in domains.items()}
@@ -107,7 +107,7 @@ def _name(key: str | None) -> str:
 
 
 def value_at(spec: StudySpec, key: str) -> Any:
-    """What the study has at `training.epochs`: a literal, a `Range` or `Choices`."""
+    """Returns the study's value of a key such as `training.epochs`: a literal, a `Range` or `Choices`."""
     section, _, name = key.partition(".")
     if section == OPTIONS:
         return spec.task_options.get(name, default_of(spec, key))
@@ -115,10 +115,10 @@ def value_at(spec: StudySpec, key: str) -> Any:
 
 
 def default_of(spec: StudySpec, key: str) -> Any:
-    """The schema's own value for a key, or that of the study's task."""
+    """Returns the default of a key in the schema, or in the options of the study's task."""
     section, _, name = key.partition(".")
-    known = facts_of(spec.task).options if section == OPTIONS else SECTIONS[section]
-    return known.model_fields[name].default
+    model = facts_of(spec.task).options if section == OPTIONS else SECTIONS[section]
+    return model.model_fields[name].default
 
 
 def is_compared(spec: StudySpec) -> bool:
@@ -137,31 +137,31 @@ def _compared(spec: StudySpec) -> set[str]:
 
 
 def arms(spec: StudySpec) -> tuple[str, ...]:
-    """The compared checkpoints, dealt in turn; a single one when nothing is compared."""
+    """Returns the compared checkpoints, which trials get in turn; a single one when nothing is compared."""
     return spec.model.checkpoints if is_compared(spec) else spec.model.checkpoints[:1]
 
 
 def default_numbers(spec: StudySpec) -> range:
-    """The numbers of the default recipes: trial 0, or one for each compared checkpoint, which are dealt in turn."""
+    """Returns the numbers of the default recipes: trial 0, or one for each compared checkpoint."""
     return range(len(arms(spec)))
 
 
 def default_number(spec: StudySpec, params: Mapping[str, ParamValue]) -> int:
-    """The number of the default recipe that a trial with `params` is compared with: that of its checkpoint."""
+    """Returns the number of the default recipe that a trial with `params` is compared with: that of its checkpoint."""
     names = arms(spec)
     return names.index(str(params["checkpoint"])) if params.get("checkpoint") in names else 0
 
 
 def keeps_default(spec: StudySpec) -> bool:
-    """Whether rungs let the default recipe, which a confirmed winner is compared with, go on to its end.
+    """Whether rungs never prune the default recipe, because a confirmed winner is compared with it.
 
-    Of compared checkpoints only the winner's needs it, and that is known when the search is over.
+    With several checkpoints only the winner's default recipe is needed, and the winner is known after the search only.
     """
     return spec.confirm is not None and not is_compared(spec)
 
 
 def num_values(domain: Domain) -> float:
-    """How many values a domain holds; infinite for real numbers without a step."""
+    """Returns how many values a domain holds; infinite for real numbers without a step."""
     if isinstance(domain, Choices):
         return len(domain.choices)
     step = domain.step or (1 if isinstance(domain.low, int) and isinstance(domain.high, int) else 0)
@@ -169,7 +169,7 @@ def num_values(domain: Domain) -> float:
 
 
 def values_of(domain: Domain) -> tuple[Any, ...]:
-    """Every value of a finite domain, in order: what a grid is made of."""
+    """Returns every value of a finite domain, in order: a grid is made of these."""
     if isinstance(domain, Choices):
         return domain.choices
     low, step = _decimal(domain.low), _decimal(domain.step or 1)
@@ -177,12 +177,12 @@ def values_of(domain: Domain) -> tuple[Any, ...]:
 
 
 def _decimal(number: float) -> Decimal:
-    """As it is written: 0.1 + 2 * 0.1 is 0.3."""
+    """Returns the number as it is written, so that 0.1 + 2 * 0.1 is 0.3."""
     return Decimal(repr(number))
 
 
 def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamValue]:
-    """The default recipe inside the space: each field's own default, or the nearest value that the study allows."""
+    """Returns the default recipe within the space: each default, or the nearest value that the study allows."""
     params: dict[str, ParamValue] = {"checkpoint": arm or arms(spec)[0]} if is_compared(spec) else {}
     for param in search_space(spec):
         if param.active(params):
@@ -194,7 +194,7 @@ def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamVa
 
 def _nearest(default: Any, param: Param) -> Any:
     if param.name == "dropout":
-        default = USUAL_DROPOUT  # null is the checkpoint's own, and this is what nearly all of them have
+        default = USUAL_DROPOUT  # null is the checkpoint's own dropout, which is this value in nearly all of them
     domain = param.domain
     if isinstance(domain, Range):
         return _nearest_in_range(default, domain)
@@ -205,7 +205,10 @@ def _nearest(default: Any, param: Param) -> Any:
 
 
 def _nearest_in_range(default: Any, domain: Range[Any]) -> Any:
-    """None means "all" where it is a default (layers, rows), so the upper end; a word means "none", so the lower."""
+    """Returns the value of a range that is nearest to a default.
+
+    A default None means "all" (layers, rows), so it gives the upper end; a word means "none" and gives the lower end.
+    """
     if not isinstance(default, (int, float)):
         return domain.high if default is None else domain.low
     if domain.step is None or num_values(domain) > 10_000:
@@ -214,5 +217,5 @@ def _nearest_in_range(default: Any, domain: Range[Any]) -> Any:
 
 
 def _distance(a: float, b: float) -> float:
-    """By ratio where there is one: from 5e-5, 1e-4 is nearer than 1e-5."""
+    """Compares by ratio where there is one: from 5e-5, 1e-4 is nearer than 1e-5."""
     return abs(log(a / b)) if a > 0 and b > 0 else abs(a - b)

@@ -1,6 +1,6 @@
-"""The study file's reader: YAML and `key=value` overrides in, a checked `StudySpec` or all mistakes at once out.
+"""Reads a study file: YAML and `key=value` overrides in, a checked `StudySpec` or all mistakes at once out.
 
-It opens the study file, and nothing that the file names but the module of a user's own task.
+It opens the study file, and of the files that it names only the module of a user's own task.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NESTED_SECTIONS = (("data", "split"), ("data", "hub"), ("data", "columns"), ("se
 
 @dataclass(slots=True)
 class _Draft:
-    """A study as it is put together: plain values, where each came from, and what is wrong so far."""
+    """A study that is being read: plain values, where each came from, and the problems so far."""
 
     source: str
     raw: dict[str, Any]
@@ -48,13 +48,13 @@ class _Draft:
     problems: dict[str, Problem] = field(default_factory=dict)
 
     def complain(self, path: KeyPath, message: str) -> None:
-        """One problem a key: the first stays."""
+        """Records a problem; of several problems of one key, the first stays."""
         line, commanded = self.place(path)
         key, source = dotted(path), COMMAND_LINE if commanded else ""
         self.problems.setdefault(key, Problem(key=key, message=message, line=line, source=source))
 
     def place(self, path: KeyPath) -> tuple[int, bool]:
-        """The line of a key, or of the nearest section around it, and whether the command line has set it."""
+        """Returns the line of a key, or of the nearest section around it, and whether the command line set it."""
         for depth in range(len(path), -1, -1):
             if path[:depth] in self.commanded:
                 return 0, True
@@ -68,12 +68,12 @@ class _Draft:
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
-    """The study in a file, with `key=value` overrides applied (`training.batch_size=[8, 16]`, `confirm=null`).
+    """Reads the study in a file and applies `key=value` overrides (`training.batch_size=[8, 16]`, `confirm=null`).
 
     `path` may also be the name of a bundled study: `quickstart`.
     Paths in the file are relative to it, those on the command line to the current folder; the result's are absolute.
-    One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's; where that is another
-    kind of source, `data.text` and `data.label` go back to their defaults, unless they are overridden too.
+    One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's. If it is another kind of
+    source, `data.text` and `data.label` go back to their defaults, unless they are overridden too.
 
     Raises:
         SpecError: the file cannot be read, or has mistakes; all of them, one a key.
@@ -83,7 +83,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     for override in overrides:
         _override(draft, override)
     if isinstance(task := draft.raw.get("task"), str) and is_foreign(task):
-        trust(task)  # whoever calls for a study wants its task to be run
+        trust(task)  # who names a study file wants its task to be run
     _replace_source(draft)
     _make_paths_absolute(draft, path)
     spec = _validate(draft)
@@ -92,13 +92,13 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
 
 
 def study_schema() -> dict[str, Any]:
-    """The study file's JSON Schema, for editors."""
+    """Returns the study file's JSON Schema, for editors."""
     schema = _without_titles(StudySpec.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness study", **schema}
 
 
 def _without_titles(node: Any) -> Any:
-    """Drops the generated titles: editors show them, and they say nothing that the key does not."""
+    """Drops the generated titles, which editors show although they only repeat the key."""
     if isinstance(node, dict):
         kept = {key: value for key, value in node.items() if key != "title" or not isinstance(value, str)}
         return {key: _without_titles(value) for key, value in kept.items()}
@@ -139,7 +139,7 @@ def _text(path: Path, source: str) -> str:
 
 
 def _nearest_studies(path: Path) -> str:
-    """What may stand in the place of a study file that is not there; of a mere name, bundled studies too."""
+    """Suggests names for a study file that is missing; bundled studies too where only a name was given."""
     near = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     bundled = bundled_studies()
     if len(path.parts) == 1 and not path.suffix:
@@ -173,19 +173,19 @@ def _set(draft: _Draft, path: tuple[str, ...], value: Any) -> None:
             section[part] = {}
             draft.commanded.add(path[:depth])
         if not isinstance(section[part], dict):
-            inside, given = dotted(path[:depth]), show(section[part])
-            message = f"{inside} is {given}, which has no keys; give it as a whole: {inside}={{{path[depth]}: ...}}"
+            name, value_text = dotted(path[:depth]), show(section[part])
+            message = f"{name} is {value_text}, which has no keys; give it as a whole: {name}={{{path[depth]}: ...}}"
             key = dotted(path)
             draft.problems.setdefault(key, Problem(key=key, message=message, source=COMMAND_LINE))
             return
         section = section[part]
     section[path[-1]] = value
     draft.commanded.add(path)
-    draft.lines = {known: line for known, line in draft.lines.items() if known[: len(path)] != path}
+    draft.lines = {key: line for key, line in draft.lines.items() if key[: len(path)] != path}
 
 
 def _replace_source(draft: _Draft) -> None:
-    """A source of data on the command line takes the place of the file's."""
+    """Removes the file's source of data where the command line names one."""
     data = draft.raw.get("data")
     if not isinstance(data, dict):
         return
@@ -209,7 +209,7 @@ def _make_paths_absolute(draft: _Draft, file: Path) -> None:
 
 
 def _absolute(draft: _Draft, path: KeyPath, value: str, file: Path) -> str:
-    """Relative to the current folder for a value of the command line, else to the file's folder."""
+    """Resolves a path: relative to the current folder if the command line set it, else to the file's folder."""
     try:
         base = Path.cwd() if draft.place(path)[1] else file.absolute().parent
         return str((base / Path(value).expanduser()).resolve())
@@ -219,7 +219,7 @@ def _absolute(draft: _Draft, path: KeyPath, value: str, file: Path) -> str:
 
 
 def _checkpoint(draft: _Draft, path: KeyPath, value: Any, file: Path) -> Any:
-    """Folders are made absolute, in a list or choices too; names of checkpoints stay."""
+    """Makes folders absolute, in a list or choices too; names of checkpoints stay."""
     if isinstance(value, list):
         return [_checkpoint(draft, (*path, index), item, file) for index, item in enumerate(value)]
     if isinstance(value, dict) and "choices" in value:
@@ -240,9 +240,9 @@ def _is_folder(path: Path) -> bool:
 
 
 def _validate(draft: _Draft) -> StudySpec:
-    """Checks the draft until nothing new is found, each time without what was wrong: mistakes hide each other.
+    """Checks the draft until no new mistake appears, each time without the wrong keys: mistakes hide each other.
 
-    What is missing or wrong is left to its default (or a stand-in), and rules that speak of it are silent.
+    A missing or wrong key gets its default (or a stand-in), and rules that concern it report nothing.
     """
     raw = deepcopy(draft.raw)
     wrong: set[KeyPath] = set()
@@ -251,12 +251,12 @@ def _validate(draft: _Draft) -> StudySpec:
             spec = StudySpec.model_validate_json(json.dumps(raw), strict=True)
             break
         except ValidationError as error:
-            found = mistakes(error, raw)
-        for path, message in found.items():
+            messages = mistakes(error, raw)
+        for path, message in messages.items():
             if not any(related(path, other) for other in wrong):
                 draft.complain(path, message)
-        wrong.update(found)
-        for path in {_whole(raw, path) for path in found}:
+        wrong.update(messages)
+        for path in {_whole(raw, path) for path in messages}:
             _leave_out(raw, path)
     for contradiction in contradictions(spec):
         if not any(related(key, path) for key in contradiction.keys for path in wrong):
@@ -265,7 +265,7 @@ def _validate(draft: _Draft) -> StudySpec:
 
 
 def _whole(raw: dict[str, Any], path: KeyPath) -> KeyPath:
-    """The key whose value holds the mistake at `path`; for a key that a section lacks, the section."""
+    """Returns the key whose value holds the mistake at `path`; for a key that a section lacks, the section."""
     whole = path[: 3 if path[:2] in NESTED_SECTIONS else 2]
     section: Any = raw
     for part in whole[:-1]:

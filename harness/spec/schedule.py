@@ -1,4 +1,4 @@
-"""When a trial is evaluated, and on how many validation rows."""
+"""The points of a training at which a trial is evaluated, and on how many validation rows."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from harness.spec.study import StudySpec
 __all__ = ["EARLY", "evaluation_points", "validation_rows"]
 
 MAX_EPOCH_ENDS = 8
-#: Up to this share of a training a rung can only sort out the worst.
+#: Before this share of a training a rung can only prune the worst trials.
 EARLY = 0.2
 EARLY_ROWS = 256
 
 
 def evaluation_points(spec: StudySpec, epochs: float, rungs: Sequence[float | None]) -> tuple[float, ...]:
-    """The shares of a training of `epochs` after which a trial is evaluated: its `rungs`, points between, and 1.
+    """Returns the shares of a training of `epochs` at which a trial is evaluated: `rungs`, points between, and 1.
 
-    A point between that is nearer than 2 % of the training to a rung (or to the end) is left out.
+    A point that is nearer than 2 % of the training to a rung (or to the end) is left out.
     """
     fixed = (*(share for share in rungs if share is not None), 1.0)
     per_epoch = spec.training.evaluations_per_epoch
     between = _last_epoch_ends(epochs) if per_epoch == "auto" else _regular(per_epoch * epochs)
-    kept = [point for point in between if all(abs(point - rung) >= NEAR_A_RUNG for rung in fixed)]
-    return tuple(sorted({*fixed, *kept}))
+    apart = [point for point in between if all(abs(point - rung) >= NEAR_A_RUNG for rung in fixed)]
+    return tuple(sorted({*fixed, *apart}))
 
 
 def validation_rows(spec: StudySpec, points: tuple[float, ...]) -> tuple[int | None, ...]:
-    """How many validation rows each evaluation scores: few where a rung only sorts out the worst, else all (None)."""
+    """Returns how many validation rows each evaluation scores: few before `EARLY` with rungs, else all (None)."""
     has_rungs = spec.search.pruner.name not in ("none", "median", POPULATION)
     return tuple(EARLY_ROWS if has_rungs and point < EARLY else None for point in points)
 
@@ -39,7 +39,7 @@ def _regular(count: float) -> list[float]:
 
 
 def _last_epoch_ends(epochs: float) -> list[float]:
-    """The ends of whole epochs in the last third of the training, evenly thinned to at most eight."""
+    """Returns the ends of whole epochs in the last third of the training, evenly thinned to at most eight."""
     first, last = ceil(2 * epochs / 3 - SAME), ceil(epochs - SAME) - 1
     count = min(last - max(first, 1) + 1, MAX_EPOCH_ENDS)
     if count <= 0:

@@ -1,7 +1,6 @@
-"""What may stand where a value may stand: a literal, a range, or choices.
+"""The values that a searchable field may have: a literal, a range, or choices.
 
-Knows nothing of samplers. `Searchable[T]` is the type of every field of a study that may be searched; the
-bounds of T hold for the ends of a range and for each choice too.
+`Searchable[T]` is the type of every such field; the bounds of T apply to the ends of a range and to each choice too.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ When = dict[str, Scalar | tuple[Scalar, ...]]
 
 
 class Frozen(BaseModel):
-    """Base of every typed section: immutable, no unknown keys, no NaN."""
+    """Base of every typed section: immutable, without unknown keys and NaN."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -1,7 +1,6 @@
-"""The study file as types: everything a user can ask for, frozen.
+"""The study file as frozen types.
 
-Knows nothing of YAML, torch, Optuna or Ray. The resolved form of the same sections, one trial's, is
-`harness.spec.trial.TrialConfig`.
+One trial's resolved form of the same sections is `harness.spec.trial.TrialConfig`.
 """
 
 from __future__ import annotations
@@ -73,17 +72,17 @@ def _known_task(name: str) -> str:
 _TASK_NAMES = {"anyOf": [{"enum": list(TASKS)}, {"pattern": FOREIGN_PATTERN}]}
 TaskName = Annotated[str, AfterValidator(_known_task), Field(json_schema_extra=_TASK_NAMES)]
 _OBJECTIVES = list(dict.fromkeys(name for facts in TASKS.values() for name in facts.objectives))
-#: Which of them a task has is checked where the task is known: `harness.spec.checks`. A user's task has others.
+#: `harness.spec.checks`, which knows the task, checks that the task has the objective. A user's task has others.
 Objective = Annotated[str, Field(examples=_OBJECTIVES)]
 
 
 def _default_is_of_the_task(schema: dict[str, Any]) -> None:
-    """Takes the empty default out of the schema, whose minimum is one objective."""
+    """Drops the empty default from the schema, which demands at least one objective."""
     schema.pop("default", None)
 
 
 def split_checkpoint(name: str) -> tuple[str, int | None]:
-    """The checkpoint and the number of layers kept: `("minilm", 3)` for `minilm#layers=3`, else `(name, None)`."""
+    """Returns checkpoint and number of kept layers: `("minilm", 3)` for `minilm#layers=3`, else `(name, None)`."""
     base, _, layers = name.rpartition("#layers=")
     return (base, int(layers)) if base and re.fullmatch("[0-9]{1,3}", layers) else (name, None)
 
@@ -106,7 +105,7 @@ class SplitSpec(Frozen):
 
 
 class HubSpec(Frozen):
-    """A Hugging Face data set, pinned."""
+    """A Hugging Face data set, pinned to a commit."""
 
     id: Text
     revision: Annotated[str, Field(pattern=REVISION_PATTERN, description="commit of the data set, 40 hex digits")]
@@ -116,8 +115,8 @@ class HubSpec(Frozen):
 class DataSpec(Frozen):
     """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin.
 
-    One of the three given on the command line replaces the file's; another kind of source has columns of its own, so
-    `text` and `label` then go back to their defaults, unless they are on the command line too.
+    A source on the command line replaces the file's. Another kind of source has other columns, so `text` and `label`
+    then go back to their defaults, unless they are on the command line too.
     """
 
     path: Text | None = Field(default=None, description="CSV, TSV, JSONL, Parquet, or a folder of splits")
@@ -135,9 +134,9 @@ class DataSpec(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        given = [name for name in ("path", "hub", "builtin") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of path, hub, builtin (given: {', '.join(given) or 'none'})")
+        sources = [name for name in ("path", "hub", "builtin") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"give exactly one of path, hub, builtin (given: {', '.join(sources) or 'none'})")
         return self
 
     @property
@@ -147,8 +146,8 @@ class DataSpec(Frozen):
         if isinstance(rows, Range):
             return rows.high
         counts = rows.choices if isinstance(rows, Choices) else (rows,)
-        known = [count for count in counts if count is not None]
-        return max(known) if len(known) == len(counts) else None
+        finite = [count for count in counts if count is not None]
+        return max(finite) if len(finite) == len(counts) else None
 
 
 class ModelSpec(Frozen):
@@ -194,7 +193,7 @@ class ModelSpec(Frozen):
 
 
 class TrainingSpec(Frozen):
-    """The recipe: AdamW, cross-entropy, a schedule with warm-up over the full horizon."""
+    """The recipe: AdamW, cross-entropy, and a schedule with warm-up over the full training."""
 
     learning_rate: Searchable[Positive] = 5e-5
     batch_size: Searchable[Count] = 32
@@ -222,9 +221,9 @@ class TrainingSpec(Frozen):
 
 
 class PrunerSpec(Frozen):
-    """When a trial is stopped early. `min_fraction` is the first rung, as a share of the full training.
+    """When a trial is pruned. `min_fraction` is the first rung, as a share of the full training.
 
-    No trial is judged before its warm-up has ended and its 30th step.
+    No trial is judged before its warm-up has ended and it has made 30 steps.
     """
 
     name: Literal["rungs", "asha", "hyperband", "median", "none", "ray-asha", "ray-hyperband", "ray-pbt"] = "rungs"
@@ -254,7 +253,7 @@ class SearchSpec(Frozen):
 
 
 class BudgetSpec(Frozen):
-    """Wall time, over all continuations; confirmation is not counted."""
+    """Wall time over all continuations; confirmation is not counted."""
 
     minutes: Positive | None = None
     trial_minutes: Positive | None = None
@@ -271,12 +270,12 @@ class ConfirmSpec(Frozen):
 SMALLEST_AMOUNT = 1e-4
 
 
-def _reservable(asked: dict[str, float]) -> dict[str, float]:
-    """Refuses what Ray would not reserve for a trial."""
-    if not any(asked.values()):
+def _reservable(amounts: dict[str, float]) -> dict[str, float]:
+    """Refuses amounts that Ray would not reserve for a trial."""
+    if not any(amounts.values()):
         raise ValueError("nothing is asked for; give at least one amount above 0, for example {cpu: 1}")
-    for name, amount in asked.items():
-        alike = [other for other in asked if other.lower() == name.lower()]
+    for name, amount in amounts.items():
+        alike = [other for other in amounts if other.lower() == name.lower()]
         if len(alike) > 1:
             raise ValueError(f"{' and '.join(alike)} are the same resource; give it once")
         if name == "object_store_memory":
@@ -285,11 +284,11 @@ def _reservable(asked: dict[str, float]) -> dict[str, float]:
             raise ValueError(f"{name}: {amount:g}: amounts are 0 or at least {SMALLEST_AMOUNT:g}")
         if name.lower() == "gpu" and amount > 1 and amount % 1:
             raise ValueError(f"{name}: {amount:g}: above one GPU Ray gives whole ones only")
-    return asked
+    return amounts
 
 
 class EngineSpec(Frozen):
-    """Where trials run."""
+    """The engine and the devices that trials run on."""
 
     name: Literal["local", "ray", "inline"] = "local"
     device: Text = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps, xpu")
@@ -313,7 +312,7 @@ class EngineSpec(Frozen):
 
     @property
     def joins(self) -> bool:
-        """True when trials run on a cluster that somebody else has started."""
+        """True when trials run on a cluster that is running already."""
         return self.name == "ray" and self.address not in (None, "local")
 
 
@@ -343,5 +342,5 @@ class StudySpec(Frozen):
 
     @property
     def num_finalists(self) -> int:
-        """How many configurations (of each compared checkpoint) a search trains to their end at least."""
+        """How many configurations (of each compared checkpoint) a search trains to the end at least."""
         return self.confirm.top if self.confirm else 1

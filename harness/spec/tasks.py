@@ -1,6 +1,6 @@
-"""The tasks as a study file knows them: fields, metrics, options, and what a task's loss understands. No torch.
+"""The facts of each task: fields, metrics, options, and the training keys that its loss has.
 
-How a task encodes, trains and predicts stands in `harness.tasks`, under the same name.
+How a task encodes, trains and predicts is in `harness.tasks`, under the same name. torch is not imported here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ FieldKind = Literal["text", "image", "label", "number"]
 class Field:
     """A column that a task reads; `data.columns` gives its name in the table.
 
-    `target` is what is learned. `short` is the key of `data` that names the column too: text, text_pair or label.
+    `target` marks the field that is learned. `short` is the key of `data` that may also name the column: text,
+    text_pair or label.
     """
 
     name: str
@@ -56,12 +57,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
-    """What reader, search, records and report need to know of a task.
+    """The facts of a task that reader, search, records and report need.
 
-    `inputs` are what a row is called in the plural. The first of `metrics` is the default objective; `loss` names the
-    one by which equal trials are ranked. `recipe` holds those training keys that not every loss understands. `options`
-    are keys of the task's own, under `task_options`, with their types and defaults. `lens` is how the report looks at
-    the errors: a name of `harness.report.lenses`. `pipeline` is the transformers pipeline that runs its exports.
+    `inputs` is the plural word for its rows. The first of `metrics` is the default objective; `loss` names the metric
+    that ranks equal trials. `recipe` holds the training keys that only some losses have. `options` are the task's own
+    keys, under `task_options`, with their types and defaults. `lens` is how the report shows the errors: a name of
+    `harness.report.lenses`. `pipeline` is the transformers pipeline that runs its exports.
     """
 
     name: str
@@ -88,16 +89,16 @@ class TaskFacts:
         return next((field for field in self.fields if field.target), None)
 
     def field(self, name: str) -> Field:
-        """The field of that name.
+        """Returns the field `name`.
 
         Raises:
-            InputError: there is none.
+            InputError: the task has no such field.
         """
-        known = {field.name: field for field in self.fields}
-        if name not in known:
-            allowed = f"it reads {', '.join(known)}{nearest(name, known)}"
+        fields = {field.name: field for field in self.fields}
+        if name not in fields:
+            allowed = f"it reads {', '.join(fields)}{nearest(name, fields)}"
             raise InputError(f"{self.name} has no field {name[:60]!r}; {allowed}")
-        return known[name]
+        return fields[name]
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -105,24 +106,24 @@ class TaskFacts:
         return (*(metric.name for metric in self.metrics), *COSTS)
 
     def metric(self, name: str) -> Metric:
-        """The metric of the task, or the cost, of that name.
+        """Returns the metric of the task, or the cost, `name`.
 
         Raises:
-            InputError: there is none.
+            InputError: the task has no such metric, and there is no such cost.
         """
-        known = {metric.name: metric for metric in self.metrics} | COSTS
-        if name not in known:
-            allowed = f"allowed: {', '.join(known)}{nearest(name, known)}"
+        metrics = {metric.name: metric for metric in self.metrics} | COSTS
+        if name not in metrics:
+            allowed = f"allowed: {', '.join(metrics)}{nearest(name, metrics)}"
             raise InputError(f"metric {name[:60]!r} is unknown to {self.name}; {allowed}")
-        return known[name]
+        return metrics[name]
 
     def judged_by(self, objectives: Sequence[str]) -> Metric:
-        """What models are compared by: the first objective that is no cost, else the task's first metric."""
-        asked = (self.metric(name) for name in objectives)
-        return next((metric for metric in asked if not metric.is_cost), self.metrics[0])
+        """Returns the metric that compares models: the first objective that is no cost, else the first metric."""
+        metrics = (self.metric(name) for name in objectives)
+        return next((metric for metric in metrics if not metric.is_cost), self.metrics[0])
 
     def rank_key(self, metrics: Mapping[str, float], objective: str) -> tuple[float, float]:
-        """Sorts the better trial first: by the objective, and of equals by the loss."""
+        """Returns a key that sorts the better trial first: by the objective, and among equals by the loss."""
         return rank_key(metrics, self.metric(objective), self.metric(self.loss))
 
     def reads(self, kind: FieldKind) -> bool:
@@ -171,15 +172,15 @@ TASKS: dict[str, TaskFacts] = {
         ),
     )
 }
-#: The facts of users' tasks that this process has met: of the task itself, or the copy that a run's manifest holds.
+#: The facts of users' tasks in this process: the task's own, or the copy in a run's manifest.
 _FOREIGN: dict[str, TaskFacts] = {}
 
 
 def facts_of(name: str) -> TaskFacts:
-    """The facts of the task of that name; those of a user's own task are its own where it may be imported.
+    """Returns the facts of the task `name`; those of a user's own task are read from it where it may be imported.
 
     Raises:
-        InputError: there is none, or a user's task cannot be imported, or is no task.
+        InputError: there is no such task, or a user's task cannot be imported or has no facts.
     """
     if name in TASKS:
         return TASKS[name]
@@ -204,24 +205,24 @@ def _all_facts() -> list[TaskFacts]:
 
 
 def find_metric(name: str) -> Metric | None:
-    """The metric or cost of that name, for its title, direction and form: these are the same in all tasks."""
+    """Returns the metric or cost `name`, or None; its title, direction and form are the same in all tasks."""
     return next((metric for facts in _all_facts() for metric in facts.metrics if metric.name == name), COSTS.get(name))
 
 
 def metric_named(name: str) -> Metric:
-    """The metric or cost of that name, for its title, direction and form.
+    """Returns the metric or cost `name`; its title, direction and form are the same in all tasks.
 
     Raises:
-        InputError: no task has it.
+        InputError: no task has such a metric, and there is no such cost.
     """
     metric = find_metric(name)
     if metric is None:
-        known = dict.fromkeys(name for facts in _all_facts() for name in facts.objectives)
-        raise InputError(f"metric must be one of {', '.join(known)}, not {name[:60]!r}{nearest(name, known)}")
+        names = dict.fromkeys(name for facts in _all_facts() for name in facts.objectives)
+        raise InputError(f"metric must be one of {', '.join(names)}, not {name[:60]!r}{nearest(name, names)}")
     return metric
 
 
 def facts_with(metric: str) -> TaskFacts:
-    """The first task that has a metric of that name; of a cost, the first task."""
-    having = (facts for facts in _all_facts() if any(known.name == metric for known in facts.metrics))
+    """Returns the first task that has the metric `metric`; of a cost, the first task."""
+    having = (facts for facts in _all_facts() if any(candidate.name == metric for candidate in facts.metrics))
     return next(having, next(iter(TASKS.values())))

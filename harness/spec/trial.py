@@ -1,4 +1,4 @@
-"""One trial, fully resolved: what `run_trial` needs to know, as JSON. The sections mirror those of the study file."""
+"""The full configuration of one trial, as JSON. The sections mirror those of the study file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrialData(Frozen):
 
 
 class TrialModel(Frozen):
-    """This trial's model; `checkpoint` is as the study names it."""
+    """This trial's model; `checkpoint` is written as in the study."""
 
     checkpoint: str
     architecture: dict[str, Any] | None = None
@@ -55,14 +55,14 @@ class TrialTraining(Frozen):
 
 
 class TrialConfig(Frozen):
-    """One trial. Two configs that are equal but for number, kind and params train the same model.
+    """One trial. Two configs that differ only in number, kind and params train the same model.
 
     `number` counts from 0 within its kind; `kind` is the part of the job it belongs to; `params` are the
     searched values by their last key (`learning_rate`). `evaluate_at` are the shares of the full training, in
     (0, 1] and rising, after which the trial is evaluated; the last is 1. `validation_rows` gives how many rows of the
     (fixed, seeded) validation subset each of them scores; null means all. `rungs` are the shares at which the trial is
-    judged, one for each rung of the study and null where it is not judged; without them (records of earlier versions)
-    the study's own hold.
+    judged, one for each rung of the study and null where it is not judged; where they are missing (records of earlier
+    versions) they are the study's own.
     """
 
     number: int
@@ -90,5 +90,5 @@ class TrialConfig(Frozen):
         return self
 
     def in_precision(self, precision: str) -> TrialConfig:
-        """The same trial in a precision of its own, in the place of `auto`."""
+        """Returns the same trial with `precision` instead of `auto`."""
         return self.model_copy(update={"training": self.training.model_copy(update={"precision": precision})})

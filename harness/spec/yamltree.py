@@ -1,8 +1,8 @@
-"""YAML text as plain values, with the line of every key: a small, safe subset of YAML.
+"""Reads YAML text as plain values, with the line of every key: a small, safe subset of YAML.
 
-Knows nothing of studies. Values are text, numbers, true, false, null, lists and mappings with text keys; anchors,
-tags, several documents and YAML 1.1's surprises (yes/no, 010, 12:30:00, dates) are not read. Works on the parser's
-events, so nothing is ever constructed and no depth of nesting can exhaust the stack.
+Values are text, numbers, true, false, null, lists and mappings with text keys; anchors, tags, several documents and
+YAML 1.1's special values (yes/no, 010, 12:30:00, dates) are not read. It works on the parser's events, so no Python
+object is ever constructed and no depth of nesting can exhaust the stack.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REAL = re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE]
 
 
 class Unreadable(Exception):
-    """The text is not YAML, or not of our subset, from this problem on."""
+    """The text is not YAML, or not of our subset; the problem says from where on."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -36,7 +36,7 @@ class Unreadable(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Tree:
-    """A document: its value, the line of each key or item by path, and what is wrong with single keys."""
+    """A document: its value, the line of each key or item by path, and the problems of single keys."""
 
     value: Any = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class _Open:
 
 
 def dotted(path: KeyPath) -> str:
-    """`("data", "preprocess", 0)` as `data.preprocess[0]`; odd keys are quoted and shortened."""
+    """Returns `("data", "preprocess", 0)` as `data.preprocess[0]`; unusual keys are quoted and shortened."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -77,7 +77,11 @@ def read_yaml(text: str) -> Tree:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
         raise _unreadable(f"not valid YAML: {error.problem or error.context}", line) from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # chr() and int() of absurd escapes and directives
+    except (
+        yaml.YAMLError,
+        ValueError,
+        OverflowError,
+    ) as error:  # from chr() and int() of escapes and directives
         reason = getattr(error, "reason", None) or "an escape or directive is out of range"
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         raise _unreadable(f"not valid YAML: {reason}", line) from None
@@ -89,7 +93,7 @@ def _unreadable(message: str, line: int, key: KeyPath = ()) -> Unreadable:
 
 
 class _Builder:
-    """Puts the parser's events together, top down."""
+    """Builds the tree from the parser's events, from the root down."""
 
     def __init__(self) -> None:
         self.tree = Tree()
@@ -143,7 +147,7 @@ class _Builder:
         self._open.append(_Open(value, path))
 
     def _place(self, value: Any) -> KeyPath:
-        """Puts a value where it belongs and returns its path."""
+        """Puts a value into the open collection and returns its path."""
         path: KeyPath = ()
         if not self._open:
             self.tree.value = value
@@ -170,7 +174,7 @@ class _Builder:
 
 
 def _plain(text: str) -> tuple[Any, str]:
-    """The value of an unquoted word, and what is wrong with it."""
+    """Returns the value of an unquoted word, and what is wrong with it ("" if nothing is)."""
     if text in WORDS:
         return WORDS[text], ""
     number: int | float | None = None
@@ -186,5 +190,5 @@ def _plain(text: str) -> tuple[Any, str]:
 
 
 def _is_text(text: str) -> bool:
-    """False for half a surrogate pair and for NUL, which no file name or column may hold."""
+    """False for text with NUL or half a surrogate pair, which no file name or column may contain."""
     return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -1,4 +1,4 @@
-"""Whether a value is better than a guess, beyond what the luck of a few rows explains."""
+"""Decides whether a value is better than chance by more than the noise of few rows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["is_beyond_chance", "noise"]
 
 
 def noise(metric: Metric, value: float, num_rows: int) -> float:
-    """How far off `value` may be by the luck of `num_rows` rows: about two standard errors.
+    """Returns about two standard errors of `value`, scored on `num_rows` rows.
 
-    That of a share follows from the share itself. For another metric the scatter of a row is not known: it is taken as
-    half of the metric's range (the most there can be), or as the value itself where the range has no upper end.
+    The error of a share follows from the share itself. For another metric the standard deviation of a row is not known:
+    half of the metric's range is used (its maximum), or the value itself where the range has no upper end.
     """
     rows = max(1, num_rows)
     if metric.percent:
@@ -25,8 +25,8 @@ def noise(metric: Metric, value: float, num_rows: int) -> float:
 def is_beyond_chance(metric: Metric, value: float | None, chance: Mapping[str, float], num_rows: int) -> bool:
     """True when `value`, scored on `num_rows` rows, is better than the trivial baseline by more than noise.
 
-    `chance` holds what the trivial baseline has by metric. An objective that it lacks (a cost) has no such baseline:
-    any value is beyond it.
+    `chance` holds the trivial baseline's value of each metric. A metric that it lacks (a cost) has no such baseline,
+    and any value is better.
     """
     if metric.name not in chance:
         return True

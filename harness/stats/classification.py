@@ -36,7 +36,7 @@ def _mean(sums: np.ndarray) -> np.ndarray:
 
 
 def _class_counts(outputs: Arrays, targets: Arrays) -> np.ndarray:
-    """Of each row, by class: is it labelled so, is it predicted so, is it both [rows, 3 * num_labels]."""
+    """Returns for each row, by class: whether it is the label, the prediction, and both [rows, 3 * num_labels]."""
     import numpy as np
 
     labels, predicted = targets["labels"], outputs["probabilities"].argmax(axis=1)
@@ -49,7 +49,7 @@ def _class_counts(outputs: Arrays, targets: Arrays) -> np.ndarray:
 
 
 def _macro_f1(sums: np.ndarray) -> np.ndarray:
-    """The mean F1 of the classes that occur in labels or predictions."""
+    """Returns the mean F1 of the classes that occur in labels or predictions."""
     import numpy as np
 
     labelled, predicted, hits = np.split(sums, 3, axis=-1)
@@ -59,18 +59,21 @@ def _macro_f1(sums: np.ndarray) -> np.ndarray:
 
 
 def _mcc(sums: np.ndarray) -> np.ndarray:
-    """Matthews' coefficient of many classes (Gorodkin 2004); 0 where it is undefined, as in scikit-learn."""
+    """Returns Matthews' coefficient for many classes (Gorodkin 2004); 0 where it is undefined, as in scikit-learn."""
     import numpy as np
 
     labelled, predicted, hits = np.split(sums.astype(float), 3, axis=-1)
     rows = labelled.sum(axis=-1)
-    above = hits.sum(axis=-1) * rows - (labelled * predicted).sum(axis=-1)
-    spread = (rows**2 - (labelled**2).sum(axis=-1)) * (rows**2 - (predicted**2).sum(axis=-1))
-    return ratio(above, np.sqrt(spread), empty=0.0)
+    numerator = hits.sum(axis=-1) * rows - (labelled * predicted).sum(axis=-1)
+    denominator_squared = (rows**2 - (labelled**2).sum(axis=-1)) * (rows**2 - (predicted**2).sum(axis=-1))
+    return ratio(numerator, np.sqrt(denominator_squared), empty=0.0)
 
 
 def _roc_auc(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarray:
-    """One class against the rest, averaged over the classes that occur both ways; NaN when there is none."""
+    """Returns the area for one class against the rest, averaged over the classes with rows inside and outside of them.
+
+    NaN when there is no such class.
+    """
     import numpy as np
 
     from harness.stats.ranks import area_under_roc
@@ -78,8 +81,8 @@ def _roc_auc(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarra
     probabilities, labels = outputs["probabilities"], targets["labels"]
     classes = [1] if probabilities.shape[1] == 2 else np.unique(labels)
     areas = np.stack([area_under_roc(weights, probabilities[:, label], labels == label) for label in classes])
-    known = np.isfinite(areas)
-    return ratio(np.where(known, areas, 0).sum(axis=0), known.sum(axis=0))
+    defined = np.isfinite(areas)
+    return ratio(np.where(defined, areas, 0).sum(axis=0), defined.sum(axis=0))
 
 
 CLASSIFICATION: tuple[Metric, ...] = (

@@ -1,4 +1,4 @@
-"""Intervals and tests in closed form: of a share, of a difference, of a mean over seeds."""
+"""Intervals and tests in closed form: for a share, a difference, and a mean over seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Z = 1.959963984540054
 class Interval:
     """A value with its 95 % interval; NaN where it is not known."""
 
-    __pydantic_config__ = {"allow_inf_nan": True, "extra": "forbid"}  # for the records that hold one
+    __pydantic_config__ = {"allow_inf_nan": True, "extra": "forbid"}  # for the pydantic records that hold an interval
 
     value: float
     low: float
@@ -26,7 +26,7 @@ class Interval:
 
 
 def unknown(value: float = nan) -> Interval:
-    """A value whose interval is not known."""
+    """Returns a value whose interval is not known."""
     return Interval(value=value, low=nan, high=nan)
 
 
@@ -44,8 +44,8 @@ def wilson(share: float, num_rows: int) -> Interval:
 def difference_interval(a: Interval, b: Interval) -> Interval:
     """Returns `a` - `b` of two independent samples with its 95 % interval, from the intervals of both.
 
-    Of Wilson's intervals this is Newcombe's hybrid score interval (1998, method 10); of others the same rule is known
-    as MOVER (Zou and Donner 2008).
+    For Wilson's intervals this is Newcombe's hybrid score interval (1998, method 10); for others the same rule is
+    called MOVER (Zou and Donner 2008).
     """
     gain = a.value - b.value
     below = sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
@@ -56,7 +56,7 @@ def difference_interval(a: Interval, b: Interval) -> Interval:
 def mcnemar_p(wins: int, losses: int) -> float:
     """Returns McNemar's two-sided mid-p value for the rows that only one of two models has right.
 
-    The mid-p form of the exact test (Fagerland et al. 2013): nearly exact, and not as timid as the exact one.
+    The mid-p form (Fagerland et al. 2013) is nearly exact, and less conservative than the exact test.
     """
     from scipy.stats import binom
 
@@ -70,17 +70,17 @@ def mcnemar_p(wins: int, losses: int) -> float:
 def seed_interval(values: Sequence[float], num_rows: int | None = None) -> Interval:
     """Returns the mean of a score over seeds with a 95 % interval.
 
-    `num_rows` is given for a share of the rows: then the sampling of the rows counts (Wilson), besides the spread over
-    the seeds; the two are added in squares. Without it only the spread counts, and one seed gives no interval.
+    For a share of rows, `num_rows` adds the sampling of the rows (Wilson) to the spread over the seeds, as the root of
+    the sum of squares. Without it only the spread counts, and a single seed has no interval.
     """
-    known = np.asarray(values, dtype=float)
-    known = known[np.isfinite(known)]
-    if not len(known):
+    finite = np.asarray(values, dtype=float)
+    finite = finite[np.isfinite(finite)]
+    if not len(finite):
         return unknown()
-    mean = float(known.mean())
-    spread = _Z * float(known.std(ddof=1)) / sqrt(len(known)) if len(known) > 1 else 0.0
+    mean = float(finite.mean())
+    spread = _Z * float(finite.std(ddof=1)) / sqrt(len(finite)) if len(finite) > 1 else 0.0
     if num_rows:
         rows = wilson(min(1.0, max(0.0, mean)), num_rows)
         below, above = sqrt((mean - rows.low) ** 2 + spread**2), sqrt((rows.high - mean) ** 2 + spread**2)
         return Interval(value=mean, low=max(0.0, mean - below), high=min(1.0, mean + above))
-    return unknown(mean) if len(known) == 1 else Interval(value=mean, low=mean - spread, high=mean + spread)
+    return unknown(mean) if len(finite) == 1 else Interval(value=mean, low=mean - spread, high=mean + spread)

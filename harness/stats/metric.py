@@ -1,7 +1,7 @@
-"""What a metric is: its facts and its one formula.
+"""A metric: its facts and its formula.
 
 A metric's value, its interval and the paired comparison of two models (`resampling`) all follow from that formula.
-numpy is imported inside functions: a study file is read, and its mistakes are shown, without it.
+numpy is imported inside functions, so that a study file can be read and checked without it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ Value: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A number that a trial is judged by: what it is called, how it is shown, and how it is computed.
+    """A number that a trial is judged by: its name, how it is shown, and how it is computed.
 
     The formula is either `row_stats(outputs, targets)`, the numbers [rows, k] that each row adds, with
     `of_sums(sums [..., k]) -> [...]`; or, where the metric is no function of such sums,
     `value(outputs, targets, weights [draws, rows]) -> [draws]`: the metric of each draw, in which a row occurs as often
-    as its weight says. A row of ones is the metric itself. Costs (speed, memory) are measured and have no formula, and
-    neither has the copy of a user's metric that a run's manifest holds.
+    as its weight says. Weights of one give the metric itself. Costs (speed, memory) are measured and have no formula,
+    and neither has the copy of a user's metric in a run's manifest.
 
-    `title` is what people call it, `percent` says that it is shown as 95.8 %. `is_share` says that it is the mean of
-    0 or 1 over the rows; its `row_stats` are then [hit, 1]. `is_cost` is true for what is measured while a model
-    trains, and not computed from its outputs.
+    `title` is the name for readers; `percent` says that it is shown as 95.8 %. `is_share` says that it is the mean of
+    0 or 1 over the rows; its `row_stats` are then [hit, 1]. `is_cost` is true for a metric that is measured while a
+    model trains, and not computed from its outputs.
     """
 
     name: str
@@ -75,24 +75,24 @@ class Metric:
         return a > b if self.maximize else a < b
 
     def sort_key(self, value: float | None) -> float:
-        """A key that sorts the best value first; a missing value or NaN comes last."""
+        """Returns a key that sorts the best value first; a missing value or NaN comes last."""
         if value is None or value != value:
             return inf
         return -value if self.maximize else value
 
 
 def rank_key(metrics: Mapping[str, float], objective: Metric, loss: Metric) -> tuple[float, float]:
-    """A key that sorts the better trial first: by the objective, and of equals (few rows make many) the lower loss."""
+    """Returns a key that sorts the better trial first: by the objective, and among equals by the lower loss."""
     return objective.sort_key(metrics.get(objective.name)), loss.sort_key(metrics.get(loss.name))
 
 
 def num_rows(targets: Arrays) -> int:
-    """How many rows the arrays hold."""
+    """Returns how many rows the arrays hold."""
     return len(next(iter(targets.values())))
 
 
 def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
-    """The metric of `outputs` for `targets`; NaN without rows, and where an output is NaN.
+    """Returns the metric of `outputs` for `targets`; NaN without rows, and where an output is NaN.
 
     Raises:
         ValueError: the metric has no formula.
@@ -118,12 +118,12 @@ def _holds_nan(array: np.ndarray | Ragged) -> bool:
 
 
 def scores(metrics: Iterable[Metric], outputs: Arrays, targets: Arrays) -> dict[str, float]:
-    """The value of each metric, by its name."""
+    """Returns the value of each metric, by its name."""
     return {metric.name: score(metric, outputs, targets) for metric in metrics}
 
 
 def _column_sums(row_stats: np.ndarray) -> np.ndarray:
-    """The sum of each column [k], column by column: so numpy adds in pairs, which rounds less."""
+    """Returns the sum of each column [k]; column by column, because numpy then adds in pairs, which rounds less."""
     import numpy as np
 
     sums: np.ndarray = np.ascontiguousarray(row_stats.T).sum(axis=1)
@@ -131,16 +131,16 @@ def _column_sums(row_stats: np.ndarray) -> np.ndarray:
 
 
 def ratio(above: Any, below: Any, empty: float = nan) -> np.ndarray:
-    """`above / below`, and `empty` where `below` is 0."""
+    """Returns `above / below`, and `empty` where `below` is 0."""
     import numpy as np
 
-    found = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), empty)
-    np.divide(above, below, out=found, where=np.asarray(below) != 0)
-    return found
+    ratios = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), empty)
+    np.divide(above, below, out=ratios, where=np.asarray(below) != 0)
+    return ratios
 
 
 def of_function(function: Callable[[Arrays, Arrays], float]) -> Value:
-    """Makes a metric's `value` of a plain function of (outputs, targets), which is called once for each draw."""
+    """Turns a plain function of (outputs, targets) into a metric's `value`; it is called once for each draw."""
 
     def value(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarray:
         import numpy as np
@@ -151,7 +151,7 @@ def of_function(function: Callable[[Arrays, Arrays], float]) -> Value:
 
 
 def _drawn(arrays: Arrays, draw: np.ndarray) -> Arrays:
-    """The arrays with each row as often as `draw` [rows] says."""
+    """Returns the arrays with each row as often as `draw` [rows] says."""
     import numpy as np
 
     rows = np.repeat(np.arange(len(draw)), draw.astype(np.int64))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REGRESSION"]
 
-#: A variance that is smaller than this share of the mean square is rounding: nothing varies there.
+#: A variance below this share of the mean square is a rounding error and counts as 0.
 _ROUNDING = 1e-12
 
 
@@ -49,17 +49,17 @@ def _root_mean(sums: np.ndarray) -> np.ndarray:
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
-    """Moved to mean 0 and scaled to spread 1, which changes no correlation and keeps sums of squares exact."""
+    """Returns the values with mean 0 and spread 1, which changes no correlation and keeps sums of squares exact."""
     import numpy as np
 
     moved = values.astype(np.float64) - values.mean(dtype=np.float64)
     spread = moved.std()
-    found: np.ndarray = moved / spread if spread > 0 else moved
-    return found
+    standardised: np.ndarray = moved / spread if spread > 0 else moved
+    return standardised
 
 
 def _variance(sum_of_squares: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """The sum of squares around the mean; 0 where it is nothing but rounding."""
+    """Returns the sum of squares around the mean; 0 where it is a rounding error."""
     import numpy as np
 
     variance = sum_of_squares - total**2 / count
@@ -75,7 +75,7 @@ def _residuals(outputs: Arrays, targets: Arrays) -> np.ndarray:
 
 
 def _r2(sums: np.ndarray) -> np.ndarray:
-    """The share of the targets' variance that is explained; NaN where they do not vary."""
+    """Returns the share of the targets' variance that is explained; NaN where they do not vary."""
     residual, squares, total, count = (sums[..., column] for column in range(4))
     return 1 - ratio(residual, _variance(squares, total, count))
 
@@ -88,17 +88,17 @@ def _products(outputs: Arrays, targets: Arrays) -> np.ndarray:
 
 
 def _correlation(sums: np.ndarray) -> np.ndarray:
-    """Pearson's correlation; NaN where one side does not vary."""
+    """Returns Pearson's correlation; NaN where one side does not vary."""
     import numpy as np
 
     a, b, aa, bb, ab, count = (sums[..., column] for column in range(6))
     spread = np.sqrt(_variance(aa, a, count) * _variance(bb, b, count))
-    found: np.ndarray = np.clip(ratio(ab - a * b / count, spread), -1.0, 1.0)
-    return found
+    correlation: np.ndarray = np.clip(ratio(ab - a * b / count, spread), -1.0, 1.0)
+    return correlation
 
 
 def _spearman(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of the ranks of each draw."""
+    """Returns Pearson's correlation of the ranks in each draw."""
     import numpy as np
 
     from harness.stats.ranks import weighted_ranks

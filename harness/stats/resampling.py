@@ -1,4 +1,4 @@
-"""How sure a metric is, and whether one model is really better: from resamples of rows, whatever the metric.
+"""Intervals of a metric and comparisons of two models, from resamples of rows, whatever the metric.
 
 Rows, or groups of rows that belong together (a user's clicks, a passage's questions), are drawn with replacement; the
 metric of each draw is computed by its own formula (Efron 1979). Two models are compared on the same draws.
@@ -18,7 +18,7 @@ from harness.stats.metric import Arrays, Metric, num_rows, score
 __all__ = ["PairedComparison", "compare", "interval"]
 
 _NUM_RESAMPLES = 2000
-_NUM_RESAMPLES_OF_SHARES = 20_000  # each is three numbers
+_NUM_RESAMPLES_OF_SHARES = 20_000  # each resample is three numbers only
 _FEWEST_RESAMPLES = 200
 _MAX_NUMBERS = 4_000_000  # in one piece of work: 32 MB
 _MAX_OUTPUTS = 1e8  # numbers that are ranked in all resamples together
@@ -44,10 +44,10 @@ def interval(
 ) -> Interval:
     """Returns a metric with its 95 % interval; NaN where the metric is undefined.
 
-    A share of independent rows has Wilson's interval, everything else the percentile bootstrap over rows or `groups`
-    [rows]. A value at an end of its scale (no error at all) does not vary between resamples, and yet it is not certain:
-    there the interval reaches as far as Wilson's does for a share of 0 or 1 of as many rows, taken of the scale's
-    length. Where the scale has no other end (an RMSE of 0) nothing can be said, and the interval stays a point.
+    A share of independent rows has Wilson's interval; every other metric has the percentile bootstrap over rows or
+    `groups` [rows]. A value at an end of its scale (no error at all) is the same in all resamples, but is not certain:
+    its interval is at least as wide as Wilson's for a share of 0 or 1 of as many rows, times the length of the scale.
+    Where the scale has no other end (an RMSE of 0), no width is known, and the interval is a point.
     """
     value = score(metric, outputs, targets)
     if not isfinite(value):
@@ -59,18 +59,20 @@ def interval(
     if not len(draws):
         return unknown()
     low, high = (float(bound) for bound in np.quantile(draws, _QUANTILES))
-    found = Interval(value=value, low=min(value, low), high=max(value, high))
-    return _off_the_end(metric, found, num_rows(targets) if groups is None else len(np.unique(groups)))
+    bootstrapped = Interval(value=value, low=min(value, low), high=max(value, high))
+    return _widened_at_end(metric, bootstrapped, num_rows(targets) if groups is None else len(np.unique(groups)))
 
 
-def _off_the_end(metric: Metric, found: Interval, num_units: int) -> Interval:
-    """The interval, with a width where the value is at an end of its scale."""
+def _widened_at_end(metric: Metric, bootstrapped: Interval, num_units: int) -> Interval:
+    """Returns the interval, with a width where the value is at an end of its scale."""
     reach = (metric.high - metric.low) * wilson(0.0, num_units).high
-    if not isfinite(reach) or found.value not in (metric.low, metric.high):
-        return found
-    if found.value == metric.high:
-        return Interval(value=found.value, low=min(found.low, metric.high - reach), high=found.high)
-    return Interval(value=found.value, low=found.low, high=max(found.high, metric.low + reach))
+    if not isfinite(reach) or bootstrapped.value not in (metric.low, metric.high):
+        return bootstrapped
+    if bootstrapped.value == metric.high:
+        return Interval(
+            value=bootstrapped.value, low=min(bootstrapped.low, metric.high - reach), high=bootstrapped.high
+        )
+    return Interval(value=bootstrapped.value, low=bootstrapped.low, high=max(bootstrapped.high, metric.low + reach))
 
 
 def compare(
@@ -78,8 +80,8 @@ def compare(
 ) -> PairedComparison:
     """Compares two models on the same rows, by the same resamples of rows or `groups` [rows].
 
-    It is a tie when the 95 % interval of the difference holds 0. With few differing rows the bootstrap of a share is
-    too sure: there it is a tie too unless McNemar's mid-p value is below 0.05.
+    It is a tie when the 95 % interval of the difference contains 0. The bootstrap interval of a share is too narrow
+    when few rows differ, so shares are also a tie unless McNemar's mid-p value is below 0.05.
 
     Raises:
         ValueError: the models were scored on different numbers of rows.
@@ -118,7 +120,10 @@ def _share_better(gains: np.ndarray) -> float:
 
 
 def _compare_shares(metric: Metric, a: Arrays, b: Arrays, targets: Arrays, seed: int) -> PairedComparison:
-    """Only the rows on which the two differ matter, so a resample of rows is one draw of three counts."""
+    """Compares shares: only the rows on which the models differ matter.
+
+    So a resample of the rows is one draw of three counts.
+    """
     total = num_rows(targets)
     if not total:
         return PairedComparison(probability=0.5, difference=unknown(), mcnemar_p=1.0, tie=True)
@@ -147,7 +152,7 @@ def _hits(metric: Metric, outputs: Arrays, targets: Arrays) -> np.ndarray:
 def _resampled(
     metric: Metric, models: Sequence[Arrays], targets: Arrays, groups: np.ndarray | None, seed: int
 ) -> np.ndarray:
-    """The metric of each model in each resample [draws, models]; all models have the same resamples."""
+    """Returns the metric of each model in each resample [draws, models]; all models have the same resamples."""
     rng = np.random.default_rng(seed)
     group_of = None if groups is None else np.unique(groups, return_inverse=True)[1]
     if metric.row_stats is not None:
@@ -158,22 +163,22 @@ def _resampled(
 def _of_row_stats(
     metric: Metric, row_stats: Sequence[np.ndarray], group_of: np.ndarray | None, rng: np.random.Generator
 ) -> np.ndarray:
-    """A resample's sums are how often each unit (a row, a group) is drawn, times what it adds."""
+    """Computes the sums of a resample: how often each unit (a row, a group) is drawn, times what it adds."""
     if metric.of_sums is None:
         raise ValueError(f"metric '{metric.name}' has row_stats and no of_sums")
     width = row_stats[0].shape[1]
     units = np.concatenate(row_stats, axis=1)
     if group_of is not None:
         units = _summed(units, group_of)
-    found = []
+    values = []
     for counts, added in _drawn_units(units, rng):
         sums = (counts @ added).reshape(len(counts), len(row_stats), width)
-        found.append(metric.of_sums(sums))
-    return np.concatenate(found)
+        values.append(metric.of_sums(sums))
+    return np.concatenate(values)
 
 
 def _summed(row_stats: np.ndarray, group_of: np.ndarray) -> np.ndarray:
-    """What each group adds [groups, k]."""
+    """Returns what each group adds [groups, k]."""
     exact = row_stats.dtype.kind in "bui"
     sums = np.zeros((int(group_of.max()) + 1, row_stats.shape[1]), dtype=np.int64 if exact else np.float64)
     np.add.at(sums, group_of, row_stats)
@@ -181,21 +186,21 @@ def _summed(row_stats: np.ndarray, group_of: np.ndarray) -> np.ndarray:
 
 
 def _drawn_units(units: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pieces of the resamples: how often each kind of unit is drawn [draws, kinds], and what it adds [kinds, k].
+    """Yields pieces of the resamples: how often a distinct unit is drawn [draws, units], and what it adds [units, k].
 
-    Whole numbers (hits, counts of classes) make few kinds of units, and a resample is one multinomial draw of them.
+    Whole numbers (hits, counts of classes) make few distinct units, and a resample is one multinomial draw of them.
     """
     if units.dtype.kind not in "bui":
         for counts in _weights(len(units), _NUM_RESAMPLES, rng):
             yield counts, units.astype(float)
         return
-    kinds, times = _kinds(units)
-    for size in _pieces(max(kinds.shape), _NUM_RESAMPLES):
-        yield rng.multinomial(len(units), times / len(units), size=size).astype(float), kinds.astype(float)
+    distinct_units, times = _distinct(units)
+    for size in _pieces(max(distinct_units.shape), _NUM_RESAMPLES):
+        yield rng.multinomial(len(units), times / len(units), size=size).astype(float), distinct_units.astype(float)
 
 
-def _kinds(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct rows of `units`, and how often each occurs; compared byte by byte, which is quick for wide rows."""
+def _distinct(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the distinct rows of `units`, and how often each occurs; compares bytes, which is quick for wide rows."""
     packed = np.ascontiguousarray(units)
     keys = packed.view(np.dtype((np.void, packed.dtype.itemsize * packed.shape[1]))).ravel()
     _, first, times = np.unique(keys, return_index=True, return_counts=True)
@@ -215,21 +220,24 @@ def _of_values(
     # Ranking many outputs costs seconds: fewer resamples then.
     size = sum(array.size for array in models[0].values())
     total = int(np.clip(_MAX_OUTPUTS / size, _FEWEST_RESAMPLES, _NUM_RESAMPLES))
-    found = []
+    values = []
     for drawn in _weights(num_units, total, rng, num_rows(targets)):
         weights = drawn if group_of is None else drawn[:, group_of]
-        found.append(np.stack([metric.value(outputs, targets, weights) for outputs in models], axis=1))
-    return np.concatenate(found)
+        values.append(np.stack([metric.value(outputs, targets, weights) for outputs in models], axis=1))
+    return np.concatenate(values)
 
 
 def _weights(num_units: int, total: int, rng: np.random.Generator, width: int = 0) -> Iterator[np.ndarray]:
-    """How often each unit is drawn [draws, units], in pieces of at most `_MAX_NUMBERS` numbers (or of `width` more)."""
+    """Yields how often each unit is drawn [draws, units], in pieces of at most `_MAX_NUMBERS` numbers.
+
+    `width` is how many numbers a draw makes where that is more than its units.
+    """
     for size in _pieces(max(num_units, width), total):
         drawn = rng.integers(num_units, size=(size, num_units)) + np.arange(size)[:, None] * num_units
         yield np.bincount(drawn.ravel(), minlength=size * num_units).reshape(size, num_units).astype(float)
 
 
 def _pieces(width: int, total: int) -> list[int]:
-    """Sizes that add up to `total`, each of at most `_MAX_NUMBERS` numbers of `width`."""
+    """Returns sizes that add up to `total`; each times `width` is at most `_MAX_NUMBERS`."""
     size = max(1, _MAX_NUMBERS // width)
     return [min(size, total - start) for start in range(0, total, size)]

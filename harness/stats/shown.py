@@ -1,4 +1,4 @@
-"""Values as a reader wants them: rounded, with the unit of their metric."""
+"""Formats values for readers: rounded, with the unit of their metric."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from harness.stats.metric import Metric
 
 __all__ = ["NONE", "number", "percent", "shown", "shown_apart"]
 
-#: Stands for a value that is not there.
+#: The text of a missing value.
 NONE = "–"
 MIB_PER_GIB = 1024
-#: Two values that look alike are shown with so many more digits at most.
+#: At most so many more digits are shown to tell two values apart.
 MOST_DIGITS = 4
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """0.958 -> "95.8 %"."""
+    """Formats a share: 0.958 -> "95.8 %"."""
     return f"{100 * share:.{digits}f}\u00a0%" if share is not None and isfinite(share) else NONE
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with `digits` significant digits and thousands kept apart: 1234.5 -> "1,230"."""
+    """Formats a number with `digits` significant digits and separated thousands: 1234.5 -> "1,230"."""
     if value is None or not isfinite(value):
         return NONE
     if value == 0:
@@ -32,9 +32,9 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def shown(metric: Metric, value: float | None, more: int = 0) -> str:
-    """A metric in its own form, with `more` digits than usual.
+    """Formats the value of a metric, with `more` digits than usual.
 
-    Accuracy in percent, log loss with three decimals, memory in MiB or GiB, speed without its unit.
+    Accuracy is in percent, log loss has three decimals, memory is in MiB or GiB, speed has no unit.
     """
     if value is None or not isfinite(value):
         return NONE
@@ -47,7 +47,7 @@ def shown(metric: Metric, value: float | None, more: int = 0) -> str:
 
 
 def shown_apart(metric: Metric, a: float | None, b: float | None) -> tuple[str, str]:
-    """Two values of a metric, with as many digits as tell them apart, and not many more than usual."""
+    """Formats two values of a metric with as many digits as tell them apart, up to `MOST_DIGITS` more than usual."""
     for more in range(MOST_DIGITS + 1):
         texts = shown(metric, a, more), shown(metric, b, more)
         if texts[0] != texts[1]:

@@ -18,10 +18,10 @@ _FOREIGN: dict[str, Task] = {}
 
 
 def task_of(name: str) -> Task:
-    """The task of that name.
+    """Returns the task `name`.
 
     Raises:
-        InputError: there is none, or a user's own task cannot be imported, or its class takes arguments.
+        InputError: no task has this name, or a user's own task cannot be imported, or its class takes arguments.
     """
     facts = facts_of(name)
     if not is_foreign(name):

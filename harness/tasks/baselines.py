@@ -1,4 +1,4 @@
-"""The classical models that a fine-tuned one must beat. Untuned on purpose: a floor that was tuned is no floor."""
+"""The classical models, with fixed settings, that a fine-tuned one must beat."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from harness.data.clean import is_cjk
 
 __all__ = ["image_baseline", "text_baseline", "text_vectors"]
 
-#: What scikit-learn takes for a word; without any, it would find an empty vocabulary.
+#: A word as scikit-learn defines it; it refuses texts without any.
 _TWO_LETTERS = re.compile(r"\b\w\w+\b")
 
 
 def text_baseline(
     train: Sequence[str], labels: np.ndarray, others: Mapping[str, Sequence[str]], num_labels: int
 ) -> tuple[str, dict[str, np.ndarray]]:
-    """TF-IDF of 1-2-grams (`text_vectors`), and logistic regression with C=10."""
+    """Fits TF-IDF of 1-2-grams (`text_vectors`) and logistic regression with C=10; returns name and probabilities."""
     from sklearn.linear_model import LogisticRegression
 
     kind, vectors = text_vectors(train)
@@ -32,7 +32,7 @@ def text_baseline(
 
 
 def text_vectors(texts: Sequence[str]) -> tuple[str, Any]:
-    """ "word" or "character", and a fitted TF-IDF of such 1-2-grams: of characters where most letters are CJK."""
+    """Returns "word" or "character" and a fitted TF-IDF of such 1-2-grams; characters where most letters are CJK."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     word = not _mostly_cjk(texts) and any(_TWO_LETTERS.search(text) for text in texts)
@@ -48,7 +48,7 @@ def _mostly_cjk(texts: Sequence[str], sample: int = 1000) -> bool:
 def image_baseline(
     train: np.ndarray, labels: np.ndarray, others: Mapping[str, np.ndarray], num_labels: int
 ) -> tuple[str, dict[str, np.ndarray]]:
-    """Logistic regression on the pixels [rows, values], scaled to 0..1."""
+    """Fits logistic regression on the pixels [rows, values], scaled to 0..1; returns name and probabilities."""
     from sklearn.linear_model import LogisticRegression
 
     flat = {name: pixels.reshape(len(pixels), -1) / 255.0 for name, pixels in others.items()}
@@ -61,9 +61,9 @@ def image_baseline(
 def _probabilities(
     model: Any, train: Any, labels: np.ndarray, others: Mapping[str, Any], num_labels: int
 ) -> dict[str, np.ndarray]:
-    """Probabilities [rows, num_labels] of each of `others`; 0 for a class that is not in train."""
+    """Returns probabilities [rows, num_labels] of each of `others`; 0 for a class that is not in train."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a solver that stops at max_iter is still a floor
+        warnings.simplefilter("ignore")  # a solver that stops at max_iter still gives a baseline
         model.fit(train, labels)
     probabilities = {}
     for name, rows in others.items():

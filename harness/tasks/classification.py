@@ -1,4 +1,4 @@
-"""What all tasks of one class a row share, whatever their inputs."""
+"""The parts that all tasks of one class a row share, whatever their inputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Classification(TaskBase):
     shown: ClassVar[tuple[str, ...]] = ("label", "probability")
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
-        """A head with a logit for each class, which knows their names."""
+        """Configures a head with a logit for each class, and the names of the classes."""
         settings.id2label = dict(enumerate(data.labels))
         settings.label2id = {label: number for number, label in enumerate(data.labels)}
         settings.problem_type = "single_label_classification"
@@ -37,7 +37,7 @@ class Classification(TaskBase):
     def make_loss(
         self, config: TrialConfig, data: PreparedData, encoded: Encoded, rows: np.ndarray, device: torch.device
     ) -> CrossEntropy:
-        """Cross-entropy with the recipe's smoothing, and weights by the classes of `rows` where it asks for them."""
+        """Returns cross-entropy with the recipe's smoothing and class weights, taken from the classes of `rows`."""
         from harness.tasks.losses import CLASS_WEIGHTS, CrossEntropy
 
         labels, recipe = np.asarray(encoded.targets["labels"]), config.training
@@ -46,17 +46,17 @@ class Classification(TaskBase):
         return CrossEntropy(labels, weights, recipe.label_smoothing, device)
 
     def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
-        """The softmax of the logits, fp32."""
+        """Returns the softmax of the logits, fp32."""
         import torch
 
         return {"probabilities": torch.softmax(output.logits.float(), dim=-1)}
 
     def chance(self, data: PreparedData) -> dict[str, float]:
-        """What a guess has that knows the class shares of training and looks at no row.
+        """Returns the metrics of a guess that uses the class shares of training and looks at no row.
 
-        The better of two guesses: always the majority class, or each class as often as it comes in training (macro F1
-        is higher so). Log loss is that of the training shares as probabilities. From the counts of the classes alone:
-        the first trial does not wait for it.
+        It is the better of two guesses: always the majority class, or each class as often as it occurs in training,
+        which gives a higher macro F1. Log loss is that of the training shares as probabilities. Only the counts of the
+        classes are used, so the first trial does not wait for it.
         """
         train, validation = (_shares(data, split) for split in ("train", "validation"))
         return {
@@ -68,18 +68,18 @@ class Classification(TaskBase):
         }
 
     def summary(self, labels: Sequence[str]) -> str:
-        """The rows, and the classes."""
+        """Returns the rows and the classes."""
         return f"{self.facts.inputs.capitalize()} into {len(labels)} classes ({', '.join(labels)})"
 
     def usage(self, folder: str) -> str:
-        """The pipeline of the facts."""
+        """Returns code for the pipeline of the facts."""
         return (
             "from transformers import pipeline\n\n"
             f"classify = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)})"
         )
 
     def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
-        """The likeliest label, its probability, and the probability of each label."""
+        """Returns the likeliest label, its probability, and the probability of each label."""
         probabilities = [float(probability) for probability in np.asarray(outputs["probabilities"])[row]]
         best = int(np.argmax(probabilities))
         return {
@@ -90,13 +90,16 @@ class Classification(TaskBase):
 
 
 def _shares(data: PreparedData, split: str) -> np.ndarray:
-    """The share of each class [num_labels]."""
+    """Returns the share of each class [num_labels]."""
     counts = np.array([data.meta.counts[split][label] for label in data.labels], dtype=float)
     shares: np.ndarray = counts / max(1.0, counts.sum())
     return shares
 
 
 def _macro_f1(guessed: np.ndarray, true: np.ndarray) -> float:
-    """Of guesses with these shares [num_labels] that do not look: precision is the true share, recall the guessed."""
-    there = guessed + true > 0
-    return float(np.mean(2 * guessed[there] * true[there] / (guessed + true)[there]))
+    """Returns the macro F1 of guesses with shares `guessed` [num_labels] that look at no row.
+
+    Their precision is the true share of a class, their recall the guessed share.
+    """
+    occurs = guessed + true > 0
+    return float(np.mean(2 * guessed[occurs] * true[occurs] / (guessed + true)[occurs]))

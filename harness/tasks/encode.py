@@ -1,6 +1,6 @@
 """Encodings, made once for each (data, tokenizer, length, preprocessing) and shared by all trials and processes.
 
-Which rows a trial trains on is decided here too.
+The rows that a trial trains on are chosen here too.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _FACTS_BATCH = 32
 
 
 def encoded(data: PreparedData, config: TrialConfig, split: str) -> Encoded:
-    """The examples of a split, memory-mapped; encoded by the first process that asks, the others wait for it.
+    """Returns the examples of a split, memory-mapped; the first process encodes them, others wait for it.
 
     Raises:
         CheckpointError: the checkpoint or its tokenizer cannot be used.
-        DataError: nothing of a text would be left.
+        DataError: `max_length` leaves no room for text.
     """
     folder = encoded_folder(data, config, split)
 
@@ -50,7 +50,7 @@ def encoded(data: PreparedData, config: TrialConfig, split: str) -> Encoded:
 
 
 def encoded_folder(data: PreparedData, config: TrialConfig, split: str) -> Path:
-    """Where the examples of a split are, or will be: named by all that they depend on besides the rows."""
+    """Returns the folder of the examples of a split, which is named by all that they depend on besides the rows."""
     key = dict(task_of(config.task).encode_key(config)) | {"version": VERSION, "split": split}
     if split != "train":
         key.pop("augment", None)
@@ -59,9 +59,9 @@ def encoded_folder(data: PreparedData, config: TrialConfig, split: str) -> Path:
 
 
 def training_rows(data: PreparedData, config: TrialConfig) -> np.ndarray:
-    """Rows of the encoded training split that a trial trains on: `train_rows` of the originals, and their copies.
+    """Returns the encoded training rows of a trial: `train_rows` of the originals, and their augmented copies.
 
-    A smaller subset lies within every larger one.
+    A smaller subset is contained in every larger one.
     """
     strata = _strata(data, config, "train")
     rows = subset(strata, config.data.train_rows, data.meta.seed)
@@ -69,12 +69,12 @@ def training_rows(data: PreparedData, config: TrialConfig) -> np.ndarray:
 
 
 def validation_rows(data: PreparedData, config: TrialConfig, num_rows: int | None) -> np.ndarray:
-    """The same rows of validation for every trial: `num_rows` with the shares of the strata kept, or all."""
+    """Returns the same validation rows for every trial: `num_rows` in which each stratum keeps its share, or all."""
     return subset(_strata(data, config, "validation"), num_rows, data.meta.seed)
 
 
 def _strata(data: PreparedData, config: TrialConfig, split: str) -> np.ndarray:
-    """The stratum of each row of an encoded split, without copies."""
+    """Returns the stratum of each row of an encoded split, without augmented copies."""
     strata: np.ndarray = np.load(encoded_folder(data, config, split) / STRATA, allow_pickle=False)
     return strata
 
@@ -82,10 +82,10 @@ def _strata(data: PreparedData, config: TrialConfig, split: str) -> np.ndarray:
 def baselines(
     data: PreparedData, task: str, num_rows: int | None, splits: Sequence[str]
 ) -> tuple[dict[str, dict[str, Arrays]], dict[str, Arrays]]:
-    """The task's baselines, fitted on the rows that a trial with `train_rows: num_rows` has, without copies.
+    """Returns the task's baselines, fitted on the rows of a trial with `train_rows: num_rows`, without copies.
 
     Returns:
-        Of each, by its name, the outputs by split; and the targets by split, as a fine-tuned model's are.
+        The outputs of each baseline by its name and by split; and the targets by split, as a fine-tuned model has them.
     """
     kind = task_of(task)
     train, frames = data.frame("train"), {split: data.frame(split) for split in splits}
@@ -95,7 +95,7 @@ def baselines(
 
 
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:
-    """What a person should know of the data before training, a line each."""
+    """Returns what a person should know of the data before training, a line each."""
     lines = [f"{split}: {rows} rows{_targets(data, split)}" for split, rows in data.meta.rows.items()]
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
@@ -104,7 +104,7 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
 
 
 def _targets(data: PreparedData, split: str, limit: int = 6) -> str:
-    """The rows of each class, or how the numbers are spread, in parentheses."""
+    """Returns the rows of each class, or the spread of the numbers, in parentheses."""
     counts = sorted(data.meta.counts.get(split, {}).items(), key=lambda item: -item[1])
     parts = [f"{label[:40]} {count}" for label, count in counts[:limit]]
     parts += [f"{len(counts) - limit} more classes"] if len(counts) > limit else []
@@ -137,11 +137,11 @@ def _length_facts(train: Encoded, config: TrialConfig) -> list[str]:
 
 
 def _padding(lengths: np.ndarray) -> tuple[float, float]:
-    """The share of padding in random batches and in those that training uses."""
+    """Returns the share of padding in random batches and in those that training uses."""
     order = np.random.default_rng(0).permutation(len(lengths))
     random = [order[start : start + _FACTS_BATCH] for start in range(0, len(order), _FACTS_BATCH)]
-    found = []
+    shares = []
     for batches in (random, training_batches(lengths, _FACTS_BATCH, seed=0, epoch=0)):
         positions = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-        found.append(1 - int(lengths.sum()) / positions)
-    return found[0], found[1]
+        shares.append(1 - int(lengths.sum()) / positions)
+    return shares[0], shares[1]

@@ -1,4 +1,4 @@
-"""A head for real numbers of any size: trained on numbers of mean 0 and spread 1, saved in their own unit."""
+"""A head for real numbers of any size: trained on numbers of mean 0 and spread 1, saved in the unit of the targets."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ MEAN, SCALE = "target_mean", "target_scale"
 
 
 class ScaledLinear(torch.nn.Linear):
-    """A linear layer that says `mean + scale * (W x + b)`, in fp32.
+    """A linear layer that computes `mean + scale * (W x + b)`, in fp32.
 
-    A new one begins at the mean and with the spread of its targets, and a learning rate means the same for the prices
-    of houses and for grades.
+    A new one starts at the mean and with the spread of its targets, so that a learning rate has the same effect for
+    prices of houses as for grades.
     """
 
     mean: float
     scale: float
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch calls it so
-        """[..., 1] fp32, in the unit of the targets."""
+        """Returns [..., 1] fp32, in the unit of the targets."""
         return self.mean + self.scale * super().forward(input).float()
 
 
 def scale_head(model: PreTrainedModel, mean: float, scale: float) -> None:
-    """Makes a `ScaledLinear` of the last layer of `model`; its configuration keeps mean and scale.
+    """Turns the last layer of `model` into a `ScaledLinear`, and writes mean and scale into its configuration.
 
     Raises:
         CheckpointError: the model has no linear layer with one output outside of its backbone.
@@ -54,9 +54,9 @@ def scale_head(model: PreTrainedModel, mean: float, scale: float) -> None:
 
 
 def fold(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
-    """Changes the weights in `state` of a scaled head of `model` to those with which a plain layer says the same.
+    """Changes the weights of a scaled head in `state` so that a plain linear layer computes the same.
 
-    A head without a bias (GPT-2's) has no place for the mean: with plain transformers it is to be added.
+    A head without a bias (GPT-2's) has no place for the mean, which users of plain transformers must add.
     """
     for name, part in model.named_modules():
         if isinstance(part, ScaledLinear):
@@ -66,7 +66,10 @@ def fold(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
 
 
 def unfold(model: PreTrainedModel) -> None:
-    """Gives a model that was saved with a scaled head that head again: products in bf16 would round a large mean."""
+    """Restores the scaled head of a saved model.
+
+    With the folded weights, products in bf16 would round a large mean.
+    """
     mean, scale = getattr(model.config, MEAN, None), getattr(model.config, SCALE, None)
     if not isinstance(mean, (int, float)) or not isinstance(scale, (int, float)) or scale <= 0:
         return

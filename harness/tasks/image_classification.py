@@ -1,6 +1,6 @@
 """Image classification, with any checkpoint that has an image-classification head.
 
-Images are kept as they come, uint8; they are scaled and normalised batch by batch.
+Images are stored as they are read, uint8; each batch is scaled and normalised when it is made.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ class ImageClassification(Classification):
     auto: ClassVar[str] = "AutoModelForImageClassification"
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
-        """What the checkpoint wants of an image."""
+        """Returns how the checkpoint wants its images."""
         if config.model.checkpoint == "scratch":
             return {"architecture": config.model.architecture}
         folder = resolve(config.model.checkpoint).folder
         return {"processor": _processor(folder), "config": (folder / "config.json").read_text(encoding="utf-8")}
 
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
-        """Pixels [rows, height, width, channels] uint8; `stats` say how `collate` turns them into floats."""
+        """Returns pixels [rows, height, width, channels] uint8; `stats` say how `collate` makes floats of them."""
         folder = None if config.model.checkpoint == "scratch" else resolve(config.model.checkpoint).folder
         stats = _stats(_config(config, data), _processor(folder) if folder else {})
         return _encoded(_pixels(frame["image"]), self.row_targets(frame), stats)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
-        """pixel_values: float32 [len(rows), channels, height, width], resized and normalised as the model wants."""
+        """Returns pixel_values: float32 [len(rows), channels, height, width], resized and normalised for the model."""
         import torch
         from torch.nn import functional
 
         scale = torch.tensor([encoded.stats["mean"], encoded.stats["std"]])
         if isinstance(encoded, Resident):
-            # Scaled there too where the pixels come from the host, so that free memory decides no rounding.
+            # Scaled on the device also where the pixels come from the host: free memory must not change the rounding.
             pixels, scale = encoded.take("pixel_values", rows), encoded.upload(scale.numpy())
         else:
             pixels = torch.from_numpy(np.asarray(encoded.fields["pixel_values"])[rows])
@@ -77,7 +77,7 @@ class ImageClassification(Classification):
         return {"pixel_values": ((images - mean) / std).contiguous()}
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
-        """The checkpoint under a new classification head."""
+        """Returns the checkpoint under a new classification head."""
         settings = _config(config, data)
         self.set_head(settings, data)
         return build(self.auto, config.model, settings)
@@ -85,7 +85,7 @@ class ImageClassification(Classification):
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
-        """Logistic regression on pixels."""
+        """Yields logistic regression on pixels."""
         pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
         name, probabilities = image_baseline(
             _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.labels)
@@ -93,7 +93,7 @@ class ImageClassification(Classification):
         yield name, {split: {"probabilities": values} for split, values in probabilities.items()}
 
     def show(self, row: Mapping[str, Any]) -> str:
-        """A small image in shades of letters, a line a row of pixels; of a large one, its size."""
+        """Returns a small image in shades of letters, a line for each row of pixels; of a large one, its size."""
         image = _pixels([row["image"]])[0]
         height, width, channels = image.shape
         if max(height, width) > _MAX_SHOWN:
@@ -125,7 +125,7 @@ class ImageClassification(Classification):
         max_length: int,
         preprocess: Sequence[PreprocessStep] = (),
     ) -> Encoded:
-        """Encodes rows as training did; `max_length` and `preprocess` are the business of texts."""
+        """Encodes rows as training did; `max_length` and `preprocess` are for texts and not used."""
         from transformers import AutoConfig
 
         stats = _stats(AutoConfig.from_pretrained(folder), _processor(folder))
@@ -138,13 +138,13 @@ def _encoded(pixels: np.ndarray, targets: Arrays, stats: Mapping[str, Any]) -> E
 
 
 def _pixels(images: Any) -> np.ndarray:
-    """[rows, height, width, channels] uint8 from nested lists; grey images get their one channel."""
+    """Returns [rows, height, width, channels] uint8 of nested lists; grey images get their one channel."""
     stacked = np.array([_nested(image) for image in images], dtype=np.uint8)
     return stacked[..., None] if stacked.ndim == 3 else stacked
 
 
 def _nested(image: Any) -> Any:
-    """Parquet gives nested arrays of objects; numpy stacks plain lists."""
+    """Returns an image as nested lists: Parquet gives nested arrays of objects, which numpy does not stack."""
     return [_nested(part) for part in image] if isinstance(image, np.ndarray) and image.dtype.hasobject else image
 
 
@@ -156,14 +156,14 @@ def _config(config: TrialConfig, data: PreparedData) -> PreTrainedConfig:
 def _processor(folder: Path) -> dict[str, Any]:
     path = folder / _PROCESSOR
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise CheckpointError(f"model.checkpoint: {path} is not JSON ({error})") from error
-    return dict(found)
+    return dict(settings)
 
 
 def _stats(settings: PreTrainedConfig, processor: Mapping[str, Any]) -> dict[str, Any]:
-    """Size [height, width], channels, mean and standard deviation a channel (0.5 where nothing is said)."""
+    """Returns size [height, width], channels, mean and standard deviation a channel (0.5 where none is configured)."""
     size: Any = processor.get("crop_size") or processor.get("size") or getattr(settings, "image_size", 224)
     if isinstance(size, dict):
         size = [size["height"], size["width"]] if "height" in size else size.get("shortest_edge", 224)

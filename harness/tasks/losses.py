@@ -1,4 +1,4 @@
-"""The losses of tasks: sums over a micro-batch, and what the loss of a whole batch is divided by."""
+"""The losses of tasks: their sums over a micro-batch, and the weight that a whole batch is divided by."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["CLASS_WEIGHTS", "CrossEntropy", "SquaredError", "balanced"]
 
 
 def balanced(labels: np.ndarray, num_labels: int) -> torch.Tensor:
-    """Weights [num_labels] inverse to the counts of the classes, with mean 1 over the rows."""
+    """Returns weights [num_labels] inverse to the counts of the classes, with mean 1 over the rows."""
     counts = np.bincount(labels, minlength=num_labels)
     weights = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
     return torch.tensor(weights, dtype=torch.float32)
 
 
-#: From the labels of the training rows and the number of classes to the classes' weights; None: all weigh the same.
+#: Functions of (labels of the training rows, number of classes) to class weights; None means equal weights.
 CLASS_WEIGHTS: Mapping[str, Callable[[np.ndarray, int], torch.Tensor | None]] = {
     "none": lambda labels, num_labels: None,
     "balanced": balanced,
@@ -40,13 +40,13 @@ class CrossEntropy:
         self._on_device = None if class_weights is None else class_weights.to(device)
 
     def weight(self, rows: np.ndarray) -> float:
-        """The number of rows, or the sum of their classes' weights."""
+        """Returns the number of rows, or the sum of their classes' weights."""
         if self._on_host is None:
             return float(len(rows))
         return float(self._on_host[torch.from_numpy(self._labels[rows])].sum())
 
     def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The sum over the rows of a micro-batch."""
+        """Returns the sum over the rows of a micro-batch."""
         return functional.cross_entropy(
             output.logits.float(),
             targets["labels"],
@@ -63,11 +63,11 @@ class SquaredError:
         self._scale = scale
 
     def weight(self, rows: np.ndarray) -> float:
-        """The number of rows."""
+        """Returns the number of rows."""
         return float(len(rows))
 
     def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The sum over the rows of a micro-batch."""
+        """Returns the sum over the rows of a micro-batch."""
         errors = (output.logits[:, 0].float() - targets["numbers"]) / self._scale
         squares: torch.Tensor = (errors**2).sum()
         return squares

@@ -1,4 +1,4 @@
-"""A checkpoint with a head for the task at hand, through transformers' auto classes; and errors instead of noise."""
+"""Loads a checkpoint with a task's head through transformers' auto classes, and reports what does not fit as errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["build", "load_saved", "model_config", "quiet"]
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, transformers prints neither progress bars nor its table of newly drawn head weights."""
+    """Within the block, transformers prints neither progress bars nor its table of newly drawn head weights."""
     import transformers
 
     logging: Any = transformers.utils.logging
@@ -38,14 +38,14 @@ def quiet() -> Iterator[None]:
 
 
 def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
-    """The transformers configuration of a trial's checkpoint, cut to `layers` and with its dropout.
+    """Returns the transformers configuration of a trial's checkpoint, cut to `layers` and with the trial's dropout.
 
     Args:
         model: the trial's model section.
         defaults: for `scratch`: values that the study's architecture does not give.
 
     Raises:
-        CheckpointError: it cannot be read, or has fewer layers than asked for.
+        CheckpointError: it cannot be read, or has fewer layers than `layers`.
     """
     from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
@@ -53,21 +53,21 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
     try:
         with quiet():
             if model.checkpoint == "scratch":
-                found = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
+                config = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
             else:
-                found = AutoConfig.from_pretrained(resolve(model.checkpoint).folder)
+                config = AutoConfig.from_pretrained(resolve(model.checkpoint).folder)
     except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
         where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
         raise CheckpointError(f"{where}: {_first_line(error)}") from error
     if model.layers is not None:
-        _keep_layers(found, model.layers, model.checkpoint)
+        _keep_layers(config, model.layers, model.checkpoint)
     if model.dropout is not None:
-        _set_dropout(found, model.dropout)
-    return found
+        _set_dropout(config, model.dropout)
+    return config
 
 
 def _keep_layers(config: PreTrainedConfig, layers: int, name: str) -> None:
-    """Loading a checkpoint into a shallower configuration takes its first layers and leaves the rest."""
+    """Cuts the configuration to `layers`: a checkpoint loaded into it keeps its first layers."""
     keys = [key for key in ("num_hidden_layers", "num_decoder_layers", "decoder_layers") if hasattr(config, key)]
     if not keys:
         raise CheckpointError(f"model.layers: a {config.model_type} model ('{name}') cannot be cut; use layers: null")
@@ -86,12 +86,12 @@ def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
 
 
 def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedModel:
-    """The checkpoint (or, for `scratch`, new weights) under a new head; fp32, on the CPU.
+    """Returns the checkpoint (or, for `scratch`, new weights) under a new head; fp32, on the CPU.
 
     Args:
         auto: the transformers auto class.
         model: the trial's model section.
-        config: from `model_config`, with what it says of the head.
+        config: from `model_config`, with the settings of the head.
 
     Raises:
         CheckpointError: the weights do not fit the configuration, or the model type has no such head.
@@ -120,7 +120,10 @@ def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedM
 
 
 def _refuse_misfit(name: str, model: PreTrainedModel, info: dict[str, Any]) -> None:
-    """A checkpoint may lack a head and a pooler, or bring another head; it may not lack or bend the backbone."""
+    """Raises CheckpointError where tensors of the backbone are missing or have another shape.
+
+    A checkpoint may lack a head and a pooler, or have another head.
+    """
     backbone = {f"{model.base_model_prefix}.{key}" for key in model.base_model.state_dict()}
     missing = {key for key in info["missing_keys"] if "pooler" not in key}
     lost = backbone & (missing | {entry[0] for entry in info["mismatched_keys"]})
@@ -137,7 +140,7 @@ def _first_line(error: Exception) -> str:
 
 
 def load_saved(folder: Path, auto: str) -> PreTrainedModel:
-    """The model of a folder, through the transformers auto class of that name, fp32; a scaled head is scaled again."""
+    """Returns the fp32 model of a folder, loaded by the auto class `auto`; a `ScaledLinear` head is restored."""
     import torch
     import transformers
 

@@ -19,14 +19,14 @@ __all__ = ["TASK", "TextClassification"]
 
 
 class TextClassification(Classification, TextTask):
-    """One class a text, or a pair of texts."""
+    """One class for each text, or pair of texts."""
 
     facts = facts_of("text-classification")
 
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
-        """TF-IDF and logistic regression, on the texts as they are."""
+        """Yields TF-IDF with logistic regression, on the texts without preprocessing."""
         texts = {name: joined_texts(frame) for name, frame in others.items()}
         name, probabilities = text_baseline(joined_texts(train), train["label"].to_numpy(), texts, len(data.labels))
         yield name, {split: {"probabilities": values} for split, values in probabilities.items()}

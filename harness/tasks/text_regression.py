@@ -26,18 +26,18 @@ __all__ = ["TASK", "TextRegression"]
 
 
 class TextRegression(TextTask):
-    """One number a text. The target `numbers` [rows] float64, the output `predictions` [rows] in the same unit."""
+    """One number for each text. Target `numbers` [rows] float64, output `predictions` [rows] in the same unit."""
 
     facts = facts_of("text-regression")
     shown: ClassVar[tuple[str, ...]] = ("number",)
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
-        """A head with one output."""
+        """Configures a head with one output."""
         settings.num_labels = 1
         settings.problem_type = "regression"
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
-        """The checkpoint under a new head that begins at mean and scale of the training split."""
+        """Returns the checkpoint under a new head that starts at mean and scale of the training split."""
         from harness.tasks.heads import scale_head
 
         model = super().build_model(config, data)
@@ -47,17 +47,17 @@ class TextRegression(TextTask):
     def make_loss(
         self, config: TrialConfig, data: PreparedData, encoded: Encoded, rows: np.ndarray, device: torch.device
     ) -> SquaredError:
-        """The squared error in units of the training split's variance."""
+        """Returns the squared error in units of the training split's variance."""
         from harness.tasks.losses import SquaredError
 
         return SquaredError(_mean_and_scale(data, self.facts.fields[-1].name)[1])
 
     def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
-        """The head's number, fp32."""
+        """Returns the head's number, fp32."""
         return {"predictions": output.logits[:, 0].float()}
 
     def chance(self, data: PreparedData) -> dict[str, float]:
-        """What the mean of the training split has."""
+        """Returns the metrics of a model that always predicts the mean of the training split."""
         name = self.facts.fields[-1].name
         train, validation = (data.meta.numbers[split][name] for split in ("train", "validation"))
         squared = validation.std**2 + (validation.mean - train.mean) ** 2
@@ -67,7 +67,7 @@ class TextRegression(TextTask):
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
-        """The mean of the training rows, and TF-IDF with ridge regression; of pairs, with what both texts share."""
+        """Yields the mean of the training rows, and TF-IDF with ridge regression (see `_features` for pairs)."""
         from sklearn.linear_model import Ridge
 
         numbers = np.asarray(self.row_targets(train)["numbers"])
@@ -81,11 +81,11 @@ class TextRegression(TextTask):
         yield f"TF-IDF ({kind} 1-2-grams) + ridge regression", fitted
 
     def summary(self, labels: Sequence[str]) -> str:
-        """A number a text."""
+        """Returns the rows and the target."""
         return "A number for each text"
 
     def usage(self, folder: str) -> str:
-        """The pipeline of classification, whose score is the number when no function is applied to it."""
+        """Returns code for the classification pipeline, whose score is the number if no function is applied to it."""
         return (
             "from transformers import pipeline\n\n"
             f"predict = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)}, "
@@ -94,7 +94,7 @@ class TextRegression(TextTask):
         )
 
     def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
-        """The number."""
+        """Returns the number."""
         return {"number": float(np.asarray(outputs["predictions"])[row])}
 
 
@@ -104,7 +104,10 @@ def _mean_and_scale(data: PreparedData, field: str) -> tuple[float, float]:
 
 
 def _features(frame: pd.DataFrame, vectors: Any) -> Any:
-    """TF-IDF of a text; of a pair that of both together, the cosine between them and their lengths in characters."""
+    """Returns the TF-IDF of a text.
+
+    Of a pair it is the TF-IDF of both texts together, the cosine between them and their lengths in characters.
+    """
     from scipy.sparse import csr_array, hstack
 
     whole = vectors.transform(joined_texts(frame))

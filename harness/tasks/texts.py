@@ -1,4 +1,4 @@
-"""What all tasks on texts share, single ones or pairs: cleaning, tokens, batches, the tokenizer of an export."""
+"""The parts that all tasks on texts or pairs share: cleaning, tokens, batches, and the tokenizer of an export."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class TextTask(TaskBase):
     auto: ClassVar[str] = "AutoModelForSequenceClassification"
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
-        """Cleaning, length and tokenizer: by the content of its files, or by what it is trained from."""
+        """Returns cleaning, length and tokenizer (a hash of its files, or what it is trained from)."""
         key = config.data.model_dump(mode="json", include={"preprocess", "augment", "max_length"})
         if config.model.checkpoint == "scratch":
             return key | {"architecture": config.model.architecture}
         return key | {"tokenizer": tokenizer_digest(resolve(config.model.checkpoint).folder)}
 
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
-        """Cleans, on train augments, and tokenizes. Row i's copy j stands at `i + j * len(frame)`."""
+        """Cleans, on train augments, and tokenizes. Row i's copy j is at `i + j * len(frame)`."""
         steps = config.data.augment if split == "train" else ()
         seed = data.meta.seed
         columns = [
@@ -60,7 +60,7 @@ class TextTask(TaskBase):
         return _encoded(columns, targets, tokenizer, _config(config), config.data.max_length)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
-        """input_ids, attention_mask (and token_type_ids): int64 [len(rows), longest row], padded on the right."""
+        """Returns input_ids, attention_mask (and token_type_ids): int64 [rows, longest row], padded on the right."""
         import torch
 
         offsets = np.asarray(encoded.fields["input_ids"].offsets)  # type: ignore[union-attr]
@@ -68,7 +68,7 @@ class TextTask(TaskBase):
         lengths = offsets[np.asarray(rows) + 1] - starts
         padded = int(lengths.max()) if length is None else length
         if isinstance(encoded, Resident) and encoded.tensors:
-            return _collated_there(encoded, starts, lengths, padded)
+            return _collated_on_device(encoded, starts, lengths, padded)
         columns = np.arange(padded)
         mask = columns < lengths[:, None]
         # Beyond a row's end the index stays on its last token: always valid, and replaced by padding below.
@@ -81,7 +81,7 @@ class TextTask(TaskBase):
         return inputs
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
-        """The checkpoint under a new head, that of `set_head`; its configuration knows the pad token."""
+        """Returns the checkpoint under the head of `set_head`, with the pad token in its configuration."""
         tokenizer = load_tokenizer(_tokenizer_folder(config, data))
         settings = _config(config)
         settings.pad_token_id = tokenizer.pad_token_id
@@ -98,10 +98,10 @@ class TextTask(TaskBase):
         return build(self.auto, config.model, settings)
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
-        """Sets what the model's configuration says of the head that it is given."""
+        """Sets the configuration of the model's head."""
 
     def show(self, row: Mapping[str, Any]) -> str:
-        """The text; of a pair, both, a line each."""
+        """Returns the text; of a pair, both, a line each."""
         return "\n".join(str(row[name]) for name in _TEXTS if row.get(name) is not None)
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
@@ -124,12 +124,14 @@ class TextTask(TaskBase):
 
 
 def _padding(encoded: Encoded) -> dict[str, int]:
-    """What follows a row's end, by field, where it is not 0."""
+    """Returns the value that pads a field, by its name, where it is not 0."""
     return {"input_ids": int(encoded.stats["pad_token_id"])}
 
 
-def _collated_there(encoded: Resident, starts: np.ndarray, lengths: np.ndarray, padded: int) -> dict[str, torch.Tensor]:
-    """What `collate` gives, made on the device; only where rows start and how long they are goes over."""
+def _collated_on_device(
+    encoded: Resident, starts: np.ndarray, lengths: np.ndarray, padded: int
+) -> dict[str, torch.Tensor]:
+    """Returns what `collate` returns, made on the device; only the starts and lengths of rows are copied there."""
     import torch
 
     begin, end = encoded.upload(np.stack([starts, lengths])[..., None])
@@ -170,12 +172,12 @@ def _encoded(
 
 
 def _uses_segments(settings: PreTrainedConfig) -> bool:
-    """True where the model tells the two texts of a pair apart by token_type_ids."""
+    """True where the model distinguishes the two texts of a pair by token_type_ids."""
     return getattr(settings, "type_vocab_size", 0) >= 2
 
 
 def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
-    """The checkpoint's folder; for `scratch`, that of a tokenizer trained once on the cleaned training split."""
+    """Returns the checkpoint's folder; for `scratch`, that of a tokenizer trained on the cleaned training split."""
     if config.model.checkpoint != "scratch":
         return resolve(config.model.checkpoint).folder
     settings = _config(config)
@@ -193,5 +195,5 @@ def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
 
 
 def joined_texts(frame: pd.DataFrame) -> list[str]:
-    """Each row as one text: of a pair, both with a space between."""
+    """Returns each row as one text: of a pair, both with a space between."""
     return [" ".join(parts) for parts in zip(*(frame[name] for name in _TEXTS if name in frame), strict=True)]

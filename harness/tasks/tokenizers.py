@@ -1,7 +1,4 @@
-"""Tokenizers: that of a checkpoint, or one trained on the training split; and texts through them.
-
-Knows nothing of labels or of the model's weights.
-"""
+"""Loads the tokenizer of a checkpoint, or trains one on the training split; and encodes texts with it."""
 
 from __future__ import annotations
 
@@ -36,10 +33,10 @@ _UNLIMITED = 1_000_000
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder, with a pad token; "[SEP]" or "</s>" written in a text is text, not a special token.
+    """Returns the tokenizer of a folder, with a pad token; "[SEP]" or "</s>" in a text is text, not a special token.
 
     Raises:
-        CheckpointError: the folder has none that can be loaded.
+        CheckpointError: the folder has no tokenizer that can be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -52,7 +49,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     except Exception as error:  # missing files, missing converters and broken JSON raise all kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"model.checkpoint: '{folder}' has no tokenizer that loads ({reason[:200]})") from error
-    if tokenizer.pad_token is None:  # GPT-2 and its kin
+    if tokenizer.pad_token is None:  # GPT-2 and similar models
         if tokenizer.eos_token is None:
             raise CheckpointError(f"model.checkpoint: the tokenizer of '{folder}' has neither a pad nor an end token")
         tokenizer.pad_token = tokenizer.eos_token
@@ -62,7 +59,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """A hash of every small file that a tokenizer or its limits may depend on."""
+    """Hashes every small file that a tokenizer or its limits may depend on."""
     digest = hashlib.sha256()
     for path in sorted({path for pattern in _FILES for path in folder.glob(pattern) if path.is_file()}):
         if not path.name.endswith(".safetensors.index.json"):
@@ -73,8 +70,8 @@ def tokenizer_digest(folder: Path) -> str:
 def train_tokenizer(texts: Sequence[str], vocab_size: int, max_length: int, segments: bool, folder: Path) -> None:
     """Trains byte-pair merges within lower-cased words and writes them as a transformers tokenizer.
 
-    The same texts give the same ids, always. That rules out the library's WordPiece trainer, and prefixes for inner
-    pieces: those are numbered in the order of a hash table, and no two runs would train the same model.
+    The same texts always give the same ids. So the library's WordPiece trainer and prefixes for inner pieces cannot be
+    used: they number pieces in the order of a hash table, and no two runs would train the same model.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
@@ -107,9 +104,9 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, max_length: int, segm
     ).save_pretrained(folder)
 
 
-def length_limit(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, asked: int) -> int:
-    """`asked`, or what the model's positions and the tokenizer allow if that is less (tokens a row)."""
-    limits = [asked]
+def length_limit(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:
+    """Returns `max_length`, or what the model's positions and the tokenizer allow if that is less (tokens a row)."""
+    limits = [max_length]
     positions = getattr(config, "max_position_embeddings", None)
     if isinstance(positions, int) and positions > 0:
         offset = tokenizer.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
@@ -127,13 +124,13 @@ def encode_texts(
     segments: bool,
     end_id: int | None,
 ) -> tuple[dict[str, Ragged], dict[str, Any]]:
-    """Token ids (and, with `segments`, segment ids) of every row, and what was cut or unknown.
+    """Returns token ids (and, with `segments`, segment ids) of every row, and statistics of cut and unknown tokens.
 
     Args:
         tokenizer: a fast one.
         columns: one list of texts, or two of pairs.
         max_length: tokens a row, special ones included; the longer text of a pair is cut first.
-        segments: give token_type_ids.
+        segments: return token_type_ids too.
         end_id: the token that every row must end with (T5 pools there); None: none.
 
     Raises:
@@ -170,7 +167,7 @@ def encode_texts(
 
 
 def _ended(row: list[int], end_id: int | None, max_length: int, filler: int) -> list[int]:
-    """A row as the model needs it: closed by `end_id` where asked, and never without a token."""
+    """Returns a row with at least one token, which ends with `end_id` if that is not None."""
     if end_id is not None and (not row or row[-1] != end_id):
         return [*row[: max_length - 1], end_id]
     return row or [filler]

@@ -1,7 +1,4 @@
-"""Where the wall clock of a trial goes: a stopwatch that always runs on exactly one part.
-
-Knows nothing of training. Because every second belongs to one part, the parts add up to the wall clock.
-"""
+"""A stopwatch that adds each second of a trial to exactly one part, so that the parts add up to the wall clock."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ Part = Literal["start", "data", "step", "evaluation", "saving"]
 
 
 class Clock:
-    """Counts seconds by part, and the steady part of training apart. Stands still between `stop` and `go`."""
+    """Counts seconds by part, and the steady part of training apart. Counts nothing between `stop` and `go`."""
 
     def __init__(self, usage: Usage | None = None) -> None:
         self._usage = (usage or Usage()).model_dump()
@@ -25,16 +22,16 @@ class Clock:
         self._steady_since: float | None = None
 
     def go(self, part: Part) -> None:
-        """From now on, time belongs to `part`."""
-        now = self._turn()
+        """Adds the time from now on to `part`."""
+        now = self._add_elapsed()
         self._part, self._since = part, now
 
     def stop(self) -> None:
-        """From now on, time belongs to nobody (the trial stands)."""
-        self._turn()
+        """Counts no time until the next `go`: the trial is paused."""
+        self._add_elapsed()
         self._part = None
 
-    def _turn(self) -> float:
+    def _add_elapsed(self) -> float:
         now = time.perf_counter()
         if self._part is not None:
             spent = now - self._since
@@ -44,7 +41,7 @@ class Clock:
         return now
 
     def count(self, *, samples: int, tokens: int, positions: int) -> None:
-        """Adds one batch: `positions` are tokens and padding."""
+        """Adds one batch: `positions` are its tokens and padding."""
         added = {"samples": samples, "tokens": tokens, "positions": positions}
         if self._steady_since is not None:
             added |= {"steady_samples": samples, "steady_tokens": tokens}
@@ -52,27 +49,29 @@ class Clock:
             self._usage[name] += number
 
     def start_steady(self, threads: int) -> None:
-        """Warm-up is over; the caller has synchronised the device. Fewer threads than before begin anew, more do not
-        count."""
-        known = self._usage["steady_threads"]
-        if known and threads > known:
+        """Starts the steady part after the warm-up; the caller has synchronised the device.
+
+        Fewer threads than before discard what was counted with more; with more threads than before nothing is counted.
+        """
+        threads_before = self._usage["steady_threads"]
+        if threads_before and threads > threads_before:
             return
-        if threads < known:
+        if threads < threads_before:
             self._usage |= {"steady_s": 0.0, "steady_samples": 0, "steady_tokens": 0}
         self._usage["steady_threads"] = threads
         self._steady_since = time.perf_counter()
 
     def end_steady(self) -> None:
-        """Training stands still; the caller has synchronised the device."""
+        """Ends the steady part of training; the caller has synchronised the device."""
         if self._steady_since is not None:
             self._usage["steady_s"] += time.perf_counter() - self._steady_since
             self._steady_since = None
 
     def memory(self, peak_mib: float) -> None:
-        """Keeps the highest peak."""
+        """Keeps the highest peak of memory, in MiB."""
         self._usage["peak_memory_mib"] = max(self._usage["peak_memory_mib"], peak_mib)
 
     def usage(self) -> Usage:
-        """What was counted up to now."""
-        self._turn()
+        """Returns the seconds and counts up to now."""
+        self._add_elapsed()
         return Usage(**self._usage)

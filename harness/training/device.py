@@ -1,7 +1,4 @@
-"""The device of a slot: binding, clocks, memory and random state.
-
-Knows nothing of trials. The only module that asks which kind of device this is.
-"""
+"""The device of a slot: its threads, memory, synchronisation and random state, for each kind of device."""
 
 from __future__ import annotations
 
@@ -40,25 +37,29 @@ CAPTURES = threading.RLock()
 
 
 def torch_device(place: Place) -> torch.device:
-    """The torch device behind a place, as this process numbers its devices."""
+    """Returns the torch device of a place, as this process numbers its devices.
+
+    Raises:
+        DeviceError: torch has no such accelerator in this process.
+    """
     kind, _, index = place.device.partition(":")
     if kind == "cpu":
         return torch.device("cpu")
     accelerator = torch.accelerator.current_accelerator()
     if accelerator is None or accelerator.type != kind:
-        found = accelerator.type if accelerator else "cpu only"
-        raise DeviceError(f"device '{place.device}' is not there (found: {found}); set engine.device=auto")
+        available = accelerator.type if accelerator else "cpu only"
+        raise DeviceError(f"device '{place.device}' is not there (found: {available}); set engine.device=auto")
     return torch.device(kind, int(index or 0))
 
 
 def use_threads(count: int) -> None:
-    """Has torch compute with so many threads of this process."""
+    """Makes torch compute with `count` threads."""
     if torch.get_num_threads() != count:
         torch.set_num_threads(count)
 
 
 def bind(place: Place) -> torch.device:
-    """Sets this process's threads for `place` and makes its device current."""
+    """Sets this process's threads for `place`, makes its device the current one and returns it."""
     use_threads(place.threads)
     device = torch_device(place)
     if device.type != "cpu":
@@ -67,36 +68,36 @@ def bind(place: Place) -> torch.device:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits for the device's queue; a clock read after this is true."""
+    """Waits until the device has done all queued work, so that a clock may be read."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def empty_cache(device: torch.device) -> None:
-    """Gives cached device memory back."""
+    """Frees the device memory that torch only caches."""
     if device.type != "cpu":
         torch.accelerator.empty_cache()
 
 
 def upload(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A host tensor on `device`. On CUDA and XPU nobody waits for the copy, which follows what is queued there."""
+    """Copies a host tensor to `device`. On CUDA and XPU the copy is queued, and the host does not wait for it."""
     if device.type in ("cuda", "xpu"):
         tensor = tensor.pin_memory()  # from other memory the copy may wait for the queue
     return tensor.to(device, non_blocking=True)
 
 
 def has_step_graphs(device: torch.device) -> bool:
-    """Whether passes can be captured as CUDA graphs. Before torch 2.13 a capture that fails spoils the random state."""
+    """Whether passes can be captured as CUDA graphs. Before torch 2.13 a failed capture spoils the random state."""
     return device.type == "cuda" and torch.__version__ >= "2.13"
 
 
 def reserved_bytes(device: torch.device) -> int:
-    """What torch holds of the device's memory in this process, in use or not; 0 on the CPU and on MPS."""
+    """Returns the device memory that torch holds in this process, in use or not; 0 on the CPU and on MPS."""
     return int(torch.accelerator.memory_reserved(device)) if device.type in ("cuda", "xpu") else 0
 
 
 def free_memory_bytes(device: torch.device) -> int | None:
-    """What this process could still get of an accelerator's memory; None on the CPU and on MPS."""
+    """Returns how much of an accelerator's memory this process could still get; None on the CPU and on MPS."""
     if device.type not in ("cuda", "xpu"):
         return None
     free, _ = torch.get_device_module(device).mem_get_info(device)
@@ -113,7 +114,7 @@ def reset_peak_memory(device: torch.device) -> None:
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """MiB at the peak: allocated on an accelerator, resident in this process on a CPU."""
+    """Returns the peak in MiB: of allocated memory on an accelerator, of this process's resident memory on a CPU."""
     if device.type in ("cuda", "xpu"):
         return float(torch.accelerator.max_memory_allocated(device)) / 2**20
     if device.type == "mps":
@@ -128,31 +129,31 @@ def peak_memory_mib(device: torch.device) -> float:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for the errors by which accelerators say that memory is gone."""
+    """Whether this is an error by which an accelerator reports that memory ran out."""
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
 
 
 def _random(device: torch.device) -> dict[str, torch.Tensor]:
-    """The global random state, of the CPU and of `device`."""
+    """Returns the global random state of the CPU and of `device`."""
     state = {"cpu": torch.get_rng_state()}
     if device.type != "cpu":
-        state["device"] = torch.get_device_module(device).get_rng_state(*_which(device))
+        state["device"] = torch.get_device_module(device).get_rng_state(*_device_argument(device))
     return state
 
 
 def _set_random(state: dict[str, torch.Tensor], device: torch.device) -> None:
     torch.set_rng_state(state["cpu"])
     if "device" in state:
-        torch.get_device_module(device).set_rng_state(state["device"], *_which(device))
+        torch.get_device_module(device).set_rng_state(state["device"], *_device_argument(device))
 
 
-def _which(device: torch.device) -> tuple[torch.device, ...]:
+def _device_argument(device: torch.device) -> tuple[torch.device, ...]:
     return () if device.type == "mps" else (device,)
 
 
 @contextmanager
 def kept_random(device: torch.device) -> Iterator[None]:
-    """Random numbers that are drawn inside leave no trace: after it the global random state is as before."""
+    """Restores the global random state at the end of the block."""
     outer = _random(device)
     try:
         yield
@@ -161,7 +162,7 @@ def kept_random(device: torch.device) -> Iterator[None]:
 
 
 class RandomState:
-    """A random state of its own for one trial, swapped in while it runs and out while it stands."""
+    """The random state of one trial, swapped in while it runs and out while it is paused."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._device = device
@@ -171,7 +172,7 @@ class RandomState:
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Inside, this is the global state; what was global before comes back after."""
+        """Makes this the global state within the block; the earlier global state comes back after it."""
         with kept_random(self._device):
             _set_random(self.state, self._device)
             try:

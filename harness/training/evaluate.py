@@ -1,4 +1,4 @@
-"""What a model says of encoded examples."""
+"""Computes a model's outputs for encoded examples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_POSITIONS = {"cpu": 1024, "accelerator": 65536}
 def to_device(
     inputs: Mapping[str, torch.Tensor], model: PreTrainedModel, device: torch.device
 ) -> dict[str, torch.Tensor]:
-    """The inputs on `device`, real numbers in the precision that the model computes in."""
+    """Returns the inputs on `device`, real numbers in the precision that the model computes in."""
     dtype = model.dtype
     return {
         name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype, non_blocking=True)
@@ -37,7 +37,7 @@ def to_device(
 def predict(
     model: PreTrainedModel, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device
 ) -> dict[str, np.ndarray | Ragged]:
-    """The task's outputs by name, in the order of `rows`; dropout off, batches by length."""
+    """Returns the task's outputs by name, in the order of `rows`; dropout is off, batches are made by length."""
     was_training = model.training
     model.eval()
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
@@ -52,7 +52,7 @@ def predict(
 
 
 def _whole(parts: Sequence[torch.Tensor | Ragged]) -> np.ndarray | Ragged:
-    """The rows of all batches, one batch after the other. Tensors are copied from the device once, at the end."""
+    """Joins the rows of all batches. Tensors are copied from the device once, at the end."""
     tensors = [part for part in parts if isinstance(part, torch.Tensor)]
     if tensors:
         whole: np.ndarray = torch.cat(tensors).cpu().numpy()

@@ -1,6 +1,6 @@
-"""What a trial function is given by its engine: where it runs, and what outlives it in this process.
+"""The slot and the cache that an engine hands to a trial function.
 
-Knows nothing of torch, so that engines can make one before torch is imported.
+torch is not imported here: engines make a `Host` before a worker imports torch.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["Host"]
 
 @dataclass(slots=True, kw_only=True)
 class Host:
-    """One slot. `cache` belongs to the process: base weights, encoded data, whatever is kept warm between trials.
+    """One slot. `cache` belongs to the process: base weights, encoded data, whatever is kept between trials.
 
-    `lent_threads` is what the trial may use up to its next evaluation when other slots of a CPU are idle. `precision`
-    is what `auto` means here, once the coordinator has said it or it was measured in this process.
+    `lent_threads` is how many threads the trial may use up to its next evaluation while other slots of a CPU are idle.
+    `precision` is what `auto` means here: set by the coordinator, or measured in this process; None before.
     """
 
     place: Place

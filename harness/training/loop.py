@@ -1,7 +1,7 @@
-"""The training core: one model, one optimiser, one position in the data; trains to a step and evaluates.
+"""The training core: one model, one optimiser and one position in the data; trains to a step and evaluates.
 
 A step is a batch, a loss, a backward pass and an update; what makes it fast is in `fast/`. Everything that decides the
-next step is in `Trainer`, so that a snapshot of it goes on elsewhere as if nothing had happened.
+next step is in `Trainer`, so that a trial resumed from its snapshot makes the same steps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ WARMUP_STEPS = 2
 
 
 class Trainer:
-    """A model under training. All methods want the trial's random state active."""
+    """A model under training. The trial's random state must be active when a method is called."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
         self.config, self.device, self.clock = config, device, clock
@@ -71,11 +71,11 @@ class Trainer:
         self._loss_steps = 0
 
     def step_at(self, fraction: float) -> int:
-        """The step at a share of the full training; at least the first."""
+        """Returns the step at a share of the full training, at least step 1."""
         return step_at(self.total_steps, fraction)
 
     def _batches(self, start: int, end: int) -> Iterator[np.ndarray]:
-        """The rows of steps `start` to `end`, epochs running on."""
+        """Yields the rows of steps `start` to `end`, through all epochs."""
         epoch, plan = -1, []
         for step in range(start, end):
             if step // self.steps_per_epoch != epoch:
@@ -114,7 +114,7 @@ class Trainer:
             self._fail_nan()
 
     def _backward_or_shrink(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
-        """Gradients of the whole batch; when memory runs out, the whole step again in halved micro-batches."""
+        """Computes the gradients of the batch; out of memory, again from its start in halved micro-batches."""
         while True:
             try:
                 return self._backward(rows)
@@ -130,7 +130,7 @@ class Trainer:
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
     def _backward(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
-        """The loss of a batch and its positions (tokens and padding); its gradients are left for `_update`."""
+        """Returns the loss of a batch and its positions (tokens and padding); leaves its gradients for `_update`."""
         total, positions = torch.zeros((), device=self.device), 0
         weight = self.loss.weight(rows)
         for start in range(0, len(rows), self.micro_batch_size):
@@ -142,26 +142,26 @@ class Trainer:
         return total, positions
 
     def _backward_part(self, rows: np.ndarray, weight: float) -> tuple[torch.Tensor, int]:
-        """The share of a micro-batch in the loss of its batch, and its padded length. Nothing of its graph is left."""
+        """Returns a micro-batch's share in the loss of its batch, and its padded length. Its graph is freed."""
         is_full = len(rows) == self.micro_batch_size
         longest = int(self.train_data.lengths[rows].max())
         length = self.forward.padded_length(longest, self.lengths, is_full=is_full)
         inputs = to_device(self.task.collate(self.train_data, rows, length), self.model, self.device)
         targets = self.task.targets(self.train_data, rows, length)
         output = self._forward(inputs, is_full)
-        loss = self.loss(output, {name: devices.upload(each, self.device) for name, each in targets.items()}) / weight
+        loss = self.loss(output, {name: devices.upload(array, self.device) for name, array in targets.items()}) / weight
         self.optimiser.scaler.scale(loss).backward()
         return loss.detach(), length
 
     def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
-        """The model's output, or as much of it as the task reads."""
+        """Returns the model's output, or as much of it as the task reads."""
         return self.forward(inputs, is_full=is_full)
 
     def _update(self) -> None:
         self.optimiser.step(self.step)
 
     def take_train_loss(self) -> float:
-        """The mean training loss since the last call.
+        """Returns the mean training loss since the last call.
 
         Raises:
             TrialFailure: reason nan when it is not finite.
@@ -178,7 +178,7 @@ class Trainer:
         raise TrialFailure(FailReason.NAN, f"the loss is not finite at step {self.step + 1} (learning rate {rate:g})")
 
     def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
-        """Outputs and targets of validation at evaluation point `point`, by name."""
+        """Returns outputs and targets of the validation rows of evaluation point `point`, by name."""
         rows = self.validation_rows[point]
         outputs = predict(self.model, self.task, self.validation_data, rows, self.device)
         if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):

@@ -1,6 +1,6 @@
-"""The model of a trial: a warm copy of the checkpoint, a seeded head, frozen layers; and how it is written.
+"""The model of a trial: a copy of the checkpoint with a newly drawn head and frozen layers, and how it is written.
 
-Base weights are read once a process and copied in memory after that.
+A process reads the base weights once and copies them in memory after that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["fresh_model", "template_of", "tune_for", "warm_up", "write_model"]
 
 
 def warm_up() -> None:
-    """Imports what the first model of a process needs, whichever it is: half of its start."""
+    """Imports the modules that every model needs: half of the time that the first model of a process takes."""
     import transformers.activations
     import transformers.modeling_utils
     import transformers.models.auto.modeling_auto
@@ -46,10 +46,10 @@ def fresh_model(
     device: torch.device,
     replacements: Callable[[PreTrainedModel], Mapping[int, torch.nn.Module]] = lambda template: {},
 ) -> PreTrainedModel:
-    """The checkpoint on `device` in fp32 with a head drawn from the current random state, the asked layers frozen.
+    """The checkpoint on `device` in fp32 with a head drawn from the current random state and the trial's layers frozen.
 
-    `replacements` gives modules that stand in the place of the checkpoint's own, by the `id` of those. The first trial
-    of a checkpoint in a process reads its weights; the others copy them from memory.
+    `replacements` returns modules that replace the checkpoint's own, by the `id` of the module that each replaces. The
+    first trial of a checkpoint in a process reads its weights; the others copy them from memory.
     """
     template = template_of(config, data, host, device)
     backbone = set() if config.model.checkpoint == "scratch" else set(template.base_model.modules())
@@ -75,7 +75,7 @@ def fresh_model(
 
 
 def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
-    """The checkpoint as it is read, on `device` in fp32: never trained, and copied by every trial of this process."""
+    """Returns the checkpoint as read, on `device` in fp32: never trained, and copied by every trial of this process."""
     kind = config.model.model_dump(mode="json", exclude={"freeze", "frozen_dropout"})
     key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
     template: PreTrainedModel | None = host.cache.get(key)
@@ -91,10 +91,10 @@ def template_of(config: TrialConfig, data: PreparedData, host: Host, device: tor
 
 
 def _built(config: TrialConfig, data: PreparedData) -> PreTrainedModel:
-    """The task's model.
+    """Builds the task's model.
 
     Raises:
-        CheckpointError: the checkpoint, or the architecture asked for, gives none.
+        CheckpointError: no model can be built from the checkpoint, or with the architecture of the study.
     """
     try:
         return task_of(config.task).build_model(config, data)

@@ -1,5 +1,4 @@
-"""What follows the backward pass: the optimiser with its parameter groups, clipping, and the schedule over the full
-horizon."""
+"""The optimiser with its parameter groups, gradient clipping and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -29,7 +28,7 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = {
 
 
 class Optimiser:
-    """The steps of a training of `total_steps`.
+    """Makes the `total_steps` optimiser steps of a training.
 
     `decay` is the factor by which they have shrunk a weight that never had a gradient.
     """
@@ -42,7 +41,7 @@ class Optimiser:
         device: torch.device,
         straight_step: Callable[[FlatWeights, torch.optim.Optimizer], StraightStep | None] = lambda *_: None,
     ) -> None:
-        """`straight_step` gives a step that needs no gathered gradients, or None."""
+        """`straight_step` returns a step that needs no gathered gradients, or None."""
         self.inner = entry_of(recipe).factory(weights, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.decay = 1.0
@@ -51,7 +50,7 @@ class Optimiser:
         self._is_gathered = False
 
     def gather(self, *, is_first: bool, is_last: bool) -> None:
-        """Takes the gradients of a micro-batch; those of the only one of a batch may stay where they are."""
+        """Gathers the gradients of a micro-batch, unless it is a whole batch and a straight step reads them."""
         self._is_gathered = not (is_first and is_last and self._straight is not None and self._straight.pays)
         if self._is_gathered:
             self._weights.gather(accumulate=not is_first)
@@ -70,7 +69,7 @@ class Optimiser:
     def _step(self) -> None:
         if self._recipe.max_grad_norm is not None:
             self.scaler.unscale_(self.inner)
-            norm = torch.nn.utils.get_total_norm([each.grad for each in self._weights.masters if each.grad is not None])
+            norm = torch.nn.utils.get_total_norm([m.grad for m in self._weights.masters if m.grad is not None])
             # Clipping without a pass of its own: fused AdamW divides by this while it reads the gradients.
             self.inner.grad_scale = (norm / self._recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
         self.scaler.step(self.inner)
@@ -79,9 +78,9 @@ class Optimiser:
 
 
 def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
-    """AdamW over the masters; biases and norms are not decayed.
+    """Returns AdamW over the masters; biases and norms are not decayed.
 
-    Fused, it counts its steps and divides by `grad_scale` on the device of the masters, so that no step waits for it.
+    The fused form counts steps and divides by `grad_scale` on the device of the masters, so the host does not wait.
     """
     groups = [
         {"params": [master], "weight_decay": recipe.weight_decay if decayed else 0.0}
@@ -95,28 +94,28 @@ def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
 class OptimiserEntry:
     """An optimiser that a recipe may name.
 
-    `may_leave_rows`: a row of a table that never has a gradient is only shrunk by it, by a factor that is known
-    (`Optimiser.decay`), so that such rows may be left out of training.
+    `may_leave_rows` says that the optimiser only shrinks a row of a table that never has a gradient, by a factor that
+    is known (`Optimiser.decay`), so that such rows may be left out of training.
     """
 
     factory: Callable[[FlatWeights, TrialTraining], torch.optim.Optimizer]
     may_leave_rows: bool
 
 
-#: All of them step each number by itself: the masters are flat tensors.
+#: Each must update every number by itself: the masters are flat tensors without the shapes of the parameters.
 OPTIMISERS: dict[str, OptimiserEntry] = {"adamw": OptimiserEntry(factory=adamw, may_leave_rows=True)}
 
 
 def entry_of(recipe: TrialTraining) -> OptimiserEntry:
-    """The optimiser of a recipe."""
+    """Returns the optimiser of a recipe."""
     return OPTIMISERS["adamw"]
 
 
 def schedule_factor(step: int, total_steps: int, recipe: TrialTraining) -> float:
-    """The share of the learning rate at `step` (0-based) of `total_steps`.
+    """Returns the share of the learning rate at `step` (0-based) of `total_steps`.
 
-    Rises linearly over `warmup_fraction`, then falls linearly or as half a cosine to 0, or stays. Always defined on
-    the full horizon, so that a trial stopped early saw the schedule that a full one sees.
+    It rises linearly over `warmup_fraction`, then falls linearly or as half a cosine to 0, or stays. `total_steps` is
+    always the full training, so that a trial that is pruned has had the same rates as one that is not.
 
     Raises:
         InputError: there is no such schedule.

@@ -1,6 +1,6 @@
-"""What the loop asks for besides its own steps, each done the plain way.
+"""The parts of a training that have a faster form, each in its plain form.
 
-`fast/kit.py` has a faster way for each, that trains the same but for rounding and the masks of dropout.
+`fast/kit.py` has the faster form of each, which trains the same but for rounding and the masks of dropout.
 """
 
 from __future__ import annotations
@@ -43,36 +43,36 @@ class CutTable(Protocol):
 
     @property
     def num_left_out(self) -> int:
-        """The parameters that are not in the model."""
+        """How many parameters are not in the model."""
 
     def full(self, values: torch.Tensor, decay: float) -> torch.Tensor:
         """The whole table, fp32: `values` where the model has them, the rest shrunk by `decay`."""
 
 
 class StraightStep(Protocol):
-    """An optimiser step straight from the gradients that the model's parameters hold."""
+    """An optimiser step made directly from the gradients that the model's parameters hold."""
 
     @property
     def pays(self) -> bool:
-        """Whether it is worth taking with the threads that this process has now."""
+        """Whether it is faster than the usual step with the threads that this process has now."""
 
     def step(self, max_norm: float | None) -> None:
-        """One step, its gradients clipped to `max_norm`; takes the gradients."""
+        """Makes one step with gradients clipped to `max_norm`, and frees the gradients."""
 
 
 class Forward:
     """Forward passes of a model in training."""
 
-    #: What it holds on the device besides the model.
+    #: Memory on the device that is held besides the model.
     memory_bytes: int = 0
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
 
     def padded_length(self, longest: int, lengths: np.ndarray, *, is_full: bool) -> int:
-        """The length to which a micro-batch is padded whose longest row is `longest`; `lengths` are those of all rows.
+        """Returns the length to which a micro-batch with the longest row `longest` is padded.
 
-        `is_full` says that it has as many rows as most micro-batches have.
+        `lengths` are those of all rows; `is_full` says that it has as many rows as most micro-batches have.
         """
         return longest
 
@@ -81,11 +81,11 @@ class Forward:
         return self._model(**inputs)
 
     def forget(self) -> None:
-        """Frees what it holds besides the model."""
+        """Frees the memory that is held besides the model."""
 
 
 class Plain:
-    """How one trial is trained without any speed-up."""
+    """The parts of one trial's training without any speed-up."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
         self.config, self.data, self.host, self.device = config, data, host, device
@@ -95,21 +95,21 @@ class Plain:
         return encoded(self.data, self.config, split)
 
     def replacements(self, template: PreTrainedModel, parts: Sequence[Rows]) -> dict[int, torch.nn.Module]:
-        """Modules for a copy of `template` in the place of its own, by the `id` of those."""
+        """Returns modules that replace those of `template` in its copy, by the `id` of the replaced module."""
         return {}
 
     def cut_table(self, model: PreTrainedModel) -> CutTable | None:
-        """The word embeddings of `model`, if only a part of them is in it."""
+        """Returns the word embeddings of `model` if only a part of them is in it, else None."""
         return None
 
     def task(self, model: PreTrainedModel, parts: Sequence[Rows]) -> Task:
-        """The task that makes the model's batches of `parts`."""
+        """Returns the task that makes the model's batches of `parts`."""
         return task_of(self.config.task)
 
     def forward(self, model: PreTrainedModel) -> Forward:
-        """Runs the model in training."""
+        """Returns the forward pass of the model in training."""
         return Forward(model)
 
     def straight_step(self, weights: FlatWeights, optimiser: torch.optim.Optimizer) -> StraightStep | None:
-        """Steps `optimiser` without gathering the gradients first; None where it cannot."""
+        """Returns a step of `optimiser` that does not gather the gradients first; None where there is none."""
         return None

@@ -1,4 +1,4 @@
-"""What `precision: auto` means on a device: the precision whose matrix products are measured to be fastest there.
+"""Chooses the precision that `precision: auto` means: the one whose matrix products are measured to be fastest here.
 
 No processor's flag and no vendor's name decides: the same instruction set multiplies in bf16 3.5 times as fast as in
 fp32 on one processor, and half as fast on another.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CANDIDATES", "Product", "choose", "chosen_precision", "faster", "measure_products", "products_of"]
 
 #: Precisions that train as well as fp32 on a kind of device (fp32 weights under bf16 products; fp16 with loss scaling),
-#: the preferred one of equals first. On any other kind only fp32 is known to.
+#: the preferred one of equals first. On other kinds only fp32 is known to train well.
 CANDIDATES = {"cpu": ("fp32", "bf16"), "cuda": ("fp32", "bf16", "fp16"), "xpu": ("fp32", "bf16")}
 #: Another precision must be faster by this factor: steps are not products alone.
 GAIN = 1.1
@@ -65,21 +65,21 @@ class Product:
         return " by ".join("x".join(map(str, shape)) for shape in (self.input_shape, self.weight_shape))
 
     def cut(self, most_rows: int) -> Product:
-        """The same product with no more than so many rows (or pictures)."""
+        """Returns the same product with at most `most_rows` rows (or images)."""
         rows = min(self.input_shape[0], max(1, most_rows))
         share = rows / self.input_shape[0]
         return replace(self, input_shape=(rows, *self.input_shape[1:]), flops=self.flops * share)
 
 
 def chosen_precision(config: TrialConfig, data: PreparedData, host: Host) -> PrecisionChoice:
-    """What `auto` means in this process: as the coordinator said, or measured at the first call."""
+    """Returns what `auto` means in this process: as the coordinator set it, or measured at the first call."""
     if host.precision is None:
         host.precision = choose(config, data, host)
     return host.precision
 
 
 def choose(config: TrialConfig, data: PreparedData, host: Host) -> PrecisionChoice:
-    """Measures the products of `config`'s model on one of its batches, and chooses by them.
+    """Measures the products of `config`'s model on one of its batches and chooses the fastest precision.
 
     Raises:
         CheckpointError, DataError: the model or its data cannot be used.
@@ -106,7 +106,7 @@ def choose(config: TrialConfig, data: PreparedData, host: Host) -> PrecisionChoi
 
 
 def faster(gflops: Mapping[str, float], precisions: Sequence[str]) -> str:
-    """The first of the precisions, unless a later one is faster by `GAIN` than those before it."""
+    """Returns the first precision, unless a later one is faster by `GAIN` than the best before it."""
     best = precisions[0]
     for name in precisions[1:]:
         if gflops.get(name, 0.0) >= GAIN * gflops.get(best, math.inf):
@@ -121,7 +121,7 @@ def _limited(product: Product, most_flops: float) -> Product:
 def _batch(
     config: TrialConfig, data: PreparedData, host: Host, device: torch.device
 ) -> tuple[PreTrainedModel, dict[str, torch.Tensor]]:
-    """The model, which the first trial needs anyway, and a micro-batch of rows of middling length."""
+    """Returns the model, which the first trial needs anyway, and a micro-batch of rows of middling length."""
     task, examples = task_of(config.task), encoded(data, config, "train")
     count = math.ceil(config.training.batch_size / config.training.accumulation_steps)
     by_length = np.argsort(np.asarray(examples.lengths), kind="stable")
@@ -132,7 +132,7 @@ def _batch(
 
 
 def products_of(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], device: torch.device) -> list[Product]:
-    """The products of linear layers and convolutions in a forward pass that do the most work, at most three."""
+    """Returns the at most three products of linear layers and convolutions that do most work in a forward pass."""
     seen: dict[tuple[Any, ...], Product] = {}
     with devices.kept_random(device), _evaluating(model), _recorded(model, seen), torch.no_grad():
         model(**inputs)
@@ -151,7 +151,7 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _recorded(model: PreTrainedModel, seen: dict[tuple[Any, ...], Product]) -> Iterator[None]:
-    """Inside, every product of a forward pass is counted in `seen`."""
+    """Counts every product of a forward pass within the block in `seen`."""
 
     def record(module: torch.nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         product = _product(module, arguments[0], output)
@@ -179,22 +179,23 @@ def _multiplies(module: torch.nn.Module) -> bool:
     return isinstance(module, (torch.nn.Linear, *CONVOLUTIONS)) or type(module).__name__ == "Conv1D"
 
 
-def _product(module: Any, given: torch.Tensor, output: torch.Tensor) -> Product:
+def _product(module: Any, inputs: torch.Tensor, output: torch.Tensor) -> Product:
     weight = tuple(module.weight.shape)
     convolution = next((call for kind, call in CONVOLUTIONS.items() if isinstance(module, kind)), None)
     if convolution is not None:
         options = {name: getattr(module, name) for name in ("stride", "padding", "dilation", "groups")}
         flops = 2.0 * output.numel() * math.prod(weight[1:])
-        return Product(partial(convolution, **options), tuple(given.shape), weight, flops)
+        return Product(partial(convolution, **options), tuple(inputs.shape), weight, flops)
     weight = weight if isinstance(module, torch.nn.Linear) else weight[::-1]
-    rows = given.numel() // weight[1]
+    rows = inputs.numel() // weight[1]
     return Product(functional.linear, (rows, weight[1]), weight, 2.0 * rows * math.prod(weight))
 
 
 def measure_products(products: Sequence[Product], device: torch.device, precisions: Sequence[str]) -> dict[str, float]:
-    """GFLOP/s by precision, the fastest of several times: interleaved, so that other load disturbs all alike.
+    """Returns the GFLOP/s of each precision, of the fastest of several runs.
 
-    A precision that the device cannot compute is left out.
+    The runs are interleaved, so that other load slows all precisions alike. A precision that the device cannot compute
+    is left out.
     """
     smallest = min(products, key=lambda product: product.flops).cut(FEW_ROWS)
     gflops = _speeds([smallest], device, precisions, seconds=0.0, rounds=2)
@@ -206,22 +207,22 @@ def measure_products(products: Sequence[Product], device: torch.device, precisio
 def _speeds(
     products: Sequence[Product], device: torch.device, precisions: Sequence[str], *, seconds: float, rounds: int
 ) -> dict[str, float]:
-    """Forward and backward, weighted as in a step; the first round, in which kernels are made, is not counted."""
-    ready = {name: steps for name in precisions if (steps := _steps(products, device, DTYPES[name]))}
-    best = {name: [math.inf] * len(products) for name in ready}
+    """Returns GFLOP/s of forward and backward passes, weighted as in a step; `_steps` has made the kernels before."""
+    steps_by_name = {name: steps for name in precisions if (steps := _steps(products, device, DTYPES[name]))}
+    best = {name: [math.inf] * len(products) for name in steps_by_name}
     until = time.perf_counter() + seconds
-    done = 0
-    while done < rounds or time.perf_counter() < until:
-        for name, steps in ready.items():
-            best[name] = [min(known, _seconds(step, device)) for known, step in zip(best[name], steps, strict=True)]
-        done += 1
+    num_rounds = 0
+    while num_rounds < rounds or time.perf_counter() < until:
+        for name, steps in steps_by_name.items():
+            best[name] = [min(fastest, _seconds(step, device)) for fastest, step in zip(best[name], steps, strict=True)]
+        num_rounds += 1
     work = sum(3 * product.flops * product.times for product in products)
     times = [product.times for product in products]
-    return {name: work / sum(t * n for t, n in zip(best[name], times, strict=True)) / 1e9 for name in ready}
+    return {name: work / sum(t * n for t, n in zip(best[name], times, strict=True)) / 1e9 for name in steps_by_name}
 
 
 def _steps(products: Sequence[Product], device: torch.device, dtype: torch.dtype) -> list[Callable[[], object]]:
-    """A forward and backward pass of each product, done once; empty where the device cannot."""
+    """Returns forward and backward passes of each product, run once; empty where the device cannot compute them."""
     steps = [_step(product, device, dtype) for product in products]
     try:
         for step in steps:
@@ -233,11 +234,11 @@ def _steps(products: Sequence[Product], device: torch.device, dtype: torch.dtype
 
 def _step(product: Product, device: torch.device, dtype: torch.dtype) -> Callable[[], object]:
     shapes = (product.input_shape, product.weight_shape)
-    given, weight = (torch.full(shape, 0.01, dtype=dtype, device=device, requires_grad=True) for shape in shapes)
+    inputs, weight = (torch.full(shape, 0.01, dtype=dtype, device=device, requires_grad=True) for shape in shapes)
 
     def step() -> object:
-        output = product.call(given, weight)
-        return torch.autograd.grad(output, (given, weight), output.detach())
+        output = product.call(inputs, weight)
+        return torch.autograd.grad(output, (inputs, weight), output.detach())
 
     return step
 

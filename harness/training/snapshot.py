@@ -1,6 +1,6 @@
-"""A trainer on disk: everything that going on elsewhere needs, as safetensors and JSON.
+"""A trainer on disk: everything that resuming it needs, as safetensors and JSON.
 
-Knows nothing of trials; the caller commits the folder by renaming it.
+The caller commits the folder by renaming it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_snapshot(trainer: Trainer, random: RandomState, best: Best | None, fol
 
 
 def read_snapshot(trainer: Trainer, random: RandomState, folder: Path) -> Best | None:
-    """Puts a fresh trainer where the snapshot was taken; returns the best weights, or None when they are current."""
+    """Restores a new trainer from a snapshot; returns the best weights, or None when the current ones are the best."""
     tensors = load_file(folder / "state.safetensors")
     parts: dict[str, dict[str, torch.Tensor]] = {"weights": {}, "optimiser": {}, "random": {}, "best": {}}
     for name, tensor in tensors.items():

@@ -1,9 +1,9 @@
 """The trainable weights of a model as two flat fp32 tensors, with low-precision copies that the model computes with.
 
-Knows nothing of tasks or steps. One flat tensor each for decayed and undecayed weights makes clipping, AdamW, copying
-and snapshots one operation instead of a hundred. In fp32 the model's own parameters are views of them; in bf16 and
-fp16 they are views of a low-precision copy that is refreshed after every optimiser step, so that small updates are
-never lost (fp32 master weights: Micikevicius et al. 2018, section 3.1).
+One flat tensor each for decayed and undecayed weights makes clipping, AdamW, copying and snapshots one operation
+instead of a hundred. In fp32 the model's own parameters are views of them; in bf16 and fp16 they are views of a
+low-precision copy that is refreshed after every optimiser step, so that small updates are never lost (fp32 master
+weights: Micikevicius et al. 2018, section 3.1).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """The type that a model computes in.
+    """Returns the type that a model computes in.
 
     Raises:
         InputError: there is no such precision.
@@ -42,9 +42,9 @@ class FlatWeights:
     """Takes over the trainable parameters of `model`, which computes in `dtype` from now on.
 
     `groups` are its parameters and `masters`, one a group, their fp32 values for an optimiser: the first is decayed,
-    the second (biases and norms: whatever has one dimension) is not; one that would be empty is left out. The masters'
-    gradients are filled by `gather`; between steps nobody needs them, so that all `FlatWeights` with one `cache` have
-    them in the same memory.
+    the second (biases and norms: whatever has one dimension) is not; an empty group is left out. `gather` fills the
+    masters' gradients; they are not needed between steps, so all `FlatWeights` with the same `cache` share one memory
+    for them.
     """
 
     def __init__(self, model: torch.nn.Module, dtype: torch.dtype, cache: dict[str, Any] | None = None) -> None:
@@ -78,23 +78,23 @@ class FlatWeights:
     def gather(self, *, accumulate: bool) -> None:
         """Moves the model's gradients into the masters' (adds them with `accumulate`); a missing one counts as 0."""
         for group, views in zip(self.groups, self._gradients, strict=True):
-            found = [(view, parameter.grad) for view, parameter in zip(views, group, strict=True)]
-            targets = [view for view, gradient in found if gradient is not None]
-            sources = [gradient for _, gradient in found if gradient is not None]
+            pairs = [(view, parameter.grad) for view, parameter in zip(views, group, strict=True)]
+            targets = [view for view, gradient in pairs if gradient is not None]
+            sources = [gradient for _, gradient in pairs if gradient is not None]
             if accumulate:
                 for target, source in zip(targets, sources, strict=True):
                     target.add_(source)
             else:
                 if targets:
                     torch._foreach_copy_(targets, sources)
-                for view, gradient in found:
+                for view, gradient in pairs:
                     if gradient is None:
                         view.zero_()
             for parameter in group:
                 parameter.grad = None
 
     def forget_gradients(self) -> None:
-        """Frees the model's gradients, whatever a broken backward pass left of them."""
+        """Frees the model's gradients, also those that a failed backward pass left."""
         for group in self.groups:
             for parameter in group:
                 parameter.grad = None
@@ -106,14 +106,14 @@ class FlatWeights:
             copy.copy_(master)
 
     def copy(self) -> dict[str, torch.Tensor]:
-        """A copy of all that training changes: masters and buffers, by name."""
+        """Returns a copy of all that training changes: masters and buffers, by name."""
         state: dict[str, torch.Tensor] = {f"master.{at}": master for at, master in enumerate(self.masters)}
         state |= {f"buffer.{name}": buffer for name, buffer in self._buffers.items()}
         return {name: tensor.detach().clone() for name, tensor in state.items()}
 
     @torch.no_grad()
     def load(self, state: dict[str, torch.Tensor]) -> None:
-        """Puts a copy back."""
+        """Restores the weights and buffers from a `copy`."""
         for at, master in enumerate(self.masters):
             master.copy_(state[f"master.{at}"])
         for name, buffer in self._buffers.items():
@@ -121,7 +121,7 @@ class FlatWeights:
         self.refresh()
 
     def full_precision(self) -> dict[int, torch.Tensor]:
-        """The fp32 values of all parameters, frozen ones too, by `id(parameter)`."""
+        """Returns the fp32 values of all parameters, frozen ones too, by `id(parameter)`."""
         values: dict[int, torch.Tensor] = dict(self._frozen)
         for master, group in zip(self.masters, self.groups, strict=True):
             for parameter, view in zip(group, _views(master.detach(), group), strict=True):
@@ -130,14 +130,14 @@ class FlatWeights:
 
 
 def _shared_memory(masters: list[torch.nn.Parameter], cache: dict[str, Any]) -> torch.Tensor:
-    """A flat tensor with room for the gradients of all masters, from `cache` if the one there is large enough."""
+    """Returns a flat tensor for the gradients of all masters, the one in `cache` if that is large enough."""
     size = sum(master.numel() for master in masters)
     device = masters[0].device if masters else torch.device("cpu")
     key = f"gradients:{device}"
     if key not in cache or cache[key].numel() < size:
         cache[key] = torch.zeros(size, device=device)
-    found: torch.Tensor = cache[key]
-    return found
+    memory: torch.Tensor = cache[key]
+    return memory
 
 
 def _views(flat: torch.Tensor, like: Iterable[torch.Tensor]) -> list[torch.Tensor]:

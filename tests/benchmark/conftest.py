@@ -10,7 +10,7 @@ import pytest
 
 from harness.benchmark import run as bench_run
 from harness.benchmark import slots as bench_slots
-from harness.benchmark.plan import Planned, planned_of
+from harness.benchmark.plan import PlannedCell, planned_of
 from harness.engines.inline import InlineEngine
 from harness.machine.slots import Slot
 from harness.records.bench import BenchFile, Cell
@@ -77,10 +77,10 @@ def inline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
 
 
 @pytest.fixture
-def cell(smoke_config: TrialConfig) -> Callable[..., Planned]:
+def cell(smoke_config: TrialConfig) -> Callable[..., PlannedCell]:
     """A cell of the smoke study's tiny model: a few steps of 4 rows."""
 
-    def make(*, steps: int | None = 3, seconds: float = 0.01, **params: object) -> Planned:
+    def make(*, steps: int | None = 3, seconds: float = 0.01, **params: object) -> PlannedCell:
         settings = {"mode": "train", "length": "study", "rows": 64, "seconds": seconds, **params}
         batch_size = settings.pop("batch_size", 4)
         config = smoke_config.model_copy(
@@ -88,6 +88,6 @@ def cell(smoke_config: TrialConfig) -> Callable[..., Planned]:
         )
         planned = planned_of(config, "scratch", **settings)  # type: ignore[arg-type]
         trial = planned.config.model_copy(update={"params": {**planned.config.params, "steps": steps}})
-        return Planned(id=planned.id, checkpoint="scratch", config=trial)
+        return PlannedCell(id=planned.id, checkpoint="scratch", config=trial)
 
     return make

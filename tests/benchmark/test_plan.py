@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.benchmark.plan import Planned, Wanted, bench_study, plan_cells
+from harness.benchmark.plan import BenchOptions, PlannedCell, bench_study, plan_cells
 from harness.errors import InputError
 from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
@@ -20,12 +20,12 @@ def smoke(*overrides: str) -> StudySpec:
 
 
 def plan(
-    spec: StudySpec, *, auto: str = "bf16", accelerator: bool = False, own: bool = True, **wanted: Any
-) -> list[Planned]:
-    return plan_cells(spec, Wanted(**wanted), auto=auto, accelerator=accelerator, own_texts=own)
+    spec: StudySpec, *, auto: str = "bf16", accelerator: bool = False, own: bool = True, **options: Any
+) -> list[PlannedCell]:
+    return plan_cells(spec, BenchOptions(**options), auto=auto, accelerator=accelerator, own_texts=own)
 
 
-def settings(cells: list[Planned]) -> list[tuple[Any, ...]]:
+def settings(cells: list[PlannedCell]) -> list[tuple[Any, ...]]:
     return [
         (one.setting("length"), one.config.training.batch_size, one.config.training.precision, one.setting("mode"))
         for one in cells
@@ -82,7 +82,7 @@ def test_without_a_study_lengths_are_fixed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("options", "said"),
     [
         ({"precisions": ("bf15",)}, "did you mean 'bf16'"),
         ({"modes": ("trian",)}, "did you mean 'train'"),
@@ -98,9 +98,9 @@ def test_without_a_study_lengths_are_fixed() -> None:
         ({"price_per_hour": float("nan")}, "--price-per-hour"),
     ],
 )
-def test_what_cannot_be_is_refused(wanted: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
-        Wanted(**wanted).check()
+        BenchOptions(**options).check()
 
 
 def test_largest_batch_is_for_accelerators_in_training() -> None:
@@ -130,6 +130,6 @@ def test_study_lengths_need_a_study() -> None:
     ],
 )
 def test_options_without_effect_are_refused(given: dict[str, Any], said: str) -> None:
-    Wanted(seconds=9.0, price_per_hour=1.0).refuse_all_but("no", "seconds", "price_per_hour")
+    BenchOptions(seconds=9.0, price_per_hour=1.0).refuse_all_but("no", "seconds", "price_per_hour")
     with pytest.raises(InputError, match=said):
-        Wanted(**given).refuse_all_but("no", "seconds")
+        BenchOptions(**given).refuse_all_but("no", "seconds")

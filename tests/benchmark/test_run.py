@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.benchmark import run as bench_run
-from harness.benchmark.plan import Wanted
+from harness.benchmark.plan import BenchOptions
 from harness.benchmark.run import Bench, bench_slot
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, InputError, TrialFailure
@@ -20,16 +20,16 @@ from harness.spec.reader import load_study
 from tests.benchmark.conftest import Noted, run_inline
 
 STUDIES = Path(__file__).parents[2] / "studies"
-WANTED = Wanted(
+OPTIONS = BenchOptions(
     batch_sizes=(2, 4), lengths=(8,), precisions=("fp32",), device="cpu", threads=(1,), seconds=0.01, repeats=2
 )
 
 
 def measure(
-    path: Path, data: PreparedData, wanted: Wanted = WANTED, view: Noted | None = None, **options: Any
+    path: Path, data: PreparedData, options: BenchOptions = OPTIONS, view: Noted | None = None, **arguments: Any
 ) -> Noted:
     view = view or Noted()
-    Bench(path, view, **options).cells(load_study(STUDIES / "smoke.yaml"), data, wanted, own_texts=True)
+    Bench(path, view, **arguments).cells(load_study(STUDIES / "smoke.yaml"), data, options, own_texts=True)
     return view
 
 
@@ -86,7 +86,7 @@ def test_interrupted_bench_goes_on(tmp_path: Path, smoke_data: PreparedData, inl
 
 def test_finished_bench_starts_nothing(measured: Path, smoke_data: PreparedData, inline: list[int]) -> None:
     inline.clear()
-    priced = replace(WANTED, price_per_hour=2.0)
+    priced = replace(OPTIONS, price_per_hour=2.0)
     assert measure(measured, smoke_data, priced).cells == []
     assert inline == []
     assert all(cell.cost_per_million_tokens for cell in read_bench(measured).cells)
@@ -116,14 +116,16 @@ def test_cell_that_fails_says_so_and_the_others_go_on(
     tmp_path: Path, smoke_data: PreparedData, inline: list[int]
 ) -> None:
     path = tmp_path / "a.json"
-    wanted = Wanted(batch_sizes=(4,), lengths=(8, 100), precisions=("fp32",), device="cpu", threads=(1,), seconds=0.01)
-    view = measure(path, smoke_data, wanted)
+    options = BenchOptions(
+        batch_sizes=(4,), lengths=(8, 100), precisions=("fp32",), device="cpu", threads=(1,), seconds=0.01
+    )
+    view = measure(path, smoke_data, options)
     good, bad = read_bench(path).cells
     assert (good.state, bad.state) == ("ok", "failed")
     assert "more than the 64 tokens" in bad.message
     assert bad.samples_per_second is None
     assert [cell.state for cell in view.cells] == ["ok", "failed", "ok"]
-    assert [cell.state for cell in measure(path, smoke_data, wanted).cells] == ["failed"]
+    assert [cell.state for cell in measure(path, smoke_data, options).cells] == ["failed"]
 
 
 def test_out_of_memory_is_final(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.benchmark.plan import Wanted
+from harness.benchmark.plan import BenchOptions
 from harness.benchmark.run import Bench
 from harness.benchmark.sharing import measure_sharing
 from harness.benchmark.slots import PER_SLOT, measure_slots, recommended
@@ -38,7 +38,7 @@ def test_recommended_is_the_fewest_slots_near_the_most() -> None:
 def test_slots_are_measured_with_real_trials(tmp_path: Path, smoke_data: PreparedData, inline: list[int]) -> None:
     path, view = tmp_path / "a.json", Noted()
     spec = load_study(STUDIES / "smoke.yaml")
-    measure_slots(Bench(path, view), spec, smoke_data, (2,), Wanted(device="cpu", seconds=0.05))
+    measure_slots(Bench(path, view), spec, smoke_data, (2,), BenchOptions(device="cpu", seconds=0.05))
     assert inline == [1, 2, 1, 2]
     found = read_bench(path)
     assert [one.slots for one in found.slots] == [1, 2]
@@ -57,7 +57,7 @@ def test_slots_below_one_are_refused(tmp_path: Path, smoke_data: PreparedData) -
             load_study(STUDIES / "smoke.yaml"),
             smoke_data,
             (0,),
-            Wanted(),
+            BenchOptions(),
         )
 
 

@@ -12,7 +12,7 @@ import torch
 
 from harness.benchmark.cell import open_cell
 from harness.benchmark.measure import measurement_of
-from harness.benchmark.plan import Planned
+from harness.benchmark.plan import PlannedCell
 from harness.benchmark.work import Training
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
@@ -23,10 +23,10 @@ from harness.training.host import Host
 from harness.training.loop import Trainer
 
 CPU = torch.device("cpu")
-MakeCell = Callable[..., Planned]
+MakeCell = Callable[..., PlannedCell]
 
 
-def opened(planned: Planned, data: PreparedData, host: Host, folder: Path) -> Any:
+def opened(planned: PlannedCell, data: PreparedData, host: Host, folder: Path) -> Any:
     work, _ = open_cell(planned.config, data, host, folder)
     return work
 

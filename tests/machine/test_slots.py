@@ -7,12 +7,12 @@ import pytest
 from harness.errors import DeviceError
 from harness.machine import resources, slots
 from harness.machine.devices import Device, choose, signs_of_accelerator
-from harness.machine.slots import Machine, cpu_slots, device_slots, plan_slots
+from harness.machine.slots import Capacity, cpu_slots, device_slots, plan_slots
 from harness.spec.study import EngineSpec
 
 GIB = 2**30
-TWO_CORES = Machine(cores=2, memory_bytes=16 * GIB, processor="A CPU", node="here")
-SIXTEEN_CORES = Machine(cores=16, memory_bytes=128 * GIB, node="here")
+TWO_CORES = Capacity(cores=2, memory_bytes=16 * GIB, processor="A CPU", node="here")
+SIXTEEN_CORES = Capacity(cores=16, memory_bytes=128 * GIB, node="here")
 CARDS = tuple(Device(kind="cuda", index=index, name="H200", memory_bytes=140 * GIB) for index in (0, 1))
 
 
@@ -28,11 +28,11 @@ def shape(planned: tuple[slots.Slot, ...]) -> list[tuple[str, int, int]]:
         (TWO_CORES, {"threads_per_slot": 2}, 16, [("cpu", 0, 2)]),
         (TWO_CORES, {"slots_per_device": 3}, 16, [("cpu", 0, 1), ("cpu", 1, 1), ("cpu", 2, 1)]),
         (TWO_CORES, {"slots_per_device": 1, "threads_per_slot": 4}, 16, [("cpu", 0, 4)]),
-        (Machine(cores=16, memory_bytes=8 * GIB), {}, 16, [("cpu", 0, 5), ("cpu", 1, 5), ("cpu", 2, 5)]),
-        (Machine(cores=4, memory_bytes=GIB), {}, 16, [("cpu", 0, 4)]),
+        (Capacity(cores=16, memory_bytes=8 * GIB), {}, 16, [("cpu", 0, 5), ("cpu", 1, 5), ("cpu", 2, 5)]),
+        (Capacity(cores=4, memory_bytes=GIB), {}, 16, [("cpu", 0, 4)]),
     ],
 )
-def test_slots_cpu(machine: Machine, engine: dict, most: int, expected: list[tuple[str, int, int]]) -> None:
+def test_slots_cpu(machine: Capacity, engine: dict, most: int, expected: list[tuple[str, int, int]]) -> None:
     assert shape(cpu_slots(EngineSpec(**engine), machine, most=most)) == expected
 
 

@@ -1,6 +1,6 @@
-"""What the frozen part of a model gives for every row, computed once and shared by all trials, epochs and workers.
+"""The outputs of the frozen part of a model for every row, computed once and shared by trials, epochs and workers.
 
-A task whose batches carry the activations takes the place of the task.
+A task whose batches carry the activations replaces the task.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["MAX_BYTES", "skip_frozen"]
 
 #: Raised when the same rows would give other files.
 VERSION = 1
-#: What one split may take on disk; above it the frozen layers run in every step.
+#: Bytes that one split may take on disk; above it the frozen layers run in every step.
 MAX_BYTES = 4 * 2**30
 #: Logits of one batch with and without activations differ by no more than this, relative to the largest.
 TOLERANCE = 1e-3
@@ -48,7 +48,7 @@ _HEAD = "activations.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Activations:
-    """Of `rows` (sorted) of one split: `fields` [rows, ...], or [tokens of all rows, width] where `ragged`."""
+    """Activations of `rows` (sorted) of a split: `fields` [rows, ...], or [tokens of all rows, width] if `ragged`."""
 
     examples: Encoded
     rows: np.ndarray
@@ -57,7 +57,7 @@ class _Activations:
     dtype: torch.dtype
 
     def batch(self, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
-        """By name: [len(rows), longest row (or `length`), width], or [len(rows), ...]."""
+        """Returns the activations of `rows` by name: [rows, longest row (or `length`), width], or [rows, ...]."""
         at = np.searchsorted(self.rows, rows)
         lengths = self.examples.lengths[self.rows].astype(np.int64)
         starts, lengths = (np.cumsum(lengths) - lengths)[at], lengths[at]
@@ -70,18 +70,18 @@ class _Activations:
 
 
 class _WithActivations:
-    """A task whose batches also hold what the frozen part of the model gives for them."""
+    """A task whose batches also hold the activations of the model's frozen part."""
 
-    def __init__(self, task: Task, prefix: FrozenPrefix, kept: Sequence[_Activations]) -> None:
-        self._task, self._prefix, self._kept = task, prefix, kept
+    def __init__(self, task: Task, prefix: FrozenPrefix, splits: Sequence[_Activations]) -> None:
+        self._task, self._prefix, self._splits = task, prefix, splits
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
-        """The model's keyword arguments for `rows`, which are among those that activations are kept of."""
+        """Returns the model's keyword arguments for `rows`, whose activations must have been computed."""
         inputs = self._task.collate(encoded, rows, length)
-        for activations in self._kept:
+        for activations in self._splits:
             if activations.examples is encoded:
                 inputs |= self._prefix.arguments(activations.batch(rows, length))
         return inputs
@@ -90,10 +90,10 @@ class _WithActivations:
 def skip_frozen(
     task: Task, model: PreTrainedModel, config: TrialConfig, data: PreparedData, host: Host, parts: Sequence[Rows]
 ) -> Task:
-    """The task whose batches let `model` skip its frozen layers; `task` where there are none, or they keep dropout.
+    """Returns a task whose batches let `model` skip its frozen layers; `task` if there are none or they keep dropout.
 
-    Where they cannot be skipped (by this kind of model, or for want of space) they run in every step, without dropout
-    too, and standard error says why. The first process that asks writes the activations beside the encodings.
+    Where layers cannot be skipped (by this kind of model, or for lack of space) they run in every step, also without
+    dropout, and standard error says why. The first process that needs activations writes them beside the encodings.
     """
     if config.model.freeze == "none" or config.model.frozen_dropout:
         return task
@@ -103,13 +103,13 @@ def skip_frozen(
     was_training = model.training
     model.eval()
     try:
-        kept = [_opened(_folder(model, config, data, host, part), task, model, prefix, part) for part in parts]
+        splits = [_opened(_folder(model, config, data, host, part), task, model, prefix, part) for part in parts]
     except (NotSkippable, OSError) as error:
         _say(f"the frozen layers run in every step: {error}")
         return task
     finally:
         model.train(was_training)
-    return cast(Task, _WithActivations(task, prefix, kept))
+    return cast(Task, _WithActivations(task, prefix, splits))
 
 
 def _say(line: str) -> None:
@@ -117,11 +117,11 @@ def _say(line: str) -> None:
 
 
 def _folder(model: PreTrainedModel, config: TrialConfig, data: PreparedData, host: Host, part: Rows) -> Path:
-    """Named by all that the activations depend on, the contents of the frozen weights among them."""
+    """Returns a folder named by all that the activations depend on, the values of the frozen weights among them."""
     import transformers
 
-    asked = [str(data.folder), config.task, config.model.model_dump(mode="json"), str(model.dtype)]
-    memo = f"frozen:{json.dumps(asked)}"
+    settings = [str(data.folder), config.task, config.model.model_dump(mode="json"), str(model.dtype)]
+    memo = f"frozen:{json.dumps(settings)}"
     digest = host.cache.get(memo) or _digest(model)
     if config.model.checkpoint != "scratch":  # whose weights are drawn anew by every trial
         host.cache[memo] = digest
@@ -151,11 +151,11 @@ def _digest(model: PreTrainedModel) -> str:
 
 
 def _opened(folder: Path, task: Task, model: PreTrainedModel, prefix: FrozenPrefix, part: Rows) -> _Activations:
-    """What `folder` holds; it is written if it is not there.
+    """Opens the activations in `folder`, which is written if it is not there.
 
     Raises:
-        NotSkippable: the model's frozen part cannot be left out, or what it gives takes too much space.
-        OSError: it cannot be written or read.
+        NotSkippable: the model's frozen part cannot be left out, or its activations take too much space.
+        OSError: the folder cannot be written or read.
     """
     builder = _Builder(task, model, prefix, part)
     built_once(folder, builder.build)
@@ -176,7 +176,7 @@ class _Builder:
         self._lengths = part.examples.lengths[self.rows].astype(np.int64)
 
     def build(self, folder: Path) -> None:
-        """Writes `folder`, after a few rows have shown that it will do."""
+        """Writes `folder`, after a few rows have shown that the frozen part can be left out."""
         probed, ragged = self._probe()
         shapes = {name: self._shape(value, name in ragged) for name, value in probed.items()}
         size = sum(math.prod(shape) for shape in shapes.values()) * self._model.dtype.itemsize
@@ -198,7 +198,7 @@ class _Builder:
         return to_device(self._task.collate(self._examples, self.rows[at]), self._model, self._model.device)
 
     def _probe(self) -> tuple[dict[str, torch.Tensor], list[str]]:
-        """Of a few rows: what the layers above read, and which of it is one vector a token.
+        """Returns what the layers above read of a few rows, and the names of the activations with one vector a token.
 
         Raises:
             NotSkippable: the logits are not the same without the frozen part.
@@ -206,26 +206,26 @@ class _Builder:
         inputs = self._inputs(np.unique([self._lengths.argmin(), self._lengths.argmax(), 0, len(self.rows) - 1]))
         try:
             with torch.enable_grad():
-                found = self._prefix.compute(inputs)
-            if any(value.requires_grad for value in found.values()):
+                activations = self._prefix.compute(inputs)
+            if any(value.requires_grad for value in activations.values()):
                 raise NotSkippable("something that is trained lies below them")
             with torch.no_grad():
-                return self._proved(inputs, found)
+                return self._proved(inputs, activations)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             kind = self._model.config.model_type
             raise NotSkippable(f"a {kind} model does not run without them ({error})") from error
 
     def _proved(
-        self, inputs: dict[str, torch.Tensor], found: dict[str, torch.Tensor]
+        self, inputs: dict[str, torch.Tensor], activations: dict[str, torch.Tensor]
     ) -> tuple[dict[str, torch.Tensor], list[str]]:
         mask = inputs.get("attention_mask", torch.empty(0))
-        ragged = [name for name, value in found.items() if value.shape[1:-1] == mask.shape[1:] != ()]
+        ragged = [name for name, value in activations.items() if value.shape[1:-1] == mask.shape[1:] != ()]
         # Padding is not kept, so it must not matter.
-        given = {name: value * mask[..., None] if name in ragged else value for name, value in found.items()}
+        masked = {name: value * mask[..., None] if name in ragged else value for name, value in activations.items()}
         read = {
             name: value
-            for name, value in given.items()
-            if self._logits(inputs, given | {name: torch.full_like(value, math.nan)}).isnan().any()
+            for name, value in masked.items()
+            if self._logits(inputs, masked | {name: torch.full_like(value, math.nan)}).isnan().any()
         }
         expected = self._logits(inputs, {})
         error = (expected - self._logits(inputs, read)).abs().max()
@@ -233,27 +233,27 @@ class _Builder:
             raise NotSkippable(f"without them the logits of a {self._model.config.model_type} model change")
         return read, [name for name in ragged if name in read]
 
-    def _logits(self, inputs: Mapping[str, torch.Tensor], given: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """All that the task reads of the model's output."""
-        output = self._model(**inputs, **self._prefix.arguments(given))
+    def _logits(self, inputs: Mapping[str, torch.Tensor], activations: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Returns all that the task reads of the model's output, as one flat tensor."""
+        output = self._model(**inputs, **self._prefix.arguments(activations))
         return torch.cat([getattr(output, name).float().flatten() for name in self._task.reads])
 
     @torch.inference_mode()
     def _fill(self, files: Mapping[str, np.ndarray], ragged: Sequence[str]) -> None:
-        """In the batches of an evaluation of all rows, so that it scores as a reloaded model does, to the bit."""
+        """Fills the files in the batches of an evaluation of all rows, so that scores equal a reloaded model's."""
         positions = MAX_POSITIONS["cpu" if self._model.device.type == "cpu" else "accelerator"]
         starts = np.cumsum(self._lengths) - self._lengths
         for batch in evaluation_batches(self._lengths, max_positions=positions):
-            found = self._prefix.compute(self._inputs(batch))
+            activations = self._prefix.compute(self._inputs(batch))
             for name, file in files.items():
-                values = found[name].cpu()
-                kept = (values.view(torch.int16) if values.dtype is torch.bfloat16 else values).numpy()
+                values = activations[name].cpu()
+                stored = (values.view(torch.int16) if values.dtype is torch.bfloat16 else values).numpy()
                 if name in ragged:
-                    columns = np.arange(kept.shape[1])
-                    real = columns < self._lengths[batch][:, None]
-                    file[(starts[batch][:, None] + columns)[real]] = kept[real]
+                    columns = np.arange(stored.shape[1])
+                    is_token = columns < self._lengths[batch][:, None]
+                    file[(starts[batch][:, None] + columns)[is_token]] = stored[is_token]
                 else:
-                    file[batch] = kept
+                    file[batch] = stored
 
 
 def _refuse_size(size: int, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Word embeddings cut down to the words that occur: half of a small model is words that a data set never uses.
 
-A row without gradients only decays under AdamW, by the same factor as every other such row, so
-leaving them out changes nothing but rounding: the factor is applied when the table is written.
+AdamW only shrinks a row without gradients, by the same factor as every other such row, so leaving these rows out
+changes nothing but rounding: the factor is applied when the table is written.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 __all__ = ["CompactEmbedding", "compact_table", "words_of"]
 
-#: Below this many rows saved the detour is not worth it.
+#: Below this many rows saved the second look-up costs more than it saves.
 _MIN_SAVED_ROWS = 1024
 
 
 def words_of(parts: Sequence[Rows]) -> np.ndarray | None:
-    """The ids of the words in some rows, sorted and unique; None where the data has no words."""
-    found = np.zeros(0, dtype=np.int64)
+    """Returns the ids of the words in all `parts`, sorted and unique; None where the data has no words."""
+    word_ids = np.zeros(0, dtype=np.int64)
     for part in parts:
         ids = part.examples.fields.get("input_ids")
         if not isinstance(ids, Ragged):
             return None
-        found = np.union1d(found, ids.of(part.rows))
-    return found
+        word_ids = np.union1d(word_ids, ids.of(part.rows))
+    return word_ids
 
 
 class CompactEmbedding(torch.nn.Module):
-    """Looks up original ids in a table of the used ones. Takes the place of an `nn.Embedding`."""
+    """Looks up original ids in a table of the used ones. Replaces an `nn.Embedding`."""
 
     def __init__(self, table: torch.nn.Embedding, used: torch.Tensor) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class CompactEmbedding(torch.nn.Module):
 
     @property
     def num_left_out(self) -> int:
-        """The parameters of the rows that are left out."""
+        """How many parameters the rows have that are left out."""
         return self._original.numel() - self.weight.numel()
 
     def full(self, values: torch.Tensor, decay: float) -> torch.Tensor:
@@ -65,9 +65,9 @@ class CompactEmbedding(torch.nn.Module):
 
 
 def compact_table(model: PreTrainedModel, used_ids: np.ndarray, device: torch.device) -> dict[int, CompactEmbedding]:
-    """What takes the place of the input embeddings of `model`, by their `id`: the rows of `used_ids` (sorted, unique).
+    """Returns the replacement of the input embeddings of `model`, by their `id`: the rows `used_ids` (sorted, unique).
 
-    Nothing where that is of no use, where the table is shared with an output layer, and where it is a subclass of
+    It is empty where few rows are saved, where the table is shared with an output layer, and where it is a subclass of
     `nn.Embedding`. The whole table is not copied but shared, so `model` must not change.
     """
     table = model.get_input_embeddings()

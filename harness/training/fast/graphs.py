@@ -1,7 +1,7 @@
 """Forward and backward passes as CUDA graphs, one for each shape of batch that comes often.
 
-Python launches the kernels of a step one by one, which takes longer than
-a small model's kernels run; a graph launches all of a pass at once. Shapes are few because lengths are rounded up.
+Python launches the kernels of a step one by one, which takes longer than a small model's kernels run; a graph launches
+all kernels of a pass at once. Shapes are few because lengths are rounded up.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPTURED_AT", "MAX_GRAPHS", "MULTIPLE", "Capture", "CudaCapture", "ModelLogits", "StepGraphs"]
 
-#: Lengths are rounded up to whole multiples.
+#: Lengths are rounded up to multiples of this.
 MULTIPLE = 8
-#: A capture costs several passes, so a shape must have come before.
+#: A capture costs several passes, so a shape is captured when it comes for this time.
 CAPTURED_AT = 3
 #: Every graph keeps gradients of its own; shapes beyond run kernel by kernel.
 MAX_GRAPHS = 8
-#: In a process's cache, why a capture failed there; torch's allocator may not be as it was, so that was its last.
+#: Key of a process's cache for why a capture failed; torch's allocator may be damaged by it, so no other is tried.
 _FAILED = "step_graphs:failed"
 
 
@@ -43,27 +43,27 @@ class ModelLogits(torch.nn.Module):
         self._last: torch.Tensor | None = None
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """[rows, num_labels]."""
-        # A copy, because of a view the autograd graph cannot be cut off in place.
+        """Returns the logits [rows, num_labels]."""
+        # A copy, because the autograd graph of a view cannot be cut off in place.
         self._last = self.model(**dict(zip(self.names, inputs, strict=True))).logits.clone()
         return self._last
 
     def cut_off(self) -> None:
-        """Frees the autograd graph behind the logits of the last call, whoever holds them."""
+        """Frees the autograd graph behind the logits of the last call, even while they are referenced elsewhere."""
         if self._last is not None:
             self._last.detach_()
             self._last = None
 
 
-#: Makes a callable that does what a module does for inputs of the same shapes, backward pass included.
+#: Returns a callable that does what a module does for inputs of the same shapes, backward pass included.
 Capture = Callable[[ModelLogits, tuple[torch.Tensor, ...]], Callable[..., torch.Tensor]]
 
 
 class CudaCapture:
     """Captures with `torch.cuda.make_graphed_callables`.
 
-    The graphs of one `CudaCapture` share their memory: one has been through forward and backward pass, and its
-    gradients are copied, before the next is launched.
+    The graphs of one `CudaCapture` share their memory: before the next is launched, one has finished its forward and
+    backward pass and its gradients are copied.
     """
 
     def __init__(self) -> None:
@@ -85,9 +85,9 @@ class CudaCapture:
 class StepGraphs(Forward):
     """The graphs of one model in training, whose task reads the logits alone.
 
-    A graph is captured with the random state that is active, and leaves that, and the model's buffers, as they were.
-    Where memory does not suffice, or the model cannot be captured (it reads from the device in its forward pass),
-    standard error says so, and its steps run kernel by kernel.
+    A capture leaves the active random state and the model's buffers as they were. Where memory does not suffice, or
+    the model cannot be captured (it reads from the device in its forward pass), standard error says so, and steps run
+    kernel by kernel.
     """
 
     def __init__(self, model: PreTrainedModel, device: torch.device, cache: dict[str, Any], capture: Capture) -> None:
@@ -102,21 +102,21 @@ class StepGraphs(Forward):
             self._give_up(cache[_FAILED])
 
     def padded_length(self, longest: int, lengths: np.ndarray, *, is_full: bool) -> int:
-        """Rounded up where the micro-batch may go through a graph, but never beyond the longest row of all."""
+        """Rounds `longest` up where the micro-batch may run as a graph, but never beyond the longest row of all."""
         return min(-(-longest // MULTIPLE) * MULTIPLE, int(lengths.max())) if is_full else longest
 
     def __call__(self, inputs: Mapping[str, torch.Tensor], *, is_full: bool) -> Any:
-        """The model's output, of which a graph gives the logits alone."""
+        """Returns the model's output; of a graph the logits alone."""
         return SimpleNamespace(logits=self.logits(inputs)) if is_full else super().__call__(inputs, is_full=is_full)
 
     def logits(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """The model's logits [rows, num_labels] for its keyword arguments."""
+        """Returns the model's logits [rows, num_labels] for its keyword arguments."""
         shape = tuple((name, *tensor.shape) for name, tensor in inputs.items())
         run = self._graphs.get(shape)
         if run is None and self._is_due(shape):
             run = self._captured(shape, inputs)
-        found: torch.Tensor = self._model(**inputs).logits if run is None else run(*inputs.values())
-        return found
+        logits: torch.Tensor = self._model(**inputs).logits if run is None else run(*inputs.values())
+        return logits
 
     def _is_due(self, shape: tuple[Any, ...]) -> bool:
         if not self._captures or not self._model.training or len(self._graphs) == MAX_GRAPHS:
@@ -142,8 +142,8 @@ class StepGraphs(Forward):
             if not devices.is_out_of_memory(error):
                 self._cache[_FAILED] = reason
         finally:
-            for buffer, kept in buffers:
-                buffer.copy_(kept)
+            for buffer, saved in buffers:
+                buffer.copy_(saved)
         # Outside the except block: the traceback, and with it what the passes left, is gone.
         gc.collect()
         devices.empty_cache(self._device)

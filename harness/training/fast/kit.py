@@ -1,6 +1,7 @@
-"""The one place where speed-ups are put together: without a line here, and the file behind it, training is the same.
+"""Puts the speed-ups of a trial's training together.
 
-`HARNESS_PLAIN=1` in the environment switches all of them off.
+Without any of these lines, and the file behind it, training is the same. `HARNESS_PLAIN=1` in the environment switches
+all of them off.
 """
 
 from __future__ import annotations
@@ -37,30 +38,30 @@ PLAIN = "HARNESS_PLAIN"
 
 
 def kit_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> Plain:
-    """What one trial is trained with."""
+    """Returns the parts of one trial's training, with or without speed-ups."""
     kind = Plain if os.environ.get(PLAIN, "0") not in ("", "0") else Fast
     return kind(config, data, host, device)
 
 
 class Fast(Plain):
-    """How one trial is trained with every speed-up that its study and its device have."""
+    """The parts of one trial's training with every speed-up that its study and its device allow."""
 
     def examples(self, split: str) -> Encoded:
-        """Those on the device, where the study asks for it."""
+        """Returns examples that are kept on the device, where the study says so."""
         examples = super().examples(split)
         if not self.config.data_on_device:
             return examples
         return resident(examples, encoded_folder(self.data, self.config, split), self.device, self.host)
 
     def replacements(self, template: PreTrainedModel, parts: Sequence[Rows]) -> dict[int, torch.nn.Module]:
-        """Faster dropout on a CPU, and word embeddings cut down to the words that occur, if those are trained."""
-        found: dict[int, torch.nn.Module] = {}
+        """Returns faster dropout on a CPU, and word embeddings without the unused words if they are trained."""
+        modules: dict[int, torch.nn.Module] = {}
         if self.device.type == "cpu":
-            found |= fast_dropouts(template)
+            modules |= fast_dropouts(template)
         words = words_of(parts)
         if words is not None and self._may_cut_words():
-            found |= compact_table(template, words, self.device)
-        return found
+            modules |= compact_table(template, words, self.device)
+        return modules
 
     def _may_cut_words(self) -> bool:
         # Without a checkpoint every trial draws the whole table anew.
@@ -70,20 +71,20 @@ class Fast(Plain):
         )
 
     def cut_table(self, model: PreTrainedModel) -> CutTable | None:
-        """The table that `replacements` has cut."""
+        """Returns the table that `replacements` has cut."""
         return next((part for part in model.modules() if isinstance(part, CompactEmbedding)), None)
 
     def task(self, model: PreTrainedModel, parts: Sequence[Rows]) -> Task:
-        """One whose batches let the model skip its frozen layers."""
+        """Returns a task whose batches let the model skip its frozen layers."""
         return skip_frozen(super().task(model, parts), model, self.config, self.data, self.host, parts)
 
     def forward(self, model: PreTrainedModel) -> Forward:
-        """Through CUDA graphs, where the study asks for them and the task reads logits alone."""
-        asked = self.config.training.step_graphs and devices.has_step_graphs(self.device)
-        if not asked or super().task(model, ()).reads != ("logits",):
+        """Returns a forward pass through CUDA graphs, where the study sets them and the task reads logits alone."""
+        use_graphs = self.config.training.step_graphs and devices.has_step_graphs(self.device)
+        if not use_graphs or super().task(model, ()).reads != ("logits",):
             return super().forward(model)
         return StepGraphs(model, self.device, self.host.cache, CudaCapture())
 
     def straight_step(self, weights: FlatWeights, optimiser: torch.optim.Optimizer) -> StraightStep | None:
-        """The compiled pass, where it is made for these weights."""
+        """Returns the compiled pass, where it supports these weights."""
         return one_pass(weights, optimiser) if isinstance(optimiser, torch.optim.AdamW) else None

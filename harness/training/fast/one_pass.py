@@ -1,8 +1,8 @@
-"""Clipping, AdamW and the refresh of bf16 weights in one pass over memory, on a CPU with few threads.
+"""Clips, steps AdamW and refreshes bf16 weights in one pass over memory, on a CPU with few threads.
 
-Compiled where the package is installed (`_one_pass.c`); where there was no C compiler, and for
-everything that it is not made for, the same is done by torch's own operations, equal but for rounding. The moments are
-where torch's AdamW has them, so that either goes on from the other and snapshots are alike.
+The compiled half is `_one_pass.c`. Where no C compiler was there at installation, and for weights that it does not
+support, torch's own operations do the same, equal but for rounding. The moments are stored where torch's AdamW has
+them, so that either continues from the other and snapshots are alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.training.weights import FlatWeights
 
 __all__ = ["OnePass", "one_pass"]
 
-#: With more threads torch's own operations divide the work; the pass has one, which fills the memory bus of two cores.
+#: The pass has one thread, which fills the memory bus of two cores; with more, torch's own operations are faster.
 MAX_THREADS = 2
 
 
@@ -33,28 +33,28 @@ class _Recipe(Structure):
 
 
 class OnePass:
-    """Steps of `optimiser` over `weights`, straight from the bf16 gradients that the model's parameters hold."""
+    """Steps `optimiser` over `weights`, directly from the bf16 gradients that the model's parameters hold."""
 
     def __init__(self, library: CDLL, weights: FlatWeights, optimiser: torch.optim.AdamW) -> None:
         self._library, self._weights, self._optimiser = library, weights, optimiser
 
     @property
     def pays(self) -> bool:
-        """Whether torch's own operations are no faster with the threads that this process has now."""
+        """Whether the pass is at least as fast as torch's own operations with the threads that this process has now."""
         return torch.get_num_threads() <= MAX_THREADS
 
     @torch.no_grad()
     def step(self, max_norm: float | None) -> None:
-        """One step, its gradients clipped to `max_norm`; takes the gradients, as `FlatWeights.gather` does."""
-        held = [[_gradient(parameter) for parameter in group] for group in self._weights.groups]
-        gradients = [_addresses(group) for group in held]
-        counts = [(c_size_t * len(group))(*(each.numel() for each in group)) for group in held]
+        """Makes one step with gradients clipped to `max_norm`; frees the gradients, as `FlatWeights.gather` does."""
+        tensors = [[_gradient(parameter) for parameter in group] for group in self._weights.groups]
+        gradients = [_addresses(group) for group in tensors]
+        counts = [(c_size_t * len(group))(*(gradient.numel() for gradient in group)) for group in tensors]
         scale = 1.0
         if max_norm is not None:
             parts = zip(gradients, counts, strict=True)
-            squares = sum(self._library.sum_of_squares(each, count, len(count)) for each, count in parts)
+            squares = sum(self._library.sum_of_squares(group, count, len(count)) for group, count in parts)
             over = math.sqrt(squares) / max_norm
-            scale = 1.0 if over <= 1 else 1 / over  # not a number stays that
+            scale = 1.0 if over <= 1 else 1 / over  # NaN stays NaN
         for at, options in enumerate(self._optimiser.param_groups):
             master = self._weights.masters[at]
             state = self._optimiser.state[master]
@@ -70,7 +70,7 @@ class OnePass:
 
 
 def one_pass(weights: FlatWeights, optimiser: torch.optim.AdamW) -> OnePass | None:
-    """The pass over `weights`; None where it is not compiled or not all of them are bf16 on the CPU."""
+    """Returns the pass over `weights`; None where it is not compiled or not all of them are bf16 on the CPU."""
     parameters = [parameter for group in weights.groups for parameter in group]
     fits = all(parameter.dtype is torch.bfloat16 and parameter.device.type == "cpu" for parameter in parameters)
     library = _library() if parameters and fits else None
@@ -78,7 +78,7 @@ def one_pass(weights: FlatWeights, optimiser: torch.optim.AdamW) -> OnePass | No
 
 
 def _recipe(options: Mapping[str, Any], step: int, scale: float) -> _Recipe:
-    """AdamW's numbers at `step` (from 1) with the options of a parameter group."""
+    """Returns AdamW's numbers at `step` (from 1) with the options of a parameter group."""
     (beta1, beta2), rate = options["betas"], options["lr"]
     return _Recipe(
         scale=scale,
@@ -97,18 +97,18 @@ def _addresses(tensors: Sequence[torch.Tensor]) -> Array[c_void_p]:
 
 
 def _gradient(parameter: torch.nn.Parameter) -> torch.Tensor:
-    """In the order of the parameter's memory; a missing one counts as 0."""
+    """Returns the gradient in the order of the parameter's memory; a missing one counts as 0."""
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.contiguous()
 
 
 @cache
 def _library() -> CDLL | None:
-    """The compiled half of this module; None where there is none, or none that this machine can load."""
-    found = importlib.util.find_spec("harness.training.fast._one_pass")
-    if found is None or found.origin is None:
+    """Loads the compiled half of this module; None where there is none, or none that this machine can load."""
+    module = importlib.util.find_spec("harness.training.fast._one_pass")
+    if module is None or module.origin is None:
         return None
     try:
-        library = CDLL(found.origin)
+        library = CDLL(module.origin)
     except OSError:
         return None
     library.sum_of_squares.argtypes, library.sum_of_squares.restype = [c_void_p, c_void_p, c_size_t], c_double

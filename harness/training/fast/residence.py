@@ -1,7 +1,4 @@
-"""Puts encoded splits on an accelerator: once a process, for all its trials.
-
-Knows nothing of batches, which the tasks make.
-"""
+"""Puts encoded splits on an accelerator, once a process for all its trials."""
 
 from __future__ import annotations
 
@@ -19,26 +16,26 @@ from harness.training.host import Host
 
 __all__ = ["MAX_SHARE", "resident"]
 
-#: Of the device memory that is free, what all splits of this process may take together.
+#: The share of the free device memory that all splits of this process may take together.
 MAX_SHARE = 0.1
 
 
 def resident(examples: Encoded, folder: Path, device: torch.device, host: Host) -> Encoded:
-    """`examples`, which were opened from `folder`, with their fields on `device`.
+    """Returns `examples`, which were opened from `folder`, with their fields on `device`.
 
-    As they are on the CPU, and on an accelerator that does not say how much memory is free (MPS). A split that would
-    take more than `MAX_SHARE` stays on the host, and its batches are copied.
+    Returns them unchanged on the CPU, and on an accelerator that does not say how much memory is free (MPS). A split
+    that would take more than `MAX_SHARE` stays on the host, and its batches are copied.
     """
     free = devices.free_memory_bytes(device)
     if free is None:
         return examples
-    kept: dict[str, Resident] = host.cache.setdefault(f"resident:{device}", {})
-    if str(folder) not in kept:
-        size, held = _size(examples), sum(_size(each) for each in kept.values())
-        if held + size > MAX_SHARE * (free + held):
+    residents: dict[str, Resident] = host.cache.setdefault(f"resident:{device}", {})
+    if str(folder) not in residents:
+        size, resident_bytes = _size(examples), sum(_size(split) for split in residents.values())
+        if resident_bytes + size > MAX_SHARE * (free + resident_bytes):
             return _made(examples, {}, device)
-        kept[str(folder)] = _made(examples, _copied(examples, device), device)
-    return kept[str(folder)]
+        residents[str(folder)] = _made(examples, _copied(examples, device), device)
+    return residents[str(folder)]
 
 
 def _size(examples: Encoded) -> int:
@@ -53,13 +50,13 @@ def _made(examples: Encoded, tensors: Mapping[str, torch.Tensor], device: torch.
 
 
 def _copied(examples: Encoded, device: torch.device) -> dict[str, torch.Tensor]:
-    """The fields as `Resident` has them."""
+    """Copies the fields to `device`, in the layout of `Resident`."""
     longest = int(examples.lengths.max(initial=0))
-    found = {}
+    tensors = {}
     for name, field in examples.fields.items():
         if isinstance(field, Ragged):
             array = np.concatenate([field.values, np.zeros(longest, dtype=field.values.dtype)])
         else:
             array = np.array(field)
-        found[name] = torch.from_numpy(array).to(device)
-    return found
+        tensors[name] = torch.from_numpy(array).to(device)
+    return tensors

@@ -1,7 +1,4 @@
-"""Which parameters of a model are trained.
-
-Knows nothing of tasks or checkpoints: it goes by how transformers builds its models.
-"""
+"""Which parameters of a model are trained, found by how transformers builds its models."""
 
 from __future__ import annotations
 
@@ -22,11 +19,11 @@ NAMES = ("none", "embeddings", "backbone")
 def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
     """Sets `requires_grad`: none freezes nothing, backbone all but the head, k the embeddings and the lowest k blocks.
 
-    Of an encoder-decoder, k counts the blocks of the encoder: the decoder stands above all of them.
+    In an encoder-decoder, k counts the blocks of the encoder: the decoder is above all of them.
 
     Raises:
         CheckpointError: the model has no embeddings, or not as many blocks.
-        InputError: there is no such way to freeze.
+        InputError: `freeze` is none of the allowed words.
     """
     if isinstance(freeze, str) and freeze not in NAMES:
         raise unknown_name("model.freeze", freeze, (*NAMES, "a number of layers"))
@@ -44,9 +41,9 @@ def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
             f"model.freeze: a {model.config.model_type} model has no embeddings; use none or backbone"
         )
     if isinstance(freeze, int):
-        found = len(stacks[0]) if stacks else 0
-        if freeze > found:
-            raise CheckpointError(f"model.freeze: {freeze} layers cannot be frozen: the model has {found}")
+        num_blocks = len(stacks[0]) if stacks else 0
+        if freeze > num_blocks:
+            raise CheckpointError(f"model.freeze: {freeze} layers cannot be frozen: the model has {num_blocks}")
         frozen += [parameter for block in stacks[0][:freeze] for parameter in block.parameters()]
     for parameter in frozen:
         parameter.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""How frozen layers run that shall have no dropout (`model.frozen_dropout: false`)."""
+"""Runs frozen layers without dropout (`model.frozen_dropout: false`)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["frozen_blocks", "without_dropout"]
 
 
 def frozen_blocks(model: PreTrainedModel, freeze: Freeze) -> list[torch.nn.Module]:
-    """The lowest blocks, as many as `freeze` says; none where it names no number."""
+    """Returns the lowest blocks, as many as `freeze` says; none where it is not a number."""
     return list(repeated_blocks(model)[0][:freeze]) if isinstance(freeze, int) else []
 
 
 def without_dropout(model: PreTrainedModel, freeze: Freeze) -> None:
-    """Has everything up to the first trained layer run in evaluation mode, whatever the mode of the model.
+    """Makes everything up to the first trained layer run in evaluation mode, whatever the mode of the model.
 
-    So it runs without dropout, batch norms with their running statistics. Works through hooks: modules and names stay
-    as they are. `freeze` is not none.
+    It then runs without dropout, and batch norms use their running statistics. This works through hooks: modules and
+    names stay as they are. `freeze` is not none.
     """
     modules = list(model.base_model.modules())
 
