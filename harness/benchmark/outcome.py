@@ -56,10 +56,11 @@ class Documents(FixedList):
         super().__init__(configs, keep=True)
         self._folder, self._on_end = run, on_end
 
-    def end(self, record: TrialRecord) -> None:
-        super().end(record)
+    def end(self, record: TrialRecord) -> TrialRecord:
+        ended = super().end(record)
         path = self._folder.inside(record.weights) / NAME if record.weights else None
         self._on_end(record, json.loads(path.read_text(encoding="utf-8")) if path is not None else None)
+        return ended
 
 
 def probe_config(trial: TrialConfig, precisions: Sequence[str]) -> TrialConfig:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
 from harness.engines.messages import Evaluated, Failed
-from harness.errors import FailReason, InputError
+from harness.errors import InputError
 from harness.records.files import leftovers
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, record_of
+from harness.records.schema import Place, Progress, Reason, Span, TrialRecord, TrialState, record_of
 from harness.spec.trial import TrialConfig
 
 __all__ = ["Active", "Ending"]
@@ -30,7 +30,7 @@ class Ending:
     """How a trial ends once its slot has closed it."""
 
     state: TrialState
-    reason: FailReason | None = None
+    reason: Reason | None = None
     message: str = ""
     save: bool = False
 

@@ -20,7 +20,7 @@ from harness.jobs.sweep import TRIAL
 from harness.machine.slots import plan_slots
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, TrialRecord, TrialState, repeating
+from harness.records.schema import Place, Progress, Reason, TrialRecord, TrialState, repeating
 from harness.search.fixed import FixedList
 from harness.search.source import Decision
 from harness.spec.study import EngineSpec
@@ -162,7 +162,7 @@ def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator
         yield next(iter(source.records.values())), run.path
 
 
-def _own_failure(record: TrialRecord) -> FailReason | None:
+def _own_failure(record: TrialRecord) -> Reason | None:
     """The reason of a failure that belongs to the training itself, not to the machine or to time.
 
     A training that came to its last evaluation with numbers that are none was failed by the search, not by itself.

@@ -19,6 +19,8 @@ from harness.spec.trial import ParamValue, TrialConfig
 __all__ = [
     "Place",
     "Progress",
+    "PruneReason",
+    "Reason",
     "Span",
     "Stored",
     "TrialRecord",
@@ -53,6 +55,15 @@ class TrialState(StrEnum):
     @property
     def ended(self) -> bool:
         return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class PruneReason(StrEnum):
+    """Why a trial ended in state PRUNED; records of earlier versions, and trials without time, have none."""
+
+    RUNG = "rung"
+
+
+Reason = FailReason | PruneReason
 
 
 class Usage(Frozen):
@@ -163,8 +174,8 @@ class TrialRecord(Frozen):
     number: int
     kind: str = "search"
     state: TrialState
-    reason: FailReason | None = None
-    message: str = Field(default="", description="one line: why it failed or was stopped")
+    reason: Reason | None = None
+    message: str = Field(default="", description="one line: why it failed, or at which rung it was stopped and why")
     params: dict[str, ParamValue] = {}
     seed: int
     config: TrialConfig

@@ -93,9 +93,11 @@ class FixedList:
             return None, []
         return self._run.snapshot(config.kind, number)
 
-    def end(self, record: TrialRecord) -> None:
+    def end(self, record: TrialRecord) -> TrialRecord:
         record = with_earlier(record, self._known[record.number])
-        self.records[record.number] = sound(record) if self._store is None else self._store.end(record)
+        record = sound(record) if self._store is None else self._store.end(record)
+        self.records[record.number] = record
+        return record
 
 
 def _content(config: TrialConfig) -> str:

@@ -50,7 +50,7 @@ class Mirror:
     def accept(self, trial: Trial, number: int) -> dict[str, Any]:
         """Gives the trial our number; returns what the sampler wrote on it."""
         self._ids[number] = self._id(trial.number)
-        return _without_pickles(self._frozen(number).system_attrs)
+        return _without_pickles(self.frozen(number).system_attrs)
 
     def refuse(self, trial: Trial) -> None:
         """Leaves a trial behind that no sampler looks at."""
@@ -89,12 +89,16 @@ class Mirror:
 
     def report(self, number: int, step: int, value: float) -> None:
         """Adds an evaluation to a running trial."""
-        if not self._frozen(number).state.is_finished():
+        if not self.frozen(number).state.is_finished():
             self._storage.set_trial_intermediate_value(self._ids[number], step, value)
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """The trial as Optuna has it now."""
+        return self._storage.get_trial(self._ids[number])
 
     def should_prune(self, number: int, pruner: BasePruner) -> bool:
         """What an Optuna pruner says of a trial."""
-        return pruner.prune(self.study, self._frozen(number))
+        return pruner.prune(self.study, self.frozen(number))
 
     def complete(self, number: int, values: Sequence[float]) -> None:
         """Gives a trial its values; the first time counts."""
@@ -106,7 +110,7 @@ class Mirror:
 
     def fail(self, number: int) -> None:
         """Ends a trial as FAIL, and takes back what it was worth if it had values."""
-        frozen = self._frozen(number)
+        frozen = self.frozen(number)
         if frozen.state.is_finished():
             # The storage refuses to change an ended trial; this one is ours alone and nothing caches values.
             frozen.state, frozen.values = TrialState.FAIL, None
@@ -134,12 +138,9 @@ class Mirror:
                     _replace_state(mirror_holder.system_attrs, state)
 
     def _end(self, number: int, state: TrialState, values: Sequence[float] | None) -> None:
-        if not self._frozen(number).state.is_finished():
+        if not self.frozen(number).state.is_finished():
             self._storage.set_trial_state_values(self._ids[number], state, values)
             self.num_ended += 1
-
-    def _frozen(self, number: int) -> FrozenTrial:
-        return self._storage.get_trial(self._ids[number])
 
     def _id(self, index: int) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, index)

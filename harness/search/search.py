@@ -16,7 +16,16 @@ from pathlib import Path
 
 from harness.errors import FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialRecord, TrialState, best_progress, record_of, with_earlier
+from harness.records.schema import (
+    Progress,
+    PruneReason,
+    Reason,
+    TrialRecord,
+    TrialState,
+    best_progress,
+    record_of,
+    with_earlier,
+)
 from harness.records.store import StoredTrial, StudyStore
 from harness.search.budget import Budget
 from harness.search.deal import Dealer
@@ -34,6 +43,7 @@ __all__ = ["BUDGET", "Search"]
 
 #: Message of a trial that was stopped for lack of time.
 BUDGET = "budget"
+OUT_OF_TIME: tuple[None, str] = (None, BUDGET)
 #: The winner's last stretch may be slower than the stretch it is estimated from.
 SAFETY = 1.1
 
@@ -43,7 +53,7 @@ class _Trial:
     """A trial that has not ended.
 
     `live`: the engine has it; `running`: and it does not stand; `ending`: the engine was told to end it; `broken`:
-    why its evaluations do not count.
+    why its evaluations do not count; `stopped`: why it does not come to its end.
     """
 
     config: TrialConfig
@@ -53,6 +63,7 @@ class _Trial:
     running: bool = False
     ending: bool = False
     broken: tuple[FailReason, str] | None = None
+    stopped: tuple[PruneReason | None, str] | None = None
 
 
 class Search:
@@ -143,6 +154,8 @@ class Search:
             decision = Decision.GO
         elif self._closed and not trial.broken:
             decision = self._decide_closed(number)
+        if decision is Decision.STOP and not trial.broken:
+            trial.stopped = OUT_OF_TIME if self._closed else self._by_pruner(number)
         trial.running = decision is not Decision.PAUSE
         trial.ending = decision is Decision.STOP or progress.done
         return decision
@@ -180,18 +193,23 @@ class Search:
         known = [progress.step for progress in self._trials[number].history]
         return (folder, history) if [progress.step for progress in history] == known[: len(history)] else (None, [])
 
-    def end(self, record: TrialRecord) -> None:
+    def end(self, record: TrialRecord) -> TrialRecord:
         trial = self._trials[record.number]
         changes: dict[str, object] = {}
         if trial.broken:
             changes = {"state": TrialState.FAIL, "reason": trial.broken[0], "message": trial.broken[1]}
-        elif self._closed and record.state is TrialState.PRUNED and not record.message:
-            changes = {"message": BUDGET}
+        elif record.state is TrialState.PRUNED and not record.message:
+            reason, message = trial.stopped or (OUT_OF_TIME if self._closed else (None, ""))
+            changes = {"reason": reason, "message": message}
         if len(record.history) < len(trial.history):  # it ended while it was being repeated
             whole = record_of(trial.config, record.state, trial.history)
             changes |= {"history": whole.history, "metrics": whole.metrics, "best_step": whole.best_step}
-        self._end(with_earlier(record.model_copy(update=changes), trial.history))
+        record = self._end(with_earlier(record.model_copy(update=changes), trial.history))
         self._turn()
+        return record
+
+    def _by_pruner(self, number: int) -> tuple[PruneReason, str]:
+        return PruneReason.RUNG, self._policy.message(number)
 
     # How it ended
 
@@ -248,20 +266,21 @@ class Search:
         if not self._closed:
             self._queue += promoted
             for number in dropped:
-                self._drop(number, "")
+                self._drop(number, *self._by_pruner(number))
 
-    def _drop(self, number: int, message: str) -> None:
+    def _drop(self, number: int, why: PruneReason | None, message: str) -> None:
         """Has the engine end a trial that stands; ends it here when no engine holds it."""
         trial = self._trials[number]
         if trial.live:
-            trial.ending = True
+            trial.ending, trial.stopped = True, (why, message)
             self._dropped.append(number)
             return
-        state, reason = (TrialState.PRUNED, None) if trial.history else (TrialState.FAIL, FailReason.STOPPED)
+        state = TrialState.PRUNED if trial.history else TrialState.FAIL
+        reason: Reason | None = why if trial.history else FailReason.STOPPED
         now = time.time()
         self._end(record_of(trial.config, state, trial.history, reason=reason, message=message, ended_at=now))
 
-    def _end(self, record: TrialRecord) -> None:
+    def _end(self, record: TrialRecord) -> TrialRecord:
         record = self._store.end(record)
         trial = self._trials.pop(record.number)
         for queue in (self._queue, self._dropped):
@@ -274,6 +293,7 @@ class Search:
         self._policy.end(record.number, record.state)
         if record.number == self._finalist:
             self._finalist, self._wanted = None, record.state is not TrialState.COMPLETE
+        return record
 
     def _flaw(self, progress: Progress) -> tuple[FailReason, str] | None:
         for name in self._spec.search.objectives:
@@ -300,7 +320,7 @@ class Search:
         self._queue = [] if best is None or self._trials[best].running else [best]
         for number, trial in going_on.items():
             if number != best and not trial.running:
-                self._drop(number, BUDGET)
+                self._drop(number, *OUT_OF_TIME)
 
     def _decide_closed(self, number: int) -> Decision:
         """The finalist goes on, and the first to be evaluated becomes it where there is none."""

@@ -37,7 +37,10 @@ class TrialSource(Protocol):
         """Numbers of paused trials that will never go on, each told once: the engine ends them as PRUNED."""
 
     def decide(self, number: int, progress: Progress) -> Decision:
-        """Records the evaluation and says what follows. Asked at the last evaluation (`progress.done`) too."""
+        """Records the evaluation and says what follows. Asked at the last evaluation (`progress.done`) too.
+
+        Why a trial is stopped, or dropped, the source keeps until its end.
+        """
 
     def took_up(self, number: int, history: Sequence[Progress]) -> None:
         """The trial goes on with another one's training, which came to `history`: its own no longer counts."""
@@ -48,5 +51,5 @@ class TrialSource(Protocol):
     def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
         """For a trial left by an earlier coordinator: its snapshot and history up to it; (None, []) if new."""
 
-    def end(self, record: TrialRecord) -> None:
-        """Writes the end of a trial: COMPLETE, PRUNED or FAIL."""
+    def end(self, record: TrialRecord) -> TrialRecord:
+        """Writes the end of a trial: COMPLETE, PRUNED or FAIL. Returns the record as it counts, with its reason."""

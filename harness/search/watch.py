@@ -35,7 +35,7 @@ class Monitor(Protocol):
         """The trial stands and waits for others."""
 
     def ended(self, record: TrialRecord) -> None:
-        """The trial ended, as its engine reports it."""
+        """The trial ended; the record as it was written."""
 
 
 class Watched:
@@ -72,10 +72,11 @@ class Watched:
     def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
         return self._source.resume_from(number)
 
-    def end(self, record: TrialRecord) -> None:
-        self._source.end(record)
+    def end(self, record: TrialRecord) -> TrialRecord:
+        record = self._source.end(record)
         for monitor in self._monitors:
             monitor.ended(record)
+        return record
 
 
 class LiveFile:

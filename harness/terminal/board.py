@@ -17,7 +17,7 @@ from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
-from harness.terminal.words import state_of
+from harness.terminal.words import ending_of
 
 __all__ = ["Board", "Row"]
 
@@ -61,9 +61,9 @@ class Row:
 
     @property
     def state(self) -> str:
-        """One or a few words."""
+        """One or a few words, and why a trial was pruned."""
         if self.record is not None:
-            return state_of(self.record)
+            return ending_of(self.record)
         if self.waiting:
             return f"waiting at {100 * self.fraction:.0f}\u00a0%"
         return "running" if self.progress else "starting"

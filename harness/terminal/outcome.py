@@ -24,7 +24,7 @@ from harness.report.study.verdict import judged_by
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
 from harness.terminal.table import Column, Line, fitted
-from harness.terminal.words import column_name, param_text, params_line, plain, state_of
+from harness.terminal.words import column_name, ending_of, param_text, params_line, plain
 
 __all__ = ["print_leaderboard", "print_outcome", "shown_path"]
 
@@ -122,7 +122,7 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *
             number(speed) if speed else "–",
             duration(record.duration_s) if record.duration_s else "–",
             *([plain(record.where) or "–"] if places else []),
-            ", ".join([state_of(record), *_marks(results, row)]),
+            ", ".join([ending_of(record), *_marks(results, row)]),
         ),
         "bold green" if winner else _STYLES.get(record.state, "cyan"),
     )

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from harness.errors import HarnessError
 from harness.records.results import Results
-from harness.records.schema import Place, Progress, TrialRecord, TrialState
+from harness.records.schema import Place, Progress, PruneReason, TrialRecord, TrialState
 from harness.report.kit.text import duration, metric, metric_title, number, plural
 from harness.spec.configure import default_numbers
 from harness.spec.study import StudySpec
@@ -108,7 +108,7 @@ class PlainView:
             parts.append(f"{metric(objective, record.metrics[objective])} {metric_title(objective)}")
         if record.usage.samples_per_second:
             parts.append(f"{number(record.usage.samples_per_second)} samples/s")
-        if record.state is TrialState.FAIL and record.message:
+        if record.message and (record.state is TrialState.FAIL or record.reason is PruneReason.RUNG):
             parts.append(record.message)
         done = f"[{self.board.num_ended}/{self.board.total}]"
         return f"{done} {': '.join((parts[0], params_line(record.params)))}: {', '.join(parts[1:]) or 'no evaluation'}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.records.schema import Progress, TrialRecord, TrialState
+from harness.records.schema import Progress, PruneReason, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
 
-__all__ = ["column_name", "param_text", "params_line", "plain", "reached", "state_of"]
+__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of"]
 
 _SHORT = {
     "learning_rate": "lr",
@@ -65,3 +65,9 @@ def state_of(record: TrialRecord) -> str:
     if record.state is TrialState.FAIL:
         return f"failed: {record.reason.value}" if record.reason else "failed"
     return record.state.value.lower()
+
+
+def ending_of(record: TrialRecord) -> str:
+    """How a trial ended and, of one that was pruned at a rung, why."""
+    state = state_of(record)
+    return f"{state}: {plain(record.message)}" if record.reason is PruneReason.RUNG and record.message else state

@@ -84,8 +84,9 @@ class FakeSource:
     def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
         return self._folder.snapshot("search", number) if self._folder is not None else (None, [])
 
-    def end(self, record: TrialRecord) -> None:
+    def end(self, record: TrialRecord) -> TrialRecord:
         self.calls.append(f"end {record.number} {record.state} {record.reason}")
         self.records.append(record)
         self._coming.discard(record.number)
         self._settle()
+        return record

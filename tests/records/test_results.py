@@ -16,7 +16,7 @@ from harness.records.manifest import DataFacts, write_manifest
 from harness.records.provenance import new_manifest
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, Span, TrialState, Usage, record_of
+from harness.records.schema import Place, Progress, PruneReason, Span, TrialState, Usage, record_of
 from harness.records.store import StudyStore
 from harness.spec.configure import resolve
 from harness.spec.study import StudySpec
@@ -97,7 +97,7 @@ def run(tmp_path: Path) -> Any:
 def fill(run: Run) -> None:
     run.trial(0, COMPLETE, 0.6, 0.7, 0.8)
     run.trial(1, FAIL, 0.5, reason=FailReason.OOM, message="out of memory")
-    run.trial(2, PRUNED, 0.55)
+    run.trial(2, PRUNED, 0.55, reason=PruneReason.RUNG, message="rung 1 of 2: 4th of 4, the best went on")
     run.trial(3, COMPLETE, 0.7, 0.92, 0.9)
     run.trial(4, COMPLETE, 0.7, 0.8, 0.91)
     run.trial(5, RUNNING, 0.6, 0.65)
@@ -129,6 +129,8 @@ def test_results_json_is_the_contract(run: Run) -> None:
     assert (third["samples_per_second"], third["duration_s"], third["device"]) == (90.0, 3.0, "cpu")
     assert third["padding_fraction"] == pytest.approx(0.1)
     assert document["trials"][1]["reason"] == "oom"
+    pruned = document["trials"][2]
+    assert (pruned["reason"], pruned["message"]) == ("rung", "rung 1 of 2: 4th of 4, the best went on")
     assert document["confirm"][0] == {"trial": 3, "seed": 1, "metrics": document["confirm"][0]["metrics"]}
     assert document["baselines"] == [{"name": "TF-IDF", "metrics": {"accuracy": 0.78}}]
     best = document["best"]

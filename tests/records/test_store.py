@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 
 from harness.errors import FailReason, MissingPackage, RunError
 from harness.records import store as store_module
-from harness.records.schema import Progress, TrialState, record_of
+from harness.records.schema import Progress, PruneReason, TrialState, record_of
 from harness.records.store import StudyStore, sound
 from harness.spec.configure import resolve
 from harness.spec.study import StudySpec
@@ -169,6 +169,23 @@ def test_store_complete_needs_its_objective(
     assert (written.state, written.reason, written.message) == (FAIL, reason, message)
     (trial,) = reopened(store).load()
     assert (trial.state, trial.record.reason) == (FAIL, reason)
+
+
+def test_store_keeps_why_a_trial_was_pruned(store: StudyStore) -> None:
+    message = "rung 1 of 3: 9th of 16, the best 4 went on; 71.2 % against 78.0 %"
+    made = create(store, 0)
+    store.end(record_of(made, PRUNED, [progress(0, 2)], reason=PruneReason.RUNG, message=message))
+    (record,) = reopened(store).records()
+    assert (record.state, record.reason, record.message) == (PRUNED, PruneReason.RUNG, message)
+
+
+def test_store_reads_pruned_trials_of_before_without_a_reason(store: StudyStore) -> None:
+    made = create(store, 0)
+    store.end(record_of(made, PRUNED, [progress(0, 2)]))
+    raw = store._storage.get_trial(store._ids[0]).user_attrs[store_module.RECORD]
+    assert (raw["state"], raw["reason"], raw["message"]) == ("PRUNED", None, "")
+    (record,) = reopened(store).records()
+    assert (record.reason, record.message) == (None, "")
 
 
 def test_sound_leaves_others_alone() -> None:

@@ -12,6 +12,9 @@ from pydantic import BaseModel
 from harness.errors import InputError
 from harness.spec.configure import (
     arms,
+    default_config,
+    default_number,
+    default_numbers,
     default_params,
     differences,
     num_values,
@@ -128,6 +131,22 @@ def test_split_checkpoint(name: str, expected: tuple[str, int | None]) -> None:
 
 
 # The default recipe
+
+
+def test_default_recipes_are_the_first_trial_of_each_checkpoint() -> None:
+    assert list(default_numbers(study())) == [0]
+    assert list(default_numbers(study(model={"checkpoint": {"choices": ["a", "b"]}}))) == [0]
+    compared = study(model={"checkpoint": ["a", "b", "c"]})
+    assert list(default_numbers(compared)) == [0, 1, 2]
+    assert [default_number(compared, {"checkpoint": name}) for name in "abc"] == [0, 1, 2]
+    assert default_number(study(), {"batch_size": 8}) == 0
+
+
+def test_default_config_is_the_default_recipe_of_a_checkpoint() -> None:
+    spec = study(model={"checkpoint": ["a", "b"]}, training={"learning_rate": LR})
+    assert default_config(spec).params == {"checkpoint": "a"} | default_params(spec)
+    other = default_config(spec, "bench", "b")
+    assert (other.kind, other.number, other.model.checkpoint) == ("bench", 0, "b")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.spec.rungs import FIRST_STEPS, QUARTERS, rung_fractions, rung_share, rungs_passed, trial_rungs
+from harness.spec.rungs import (
+    FIRST_STEPS,
+    QUARTERS,
+    num_promoted,
+    rung_fractions,
+    rung_resource,
+    rung_share,
+    rungs_passed,
+    trial_rungs,
+)
 from harness.spec.steps import step_at, warmup_steps
 from harness.spec.study import StudySpec
 
@@ -40,6 +49,28 @@ def study(pruner: str = "rungs", **options: Any) -> StudySpec:
 )
 def test_rung_fractions_of_pruner(pruner: str, options: dict[str, Any], expected: tuple[float, ...]) -> None:
     assert rung_fractions(study(pruner, **options)) == expected
+
+
+@pytest.mark.parametrize(
+    ("reached", "factor", "least", "promoted"),
+    [(16, 4, 1, 4), (15, 4, 1, 3), (3, 4, 1, 1), (1, 4, 1, 1), (0, 4, 1, 0), (16, 4, 6, 6), (2, 4, 6, 2), (9, 3, 2, 3)],
+)
+def test_num_promoted(reached: int, factor: int, least: int, promoted: int) -> None:
+    assert num_promoted(reached, factor, least) == promoted
+
+
+@pytest.mark.parametrize(
+    ("pruner", "expected"),
+    [
+        ("rungs", [1, 4, 16]),
+        ("asha", [1, 4, 16]),
+        ("ray-asha", [1, 4, 16]),
+        ("median", [1, 2, 3]),
+        ("ray-pbt", [1, 2, 3]),
+    ],
+)
+def test_rung_resource(pruner: str, expected: list[int]) -> None:
+    assert [rung_resource(study(pruner).search.pruner, rung) for rung in range(3)] == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.records.schema import TrialState
+from harness.records.schema import PruneReason, TrialState
 from tests.terminal.trials import SLOTS, board, config, ended, progress, study
 
 
@@ -23,6 +23,14 @@ def test_board_trial_goes_through_its_states() -> None:
     states.append(found.rows[0].state)
     assert states == ["starting", "running", "waiting at 6\u00a0%", "running", "pruned at 6\u00a0%"]
     assert (found.num_ended, found.running, found.waiting) == (1, [], [])
+
+
+def test_board_pruned_trial_tells_why() -> None:
+    spec = study()
+    found = board(spec)
+    why = {"reason": PruneReason.RUNG, "message": "rung 1 of 2: 2nd of 2, the best went on"}
+    found.ended(ended(config(spec, 3), TrialState.PRUNED, progress(3, 10, 0.5), **why))
+    assert found.rows[3].state == "pruned at 6\u00a0%: rung 1 of 2: 2nd of 2, the best went on"
 
 
 def test_board_failed_trial_tells_its_reason() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from harness.records.results import Results
-from harness.records.schema import TrialState
+from harness.records.schema import PruneReason, TrialState
 from harness.terminal.outcome import print_outcome, shown_path
 from tests.report.factory import make_results
 
@@ -110,6 +110,18 @@ def test_outcome_fits(results: Results, width: int) -> None:
     lines = [line for line in printed(results, width) if not line.startswith(paths)]
     assert max(map(len, lines)) <= width
     assert any("val. accuracy" in line for line in lines)
+
+
+def test_outcome_says_why_trials_were_pruned(results: Results) -> None:
+    message = "rung 1 of 3: 9th of 16, the best 4 went on; 71.2 % against 78.0 %"
+    why = {"reason": PruneReason.RUNG, "message": message}
+    pruned = [record.number for record in results.trials if record.state is TrialState.PRUNED]
+    trials = (record.model_copy(update=why) if record.number in pruned else record for record in results.trials)
+    told = replace(results, trials=tuple(trials))
+    assert sum(line.endswith(f" %: {message}") for line in printed(told, 240)) == len(pruned) > 0
+    narrow = printed(told, 80)
+    assert any("pruned at" in line and line.endswith("…") for line in narrow)
+    assert not any(message in line for line in printed(results, 240))
 
 
 def test_outcome_of_failures_names_reason_and_log(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from harness.errors import RunError
 from harness.records.manifest import Manifest
 from harness.records.results import Results
-from harness.records.schema import TrialState
+from harness.records.schema import PruneReason, TrialState
 from harness.terminal.view import LiveView, PlainView, open_view
 from tests.terminal.trials import SLOTS, config, ended, progress, study
 
@@ -56,6 +56,20 @@ def test_plain_view_has_a_line_for_each_end() -> None:
     assert lines[4].startswith("search: 1 complete, 1 failed, in ")
     assert "best so far: 80.0 % accuracy, trial 0 (lr 5e-5" in lines[4]
     assert len(lines) == 5  # nothing is wrapped where there is no terminal
+
+
+def test_plain_view_says_why_a_trial_was_pruned() -> None:
+    out, spec = console(terminal=False), study("search.trials=2")
+    message = "rung 1 of 2: 2nd of 2, the best went on; 50.0 % against 80.0 %"
+    with PlainView(out, spec, nothing_before) as view:
+        view.begin("search", 2, SLOTS)
+        last = progress(0, 10, 0.5)
+        view.ended(ended(config(spec, 0), TrialState.PRUNED, last, reason=PruneReason.RUNG, message=message))
+        view.ended(ended(config(spec, 1), TrialState.PRUNED, last, message="budget"))
+    lines = text_of(out).splitlines()
+    assert lines[1].startswith("[1/2] trial 0 (default recipe) pruned at 6 %: lr 5e-5")
+    assert lines[1].endswith(f"50.0 % accuracy, 200 samples/s, {message}")
+    assert lines[2].endswith("50.0 % accuracy, 200 samples/s"), "lack of time is told once, at the end"
 
 
 def test_plain_view_says_what_was_done_before(tmp_path_factory: pytest.TempPathFactory) -> None:

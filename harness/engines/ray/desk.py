@@ -17,7 +17,7 @@ from harness.engines.messages import Evaluated, Failed, Finished
 from harness.engines.ray.entry import Attempt, Entry, Files, Seats, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, TrialState
+from harness.records.schema import Place, Progress, PruneReason, TrialState
 from harness.search.source import Decision, TrialSource
 from harness.spec.trial import TrialConfig
 
@@ -245,10 +245,11 @@ class Desk:
             entry.trial.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
             self._source.took_up(number, entry.trial.history)
 
-    def pruned(self, number: int) -> None:
-        """A scheduler of Ray's has stopped the trial."""
+    def pruned(self, number: int, message: str = "") -> None:
+        """A scheduler of Ray's has stopped the trial; `message` says why."""
         if entry := self._entries.get(number):
-            self._end(entry, Ending(state=TrialState.PRUNED))
+            reason = PruneReason.RUNG if message else None
+            self._end(entry, Ending(state=TrialState.PRUNED, reason=reason, message=message))
             self._end_dropped()
 
     def resumed(self, number: int) -> None:

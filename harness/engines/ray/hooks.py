@@ -191,15 +191,20 @@ class DeskScheduler(Alone, TrialScheduler):
             tune_controller._schedule_trial_save(trial)
         return {Verdict.PAUSE: self.PAUSE, Verdict.STOP: self.STOP}.get(verdict, self.CONTINUE)
 
+    def _pruned(self, trial: Trial) -> None:
+        """Where the trial has not ended, Ray's scheduler has stopped it."""
+        number = self.hooks.number(trial)
+        self.hooks.desk.pruned(number, self._other.message(number, trial) if self._other is not None else "")
+
     @hook
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        self.hooks.desk.pruned(self.hooks.number(trial))
+        self._pruned(trial)
         if self._other is not None:
             self._other.scheduler.on_trial_complete(tune_controller, trial, result)
 
     @hook
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        self.hooks.desk.pruned(self.hooks.number(trial))
+        self._pruned(trial)
         if self._other is not None:
             self._other.scheduler.on_trial_remove(tune_controller, trial)
 

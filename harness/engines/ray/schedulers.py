@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, HyperBandScheduler, PopulationBasedTraining, TrialScheduler
@@ -22,6 +25,7 @@ from harness.engines.ray.worker import Order
 from harness.errors import InputError, unknown_name
 from harness.records.schema import Progress
 from harness.search.pruners.base import ChanceGuard
+from harness.search.pruners.messages import against, behind_in_rank, message, rank_so_far
 from harness.spec.configure import rung_fractions, search_space
 from harness.spec.rungs import POPULATION, TrialRungs, rung_resource, rungs_passed
 from harness.spec.space import Choices, Range
@@ -32,8 +36,8 @@ __all__ = ["Other", "make_scheduler"]
 
 #: What may change in the middle of a training: nothing that the number of steps or the shape of the model hangs on.
 MUTABLE = ("learning_rate", "weight_decay", "label_smoothing", "max_grad_norm")
-#: What a result says besides its objective: that it is better than the trivial baseline.
-BETTER = "better"
+#: What a result says besides its objective: that it is better than the trivial baseline, and at which rung it is.
+BETTER, RUNG = "better", "rung"
 
 
 class Other:
@@ -56,6 +60,10 @@ class Other:
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = Clock(spec), desk, order
+        self._name = spec.search.pruner.name
+        self._factor = spec.search.pruner.reduction_factor
+        self._values: defaultdict[float, list[float]] = defaultdict(list)
+        self._messages: dict[int, str] = {}
         self._asked: dict[int, float] = {}
         self._saved: dict[int, tuple[Progress, ...]] = {}
 
@@ -85,13 +93,25 @@ class Other:
         action = str(self.scheduler.on_trial_result(controller, trial, result | read))
         if self.population:
             self._note_mutation(number, trial, progress)
-        elif self._asynchronous and action == TrialScheduler.STOP and self._guard.at_chance(read["time"]):
-            return TrialScheduler.CONTINUE
+        elif self._asynchronous:
+            before = tuple(self._values[read["time"]])
+            self._values[read["time"]].append(read["objective"])
+            if action == TrialScheduler.STOP and self._guard.at_chance(read["time"]):
+                return TrialScheduler.CONTINUE
+            if action == TrialScheduler.STOP:
+                self._messages[number] = self._clock.cut_off(read, before, self._factor)
         if action == TrialScheduler.STOP:
-            self._desk.pruned(number)
+            self._desk.pruned(number, self.message(number, trial))
         elif action == TrialScheduler.PAUSE or trial.status == Trial.PAUSED:
             self._desk.paused(number)
         return action
+
+    def message(self, number: int, trial: Trial) -> str:
+        """Why the scheduler has stopped a trial."""
+        halved = self.scheduler.halved.get(trial.trial_id) if isinstance(self.scheduler, PatientHyperBand) else None
+        if halved is not None:
+            return self._clock.halved(halved)
+        return self._messages.get(number, f"stopped by {self._name}")
 
     def _is_later(self, number: int, time: float) -> bool:
         """True at the first evaluation that passes a rung.
@@ -142,11 +162,50 @@ class Clock:
             return None
         passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
         time = rung_resource(self._pruner, passed[-1]) if passed else 0
-        return {"time": time, "objective": -self._metric.sort_key(value)}
+        return {"time": time, "objective": -self._metric.sort_key(value), RUNG: passed[-1] if passed else -1}
+
+    def cut_off(self, read: Mapping[str, Any], before: Sequence[float], reduction_factor: int) -> str:
+        """The message of a trial that asynchronous halving stopped, by the objectives of those that came `before`.
+
+        Ray cuts at a percentile of them.
+        """
+        rank = 1 + sum(objective > read["objective"] for objective in before)
+        cut = float(np.nanpercentile(before, (1 - 1 / reduction_factor) * 100))
+        where = f"where the best 1 in {reduction_factor} of the others begin"
+        standing = rank_so_far(rank, len(before) + 1)
+        return message(int(read[RUNG]), len(self._rungs), standing, f"{self._against(read['objective'], cut)}, {where}")
+
+    def halved(self, halved: Halved) -> str:
+        """The message of a trial that its bracket of Hyperband left behind."""
+        standing = behind_in_rank(halved.rank, halved.num_compared, halved.num_kept, where=" in its bracket")
+        values = self._against(halved.result["objective"], halved.cut["objective"])
+        return message(int(halved.result[RUNG]), len(self._rungs), standing, values)
+
+    def _against(self, own: float, other: float) -> str:
+        sign = 1 if self._metric.maximize else -1
+        return against(self._metric, sign * own, sign * other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halved:
+    """A trial that its bracket left behind, `rank` 1 being the best; `cut` is the result of the last that went on."""
+
+    rank: int
+    num_compared: int
+    num_kept: int
+    result: Mapping[str, Any]
+    cut: Mapping[str, Any]
 
 
 class PatientHyperBand(HyperBandScheduler):
-    """Hyperband that halves no bracket in which nobody is better than the trivial baseline: all of it goes on."""
+    """Hyperband that halves no bracket in which nobody is better than the trivial baseline: all of it goes on.
+
+    `halved` holds those that were left behind, by Ray's name of the trial.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.halved: dict[str, Halved] = {}
 
     def _create_bracket(self, s: int) -> PatientBracket:
         return PatientBracket(
@@ -157,6 +216,7 @@ class PatientHyperBand(HyperBandScheduler):
             eta=self._eta,
             s=s,
             stop_last_trials=self._stop_last_trials,
+            halved=self.halved,
         )
 
     def _process_bracket(self, tune_controller: Any, bracket: _Bracket) -> str:
@@ -170,9 +230,21 @@ class PatientHyperBand(HyperBandScheduler):
 class PatientBracket(_Bracket):
     """A bracket that keeps all its trials, for as long as none is better than the trivial baseline."""
 
+    def __init__(self, *, halved: dict[str, Halved], **options: Any) -> None:
+        super().__init__(**options)
+        self._halved = halved
+
     def successive_halving(self, metric: str, metric_op: float) -> tuple[list[Trial], list[Trial]]:
         if any(result[BETTER] for result in self._live_trials.values()):
             good, bad = super().successive_halving(metric, metric_op)
+            for place, trial in enumerate(reversed(bad)):  # the worst is first in both
+                self._halved[trial.trial_id] = Halved(
+                    rank=len(good) + 1 + place,
+                    num_compared=len(good) + len(bad),
+                    num_kept=len(good),
+                    result=self._live_trials[trial],
+                    cut=self._live_trials[good[0]],
+                )
             return list(good), list(bad)
         size = self._n
         super().successive_halving(metric, metric_op)

@@ -11,7 +11,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from harness.records.schema import Progress, TrialRecord, num_places
+from harness.records.schema import Progress, PruneReason, TrialRecord, num_places
 from harness.report.kit.text import (
     clip,
     duration,
@@ -122,8 +122,7 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
     if key == "duration_s":
         return duration(record.duration_s or None), _number(record.duration_s)
     if key == "reason":
-        parts = [record.reason.value if record.reason else "", clip(record.message, 120)]
-        return ": ".join(part for part in parts if part), record.reason.value if record.reason else ""
+        return _why(record), record.reason.value if record.reason else ""
     if key in COSTS:
         value = view.cost(record, key) or None
         if value is not None and column.scale != 1.0:
@@ -133,6 +132,14 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
         return _param_cell(view, record, key)
     bounds = view.mean(record, key)
     return metric(key, bounds.value), _number(bounds.value)
+
+
+def _why(record: TrialRecord) -> str:
+    """Why a trial failed, or was stopped. The message of a pruned one begins with the rung: its reason is in it."""
+    message = clip(record.message, 160)
+    if record.reason is None or record.reason is PruneReason.RUNG:
+        return message
+    return f"{record.reason.value}: {message}" if message else record.reason.value
 
 
 def _param_cell(view: View, record: TrialRecord, key: str) -> tuple[str, float | str | None]:

@@ -87,6 +87,9 @@ class Policy(Protocol):
     def dropped(self) -> list[int]:
         """Waiting trials that will never go on; each told once."""
 
+    def message(self, number: int) -> str:
+        """Why a trial was stopped or dropped, in one line, as it was when that was decided; "" of any other."""
+
 
 class Unpruned:
     """Every trial runs to its end."""
@@ -126,3 +129,6 @@ class Unpruned:
 
     def dropped(self) -> list[int]:
         return []
+
+    def message(self, number: int) -> str:
+        return ""

@@ -11,20 +11,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING
 
 from harness.errors import unknown_name
 from harness.records.schema import Progress, TrialState
 from harness.search.mirror import Mirror
 from harness.search.pruners.base import ChanceGuard, newly_passed
+from harness.search.pruners.messages import against, message, rank_so_far
 from harness.search.source import Decision
-from harness.spec.rungs import TrialRungs, rung_fractions, rung_resource
+from harness.spec.rungs import TrialRungs, num_promoted, rung_fractions, rung_resource
 from harness.spec.study import PrunerSpec, StudySpec
+from harness.spec.tasks import metric_named
+from harness.stats.metric import Metric
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
+    from optuna.trial import FrozenTrial
 
 __all__ = ["OptunaPolicy"]
+
+NOT_A_NUMBER = "its value is not a number"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,6 +53,12 @@ class _Field:
         self.mirror = Mirror(f"arm-{arm}", [spec.search.objectives[0]])
         self.pruner = _pruner(spec.search.pruner, first)
 
+    def at_step(self, step: int) -> list[tuple[FrozenTrial, float]]:
+        """The trials that have reported a value at a step, with it."""
+        trials = self.mirror.study.get_trials(deepcopy=False)
+        found = ((trial, trial.intermediate_values.get(step, math.nan)) for trial in trials)
+        return [(trial, value) for trial, value in found if not math.isnan(value)]
+
 
 class OptunaPolicy:
     """A `Policy` that stops or lets go, and never lets a trial wait. Restored by replaying the reports in order.
@@ -60,6 +74,7 @@ class OptunaPolicy:
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}
         self._restored: list[int] = []
+        self._messages: dict[int, str] = {}
 
     def expect(self, arm: int, num_trials: int) -> None:
         """Nobody waits for anybody."""
@@ -102,11 +117,23 @@ class OptunaPolicy:
             field.mirror.report(number, rung_resource(self._spec.search.pruner, rung), trial.last)
             self._guard.note((field.arm, rung), progress)
             asked = field.mirror.should_prune(number, field.pruner)
-            stop = stop or (asked and not self._guard.at_chance((field.arm, rung)))
+            if asked and not stop and not self._guard.at_chance((field.arm, rung)):
+                self._messages[number], stop = self._why(number, rung), True
             trial.passed = rung + 1
         return Decision.STOP if stop and not progress.done else Decision.GO
 
+    def _why(self, number: int, rung: int) -> str:
+        """The message of a trial that was stopped at `rung`, from the values that its pruner has just looked at."""
+        pruner, field = self._spec.search.pruner, self._trials[number].field
+        metric, step = metric_named(self._objective), rung_resource(pruner, rung)
+        told = _median if pruner.name == "median" else _halving
+        return message(rung, len(self._fractions), *told(field, number, step, pruner.reduction_factor, metric))
+
+    def message(self, number: int) -> str:
+        return self._messages.get(number, "")
+
     def end(self, number: int, state: TrialState) -> None:
+        self._messages.pop(number, None)
         trial = self._trials[number]
         if state is TrialState.COMPLETE:
             trial.field.mirror.complete(number, [trial.last])
@@ -122,6 +149,38 @@ class OptunaPolicy:
 
     def dropped(self) -> list[int]:
         return []
+
+
+def _median(field: _Field, number: int, step: int, factor: int, metric: Metric) -> tuple[str, ...]:
+    """Its best value so far, and the median of the completed trials' values at `step`."""
+    from optuna.trial import TrialState as OptunaState
+
+    own = min(field.mirror.frozen(number).intermediate_values.values(), key=metric.sort_key)
+    if math.isnan(own):
+        return (NOT_A_NUMBER,)
+    values = [value for trial, value in field.at_step(step) if trial.state is OptunaState.COMPLETE]
+    trials = f"{len(values):,} completed {'trial' if len(values) == 1 else 'trials'}"
+    return (f"at best {against(metric, own, median(values))}, the median of {trials} there",)
+
+
+def _halving(field: _Field, number: int, step: int, factor: int, metric: Metric) -> tuple[str, ...]:
+    """Its rank among those that its pruner compares it with: all that have come to `step`, or those of its bracket."""
+    from optuna.pruners import HyperbandPruner
+
+    own, rivals, where = field.mirror.frozen(number), field.at_step(step), ""
+    if isinstance(field.pruner, HyperbandPruner):
+        # Nothing public says which bracket a trial is in: Optuna derives it from names, and stores it nowhere.
+        bracket_of = partial(field.pruner._get_bracket_id, field.mirror.study)
+        rivals = [(trial, value) for trial, value in rivals if bracket_of(trial) == bracket_of(own)]
+        where = " in its bracket"
+    values = sorted((value for _, value in rivals), key=metric.sort_key)
+    value = own.intermediate_values[step]
+    if math.isnan(value):
+        return (NOT_A_NUMBER,)
+    quota = num_promoted(len(values), factor)
+    rank = 1 + sum(metric.better(other, value) for other in values)
+    goes = "the best goes on" if quota == 1 else f"the best {quota} go on"
+    return rank_so_far(rank, len(values), f"of which {goes}", where), against(metric, value, values[quota - 1])
 
 
 def _pruner(spec: PrunerSpec, first: int) -> BasePruner:

@@ -21,70 +21,17 @@ place if it fails: a study does not lose its only winner to a crash.
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left, insort
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, newly_passed
+from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial, rung_key
+from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, rank_so_far
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, num_promoted
-from harness.spec.tasks import facts_with
+from harness.spec.tasks import metric_named
 
-__all__ = ["Rungs", "rung_key"]
-
-Place = tuple[tuple[float, float], int]
-"""Sorts the better trial first: its key at a rung, then its number."""
-
-
-@dataclass(slots=True)
-class _Rung:
-    """One rung of one arm. `coming` are trials on their way to it, `reached` all that were evaluated at it.
-
-    `better` are those of them that are better than the trivial baseline. Behind the first `cut` of those reached nobody
-    waits. `settled`: nobody can reach it any more.
-    """
-
-    coming: set[int] = field(default_factory=set)
-    reached: list[Place] = field(default_factory=list)
-    better: set[int] = field(default_factory=set)
-    waiting: set[int] = field(default_factory=set)
-    cut: int = 0
-    settled: bool = False
-
-
-@dataclass(slots=True)
-class _Trial:
-    """`places` are those at the rungs passed, by rung; at those in `better` it was better than the trivial baseline."""
-
-    arm: int
-    rungs: TrialRungs
-    places: dict[int, Place] = field(default_factory=dict)
-    better: set[int] = field(default_factory=set)
-
-    @property
-    def first(self) -> int | None:
-        """The first rung at which it is judged."""
-        return next((index for index, share in enumerate(self.rungs) if share is not None), None)
-
-
-class _Arm:
-    """The ladder of one arm. The rung after the last is the full training."""
-
-    def __init__(self, num_rungs: int) -> None:
-        self.rungs = [_Rung() for _ in range(num_rungs)]
-        self.kept: tuple[int, _Trial] | None = None
-        self.expected = 0
-        self.added = 0
-
-    def still_coming(self, index: int) -> int:
-        """The most trials that can yet reach a rung."""
-        rung = self.rungs[index]
-        if index == 0:
-            return len(rung.coming) + max(0, self.expected - self.added)
-        before = self.rungs[index - 1]
-        return len(rung.coming) + (0 if before.settled else len(before.waiting) + self.still_coming(index - 1))
+__all__ = ["Rungs"]
 
 
 class Rungs:
@@ -107,34 +54,35 @@ class Rungs:
         self._objective = objective
         self._least = least
         self._kept = frozenset(kept)
-        self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
-        self._trials: dict[int, _Trial] = {}
+        self._arms = [Ladder(len(self._fractions)) for _ in range(num_arms)]
+        self._trials: dict[int, RungTrial] = {}
         self._promoted: list[int] = []
         self._dropped: list[int] = []
+        self._messages: dict[int, str] = {}
 
     def num_promoted(self, num_reached: int) -> int:
         """How many of the trials that reached a rung go on."""
         return num_promoted(num_reached, self._factor, self._least)
 
-    def _quota(self, rung: _Rung, num_reached: int) -> int:
+    def _quota(self, rung: Rung, num_reached: int) -> int:
         """How many of the trials that reached this rung go on: all where none is better than the trivial baseline."""
         return self.num_promoted(num_reached) if rung.better else num_reached
 
-    def _num_kept(self, ladder: _Arm, index: int, num_reached: int) -> int:
+    def _num_kept(self, ladder: Ladder, index: int, num_reached: int) -> int:
         """How many of them may be needed yet: at the last rung there is a spare one."""
         return self._quota(ladder.rungs[index], num_reached) + (index == len(ladder.rungs) - 1)
 
-    def _outside(self, ladder: _Arm, index: int) -> set[int]:
+    def _outside(self, ladder: Ladder, index: int) -> set[int]:
         """The kept trial, if it reached a rung behind the best of the one below."""
         if ladder.kept is None or index == 0:
             return set()
         number, trial = ladder.kept
-        if index not in trial.places or not _holds(ladder.rungs[index].reached, trial.places[index]):
+        if index not in trial.judged or not ladder.rungs[index].holds(trial.judged[index]):
             return set()
-        if index - 1 not in trial.places:
+        if index - 1 not in trial.judged:
             return set()
         below = ladder.rungs[index - 1]
-        behind = bisect_left(below.reached, trial.places[index - 1]) >= self._quota(below, len(below.reached))
+        behind = below.place(trial.judged[index - 1]) >= self._quota(below, len(below.reached))
         return {number} if behind or self._outside(ladder, index - 1) else set()
 
     def expect(self, arm: int, num_trials: int) -> None:
@@ -143,7 +91,7 @@ class Rungs:
 
     def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
         ladder = self._arms[arm]
-        trial = self._trials[number] = _Trial(arm, self._fractions if rungs is None else rungs)
+        trial = self._trials[number] = RungTrial(arm, self._fractions if rungs is None else rungs)
         if number in self._kept:
             ladder.kept = (number, trial)
         ladder.added += 1
@@ -163,17 +111,22 @@ class Rungs:
         for progress in history:
             self._pass(number, progress)
         if state.ended:
-            for index in trial.places:
+            for index in trial.judged:
                 self._reach(ladder, index, number)
+            last = max(trial.judged, default=None)
+            if state is TrialState.PRUNED and last is not None and history[-1] is trial.judged[last].progress:
+                ladder.rungs[last].dropped.add(number)
             self.end(number, state)
-        elif trial.places:
-            self._arrive(ladder, min(trial.places), number)
+        elif trial.judged:
+            self._arrive(ladder, min(trial.judged), number)
         else:
             self._promoted.append(number)
 
     def settle(self) -> None:
         for arm in self._arms:
             self._settle(arm)
+        for number in self._dropped:  # while trials were restored one by one, not all were there to be ranked with
+            self._explain(number)
 
     def decide(self, number: int, progress: Progress) -> Decision:
         ladder = self._arms[self._trials[number].arm]
@@ -200,12 +153,12 @@ class Rungs:
         for index, rung in enumerate(ladder.rungs):
             rung.coming.discard(number)
             rung.waiting.discard(number)
-            if state is TrialState.FAIL and index in trial.places:
-                _remove(rung.reached, trial.places[index])
-                rung.better.discard(number)
+            if state is TrialState.FAIL and index in trial.judged:
+                rung.forget(trial.judged[index])
         for queue in (self._promoted, self._dropped):
             if number in queue:
                 queue.remove(number)
+        self._messages.pop(number, None)
         self._settle(ladder)
 
     def promoted(self) -> list[int]:
@@ -216,29 +169,32 @@ class Rungs:
         dropped, self._dropped = self._dropped, []
         return dropped
 
+    def message(self, number: int) -> str:
+        return self._messages.get(number, "")
+
     def _pass(self, number: int, progress: Progress) -> list[int]:
         """Gives the trial a place at each rung that it has newly passed; a short training passes several at once."""
         trial = self._trials[number]
-        passed = newly_passed(trial.rungs, max(trial.places, default=-1) + 1, progress)
-        trial.places |= dict.fromkeys(passed, (rung_key(progress, self._objective), number))
+        passed = newly_passed(trial.rungs, max(trial.judged, default=-1) + 1, progress)
+        trial.judged |= dict.fromkeys(passed, Judged(rung_key(progress, self._objective), number, progress))
         if self._guard.is_better(progress):
             trial.better.update(passed)
         return passed
 
-    def _reach(self, ladder: _Arm, index: int, number: int) -> None:
+    def _reach(self, ladder: Ladder, index: int, number: int) -> None:
         rung, trial = ladder.rungs[index], self._trials[number]
-        insort(rung.reached, trial.places[index])
+        rung.reach(trial.judged[index])
         if index in trial.better:
             rung.better.add(number)
 
-    def _arrive(self, ladder: _Arm, index: int, number: int) -> None:
+    def _arrive(self, ladder: Ladder, index: int, number: int) -> None:
         rung = ladder.rungs[index]
         rung.coming.discard(number)
         rung.waiting.add(number)
         self._reach(ladder, index, number)
         self._drop_hopeless(ladder, index, arrived=number)
 
-    def _drop_hopeless(self, ladder: _Arm, index: int, arrived: int | None = None) -> None:
+    def _drop_hopeless(self, ladder: Ladder, index: int, arrived: int | None = None) -> None:
         """Drops who cannot be among the promoted even if nobody better comes: few to look at, whatever the size."""
         rung = ladder.rungs[index]
         if not rung.better:
@@ -247,17 +203,42 @@ class Rungs:
         # One that came from outside may stand before those that count.
         cut = self._num_kept(ladder, index, len(rung.reached) + ladder.still_coming(index))
         cut += ladder.kept is not None and index > 0
-        behind = {number for _, number in rung.reached[cut : max(cut, rung.cut) + 1]}
-        if arrived is not None and bisect_left(rung.reached, self._trials[arrived].places[index]) >= cut:
+        behind = {judged.number for judged in rung.reached[cut : max(cut, rung.cut) + 1]}
+        if arrived is not None and rung.place(self._trials[arrived].judged[index]) >= cut:
             behind.add(arrived)
-        self._drop(rung, (behind & rung.waiting).difference(_number(ladder.kept)))
+        self._drop(rung, (behind & rung.waiting) - ladder.kept_numbers)
         rung.cut = cut
 
-    def _drop(self, rung: _Rung, numbers: set[int]) -> None:
+    def _drop(self, rung: Rung, numbers: set[int]) -> None:
         rung.waiting -= numbers
+        rung.dropped |= numbers
         self._dropped += sorted(numbers)
+        for number in numbers:
+            self._explain(number)
 
-    def _settle(self, ladder: _Arm) -> None:
+    def _explain(self, number: int) -> None:
+        """Writes down why a trial was dropped: its rank, and the value of the last one that goes on, as of now."""
+        trial = self._trials[number]
+        ladder = self._arms[trial.arm]
+        index = next(index for index in trial.judged if number in ladder.rungs[index].dropped)
+        rung, own, coming = ladder.rungs[index], trial.judged[index], ladder.still_coming(index)
+        ranked = Ranked(rung, self._outside(ladder, index))
+        quota = self._quota(rung, len(ranked) + coming)
+        rank = ranked.rank(own)
+        cut = ranked[min(quota, rank - 1) - 1]
+        if coming:
+            standing = rank_so_far(rank, len(ranked), at_most(quota, len(ranked) + coming))
+        else:
+            num_lost = sum(ranked[at].number in rung.dropped for at in range(quota))
+            standing = behind_in_rank(rank, len(ranked), quota, num_lost)
+        if own.key[0] == cut.key[0]:
+            values = equal_on(self._objective, own.progress, cut.progress)
+        else:
+            both = (judged.progress.metrics.get(self._objective) for judged in (own, cut))
+            values = against(metric_named(self._objective), *both)
+        self._messages[number] = message(index, len(ladder.rungs), standing, values)
+
+    def _settle(self, ladder: Ladder) -> None:
         """Promotes from every rung that nobody can reach any more, from the lowest up."""
         for index, rung in enumerate(ladder.rungs):
             rung.settled = not ladder.still_coming(index)
@@ -270,45 +251,22 @@ class Rungs:
             num_reached = len(rung.reached) - len(outside)
             quota, num_kept = self._quota(rung, num_reached), self._num_kept(ladder, index, num_reached)
             first = rung.reached[: num_kept + len(outside)]
-            kept = [number for _, number in first if number not in outside][:num_kept]
+            kept = [judged.number for judged in first if judged.number not in outside][:num_kept]
             best, spare = kept[:quota], kept[quota:]
             chosen = [number for number in best if number in rung.waiting]
-            chosen += rung.waiting & _number(ladder.kept).difference(chosen)
+            chosen += rung.waiting & ladder.kept_numbers.difference(chosen)
             going = any(number in self._trials for number in best)
             self._drop(rung, rung.waiting.difference(chosen, spare if going else ()))
             rung.waiting.difference_update(chosen)
             self._promote(ladder, index + 1, chosen)
 
-    def _promote(self, ladder: _Arm, index: int, numbers: Sequence[int]) -> None:
+    def _promote(self, ladder: Ladder, index: int, numbers: Sequence[int]) -> None:
         """Sends trials to rung `index`; one that was evaluated there before (merged rungs, a restart) is there."""
         is_rung = index < len(ladder.rungs)
         if is_rung:
             ladder.rungs[index].coming.update(numbers)
         for number in numbers:
-            if is_rung and index in self._trials[number].places:
+            if is_rung and index in self._trials[number].judged:
                 self._arrive(ladder, index, number)
             else:
                 self._promoted.append(number)
-
-
-def rung_key(progress: Progress, objective: str) -> tuple[float, float]:
-    """Sorts the better trial first at a rung; shares of the rows are compared in steps of two standard errors."""
-    facts, value = facts_with(objective), progress.metrics.get(objective)
-    if facts.metric(objective).percent and value is not None and math.isfinite(value):
-        step = 1 / math.sqrt(max(1, progress.num_rows))  # two standard errors of a share of 1/2
-        return facts.rank_key({**progress.metrics, objective: round(value / step)}, objective)
-    return facts.rank_key(progress.metrics, objective)
-
-
-def _holds(reached: list[Place], place: Place) -> bool:
-    index = bisect_left(reached, place)
-    return reached[index : index + 1] == [place]
-
-
-def _remove(reached: list[Place], place: Place) -> None:
-    if _holds(reached, place):
-        del reached[bisect_left(reached, place)]
-
-
-def _number(kept: tuple[int, _Trial] | None) -> set[int]:
-    return set() if kept is None else {kept[0]}

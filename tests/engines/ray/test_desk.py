@@ -12,7 +12,7 @@ from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import Seats, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, Progress, TrialState
+from harness.records.schema import Place, Progress, PruneReason, TrialState
 from harness.testing.fakes import TOTAL_STEPS, config
 from harness.testing.source import FakeSource
 
@@ -278,10 +278,13 @@ def test_desk_rays_schedulers_may_stop_and_pause(one: Play) -> None:
     one.desk.paused(0)
     one.attempts[0].status = "PAUSED"
     assert one.start() == 1
-    one.desk.pruned(1)
+    one.desk.pruned(1, "rung 1 of 2: 2nd of 2")
     one.desk.resumed(0)
     one.desk.pruned(0)
-    assert [record.state for record in one.source.records] == [TrialState.PRUNED] * 2
+    assert [(record.state, record.reason, record.message) for record in one.source.records] == [
+        (TrialState.PRUNED, PruneReason.RUNG, "rung 1 of 2: 2nd of 2"),
+        (TrialState.PRUNED, None, ""),
+    ]
 
 
 def test_desk_stalled_source_is_an_error(run: RunFolder) -> None:

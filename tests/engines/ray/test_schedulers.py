@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from ray.tune.experiment import Trial
 
 from harness.engines.ray.schedulers import Other, make_scheduler
+from harness.search.pruners.messages import ordinal
 from harness.spec.rungs import TrialRungs
 from tests.search.simulate import at, make_spec
 
@@ -31,13 +34,15 @@ class FakeDesk:
     def __init__(self) -> None:
         self.rungs: dict[int, TrialRungs] = {}
         self.stopped: list[int] = []
+        self.messages: dict[int, str] = {}
 
     def entry(self, number: int) -> Any:
         config = SimpleNamespace(rungs=self.rungs.get(number))
         return SimpleNamespace(trial=SimpleNamespace(config=config, history=[]))
 
-    def pruned(self, number: int) -> None:
+    def pruned(self, number: int, message: str = "") -> None:
         self.stopped.append(number)
+        self.messages[number] = message
 
 
 def asha(desk: FakeDesk, values: Sequence[float], fraction: float = 1 / 16) -> list[str]:
@@ -59,6 +64,9 @@ def test_asha_stops_nobody_while_all_guess() -> None:
     assert asha(desk, [0.5, 0.4, 0.3, 0.1]) == ["CONTINUE"] * 4
     assert asha(desk, [0.5, 0.4, 0.9, 0.1]) == ["CONTINUE", "CONTINUE", "CONTINUE", "STOP"]
     assert desk.stopped == [3]
+    assert desk.messages[3] == (
+        "rung 1 of 2: 4th of the 4 compared so far; 10.0 % against 70.0 %, where the best 1 in 4 of the others begin"
+    )
 
 
 def test_asha_judges_a_trial_at_its_own_rungs() -> None:
@@ -67,11 +75,34 @@ def test_asha_judges_a_trial_at_its_own_rungs() -> None:
     assert asha(desk, [0.9, 0.8, 0.7, 0.1, 0.1], fraction=0.3) == ["CONTINUE", "STOP", "STOP", "CONTINUE", "CONTINUE"]
 
 
+def test_asha_message_is_what_ray_compared() -> None:
+    """A trial is stopped exactly where its objective is below the cut that the message names."""
+    desk = FakeDesk()
+    values = [number * 7 % 20 / 20 for number in range(1, 20)]
+    actions = asha(desk, values)
+    assert desk.stopped == [number for number, action in enumerate(actions) if action == "STOP"]
+    for number in desk.stopped:
+        others = values[:number]
+        rank = 1 + sum(value > values[number] for value in others)
+        assert desk.messages[number].startswith(f"rung 1 of 2: {ordinal(rank)} of the {number + 1} compared so far; ")
+        own, cut = map(float, re.findall(r"([\d.]+) %", desk.messages[number]))
+        assert (own, cut) == pytest.approx((100 * values[number], 100 * np.percentile(others, 75)), abs=0.06)
+        assert own < cut
+
+
+def test_schedulers_of_ray_without_words_are_named() -> None:
+    spec = make_spec(trials=4, pruner={"name": "ray-pbt"}, confirm=None)
+    other = Other(spec, make_scheduler(spec), FakeDesk(), lambda entry: None, {})  # type: ignore[arg-type]
+    assert other.message(0, FakeTrial(0)) == "stopped by ray-pbt"  # type: ignore[arg-type]
+
+
 class Controller:
     """What Hyperband asks of Tune, which tells it of every stop."""
 
     def __init__(self, num_trials: int) -> None:
-        self.scheduler: Any = make_scheduler(make_spec(trials=num_trials, pruner={"name": "ray-hyperband"}))
+        spec = make_spec(trials=num_trials, pruner={"name": "ray-hyperband"})
+        self.scheduler: Any = make_scheduler(spec)
+        self.other = Other(spec, self.scheduler, FakeDesk(), lambda entry: None, {})  # type: ignore[arg-type]
         self.trials = [FakeTrial(number) for number in range(num_trials)]
         for trial in self.trials:
             self.scheduler.on_trial_add(self, trial)
@@ -84,7 +115,7 @@ class Controller:
         """The trials come to a rung, each better than the one before, and wait there or not."""
         for number in numbers:
             trial = self.trials[number]
-            read = {"time": time, "objective": number / 100, "better": better}
+            read = {"time": time, "objective": number / 100, "better": better, "rung": {1: 0, 4: 1}[time]}
             trial.status = Trial.RUNNING
             action = self.scheduler.on_trial_result(self, trial, read)
             trial.status = {"PAUSE": Trial.PAUSED, "STOP": Trial.TERMINATED}.get(action, trial.status)
@@ -96,6 +127,9 @@ class Controller:
             trial.status = Trial.RUNNING
             found.append(self.trials.index(trial))
         return sorted(found)
+
+    def message(self, number: int) -> str:
+        return self.other.message(number, self.trials[number])  # type: ignore[arg-type]
 
     def stopped(self) -> list[int]:
         return [number for number, trial in enumerate(self.trials) if trial.status == Trial.TERMINATED]
@@ -110,6 +144,8 @@ def test_hyperband_halves_a_bracket_that_has_learned() -> None:
     controller.report(SECOND, 4, better=True)
     assert controller.stopped() == [3, 4, 5, 6]
     assert controller.next() == [7], "8 came last and runs on"
+    assert controller.message(3) == "rung 2 of 2: 6th of 6 in its bracket, the best 2 went on; 3.0 % against 7.0 %"
+    assert controller.message(6) == "rung 2 of 2: 3rd of 6 in its bracket, the best 2 went on; 6.0 % against 7.0 %"
 
 
 def test_hyperband_keeps_a_bracket_that_guesses() -> None:

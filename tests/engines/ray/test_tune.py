@@ -107,7 +107,7 @@ class Interrupted:
 @pytest.fixture(scope="module")
 def interrupted(session: Session, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interrupted]:
     class Stopped(Search):
-        def end(self, record: TrialRecord) -> None:
+        def end(self, record: TrialRecord) -> TrialRecord:
             super().end(record)
             raise KeyboardInterrupt
 

@@ -11,7 +11,7 @@ import pytest
 from harness.data.answers import Answers, read_answers, write_answers
 from harness.records.final import Final, FinalModel
 from harness.records.results import Results
-from harness.records.schema import TrialRecord, TrialState
+from harness.records.schema import PruneReason, TrialRecord, TrialState
 from harness.report.kit.text import probability_text
 from harness.report.kit.view import View
 from harness.report.study import leaderboard
@@ -301,6 +301,33 @@ def test_leaderboard_says_how_far_a_pruned_trial_came(results: Results) -> None:
     at = [column.key for column in leaderboard.columns(view)].index("state")
     states = {row.texts[at] for row in leaderboard.rows(view) if row.state == "PRUNED"}
     assert states <= {"pruned at 6\u00a0%", "pruned at 25\u00a0%"}
+
+
+WHY = "rung 1 of 3: 9th of 16, the best 4 went on; 71.2 % against 78.0 %"
+
+
+def with_reasons(results: Results) -> Results:
+    """As today's searches write pruned trials; the factory's are as they were before."""
+    reason = {"reason": PruneReason.RUNG, "message": WHY}
+    trials = (
+        record.model_copy(update=reason) if record.state is TrialState.PRUNED else record for record in results.trials
+    )
+    return replace(results, trials=tuple(trials))
+
+
+def test_leaderboard_gives_the_rung_of_a_pruned_trial(results: Results) -> None:
+    pruned = [row for row in leaderboard.rows(View(with_reasons(results))) if row.state == "PRUNED"]
+    assert pruned
+    assert {(row.texts[-1], row.values[-1]) for row in pruned} == {(WHY, "rung")}
+    before = [row for row in leaderboard.rows(View(results)) if row.state == "PRUNED"]
+    assert {(row.texts[-1], row.values[-1]) for row in before} == {("", "")}, "trials of before have none"
+
+
+def test_details_of_a_pruned_trial_say_why(results: Results) -> None:
+    found = leaderboard.details(View(with_reasons(results)))
+    numbers = [str(record.number) for record in results.trials if record.state is TrialState.PRUNED]
+    assert {found[number]["message"] for number in numbers} == {WHY}
+    assert all(f"pruned: {WHY}" in found[number]["log"].splitlines() for number in numbers)
 
 
 def test_details_have_commands_that_a_shell_takes(tmp_path: Path) -> None:

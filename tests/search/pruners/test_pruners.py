@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import Policy, Unpruned
 from harness.search.pruners.from_optuna import OptunaPolicy
+from harness.search.pruners.ladder import rung_key
 from harness.search.pruners.registry import make_policy
-from harness.search.pruners.rungs import Rungs, rung_key
+from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, rungs_passed
 from tests.search.simulate import at, make_spec
@@ -30,14 +31,6 @@ def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bo
 
 def reach(policy: Policy, values: Iterable[float], fraction: float = 1 / 16) -> list[Decision]:
     return [policy.decide(number, at(number, fraction, value)) for number, value in enumerate(values)]
-
-
-@pytest.mark.parametrize(
-    ("reached", "factor", "least", "promoted"),
-    [(16, 4, 1, 4), (15, 4, 1, 3), (3, 4, 1, 1), (1, 4, 1, 1), (0, 4, 1, 0), (16, 4, 6, 6), (2, 4, 6, 2), (9, 3, 2, 3)],
-)
-def test_rungs_num_promoted(reached: int, factor: int, least: int, promoted: int) -> None:
-    assert Rungs(THIRDS, factor, "accuracy", least=least).num_promoted(reached) == promoted
 
 
 def test_rungs_hopeless_are_stopped_at_once() -> None:
