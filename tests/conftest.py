@@ -18,6 +18,8 @@ from harness.spec.reader import load_study
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 
+pytest.register_assert_rewrite("harness.testing")
+
 # Found once, failing forever: on CI the examples are the same in every run; elsewhere they differ.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)

@@ -25,11 +25,12 @@ FLOORS: tuple[dict[str, str], ...] = (
         "data": "read, clean, split, encode once, batch",
         "machine": "devices, slots, cores, memory",
     },
-    {"tasks": "one small file a task: text, image"},
+    {"tasks": "one small file a task: text and image classification, text regression"},
     {"training": "the core: loop, evaluation, device; fast/ is speed alone, trainable/ is what is trained"},
     {"trial": "`run_trial`: the one trial function, a generator that pauses after each evaluation"},
     {"search": "what is tried next and who goes on: source, proposals, samplers; pruners/"},
     {"engines": "where trials run: dispatch, warm workers, inline, local; ray/"},
+    {"testing": "contract tests and fakes for engines of one's own; `pytest` imports it, the program never does"},
     {
         "report": "what it means: kit/, lenses/, study/, compare/, benchmark/",
         "benchmark": "how fast this machine trains",
@@ -167,6 +168,13 @@ def test_only_opening_an_engine_loads_ray(imports: Imports) -> None:
     """Nobody else imports the engine's modules, so that nobody else loads ray."""
     ours = {module for module in imports if module.startswith("harness.engines.ray")}
     assert {module for module, targets in imports.items() if targets & ours} - ours <= {"harness.engines.open"}
+
+
+def test_only_tests_import_what_is_for_tests(imports: Imports) -> None:
+    """pytest is no dependency of the program."""
+    ours = {module for module in imports if layer_of(module) == "testing"}
+    assert {module for module, targets in imports.items() if targets & ours} <= ours
+    assert {layer_of(module) for module in importers(imports, "pytest")} == {"testing"}
 
 
 @pytest.mark.parametrize("library", ["torch", "transformers", "optuna", "ray", "pandas", "numpy"])

@@ -37,7 +37,7 @@ from harness.search.pruners.registry import make_policy
 from harness.search.samplers import make_sampler
 from harness.spec.configure import rung_fractions
 from harness.spec.study import StudySpec
-from harness.spec.tasks import TASKS, TaskFacts, metric_named
+from harness.spec.tasks import TASKS, TaskFacts, facts_of, metric_named
 from harness.spec.trial import TrialTraining
 from harness.stats.metric import Metric, score
 from harness.tasks import task_of
@@ -63,8 +63,8 @@ def pruned_by(name: str) -> StudySpec:
 
 
 def walk_task(name: str, folder: Path) -> None:
-    assert task_of(name).name == name
-    assert "label" in column_names(study().data, name)
+    assert task_of(name).facts is facts_of(name)
+    assert "label" in column_names(study().data, facts_of(name)).values()
     assert TASKS[name].inputs
 
 
@@ -231,8 +231,11 @@ def test_bench_modes_are_those_of_the_file() -> None:
 
 @pytest.mark.parametrize("metric", [metric for facts in TASKS.values() for metric in facts.metrics], ids=str)
 def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
-    labels, probabilities = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    assert np.isfinite(score(metric, {"probabilities": probabilities}, {"labels": labels}))
+    outputs = {
+        "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
+        "predictions": np.array([1.0, 3.0, 4.0]),
+    }
+    assert np.isfinite(score(metric, outputs, {"labels": np.array([0, 1, 1]), "numbers": np.array([2.0, 3.0, 5.0])}))
     with pytest.raises(InputError, match=f"did you mean '{metric.name}'"):
         metric_named(f"{metric.name}x")
 

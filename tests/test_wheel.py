@@ -76,6 +76,7 @@ def test_wheel_holds_every_file_of_package_and_studies(built: Built) -> None:
     with zipfile.ZipFile(built.wheel) as archive:
         names = set(archive.namelist())
     assert {"harness/py.typed", "harness/jobs/card.md.j2", "harness/studies/data/reviews_en.csv"} <= names
+    assert "harness/testing/engines.py" in names
     assert shipped_files() - names == set()
 
 

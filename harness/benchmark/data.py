@@ -1,6 +1,6 @@
 """Texts of an exact length in tokens, and a small table of made-up words for a benchmark without a study.
 
-Knows nothing of time. A text of more words than tokens are wanted is cut by the tokenizer to exactly that many, so
+A text of more words than tokens are wanted is cut by the tokenizer to exactly that many, so
 fixed lengths go through the same tokenizer, cache and batches as a study's own texts.
 """
 
@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from harness.data.cache import built_once, default_cache
 from harness.data.prepared import PreparedData
@@ -21,7 +20,7 @@ from harness.errors import InputError
 
 __all__ = ["made_up_table", "of_length"]
 
-VERSION = 1
+VERSION = 2
 #: A word may be one that a tokenizer drops (a lone control character).
 SPARE_WORDS = 16
 TEXTS = ("text", "text_pair")
@@ -30,7 +29,7 @@ SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 
 def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
-    """The same labels over `num_rows` texts of more than `length` words, drawn from the training texts of `data`.
+    """The training rows of `data`, over and over, with `num_rows` texts of more than `length` words drawn from theirs.
 
     Raises:
         InputError: the data has no texts.
@@ -46,18 +45,16 @@ def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
 def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None:
     source = data.frame("train")
     random = np.random.default_rng(0)
-    frame = pd.DataFrame({"label": np.arange(num_rows, dtype=np.int64) % len(data.labels), "row": np.arange(num_rows)})
+    frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
     for name in (name for name in TEXTS if name in source):
         words = np.array([word for text in source[name] for word in text.split()], dtype=object)
         drawn = words[random.integers(len(words), size=(num_rows, length + SPARE_WORDS))]
         frame[name] = [" ".join(row) for row in drawn]
     folder.mkdir(mode=0o700)
-    labels = frame["label"].tolist()
-    counts = {label: labels.count(number) for number, label in enumerate(data.labels)}
     splits = ("train", "validation", "test")
     for split in splits:
         frame.to_parquet(folder / f"{split}.parquet", index=False)
-    changed = {"rows": dict.fromkeys(splits, num_rows), "counts": dict.fromkeys(splits, counts), "notes": ()}
+    changed = {"rows": dict.fromkeys(splits, num_rows), "notes": ()}
     meta = data.meta.model_copy(update=changed | {"rows_sha256": ""})
     (folder / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
 

@@ -18,13 +18,13 @@ from harness.benchmark.data import made_up_table
 from harness.errors import InputError, nearest
 from harness.machine import resources
 from harness.records.bench import Mode
-from harness.spec.configure import arms, default_params, resolve
+from harness.spec.configure import default_config
 from harness.spec.params import value_at
 from harness.spec.space import Choices, Range
 from harness.spec.study import DataSpec, ModelSpec, Precision, StudySpec
 from harness.spec.trial import TrialConfig
 
-__all__ = ["Planned", "Wanted", "bench_study", "default_file", "default_trial", "plan_cells", "planned_of"]
+__all__ = ["Planned", "Wanted", "bench_study", "default_file", "plan_cells", "planned_of"]
 
 DEFAULT_CHECKPOINT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_BATCH_SIZES: tuple[int, ...] = (1, 8, 32)
@@ -127,11 +127,6 @@ def bench_study(checkpoints: tuple[str, ...] | None) -> StudySpec:
     return StudySpec(name="bench", data=DataSpec(path=str(made_up_table())), model=ModelSpec(checkpoint=names))
 
 
-def default_trial(spec: StudySpec) -> TrialConfig:
-    """The study's default recipe: what `auto` is measured with, as in a sweep."""
-    return resolve(spec, number=0, params=default_params(spec), kind="bench", arm=arms(spec)[0])
-
-
 def plan_cells(spec: StudySpec, wanted: Wanted, *, auto: str, accelerator: bool, own_texts: bool) -> list[Planned]:
     """Every combination of what was asked for, small cells first.
 
@@ -180,7 +175,7 @@ def _planned(
     *,
     seconds: float,
 ) -> Planned:
-    base = resolve(spec, number=0, params=default_params(spec, checkpoint), kind="bench", arm=checkpoint)
+    base = default_config(spec, "bench", checkpoint)
     size = batch_size if isinstance(batch_size, int) else 1
     return planned_of(
         base.model_copy(

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from harness.benchmark.limits import refuse_lengths
 from harness.benchmark.machine import code_version, describe_machine
 from harness.benchmark.outcome import Documents, probe_config
-from harness.benchmark.plan import Planned, Wanted, default_trial, plan_cells
+from harness.benchmark.plan import Planned, Wanted, plan_cells
 from harness.benchmark.summary import noise_of, summarised, with_setup
 from harness.data.prepared import PreparedData
 from harness.engines.local import LocalEngine
@@ -27,6 +27,7 @@ from harness.machine.slots import Slot, plan_slots
 from harness.records.bench import BenchFile, Cell, Measurement, Setup, read_bench, write_bench
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
+from harness.spec.configure import default_config
 from harness.spec.study import EngineSpec, StudySpec
 from harness.spec.trial import TrialConfig
 
@@ -111,7 +112,7 @@ class Bench:
             return plan_cells(spec, wanted, auto=setup.auto_precision, accelerator=accelerator, own_texts=own_texts)
 
         refuse_lengths(plan(Setup(device=slots[0].place.device, threads=slots[0].place.threads)), data)
-        probe = probe_config(default_trial(spec), sorted(set(wanted.precisions or ("fp32",))))
+        probe = probe_config(default_config(spec, "bench"), sorted(set(wanted.precisions or ("fp32",))))
         self._rounds(data, slots, plan, probe, wanted.repeats)
 
     def measure(self, planned: Sequence[Planned], data: PreparedData, slot: Slot, repeats: int) -> None:

@@ -21,7 +21,7 @@ from harness.machine.slots import plan_slots
 from harness.records.bench import SlotsRow
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.fixed import FixedList
-from harness.spec.configure import arms, default_params, resolve
+from harness.spec.configure import default_config
 from harness.spec.study import EngineSpec, StudySpec
 from harness.spec.trial import TrialConfig
 
@@ -114,8 +114,7 @@ def recommended(rows: Sequence[SlotsRow]) -> int:
 
 def _short(spec: StudySpec, data: PreparedData, steps: int) -> TrialConfig:
     """The default recipe, `steps` long, scored on a few rows."""
-    arm = arms(spec)[0]
-    config = resolve(spec, number=0, params=default_params(spec, arm), kind="bench", arm=arm)
+    config = default_config(spec, "bench")
     rows = min(config.data.train_rows or 2**31, data.meta.rows["train"]) * (1 + len(config.data.augment))
     per_epoch = -(-rows // config.training.batch_size)
     return config.model_copy(

@@ -53,10 +53,16 @@ def bench(
     ] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Everything measured, as Markdown too.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what the file has already.")] = False,
+    trusted: Annotated[
+        list[str] | None,
+        typer.Option("--trust", metavar="MODULE:NAME", help="A task of your own that a run may import."),
+    ] = None,
 ) -> None:
     """Measure the training speed of this machine, or go on measuring."""
     from harness.benchmark.plan import Wanted
+    from harness.spec.foreign import trust
 
+    trust(*trusted or ())
     wanted = Wanted(
         checkpoints=_listed("--checkpoint", ",".join(checkpoint) if checkpoint else None, str),
         batch_sizes=_listed("--batch-size", batch_size, _number_or("max")),
@@ -167,14 +173,17 @@ def _study(path: Path, overrides: list[str]) -> StudySpec:
 def _again(run: Path, wanted: Wanted, json: Path | None, *, fresh: bool, others: object) -> Bench:
     from harness.benchmark.sharing import measure_sharing
     from harness.records.results import load
+    from harness.tasks import task_of
 
     as_it_was = "a run's winner is measured as it was; give a study file for other settings"
     if others:
         raise InputError(f"{run}: {as_it_was}")
     wanted.refuse_all_but(as_it_was, "seconds", "repeats", "price_per_hour")
+    results = load(run)
+    task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     opened = _open(json, fresh=fresh)
     opened.price(wanted.price_per_hour)
-    measure_sharing(opened, load(run), seconds=wanted.seconds, repeats=wanted.repeats)
+    measure_sharing(opened, results, seconds=wanted.seconds, repeats=wanted.repeats)
     return opened
 
 

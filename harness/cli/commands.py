@@ -27,6 +27,10 @@ app = typer.Typer(
 )
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/STUDY.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option("--trust", metavar="MODULE:NAME", help="A task of your own that may be imported."),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 
 
@@ -137,11 +141,14 @@ def export(
     run: Run,
     to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is new, empty or an earlier export.")],
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Default: the winner.")] = None,
+    trusted: Trust = None,
 ) -> None:
     """Export a model, proved by scoring it again."""
     from harness.jobs.export_trial import export_trial
     from harness.records.results import load
+    from harness.spec.foreign import trust
 
+    trust(*trusted or ())
     typer.echo(export_trial(load(run), trial, to))
 
 
@@ -149,15 +156,18 @@ def export(
 @guarded
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model.")],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to classify.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts.")] = None,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
     as_json: Json = False,
+    trusted: Trust = None,
 ) -> None:
-    """Print labels and probabilities for texts, or add them to a table."""
+    """Print what a model says of texts, or add it to a table."""
     from harness.cli.predictions import predict_file, predict_here
     from harness.errors import InputError
+    from harness.spec.foreign import trust
 
+    trust(*trusted or ())
     if table is not None and texts:
         raise InputError("give either texts or --csv FILE, not both")
     if out is not None and table is None:
@@ -172,10 +182,16 @@ def predict(
 
 @app.command()
 @guarded
-def rerun(run: Run, trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.")]) -> None:
+def rerun(
+    run: Run,
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial's number.")],
+    trusted: Trust = None,
+) -> None:
     """Run one trial again; exit 1 when it differs."""
     from harness.cli.show import show_rerun
+    from harness.spec.foreign import trust
 
+    trust(*trusted or ())
     if not show_rerun(run, trial):
         raise typer.Exit(1)
 

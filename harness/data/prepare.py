@@ -1,23 +1,23 @@
-"""From a study to a folder of prepared data: read, checked, split, labelled; made once for the same bytes and keys.
-
-Knows nothing of tokenizers or models.
-"""
+"""From a study to a folder of prepared data: read, checked, split, labelled; made once for the same bytes and keys."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.cache import built_once, default_cache
+from harness.data.kinds import kind_of
 from harness.data.prepared import Meta, PreparedData
 from harness.data.read import Tables, column_names, read_table
 from harness.data.sources import Source, find_source
 from harness.data.split import split_tables
+from harness.records.manifest import Spread
 from harness.spec.study import StudySpec
+from harness.spec.tasks import TaskFacts, facts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,37 +52,50 @@ def _key(spec: StudySpec, source: Source) -> str:
         "task": spec.task,
         "name": source.name,
         "sha256": source.sha256,
-        "columns": column_names(spec.data, spec.task),
+        "columns": column_names(spec.data, facts_of(spec.task)),
         "split": spec.data.split.model_dump(mode="json"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _build(spec: StudySpec, source: Source, folder: Path) -> None:
+    facts = facts_of(spec.task)
     tables = read_table(spec.data, spec.task, source)
-    frames, moved = split_tables(tables, spec.data.split)
-    labels = natural_order({label for frame in frames.values() for label in frame["label"]})
-    notes = [*tables.notes, *moved, *_unlearnable(frames)]
+    frames, moved = split_tables(tables, spec.data.split, facts)
+    notes = [*tables.notes, *moved]
+    classes = next((field.name for field in facts.fields if field.kind == "label" and field.target), None)
+    labels = natural_order({label for frame in frames.values() for label in frame[classes]}) if classes else []
     folder.mkdir(mode=0o700)
-    counts = {split: _counts(frame, labels) for split, frame in frames.items()}
-    class_ids = {label: number for number, label in enumerate(labels)}
     for split, frame in frames.items():
-        numbered = frame.assign(label=frame["label"].map(class_ids).astype("int64"))
-        numbered.to_parquet(folder / f"{split}.parquet", index=False)
+        _stored(frame, facts, labels).to_parquet(folder / f"{split}.parquet", index=False)
     meta = Meta(
         task=spec.task,
         source=source.name,
         sha256=source.sha256,
         rows_sha256=_rows_sha256(frames),
-        columns=column_names(spec.data, spec.task),
+        columns=column_names(spec.data, facts),
         labels=tuple(labels),
         rows={split: len(frame) for split, frame in frames.items()},
-        counts=counts,
+        counts={split: _counts(frame[classes], labels) for split, frame in frames.items()} if classes else {},
+        numbers={split: _spreads(frame, frames["train"], facts) for split, frame in frames.items()},
         image=_image_shape(tables),
         seed=spec.data.split.seed,
-        notes=tuple(notes),
+        notes=(*notes, *(_unlearnable(frames, classes) if classes else [])),
     )
     (folder / "meta.json").write_text(meta.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _stored(frame: pd.DataFrame, facts: TaskFacts, labels: Sequence[str]) -> pd.DataFrame:
+    """The rows with class ids in the place of class names, each column of its kind's type."""
+    class_ids = {label: number for number, label in enumerate(labels)}
+    read = [field for field in facts.fields if field.name in frame]
+    columns = {
+        field.name: (frame[field.name].map(class_ids) if field.kind == "label" else frame[field.name])
+        for field in read
+        if kind_of(field).dtype != "object"
+    }
+    types: dict[str, Any] = {name: kind_of(facts.field(name)).dtype for name in columns}
+    return frame.assign(**columns).astype(types)
 
 
 def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
@@ -99,17 +112,32 @@ def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
     return digest.hexdigest()
 
 
-def _counts(frame: pd.DataFrame, labels: Iterable[str]) -> dict[str, int]:
-    found: Mapping[Any, int] = frame["label"].value_counts().to_dict()
-    return {label: int(found.get(label, 0)) for label in labels}
+def _counts(column: pd.Series, labels: Iterable[str]) -> dict[str, int]:
+    counts: Mapping[Any, int] = column.value_counts().to_dict()
+    return {label: int(counts.get(label, 0)) for label in labels}
 
 
-def _unlearnable(frames: Mapping[str, pd.DataFrame]) -> list[str]:
-    known = set(frames["train"]["label"])
+def _spreads(frame: pd.DataFrame, train: pd.DataFrame, facts: TaskFacts) -> dict[str, Spread]:
+    names = [field.name for field in facts.fields if field.kind == "number" and field.name in frame]
+    return {name: _spread(frame[name].astype("float64"), train[name].astype("float64").mean()) for name in names}
+
+
+def _spread(column: pd.Series, mean: float) -> Spread:
+    return Spread(
+        mean=column.mean(),
+        std=column.std(ddof=0),
+        low=column.min(),
+        high=column.max(),
+        from_mean=(column - mean).abs().mean(),
+    )
+
+
+def _unlearnable(frames: Mapping[str, pd.DataFrame], classes: str) -> list[str]:
+    known = set(frames["train"][classes])
     return [
         f"the class '{label[:40]}' is in {split} but not in train: its rows cannot be got right"
         for split in ("validation", "test")
-        for label in natural_order(set(frames[split]["label"]) - known)
+        for label in natural_order(set(frames[split][classes]) - known)
     ]
 
 

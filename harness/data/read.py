@@ -1,7 +1,4 @@
-"""The rows of a study's data, split by split as given: from files, from the Hub, or from an installed package.
-
-Knows nothing of cleaning, of how missing splits are made, or of models.
-"""
+"""The rows of a study's data, split by split as given: from files, from the Hub, or from an installed package."""
 
 from __future__ import annotations
 
@@ -11,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import read_columns, require_columns
 from harness.data.sources import Source, find_source
-from harness.data.table import check_labels, clean_frame
+from harness.data.table import check_targets, clean_frame
 from harness.errors import DataError, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
+from harness.spec.tasks import TaskFacts, facts_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +23,7 @@ Columns = Mapping[str, Sequence[Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """The given splits: text (and text_pair) or image, label (its name) and row (in its source, from 1)."""
+    """The given splits: a column for each field of the task, and `row` (the row in its source, from 1)."""
 
     train: pd.DataFrame
     validation: pd.DataFrame | None
@@ -34,28 +32,19 @@ class Tables:
     notes: tuple[str, ...]
 
 
-def column_names(spec: DataSpec, task: str) -> dict[str, str]:
-    """The columns of a task: the name in the source by the name used here.
+def column_names(spec: DataSpec, facts: TaskFacts) -> dict[str, str]:
+    """The column in the source of each field that is read, by the field's name.
 
-    Raises:
-        InputError: there is no such task.
+    An optional field is read where the study names its column.
     """
-    return look_up(COLUMNS, task, "task")(spec)
-
-
-def _text_columns(spec: DataSpec) -> dict[str, str]:
-    names = {"text": spec.text, "text_pair": spec.text_pair, "label": spec.label}
-    return {name: column for name, column in names.items() if column is not None}
-
-
-def _image_columns(spec: DataSpec) -> dict[str, str]:
-    return {"image": "image", "label": spec.label}
-
-
-COLUMNS: Mapping[str, Callable[[DataSpec], dict[str, str]]] = {
-    "text-classification": _text_columns,
-    "image-classification": _image_columns,
-}
+    names: dict[str, str] = {}
+    for field in facts.fields:
+        column = spec.columns.get(field.name) or (getattr(spec, field.short) if field.short else None)
+        if column is None and field.required:
+            column = field.name
+        if column is not None:
+            names[field.name] = column
+    return names
 
 
 def read_table(spec: DataSpec, task: str = "text-classification", source: Source | None = None) -> Tables:
@@ -66,8 +55,9 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
         MissingPackage: a Hub data set without the package that reads it.
         InputError: there is no such task, or no such built-in data set.
     """
-    source = source or find_source(spec)
-    names = column_names(spec, task)
+    source, facts = source or find_source(spec), facts_of(task)
+    names = column_names(spec, facts)
+    target = facts.target
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
     if spec.builtin is not None:
@@ -84,12 +74,12 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
     notes = list(source.notes)
     for split, values in columns.items():
         # The test splits of public benchmarks often come without their labels: as good as not given.
-        if split != "train" and not any(label not in (None, "") for label in values[names["label"]]):
-            notes.append(f"{places[split]}: no row has a label; the split is made from train instead")
+        if split != "train" and target and not any(value not in (None, "") for value in values[names[target.name]]):
+            notes.append(f"{places[split]}: no row has a {target.name}; the split is made from train instead")
             continue
-        frames[split], dropped = clean_frame(places[split], values, names)
+        frames[split], dropped = clean_frame(places[split], values, names, facts)
         notes.extend(dropped)
-    check_labels(places["train"], spec.label, frames["train"]["label"].tolist())
+    check_targets(places["train"], frames["train"], names, facts)
     return Tables(
         train=frames["train"],
         validation=frames.get("validation"),

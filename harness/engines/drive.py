@@ -39,6 +39,7 @@ from harness.records.files import fill_folder
 from harness.records.precision import unmeasured
 from harness.records.schema import Progress
 from harness.runtime import quick_imports
+from harness.spec.foreign import trust
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 
@@ -151,6 +152,7 @@ class Driver:
         What keeps it from measuring would keep the trial from training, and is told by the trial.
         """
         measure = getattr(sys.modules[self._trial_fn.__module__], "measure_precision", None)
+        trust(config.task)
         if measure is None:
             return Measured(choice=None)
         try:
@@ -175,6 +177,7 @@ class Driver:
 
     def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[Pause]:
         """The trial function's generator; what calling it raises is raised at the first pull instead."""
+        trust(config.task)  # the coordinator that sends a trial was trusted with it
         yield from self._trial_fn(config, self._data, self._host, resume)
 
     def snapshot(self, number: int) -> Snapshotted | Failed:

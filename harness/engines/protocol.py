@@ -1,4 +1,4 @@
-"""What an engine is: it runs the trials of a source. Every engine passes `tests/engines/contract.py`."""
+"""What an engine is: it runs the trials of a source. Every engine passes `harness.testing.engines.EngineContract`."""
 
 from __future__ import annotations
 

@@ -26,8 +26,7 @@ from harness.spec.tasks import TaskFacts, facts_of
 from harness.stats.metric import Metric, score, scores
 from harness.stats.resampling import compare, interval
 from harness.tasks import task_of
-from harness.tasks.encode import baseline
-from harness.tasks.trivial import trivial_metrics
+from harness.tasks.encode import baselines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +43,7 @@ def conclude(
     data: PreparedData,
     trials: Sequence[TrialRecord],
     confirm: Sequence[TrialRecord],
-    baseline_name: str,
+    baseline: str | None,
     scorer: Scorer,
 ) -> Final:
     """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
@@ -86,14 +85,15 @@ def conclude(
         ),
     )
     with scorer.scoring(request):
-        _score_baseline(spec, data, run.path / "final" / "baseline.npz")
+        if baseline is not None:
+            _score_baseline(spec, data, baseline, run.path / "final" / "baseline.npz")
         run.write_json(SHOWN, _shown_rows(spec, data))
-    roles: tuple[Role, ...] = (*models, "baseline")
+    roles: tuple[Role, ...] = (*models, *(("baseline",) if baseline is not None else ()))
     answers = {role: _answers(run, role, models.get(role)) for role in roles}
     validation = answers["winner"]["validation"]
     found = score(metric, validation.outputs, validation.targets)
     check_scores(metric, best.metrics[metric.name], found, str(run.path / "best"))
-    scored = tuple(_final_model(role, models.get(role), baseline_name, answers[role], facts) for role in roles)
+    scored = tuple(_final_model(role, models.get(role), baseline or "", answers[role], facts) for role in roles)
     comparisons = tuple(_compare(metric, a, b, answers) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
     warnings += pruning_warnings(spec, data, trials)
@@ -161,10 +161,10 @@ def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
     return bool(record.weights) and (run.path / str(record.weights) / "model.safetensors").is_file()
 
 
-def _score_baseline(spec: StudySpec, data: PreparedData, to: Path) -> None:
-    """Writes what the task's baseline says of validation and test."""
-    _, outputs, targets = baseline(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
-    write_answers(to, {split: Answers(outputs[split], targets[split]) for split in outputs})
+def _score_baseline(spec: StudySpec, data: PreparedData, name: str, to: Path) -> None:
+    """Writes what the baseline of that name says of validation and test."""
+    outputs, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
+    write_answers(to, {split: Answers(said, targets[split]) for split, said in outputs[name].items()})
 
 
 def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
@@ -222,8 +222,8 @@ def _verdict(
     against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
     recommended = finalists[0].number
     warnings = []
-    beaten = against["baseline"]
-    if beaten.tie or beaten.probability < 0.5:
+    beaten = against.get("baseline")
+    if beaten is not None and (beaten.tie or beaten.probability < 0.5):
         sure = f"probability {probability_text(beaten.probability)}"
         warnings.append(f"The winner is not better than the baseline on test ({sure}).")
     if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
@@ -246,7 +246,7 @@ def _verdict(
 
 def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
     """A warning where pruning may be why no completed trial is any good."""
-    count = num_pruned_at_chance(spec, trials, trivial_metrics(data), data.meta.rows["validation"])
+    count = num_pruned_at_chance(spec, trials, task_of(spec.task).chance(data), data.meta.rows["validation"])
     if not count:
         return ()
     return (

@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 
 from harness.data.prepared import PreparedData
+from harness.data.read import column_names
 from harness.errors import HarnessError
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
@@ -25,6 +26,7 @@ from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
+from harness.tasks import task_of
 
 __all__ = ["check_scores", "stage_weights", "write_card"]
 
@@ -99,7 +101,7 @@ def write_card(
         "data": {"source": data.meta.source, "sha256": data.meta.sha256},
         "preprocess": list(config.data.preprocess),
         "max_length": config.data.max_length,
-        "columns": {"text": spec.data.text, "text_pair": spec.data.text_pair, "label": spec.data.label},
+        "columns": column_names(spec.data, task),
         "place": record.place.model_dump() if record.place else None,
         "versions": versions | {"python": platform.python_version()},
     }
@@ -107,13 +109,14 @@ def write_card(
         **facts | {"versions": versions},
         name=f"{spec.name}, trial {number}",
         number=number,
-        task_words=task.inputs.capitalize(),
+        pipeline=task.pipeline,
+        summary=task_of(spec.task).summary([_markdown(label) for label in data.labels]),
+        usage=task_of(spec.task).usage("FOLDER"),
         takes_texts=task.reads("text"),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
         num_trials=num_trials,
         notes=notes,
-        folder_hint="FOLDER",
         data_source=Path(data.meta.source).name,
         data_sha256=data.meta.sha256,
         precision_reason=_precision_reason(record, precisions),

@@ -23,6 +23,7 @@ from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
 from harness.stats.metric import score
+from harness.tasks import task_of
 
 __all__ = ["export_trial"]
 
@@ -41,6 +42,7 @@ def export_trial(results: Results, number: int | None, to: Path) -> Path:
         RunError: the run has no winner, or no such trial, or the trial did not complete.
         HarnessError: the reloaded model does not score what its trial scored.
     """
+    task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     to = to.absolute()
     _refuse_other_files(to)
     to.parent.mkdir(parents=True, exist_ok=True)

@@ -8,15 +8,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-from harness.records.final import Finalist
+from harness.records.final import Baseline, Finalist
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
+from harness.spec.configure import default_number
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import is_beyond_chance
 
-__all__ = ["confirm_configs", "default_trial", "num_pruned_at_chance", "pick_weights", "rank_finalists", "ranked"]
+__all__ = [
+    "confirm_configs",
+    "default_trial",
+    "num_pruned_at_chance",
+    "pick_weights",
+    "rank_finalists",
+    "ranked",
+    "strongest",
+]
 
 
 def ranked(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -32,9 +41,9 @@ def _arm(trial: TrialRecord, spec: StudySpec) -> object:
 
 
 def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudySpec) -> TrialRecord | None:
-    """The default recipe of the checkpoint that `like` uses: the first trial of its arm."""
-    same = [trial for trial in trials if _arm(trial, spec) == _arm(like, spec)]
-    return min(same, key=lambda trial: trial.number, default=None)
+    """The default recipe of the checkpoint that `like` uses."""
+    number = default_number(spec, like.params)
+    return next((trial for trial in trials if trial.number == number), None)
 
 
 def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:
@@ -103,6 +112,13 @@ def pick_weights(
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
     return next(iter(ranked(spec, runs)), None)
+
+
+def strongest(spec: StudySpec, baselines: Sequence[Baseline]) -> str | None:
+    """The name of the baseline that is best on validation, by what models are compared by; None where there is none."""
+    metric = facts_of(spec.task).judged_by(spec.search.objectives)
+    best = min(baselines, key=lambda baseline: metric.sort_key(baseline.metrics.get(metric.name)), default=None)
+    return best.name if best else None
 
 
 def num_pruned_at_chance(

@@ -62,7 +62,7 @@ def open_export(folder: Path) -> Export:
         task = task_of(manifest["task"])
         return Export(
             folder=folder,
-            task=task.name,
+            task=task.facts.name,
             labels=tuple(manifest["labels"]),
             preprocess=tuple(manifest["preprocess"]),
             max_length=int(manifest["max_length"]),

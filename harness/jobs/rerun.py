@@ -25,6 +25,7 @@ from harness.search.fixed import FixedList
 from harness.search.source import Decision
 from harness.spec.study import EngineSpec
 from harness.stats.metric import COSTS
+from harness.tasks import task_of
 
 __all__ = ["Comparison", "Rerun", "prepared_data", "rerun", "train_again", "trial_of"]
 
@@ -143,6 +144,7 @@ def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRe
 @contextmanager
 def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
     """Runs the one trial of `source` in a new process with the device and threads of `record`."""
+    task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     if record.num_changes:
         raise RunError(
             f"trial {record.number} of {results.folder} cannot be trained again: its values changed during training, "

@@ -25,6 +25,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
 from harness.records.schema import Place
 from harness.runtime import quick_imports, stand_back
+from harness.spec.foreign import trust
 from harness.spec.space import Frozen
 from harness.spec.trial import TrialConfig
 
@@ -120,6 +121,7 @@ def _score(request: Request) -> None:
     """Scores the models, several at once on a CPU; each with its own number of threads, on which rounding depends."""
     from harness.training.device import bind
 
+    trust(request.task)  # the process that asks has been trusted with it
     device, loading = bind(request.place), Lock()
     with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
         for scored in [pool.submit(_score_one, request, saved, device, loading) for saved in request.models]:

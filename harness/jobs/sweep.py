@@ -17,7 +17,7 @@ from harness.engines.open import open_engine
 from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
 from harness.errors import InputError, RunError, StudyFailed
-from harness.jobs.finalists import confirm_configs
+from harness.jobs.finalists import confirm_configs, strongest
 from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.score import Scorer
 from harness.loggers.open import open_loggers
@@ -29,20 +29,19 @@ from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialRecord
+from harness.records.schema import Place, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import arms, default_params, differences, may_choose_precision, resolve
+from harness.spec.configure import default_config, differences, may_choose_precision
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
-from harness.tasks.encode import baseline, facts
-from harness.tasks.trivial import trivial_metrics
+from harness.tasks.encode import baselines, facts
 
 __all__ = ["TRIAL", "View", "continued", "report_folder", "sweep"]
 
@@ -185,7 +184,7 @@ class _Sweep:
         self.manifest = now
         write_manifest(self.folder, now)
         rows = self.data.meta.rows["train"]
-        search = Search(spec, store, self.folder, num_train_rows=rows, chance=trivial_metrics(self.data))
+        search = Search(spec, store, self.folder, num_train_rows=rows, chance=task_of(spec.task).chance(self.data))
         finished = store.get(FINAL_OF) == _asked(spec)
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
@@ -259,20 +258,20 @@ class _Sweep:
 
     def _describe(self) -> list[str]:
         """Says what the data is like."""
-        first = resolve(self.spec, number=0, params=default_params(self.spec), arm=arms(self.spec)[0])
+        first = default_config(self.spec)
         lines = facts(self.data, first)
         for line in lines:
             self.view.say(line)
         return lines
 
     def _baselines(self, known: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-        """The task's baseline on validation, measured unless that was done before."""
+        """The task's baselines on validation, measured unless that was done before."""
         if known:
             return known
-        rows = self.spec.data.most_train_rows
-        name, outputs, targets = baseline(self.data, self.spec.task, rows, ["validation"])
-        metrics = task_of(self.spec.task).metrics(outputs["validation"], targets["validation"])
-        return [Baseline(name=name, metrics=metrics).model_dump(mode="json")]
+        task, rows = task_of(self.spec.task), self.spec.data.most_train_rows
+        outputs, targets = baselines(self.data, self.spec.task, rows, ["validation"])
+        measured = {name: task.metrics(said["validation"], targets["validation"]) for name, said in outputs.items()}
+        return [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
 
     def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         configs = confirm_configs(self.spec, trials)
@@ -291,8 +290,8 @@ class _Sweep:
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
-        name = store.get(BASELINES)[0]["name"]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, name, scorer)
+        known = [Baseline.model_validate(baseline) for baseline in store.get(BASELINES)]
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, strongest(self.spec, known), scorer)
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, _asked(self.spec))
 
@@ -304,5 +303,6 @@ def _import_conclusion() -> None:
 
 
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
-    reasons = sorted({f"{trial.reason}: {trial.message}" for trial in trials if trial.reason})
+    failed = (trial for trial in trials if trial.state is TrialState.FAIL and trial.reason)
+    reasons = sorted({f"{trial.reason}: {trial.message}" for trial in failed})
     return "no trial completed" + (f"; the first reason: {reasons[0]}" if reasons else "")

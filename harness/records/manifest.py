@@ -11,6 +11,7 @@ from harness.records import earlier
 from harness.records.precision import PrecisionChoice
 from harness.records.rundir import MANIFEST, RunFolder
 from harness.records.schema import Place, Stored
+from harness.records.task_copy import TaskCopy, known_from
 from harness.spec.study import StudySpec
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "DataFacts",
     "Manifest",
     "Meta",
+    "Spread",
     "parsed",
     "read_manifest",
     "write_manifest",
@@ -31,6 +33,19 @@ FORMAT = 1
 #: pruner, another choice of the winner. Not raised for what only rounding moves, nor for what is only shown. A run of
 #: another number opens and reports; it is continued by the version that began it.
 BEHAVIOUR = 1
+
+
+class Spread(Stored):
+    """Mean, standard deviation and range of the numbers of one column in one split.
+
+    `from_mean` is the mean absolute difference from the training split's mean.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    from_mean: float
 
 
 class Meta(Stored):
@@ -48,6 +63,7 @@ class Meta(Stored):
     labels: tuple[str, ...] = Field(default=(), description="names by class id")
     rows: dict[str, int] = Field(default={}, description="by split")
     counts: dict[str, dict[str, int]] = Field(default={}, description="rows by split and label")
+    numbers: dict[str, dict[str, Spread]] = Field(default={}, description="by split, and field of numbers")
     image: tuple[int, int, int] | None = Field(default=None, description="height, width, channels; null for texts")
     seed: int = 0
     notes: tuple[str, ...] = Field(default=(), description="what was repaired or dropped, a sentence each")
@@ -93,6 +109,7 @@ class Manifest(Stored):
     format: int = FORMAT
     behaviour: int = BEHAVIOUR
     created_at: float = Field(default=0.0, description="Unix time in seconds; 0: not known")
+    task: TaskCopy | None = Field(default=None, description="the facts of a user's own task")
     spec: StudySpec
     command: tuple[str, ...] = ()
     data: DataFacts = DataFacts()
@@ -118,8 +135,10 @@ def parsed(raw: Any, source: object) -> Manifest:
         RunError: it is none, or holds a study that this version cannot read.
     """
     try:
-        return Manifest.model_validate(earlier.manifest(raw))
-    except (TypeError, ValidationError) as error:
+        current = earlier.manifest(raw)
+        known_from(current.get("task"))  # before the study that names it
+        return Manifest.model_validate(current)
+    except (AttributeError, TypeError, ValueError) as error:
         reason = _first(error) if isinstance(error, ValidationError) else str(error)
         raise RunError(f"{source}: not a run that this version of harness can read ({reason})") from None
 

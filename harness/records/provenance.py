@@ -19,6 +19,7 @@ from harness.errors import RunError
 from harness.records.manifest import BEHAVIOUR, Commit, Computer, DataFacts, Manifest
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Place
+from harness.records.task_copy import copy_of
 from harness.spec.bundled import find_study
 from harness.spec.configure import differences
 from harness.spec.study import StudySpec
@@ -61,6 +62,7 @@ def new_manifest(
     """
     return Manifest(
         created_at=time.time(),
+        task=copy_of(spec.task),
         spec=spec,
         command=tuple(command),
         data=data,

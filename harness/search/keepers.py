@@ -6,6 +6,7 @@ Knows nothing of files: the engine saves before a trial ends, and whoever owns t
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Collection
 
 __all__ = ["Keepers"]
 
@@ -13,22 +14,21 @@ Key = tuple[float, float]
 
 
 class Keepers:
-    """Keeps `top` trials an arm. A key sorts the better value first."""
+    """Keeps `top` trials an arm, and the default recipes, which the report compares the winner with.
 
-    def __init__(self, top: int, num_arms: int) -> None:
+    A key sorts the better value first.
+    """
+
+    def __init__(self, top: int, num_arms: int, defaults: Collection[int]) -> None:
         self._top = top
         self._best: list[list[tuple[Key, int]]] = [[] for _ in range(num_arms)]
-        self._default: dict[int, int] = {}
+        self._defaults = defaults
         self._saved: dict[int, int] = {}
-
-    def add(self, number: int, arm: int) -> None:
-        """A trial of an arm; its first is the default recipe, which the report compares the winner with."""
-        self._default.setdefault(arm, number)
 
     def wants(self, number: int, arm: int, key: Key) -> bool:
         """True when a trial that ends with `key` is among those worth keeping."""
         best = self._best[arm]
-        return self._default[arm] == number or len(best) < self._top or (key, number) < best[self._top - 1]
+        return number in self._defaults or len(best) < self._top or (key, number) < best[self._top - 1]
 
     def ended(self, number: int, arm: int, key: Key, *, saved: bool) -> None:
         """A trial completed; `saved` when its weights are on disk."""
@@ -44,4 +44,4 @@ class Keepers:
         return gone
 
     def _kept(self, number: int, arm: int) -> bool:
-        return number == self._default[arm] or any(number == other for _, other in self._best[arm][: self._top])
+        return number in self._defaults or any(number == other for _, other in self._best[arm][: self._top])

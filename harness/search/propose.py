@@ -22,7 +22,7 @@ from harness.records.store import StoredTrial
 from harness.search.axes import Axes, Params, params_key
 from harness.search.mirror import Mirror
 from harness.search.samplers import derived_seed, make_sampler
-from harness.spec.configure import arms, default_params, rung_fractions
+from harness.spec.configure import arms, default_numbers, default_params, rung_fractions
 from harness.spec.lengths import earliest_rung
 from harness.spec.rungs import TrialRungs, rungs_passed
 from harness.spec.schedule import EARLY
@@ -117,6 +117,7 @@ class _Arm:
         search, name = spec.search, arms(spec)[index]
         self._axes = Axes(spec, name)
         self._default = self._axes.fixed | default_params(spec, name)
+        self._default_numbers = default_numbers(spec)
         self._index = index
         self._sampler = search.sampler
         self._seed = search.seed
@@ -128,7 +129,7 @@ class _Arm:
         self.mirror = None if grid else Mirror(f"arm-{index}", search.objectives)
 
     def ask(self, number: int) -> Proposal | None:
-        if not self._seen:
+        if number in self._default_numbers:
             return self._proposal(self._default, self._add_default(number))
         if self.mirror is None:
             drawn = next((params for params in self._grid if params_key(params) not in self._seen), None)

@@ -24,7 +24,7 @@ from harness.search.keepers import Keepers
 from harness.search.propose import Proposer
 from harness.search.pruners.registry import make_policy
 from harness.search.source import Decision
-from harness.spec.configure import arms, rung_fractions
+from harness.spec.configure import arms, default_numbers, rung_fractions
 from harness.spec.rungs import rung_share
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
@@ -83,7 +83,7 @@ class Search:
         self._finalist: int | None = None
         self._wanted = False
         top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
-        self._keepers = Keepers(top, self._num_arms)
+        self._keepers = Keepers(top, self._num_arms, default_numbers(spec))
         stored = [self._afresh(self._finished(trial)) for trial in store.load()]
         self._dealer = Dealer(spec, store, stored, num_train_rows)
         self._proposer = self._dealer.proposer
@@ -110,7 +110,6 @@ class Search:
         self._expect()
         for trial in stored:
             arm = Proposer.arm_of(trial)
-            self._keepers.add(trial.number, arm)
             self._policy.restore(trial.number, arm, trial.record.history, trial.state, trial.config.rungs)
             if trial.state is TrialState.COMPLETE:
                 saved = trial.record.weights is not None
@@ -224,7 +223,6 @@ class Search:
         if dealt is not None:
             config, arm = dealt
             self._trials[config.number] = _Trial(config, arm)
-            self._keepers.add(config.number, arm)
             self._policy.add(config.number, arm, config.rungs)
             self._queue.append(config.number)
         self._expect()

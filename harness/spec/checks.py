@@ -1,6 +1,6 @@
-"""The rules that span sections of a study: conditions, comparison, pruner, sampler and objectives.
+"""The rules that span sections of a study: conditions, comparison, task, pruner, sampler and objectives.
 
-Knows nothing of YAML or files. A rule gives the keys that it looked at, so that the reader can be silent about a
+A rule gives the keys that it looked at, so that the reader can be silent about a
 contradiction whose other half is a mistake of its own.
 """
 
@@ -12,14 +12,17 @@ from graphlib import CycleError
 from math import inf
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness.errors import nearest
 from harness.spec.mistakes import show
 from harness.spec.params import (
-    KEYS,
+    OPTIONS,
     arms,
     default_of,
     full_key,
     is_compared,
+    keys_of,
     num_values,
     search_space,
     searched,
@@ -49,7 +52,7 @@ class Contradiction:
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
     """Everything in a well-formed study that cannot be done as asked."""
-    rules = (_conditions, _space, _data, _task, _trials, _search, _evaluations)
+    rules = (_conditions, _space, _data, _task, _options, _trials, _search, _evaluations)
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
 
@@ -63,16 +66,16 @@ def _conditions(spec: StudySpec) -> Iterator[Contradiction]:
             wrong = _condition(spec, key, condition, values if isinstance(values, tuple) else (values,))
             if wrong:
                 place = (*key.split("."), "when", condition)
-                yield Contradiction(wrong, (place, tuple((full_key(condition) or key).split("."))))
+                yield Contradiction(wrong, (place, tuple((full_key(spec, condition) or key).split("."))))
         if key == "model.checkpoint" and domain.when:
             yield _of("every trial needs a checkpoint; leave out when", f"{key}.when")
 
 
 def _condition(spec: StudySpec, key: str, condition: str, values: tuple[Any, ...]) -> str:
     """What is wrong with one `when` of `key`; empty when it can be met."""
-    full = full_key(condition)
+    full = full_key(spec, condition)
     if full is None:
-        known = {**{name: name for name in KEYS}, **{name: name for name in KEYS.values()}}
+        known = [*keys_of(spec), *keys_of(spec).values()]
         return f"unknown key; it must be one of data, model or training{nearest(condition, known)}"
     given = value_at(spec, full)
     if not is_searched(given) and not (full == "model.checkpoint" and is_compared(spec)):
@@ -111,8 +114,17 @@ def _space(spec: StudySpec) -> Iterator[Contradiction]:
 
 
 def _data(spec: StudySpec) -> Iterator[Contradiction]:
-    if spec.data.builtin == "digits" and not facts_of(spec.task).reads("image"):
+    facts = facts_of(spec.task)
+    if spec.data.builtin == "digits" and not facts.reads("image"):
         yield _of("builtin: digits needs task: image-classification", "data.builtin", "task")
+    fields = {field.name: field for field in facts.fields}
+    for name in spec.data.columns:
+        key = f"data.columns.{name}"
+        if name not in fields:
+            message = f"{facts.name} reads {', '.join(fields)}, not {show(name)}{nearest(name, fields)}"
+            yield _of(message, key, "task")
+        elif (short := fields[name].short) and short in spec.data.model_fields_set:
+            yield _of(f"data.{short} names the same column; leave one of them out", key, f"data.{short}")
 
 
 def _task(spec: StudySpec) -> Iterator[Contradiction]:
@@ -125,8 +137,29 @@ def _task(spec: StudySpec) -> Iterator[Contradiction]:
             yield Contradiction(message, (("search", "objectives", place), ("task",)))
     for name in RECIPE:
         key = f"training.{name}"
-        if name not in facts.recipe and value_at(spec, key) != default_of(key):
+        if name not in facts.recipe and value_at(spec, key) != default_of(spec, key):
             yield _of(f"{facts.name} has no use for it; leave it out", key, "task")
+
+
+def _options(spec: StudySpec) -> Iterator[Contradiction]:
+    """Options that the task does not have, or not with that value."""
+    facts = facts_of(spec.task)
+    for name, given in spec.task_options.items():
+        key = f"{OPTIONS}.{name}"
+        if name not in facts.options.model_fields:
+            known = ", ".join(facts.options.model_fields) or "none"
+            message = f"{facts.name} has no such option ({known}){nearest(name, facts.options.model_fields)}"
+            yield _of(message, key, "task")
+            continue
+        for value in given.choices if isinstance(given, Choices) else _ends(given):
+            try:
+                facts.options.model_validate({name: value})
+            except ValidationError as error:
+                yield _of(f"{show(value)}: {error.errors()[0]['msg']}", key, "task")
+
+
+def _ends(given: Any) -> tuple[Any, ...]:
+    return (given.low, given.high) if isinstance(given, Range) else (given,)
 
 
 def _trials(spec: StudySpec) -> Iterator[Contradiction]:
@@ -136,7 +169,7 @@ def _trials(spec: StudySpec) -> Iterator[Contradiction]:
         yield _of(message, "search.trials", "model.checkpoint")
     elif trials > compared and not searched(spec):
         message = f"{trials} trials, but nothing is searched: give a key {{low, high}} or a list, or trials: {compared}"
-        yield _of(message, "search.trials", "data", "model", "training")
+        yield _of(message, "search.trials", "data", "model", "training", OPTIONS)
 
 
 def _search(spec: StudySpec) -> Iterator[Contradiction]:

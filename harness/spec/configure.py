@@ -13,14 +13,17 @@ from pydantic import BaseModel
 
 from harness.errors import InputError
 from harness.spec.params import (
-    KEYS,
+    OPTIONS,
     Domain,
     Param,
     arms,
+    default_number,
+    default_numbers,
     default_of,
     default_params,
     is_compared,
     keeps_default,
+    keys_of,
     may_choose_precision,
     num_values,
     search_space,
@@ -38,6 +41,9 @@ __all__ = [
     "Domain",
     "Param",
     "arms",
+    "default_config",
+    "default_number",
+    "default_numbers",
     "default_params",
     "differences",
     "evaluation_points",
@@ -85,8 +91,14 @@ def resolve(
             if param.name not in params:
                 raise InputError(f"trial {number} has no value for '{param.key}', which the study searches")
             chosen[param.name] = params[param.name]
-    values = {key: chosen.get(name, _fixed(spec, key)) for name, key in KEYS.items()}
+    values = {key: chosen.get(name, _fixed(spec, key)) for name, key in keys_of(spec).items()}
     return _config(spec, values, num_train_rows, number=number, kind=kind, of=of, params=chosen, seed=seed)
+
+
+def default_config(spec: StudySpec, kind: Kind = "search", arm: str | None = None) -> TrialConfig:
+    """The default recipe with the checkpoint `arm` (the study's first one), without rungs of its own."""
+    arm = arms(spec)[0] if arm is None else arm
+    return resolve(spec, number=0, params=default_params(spec, arm), kind=kind, arm=arm)
 
 
 def _refuse_unknown(params: Mapping[str, ParamValue], known: set[str]) -> None:
@@ -100,7 +112,7 @@ def _fixed(spec: StudySpec, key: str) -> Any:
     value = value_at(spec, key)
     if key == "model.checkpoint":
         return spec.model.checkpoints[0]
-    return default_of(key) if is_searched(value) else value
+    return default_of(spec, key) if is_searched(value) else value
 
 
 def _config(
@@ -120,6 +132,7 @@ def _config(
     points = evaluation_points(spec, recipe.epochs, rung_fractions(spec) if rungs is None else rungs)
     return TrialConfig(
         task=spec.task,
+        task_options={name: values[key] for name, key in keys_of(spec).items() if key == f"{OPTIONS}.{name}"},
         data=data,
         model=TrialModel(**model),
         training=recipe,

@@ -80,7 +80,7 @@ def _batch_sizes(spec: StudySpec) -> Sequence[int]:
     return sorted(
         {
             *(values_of(domain) if few else _ends(spec, "training.batch_size")),
-            *_inactive(domain, default_of("training.batch_size")),
+            *_inactive(domain, default_of(spec, "training.batch_size")),
         }
     )
 
@@ -91,7 +91,7 @@ def _ends(spec: StudySpec, key: str) -> list[Any]:
     if not is_searched(domain):
         return [domain]
     values = [domain.low, domain.high] if isinstance(domain, Range) else list(domain.choices)
-    values += _inactive(domain, default_of(key))
+    values += _inactive(domain, default_of(spec, key))
     ordered = sorted(values, key=_size)
     return [ordered[0], ordered[-1]]
 

@@ -1,7 +1,4 @@
-"""The searched parameters of a study: their domains, their order, their conditions and the default recipe.
-
-Knows nothing of samplers.
-"""
+"""The searched parameters of a study: their domains, their order, their conditions and the default recipe."""
 
 from __future__ import annotations
 
@@ -16,18 +13,23 @@ from pydantic import BaseModel
 
 from harness.spec.space import Choices, Range, Scalar, is_searched
 from harness.spec.study import DataSpec, ModelSpec, StudySpec, TrainingSpec
+from harness.spec.tasks import facts_of
 from harness.spec.trial import ParamValue
 
 __all__ = [
     "KEYS",
+    "OPTIONS",
     "Domain",
     "Param",
     "arms",
+    "default_number",
+    "default_numbers",
     "default_of",
     "default_params",
     "full_key",
     "is_compared",
     "keeps_default",
+    "keys_of",
     "may_choose_precision",
     "num_values",
     "search_space",
@@ -38,7 +40,9 @@ __all__ = [
 
 Domain = Range[Any] | Choices[Any]
 SECTIONS: dict[str, type[BaseModel]] = {"data": DataSpec, "model": ModelSpec, "training": TrainingSpec}
+#: The keys that every trial has, by their last part. A task adds its own: `keys_of`.
 KEYS = {name: f"{section}.{name}" for section, model in SECTIONS.items() for name in model.model_fields}
+OPTIONS = "task_options"
 USUAL_DROPOUT = 0.1
 
 
@@ -59,14 +63,20 @@ class Param:
         return all(name in params and params[name] in values for name, values in self.when.items())
 
 
-def full_key(key: str) -> str | None:
+def keys_of(spec: StudySpec) -> dict[str, str]:
+    """The keys of a trial of the study, by their last part."""
+    return KEYS | {name: f"{OPTIONS}.{name}" for name in facts_of(spec.task).options.model_fields}
+
+
+def full_key(spec: StudySpec, key: str) -> str | None:
     """`training.schedule` for itself and for `schedule`; None for a key that no trial has."""
-    return key if key in KEYS.values() else KEYS.get(key)
+    keys = keys_of(spec)
+    return key if key in keys.values() else keys.get(key)
 
 
 def searched(spec: StudySpec) -> dict[str, Domain]:
     """The domain of every searched key, in the schema's order."""
-    values = ((key, value_at(spec, key)) for key in KEYS.values())
+    values = ((key, value_at(spec, key)) for key in keys_of(spec).values())
     return {key: value for key, value in values if is_searched(value)}
 
 
@@ -76,14 +86,14 @@ def search_space(spec: StudySpec) -> tuple[Param, ...]:
     Raises:
         graphlib.CycleError: conditions that wait for each other (the reader refuses such a file).
     """
-    domains = searched(spec)
-    params = {key: _param(key, domain, {*domains, *_compared(spec)}) for key, domain in domains.items()}
-    parents = {key: [KEYS[name] for name in param.when if KEYS[name] in params] for key, param in params.items()}
+    domains, keys = searched(spec), keys_of(spec)
+    params = {key: _param(spec, key, domain, {*domains, *_compared(spec)}) for key, domain in domains.items()}
+    parents = {key: [keys[name] for name in param.when if keys[name] in params] for key, param in params.items()}
     return tuple(params[key] for key in TopologicalSorter(parents).static_order())
 
 
-def _param(key: str, domain: Domain, varied: set[str]) -> Param:
-    conditions = {full_key(name): allowed for name, allowed in (domain.when or {}).items()}
+def _param(spec: StudySpec, key: str, domain: Domain, varied: set[str]) -> Param:
+    conditions = {full_key(spec, name): allowed for name, allowed in (domain.when or {}).items()}
     when = {
         _name(condition): allowed if isinstance(allowed, tuple) else (allowed,)
         for condition, allowed in conditions.items()
@@ -99,13 +109,16 @@ def _name(key: str | None) -> str:
 def value_at(spec: StudySpec, key: str) -> Any:
     """What the study has at `training.epochs`: a literal, a `Range` or `Choices`."""
     section, _, name = key.partition(".")
+    if section == OPTIONS:
+        return spec.task_options.get(name, default_of(spec, key))
     return getattr(getattr(spec, section), name)
 
 
-def default_of(key: str) -> Any:
-    """The schema's own value for a key."""
+def default_of(spec: StudySpec, key: str) -> Any:
+    """The schema's own value for a key, or that of the study's task."""
     section, _, name = key.partition(".")
-    return SECTIONS[section].model_fields[name].default
+    known = facts_of(spec.task).options if section == OPTIONS else SECTIONS[section]
+    return known.model_fields[name].default
 
 
 def is_compared(spec: StudySpec) -> bool:
@@ -126,6 +139,17 @@ def _compared(spec: StudySpec) -> set[str]:
 def arms(spec: StudySpec) -> tuple[str, ...]:
     """The compared checkpoints, dealt in turn; a single one when nothing is compared."""
     return spec.model.checkpoints if is_compared(spec) else spec.model.checkpoints[:1]
+
+
+def default_numbers(spec: StudySpec) -> range:
+    """The numbers of the default recipes: trial 0, or one for each compared checkpoint, which are dealt in turn."""
+    return range(len(arms(spec)))
+
+
+def default_number(spec: StudySpec, params: Mapping[str, ParamValue]) -> int:
+    """The number of the default recipe that a trial with `params` is compared with: that of its checkpoint."""
+    names = arms(spec)
+    return names.index(str(params["checkpoint"])) if params.get("checkpoint") in names else 0
 
 
 def keeps_default(spec: StudySpec) -> bool:
@@ -162,7 +186,7 @@ def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamVa
     params: dict[str, ParamValue] = {"checkpoint": arm or arms(spec)[0]} if is_compared(spec) else {}
     for param in search_space(spec):
         if param.active(params):
-            params[param.name] = _nearest(default_of(param.key), param)
+            params[param.name] = _nearest(default_of(spec, param.key), param)
     if is_compared(spec):
         del params["checkpoint"]
     return params

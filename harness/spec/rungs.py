@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from harness.errors import unknown_name
 from harness.spec.steps import step_at, warmup_steps
-from harness.spec.study import StudySpec
+from harness.spec.study import PrunerSpec, StudySpec
 
 __all__ = [
     "FIRST_STEPS",
     "NEAR_A_RUNG",
     "POPULATION",
     "TrialRungs",
+    "num_promoted",
     "rung_fractions",
+    "rung_resource",
     "rung_share",
     "rungs_passed",
     "trial_rungs",
@@ -22,6 +24,7 @@ __all__ = [
 SAME = 1e-6
 QUARTERS = (0.25, 0.5, 0.75)
 POPULATION = "ray-pbt"
+AT_QUARTERS = ("median", POPULATION)
 HALVING = ("rungs", "asha", "hyperband", "ray-asha", "ray-hyperband")
 #: Points of a training that are nearer to each other than this share of it are one.
 NEAR_A_RUNG = 0.02
@@ -47,16 +50,33 @@ def rung_fractions(spec: StudySpec) -> tuple[float, ...]:
     pruner = spec.search.pruner
     if pruner.name == "none":
         return ()
-    if pruner.name in ("median", POPULATION):
+    if pruner.name in AT_QUARTERS:
         return QUARTERS
     if pruner.name not in HALVING:
-        raise unknown_name("search.pruner.name", pruner.name, ("none", "median", POPULATION, *HALVING))
+        raise unknown_name("search.pruner.name", pruner.name, ("none", *AT_QUARTERS, *HALVING))
     rungs = []
     rung = pruner.min_fraction
     while rung < 1 - SAME:
         rungs.append(rung)
         rung *= pruner.reduction_factor
     return tuple(rungs)
+
+
+def rung_resource(pruner: PrunerSpec, rung: int) -> int:
+    """A rung as a whole number of shares of the training, as Optuna's and Ray's pruners want it.
+
+    1, 4, 16 for a reduction factor of 4; 1, 2, 3 for those that decide at quarters. The rung after the last is the full
+    training.
+    """
+    return rung + 1 if pruner.name in AT_QUARTERS else pruner.reduction_factor**rung
+
+
+def num_promoted(num_reached: int, reduction_factor: int, least: int = 1) -> int:
+    """How many of the trials that reached a rung go on: one in `reduction_factor`, and never fewer than `least`.
+
+    (Jamieson and Talwalkar 2016, algorithm 1; Li et al. 2020, algorithm 2.)
+    """
+    return min(num_reached, max(1, num_reached // reduction_factor, least))
 
 
 def trial_rungs(spec: StudySpec, num_steps: int, warmup_fraction: float) -> TrialRungs:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from harness.errors import nearest
-from harness.spec.space import Choices, Frozen, Range, Searchable, SearchableList
+from harness.errors import InputError
+from harness.spec.foreign import FOREIGN_PATTERN
+from harness.spec.space import Choices, Frozen, Range, Scalar, Searchable, SearchableList
 from harness.spec.tasks import TASKS, facts_of
 
 __all__ = [
@@ -63,15 +64,17 @@ Checkpoint = Annotated[str, Field(pattern=CHECKPOINT_PATTERN)]
 
 
 def _known_task(name: str) -> str:
-    if name not in TASKS:
-        raise ValueError(f"must be one of {', '.join(TASKS)}, not {name[:60]!r}{nearest(name, TASKS)}")
-    return name
+    try:
+        return facts_of(name).name
+    except InputError as error:
+        raise ValueError(str(error).removeprefix("task ")) from None
 
 
-TaskName = Annotated[str, AfterValidator(_known_task), Field(json_schema_extra={"enum": list(TASKS)})]
+_TASK_NAMES = {"anyOf": [{"enum": list(TASKS)}, {"pattern": FOREIGN_PATTERN}]}
+TaskName = Annotated[str, AfterValidator(_known_task), Field(json_schema_extra=_TASK_NAMES)]
 _OBJECTIVES = list(dict.fromkeys(name for facts in TASKS.values() for name in facts.objectives))
-#: Which of them a task has is checked where the task is known: `harness.spec.checks`.
-Objective = Annotated[str, Field(json_schema_extra={"enum": _OBJECTIVES})]
+#: Which of them a task has is checked where the task is known: `harness.spec.checks`. A user's task has others.
+Objective = Annotated[str, Field(examples=_OBJECTIVES)]
 
 
 def _default_is_of_the_task(schema: dict[str, Any]) -> None:
@@ -122,7 +125,8 @@ class DataSpec(Frozen):
     builtin: Literal["digits"] | None = Field(default=None, description="a data set of an installed package")
     text: Text = "text"
     text_pair: Text | None = Field(default=None, description="second text column; the two make a pair")
-    label: Text = "label"
+    label: Text = Field(default="label", description="the column of the target, whatever the task learns")
+    columns: dict[str, Text] = Field(default={}, description="columns by the names of the task's fields")
     split: SplitSpec = SplitSpec()
     preprocess: SearchableList[tuple[PreprocessStep, ...]] = ()
     augment: SearchableList[tuple[AugmentStep, ...]] = ()
@@ -317,7 +321,8 @@ class StudySpec(Frozen):
     """A whole study file."""
 
     name: Name
-    task: TaskName = "text-classification"
+    task: TaskName = Field(default="text-classification", description="or your own: my_package.my_module:MyTask")
+    task_options: dict[str, Searchable[Scalar]] = Field(default={}, description="the task's own keys")
     data: DataSpec
     model: ModelSpec
     training: TrainingSpec = TrainingSpec()

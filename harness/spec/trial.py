@@ -1,7 +1,4 @@
-"""One trial, fully resolved: what `run_trial` needs to know, as JSON.
-
-Knows nothing of search spaces: every field is a plain value. The sections mirror those of the study file.
-"""
+"""One trial, fully resolved: what `run_trial` needs to know, as JSON. The sections mirror those of the study file."""
 
 from __future__ import annotations
 
@@ -72,6 +69,7 @@ class TrialConfig(Frozen):
     kind: Literal["search", "confirm", "rerun", "bench"] = "search"
     of: int | None = Field(default=None, description="the search trial that this one repeats")
     task: str
+    task_options: dict[str, ParamValue] = Field(default={}, description="every option of the task")
     params: dict[str, ParamValue] = {}
     data: TrialData
     model: TrialModel

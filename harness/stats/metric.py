@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COSTS", "Arrays", "Metric", "num_rows", "of_function", "rank_key", "ratio", "score", "scores"]
 
-Arrays: TypeAlias = "Mapping[str, Any]"
+Arrays: TypeAlias = Mapping[str, Any]
 """Arrays by name, all with the rows of a split in one order: dense, the rows on the first axis, or `Ragged`."""
 
 RowStats: TypeAlias = "Callable[[Arrays, Arrays], np.ndarray]"
@@ -33,10 +33,12 @@ class Metric:
     The formula is either `row_stats(outputs, targets)`, the numbers [rows, k] that each row adds, with
     `of_sums(sums [..., k]) -> [...]`; or, where the metric is no function of such sums,
     `value(outputs, targets, weights [draws, rows]) -> [draws]`: the metric of each draw, in which a row occurs as often
-    as its weight says. A row of ones is the metric itself. Costs (speed, memory) are measured and have no formula.
+    as its weight says. A row of ones is the metric itself. Costs (speed, memory) are measured and have no formula, and
+    neither has the copy of a user's metric that a run's manifest holds.
 
     `title` is what people call it, `percent` says that it is shown as 95.8 %. `is_share` says that it is the mean of
-    0 or 1 over the rows; its `row_stats` are then [hit, 1].
+    0 or 1 over the rows; its `row_stats` are then [hit, 1]. `is_cost` is true for what is measured while a model
+    trains, and not computed from its outputs.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Metric:
     unit: str = ""
     percent: bool = False
     is_share: bool = False
+    is_cost: bool = False
     row_stats: RowStats | None = None
     of_sums: OfSums | None = None
     value: Value | None = None
@@ -56,11 +59,6 @@ class Metric:
             raise ValueError(f"metric '{self.name}' has one of row_stats and of_sums; give both")
         if self.row_stats is not None and self.value is not None:
             raise ValueError(f"metric '{self.name}' has two formulas; give row_stats and of_sums, or value")
-
-    @property
-    def is_cost(self) -> bool:
-        """True for what is measured while a model trains, and not computed from its outputs."""
-        return self.row_stats is None and self.value is None
 
     @property
     def worst(self) -> float:
@@ -96,8 +94,8 @@ def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
     """
     import numpy as np
 
-    if metric.is_cost:
-        raise ValueError(f"{metric.name} is measured; it cannot be computed from outputs")
+    if metric.row_stats is None and metric.value is None:
+        raise ValueError(f"{metric.name} has no formula; it cannot be computed from outputs")
     if not num_rows(targets) or any(_holds_nan(array) for array in outputs.values()):
         return nan
     if metric.row_stats is not None and metric.of_sums is not None:
@@ -158,8 +156,12 @@ def _drawn(arrays: Arrays, draw: np.ndarray) -> Arrays:
 COSTS: dict[str, Metric] = {
     cost.name: cost
     for cost in (
-        Metric(name="samples_per_second", title="samples/s", maximize=True, low=0.0, high=inf, unit="1/s"),
-        Metric(name="tokens_per_second", title="tokens/s", maximize=True, low=0.0, high=inf, unit="1/s"),
-        Metric(name="peak_memory_mib", title="peak memory", maximize=False, low=0.0, high=inf, unit="MiB"),
+        Metric(
+            name="samples_per_second", title="samples/s", maximize=True, low=0.0, high=inf, unit="1/s", is_cost=True
+        ),
+        Metric(name="tokens_per_second", title="tokens/s", maximize=True, low=0.0, high=inf, unit="1/s", is_cost=True),
+        Metric(
+            name="peak_memory_mib", title="peak memory", maximize=False, low=0.0, high=inf, unit="MiB", is_cost=True
+        ),
     )
 }

@@ -14,16 +14,19 @@ import numpy as np
 
 from harness.data.batch import training_batches
 from harness.data.cache import built_once
-from harness.data.encoded import Arrays, Encoded, by_row
+from harness.data.encoded import Arrays, Encoded
+from harness.data.kinds import strata_of
 from harness.data.prepared import PreparedData
 from harness.data.split import subset
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 
-__all__ = ["baseline", "encoded", "encoded_folder", "facts", "training_rows", "validation_subset"]
+__all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows"]
 
 #: Raised when the same rows would be encoded differently.
-VERSION = 2
+VERSION = 3
+#: The file with the stratum of each row, beside the encoded examples.
+STRATA = "strata.npy"
 MAX_UNKNOWN = 0.1
 _FACTS_BATCH = 32
 
@@ -35,9 +38,14 @@ def encoded(data: PreparedData, config: TrialConfig, split: str) -> Encoded:
         CheckpointError: the checkpoint or its tokenizer cannot be used.
         DataError: nothing of a text would be left.
     """
-    task = task_of(config.task)
     folder = encoded_folder(data, config, split)
-    built_once(folder, lambda staging: task.encode(data.frame(split), split, config, data).write(staging))
+
+    def encode(staging: Path) -> None:
+        task, frame = task_of(config.task), data.frame(split)
+        task.encode(frame, split, config, data).write(staging)
+        np.save(staging / STRATA, strata_of(frame, task.facts))
+
+    built_once(folder, encode)
     return Encoded.open(folder)
 
 
@@ -50,56 +58,61 @@ def encoded_folder(data: PreparedData, config: TrialConfig, split: str) -> Path:
     return data.folder / "encoded" / name
 
 
-def training_rows(data: PreparedData, config: TrialConfig, examples: Encoded) -> np.ndarray:
+def training_rows(data: PreparedData, config: TrialConfig) -> np.ndarray:
     """Rows of the encoded training split that a trial trains on: `train_rows` of the originals, and their copies.
 
     A smaller subset lies within every larger one.
     """
-    copies = 1 + len(config.data.augment)
-    originals = len(examples) // copies
-    strata = task_of(config.task).strata(by_row(examples.targets, np.arange(originals)))
-    rows = subset(strata, config.data.train_rows, _seed(data))
-    return np.concatenate([rows + originals * copy for copy in range(copies)])
+    strata = _strata(data, config, "train")
+    rows = subset(strata, config.data.train_rows, data.meta.seed)
+    return np.concatenate([rows + len(strata) * copy for copy in range(1 + len(config.data.augment))])
 
 
-def validation_subset(data: PreparedData, task: str, num_rows: int | None) -> np.ndarray:
+def validation_rows(data: PreparedData, config: TrialConfig, num_rows: int | None) -> np.ndarray:
     """The same rows of validation for every trial: `num_rows` with the shares of the strata kept, or all."""
-    kind = task_of(task)
-    return subset(kind.strata(kind.row_targets(data.frame("validation"))), num_rows, _seed(data))
+    return subset(_strata(data, config, "validation"), num_rows, data.meta.seed)
 
 
-def baseline(
+def _strata(data: PreparedData, config: TrialConfig, split: str) -> np.ndarray:
+    """The stratum of each row of an encoded split, without copies."""
+    strata: np.ndarray = np.load(encoded_folder(data, config, split) / STRATA, allow_pickle=False)
+    return strata
+
+
+def baselines(
     data: PreparedData, task: str, num_rows: int | None, splits: Sequence[str]
-) -> tuple[str, dict[str, Arrays], dict[str, Arrays]]:
-    """The task's baseline, fitted on the rows that a trial with `train_rows: num_rows` has, without copies.
+) -> tuple[dict[str, dict[str, Arrays]], dict[str, Arrays]]:
+    """The task's baselines, fitted on the rows that a trial with `train_rows: num_rows` has, without copies.
 
     Returns:
-        Its name, and by split its outputs and the targets, as a fine-tuned model's are.
+        Of each, by its name, the outputs by split; and the targets by split, as a fine-tuned model's are.
     """
     kind = task_of(task)
     train, frames = data.frame("train"), {split: data.frame(split) for split in splits}
-    rows = subset(kind.strata(kind.row_targets(train)), num_rows, _seed(data))
-    name, outputs = kind.baseline(train.iloc[rows], frames, data.labels)
-    return name, outputs, {split: kind.row_targets(frame) for split, frame in frames.items()}
-
-
-def _seed(data: PreparedData) -> int:
-    return data.meta.seed
+    rows = subset(strata_of(train, kind.facts), num_rows, data.meta.seed)
+    outputs = dict(kind.baselines(train.iloc[rows], frames, data))
+    return outputs, {split: kind.row_targets(frame) for split, frame in frames.items()}
 
 
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     """What a person should know of the data before training, a line each."""
-    lines = [f"{split}: {rows} rows ({_shares(data, split)})" for split, rows in data.meta.rows.items()]
+    lines = [f"{split}: {rows} rows{_targets(data, split)}" for split, rows in data.meta.rows.items()]
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
     return lines + [f"note: {note}" for note in data.meta.notes]
 
 
-def _shares(data: PreparedData, split: str, limit: int = 6) -> str:
-    counts = sorted(data.meta.counts[split].items(), key=lambda item: -item[1])
-    more = f", {len(counts) - limit} more classes" if len(counts) > limit else ""
-    return ", ".join(f"{label[:40]} {count}" for label, count in counts[:limit]) + more
+def _targets(data: PreparedData, split: str, limit: int = 6) -> str:
+    """The rows of each class, or how the numbers are spread, in parentheses."""
+    counts = sorted(data.meta.counts.get(split, {}).items(), key=lambda item: -item[1])
+    parts = [f"{label[:40]} {count}" for label, count in counts[:limit]]
+    parts += [f"{len(counts) - limit} more classes"] if len(counts) > limit else []
+    parts += [
+        f"{name}: mean {spread.mean:.4g}, standard deviation {spread.std:.4g}, {spread.low:.4g} to {spread.high:.4g}"
+        for name, spread in data.meta.numbers.get(split, {}).items()
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _length_facts(train: Encoded, config: TrialConfig) -> list[str]:

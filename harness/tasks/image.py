@@ -6,7 +6,7 @@ Images are kept as they come, uint8; they are scaled and normalised batch by bat
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,10 +18,11 @@ from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
 from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import image_baseline
 from harness.tasks.classification import Classification
-from harness.tasks.models import build_classifier, model_config
+from harness.tasks.models import build, model_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +39,8 @@ _MAX_SHOWN = 32
 class ImageClassification(Classification):
     """One class an image."""
 
-    name: ClassVar[str] = "image-classification"
+    facts = facts_of("image-classification")
     auto: ClassVar[str] = "AutoModelForImageClassification"
-    inputs: ClassVar[tuple[str, ...]] = ("image",)
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """What the checkpoint wants of an image."""
@@ -79,15 +79,18 @@ class ImageClassification(Classification):
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """The checkpoint under a new classification head."""
         settings = _config(config, data)
-        return build_classifier(self.auto, config.model, settings, data.labels)
+        self.set_head(settings, data)
+        return build(self.auto, config.model, settings)
 
-    def baseline(
-        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], labels: Sequence[str]
-    ) -> tuple[str, dict[str, Arrays]]:
+    def baselines(
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
+    ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """Logistic regression on pixels."""
         pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
-        name, found = image_baseline(_pixels(train["image"]), train["label"].to_numpy(), pixels, len(labels))
-        return name, {split: {"probabilities": probabilities} for split, probabilities in found.items()}
+        name, probabilities = image_baseline(
+            _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.labels)
+        )
+        yield name, {split: {"probabilities": values} for split, values in probabilities.items()}
 
     def show(self, row: Mapping[str, Any]) -> str:
         """A small image in shades of letters, a line a row of pixels; of a large one, its size."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-__all__ = ["CLASS_WEIGHTS", "CrossEntropy", "balanced"]
+__all__ = ["CLASS_WEIGHTS", "CrossEntropy", "SquaredError", "balanced"]
 
 
 def balanced(labels: np.ndarray, num_labels: int) -> torch.Tensor:
@@ -54,3 +54,20 @@ class CrossEntropy:
             label_smoothing=self._smoothing,
             reduction="sum",
         )
+
+
+class SquaredError:
+    """The squared error of one number a row, in units of `scale`**2. A batch is divided by its rows."""
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
+
+    def weight(self, rows: np.ndarray) -> float:
+        """The number of rows."""
+        return float(len(rows))
+
+    def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The sum over the rows of a micro-batch."""
+        errors = (output.logits[:, 0].float() - targets["numbers"]) / self._scale
+        squares: torch.Tensor = (errors**2).sum()
+        return squares

@@ -1,12 +1,9 @@
-"""A checkpoint with a head for the labels at hand, through transformers' auto classes; and errors instead of noise.
-
-Knows nothing of data beyond the label names.
-"""
+"""A checkpoint with a head for the task at hand, through transformers' auto classes; and errors instead of noise."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +15,7 @@ from harness.spec.trial import TrialModel
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["build_classifier", "load_saved", "model_config", "quiet"]
+__all__ = ["build", "load_saved", "model_config", "quiet"]
 
 
 @contextmanager
@@ -88,14 +85,13 @@ def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
             setattr(config, key, dropout)
 
 
-def build_classifier(auto: str, model: TrialModel, config: PreTrainedConfig, labels: Sequence[str]) -> PreTrainedModel:
-    """The checkpoint (or, for `scratch`, new weights) under a new head for `labels`; fp32, on the CPU.
+def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedModel:
+    """The checkpoint (or, for `scratch`, new weights) under a new head; fp32, on the CPU.
 
     Args:
         auto: the transformers auto class.
         model: the trial's model section.
-        config: from `model_config`; gets the label names.
-        labels: names by class id.
+        config: from `model_config`, with what it says of the head.
 
     Raises:
         CheckpointError: the weights do not fit the configuration, or the model type has no such head.
@@ -103,9 +99,6 @@ def build_classifier(auto: str, model: TrialModel, config: PreTrainedConfig, lab
     import torch
     import transformers
 
-    config.id2label = dict(enumerate(labels))
-    config.label2id = {label: number for number, label in enumerate(labels)}
-    config.problem_type = "single_label_classification"
     loader = getattr(transformers, auto)
     try:
         with quiet():
@@ -144,12 +137,15 @@ def _first_line(error: Exception) -> str:
 
 
 def load_saved(folder: Path, auto: str) -> PreTrainedModel:
-    """The model of a folder, as plain transformers loads it through the auto class of that name, fp32."""
+    """The model of a folder, through the transformers auto class of that name, fp32; a scaled head is scaled again."""
     import torch
     import transformers
+
+    from harness.tasks.heads import unfold
 
     transformers.utils.logging.disable_progress_bar()
     model: PreTrainedModel = getattr(transformers, auto).from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True
     )
+    unfold(model)
     return model

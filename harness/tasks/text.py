@@ -2,202 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from harness.data.augment import augment
-from harness.data.cache import built_once
-from harness.data.checkpoints import resolve
-from harness.data.clean import clean
-from harness.data.encoded import Arrays, Encoded, by_row
+from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
-from harness.data.resident import Resident
-from harness.errors import CheckpointError
-from harness.spec.study import PreprocessStep
-from harness.spec.trial import TrialConfig
+from harness.spec.tasks import facts_of
 from harness.tasks.baselines import text_baseline
 from harness.tasks.classification import Classification
-from harness.tasks.models import build_classifier, model_config
-from harness.tasks.tokenizers import encode_texts, length_limit, load_tokenizer, tokenizer_digest, train_tokenizer
+from harness.tasks.texts import TextTask, joined_texts
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["TextClassification"]
 
-_TEXTS = ("text", "text_pair")
-_DEFAULT_POSITIONS = 512
 
-
-class TextClassification(Classification):
+class TextClassification(Classification, TextTask):
     """One class a text, or a pair of texts."""
 
-    name: ClassVar[str] = "text-classification"
-    auto: ClassVar[str] = "AutoModelForSequenceClassification"
-    inputs: ClassVar[tuple[str, ...]] = _TEXTS
+    facts = facts_of("text-classification")
 
-    def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
-        """Cleaning, length and tokenizer: by the content of its files, or by what it is trained from."""
-        key = config.data.model_dump(mode="json", include={"preprocess", "augment", "max_length"})
-        if config.model.checkpoint == "scratch":
-            return key | {"architecture": config.model.architecture}
-        return key | {"tokenizer": tokenizer_digest(resolve(config.model.checkpoint).folder)}
-
-    def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
-        """Cleans, on train augments, and tokenizes. Row i's copy j stands at `i + j * len(frame)`."""
-        steps = config.data.augment if split == "train" else ()
-        seed = data.meta.seed
-        columns = [
-            augment(clean(frame[name], config.data.preprocess), steps, seed + 2**32 * number)
-            for number, name in enumerate(name for name in _TEXTS if name in frame)
-        ]
-        targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), 1 + len(steps)))
-        tokenizer = load_tokenizer(_tokenizer_folder(config, data))
-        return _encoded(columns, targets, tokenizer, _config(config), config.data.max_length)
-
-    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
-        """input_ids, attention_mask (and token_type_ids): int64 [len(rows), longest row], padded on the right."""
-        import torch
-
-        offsets = np.asarray(encoded.fields["input_ids"].offsets)  # type: ignore[union-attr]
-        starts = offsets[rows]
-        lengths = offsets[np.asarray(rows) + 1] - starts
-        padded = int(lengths.max()) if length is None else length
-        if isinstance(encoded, Resident) and encoded.tensors:
-            return _collated_there(encoded, starts, lengths, padded)
-        columns = np.arange(padded)
-        mask = columns < lengths[:, None]
-        # Beyond a row's end the index stays on its last token: always valid, and replaced by padding below.
-        at = starts[:, None] + np.minimum(columns, lengths[:, None] - 1)
-        padding = _padding(encoded)
-        inputs = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
-        for name, field in encoded.fields.items():
-            values = np.asarray(field.values)[at].astype(np.int64)  # type: ignore[union-attr]
-            inputs[name] = torch.from_numpy(np.where(mask, values, padding.get(name, 0)))
-        return inputs
-
-    def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
-        """The checkpoint under a new classification head; its configuration knows pad token and label names."""
-        tokenizer = load_tokenizer(_tokenizer_folder(config, data))
-        settings = _config(config)
-        settings.pad_token_id = tokenizer.pad_token_id
-        if config.model.checkpoint == "scratch":
-            settings.bos_token_id, settings.eos_token_id = tokenizer.cls_token_id, tokenizer.sep_token_id
-            if settings.is_encoder_decoder:
-                settings.decoder_start_token_id = tokenizer.pad_token_id
-        if len(tokenizer) > settings.vocab_size:
-            raise CheckpointError(
-                f"model.checkpoint: '{config.model.checkpoint}': its tokenizer has {len(tokenizer)} tokens, its model "
-                f"{settings.vocab_size}"
-            )
-        return build_classifier(self.auto, config.model, settings, data.labels)
-
-    def baseline(
-        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], labels: Sequence[str]
-    ) -> tuple[str, dict[str, Arrays]]:
+    def baselines(
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
+    ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """TF-IDF and logistic regression, on the texts as they are."""
-        texts = {name: _joined(frame) for name, frame in others.items()}
-        name, found = text_baseline(_joined(train), train["label"].to_numpy(), texts, len(labels))
-        return name, {split: {"probabilities": probabilities} for split, probabilities in found.items()}
-
-    def show(self, row: Mapping[str, Any]) -> str:
-        """The text; of a pair, both, a line each."""
-        return "\n".join(str(row[name]) for name in _TEXTS if row.get(name) is not None)
-
-    def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
-        """Writes the tokenizer."""
-        load_tokenizer(_tokenizer_folder(config, data)).save_pretrained(folder)
-
-    def predict_inputs(
-        self,
-        rows: Sequence[Mapping[str, Any]],
-        folder: Path,
-        max_length: int,
-        preprocess: Sequence[PreprocessStep] = (),
-    ) -> Encoded:
-        """Encodes rows as training did, from the files of an exported model alone."""
-        from transformers import AutoConfig
-
-        names = [name for name in _TEXTS if rows and rows[0].get(name) is not None]
-        columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
-        return _encoded(columns, {}, load_tokenizer(folder), AutoConfig.from_pretrained(folder), max_length)
-
-
-def _padding(encoded: Encoded) -> dict[str, int]:
-    """What follows a row's end, by field, where it is not 0."""
-    return {"input_ids": int(encoded.stats["pad_token_id"])}
-
-
-def _collated_there(encoded: Resident, starts: np.ndarray, lengths: np.ndarray, padded: int) -> dict[str, torch.Tensor]:
-    """What `collate` gives, made on the device; only where rows start and how long they are goes over."""
-    import torch
-
-    begin, end = encoded.upload(np.stack([starts, lengths])[..., None])
-    columns = torch.arange(padded, device=begin.device)
-    mask = columns < end
-    at, beyond = begin + columns, ~mask
-    padding = _padding(encoded)
-    inputs = {"attention_mask": mask.long()}
-    for name, values in encoded.tensors.items():
-        inputs[name] = values[at].long().masked_fill_(beyond, padding.get(name, 0))
-    return inputs
-
-
-def _config(config: TrialConfig) -> PreTrainedConfig:
-    settings = model_config(config.model)
-    if not hasattr(settings, "vocab_size"):
-        raise CheckpointError(f"model: a {settings.model_type} model has no vocabulary: it does not take texts")
-    return settings
-
-
-def _encoded(
-    columns: Sequence[Sequence[str]],
-    targets: Arrays,
-    tokenizer: PreTrainedTokenizerBase,
-    settings: PreTrainedConfig,
-    max_length: int,
-) -> Encoded:
-    segments = len(columns) == 2 and _uses_segments(settings) and "token_type_ids" in tokenizer.model_input_names
-    fields, stats = encode_texts(
-        tokenizer,
-        columns,
-        length_limit(settings, tokenizer, max_length),
-        segments=segments,
-        end_id=tokenizer.eos_token_id or tokenizer.sep_token_id if settings.is_encoder_decoder else None,
-    )
-    lengths = np.diff(fields["input_ids"].offsets).astype(np.int32)
-    return Encoded(fields=fields, targets=targets, lengths=lengths, stats=stats)
-
-
-def _uses_segments(settings: PreTrainedConfig) -> bool:
-    """True where the model tells the two texts of a pair apart by token_type_ids."""
-    return getattr(settings, "type_vocab_size", 0) >= 2
-
-
-def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
-    """The checkpoint's folder; for `scratch`, that of a tokenizer trained once on the cleaned training split."""
-    if config.model.checkpoint != "scratch":
-        return resolve(config.model.checkpoint).folder
-    settings = _config(config)
-    positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
-    key = {"preprocess": config.data.preprocess, "vocab_size": settings.vocab_size, "positions": positions}
-    key["segments"] = _uses_segments(settings)
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-
-    def build(folder: Path) -> None:
-        frame = data.frame("train")
-        texts = [text for column in _TEXTS if column in frame for text in clean(frame[column], config.data.preprocess)]
-        train_tokenizer(texts, settings.vocab_size, positions, _uses_segments(settings), folder)
-
-    return built_once(data.folder / "tokenizers" / name, build)
-
-
-def _joined(frame: pd.DataFrame) -> list[str]:
-    return [" ".join(parts) for parts in zip(*(frame[name] for name in _TEXTS if name in frame), strict=True)]
+        texts = {name: joined_texts(frame) for name, frame in others.items()}
+        name, probabilities = text_baseline(joined_texts(train), train["label"].to_numpy(), texts, len(data.labels))
+        yield name, {split: {"probabilities": values} for split, values in probabilities.items()}

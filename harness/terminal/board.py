@@ -12,6 +12,7 @@ from math import isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
+from harness.spec.rungs import num_promoted
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.tasks import metric_named
@@ -201,7 +202,7 @@ class Board:
             shares = [share for rungs in judged if (share := rungs[index]) is not None]
             rung = sum(shares) / len(shares) if shares else fraction
             work += (num_trials + kept * bool(before)) * (rung - before)
-            num_trials = min(num_trials, max(1, num_trials // factor, least))
+            num_trials = num_promoted(num_trials, factor, least)
             before = rung
         return work + (num_trials + kept * bool(before)) * (1 - before)
 

@@ -21,9 +21,10 @@ from harness.report.kit.text import clip, duration, interval, metric, metric_tit
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.verdict import judged_by
+from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
 from harness.terminal.table import Column, Line, fitted
-from harness.terminal.words import column_name, default_numbers, param_text, params_line, plain, state_of
+from harness.terminal.words import column_name, param_text, params_line, plain, state_of
 
 __all__ = ["print_leaderboard", "print_outcome", "shown_path"]
 
@@ -150,7 +151,7 @@ def _marks(results: Results, row: LeaderRow) -> list[str]:
 
 
 def _is_default(results: Results, row: LeaderRow) -> bool:
-    return row.record.number in default_numbers(results.spec.model.checkpoint)
+    return row.record.number in default_numbers(results.spec)
 
 
 def _baseline_line(results: Results, index: int, num_params: int, *, places: bool) -> Line:

@@ -19,11 +19,12 @@ from harness.errors import HarnessError
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.report.kit.text import duration, metric, metric_title, number, plural
+from harness.spec.configure import default_numbers
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from harness.terminal.board import Board, Row
 from harness.terminal.screen import best_line, label, screen
-from harness.terminal.words import default_numbers, params_line, plain, state_of
+from harness.terminal.words import params_line, plain, state_of
 
 __all__ = ["REFRESHES_PER_SECOND", "LiveView", "PlainView", "open_view"]
 
@@ -101,7 +102,7 @@ class PlainView:
 
     def _trial_line(self, row: Row, record: TrialRecord) -> str:
         objective = self.board.objective
-        default = record.kind == "search" and record.number in default_numbers(self.board.spec.model.checkpoint)
+        default = record.kind == "search" and record.number in default_numbers(self.board.spec)
         parts = [f"{label(row)}{' (default recipe)' if default else ''} {state_of(record)}"]
         if objective in record.metrics:
             parts.append(f"{metric(objective, record.metrics[objective])} {metric_title(objective)}")

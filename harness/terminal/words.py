@@ -11,7 +11,7 @@ from typing import Any
 from harness.records.schema import Progress, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
 
-__all__ = ["column_name", "default_numbers", "param_text", "params_line", "plain", "reached", "state_of"]
+__all__ = ["column_name", "param_text", "params_line", "plain", "reached", "state_of"]
 
 _SHORT = {
     "learning_rate": "lr",
@@ -65,8 +65,3 @@ def state_of(record: TrialRecord) -> str:
     if record.state is TrialState.FAIL:
         return f"failed: {record.reason.value}" if record.reason else "failed"
     return record.state.value.lower()
-
-
-def default_numbers(checkpoint: object) -> range:
-    """The numbers of the default recipes: trial 0, or one for each compared checkpoint (`model.checkpoint`)."""
-    return range(len(checkpoint) if isinstance(checkpoint, tuple) else 1)

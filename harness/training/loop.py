@@ -19,7 +19,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure
 from harness.spec.steps import num_batches, step_at, total_steps
 from harness.spec.trial import TrialConfig
-from harness.tasks.encode import training_rows, validation_subset
+from harness.tasks.encode import training_rows, validation_rows
 from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.evaluate import predict, to_device
@@ -44,12 +44,12 @@ class Trainer:
         self.recipe = config.training
         kit = kit_of(config, data, host, device)
         self.train_data, self.validation_data = kit.examples("train"), kit.examples("validation")
-        self.rows = training_rows(data, config, self.train_data)
+        self.rows = training_rows(data, config)
         if not len(self.rows):
             raise DataError("the training split has no rows")
         self.lengths = np.asarray(self.train_data.lengths)[self.rows]
         self.validation_rows = [
-            np.arange(len(self.validation_data)) if count is None else validation_subset(data, config.task, count)
+            np.arange(len(self.validation_data)) if count is None else validation_rows(data, config, count)
             for count in config.validation_rows
         ]
         parts = (

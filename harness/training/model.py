@@ -18,6 +18,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
+from harness.tasks.heads import fold
 from harness.training.host import Host
 from harness.training.plain import CutTable
 from harness.training.trainable.freeze import freeze_parameters
@@ -123,6 +124,7 @@ def write_model(
         if compact is not None and parameter is compact.weight:
             value = compact.full(value, decay)
         state[name] = value.cpu().contiguous()
+    fold(model, state)
     buffers = dict(model.named_buffers())
     state |= {name: buffers[name].cpu().contiguous() for name in model.state_dict() if name in buffers}
     config = copy.deepcopy(model.config)

@@ -13,7 +13,9 @@ from harness.data.sources import Source
 from harness.data.split import deal, split_tables, subset
 from harness.errors import DataError
 from harness.spec.study import SplitSpec
+from harness.spec.tasks import facts_of
 
+FACTS = facts_of("text-classification")
 SHARES = {"validation": 0.1, "test": 0.1}
 
 
@@ -33,7 +35,7 @@ def texts(count: int, start: int = 0) -> list[str]:
 
 def test_split_is_8_1_1_and_stratified() -> None:
     labels = ["a"] * 600 + ["b"] * 300 + ["c"] * 100
-    frames, notes = split_tables(tables(frame(texts(1000), labels)), SplitSpec())
+    frames, notes = split_tables(tables(frame(texts(1000), labels)), SplitSpec(), FACTS)
     assert {name: len(part) for name, part in frames.items()} == {"train": 800, "validation": 100, "test": 100}
     assert frames["test"]["label"].value_counts().to_dict() == {"a": 60, "b": 30, "c": 10}
     assert notes == []
@@ -48,14 +50,16 @@ def test_split_totals_hold_with_many_small_classes() -> None:
 
 def test_split_depends_on_the_seed_alone() -> None:
     data = tables(frame(texts(100)))
-    first, second, other = (split_tables(data, SplitSpec(seed=seed))[0]["test"]["row"].tolist() for seed in (1, 1, 2))
+    first, second, other = (
+        split_tables(data, SplitSpec(seed=seed), FACTS)[0]["test"]["row"].tolist() for seed in (1, 1, 2)
+    )
     assert first == second != other
 
 
 def test_split_keeps_equal_texts_together() -> None:
     same = ["Ｓame  text", "same text", "SAME text\n"] * 10
     data = frame(same + texts(100), ["no", "yes"] * 65)
-    frames, notes = split_tables(tables(data), SplitSpec())
+    frames, notes = split_tables(tables(data), SplitSpec(), FACTS)
     homes = [name for name, part in frames.items() if part["text"].str.lower().str.contains("text\n|  |same").any()]
     assert len(homes) == 1
     assert notes == [
@@ -65,7 +69,7 @@ def test_split_keeps_equal_texts_together() -> None:
 
 def test_split_rare_classes_go_to_train_and_are_said() -> None:
     labels = ["big"] * 50 + ["other"] * 10 + ["two"] * 2 + ["three"] * 3
-    frames, notes = split_tables(tables(frame(texts(65), labels)), SplitSpec())
+    frames, notes = split_tables(tables(frame(texts(65), labels)), SplitSpec(), FACTS)
     assert notes == ["1 classes with fewer than 3 distinct texts are in train only: 'two'"]
     assert Counter(frames["train"]["label"])["two"] == 2
     for name in ("train", "validation", "test"):
@@ -76,7 +80,7 @@ def test_split_leaves_a_given_test_split_alone_and_takes_its_texts_from_the_othe
     train = frame(["Shared  one", "shared two", *texts(40)])
     validation = frame(["shared ONE", "text 3", *texts(9, 100)])
     test = frame(["shared one", "shared two", "shared one"])
-    frames, notes = split_tables(tables(train, validation, test), SplitSpec())
+    frames, notes = split_tables(tables(train, validation, test), SplitSpec(), FACTS)
     assert frames["test"].equals(test)
     assert frames["validation"]["text"].tolist() == ["text 3", *texts(9, 100)]
     assert len(frames["train"]) == 39
@@ -89,26 +93,28 @@ def test_split_leaves_a_given_test_split_alone_and_takes_its_texts_from_the_othe
 
 def test_split_makes_only_what_is_missing() -> None:
     test = frame(texts(7, 1000))
-    frames, _ = split_tables(tables(frame(texts(200)), test=test), SplitSpec())
+    frames, _ = split_tables(tables(frame(texts(200)), test=test), SplitSpec(), FACTS)
     assert [len(frames[name]) for name in ("train", "validation", "test")] == [180, 20, 7]
-    frames, _ = split_tables(tables(frame(texts(200)), validation=test), SplitSpec(train=0.7, validation=0.1, test=0.2))
+    frames, _ = split_tables(
+        tables(frame(texts(200)), validation=test), SplitSpec(train=0.7, validation=0.1, test=0.2), FACTS
+    )
     assert [len(frames[name]) for name in ("train", "validation", "test")] == [160, 7, 40]
 
 
 def test_split_pairs_are_equal_when_both_texts_are() -> None:
     pairs = frame(texts(40)).assign(text_pair=[f"b{number // 20}" for number in range(40)])
     test = frame(["text 1"]).assign(text_pair="other")
-    _, notes = split_tables(tables(pairs, test=test), SplitSpec())
+    _, notes = split_tables(tables(pairs, test=test), SplitSpec(), FACTS)
     assert notes == []
 
 
 def test_split_refuses_to_leave_a_split_empty() -> None:
     with pytest.raises(DataError, match="validation split has no rows"):
-        split_tables(tables(frame(["same"] * 20)), SplitSpec())
+        split_tables(tables(frame(["same"] * 20)), SplitSpec(), FACTS)
     with pytest.raises(DataError, match="one class only"):
-        split_tables(tables(frame(texts(20)), test=frame(texts(20)[1::2])), SplitSpec())
+        split_tables(tables(frame(texts(20)), test=frame(texts(20)[1::2])), SplitSpec(), FACTS)
     with pytest.raises(DataError, match="all 20 rows of train have a text that is in test too"):
-        split_tables(tables(frame(texts(20)), test=frame(texts(20))), SplitSpec())
+        split_tables(tables(frame(texts(20)), test=frame(texts(20))), SplitSpec(), FACTS)
 
 
 rows = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcd")), min_size=1, max_size=80)

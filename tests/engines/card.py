@@ -25,7 +25,7 @@ from harness.errors import FailReason
 from harness.machine.slots import Slot
 from harness.records.schema import Place, Usage
 from harness.spec.trial import TrialConfig
-from tests.engines.fakes import TOTAL_STEPS, config, evaluation
+from harness.testing.fakes import TOTAL_STEPS, config, evaluation
 
 MIB, GIB = 2**20, 2**30
 CONTEXT = 400 * MIB

@@ -9,8 +9,8 @@ from harness.engines.active import Active
 from harness.engines.admission import CONTEXT_BYTES, PATIENCE, USABLE_SHARE, Admission
 from harness.engines.needs import Needs
 from harness.machine.slots import Slot
+from harness.testing.fakes import evaluation
 from tests.engines.card import GIB, MIB, make_card, sized
-from tests.engines.fakes import evaluation
 
 USABLE = int(32 * GIB * USABLE_SHARE) - 4 * CONTEXT_BYTES
 

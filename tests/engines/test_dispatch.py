@@ -13,15 +13,14 @@ from harness.engines.messages import Release
 from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.spec.trial import TrialConfig
+from harness.testing.engines import COMPLETE, FAIL, PRUNED
+from harness.testing.source import FakeSource
 from tests.engines.card import GIB, Card, make_card, sized
-from tests.engines.contract import COMPLETE, FAIL, PRUNED
-from tests.engines.fakes import Source
-from tests.engines.fixtures import run_fixture  # noqa: F401
 
 SMALL, LARGE = 2, 16
 
 
-def dispatch(run: RunFolder, source: Source, slots: Sequence[Slot], **options: Any) -> Card:
+def dispatch(run: RunFolder, source: FakeSource, slots: Sequence[Slot], **options: Any) -> Card:
     card = Card(slots, **options)
     Dispatcher(source, run, card, admission=Admission(slots)).run()
     return card
@@ -35,7 +34,7 @@ def trials(*gib: int) -> list[TrialConfig]:
 def test_dispatch_two_large_trials_never_together_and_small_ones_fill_in(run: RunFolder, seed: int) -> None:
     """The first is known to be large before the second is asked for; all of them would take 64 of 32 GiB."""
     sizes = [SMALL] * 4 + [LARGE, SMALL, SMALL, LARGE] * 3
-    source = Source(trials(*sizes))
+    source = FakeSource(trials(*sizes))
     card = dispatch(run, source, make_card(32), seed=seed)
     assert [record.state for record in source.records] == [COMPLETE] * len(sizes)
     large = {number for number, gib in enumerate(sizes) if gib == LARGE}
@@ -47,7 +46,7 @@ def test_dispatch_two_large_trials_never_together_and_small_ones_fill_in(run: Ru
 @pytest.mark.parametrize("seed", range(8))
 def test_dispatch_large_trial_does_not_starve(run: RunFolder, seed: int) -> None:
     sizes = [SMALL] * 4 + [30] + [SMALL] * 40
-    source = Source(trials(*sizes))
+    source = FakeSource(trials(*sizes))
     card = dispatch(run, source, make_card(32), seed=seed)
     assert [record.state for record in source.records] == [COMPLETE] * len(sizes)
     assert [4] in card.together and card.begun.index(4) <= 4 + 2 * 4 + 3
@@ -55,7 +54,7 @@ def test_dispatch_large_trial_does_not_starve(run: RunFolder, seed: int) -> None
 
 
 def test_dispatch_goes_on_when_the_trial_that_it_waits_for_is_dropped(run: RunFolder) -> None:
-    class Dropping(Source):
+    class Dropping(FakeSource):
         """Trial 4 is refused until it is dropped, when eight others have passed and the last of them is on its way."""
 
         def dropped(self) -> list[int]:
@@ -71,7 +70,7 @@ def test_dispatch_goes_on_when_the_trial_that_it_waits_for_is_dropped(run: RunFo
 def test_dispatch_what_stands_is_counted(run: RunFolder, seed: int) -> None:
     """Twelve trials stand at the first rung, a GiB or four each; those that go on do so beside them."""
     sizes = [4, 4, 4, 4, 16, 4, 4, 16, 4, 4, 16, 4]
-    source = Source(trials(*sizes), pause_at=2, top=6)
+    source = FakeSource(trials(*sizes), pause_at=2, top=6)
     card = dispatch(run, source, make_card(48), seed=seed)
     states = [record.state for record in source.records]
     assert states.count(COMPLETE) == 6 and states.count(PRUNED) == 6
@@ -80,17 +79,17 @@ def test_dispatch_what_stands_is_counted(run: RunFolder, seed: int) -> None:
 
 def test_dispatch_what_a_process_has_cached_is_given_back(run: RunFolder) -> None:
     """Every time that a trial pauses or ends, and never where a slot has a device of its own."""
-    source = Source(trials(SMALL, SMALL, LARGE), pause_at=2, top=1)
+    source = FakeSource(trials(SMALL, SMALL, LARGE), pause_at=2, top=1)
     card = dispatch(run, source, make_card(32, slots=2))
     assert sum(isinstance(command, Release) for _, command in card.sent) == 3 + 1
-    card = dispatch(run, Source(trials(SMALL, SMALL, LARGE)), make_card(32, slots=1))
+    card = dispatch(run, FakeSource(trials(SMALL, SMALL, LARGE)), make_card(32, slots=1))
     assert not any(isinstance(command, Release) for _, command in card.sent)
 
 
 def test_dispatch_trial_out_of_memory_teaches(run: RunFolder) -> None:
     """The first large trial breaks beside others, though it had seemed to fit: those like it run alone after that."""
     sizes = [SMALL, SMALL, SMALL, SMALL, 8, SMALL, SMALL, 8, SMALL, 8]
-    source = Source(trials(*sizes))
+    source = FakeSource(trials(*sizes))
     card = dispatch(run, source, make_card(32), seed=0, break_at=lambda number, step: number == 4)
     assert source.by_number[4].state is FAIL
     assert [source.by_number[number].state for number in (7, 9)] == [COMPLETE] * 2
@@ -113,7 +112,7 @@ SENT = (
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
 def test_dispatch_order_of_calls_where_nothing_is_refused(run: RunFolder, device: str) -> None:
     """On cores whatever trials take, and on a card that has room for all: the calls of before there was admission."""
-    source = Source(trials(16, 2, 16, 2, 16, 2), pause_at=4, top=2)
+    source = FakeSource(trials(16, 2, 16, 2, 16, 2), pause_at=4, top=2)
     card = dispatch(run, source, make_card(32 if device == "cpu" else 320, slots=3, device=device))
     assert [call.rpartition(" ")[0] if call.startswith("decide") else call for call in source.calls] == ORDER.split("|")
     sent = [f"{slot} {type(command).__name__}" for slot, command in card.sent]

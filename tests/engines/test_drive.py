@@ -23,10 +23,9 @@ from harness.engines.messages import (
 )
 from harness.engines.messages import encode as wire
 from harness.errors import FailReason
+from harness.testing.engines import make_slots
+from harness.testing.fakes import FakePause, config, diary, run_trial
 from harness.training.host import Host
-from tests.engines.contract import make_slots
-from tests.engines.fakes import FakePause, config, diary, run_trial
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
 
 
 def make_driver(data: str, trial_fn: Any = run_trial, budget: int = 10**9) -> Driver:

@@ -5,9 +5,9 @@ from typing import Any
 from harness.engines.inline import InlineEngine
 from harness.engines.protocol import Engine
 from harness.records.rundir import RunFolder
-from tests.engines.contract import EngineContract, make_slots
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import EngineContract, make_slots
+from harness.testing.fakes import TRIAL, config, diary
+from harness.testing.source import FakeSource
 
 
 class TestInlineEngine(EngineContract):
@@ -19,6 +19,6 @@ class TestInlineEngine(EngineContract):
 
 def test_inline_cache_outlives_runs(run: RunFolder, data: str) -> None:
     engine = InlineEngine(run, make_slots(1)[0])
-    engine.run(Source([config(0)]), data, TRIAL)
-    engine.run(Source([config(1)]), data, TRIAL)
+    engine.run(FakeSource([config(0)]), data, TRIAL)
+    engine.run(FakeSource([config(1)]), data, TRIAL)
     assert [words[2] for words in diary(data, "start")] == ["1", "2"]

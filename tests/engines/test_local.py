@@ -4,8 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +18,23 @@ from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 from harness.search.source import Decision
-from tests.engines.contract import (
-    COMPLETE,
-    FAIL,
-    PRUNED,
-    EngineContract,
-    children,
-    make_slots,
-)
-from tests.engines.fakes import TRIAL, Source, config, diary, evaluation
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, FAIL, PRUNED, EngineContract, make_slots
+from harness.testing.fakes import TRIAL, config, diary, evaluation
+from harness.testing.processes import children, until
+from harness.testing.source import FakeSource
 
 GONE_S = 5.0
 COORDINATOR = """
 import sys
 from pathlib import Path
-from tests.engines.contract import make_slots
-from tests.engines.fakes import TRIAL, Source, config
+from harness.testing.engines import make_slots
+from harness.testing.fakes import TRIAL, config
+from harness.testing.source import FakeSource
 from harness.engines.local import LocalEngine
 from harness.records.rundir import RunFolder
 
 run, data, behave = RunFolder(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
-LocalEngine(run, make_slots(2)).run(Source([config(0, behave), config(1, behave)]), data, TRIAL)
+LocalEngine(run, make_slots(2)).run(FakeSource([config(0, behave), config(1, behave)]), data, TRIAL)
 """
 
 
@@ -50,14 +43,6 @@ class TestLocalEngine(EngineContract):
 
     def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
         return LocalEngine(run, make_slots(slots), **options)
-
-
-def until(true: Callable[[], object], within_s: float = 20.0) -> None:
-    """Waits for something that another process does."""
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
 
 
 def gone(pid: int) -> bool:
@@ -69,7 +54,7 @@ def gone(pid: int) -> bool:
 
 
 def test_local_one_warm_process_a_slot(run: RunFolder, data: str) -> None:
-    source = Source([config(number) for number in range(6)])
+    source = FakeSource([config(number) for number in range(6)])
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     starts = diary(data, "start")
     pids = {words[1] for words in starts}
@@ -80,8 +65,8 @@ def test_local_one_warm_process_a_slot(run: RunFolder, data: str) -> None:
 
 def test_local_with_block_keeps_workers(run: RunFolder, data: str) -> None:
     with LocalEngine(run, make_slots(1)) as engine:
-        engine.run(Source([config(0)]), data, TRIAL)
-        engine.run(Source([config(1)]), data, TRIAL)
+        engine.run(FakeSource([config(0)]), data, TRIAL)
+        engine.run(FakeSource([config(1)]), data, TRIAL)
         assert len(children()) == 1
     starts = diary(data, "start")
     assert starts[0][1] == starts[1][1]
@@ -90,7 +75,7 @@ def test_local_with_block_keeps_workers(run: RunFolder, data: str) -> None:
 
 
 def test_local_prints_go_to_the_log(run: RunFolder, data: str) -> None:
-    source = Source([config(0, "crash")])
+    source = FakeSource([config(0, "crash")])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     text = (run.path / source.records[0].log).read_text()
     assert text.startswith("what the trial printed\n")
@@ -99,7 +84,7 @@ def test_local_prints_go_to_the_log(run: RunFolder, data: str) -> None:
 def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data: str) -> None:
     """Both slots are idle when both promoted trials stand in the first: the second takes one of them over."""
     configs = [config(0, "after start 2, resume 1"), config(2, "after evaluated 1 2"), config(1)]
-    source = Source(configs, pause_at=2, top=2)
+    source = FakeSource(configs, pause_at=2, top=2)
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     assert [source.by_number[number].state for number in range(3)] == [COMPLETE, COMPLETE, PRUNED]
     assert diary(data, "resume") == [["1", "2"]]
@@ -111,7 +96,7 @@ def test_local_paused_trial_moves_before_its_holder_goes_on(run: RunFolder, data
 def test_local_paused_trial_moves_while_its_holder_is_at_work(run: RunFolder, data: str) -> None:
     """The second slot has nothing left while trial 0 is on its way: trial 0 sees that trial 1 went on over there."""
 
-    class TwoOfThree(Source):
+    class TwoOfThree(FakeSource):
         """Trial 2 does not pause: it ends while trial 0 goes on."""
 
         def decide(self, number: int, progress: Progress) -> Decision:
@@ -127,7 +112,7 @@ def test_local_paused_trial_moves_while_its_holder_is_at_work(run: RunFolder, da
 
 
 def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> None:
-    source = Source([config(0), config(1, "device"), config(2)])
+    source = FakeSource([config(0), config(1, "device"), config(2)])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     pids = [words[1] for words in diary(data, "start")]
     assert pids[0] == pids[1] != pids[2]
@@ -136,14 +121,14 @@ def test_local_fatal_failure_replaces_the_process(run: RunFolder, data: str) -> 
 
 def test_local_worker_that_cannot_start(run: RunFolder, data: str) -> None:
     with pytest.raises(EngineError, match=r"slot 0 died 3 times at its start .*No module named 'no_such_module'"):
-        LocalEngine(run, make_slots(1)).run(Source([config(0)]), data, "no_such_module:trial")
+        LocalEngine(run, make_slots(1)).run(FakeSource([config(0)]), data, "no_such_module:trial")
     assert not children()
 
 
 @pytest.mark.kill
 @pytest.mark.parametrize("behave", ["killed", "segfault"])
 def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) -> None:
-    source = Source([config(0), config(1, behave), config(2), config(3)])
+    source = FakeSource([config(0), config(1, behave), config(2), config(3)])
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     dead = source.by_number[1]
     assert (dead.state, dead.reason) == (FAIL, FailReason.CRASH)
@@ -156,9 +141,9 @@ def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) ->
 
 @pytest.mark.kill
 def test_local_trial_of_a_killed_worker_goes_on_once(run: RunFolder, data: str) -> None:
-    source = Source([config(0, "killed once"), config(1)])
+    source = FakeSource([config(0, "killed once"), config(1)])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
-    undisturbed = Source([config(0)])
+    undisturbed = FakeSource([config(0)])
     LocalEngine(run, make_slots(1)).run(undisturbed, data, TRIAL)
     assert [source.by_number[number].state for number in (0, 1)] == [COMPLETE] * 2
     losses = [[row.train_loss for row in each.by_number[0].history] for each in (source, undisturbed)]
@@ -171,13 +156,13 @@ def test_local_trial_of_a_killed_worker_goes_on_once(run: RunFolder, data: str) 
 def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -> None:
     """Trial 3 kills the process in which the others stand: they are replayed, and no evaluation is told twice."""
     configs = [config(0), config(1), config(2), config(3, "killed", evaluate_at=(0.125, 0.25, 1.0))]
-    source = Source(configs, pause_at=2, top=2)
+    source = FakeSource(configs, pause_at=2, top=2)
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     states = [source.by_number[number].state for number in range(4)]
     assert states.count(COMPLETE) == 2 and source.by_number[3].state is FAIL
     decisions = [call.split()[1:3] for call in source.calls if call.startswith("decide")]
     assert len(decisions) == len({tuple(words) for words in decisions})
-    undisturbed = Source([config(0), config(1), config(2)], pause_at=2, top=2)
+    undisturbed = FakeSource([config(0), config(1), config(2)], pause_at=2, top=2)
     LocalEngine(run, make_slots(1)).run(undisturbed, data, TRIAL)
     for number in range(3):
         losses = [
@@ -190,7 +175,7 @@ def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -
 def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([0, 1, 1, 1, 1])
     monkeypatch.setattr(resources, "oom_kills", lambda: next(counts))
-    source = Source([config(0, "killed"), config(1, "killed")])
+    source = FakeSource([config(0, "killed"), config(1, "killed")])
     LocalEngine(run, make_slots(1)).run(source, data, TRIAL)
     assert [record.reason for record in source.records] == [FailReason.OOM, FailReason.CRASH]
 
@@ -198,7 +183,7 @@ def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: 
 @pytest.mark.kill
 @pytest.mark.parametrize("behave", ["sleep", "busy", "child"])
 def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave: str) -> None:
-    source = Source([config(0, behave), config(1)])
+    source = FakeSource([config(0, behave), config(1)])
     LocalEngine(run, make_slots(1), trial_timeout_s=0.5).run(source, data, TRIAL)
     assert source.by_number[0].reason is FailReason.TIMEOUT
     assert source.by_number[1].state is COMPLETE
@@ -247,7 +232,7 @@ class killed_at_the_end:  # noqa: N801
 def test_local_workers_do_not_hear_ctrl_c(run: RunFolder, data: str) -> None:
     """The signal goes to the whole group of the coordinator, as from a terminal: only the coordinator acts on it."""
 
-    class Pressed(Source):
+    class Pressed(FakeSource):
         groups: set[int] = set()
 
         def decide(self, number: int, progress: Progress) -> Decision:
@@ -259,7 +244,7 @@ def test_local_workers_do_not_hear_ctrl_c(run: RunFolder, data: str) -> None:
     assert source.groups and os.getpgrp() not in source.groups
 
 
-def threads_of(source: Source, number: int) -> list[int]:
+def threads_of(source: FakeSource, number: int) -> list[int]:
     return [progress.threads for progress in source.by_number[number].history]
 
 
@@ -271,7 +256,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quiet")
 def test_local_lends_the_threads_of_idle_slots_to_the_last_trial(run: RunFolder, data: str) -> None:
-    source = Source([config(0, "after start 1"), config(1, "after closed 0")])
+    source = FakeSource([config(0, "after start 1"), config(1, "after closed 0")])
     LocalEngine(run, make_slots(2), lend_threads=True).run(source, data, TRIAL)
     assert threads_of(source, 0) == [1, 1, 1]
     assert threads_of(source, 1) == [1, 2, 2]
@@ -281,7 +266,7 @@ def test_local_lends_nothing_on_a_machine_that_others_use(
     run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resources.os, "getloadavg", lambda: (3.5, 0.0, 0.0))
-    source = Source([config(0, "after start 1"), config(1, "after closed 0")])
+    source = FakeSource([config(0, "after start 1"), config(1, "after closed 0")])
     LocalEngine(run, make_slots(2), lend_threads=True).run(source, data, TRIAL)
     assert threads_of(source, 1) == [1, 1, 1]
 
@@ -289,13 +274,13 @@ def test_local_lends_nothing_on_a_machine_that_others_use(
 @pytest.mark.usefixtures("quiet")
 def test_local_lends_nothing_that_a_standing_trial_may_want_back(run: RunFolder, data: str) -> None:
     one, other = "after evaluated 2 4, evaluated 1 2", "after evaluated 2 4, evaluated 0 2"
-    source = Source([config(0, one), config(1, other), config(2)], pause_at=4, top=2)
+    source = FakeSource([config(0, one), config(1, other), config(2)], pause_at=4, top=2)
     LocalEngine(run, make_slots(3), lend_threads=True).run(source, data, TRIAL)
     assert [threads_of(source, number)[:2] for number in range(2)] == [[1, 1], [1, 1]]
 
 
 def test_local_lends_nothing_unless_told_to(run: RunFolder, data: str) -> None:
-    source = Source([config(0, "after start 1"), config(1, "after closed 0")])
+    source = FakeSource([config(0, "after start 1"), config(1, "after closed 0")])
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
     assert threads_of(source, 1) == [1, 1, 1]
 
@@ -303,7 +288,7 @@ def test_local_lends_nothing_unless_told_to(run: RunFolder, data: str) -> None:
 def test_local_replay_uses_the_threads_of_the_first_time(run: RunFolder, data: str) -> None:
     known = [evaluation(0, {"step": step, "loss": 1.0}).model_copy(update={"threads": 7}) for step in (2, 4)]
 
-    class Left(Source):
+    class Left(FakeSource):
         """The trial was evaluated twice before its coordinator died, and left no snapshot."""
 
         def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
@@ -322,8 +307,8 @@ def test_local_trials_that_do_not_fit_together_on_a_card_take_turns(run: RunFold
     large = [config(number, "slow") for number in range(3)]
     large = [each.model_copy(update={"params": each.params | {"peak_memory_mib": 2000}}) for each in large]
     with LocalEngine(run, cards) as engine:
-        engine.run(Source([large[0]]), data, TRIAL)
-        engine.run(Source(large[1:]), data, TRIAL)
+        engine.run(FakeSource([large[0]]), data, TRIAL)
+        engine.run(FakeSource(large[1:]), data, TRIAL)
     lines = [line.split()[:2] for line in (Path(data) / "diary").read_text().splitlines()]
     assert [line for line in lines if line[0] in ("start", "closed")] == [
         [word, str(number)] for number in range(3) for word in ("start", "closed")
@@ -339,7 +324,7 @@ def test_local_warm_workers_are_those_of_the_job(
     with LocalEngine(run, make_slots(2)) as engine:
         engine.warm(TRIAL)
         warm = {child.pid for child in children()}
-        engine.run(Source([config(number) for number in range(4)]), data, TRIAL)
+        engine.run(FakeSource([config(number) for number in range(4)]), data, TRIAL)
     assert len(warm) == num_warm
     starts = {int(words[1]) for words in diary(data, "start")}
     assert starts and len(starts | warm) <= 2

@@ -6,7 +6,7 @@ import pytest
 
 from harness.engines.needs import Needs
 from harness.spec.trial import TrialConfig
-from tests.engines.fakes import config
+from harness.testing.fakes import config
 
 
 def sized(

@@ -355,7 +355,7 @@ def test_every_searchable_key_is_a_field_of_the_trial_and_the_other_way_round() 
 
 def test_every_searchable_key_has_a_value_to_try() -> None:
     assert set(SEARCHED) == searchable_keys()
-    assert [key for key, value in (SEARCHED | FIXED).items() if value == default_of(key)] == []
+    assert [key for key, value in (SEARCHED | FIXED).items() if value == default_of(study(), key)] == []
 
 
 @pytest.mark.parametrize("how", ["searched", "fixed"])

@@ -34,7 +34,7 @@ def test_metric_has_one_formula() -> None:
 @pytest.mark.parametrize("name", list(COSTS))
 def test_cost_is_not_computed(name: str) -> None:
     assert COSTS[name].is_cost
-    with pytest.raises(ValueError, match=f"{name} is measured"):
+    with pytest.raises(ValueError, match=f"{name} has no formula"):
         score(COSTS[name], {}, {"labels": np.zeros(1)})
 
 

@@ -23,9 +23,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="session")
 def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., PreparedData]:
-    """Prepares rows of (text, label) or (text, text_pair, label), or digits."""
+    """Prepares rows of (text, label) or (text, text_pair, label), or digits; for a task on texts."""
 
-    def make(rows: list[tuple[str, ...]] | None = None) -> PreparedData:
+    def make(rows: list[tuple[str, ...]] | None = None, task: str = "text-classification") -> PreparedData:
         folder = tmp_path_factory.mktemp("data")
         if rows is None:
             spec: dict[str, Any] = {"builtin": "digits"}
@@ -36,7 +36,7 @@ def make_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Prepare
             spec = {"path": str(folder / "t.csv"), "text_pair": "text_pair" if len(names) == 3 else None}
         study = StudySpec(
             name="s",
-            task="text-classification" if rows is not None else "image-classification",
+            task=task if rows is not None else "image-classification",
             data=DataSpec.model_validate(spec),
             model=ModelSpec(checkpoint="x"),
         )

@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.prepared import PreparedData
 from harness.tasks import encode as module
-from harness.tasks.encode import baseline, encoded, facts, training_rows, validation_subset
+from harness.tasks.encode import baselines, encoded, facts, training_rows, validation_rows
 from tests.tasks.tiny import architecture, config, texts
 
 BERT = architecture("bert")
@@ -49,10 +49,12 @@ from pathlib import Path
 import numpy as np
 from harness.data.encoded import Encoded
 from harness.data.prepared import PreparedData
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks import encode
 made = []
 class Slow:
+    facts = facts_of("text-classification")
     def encode_key(self, config): return {}
     def encode(self, frame, split, config, data):
         made.append(1)
@@ -75,41 +77,44 @@ def test_encoded_once_by_several_processes(make_data: Callable[..., PreparedData
 def test_training_rows_take_copies_along(data: PreparedData) -> None:
     trial = config(architecture=BERT, data={"augment": ["delete", "swap"], "train_rows": 10})
     examples = encoded(data, trial, "train")
-    rows = training_rows(data, trial, examples)
+    rows = training_rows(data, trial)
     originals = data.meta.rows["train"]
     assert len(rows) == 30
     assert (rows[:10] < originals).all()
     assert rows.tolist() == [*rows[:10], *(rows[:10] + originals), *(rows[:10] + 2 * originals)]
     assert np.bincount(examples.targets["labels"][rows[:10]]).tolist() == [5, 5]
-    everything = training_rows(
-        data, config(architecture=BERT, data={"train_rows": 10_000}), encoded(data, config(architecture=BERT), "train")
-    )
+    whole = config(architecture=BERT, data={"train_rows": 10_000})
+    encoded(data, whole, "train")
+    everything = training_rows(data, whole)
     assert everything.tolist() == list(range(originals))
 
 
 def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
     task, seen = module.task_of("text-classification"), []
-    fit = type(task).baseline
+    fit = type(task).baselines
     monkeypatch.setattr(
-        type(task), "baseline", lambda self, train, *rest: (seen.append(list(train.index)), fit(self, train, *rest))[1]
+        type(task), "baselines", lambda self, train, *rest: (seen.append(list(train.index)), fit(self, train, *rest))[1]
     )
-    name, outputs, targets = baseline(data, "text-classification", 10, ["validation", "test"])
+    fitted, targets = baselines(data, "text-classification", 10, ["validation", "test"])
+    [(name, outputs)] = fitted.items()
     assert name.startswith("TF-IDF")
     assert {split: found["probabilities"].shape for split, found in outputs.items()} == {
         split: (len(targets[split]["labels"]), 2) for split in ("validation", "test")
     }
-    examples = encoded(data, config(architecture=BERT), "train")
-    trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}), examples)
+    encoded(data, config(architecture=BERT), "train")
+    trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}))
     assert seen == [trained.tolist()]
-    baseline(data, "text-classification", None, ["test"])
+    baselines(data, "text-classification", None, ["test"])
     assert len(seen[1]) == data.meta.rows["train"]
 
 
 def test_validation_subset_is_fixed_and_nested(data: PreparedData) -> None:
-    small, large = (validation_subset(data, "text-classification", count) for count in (3, 5))
+    trial = config(architecture=BERT)
+    encoded(data, trial, "validation")
+    small, large = (validation_rows(data, trial, count) for count in (3, 5))
     assert len(small) == 3
     assert set(small) < set(large)
-    assert validation_subset(data, "text-classification", None).tolist() == list(range(data.meta.rows["validation"]))
+    assert validation_rows(data, trial, None).tolist() == list(range(data.meta.rows["validation"]))
 
 
 def test_facts_say_what_matters(data: PreparedData, make_data: Callable[..., PreparedData]) -> None:

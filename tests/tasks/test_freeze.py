@@ -31,7 +31,7 @@ def test_freeze(
 ) -> None:
     image = family == "vit"
     task = task_of("image-classification" if image else "text-classification")
-    trial = config(task.name, architecture=VIT if image else architecture(family))
+    trial = config(task.facts.name, architecture=VIT if image else architecture(family))
     model = task.build_model(trial, digits if image else data)
     everything = trained(model)
 

@@ -23,7 +23,7 @@ from harness.errors import InputError, unknown_name
 from harness.records.schema import Progress
 from harness.search.pruners.base import ChanceGuard
 from harness.spec.configure import rung_fractions, search_space
-from harness.spec.rungs import POPULATION, TrialRungs, rungs_passed
+from harness.spec.rungs import POPULATION, TrialRungs, rung_resource, rungs_passed
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
 from harness.spec.tasks import metric_named
@@ -128,18 +128,12 @@ class Clock:
     def __init__(self, spec: StudySpec) -> None:
         self._rungs = rung_fractions(spec)
         self._metric = metric_named(spec.search.objectives[0])
-        self._base = 1 if spec.search.pruner.name == POPULATION else spec.search.pruner.reduction_factor
+        self._pruner = spec.search.pruner
 
     @property
     def end(self) -> int:
         """The time of a full training."""
-        return self.time(len(self._rungs) + 1)
-
-    def time(self, passed: int) -> int:
-        """1, 2, 3 ... for a population; for halving 1, 4, 16 ... with a reduction factor of 4; 0 before the first."""
-        if self._base == 1 or not passed:
-            return passed
-        return int(self._base ** (passed - 1))
+        return rung_resource(self._pruner, len(self._rungs))
 
     def read(self, progress: Progress, rungs: TrialRungs | None) -> dict[str, float] | None:
         """None where there is nothing to judge by; `rungs` are the trial's own, None stands for those of the study."""
@@ -147,7 +141,7 @@ class Clock:
         if not math.isfinite(value):
             return None
         passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
-        time = self.time(passed[-1] + 1 if passed else 0)
+        time = rung_resource(self._pruner, passed[-1]) if passed else 0
         return {"time": time, "objective": -self._metric.sort_key(value)}
 
 

@@ -34,7 +34,7 @@ from harness.records.schema import as_begun
 from harness.search.source import TrialSource
 from harness.spec.rungs import POPULATION
 from harness.spec.study import StudySpec
-from harness.tasks.trivial import trivial_metrics
+from harness.tasks import task_of
 
 __all__ = ["RayEngine"]
 
@@ -147,7 +147,7 @@ class Run:
         if scheduler is None:
             return None
         population = self._spec.search.pruner.name == POPULATION
-        chance = {} if population else trivial_metrics(PreparedData(Path(self._data)))
+        chance = {} if population else task_of(self._spec.task).chance(PreparedData(Path(self._data)))
         return Other(self._spec, scheduler, self._desk, self._order, chance)
 
     @property

@@ -8,12 +8,13 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from math import floor, inf, isfinite, log10
+from math import inf, isfinite
 from typing import Any
 
 from harness.spec.tasks import find_metric
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
+from harness.stats.shown import NONE, number, percent, shown
 
 __all__ = [
     "clip",
@@ -37,7 +38,6 @@ __all__ = [
     "short_name",
 ]
 
-_NONE = "–"
 # Control characters and the marks that turn the direction of the text around them.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _MARKDOWN = re.compile(r"[\\`*_\[\]#|~<>@&$]|(?<=www)\.|:(?=//)", re.IGNORECASE)
@@ -57,22 +57,6 @@ def for_figure(text: object, width: int = 40) -> str:
 def for_markdown(text: object, width: int = 200) -> str:
     """Returns foreign text for a Markdown table cell: no markup, no HTML, no mention, no link."""
     return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", clip(text, width))
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """0.958 -> "95.8 %"."""
-    return f"{100 * share:.{digits}f}\u00a0%" if share is not None and isfinite(share) else _NONE
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with `digits` significant digits and thousands kept apart: 1234.5 -> "1,230"."""
-    if value is None or not isfinite(value):
-        return _NONE
-    if value == 0:
-        return "0"
-    places = digits - 1 - floor(log10(abs(value)))
-    rounded = round(value, places)
-    return f"{rounded:,.{max(0, places)}f}" if abs(rounded) >= 1e-4 else f"{rounded:.{digits - 1}g}"
 
 
 def probability_text(value: float) -> str:
@@ -107,14 +91,7 @@ def _scaled(name: str, value: float) -> float:
 
 def metric(name: str, value: float | None) -> str:
     """A metric in its own form: accuracy in percent, log loss with three decimals, memory in MiB or GiB."""
-    if value is None or not isfinite(value):
-        return _NONE
-    known = _known(name)
-    if known.percent:
-        return percent(value)
-    if known.unit == "MiB":
-        return f"{value / 1024:.1f} GiB" if value >= 1024 else f"{value:.0f} MiB"
-    return number(value) if known.unit == "1/s" else f"{value:.3f}"
+    return shown(_known(name), value)
 
 
 def named_metric(name: str, value: float | None) -> str:
@@ -126,7 +103,7 @@ def named_metric(name: str, value: float | None) -> str:
 def interval(name: str, bounds: Interval) -> str:
     """ "93.7–97.2 %": the two bounds of an interval; a dash when unknown."""
     if not (isfinite(bounds.low) and isfinite(bounds.high)):
-        return _NONE
+        return NONE
     if _known(name).percent:
         return f"{100 * bounds.low:.1f}–{100 * bounds.high:.1f}\u00a0%"
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
@@ -171,7 +148,7 @@ def short_name(value: Any) -> str:
 def duration(seconds: float | None) -> str:
     """75 -> "1 min 15 s"."""
     if seconds is None or not isfinite(seconds):
-        return _NONE
+        return NONE
     if seconds < 10:
         return f"{seconds:.1f} s"
     total = round(seconds)

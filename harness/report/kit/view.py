@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.records.final import Comparison, FinalModel
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.text import metric, short_name
+from harness.spec.configure import default_number, default_numbers
 from harness.spec.space import Range, is_searched
 from harness.spec.study import split_checkpoint
 from harness.spec.tasks import TaskFacts, find_metric
@@ -152,17 +153,13 @@ class View:
 
     @cached_property
     def default_numbers(self) -> tuple[int, ...]:
-        """The default recipes: trial 0, or the first trials when checkpoints are compared."""
-        checkpoint = self.results.spec.model.checkpoint
-        count = len(checkpoint) if isinstance(checkpoint, tuple) else 1
-        return tuple(record.number for record in self.trials if record.number < count)
+        """The default recipes among the trials."""
+        return tuple(number for number in default_numbers(self.results.spec) if number in self.by_number)
 
     def default_of(self, model: FinalModel) -> TrialRecord | None:
         """The default recipe of the checkpoint that a scored trial uses; None where there is none."""
         record = self.by_number.get(model.number) if model.number is not None else None
-        found = [self.by_number[number] for number in self.default_numbers]
-        same = (one for one in found if record and self.checkpoint_of(one) == self.checkpoint_of(record))
-        return next(same, next(iter(found), None))
+        return self.by_number.get(default_number(self.results.spec, record.params if record else {}))
 
     @cached_property
     def models(self) -> Mapping[str, FinalModel]:

@@ -18,7 +18,7 @@ from harness.records.schema import Progress, TrialState
 from harness.search.mirror import Mirror
 from harness.search.pruners.base import ChanceGuard, newly_passed
 from harness.search.source import Decision
-from harness.spec.rungs import TrialRungs, rung_fractions
+from harness.spec.rungs import TrialRungs, rung_fractions, rung_resource
 from harness.spec.study import PrunerSpec, StudySpec
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class OptunaPolicy:
         trial.last = progress.metrics.get(self._objective, math.nan)
         stop = False
         for rung in newly_passed(trial.rungs, trial.passed, progress):
-            field.mirror.report(number, _resource(self._spec.search.pruner, rung), trial.last)
+            field.mirror.report(number, rung_resource(self._spec.search.pruner, rung), trial.last)
             self._guard.note((field.arm, rung), progress)
             asked = field.mirror.should_prune(number, field.pruner)
             stop = stop or (asked and not self._guard.at_chance((field.arm, rung)))
@@ -124,18 +124,13 @@ class OptunaPolicy:
         return []
 
 
-def _resource(spec: PrunerSpec, rung: int) -> int:
-    """A rung as a whole number of shares: 1, 4, 16 for a reduction factor of 4; median only needs equal steps."""
-    return rung + 1 if spec.name == "median" else spec.reduction_factor**rung
-
-
 def _pruner(spec: PrunerSpec, first: int) -> BasePruner:
     """`first`: the first rung of the trials that it judges."""
     from optuna import pruners
 
     if spec.name == "median":
         return pruners.MedianPruner()
-    least, factor = spec.reduction_factor**first, spec.reduction_factor
+    least, factor = rung_resource(spec, first), spec.reduction_factor
     if spec.name == "asha":
         return pruners.SuccessiveHalvingPruner(min_resource=least, reduction_factor=factor)
     if spec.name != "hyperband":

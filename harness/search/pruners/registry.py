@@ -8,7 +8,7 @@ from harness.errors import unknown_name
 from harness.search.pruners.base import Policy, Unpruned
 from harness.search.pruners.from_optuna import OptunaPolicy
 from harness.search.pruners.rungs import Rungs
-from harness.spec.configure import arms, keeps_default, rung_fractions
+from harness.spec.configure import arms, default_numbers, keeps_default, rung_fractions
 from harness.spec.study import StudySpec
 
 __all__ = ["make_policy"]
@@ -32,7 +32,7 @@ def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> P
             spec.search.objectives[0],
             num_arms=len(arms(spec)),
             least=spec.num_finalists,
-            keep_first=keeps_default(spec),
+            kept=default_numbers(spec) if keeps_default(spec) else (),
             chance=chance,
         )
     if pruner.name in OPTUNA:

@@ -1,9 +1,8 @@
 """Breadth-first successive halving: all trials of an arm reach a rung before any of them goes on.
 
-At a rung that n trials reached, the best max(1, floor(n / reduction_factor)) go on and never fewer than `least`, so
-that the finalists have full trainings (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of
-restarted ones). Failed trials hold no place. Of equal values the lower log loss is better, then the lower number:
-nothing that a restart could change.
+At a rung that n trials reached, the best `num_promoted` go on and never fewer than `least`, so that the finalists have
+full trainings (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed trials
+hold no place. Of equal values the lower log loss is better, then the lower number: nothing that a restart could change.
 Values are equal that the number of validation rows cannot tell apart: early in training all accuracies are near
 chance, and the log loss sees who learns long before they do (of 16 trials on 132 rows, 8 % into the training, ranking
 by bare accuracy dropped every one that was going to be good).
@@ -12,8 +11,8 @@ A trial is judged at its own rungs. One that passes the first rungs by is judged
 that were promoted to it; one that has none runs to its end and counts for no quota. At a rung that no trial reached
 with a value better than the trivial baseline nobody is dropped: all go on to the next one.
 
-With `keep_first` the first trial of an arm (its default recipe) is never dropped: where it is not among the best, it
-goes on behind them, so that the winner can be compared with it at the same training; it takes nobody's place.
+A trial in `kept` (the default recipe of its arm) is never dropped: where it is not among the best, it goes on behind
+them, so that the winner can be compared with it at the same training; it takes nobody's place.
 
 A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
 in memory than will go on. At the last rung the next best one waits until a trial that went on has ended, and takes its
@@ -24,13 +23,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, newly_passed
 from harness.search.source import Decision
-from harness.spec.rungs import TrialRungs
+from harness.spec.rungs import TrialRungs, num_promoted
 from harness.spec.tasks import facts_with
 
 __all__ = ["Rungs", "rung_key"]
@@ -89,7 +88,7 @@ class _Arm:
 
 
 class Rungs:
-    """A `Policy`. `fractions` are the rungs below the full training."""
+    """A `Policy`. `fractions` are the rungs below the full training, `kept` the numbers that are never dropped."""
 
     def __init__(
         self,
@@ -99,7 +98,7 @@ class Rungs:
         *,
         num_arms: int = 1,
         least: int = 1,
-        keep_first: bool = False,
+        kept: Collection[int] = (),
         chance: Mapping[str, float] | None = None,
     ) -> None:
         self._fractions = tuple(fractions)
@@ -107,7 +106,7 @@ class Rungs:
         self._factor = reduction_factor
         self._objective = objective
         self._least = least
-        self._keep_first = keep_first
+        self._kept = frozenset(kept)
         self._arms = [_Arm(len(self._fractions)) for _ in range(num_arms)]
         self._trials: dict[int, _Trial] = {}
         self._promoted: list[int] = []
@@ -115,7 +114,7 @@ class Rungs:
 
     def num_promoted(self, num_reached: int) -> int:
         """How many of the trials that reached a rung go on."""
-        return min(num_reached, max(1, num_reached // self._factor, self._least))
+        return num_promoted(num_reached, self._factor, self._least)
 
     def _quota(self, rung: _Rung, num_reached: int) -> int:
         """How many of the trials that reached this rung go on: all where none is better than the trivial baseline."""
@@ -145,7 +144,7 @@ class Rungs:
     def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
         ladder = self._arms[arm]
         trial = self._trials[number] = _Trial(arm, self._fractions if rungs is None else rungs)
-        if self._keep_first and not ladder.added:
+        if number in self._kept:
             ladder.kept = (number, trial)
         ladder.added += 1
         if trial.first is not None:

@@ -13,7 +13,7 @@ import pytest
 
 from harness.engines.ray.environment import changed_environment
 from harness.engines.ray.reaper import processes
-from tests.engines.contract import until
+from harness.testing.processes import until
 
 __all__ = ["ray_home_fixture"]
 

@@ -26,9 +26,10 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import TrialState
 from harness.records.store import StudyStore
 from harness.search.search import Search
-from tests.engines.contract import COMPLETE, children, make_slots, until
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, make_slots
+from harness.testing.fakes import TRIAL, config, diary
+from harness.testing.processes import children, until
+from harness.testing.source import FakeSource
 from tests.engines.ray.home import ray_home_fixture  # noqa: F401
 from tests.engines.ray.test_tune import losses, searched, study
 
@@ -89,7 +90,7 @@ def test_ray_cluster_spreads_trials_over_nodes(cluster: Cluster, run: RunFolder,
     """Four trials at once on two nodes, half a GPU each: none ends before all have begun."""
     configs = [config(number) for number in range(5)]
     configs = [each.model_copy(update={"params": each.params | {"with": 4}}) for each in configs]
-    source = Source(configs)
+    source = FakeSource(configs)
     spec = study(address=cluster.address, resources_per_trial={"cpu": 0.5, "gpu": 0.5})
     RayEngine(run, spec, ()).run(source, data, TOGETHER)
     assert [source.by_number[number].state for number in range(5)] == [COMPLETE] * 5
@@ -103,7 +104,7 @@ def test_ray_cluster_spreads_trials_over_nodes(cluster: Cluster, run: RunFolder,
 
 def test_ray_cluster_is_as_good_as_one_slot(cluster: Cluster, run: RunFolder, data: str) -> None:
     """The same losses on whatever node, whatever the order."""
-    source, alone = (Source([config(number) for number in range(4)], pause_at=2, top=2) for _ in range(2))
+    source, alone = (FakeSource([config(number) for number in range(4)], pause_at=2, top=2) for _ in range(2))
     RayEngine(run, study(address=cluster.address), ()).run(source, data, TRIAL)
     InlineEngine(run, make_slots(1)[0]).run(alone, data, TRIAL)
     assert losses(source.records) == losses(alone.records)
@@ -161,7 +162,7 @@ def test_ray_cluster_node_dies_in_mid_trial(cluster: Cluster, run: RunFolder, da
     def pids(node: Any) -> set[int]:
         return {info.process.pid for infos in node.all_processes.values() for info in infos}
 
-    source = Source([config(number) for number in range(3)])
+    source = FakeSource([config(number) for number in range(3)])
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill_node)
         RayEngine(run, study(address=cluster.address), ()).run(source, data, WAITS)

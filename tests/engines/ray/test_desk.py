@@ -13,8 +13,8 @@ from harness.engines.ray.entry import Seats, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, TrialState
-from tests.engines.fakes import TOTAL_STEPS, Source, config
-from tests.engines.fixtures import run_fixture  # noqa: F401
+from harness.testing.fakes import TOTAL_STEPS, config
+from harness.testing.source import FakeSource
 
 PLACE = Place(node="n1", device="cpu", slot=0, threads=1)
 
@@ -42,7 +42,7 @@ class Attempt:
 class Play:
     """A desk with the part of Tune played by the test."""
 
-    def __init__(self, run: RunFolder, source: Source, slots: int = 1, **options: Any) -> None:
+    def __init__(self, run: RunFolder, source: FakeSource, slots: int = 1, **options: Any) -> None:
         self.files, self.source = Files(), source
         self.desk = Desk(source, run, self.files, **options)
         self.desk.open(lambda: slots, lambda node: f"name of {node}", threads=3)
@@ -88,7 +88,7 @@ class Play:
 
 @pytest.fixture
 def one(run: RunFolder) -> Play:
-    play = Play(run, Source([config(0), config(1)]))
+    play = Play(run, FakeSource([config(0), config(1)]))
     assert play.start() == 0
     return play
 
@@ -110,7 +110,7 @@ def test_desk_asks_only_when_a_slot_is_free(one: Play) -> None:
 
 
 def test_desk_asks_again_after_a_while(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    play = Play(run, Source([config(0)]), slots=2)
+    play = Play(run, FakeSource([config(0)]), slots=2)
     assert play.start() == 0
     for _ in range(3):
         assert play.start() is None
@@ -129,7 +129,7 @@ def test_desk_record_names_node_slot_and_threads(one: Play) -> None:
 
 
 def test_desk_weights_are_saved_before_the_end(run: RunFolder) -> None:
-    play = Play(run, Source([config(0)], keep=True))
+    play = Play(run, FakeSource([config(0)], keep=True))
     play.start()
     assert play.evaluate(0, 8) is Verdict.GO
     assert play.source.records == []
@@ -139,7 +139,7 @@ def test_desk_weights_are_saved_before_the_end(run: RunFolder) -> None:
 
 
 def test_desk_pause_frees_the_slot_when_it_is_saved(run: RunFolder) -> None:
-    play = Play(run, Source([config(0), config(1)], pause_at=2))
+    play = Play(run, FakeSource([config(0), config(1)], pause_at=2))
     play.start()
     assert play.evaluate(0, 2) is Verdict.PAUSE
     play.attempts[0].status = "RUNNING"
@@ -154,7 +154,7 @@ def test_desk_pause_frees_the_slot_when_it_is_saved(run: RunFolder) -> None:
 
 
 def test_desk_dropped_trial_is_stopped_when_it_stands(run: RunFolder) -> None:
-    play = Play(run, Source([config(0), config(1)], pause_at=2), slots=2)
+    play = Play(run, FakeSource([config(0), config(1)], pause_at=2), slots=2)
     assert [play.start(), play.start()] == [0, 1]
     play.evaluate(0, 2)
     play.evaluate(1, 2)
@@ -214,7 +214,7 @@ def test_desk_out_of_memory_is_not_tried_again(one: Play) -> None:
 
 
 def test_desk_standing_trial_survives_its_attempt(run: RunFolder) -> None:
-    play = Play(run, Source([config(0), config(1)], pause_at=2))
+    play = Play(run, FakeSource([config(0), config(1)], pause_at=2))
     play.start()
     play.evaluate(0, 2)
     play.desk.lost(0, FailReason.CRASH, "gone while it was saved")
@@ -227,7 +227,7 @@ def test_desk_standing_trial_survives_its_attempt(run: RunFolder) -> None:
 
 
 def test_desk_process_that_cannot_start_is_an_error(run: RunFolder) -> None:
-    play = Play(run, Source([config(0)]))
+    play = Play(run, FakeSource([config(0)]))
     for _ in range(4):
         play.desk.fill()
         entry = play.desk.take_new()
@@ -247,7 +247,7 @@ def test_desk_given_up_attempts_are_found(one: Play) -> None:
 
 
 def test_desk_late_trial_ends_at_its_evaluation(run: RunFolder) -> None:
-    play = Play(run, Source([config(0)]), trial_timeout_s=1.5)
+    play = Play(run, FakeSource([config(0)]), trial_timeout_s=1.5)
     play.start()
     assert play.evaluate(0, 2) is Verdict.GO
     assert play.evaluate(0, 4) is Verdict.STOP
@@ -255,7 +255,7 @@ def test_desk_late_trial_ends_at_its_evaluation(run: RunFolder) -> None:
 
 
 def test_desk_hanging_trial_is_overdue_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    play = Play(run, Source([config(0)]), trial_timeout_s=0.0)
+    play = Play(run, FakeSource([config(0)]), trial_timeout_s=0.0)
     play.start()
     assert play.desk.overdue() == []
     monkeypatch.setattr(ray_desk, "GRACE_S", -1.0)
@@ -285,7 +285,7 @@ def test_desk_rays_schedulers_may_stop_and_pause(one: Play) -> None:
 
 
 def test_desk_stalled_source_is_an_error(run: RunFolder) -> None:
-    class Stalled(Source):
+    class Stalled(FakeSource):
         def _settle(self) -> None:
             pass
 
@@ -315,7 +315,7 @@ def test_seats_are_not_shared_in_time() -> None:
 
 
 def test_desk_resumes_what_another_coordinator_left(run: RunFolder, tmp_path: Path) -> None:
-    class Left(Source):
+    class Left(FakeSource):
         def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
             return tmp_path, [self.first]
 

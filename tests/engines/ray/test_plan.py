@@ -10,7 +10,7 @@ from harness.errors import EngineError
 from harness.machine.slots import Slot
 from harness.records.schema import Place
 from harness.spec.study import EngineSpec
-from tests.engines.contract import make_slots
+from harness.testing.engines import make_slots
 
 NODES = [{"CPU": 16.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 64.0}]
 

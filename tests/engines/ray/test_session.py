@@ -26,9 +26,10 @@ from harness.errors import HarnessError
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress
 from harness.search.source import Decision
-from tests.engines.contract import COMPLETE, children, make_slots, until
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, make_slots
+from harness.testing.fakes import TRIAL, config, diary
+from harness.testing.processes import children, until
+from harness.testing.source import FakeSource
 from tests.engines.ray.home import ray_home_fixture  # noqa: F401
 from tests.engines.ray.test_tune import study
 
@@ -39,12 +40,13 @@ import sys
 from pathlib import Path
 from harness.engines.ray.tune import RayEngine
 from harness.records.rundir import RunFolder
-from tests.engines.contract import make_slots
-from tests.engines.fakes import Source, config
+from harness.testing.engines import make_slots
+from harness.testing.fakes import config
+from harness.testing.source import FakeSource
 from tests.engines.ray.test_tune import study
 
 run, data = RunFolder(Path(sys.argv[1])), sys.argv[2]
-RayEngine(run, study(), make_slots(2)).run(Source([config(0), config(1)]), data, "tests.engines.ray.trials:waits")
+RayEngine(run, study(), make_slots(2)).run(FakeSource([config(0), config(1)]), data, "tests.engines.ray.trials:waits")
 """
 
 
@@ -65,7 +67,7 @@ def listening() -> dict[str, set[str]]:
     return found
 
 
-class Watching(Source):
+class Watching(FakeSource):
     """Looks around while a trial runs."""
 
     seen: dict[str, set[str]]
@@ -115,7 +117,7 @@ def test_ray_private_session(
         monkeypatch.setattr(ray_tune, "parcels_for", packed)
         hidden.rename(data)
         assert ray.is_initialized()
-        again = Source([config(9)])
+        again = FakeSource([config(9)])
         engine.run(again, data, TRIAL)
         engine.run(Watching([config(10)]), data, TRIAL)
     assert [record.state for record in (*source.records, *again.records)] == [COMPLETE] * 5
@@ -174,7 +176,7 @@ def test_ray_port_of_something_else(
 
         served = pool.submit(serve)
         with pytest.raises(HarnessError, match=r"no Ray cluster answers at '.*' \(what listens there is not Ray"):
-            RayEngine(run, study(address=address), ()).run(Source([config(0)]), data, TRIAL)
+            RayEngine(run, study(address=address), ()).run(FakeSource([config(0)]), data, TRIAL)
         served.result()
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
@@ -193,7 +195,7 @@ def test_ray_no_cluster_answers(
     run: RunFolder, data: str, address: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    source = Source([config(0)])
+    source = FakeSource([config(0)])
     with pytest.raises(HarnessError, match=message):
         RayEngine(run, study(address=address), ()).run(source, data, TRIAL)
     assert source.calls == [], "no trial stands as running"

@@ -32,9 +32,10 @@ from harness.records.store import StudyStore
 from harness.search.search import Search
 from harness.search.source import Decision
 from harness.spec.study import StudySpec
-from tests.engines.contract import COMPLETE, FAIL, PRUNED, EngineContract, children, make_slots, until
-from tests.engines.fakes import TRIAL, Source, config, diary
-from tests.engines.fixtures import data_fixture, run_fixture  # noqa: F401
+from harness.testing.engines import COMPLETE, FAIL, PRUNED, EngineContract, make_slots
+from harness.testing.fakes import TRIAL, config, diary
+from harness.testing.processes import children, until
+from harness.testing.source import FakeSource
 from tests.engines.ray.home import ray_home_fixture  # noqa: F401
 
 pytestmark = pytest.mark.ray
@@ -258,7 +259,7 @@ def test_ray_population_goes_on_with_trials_of_their_own(run: RunFolder, data: s
     other = RunFolder(tmp_path / "alone")
     other.create()
     (tmp_path / "inline").mkdir()
-    alone = Source([record.config for record in unchanged])
+    alone = FakeSource([record.config for record in unchanged])
     InlineEngine(other, make_slots(1)[0]).run(alone, str(tmp_path / "inline"), TRIAL)
     assert losses(unchanged) == losses(alone.records)
 
@@ -268,7 +269,7 @@ def test_ray_population_needs_something_to_change(run: RunFolder, data: str) -> 
     spec = study().model_dump(mode="json")
     spec["search"]["pruner"] = {"name": "ray-pbt"}
     with pytest.raises(InputError, match="'ray-pbt' needs one of learning_rate, weight_decay"):
-        RayEngine(run, StudySpec.model_validate(spec), ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, StudySpec.model_validate(spec), ()).run(FakeSource([config(0)]), data, TRIAL)
 
 
 # Lost processes
@@ -279,7 +280,7 @@ def test_ray_population_needs_something_to_change(run: RunFolder, data: str) -> 
 def test_ray_killed_process_costs_no_trial(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_desk, "SAVE_EVERY_S", 0.0)
     configs = [config(0), config(1), config(2)]
-    source, calm = Source(configs), Source(configs)
+    source, calm = FakeSource(configs), FakeSource(configs)
     RayEngine(run, study(max_concurrent=1), ()).run(source, data, DIES_ONCE)
     assert diary(data, "died") == [["1"]]
     assert diary(data, "resume") == [["1", "2"]], "it goes on from what was saved, not from step 0"
@@ -292,7 +293,7 @@ def test_ray_killed_process_costs_no_trial(run: RunFolder, data: str, monkeypatc
 @pytest.mark.kill
 @pytest.mark.usefixtures("session")
 def test_ray_trial_that_kills_its_process_fails_at_last(run: RunFolder, data: str) -> None:
-    source = Source([config(0, "killed"), config(1)])
+    source = FakeSource([config(0, "killed"), config(1)])
     RayEngine(run, study(max_concurrent=1), ()).run(source, data, TRIAL)
     dead = source.by_number[0]
     assert (dead.state, dead.reason) == (FAIL, FailReason.CRASH)
@@ -314,7 +315,7 @@ def test_ray_memory_monitor_costs_one_trial(run: RunFolder, data: str, monkeypat
             raise OutOfMemoryError("Task was killed due to the node running low on memory.") from None
 
     monkeypatch.setattr(event_manager, "ray", SimpleNamespace(get=get))
-    source = Source([config(0, "killed"), config(1)])
+    source = FakeSource([config(0, "killed"), config(1)])
     RayEngine(run, study(max_concurrent=1), ()).run(source, data, TRIAL)
     dead = source.by_number[0]
     assert (dead.state, dead.reason) == (FAIL, FailReason.OOM)
@@ -326,7 +327,7 @@ def test_ray_memory_monitor_costs_one_trial(run: RunFolder, data: str, monkeypat
 @pytest.mark.usefixtures("session")
 def test_ray_hanging_trial_is_killed(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_desk, "GRACE_S", 0.5)
-    source = Source([config(0, "busy"), config(1)])
+    source = FakeSource([config(0, "busy"), config(1)])
     RayEngine(run, study(max_concurrent=1), (), trial_timeout_s=0.5).run(source, data, TRIAL)
     assert (source.by_number[0].reason, source.by_number[1].state) == (FailReason.TIMEOUT, COMPLETE)
     until(lambda: not psutil.pid_exists(int(diary(data, "asleep")[0][0])))
@@ -339,7 +340,7 @@ def test_ray_hanging_trial_is_killed(run: RunFolder, data: str, monkeypatch: pyt
 def test_ray_storage_path(run: RunFolder, data: str, tmp_path: Path) -> None:
     """Nodes need not see the run folder: all that is kept comes back to it, and the storage is left empty."""
     spec = study(storage_path=f"file://{tmp_path}/shared")
-    source = Source([config(0), config(1, "crash"), config(2), config(3)], pause_at=2, top=2, keep=True)
+    source = FakeSource([config(0), config(1, "crash"), config(2), config(3)], pause_at=2, top=2, keep=True)
     RayEngine(run, spec, ()).run(source, data, TRIAL)
     states = [source.by_number[number].state for number in range(4)]
     assert states.count(COMPLETE) >= 1
@@ -353,7 +354,7 @@ def test_ray_storage_path(run: RunFolder, data: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("session")
 def test_ray_storage_keeps_snapshots_for_the_next_coordinator(run: RunFolder, data: str, tmp_path: Path) -> None:
-    class Interrupted(Source):
+    class Interrupted(FakeSource):
         def decide(self, number: int, progress: Progress) -> Decision:
             if progress.step == 4:
                 raise KeyboardInterrupt
@@ -362,7 +363,7 @@ def test_ray_storage_keeps_snapshots_for_the_next_coordinator(run: RunFolder, da
     spec = study(storage_path=str(tmp_path / "shared"), max_concurrent=1)
     with pytest.raises(KeyboardInterrupt):
         RayEngine(run, spec, ()).run(Interrupted([config(0)], pause_at=2), data, TRIAL)
-    again = Source([config(0)], folder=run)
+    again = FakeSource([config(0)], folder=run)
     RayEngine(run, spec, ()).run(again, data, TRIAL)
     assert diary(data, "resume") == [["0", "2"], ["0", "2"]]
     assert [progress.step for progress in again.records[0].history] == [2, 4, 8]
@@ -376,13 +377,13 @@ def test_ray_storage_keeps_snapshots_for_the_next_coordinator(run: RunFolder, da
 def test_ray_storage_path_below_a_file(run: RunFolder, data: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(EngineError, match=r"^engine.storage_path: '.*/file/x' cannot be used \(.*Not a directory"):
-        RayEngine(run, study(storage_path=str(tmp_path / "file" / "x")), ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, study(storage_path=str(tmp_path / "file" / "x")), ()).run(FakeSource([config(0)]), data, TRIAL)
 
 
 @pytest.mark.usefixtures("session")
 def test_ray_trial_function_that_is_not_there(run: RunFolder, data: str) -> None:
     with pytest.raises(EngineError, match=r"^node .* cannot run trials: ModuleNotFoundError: .*'no_such'"):
-        RayEngine(run, study(), ()).run(Source([config(0)]), data, "no_such.module:trial")
+        RayEngine(run, study(), ()).run(FakeSource([config(0)]), data, "no_such.module:trial")
 
 
 @pytest.mark.usefixtures("session")
@@ -390,7 +391,7 @@ def test_ray_trial_that_fits_nowhere(run: RunFolder, data: str) -> None:
     message = r"^no node has room for a trial \(CPU: 1, GPU: 3; the nodes have CPU: 2, GPU: 0"
     spec = study(resources_per_trial={"cpu": 1, "gpu": 3})
     with pytest.raises(EngineError, match=message):
-        RayEngine(run, spec, ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, spec, ()).run(FakeSource([config(0)]), data, TRIAL)
 
 
 @pytest.mark.usefixtures("session")
@@ -399,18 +400,18 @@ def test_ray_node_that_never_comes(run: RunFolder, data: str, monkeypatch: pytes
     monkeypatch.setattr(ray_plan, "NODE_WITHIN_S", 0.5)
     spec = study(resources_per_trial={"gpu": 3}, max_concurrent=2)
     with pytest.raises(EngineError, match=r"^no node has room for a trial .*, and none came within"):
-        RayEngine(run, spec, ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, spec, ()).run(FakeSource([config(0)]), data, TRIAL)
 
 
 @pytest.mark.usefixtures("session")
 def test_ray_run_folder_that_nodes_do_not_see(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.engines.ray.tune.survey", lambda *arguments: (False, set()))
     with pytest.raises(EngineError, match=r"^not every node sees .*; set engine.storage_path"):
-        RayEngine(run, study(), ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, study(), ()).run(FakeSource([config(0)]), data, TRIAL)
 
 
 @pytest.mark.usefixtures("session")
 def test_ray_node_with_other_code(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_places, "code_hash", lambda: "another")
     with pytest.raises(EngineError, match=r"^node .* has another version of harness"):
-        RayEngine(run, study(), ()).run(Source([config(0)]), data, TRIAL)
+        RayEngine(run, study(), ()).run(FakeSource([config(0)]), data, TRIAL)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
+from harness.testing.fakes import FakePause, diary, note, run_trial
 from harness.training.host import Host
-from tests.engines.fakes import FakePause, diary, note, run_trial
 
 __all__ = ["dies_once", "together", "troubled", "waits"]
 

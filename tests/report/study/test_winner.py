@@ -14,15 +14,17 @@ from harness.report.compare.page import write_comparison
 from harness.report.kit.view import View
 from harness.report.study.page import write_report
 from harness.report.study.winner import winner_section
-from harness.spec.tasks import TASKS
-from tests.report.factory import NUMBERS, make_results
+from harness.spec.tasks import TASKS, facts_of
+from tests.report.factory import make_results
 from tests.report.study.test_page import Reader, data_of
+
+TASK = "text-regression"
 
 
 def results_of(folder: Path, monkeypatch: pytest.MonkeyPatch, lens: str | None, **shape: Any) -> Results:
     """A study of one number a row, with that lens."""
-    monkeypatch.setitem(TASKS, NUMBERS.name, replace(NUMBERS, lens=lens))
-    return make_results(folder, task=NUMBERS.name, trials=12, **shape)
+    monkeypatch.setitem(TASKS, TASK, replace(facts_of(TASK), lens=lens))
+    return make_results(folder, task=TASK, trials=12, **shape)
 
 
 def test_task_without_a_lens_has_models_comparisons_and_a_sentence(
@@ -30,7 +32,7 @@ def test_task_without_a_lens_has_models_comparisons_and_a_sentence(
 ) -> None:
     results = results_of(tmp_path, monkeypatch, None)
     section = winner_section(View(results))
-    assert section.empty == "There is no view of single rows for made-up-numbers; its models are compared by metrics."
+    assert section.empty == "There is no view of single rows for text-regression; its models are compared by metrics."
     assert [table.title for table in section.tables] == ["The final models on test, with 95 % intervals"]
     assert section.tables[0].head[1] == "RMSE"
     assert [figure.key for figure in section.figures] == ["seeds"]

@@ -109,7 +109,7 @@ def test_rungs_spare_waits_again_after_a_restart() -> None:
 
 
 def test_rungs_keep_the_first_trial_behind_the_best() -> None:
-    policy = rungs(16, keep_first=True)
+    policy = rungs(16, kept={0})
     reach(policy, [0.01 * number for number in range(16)])
     assert policy.promoted() == [14, 13, 12, 0]
     assert policy.dropped() == list(range(1, 12))
@@ -128,7 +128,7 @@ def test_rungs_keep_the_first_trial_behind_the_best() -> None:
 @pytest.mark.parametrize("late", [0.0, 0.95])
 def test_rungs_kept_trial_takes_nobodys_place(late: float) -> None:
     """29 trials: 9 go on, then 3. With the kept one 10 reach the second rung, however good it is there."""
-    policy = rungs(29, factor=3, keep_first=True)
+    policy = rungs(29, factor=3, kept={0})
     reach(policy, [0.02 * number for number in range(29)])
     gone_on = [28, *policy.promoted()]
     assert gone_on == [28, 27, 26, 25, 24, 23, 22, 21, 20, 0]
@@ -139,7 +139,7 @@ def test_rungs_kept_trial_takes_nobodys_place(late: float) -> None:
 
 
 def test_rungs_first_trial_among_the_best_takes_no_further_place() -> None:
-    policy = rungs(8, keep_first=True)
+    policy = rungs(8, kept={0})
     reach(policy, [0.9, *[0.1] * 6, 0.8])
     assert policy.promoted() == [0, 7]
 
@@ -307,7 +307,7 @@ def test_rungs_nobody_waits_for_trials_that_have_none() -> None:
 
 
 def test_rungs_restored_trial_without_any_runs_again() -> None:
-    policy = mixed([], keep_first=True)
+    policy = mixed([], kept={0})
     policy.expect(0, 2)
     policy.restore(0, 0, [at(0, 0.67, 0.5)], TrialState.RUNNING, NEVER)
     policy.restore(1, 0, [at(1, 0.4, 0.5)], TrialState.RUNNING, LATE)
@@ -378,7 +378,7 @@ def test_rungs_order_does_not_matter(
     """Whoever comes first: those that reach the second rung are the best of the first, and the one that is kept."""
     order = list(range(len(values)))
     rng.shuffle(order)  # type: ignore[attr-defined]
-    policy = rungs(len(values), factor=factor, least=least, keep_first=keep_first)
+    policy = rungs(len(values), factor=factor, least=least, kept={0} if keep_first else ())
     decisions = {number: policy.decide(number, at(number, 1 / 16, values[number])) for number in order}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(policy.promoted())
     best = sorted(order, key=lambda number: (-values[number], number))
@@ -392,7 +392,7 @@ def test_rungs_order_does_not_matter(
 def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, data: st.DataObject) -> None:
     """A coordinator that dies anywhere on the way: the next one promotes the same trials."""
     alive = data.draw(st.integers(0, len(values)))
-    old, new = (rungs(len(values), added=added, keep_first=keep_first) for added in (True, False))
+    old, new = (rungs(len(values), added=added, kept={0} if keep_first else ()) for added in (True, False))
     histories = {}
     ended = {}
     for number in range(alive):

@@ -1,46 +1,58 @@
-"""What every engine must do: subclass `EngineContract` and give it an engine."""
+"""What every engine must do, as tests: subclass `EngineContract` in a test module and give it an engine.
+
+class TestMyEngine(EngineContract):
+    def make_engine(self, run, slots=1, **options):
+        return MyEngine(run, slots, **options)
+"""
 
 from __future__ import annotations
 
 import os
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from harness.engines.inline import InlineEngine
 from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
-from harness.errors import FailReason, InputError
+from harness.errors import EngineError, FailReason, InputError
 from harness.machine.slots import Slot
 from harness.records.precision import PrecisionChoice
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialState
-from tests.engines.fakes import TRIAL, Source, config, diary
+from harness.records.schema import Place, Progress, TrialState
+from harness.search.source import Decision
+from harness.testing.fakes import TRIAL, config, diary
+from harness.testing.processes import children
+from harness.testing.source import FakeSource
+
+__all__ = ["COMPLETE", "FAIL", "FAILURES", "PRUNED", "EngineContract", "make_data", "make_run", "make_slots"]
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
 
 def make_slots(count: int) -> list[Slot]:
+    """So many slots of one CPU thread and 1 GB each."""
     return [Slot(Place(node="here", device="cpu", slot=i, threads=1), {}, memory_bytes=10**9) for i in range(count)]
 
 
-def children() -> list[psutil.Process]:
-    """What this process started and what still runs."""
-    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+def make_run(folder: Path) -> RunFolder:
+    """A new run folder `folder`/run, in which there are no trials yet."""
+    run = RunFolder(folder / "run")
+    run.create()
+    (run.path / "trials").mkdir(exist_ok=True)
+    return run
 
 
-def until(true: Callable[[], object], within_s: float = 60.0) -> None:
-    """Waits for something that must happen."""
-    end = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
+def make_data(folder: Path) -> str:
+    """A new folder `folder`/data, where fake trials write their diary."""
+    (folder / "data").mkdir()
+    return str(folder / "data")
 
 
+#: How a fake trial fails, and the reason that its record must give.
 FAILURES = {
     "nan": FailReason.NAN,
     "oom": FailReason.OOM,
@@ -59,14 +71,28 @@ class EngineContract(ABC):
 
     @abstractmethod
     def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
-        """An engine over `slots` slots; options are trial_timeout_s and memory_budget_bytes."""
+        """An engine over `slots` slots of one CPU thread.
+
+        Options: `trial_timeout_s`, `memory_budget_bytes`, `precisions` (a `Precisions`).
+        """
+
+    @pytest.fixture
+    def run(self, tmp_path: Path) -> RunFolder:
+        """The run folder of a test."""
+        return make_run(tmp_path)
+
+    @pytest.fixture
+    def data(self, tmp_path: Path) -> str:
+        """The folder of prepared data, which fake trials use for their diary."""
+        return make_data(tmp_path)
 
     def left(self) -> list[psutil.Process]:
         """Processes that should be gone when `run` has returned."""
         return children()
 
     def test_engine_all_recorded(self, run: RunFolder, data: str) -> None:
-        source = Source([config(number) for number in range(5)])
+        """Every trial ends with a record that has its config, its place and each of its evaluations."""
+        source = FakeSource([config(number) for number in range(5)])
         self.make_engine(run, self.many).run(source, data, TRIAL)
         assert sorted(source.by_number) == list(range(5))
         for record in source.records:
@@ -87,60 +113,63 @@ class EngineContract(ABC):
         assert not self.left()
 
     def test_engine_measures_precision_once(self, run: RunFolder, data: str) -> None:
-        told: list[tuple[PrecisionChoice, PrecisionChoice]] = []
-        precisions = Precisions(on_choice=lambda choice, measured: told.append((choice, measured)))
+        """`precision: auto` is measured once, whatever the number of trials and runs, and one by name is kept."""
+        choices: list[tuple[PrecisionChoice, PrecisionChoice]] = []
+        precisions = Precisions(on_choice=lambda choice, measured: choices.append((choice, measured)))
         engine = self.make_engine(run, self.many, precisions=precisions)
-        source = Source([config(number).in_precision("auto") for number in range(4)])
+        source = FakeSource([config(number).in_precision("auto") for number in range(4)])
         engine.run(source, data, TRIAL)
         assert [record.precision for record in source.records] == ["bf16"] * 4
-        assert [choice.precision for choice, _ in told] == ["bf16"]
+        assert [choice.precision for choice, _ in choices] == ["bf16"]
         assert len(diary(data, "measured")) == 1
-        again = Source([config(4).in_precision("auto"), config(5).in_precision("fp16")])
+        again = FakeSource([config(4).in_precision("auto"), config(5).in_precision("fp16")])
         engine.run(again, data, TRIAL)
         assert {number: record.precision for number, record in again.by_number.items()} == {4: "bf16", 5: "fp16"}
         assert len(diary(data, "measured")) == 1, "a second run of trials knows what the first one measured"
 
     def test_engine_keeps_recorded_precision(self, run: RunFolder, data: str) -> None:
-        told: list[tuple[PrecisionChoice, PrecisionChoice]] = []
+        """A precision that an earlier run recorded holds, and what is measured now is reported beside it."""
+        choices: list[tuple[PrecisionChoice, PrecisionChoice]] = []
         recorded = PrecisionChoice(device="cpu", device_name="another processor", precision="fp32")
-        precisions = Precisions([recorded], on_choice=lambda choice, measured: told.append((choice, measured)))
-        source = Source([config(0).in_precision("auto")])
+        precisions = Precisions([recorded], on_choice=lambda choice, measured: choices.append((choice, measured)))
+        source = FakeSource([config(0).in_precision("auto")])
         self.make_engine(run, precisions=precisions).run(source, data, TRIAL)
         assert source.records[0].precision == "fp32"
-        assert [(choice.precision, measured.precision) for choice, measured in told] == [("fp32", "bf16")]
+        assert [(choice.precision, measured.precision) for choice, measured in choices] == [("fp32", "bf16")]
 
     def test_engine_that_cannot_measure_trains_in_fp32(self, run: RunFolder, data: str) -> None:
-        told: list[str] = []
-        precisions = Precisions(on_choice=lambda choice, measured: told.append(choice.reason))
-        source = Source([config(0, "cannot be measured").in_precision("auto")])
+        """Trials go on in fp32 where measuring fails, and the reason is reported."""
+        reasons: list[str] = []
+        precisions = Precisions(on_choice=lambda choice, measured: reasons.append(choice.reason))
+        source = FakeSource([config(0, "cannot be measured").in_precision("auto")])
         self.make_engine(run, precisions=precisions).run(source, data, TRIAL)
         assert source.records[0].precision == "fp32"
-        assert told == ["the products could not be measured (no such model)"]
+        assert reasons == ["the products could not be measured (no such model)"]
 
     def test_engine_cannot_train(self, run: RunFolder, data: str) -> None:
-        source = Source([config(number, "refused") for number in range(4)])
+        """What no trial of the study can do ends the run with that error instead of a record for each trial."""
+        source = FakeSource([config(number, "refused") for number in range(4)])
         with pytest.raises(InputError, match="13 layers cannot be frozen"):
             self.make_engine(run, self.many).run(source, data, TRIAL)
         assert source.records == []
         assert not self.left()
 
     def test_engine_nothing_to_do(self, run: RunFolder, data: str) -> None:
-        source = Source([])
+        """A source without trials is asked once."""
+        source = FakeSource([])
         self.make_engine(run).run(source, data, TRIAL)
         assert source.calls == ["next None"]
 
     def test_engine_same_calls_everywhere(self, run: RunFolder, data: str, tmp_path: Path) -> None:
         """With one slot: the same trials in the same order, and the same losses, as the inline engine."""
-        from harness.engines.inline import InlineEngine
-
         other = RunFolder(tmp_path / "other")
         other.create()
         (tmp_path / "inline").mkdir()
 
-        def sweep() -> Source:
+        def sweep() -> FakeSource:
             behaviours = ["fine", "fine", "crash", "fine", "nan", "fine"]
             configs = [config(number, behave) for number, behave in enumerate(behaviours)]
-            return Source(configs, pause_at=2, top=3, stop=lambda number, progress: number == 3)
+            return FakeSource(configs, pause_at=2, top=3, stop=lambda number, progress: number == 3)
 
         ours, inline = sweep(), sweep()
         self.make_engine(run).run(ours, data, TRIAL)
@@ -152,7 +181,7 @@ class EngineContract(ABC):
         """None of them ends the sweep; two lose their process."""
         failing = [config(number, behave) for number, behave in enumerate(FAILURES)]
         sound = [config(len(FAILURES)), config(len(FAILURES) + 1)]
-        source = Source([*failing, *sound])
+        source = FakeSource([*failing, *sound])
         self.make_engine(run).run(source, data, TRIAL)
         for number, (behave, reason) in enumerate(FAILURES.items()):
             failed = source.by_number[number]
@@ -163,7 +192,8 @@ class EngineContract(ABC):
         assert [source.by_number[trial.number].state for trial in sound] == [COMPLETE, COMPLETE]
 
     def test_engine_crash_names_log(self, run: RunFolder, data: str) -> None:
-        source = Source([config(0, "crash")])
+        """The record of a crash is one line and names the log, which has the traceback."""
+        source = FakeSource([config(0, "crash")])
         self.make_engine(run).run(source, data, TRIAL)
         (record,) = source.records
         assert record.message == "ValueError: broken <here> (log: trials/0/log.txt)"
@@ -172,7 +202,8 @@ class EngineContract(ABC):
         assert "Traceback" in text and "misbehave" in text
 
     def test_engine_stop_keeps_history(self, run: RunFolder, data: str) -> None:
-        source = Source([config(0), config(1)], stop=lambda number, progress: number == 0 and progress.step == 4)
+        """A trial that is stopped ends as PRUNED with its evaluations, and frees its slot."""
+        source = FakeSource([config(0), config(1)], stop=lambda number, progress: number == 0 and progress.step == 4)
         self.make_engine(run).run(source, data, TRIAL)
         stopped = source.by_number[0]
         assert (stopped.state, stopped.reason) == (PRUNED, None)
@@ -181,7 +212,8 @@ class EngineContract(ABC):
 
     @pytest.mark.parametrize("alone", [True, False])
     def test_engine_pause_go_on_drop(self, run: RunFolder, data: str, alone: bool) -> None:
-        source = Source([config(number) for number in range(8)], pause_at=2, top=3)
+        """Paused trials go on without repeating a step, or end as PRUNED when the source drops them."""
+        source = FakeSource([config(number) for number in range(8)], pause_at=2, top=3)
         self.make_engine(run, 1 if alone else self.many).run(source, data, TRIAL)
         states = {number: record.state for number, record in source.by_number.items()}
         assert len(source.records) == 8
@@ -195,14 +227,16 @@ class EngineContract(ABC):
         assert not list(run.path.rglob("snapshot*"))
 
     def test_engine_keeps_weights(self, run: RunFolder, data: str) -> None:
-        source = Source([config(0)], keep=True)
+        """Weights that the source wants to keep lie in the folder that the record names."""
+        source = FakeSource([config(0)], keep=True)
         self.make_engine(run).run(source, data, TRIAL)
         (record,) = source.records
         assert record.weights == "trials/0/weights"
         assert [path.name for path in (run.path / record.weights).iterdir()] == ["model.json"]
 
     def test_engine_disk_full_at_saving(self, run: RunFolder, data: str) -> None:
-        source = Source([config(0, "full"), config(1)], keep=True)
+        """A trial whose weights cannot be saved fails with the reason `disk` and leaves no half of them."""
+        source = FakeSource([config(0, "full"), config(1)], keep=True)
         self.make_engine(run).run(source, data, TRIAL)
         assert (source.by_number[0].state, source.by_number[0].reason) == (FAIL, FailReason.DISK)
         assert source.by_number[0].weights is None
@@ -211,7 +245,7 @@ class EngineContract(ABC):
 
     def test_engine_spilled_trials_go_on(self, run: RunFolder, data: str) -> None:
         """Standing trials above the memory budget lie on disk, and nothing is repeated."""
-        source = Source([config(number) for number in range(6)], pause_at=2, top=3)
+        source = FakeSource([config(number) for number in range(6)], pause_at=2, top=3)
         self.make_engine(run, memory_budget_bytes=2000).run(source, data, TRIAL)
         assert sorted(record.state for record in source.records) == [COMPLETE] * 3 + [PRUNED] * 3
         assert diary(data, "resume")
@@ -222,8 +256,8 @@ class EngineContract(ABC):
     def test_engine_resume_repeats_nothing(self, run: RunFolder, data: str) -> None:
         """A trial that an earlier coordinator left goes on from its snapshot, and ends as if nothing had happened."""
 
-        class Interrupted(Source):
-            def decide(self, number: int, progress: Any) -> Any:
+        class Interrupted(FakeSource):
+            def decide(self, number: int, progress: Progress) -> Decision:
                 decision = super().decide(number, progress)
                 if progress.step == 4:
                     raise KeyboardInterrupt
@@ -233,7 +267,7 @@ class EngineContract(ABC):
         with pytest.raises(KeyboardInterrupt):
             self.make_engine(run).run(Interrupted(configs, pause_at=2), data, TRIAL)
         assert run.snapshot("search", 0)[0] is not None, "a paused trial that goes on has a snapshot"
-        again, fresh = Source(configs, folder=run), Source([config(0)])
+        again, fresh = FakeSource(configs, folder=run), FakeSource([config(0)])
         self.make_engine(run).run(again, data, TRIAL)
         assert diary(data, "resume")[-1] == ["0", "2"], "and where trials always stand on disk, once before"
         assert [progress.step for progress in again.records[0].history] == [2, 4, 8]
@@ -242,7 +276,8 @@ class EngineContract(ABC):
         assert losses[0] == losses[1]
 
     def test_engine_timeout(self, run: RunFolder, data: str) -> None:
-        source = Source([config(0, "slow"), config(1)])
+        """A trial that exceeds `trial_timeout_s` fails with the reason `timeout`; the next one runs."""
+        source = FakeSource([config(0, "slow"), config(1)])
         self.make_engine(run, trial_timeout_s=0.3).run(source, data, TRIAL)
         late = source.by_number[0]
         assert (late.state, late.reason) == (FAIL, FailReason.TIMEOUT)
@@ -250,8 +285,10 @@ class EngineContract(ABC):
         assert source.by_number[1].state is COMPLETE
 
     def test_engine_interrupted_leaves_nobody(self, run: RunFolder, data: str) -> None:
-        class Interrupted(Source):
-            def decide(self, number: int, progress: Any) -> Any:
+        """After KeyboardInterrupt no process is left and no trial has ended."""
+
+        class Interrupted(FakeSource):
+            def decide(self, number: int, progress: Progress) -> Decision:
                 if number == 2:
                     raise KeyboardInterrupt
                 return super().decide(number, progress)
@@ -264,9 +301,9 @@ class EngineContract(ABC):
         assert os.getpid() == psutil.Process().pid
 
     def test_engine_stalled_source(self, run: RunFolder, data: str) -> None:
-        from harness.errors import EngineError
+        """A source that neither lets its paused trials go on nor drops them is an error that names them."""
 
-        class Stalled(Source):
+        class Stalled(FakeSource):
             def _settle(self) -> None:
                 pass
 

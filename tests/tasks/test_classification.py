@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from harness.data.prepared import PreparedData
-from harness.tasks.metrics import classification_metrics
-from harness.tasks.trivial import trivial_metrics
+from harness.tasks.text import TextClassification
 
 TRAIN, VALIDATION = [50, 30, 15, 5], [40, 40, 15, 5]
+
+
+def metrics(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    return TextClassification().metrics({"probabilities": probabilities}, {"labels": labels})
 
 
 def prepared(folder: Path, train: list[int], validation: list[int]) -> PreparedData:
@@ -25,23 +28,23 @@ def prepared(folder: Path, train: list[int], validation: list[int]) -> PreparedD
 
 
 def test_trivial_metrics_are_those_of_a_constant_prediction(tmp_path: Path) -> None:
-    found = trivial_metrics(prepared(tmp_path, TRAIN, VALIDATION))
+    found = TextClassification().chance(prepared(tmp_path, TRAIN, VALIDATION))
     labels = np.repeat(np.arange(4), VALIDATION)
-    constant = classification_metrics(labels, np.tile(np.array(TRAIN) / sum(TRAIN), (len(labels), 1)))
+    constant = metrics(labels, np.tile(np.array(TRAIN) / sum(TRAIN), (len(labels), 1)))
     for name in ("accuracy", "mcc", "roc_auc", "log_loss"):
         assert found[name] == pytest.approx(constant[name]), name
     assert found["macro_f1"] > constant["macro_f1"]
 
 
 def test_trivial_macro_f1_is_that_of_guesses_by_share(tmp_path: Path) -> None:
-    found = trivial_metrics(prepared(tmp_path, TRAIN, VALIDATION))
+    found = TextClassification().chance(prepared(tmp_path, TRAIN, VALIDATION))
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), np.array(VALIDATION) * 500)
     guesses = np.eye(4)[random.choice(4, size=len(labels), p=np.array(TRAIN) / sum(TRAIN))]
-    assert found["macro_f1"] == pytest.approx(classification_metrics(labels, guesses)["macro_f1"], abs=0.005)
+    assert found["macro_f1"] == pytest.approx(metrics(labels, guesses)["macro_f1"], abs=0.005)
 
 
 def test_trivial_metrics_of_a_class_that_training_lacks(tmp_path: Path) -> None:
-    found = trivial_metrics(prepared(tmp_path, [5, 5, 0], [3, 3, 2]))
+    found = TextClassification().chance(prepared(tmp_path, [5, 5, 0], [3, 3, 2]))
     assert found["accuracy"] == pytest.approx(3 / 8)
     assert np.isfinite(list(found.values())).all()

@@ -1,4 +1,4 @@
-"""Trial functions and sources that engines are tested with: milliseconds a trial, no torch."""
+"""A fake trial that takes milliseconds, and what it writes down for tests to read: no torch."""
 
 from __future__ import annotations
 
@@ -10,20 +10,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.errors import CheckpointError, DataError, FailReason, TrialFailure
 from harness.records.precision import PrecisionChoice, device_kind
-from harness.records.rundir import RunFolder
-from harness.records.schema import Progress, TrialRecord, Usage
-from harness.search.source import Decision
+from harness.records.schema import Progress, Usage
 from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
 from harness.training.host import Host
 
+__all__ = [
+    "TOTAL_STEPS",
+    "TRIAL",
+    "FakePause",
+    "OutOfMemoryError",
+    "config",
+    "diary",
+    "evaluation",
+    "measure_precision",
+    "misbehave",
+    "note",
+    "precision_of",
+    "run_trial",
+    "wait_for",
+]
+
 TOTAL_STEPS = 8
-TRIAL = "tests.engines.fakes:run_trial"
+#: The trial function as engines take it.
+TRIAL = "harness.testing.fakes:run_trial"
 
 
 def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] = (0.25, 0.5, 1.0)) -> TrialConfig:
@@ -55,21 +70,28 @@ def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] 
 
 
 def note(data: str, line: str) -> None:
-    """Appends a line to the diary that all processes share; one write, so lines do not mix."""
+    """Appends a line to the file `diary` in the folder `data`, which all processes share.
+
+    One write a line, so that lines of several processes do not mix.
+    """
     descriptor = os.open(Path(data) / "diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, f"{line}\n".encode())
     os.close(descriptor)
 
 
 def diary(data: str, word: str) -> list[list[str]]:
-    """The words after `word` of each line that starts with it."""
+    """The diary's lines that start with `word`, each as the list of its further words."""
     path = Path(data) / "diary"
     lines = path.read_text().splitlines() if path.exists() else []
     return [line.split()[1:] for line in lines if line.split()[0] == word]
 
 
 def wait_for(data: str, line: str) -> None:
-    """Waits until another trial has written a line that begins so, and the coordinator had time to hear of it."""
+    """Waits until another trial has written a line that begins so, and the coordinator had time to hear of it.
+
+    Raises:
+        TimeoutError: nobody wrote it within 20 s.
+    """
     word, *rest = line.split()
     end = time.monotonic() + 20
     while rest not in [words[: len(rest)] for words in diary(data, word)]:
@@ -90,11 +112,13 @@ class FakePause:
         self._history = history
 
     def save(self, folder: Path) -> None:
+        """Writes the loss to model.json; for a trial that behaves as "full" the disk is."""
         if self._state["behave"] == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (folder / "model.json").write_text(json.dumps(self._state["loss"]))
 
     def snapshot(self, folder: Path) -> None:
+        """Writes state.json and history.json."""
         (folder / "state.json").write_text(json.dumps(self._state))
         (folder / "history.json").write_text(json.dumps([row.model_dump(mode="json") for row in self._history]))
 
@@ -161,6 +185,7 @@ def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionCh
 
 
 def evaluation(number: int, state: dict[str, Any]) -> Progress:
+    """What a trial reports at `state["step"]`: accuracy is 1 - loss / 2."""
     metrics = {"accuracy": 1 - state["loss"] / 2, "log_loss": float("nan")}
     step = state["step"]
     return Progress(
@@ -214,75 +239,3 @@ def misbehave(behave: str, data: str) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
-
-
-class Source:
-    """A fixed list of trials. `pause_at`: all stand at that step until every trial got there; the best `top` go on."""
-
-    def __init__(
-        self,
-        configs: list[TrialConfig],
-        *,
-        pause_at: int = 0,
-        top: int = 1,
-        stop: Callable[[int, Progress], bool] = lambda number, progress: False,
-        keep: bool = False,
-        folder: RunFolder | None = None,
-    ) -> None:
-        self._new = list(configs)
-        self._pause_at, self._top, self._stop, self._keep = pause_at, top, stop, keep
-        self._folder = folder
-        self._configs = {config.number: config for config in configs}
-        self._coming = set(self._configs)
-        self._paused: dict[int, float] = {}
-        self._promoted: list[int] = []
-        self._dropped: list[int] = []
-        self.calls: list[str] = []
-        self.records: list[TrialRecord] = []
-
-    @property
-    def by_number(self) -> dict[int, TrialRecord]:
-        return {record.number: record for record in self.records}
-
-    def next(self) -> TrialConfig | None:
-        number = self._promoted.pop(0) if self._promoted else self._new.pop(0).number if self._new else None
-        self.calls.append(f"next {number}")
-        return None if number is None else self._configs[number]
-
-    def took_up(self, number: int, history: Sequence[Progress]) -> None:
-        self.calls.append(f"took up {number} {[progress.step for progress in history]}")
-
-    def dropped(self) -> list[int]:
-        dropped, self._dropped = self._dropped, []
-        return dropped
-
-    def decide(self, number: int, progress: Progress) -> Decision:
-        self.calls.append(f"decide {number} {progress.step} {progress.train_loss!r}")
-        if self._stop(number, progress):
-            return Decision.STOP
-        if progress.step != self._pause_at:
-            return Decision.GO
-        self._coming.discard(number)
-        self._paused[number] = progress.train_loss
-        self._settle()
-        return Decision.PAUSE
-
-    def _settle(self) -> None:
-        if self._coming or not self._paused:
-            return
-        order = sorted(self._paused, key=lambda number: (self._paused[number], number))
-        self._promoted, self._dropped = order[: self._top], sorted(order[self._top :])
-        self._paused = {}
-
-    def keep(self, number: int, progress: Progress) -> bool:
-        self.calls.append(f"keep {number}")
-        return self._keep
-
-    def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
-        return self._folder.snapshot("search", number) if self._folder is not None else (None, [])
-
-    def end(self, record: TrialRecord) -> None:
-        self.calls.append(f"end {record.number} {record.state} {record.reason}")
-        self.records.append(record)
-        self._coming.discard(record.number)
-        self._settle()

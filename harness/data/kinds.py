@@ -1,0 +1,259 @@
+"""What the values of a field are, by its kind: how they are read, when two are the same, how rows are stratified.
+
+The reader, the check, the search for duplicates and the split ask the kind of a task's fields, never the task.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.data.clean import normalised
+from harness.errors import DataError, look_up
+from harness.spec.tasks import Field, TaskFacts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["KINDS", "Kind", "keys_of", "kind_of", "strata_of"]
+
+MAX_LABELS = 1000
+#: Numbers are stratified by this many quantiles at most, each of at least this many rows.
+MAX_BINS, MIN_BIN_ROWS = 10, 10
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+class Kind:
+    """A kind of field. The defaults hold for a field that is never a target.
+
+    `plural` is what its values are called; `dtype` is how a column of them is stored; `can_be_empty` says that a cell
+    may hold nothing, so that its row is left out.
+    """
+
+    plural: str = "values"
+    dtype: str = "object"
+    can_be_empty: bool = True
+    #: What the target of a row is called where the field is one, by which losses and metrics find it.
+    target: str = ""
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """The values of a column, checked and converted; `""` for an empty cell.
+
+        Raises:
+            DataError: a value is of another kind; the message names `place`, row, column and value.
+        """
+        raise NotImplementedError
+
+    def same(self, value: Any) -> str:
+        """A text that is equal for two values that count as the same."""
+        return str(value)
+
+    def check(self, place: str, column: str, values: Sequence[Any]) -> None:
+        """Refuses training targets from which nothing can be learned.
+
+        Raises:
+            DataError: what is wrong with them, and what to do.
+        """
+
+    def check_split(self, values: Sequence[Any]) -> None:
+        """Refuses the targets of a training split from which nothing can be learned.
+
+        Raises:
+            DataError: what is wrong with them, and what to do.
+        """
+
+    def strata(self, values: Sequence[Any]) -> np.ndarray:
+        """The stratum of each row [rows], whose shares all splits have in common."""
+        return np.zeros(len(values), dtype=np.int64)
+
+
+class Text(Kind):
+    """Texts, as str. Two are the same when they differ in case, white space or Unicode form only."""
+
+    plural = "texts"
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """Texts; numbers and dates become text, None an empty one."""
+        return [_as_text(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+
+    def same(self, value: Any) -> str:
+        """The text after normalisation."""
+        return normalised(value)
+
+
+class Image(Kind):
+    """Images: nested lists [height][width] or [height][width][channels] of whole numbers 0..255, all of one shape."""
+
+    plural = "images"
+    can_be_empty = False
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """The images, as nested lists of int."""
+        images: list[np.ndarray] = []
+        for row, value in enumerate(values, start=1):
+            image = _as_image(f"{place}: row {row}: '{column}'", value)
+            if images and image.shape != images[0].shape:
+                raise DataError(
+                    f"{place}: row {row}: '{column}' has shape {image.shape}, row 1 has {images[0].shape}; "
+                    "resize all images to one shape"
+                )
+            images.append(image)
+        return [image.tolist() for image in images]
+
+
+class Label(Kind):
+    """Class names, one a row. Prepared data holds them as class ids, int64."""
+
+    plural = "labels"
+    dtype = "int64"
+    target = "labels"
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """Class names; 1.0 and "1.0" become "1" where every label is a number."""
+        texts = KINDS["text"].read(place, column, values)
+        labels = [
+            "" if value != value else str(value).lower() if isinstance(value, bool) else text.strip()
+            for value, text in zip(values, texts, strict=True)
+        ]
+        if not all(_NUMBER.fullmatch(label) for label in labels if label):
+            return labels
+        for row, label in enumerate(labels, start=1):
+            if label and not float(label).is_integer():
+                raise DataError(
+                    f"{place}: row {row}: '{column}' is {label}: labels are numbers with fractions: this is "
+                    "regression; set task: text-regression, cut the numbers into named classes, or name the right "
+                    "column with data.label="
+                )
+        return [str(int(float(label))) if "." in label or "e" in label.lower() else label for label in labels]
+
+    def check(self, place: str, column: str, values: Sequence[Any]) -> None:
+        """Refuses one class, too many classes, or a column of identifiers."""
+        classes = sorted(set(values))
+        if len(classes) == 1:
+            raise DataError(f"{place}: every row has the label '{classes[0][:60]}'; at least 2 classes are needed")
+        examples = ", ".join(f"'{label[:40]}'" for label in classes[:3])
+        if len(classes) * 2 > len(values):
+            raise DataError(
+                f"{place}: column '{column}' has {len(classes)} different labels in {len(values)} rows ({examples}, "
+                "...): is it an identifier? name the label column with data.label="
+            )
+        if len(classes) > MAX_LABELS:
+            raise DataError(
+                f"{place}: column '{column}' has {len(classes)} different labels ({examples}, ...); at most "
+                f"{MAX_LABELS} are allowed: name the right column with data.label=, or merge rare classes"
+            )
+
+    def check_split(self, values: Sequence[Any]) -> None:
+        """Refuses a single class."""
+        if len(set(values)) < 2:
+            raise DataError("the training split has one class only after splitting; give more rows of the others")
+
+    def strata(self, values: Sequence[Any]) -> np.ndarray:
+        """The class, as it is given: its name, or its id."""
+        return np.asarray(values)
+
+
+class Number(Kind):
+    """Real numbers, float64; an empty cell, null or NaN holds none."""
+
+    plural = "numbers"
+    dtype = "float64"
+    target = "numbers"
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """The numbers, as float."""
+        return [_as_number(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+
+    def same(self, value: Any) -> str:
+        """The number with all its digits."""
+        return repr(float(value))
+
+    def check(self, place: str, column: str, values: Sequence[Any]) -> None:
+        """Refuses numbers that are all equal."""
+        if len(set(values)) == 1:
+            raise DataError(
+                f"{place}: every row has {values[0]:g} in '{column}', so there is nothing to learn; name the right "
+                "column with data.label="
+            )
+
+    def check_split(self, values: Sequence[Any]) -> None:
+        """Refuses numbers that are all equal."""
+        if len(set(values)) < 2:
+            raise DataError("the training split has one number only after splitting; give more rows of others")
+
+    def strata(self, values: Sequence[Any]) -> np.ndarray:
+        """The quantile of the row's number among all rows; equal numbers are in one."""
+        numbers = np.asarray(values, dtype=np.float64)
+        bins = max(1, min(MAX_BINS, len(numbers) // MIN_BIN_ROWS))
+        edges = np.unique(np.quantile(numbers, np.arange(1, bins) / bins)) if bins > 1 else np.empty(0)
+        return np.searchsorted(edges, numbers, side="right")
+
+
+KINDS: Mapping[str, Kind] = {"text": Text(), "image": Image(), "label": Label(), "number": Number()}
+
+
+def kind_of(field: Field) -> Kind:
+    """What is known of the values of `field`.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    return look_up(KINDS, field.kind, f"the kind of field '{field.name}'")
+
+
+def keys_of(frame: pd.DataFrame, facts: TaskFacts) -> list[str]:
+    """A text for each row of a data frame, equal where all inputs of two rows are the same."""
+    inputs = [field for field in facts.fields if not field.target and field.name in frame]
+    columns = [[kind_of(field).same(value) for value in frame[field.name]] for field in inputs]
+    return ["\0".join(parts) for parts in zip(*columns, strict=True)]
+
+
+def strata_of(frame: pd.DataFrame, facts: TaskFacts) -> np.ndarray:
+    """The stratum of each row of a data frame, by its target [rows]; alike for all rows of a task without one."""
+    target = facts.target
+    return kind_of(target).strata(frame[target.name].tolist()) if target else np.zeros(len(frame), dtype=np.int64)
+
+
+def _as_text(place: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (list, dict, bytes)):
+        raise DataError(f"{place} holds a {type(value).__name__}, not a text: {str(value)[:60]}")
+    text = str(value)
+    # JSON can spell half a surrogate pair, which no UTF-8 file and no tokenizer can.
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _as_image(place: str, value: Any) -> np.ndarray:
+    """An image [height, width] or [height, width, channels] uint8."""
+    try:
+        image = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        image = np.empty(0)
+    if image.ndim not in (2, 3) or not image.size or (image.ndim == 3 and image.shape[2] not in (1, 3)):
+        raise DataError(
+            f"{place} is no image: {str(value)[:40]!r}; allowed: rows of pixels, "
+            "[height][width] or [height][width][1 or 3], in a JSONL or Parquet table"
+        )
+    if image.min() < 0 or image.max() > 255 or (image != np.round(image)).any():
+        raise DataError(f"{place} has pixels that are not whole numbers from 0 to 255")
+    return image.astype(np.uint8)
+
+
+def _as_number(place: str, value: Any) -> float | str:
+    """A finite number, or "" for an empty cell."""
+    if value is None or value != value or (isinstance(value, str) and not value.strip()):
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise DataError(f"{place} holds a {type(value).__name__}, not a number: {str(value)[:60]}")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        raise DataError(f"{place} is {str(value)[:60]!r}, which is not a number; write 12.5 or 1e-3, without units")
+    return number

@@ -1,0 +1,96 @@
+"""The facts of a user's own task in a run's manifest, so that results and reports need none of the user's code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from math import inf, isfinite
+from typing import Any
+
+from pydantic import create_model
+
+from harness.records.schema import Stored
+from harness.spec.foreign import is_foreign
+from harness.spec.space import Frozen, Scalar
+from harness.spec.tasks import Field, TaskFacts, facts_of, remember
+from harness.stats.metric import Metric
+
+__all__ = ["StoredMetric", "TaskCopy", "copy_of", "known_from"]
+
+
+class StoredMetric(Stored):
+    """A metric without its formula; `low` and `high` are null where there is no bound."""
+
+    name: str
+    title: str
+    maximize: bool
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    percent: bool = False
+    is_share: bool = False
+
+    def metric(self) -> Metric:
+        """The metric, which cannot be computed."""
+        bounds = {"low": -inf if self.low is None else self.low, "high": inf if self.high is None else self.high}
+        return Metric(**self.model_dump() | bounds)
+
+
+class TaskCopy(Stored):
+    """The facts of a task; `options` are the defaults of its own keys."""
+
+    name: str
+    inputs: str
+    fields: tuple[Field, ...]
+    metrics: tuple[StoredMetric, ...]
+    loss: str
+    recipe: frozenset[str] = frozenset()
+    options: dict[str, Scalar] = {}
+    lens: str | None = None
+    pipeline: str | None = None
+
+    def facts(self) -> TaskFacts:
+        """The facts, with metrics that cannot be computed."""
+        options: dict[str, Any] = {name: (Any, default) for name, default in self.options.items()}
+        return TaskFacts(
+            name=self.name,
+            inputs=self.inputs,
+            fields=self.fields,
+            metrics=tuple(metric.metric() for metric in self.metrics),
+            loss=self.loss,
+            recipe=self.recipe,
+            options=create_model("Options", __base__=Frozen, **options),
+            lens=self.lens,
+            pipeline=self.pipeline,
+        )
+
+
+def copy_of(name: str) -> TaskCopy | None:
+    """The copy of a user's task for the manifest; None for a task that is built in."""
+    if not is_foreign(name):
+        return None
+    facts = facts_of(name)
+    metrics = [asdict(metric) for metric in facts.metrics]
+    for metric in metrics:
+        metric |= {end: metric[end] if isfinite(metric[end]) else None for end in ("low", "high")}
+    return TaskCopy(
+        name=name,
+        inputs=facts.inputs,
+        fields=facts.fields,
+        metrics=tuple(StoredMetric.model_validate(metric) for metric in metrics),
+        loss=facts.loss,
+        recipe=facts.recipe,
+        options={key: field.default for key, field in facts.options.model_fields.items()},
+        lens=facts.lens,
+        pipeline=facts.pipeline,
+    )
+
+
+def known_from(raw: Any) -> None:
+    """Lets `facts_of` know the user's task of a manifest (parsed JSON), unless the task itself may be imported.
+
+    Raises:
+        pydantic.ValidationError: it is no such copy.
+        ValueError: its parts contradict each other.
+    """
+    if raw is not None:
+        remember(TaskCopy.model_validate(raw).facts())

@@ -1,0 +1,117 @@
+"""Text regression: a number for a text or a pair, with any checkpoint that has a sequence-classification head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from harness.data.encoded import Arrays, Encoded, Ragged
+from harness.data.prepared import PreparedData
+from harness.spec.tasks import facts_of
+from harness.spec.trial import TrialConfig
+from harness.tasks.baselines import text_vectors
+from harness.tasks.texts import TextTask, joined_texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from harness.tasks.losses import SquaredError
+
+__all__ = ["TextRegression"]
+
+
+class TextRegression(TextTask):
+    """One number a text. The target `numbers` [rows] float64, the output `predictions` [rows] in the same unit."""
+
+    facts = facts_of("text-regression")
+    shown: ClassVar[tuple[str, ...]] = ("number",)
+
+    def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
+        """A head with one output."""
+        settings.num_labels = 1
+        settings.problem_type = "regression"
+
+    def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
+        """The checkpoint under a new head that begins at mean and scale of the training split."""
+        from harness.tasks.heads import scale_head
+
+        model = super().build_model(config, data)
+        scale_head(model, *_mean_and_scale(data, self.facts.fields[-1].name))
+        return model
+
+    def make_loss(
+        self, config: TrialConfig, data: PreparedData, encoded: Encoded, rows: np.ndarray, device: torch.device
+    ) -> SquaredError:
+        """The squared error in units of the training split's variance."""
+        from harness.tasks.losses import SquaredError
+
+        return SquaredError(_mean_and_scale(data, self.facts.fields[-1].name)[1])
+
+    def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
+        """The head's number, fp32."""
+        return {"predictions": output.logits[:, 0].float()}
+
+    def chance(self, data: PreparedData) -> dict[str, float]:
+        """What the mean of the training split has."""
+        name = self.facts.fields[-1].name
+        train, validation = (data.meta.numbers[split][name] for split in ("train", "validation"))
+        squared = validation.std**2 + (validation.mean - train.mean) ** 2
+        r2 = 1 - squared / validation.std**2 if validation.std else float("nan")
+        return {"rmse": squared**0.5, "mae": validation.from_mean, "r2": r2, "spearman": 0.0, "pearson": 0.0}
+
+    def baselines(
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
+    ) -> Iterator[tuple[str, dict[str, Arrays]]]:
+        """The mean of the training rows, and TF-IDF with ridge regression; of pairs, with what both texts share."""
+        from sklearn.linear_model import Ridge
+
+        numbers = np.asarray(self.row_targets(train)["numbers"])
+        mean = float(np.mean(numbers))
+        yield "mean", {name: {"predictions": np.full(len(frame), mean)} for name, frame in others.items()}
+        kind, vectors = text_vectors(joined_texts(train))
+        model = Ridge().fit(_features(train, vectors), numbers)
+        fitted: dict[str, Arrays] = {
+            name: {"predictions": model.predict(_features(frame, vectors))} for name, frame in others.items()
+        }
+        yield f"TF-IDF ({kind} 1-2-grams) + ridge regression", fitted
+
+    def summary(self, labels: Sequence[str]) -> str:
+        """A number a text."""
+        return "A number for each text"
+
+    def usage(self, folder: str) -> str:
+        """The pipeline of classification, whose score is the number when no function is applied to it."""
+        return (
+            "from transformers import pipeline\n\n"
+            f"predict = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)}, "
+            'function_to_apply="none")\n'
+            "# the score is the number; a head without bias (GPT-2's) lacks target_mean of config.json: add it"
+        )
+
+    def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
+        """The number."""
+        return {"number": float(np.asarray(outputs["predictions"])[row])}
+
+
+def _mean_and_scale(data: PreparedData, field: str) -> tuple[float, float]:
+    numbers = data.meta.numbers["train"][field]
+    return numbers.mean, numbers.std or 1.0
+
+
+def _features(frame: pd.DataFrame, vectors: Any) -> Any:
+    """TF-IDF of a text; of a pair that of both together, the cosine between them and their lengths in characters."""
+    from scipy.sparse import csr_array, hstack
+
+    whole = vectors.transform(joined_texts(frame))
+    if "text_pair" not in frame:
+        return whole
+    first, second = (vectors.transform(frame[name]) for name in ("text", "text_pair"))
+    cosine = np.asarray(first.multiply(second).sum(axis=1)).ravel()
+    lengths = [np.log1p(frame[name].str.len().to_numpy()) for name in ("text", "text_pair")]
+    shared = np.stack([cosine, *lengths, np.abs(lengths[0] - lengths[1])], axis=1)
+    return hstack([whole, csr_array(shared)], format="csr")

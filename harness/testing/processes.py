@@ -1,0 +1,23 @@
+"""What tests of engines ask about processes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import psutil
+
+__all__ = ["children", "until"]
+
+
+def children() -> list[psutil.Process]:
+    """The processes below this one that still run."""
+    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
+    """Waits until `condition()` is true; fails after `within_s` seconds."""
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end, f"it did not happen within {within_s} s"
+        time.sleep(0.02)

@@ -1,0 +1,207 @@
+"""What every task must do, as tests: subclass `TaskContract` in a test module and give it a few rows.
+
+class TestMyTask(TaskContract):
+    task_name = "my_package.my_module:MyTask"
+
+    @classmethod
+    def rows(cls):
+        return [{"text": f"{number} days late", "days": number} for number in range(60)]
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from harness.data.encoded import Ragged, by_row
+from harness.data.prepare import prepare
+from harness.data.prepared import PreparedData
+from harness.spec.configure import default_params, resolve
+from harness.spec.foreign import trust
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+from harness.stats.metric import num_rows, score
+from harness.tasks import task_of
+from harness.tasks.base import Task
+from harness.tasks.encode import baselines, encoded
+from harness.tasks.models import load_saved, quiet
+from harness.training.evaluate import predict, to_device
+
+__all__ = ["TINY_BERT", "Prepared", "TaskContract"]
+
+TINY_BERT = {
+    "model_type": "bert",
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "vocab_size": 200,
+    "max_position_embeddings": 64,
+}
+CPU = torch.device("cpu")
+
+
+class Prepared:
+    """A task with prepared data and a tiny model of it."""
+
+    def __init__(self, task: Task, config: TrialConfig, data: PreparedData) -> None:
+        self.task, self.config, self.data = task, config, data
+        torch.manual_seed(0)
+        with quiet():
+            self.model = task.build_model(config, data).eval()
+
+    def outputs(self, split: str, rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
+        """What the model says of rows of a split."""
+        return predict(self.model, self.task, encoded(self.data, self.config, split), rows, CPU)
+
+    def loss(self, rows: np.ndarray) -> tuple[torch.Tensor, float]:
+        """The loss of training examples, and what it is divided by."""
+        examples = encoded(self.data, self.config, "train")
+        loss = self.task.make_loss(self.config, self.data, examples, np.arange(len(examples)), CPU)
+        output = self.model(**to_device(self.task.collate(examples, rows), self.model, CPU))
+        return loss(output, self.task.targets(examples, rows)), loss.weight(rows)
+
+
+def same(a: Mapping[str, np.ndarray | Ragged], b: Mapping[str, np.ndarray | Ragged]) -> bool:
+    """Whether both have the same arrays, but for rounding."""
+    return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
+
+
+def _same(a: np.ndarray | Ragged, b: np.ndarray | Ragged) -> bool:
+    if isinstance(a, Ragged) or isinstance(b, Ragged):
+        return isinstance(a, Ragged) and isinstance(b, Ragged) and bool(np.allclose(a.values, b.values, rtol=1e-4))
+    scale = max(1e-6, float(np.abs(np.asarray(a, dtype=float)).max()))
+    return bool(np.allclose(a, b, rtol=1e-4, atol=1e-5 * scale))
+
+
+class TaskContract(ABC):
+    """Derive a test class for each task. `architecture` is a tiny model that it can train from nothing."""
+
+    task_name: ClassVar[str]
+    architecture: ClassVar[Mapping[str, Any]] = TINY_BERT
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    @abstractmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        """At least 60 different rows, each with a value for every field that the task reads."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def prepared(cls, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+        """The rows, prepared, and a tiny model."""
+        trust(cls.task_name)
+        folder = tmp_path_factory.mktemp("task")
+        rows = cls.rows()
+        (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+        spec = StudySpec.model_validate(
+            {
+                "name": "contract",
+                "task": cls.task_name,
+                "task_options": dict(cls.options),
+                "data": {"path": str(folder / "rows.jsonl"), "columns": {name: name for name in rows[0]}},
+                "model": {"checkpoint": "scratch", "architecture": dict(cls.architecture)},
+                "training": {"precision": "fp32", "batch_size": 8},
+            }
+        )
+        config = resolve(spec, number=0, params=default_params(spec))
+        return Prepared(task_of(cls.task_name), config, prepare(spec, folder / "cache"))
+
+    def test_facts_name_metrics_that_can_be_computed(self, prepared: Prepared) -> None:
+        """Each metric has a name of its own and a formula, and the loss is one of which less is better."""
+        facts = prepared.task.facts
+        assert facts.name == self.task_name
+        assert len({metric.name for metric in facts.metrics}) == len(facts.metrics)
+        assert all(metric.row_stats or metric.value for metric in facts.metrics)
+        assert not facts.metric(facts.loss).maximize
+
+    def test_every_row_is_in_one_split(self, prepared: Prepared) -> None:
+        """Nothing is lost or doubled, and no split is empty."""
+        rows = prepared.data.meta.rows
+        assert sum(rows.values()) == len(self.rows())
+        assert min(rows.values()) > 0
+
+    def test_a_row_is_said_the_same_of_alone_and_in_a_batch(self, prepared: Prepared) -> None:
+        """Padding and order change nothing."""
+        rows = np.arange(min(6, prepared.data.meta.rows["validation"]))
+        together = prepared.outputs("validation", rows)
+        for row in rows:
+            assert same(prepared.outputs("validation", rows[row : row + 1]), by_row(together, rows[row : row + 1]))
+        assert same(prepared.outputs("validation", rows[::-1]), by_row(together, rows[::-1]))
+
+    def test_loss_is_a_sum_over_micro_batches(self, prepared: Prepared) -> None:
+        """So that halves of a batch, one after the other, train as the whole one."""
+        rows = np.arange(8)
+        whole, weight = prepared.loss(rows)
+        first, second = prepared.loss(rows[:3]), prepared.loss(rows[3:])
+        assert float((first[0] + second[0]).detach()) == pytest.approx(float(whole.detach()), rel=1e-4)
+        assert first[1] + second[1] == pytest.approx(weight)
+        assert whole.dtype == torch.float32
+
+    def test_the_model_learns_its_training_rows(self, prepared: Prepared) -> None:
+        """A few steps on one batch make its loss smaller."""
+        rows = np.arange(8)
+        before = float(prepared.loss(rows)[0].detach())
+        weights = {name: value.clone() for name, value in prepared.model.state_dict().items()}
+        optimizer = torch.optim.AdamW(prepared.model.parameters(), lr=3e-3)
+        for _ in range(10):
+            loss, weight = prepared.loss(rows)
+            (loss / weight).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        after = float(prepared.loss(rows)[0].detach())
+        prepared.model.load_state_dict(weights)
+        assert after < before
+
+    def test_metrics_are_numbers_and_predictions_are_json(self, prepared: Prepared) -> None:
+        """Every metric of what the model says, and what is said of one row with all that a table shows."""
+        rows = np.arange(prepared.data.meta.rows["validation"])
+        outputs = prepared.outputs("validation", rows)
+        targets = prepared.task.row_targets(prepared.data.frame("validation"))
+        assert num_rows(targets) == len(rows)
+        metrics = prepared.task.metrics(outputs, targets)
+        assert metrics.keys() == {metric.name for metric in prepared.task.facts.metrics}
+        assert np.isfinite(metrics[prepared.task.facts.loss])
+        prediction = prepared.task.predict(outputs, 0, prepared.data.labels)
+        assert set(prepared.task.shown) <= prediction.keys()
+        json.dumps(prediction, allow_nan=False)
+
+    def test_an_export_says_what_the_model_said(self, prepared: Prepared, tmp_path: Path) -> None:
+        """From weights, configuration and processor alone, of rows as they are in the table."""
+        from harness.tasks.heads import fold
+
+        state = {name: value.clone() for name, value in prepared.model.state_dict().items()}
+        fold(prepared.model, state)
+        with quiet():
+            prepared.model.save_pretrained(tmp_path, state_dict=state)
+            prepared.task.write_processor(prepared.config, prepared.data, tmp_path)
+            loaded = load_saved(tmp_path, prepared.task.auto)
+        frame = prepared.data.frame("test")
+        rows = [{name: row[name] for name in prepared.task.inputs if name in row} for row in frame.to_dict("records")]
+        examples = prepared.task.predict_inputs(rows, tmp_path, prepared.config.data.max_length)
+        chosen = np.arange(len(rows))
+        assert same(predict(loaded, prepared.task, examples, chosen, CPU), prepared.outputs("test", chosen))
+
+    def test_baselines_can_be_scored(self, prepared: Prepared) -> None:
+        """They say of rows what the model says, so that both can be compared."""
+        fitted, targets = baselines(prepared.data, self.task_name, None, ["validation", "test"])
+        chosen = np.arange(prepared.data.meta.rows["test"])
+        said = prepared.outputs("test", chosen)
+        loss = prepared.task.facts.metric(prepared.task.facts.loss)
+        for outputs in fitted.values():
+            assert outputs["test"].keys() == said.keys()
+            assert num_rows(outputs["test"]) == len(chosen)
+            assert np.isfinite(score(loss, outputs["validation"], targets["validation"]))
+
+    def test_a_row_can_be_read(self, prepared: Prepared) -> None:
+        """A row is shown as text, and a card begins with what the model does."""
+        row = prepared.data.frame("test").to_dict("records")[0]
+        assert prepared.task.show({str(name): value for name, value in row.items()}).strip()
+        assert prepared.task.summary(prepared.data.labels)

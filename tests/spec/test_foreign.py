@@ -1,0 +1,82 @@
+"""A user's own code by name: what is trusted, where it is looked for, and what is said when it is not there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import InputError
+from harness.spec import foreign
+from harness.spec.foreign import import_object, is_foreign, trust
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No name is trusted, and the modules of the test are forgotten."""
+    monkeypatch.setattr(foreign, "_TRUSTED", set())
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def written(folder: Path, text: str = "thing = 7\n", name: str = "their_module") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a:b", "my_package.my_module:MyTask"])
+def test_names_of_objects(name: str) -> None:
+    assert is_foreign(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["text-classification", "a", "a:", ":b", "a:b:c", "../a:b", "a:b\n", "a b:c", "a.:b", ""]
+)
+def test_other_names(name: str) -> None:
+    assert not is_foreign(name)
+
+
+def test_what_is_not_trusted_is_never_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(written(tmp_path / "lib", "raise SystemExit('imported')\n"))
+    with pytest.raises(InputError, match="--trust their_module:thing"):
+        import_object("their_module:thing")
+
+
+def test_a_trusted_object_comes_from_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(written(tmp_path / "lib"))
+    trust("their_module:thing")
+    assert import_object("their_module:thing") == 7
+
+
+def test_the_current_folder_is_not_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(written(tmp_path / "here"))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.syspath_prepend("")
+    trust("their_module:thing")
+    with pytest.raises(InputError, match="the current folder is not searched"):
+        import_object("their_module:thing")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "here"))
+    assert import_object("their_module:thing") == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "message"),
+    [
+        ("thing = 7\n", "their_module:other", "has no 'other'"),
+        ("thing = 7\n", "no_such_module:thing", "No module named 'no_such_module'"),
+        ("1 / 0\n", "their_module:thing", "ZeroDivisionError: division by zero"),
+        ("def (\n", "their_module:thing", "SyntaxError"),
+    ],
+)
+def test_what_cannot_be_imported_is_told(
+    text: str, name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(written(tmp_path / "lib", text))
+    trust(name)
+    with pytest.raises(InputError, match=message):
+        import_object(name)

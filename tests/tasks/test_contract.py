@@ -1,0 +1,49 @@
+"""The contract of tasks, for each that is built in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.testing.tasks import TaskContract
+from tests.tasks.tiny import VIT
+
+WORDS = ("tea", "soup", "bread", "cake", "rice", "fish")
+
+
+def text(number: int) -> str:
+    return " ".join([*(WORDS[number // 6**place % 6] for place in range(3)), *("and more of it",) * (number % 4)])
+
+
+class TestTextClassification(TaskContract):
+    task_name = "text-classification"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"text": text(number), "label": ("good", "bad", "fair")[number % 3]} for number in range(90)]
+
+
+class TestTextPairs(TaskContract):
+    task_name = "text-classification"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        pairs = [(text(number), text(7 * number + 1)) for number in range(90)]
+        return [{"text": a, "text_pair": b, "label": ("yes", "no")[at % 2]} for at, (a, b) in enumerate(pairs)]
+
+
+class TestTextRegression(TaskContract):
+    task_name = "text-regression"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"text": text(number), "number": 100 + number % 7} for number in range(90)]
+
+
+class TestImageClassification(TaskContract):
+    task_name = "image-classification"
+    architecture = VIT
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        images = [[[(number * (x + 1) + y) % 256 for x in range(6)] for y in range(6)] for number in range(60)]
+        return [{"image": image, "label": ("a", "b")[number % 2]} for number, image in enumerate(images)]
