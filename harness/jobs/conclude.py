@@ -164,7 +164,7 @@ def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
 def _score_baseline(spec: StudySpec, data: PreparedData, name: str, to: Path) -> None:
     """Writes what the baseline of that name says of validation and test."""
     outputs, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
-    write_answers(to, {split: Answers(said, targets[split]) for split, said in outputs[name].items()})
+    write_answers(to, {split: Answers(outputs[name][split], targets[split]) for split in targets})
 
 
 def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:

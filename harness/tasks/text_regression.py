@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from harness.tasks.losses import SquaredError
 
-__all__ = ["TextRegression"]
+__all__ = ["TASK", "TextRegression"]
 
 
 class TextRegression(TextTask):
@@ -115,3 +115,6 @@ def _features(frame: pd.DataFrame, vectors: Any) -> Any:
     lengths = [np.log1p(frame[name].str.len().to_numpy()) for name in ("text", "text_pair")]
     shared = np.stack([cosine, *lengths, np.abs(lengths[0] - lengths[1])], axis=1)
     return hstack([whole, csr_array(shared)], format="csr")
+
+
+TASK = TextRegression()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.data.prepared import PreparedData
-from harness.tasks.text import TextClassification
+from harness.tasks.text_classification import TextClassification
 
 TRAIN, VALIDATION = [50, 30, 15, 5], [40, 40, 15, 5]
 

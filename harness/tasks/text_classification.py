@@ -15,7 +15,7 @@ from harness.tasks.texts import TextTask, joined_texts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TextClassification"]
+__all__ = ["TASK", "TextClassification"]
 
 
 class TextClassification(Classification, TextTask):
@@ -30,3 +30,6 @@ class TextClassification(Classification, TextTask):
         texts = {name: joined_texts(frame) for name, frame in others.items()}
         name, probabilities = text_baseline(joined_texts(train), train["label"].to_numpy(), texts, len(data.labels))
         yield name, {split: {"probabilities": values} for split, values in probabilities.items()}
+
+
+TASK = TextClassification()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["ImageClassification"]
+__all__ = ["TASK", "ImageClassification"]
 
 _PROCESSOR = "preprocessor_config.json"
 _SHADES = " .:-=+*#%@"
@@ -175,3 +175,6 @@ def _stats(settings: PreTrainedConfig, processor: Mapping[str, Any]) -> dict[str
         "mean": list(processor.get("image_mean") or [0.5] * channels),
         "std": list(processor.get("image_std") or [0.5] * channels),
     }
+
+
+TASK = ImageClassification()
