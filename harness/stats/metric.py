@@ -61,6 +61,11 @@ class Metric:
             raise ValueError(f"metric '{self.name}' has two formulas; give row_stats and of_sums, or value")
 
     @property
+    def has_formula(self) -> bool:
+        """True when it can be computed from outputs and targets."""
+        return self.row_stats is not None or self.value is not None
+
+    @property
     def worst(self) -> float:
         """The value that a failed trial counts with."""
         return self.low if self.maximize else self.high
@@ -94,7 +99,7 @@ def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
     """
     import numpy as np
 
-    if metric.row_stats is None and metric.value is None:
+    if not metric.has_formula:
         raise ValueError(f"{metric.name} has no formula; it cannot be computed from outputs")
     if not num_rows(targets) or any(_holds_nan(array) for array in outputs.values()):
         return nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,29 @@ def test_page_of_classes_has_their_metric_in_the_filter_and_nats(tmp_path: Path)
     (example,) = [str(box["placeholder"]) for box in Reader(page).all("input") if box.get("id") == "filter"]
     assert example.startswith("Filter: words, or batch size=16 accuracy>8")
     assert data_of(page)["figures"]["losses"]["layout"]["yaxis"]["title"]["text"] == "training loss (nats)"
+
+
+def test_metric_of_which_only_the_facts_are_kept_is_not_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of a user's own task, whose code a report does not run: what the records say of it is shown."""
+    checkpoints = ("org/large", "org/small")
+    runs = [
+        results_of(tmp_path / name, monkeypatch, None, name=name, checkpoints=checkpoints) for name in ("one", "two")
+    ]
+    facts = facts_of(TASK)
+    copies = tuple(replace(metric, row_stats=None, of_sums=None, value=None) for metric in facts.metrics)
+    monkeypatch.setitem(TASKS, TASK, replace(facts, metrics=copies))
+    write_report(runs[0], tmp_path / "report")
+    summary = (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
+    assert "test RMSE, 95 % interval" in summary
+    assert "Against the baseline" in summary
+    assert re.search(r"Validation to test\*\*: [\d.]+ on validation, [\d.]+ on test\.", summary)
+    assert "too small" not in summary
+    write_comparison(runs, tmp_path / "out")
+    summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("## The runs cannot be ranked: RMSE is a metric of a user's own, whose code is not run")
+    assert "pair by pair" not in summary
 
 
 def test_runs_of_numbers_are_compared_row_by_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
