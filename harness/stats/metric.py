@@ -62,7 +62,7 @@ class Metric:
 
     @property
     def has_formula(self) -> bool:
-        """Whether it can be computed from outputs and targets."""
+        """True when it can be computed from outputs and targets."""
         return self.row_stats is not None or self.value is not None
 
     @property

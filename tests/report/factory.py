@@ -17,26 +17,16 @@ from harness.records.manifest import Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
 from harness.spec.study import StudySpec, split_checkpoint
-from harness.spec.tasks import Field, TaskFacts, facts_of
+from harness.spec.tasks import TaskFacts, facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.metric import Metric, scores
-from harness.stats.regression import REGRESSION
 from harness.stats.resampling import compare, interval
 
-__all__ = ["NUMBERS", "Shape", "make_results"]
+__all__ = ["Shape", "make_results"]
 
 RUNGS = (1 / 16, 1 / 4, 1.0)
 SPEED = {8: 90.0, 16: 150.0, 32: 205.0}
 START = 1_760_000_000.0
-#: A task of one number a row; a test that makes a study of it puts it into `harness.spec.tasks.TASKS`.
-NUMBERS = TaskFacts(
-    name="made-up-numbers",
-    inputs="texts",
-    fields=(Field(name="text", kind="text"), Field(name="number", kind="number", target=True)),
-    metrics=REGRESSION,
-    loss="rmse",
-    lens="numbers",
-)
 
 
 @dataclass

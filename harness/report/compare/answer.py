@@ -11,12 +11,12 @@ from harness.data.answers import Answers
 from harness.report.kit.text import gain, interval, join, metric, metric_title, param, param_name, probability_text
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
-from harness.report.study.predictions import answers_of
+from harness.report.study.predictions import answers_of, compared
 from harness.report.study.verdict import Sentence
 from harness.stats.intervals import Interval
-from harness.stats.resampling import compare
+from harness.stats.resampling import PairedComparison
 
-__all__ = ["Named", "compare_answer", "same_data", "same_rows", "scored"]
+__all__ = ["Named", "compare_answer", "compared_picks", "same_data", "scored"]
 
 Named = Sequence[tuple[str, View]]
 
@@ -26,12 +26,11 @@ def scored(view: View, name: str) -> Interval | None:
     return view.chosen.test.get(name) if view.chosen is not None else None
 
 
-def same_rows(a: View, b: View) -> tuple[Answers, Answers] | None:
-    """The answers of both picks for test, when they are for the same rows of the same data and can be compared."""
-    first, second = _answers(a), _answers(b)
-    if first is None or second is None or _data(a) != _data(b) or not a.judge.has_formula:
+def compared_picks(a: View, b: View, name: str) -> PairedComparison | None:
+    """The pick of `a` against that of `b` on test by a metric; None where they were not scored on the same rows."""
+    if a.task.name != b.task.name or name not in a.task.objectives or _data(a) != _data(b):
         return None
-    return (first, second) if first.same_targets(second) else None
+    return compared(a.task.metric(name), _answers(a), _answers(b))
 
 
 def same_data(runs: Named) -> bool:
@@ -55,16 +54,17 @@ def compare_answer(runs: Named, name: str) -> Answer:
         for label, view in runs
         if scored(view, name) is None
     )
-    pairs = [pair for _, view, _ in known[1:] if (pair := same_rows(known[0][1], view)) is not None]
+    pairs = [pair for _, view, _ in known[1:] if (pair := compared_picks(known[0][1], view, name)) is not None]
     if not pairs or len(pairs) < len(known) - 1:
-        return Answer(headline=_not_ranked(known), params=(), score="", score_of="", sentences=(), warnings=warnings)
+        return Answer(
+            headline=_not_ranked(known, name), params=(), score="", score_of="", sentences=(), warnings=warnings
+        )
     (best, view, found), pick = known[0], known[0][1].winner
     ties, sentences = [(best, view)], []
     for (label, other, theirs), pair in zip(known[1:], pairs, strict=True):
-        compared = compare(view.task.metric(name), pair[0].outputs, pair[1].outputs, pair[0].targets)
-        ties += [(label, other)] if compared.tie else []
-        sure = f"{'A tie; better' if compared.tie else 'Better'} with probability"
-        told = f"{sure} {probability_text(compared.probability)}: {gain(name, compared.difference)}"
+        ties += [(label, other)] if pair.tie else []
+        sure = f"{'A tie; better' if pair.tie else 'Better'} with probability"
+        told = f"{sure} {probability_text(pair.probability)}: {gain(name, pair.difference)}"
         sentences.append(Sentence(f"Against {label}", f"{told}; it has {metric(name, theirs.value)}."))
     return Answer(
         headline=_headline(ties),
@@ -81,16 +81,18 @@ def _reason(view: View) -> str:
     return " yet" if view.completed or not all(record.state.ended for record in view.trials) else ": no trial completed"
 
 
-def _not_ranked(known: Sequence[tuple[str, View, Interval]]) -> str:
+def _not_ranked(known: Sequence[tuple[str, View, Interval]], name: str) -> str:
     """The headline where no order can be given, and why."""
     if not known:
         return "No run has a test score yet"
     if len(known) == 1:
         return f"The runs cannot be ranked: only {known[0][0]} has a test score"
+    if not known[0][1].task.metric(name).has_formula:
+        return (
+            f"The runs cannot be ranked: {metric_title(name)} is a metric of a user's own, whose code is not run here"
+        )
     if gone := [label for label, view, _ in known if _answers(view) is None]:
         return f"The runs cannot be ranked: the test predictions of {join(gone)} are gone"
-    if not known[0][1].judge.has_formula:
-        return "The runs cannot be ranked: the formula of their metric is a user's own code, which is not run here"
     return "The runs cannot be ranked: they were scored on different test rows"
 
 

@@ -11,10 +11,9 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.answers import Answers
 from harness.errors import InputError
 from harness.records.provenance import presentable
-from harness.report.compare.answer import Named, compare_answer, same_data, same_rows, scored
+from harness.report.compare.answer import Named, compare_answer, compared_picks, same_data, scored
 from harness.report.compare.figures import compare_figures
 from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Table, arranged
@@ -39,7 +38,6 @@ from harness.report.study.summary import markdown_table
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import judged_by
 from harness.spec.tasks import metric_named
-from harness.stats.resampling import compare
 
 if TYPE_CHECKING:
     from harness.records.results import Results
@@ -135,17 +133,13 @@ def _device(view: View) -> str:
     return join(dict.fromkeys(place.device_name or place.device for place in places))
 
 
-def _probability(view: View, name: str, pick: Answers, other: Answers) -> float:
-    return compare(view.task.metric(name), pick.outputs, other.outputs, pick.targets).probability
-
-
 def _pairs(runs: Named, name: str) -> list[Table]:
     rows = []
     for label, view in runs:
         cells = []
         for _, other in runs:
-            pair = same_rows(view, other) if other is not view else None
-            cells.append(probability_text(_probability(view, name, *pair)) if pair is not None else "")
+            pair = compared_picks(view, other, name) if other is not view else None
+            cells.append(probability_text(pair.probability) if pair is not None else "")
         rows.append([clip(label, 80), *cells])
     if not any(cell for row in rows for cell in row[1:]):
         return []

@@ -46,9 +46,8 @@ class Numbers:
 
 def _target_name(view: View) -> str:
     """What the data calls the number."""
-    targets = [field.name for field in view.task.fields if field.target]
-    columns = view.results.manifest.data.columns
-    return for_figure(columns.get(targets[0], ""), 40) if targets else ""
+    target = view.task.target
+    return for_figure(view.results.manifest.data.columns.get(target.name, "")) if target is not None else ""
 
 
 def _against_truth(errors: NumberErrors, name: str) -> Figure:

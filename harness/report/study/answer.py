@@ -29,10 +29,9 @@ from harness.report.kit.text import (
     probability_text,
 )
 from harness.report.kit.view import View
-from harness.report.study.predictions import answers_of
+from harness.report.study.predictions import answers_of, compared
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import Sentence, evidence, judged_by, tradeoff
-from harness.stats.resampling import compare
 
 __all__ = ["Answer", "answer"]
 
@@ -215,11 +214,9 @@ def _validation_too_small(view: View) -> Iterator[str]:
     """Whether the rows on which the winner was picked tell it from the runner-up."""
     answers = [answers_of(view, view.models[role], "validation") for role in _PICKED if role in view.models]
     first, second = answers if len(answers) == len(_PICKED) else (None, None)
-    if first is None or second is None or not view.judge.has_formula or not first.same_targets(second):
-        return
-    found = compare(view.judge, first.outputs, second.outputs, first.targets)
-    if found.tie:
+    comparison = compared(view.judge, first, second)
+    if first is not None and comparison is not None and comparison.tie:
         yield (
             f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: there "
-            f"the winner is the better one with probability {probability_text(found.probability)}."
+            f"the winner is the better one with probability {probability_text(comparison.probability)}."
         )

@@ -30,9 +30,8 @@ from harness.report.kit.text import (
 )
 from harness.report.kit.view import View
 from harness.report.study.figures_winner import forest
-from harness.report.study.predictions import validation_answers
+from harness.report.study.predictions import compared, validation_answers
 from harness.stats.intervals import Interval
-from harness.stats.resampling import compare
 
 __all__ = ["Candidate", "candidates", "checkpoint_choices", "checkpoints_section", "probability_better"]
 
@@ -119,9 +118,9 @@ def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, b
     Paired bootstrap on the validation rows where the predictions of both are left; else from the two intervals, taken
     as independent and normal, which is rougher.
     """
-    first, second = validation_answers(view, a.best.number), validation_answers(view, b.best.number)
-    if first is not None and second is not None and view.judge.has_formula and first.same_targets(second):
-        return compare(view.judge, first.outputs, second.outputs, first.targets).probability, True
+    paired = compared(view.judge, *(validation_answers(view, one.best.number) for one in (a, b)))
+    if paired is not None:
+        return paired.probability, True
     gain = (a.score.value - b.score.value) * (1 if view.metric.maximize else -1)
     spread = sqrt(_deviation(a.score) ** 2 + _deviation(b.score) ** 2)
     return (float(norm.cdf(gain / spread)) if spread and isfinite(spread) else nan), False

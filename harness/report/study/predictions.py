@@ -12,8 +12,10 @@ from harness.records.final import SHOWN, SHOWN_WIDTH, FinalModel
 from harness.report.kit.text import clip
 from harness.report.kit.view import View
 from harness.report.lenses.registry import lens_of
+from harness.stats.metric import Metric
+from harness.stats.resampling import PairedComparison, compare
 
-__all__ = ["answers_of", "shown_rows", "validation_answers"]
+__all__ = ["answers_of", "compared", "shown_rows", "validation_answers"]
 
 
 def answers_of(view: View, model: FinalModel, split: str = "test") -> Answers | None:
@@ -42,6 +44,17 @@ def _read(view: View, path: Path | None, split: str) -> Answers | None:
         return None
     lens = lens_of(view.task)
     return answers if len(answers) and (lens is None or lens.fits(answers)) else None
+
+
+def compared(metric: Metric, a: Answers | None, b: Answers | None) -> PairedComparison | None:
+    """Model `a` against model `b`, row by row.
+
+    None where the answers of one are gone or of other rows, and for a metric without a formula: a user's own, of which
+    the run keeps the facts and not the code.
+    """
+    if a is None or b is None or not metric.has_formula or not a.same_targets(b):
+        return None
+    return compare(metric, a.outputs, b.outputs, a.targets)
 
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:

@@ -151,9 +151,10 @@ def _gap(view: View, model: FinalModel, name: str) -> list[Sentence]:
 def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
     """Validation less test with its interval; NaN bounds where neither predictions nor the number of rows say it."""
     answers, num_rows = answers_of(view, model, "validation"), _validation_rows(view)
-    if answers is not None and view.task.metric(name).has_formula:
-        validation = interval(view.task.metric(name), answers.outputs, answers.targets)
-    elif view.task.metric(name).is_share and num_rows:
+    judge = view.task.metric(name)
+    if answers is not None and judge.has_formula:
+        validation = interval(judge, answers.outputs, answers.targets)
+    elif judge.is_share and num_rows:
         validation = wilson(model.validation[name], num_rows)
     else:
         return unknown()
