@@ -47,7 +47,7 @@ class Active:
     """True when `snapshot` is of the last evaluation, so that going on from it repeats nothing."""
     slot: int | None = None
     """In whose memory it moves or stands."""
-    standing_bytes: int = 0
+    paused_bytes: int = 0
     """What it holds there while it stands."""
     offered: bool = False
     """True when the slot was asked for a snapshot, so that another one can take the trial."""
@@ -77,7 +77,7 @@ class Active:
     def learn(self, event: Evaluated) -> Progress | None:
         """Takes in an evaluation, and says where and when it was computed; None: a replay, it is known."""
         self.unsaved_s += event.end - event.start
-        self.standing_bytes = event.memory_bytes
+        self.paused_bytes = event.memory_bytes
         if self.history and event.progress.step <= self.history[-1].step:
             return None
         span = Span(slot=self.slot or 0, start=event.start, end=event.end)

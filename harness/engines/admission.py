@@ -6,7 +6,7 @@ Knows nothing of processes or torch. Every slot is a process, and all processes 
 - a trial that moves takes what `Needs` says, and an equal share of the device where nothing is known;
 - a trial that stands takes what it said it holds (`Evaluated.memory_bytes`). The peak that is read in a process
   includes what stands there, so that is taken off before the peak is learnt from;
-- a trial that is dropped while another one moves in its process is there until that one's next word (`dropped`);
+- a trial that is dropped while another one moves in its process is there until that one's next word (`add_dropped`);
 - a process in which none moves keeps base weights and gradients, taken to be no more than the largest trial that moved
   there holds when it stands. What it has cached beyond that it gives back (`Release`).
 
@@ -62,7 +62,7 @@ class _Device:
 class Admission:
     """Says where a trial may begin or go on. On CPUs, and with one slot a device, everywhere.
 
-    In all methods `moving` are the trials that move, by slot; `trials` are all that have not ended.
+    In all methods `running` are the trials that move, by slot; `trials` are all that have not ended.
     """
 
     def __init__(self, slots: Sequence[Slot] = (), needs: Needs | None = None) -> None:
@@ -70,7 +70,7 @@ class Admission:
         self._needs = Needs() if needs is None else needs
         self._num_slots = len(slots)
         self._kept = [0] * len(slots)
-        self._leaving = [0] * len(slots)
+        self._dropped_bytes = [0] * len(slots)
         together: dict[str, list[int]] = defaultdict(list)
         for index, slot in enumerate(slots):
             if slot.place.device != "cpu":
@@ -90,13 +90,13 @@ class Admission:
     # Who may move
 
     def place(
-        self, trial: Active, slots: Iterable[int], moving: Mapping[int, Active], trials: Collection[Active]
+        self, trial: Active, slots: Iterable[int], running: Mapping[int, Active], trials: Collection[Active]
     ) -> int | None:
         """The first of the idle `slots` in which the trial may move now, which counts as done; None: it waits."""
         refused = []
         for slot in slots:
             device = self._devices.get(slot)
-            if device is None or self._fits(trial, slot, device, moving, trials):
+            if device is None or self._fits(trial, slot, device, running, trials):
                 self._admitted(trial, device)
                 return slot
             refused.append(device)
@@ -104,7 +104,7 @@ class Admission:
             device.passed.setdefault(trial.number, 0)
         return None
 
-    def most_waiting(self, idle: Sequence[int]) -> int:
+    def max_waiting(self, idle: Sequence[int]) -> int:
         """How many trials may wait while the slots `idle` are idle: one for each of them.
 
         Where some were refused, one for each slot there is, so that smaller ones are found to go before them; none
@@ -127,68 +127,68 @@ class Admission:
                 device.passed[number] += 1
 
     def _fits(
-        self, trial: Active, slot: int, device: _Device, moving: Mapping[int, Active], trials: Collection[Active]
+        self, trial: Active, slot: int, device: _Device, running: Mapping[int, Active], trials: Collection[Active]
     ) -> bool:
         if device.next_number not in (None, trial.number):
             return False
-        alone = not any(other in moving for other in device.slots if other != slot)
-        return alone or self._need(trial, device) <= self._free(trial, slot, device, moving, trials)
+        alone = not any(other in running for other in device.slots if other != slot)
+        return alone or self._need(trial, device) <= self._free(trial, slot, device, running, trials)
 
     def _need(self, trial: Active, device: _Device) -> int:
         known = self._needs.of(trial.config)
         return device.share_bytes if known is None else known
 
     def _free(
-        self, trial: Active, slot: int, device: _Device, moving: Mapping[int, Active], trials: Collection[Active]
+        self, trial: Active, slot: int, device: _Device, running: Mapping[int, Active], trials: Collection[Active]
     ) -> int:
         """Bytes that the trial would have in the slot, beside all others of the device."""
-        held = self._standing(slot, trial, trials)
+        held = self._paused_bytes(slot, trial, trials)
         for other in device.slots:
             if other != slot:
-                held += self._standing(other, moving.get(other), trials)
-                held += self._need(moving[other], device) if other in moving else self._kept[other]
+                held += self._paused_bytes(other, running.get(other), trials)
+                held += self._need(running[other], device) if other in running else self._kept[other]
         return device.usable_bytes - held
 
-    def _standing(self, slot: int, mover: Active | None, trials: Collection[Active]) -> int:
+    def _paused_bytes(self, slot: int, mover: Active | None, trials: Collection[Active]) -> int:
         """Bytes that stand in the slot's process beside `mover`."""
-        standing = sum(trial.standing_bytes for trial in trials if trial.slot == slot and trial is not mover)
-        return standing + self._leaving[slot]
+        standing = sum(trial.paused_bytes for trial in trials if trial.slot == slot and trial is not mover)
+        return standing + self._dropped_bytes[slot]
 
-    def dropped(self, slot: int, trial: Active, moving: Mapping[int, Active]) -> None:
+    def add_dropped(self, slot: int, trial: Active, running: Mapping[int, Active]) -> None:
         """The slot was told to close a standing trial: it does so once the one that moves there has had its say."""
-        if slot in self._devices and slot in moving:
-            self._leaving[slot] += trial.standing_bytes
+        if slot in self._devices and slot in running:
+            self._dropped_bytes[slot] += trial.paused_bytes
 
-    def heard(self, slot: int) -> None:
+    def clear_dropped(self, slot: int) -> None:
         """The trial that moved in the slot has had its say, and was learnt from."""
         if slot in self._devices:
-            self._leaving[slot] = 0
+            self._dropped_bytes[slot] = 0
 
     # What trials need
 
-    def learn(self, slot: int, trial: Active, moving: Mapping[int, Active], trials: Collection[Active]) -> None:
+    def learn(self, slot: int, trial: Active, running: Mapping[int, Active], trials: Collection[Active]) -> None:
         """Takes in the last evaluation of a trial's history, which was computed in the slot.
 
         A peak counts when it is above the trial's earlier one: that was counted, with what stood beside it then.
         """
         if slot not in self._devices:
             return
-        self._kept[slot] = max(self._kept[slot], trial.standing_bytes)
+        self._kept[slot] = max(self._kept[slot], trial.paused_bytes)
         progress, earlier = trial.history[-1], trial.history[-2] if len(trial.history) > 1 else None
         micro_batch = (earlier and earlier.micro_batch_size) or micro_batch_size(trial.config)
         if 0 < progress.micro_batch_size < micro_batch:
-            self.ran_out(slot, trial, moving, trials)
+            self.learn_out_of_memory(slot, trial, running, trials)
         peak = _peak_bytes(progress)
         if not self._needs.knows(trial.config) or earlier is None or peak > _peak_bytes(earlier):
-            self._needs.learn(trial.config, peak - self._standing(slot, trial, trials))
+            self._needs.learn(trial.config, peak - self._paused_bytes(slot, trial, trials))
 
-    def ran_out(self, slot: int, trial: Active, moving: Mapping[int, Active], trials: Collection[Active]) -> None:
+    def learn_out_of_memory(self, slot: int, trial: Active, running: Mapping[int, Active], trials: Collection[Active]) -> None:
         """The trial found no more memory in the slot: it needs more than there was beside the others.
 
         If it was another one that took more than it was thought to, that is learnt at the other one's evaluation.
         """
         if (device := self._devices.get(slot)) is not None:
-            self._needs.learn(trial.config, int(self._free(trial, slot, device, moving, trials) * GROWTH))
+            self._needs.learn(trial.config, int(self._free(trial, slot, device, running, trials) * GROWTH))
 
 
 def _peak_bytes(progress: Progress) -> int:

@@ -86,7 +86,7 @@ class Dispatcher:
         self._pool = pool
         self._timeout_s = trial_timeout_s
         self._admission = Admission() if admission is None else admission
-        self._seats = Occupancy(pool.places, self._admission, lend_threads=lend_threads)
+        self._slots = Occupancy(pool.places, self._admission, lend_threads=lend_threads)
         self._trials: dict[int, Active] = {}
         self._waiting: list[Active] = []
         self._snapshot_s = SNAPSHOT_S
@@ -123,12 +123,12 @@ class Dispatcher:
     def _fill(self) -> bool:
         """Gives every idle slot work, as far as there is any; False when all is done."""
         given: list[tuple[int, Active]] = []
-        while idle := self._seats.idle():
-            match = self._seats.match(self._waiting, self._trials.values())
+        while idle := self._slots.idle():
+            match = self._slots.match(self._waiting, self._trials.values())
             if match is not None:
                 self._waiting.remove(match[1])
                 given.append(match)
-            elif not self._seats.wants_more(len(self._waiting)) or not self.claim():
+            elif not self._slots.has_room_for_more(len(self._waiting)) or not self.claim():
                 break
         for slot, trial in given:
             self._set_going(slot, trial)
@@ -137,9 +137,9 @@ class Dispatcher:
         return bool(given) or self._must_wait()
 
     def _must_wait(self) -> bool:
-        if self._waiting or self._seats.moving():
+        if self._waiting or self._slots.running():
             return True
-        if not self._seats.idle() and self.claim():
+        if not self._slots.idle() and self.claim():
             return True  # for a slot whose process is starting
         if self._trials:
             numbers = ", ".join(str(number) for number in sorted(self._trials))
@@ -159,23 +159,23 @@ class Dispatcher:
             command: Command = Go(number=trial.number, snapshot=not trial.fresh, threads=threads)
         else:
             self._drop(trial)
-            config = self._resolved(repeating(trial.config, trial.history), self._seats[slot].place)
+            config = self._resolved(repeating(trial.config, trial.history), self._slots[slot].place)
             command = Start(config=config, folder=trial.folder, resume=trial.snapshot, threads=threads)
-        trial.slot, trial.place, trial.offered = slot, self._seats[slot].place, False
+        trial.slot, trial.place, trial.offered = slot, self._slots[slot].place, False
         self._send(slot, trial, command)
 
     def _drop(self, trial: Active) -> None:
         """Has a standing trial closed, if it stands in a process."""
         if trial.slot is not None:
             self._pool.send(trial.slot, Drop(number=trial.number))
-            self._admission.dropped(trial.slot, trial, self._seats.moving())
+            self._admission.add_dropped(trial.slot, trial, self._slots.running())
 
     def _lent_threads(self, slot: int) -> int | None:
-        return None if self._waiting else self._seats.lent_threads(slot, len(self._trials))
+        return None if self._waiting else self._slots.lent_threads(slot, len(self._trials))
 
     def _send(self, slot: int, trial: Active, command: Command) -> None:
-        seat = self._seats[slot]
-        seat.running, seat.since = trial, time.time()
+        state = self._slots[slot]
+        state.running, state.since = trial, time.time()
         limited = self._timeout_s is not None and trial.ending is None
         self._pool.send(slot, command, self._timeout_s - trial.used_s if limited and self._timeout_s else None)
 
@@ -200,9 +200,9 @@ class Dispatcher:
 
     def _begun(self, slot: int) -> None:
         """A slot's process is there; the first of its kind of device measures before any trial begins on that kind."""
-        place, trial = self._seats[slot].place, next(iter(self._trials.values()), None)
+        place, trial = self._slots[slot].place, next(iter(self._trials.values()), None)
         if self._precisions is None or self._precisions.is_measured(place) or trial is None:
-            self._seats[slot].ready = True
+            self._slots[slot].ready = True
             return
         if not self._unmeasured_like(place):
             self._pool.send(slot, Measure(config=trial.config))
@@ -210,15 +210,15 @@ class Dispatcher:
 
     def _unmeasured_like(self, place: Place) -> list[int]:
         kind = device_kind(place)
-        return [slot for slot in self._unmeasured if device_kind(self._seats[slot].place) == kind]
+        return [slot for slot in self._unmeasured if device_kind(self._slots[slot].place) == kind]
 
     def _measured(self, slot: int, choice: PrecisionChoice | None) -> None:
-        place = self._seats[slot].place
+        place = self._slots[slot].place
         if self._precisions is not None:
             self._precisions.learn(place, choice)
         for other in self._unmeasured_like(place):
             self._unmeasured.remove(other)
-            self._seats[other].ready = True
+            self._slots[other].ready = True
 
     def _resolved(self, config: TrialConfig, place: Place) -> TrialConfig:
         """The trial in the precision that `auto` means on its device, where that is known."""
@@ -233,8 +233,8 @@ class Dispatcher:
         trial.fresh = False
         progress = trial.learn(event)
         if progress is not None:
-            self._admission.learn(slot, trial, self._seats.moving(), self._trials.values())
-        self._admission.heard(slot)
+            self._admission.learn(slot, trial, self._slots.running(), self._trials.values())
+        self._admission.clear_dropped(slot)
         if progress is None:
             self._go_on(slot, trial)  # a replay: the source knows this evaluation
             return
@@ -253,7 +253,7 @@ class Dispatcher:
 
     def _go_on(self, slot: int, trial: Active) -> None:
         worth = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
-        if self._seats.idle() and not self._waiting:
+        if self._slots.idle() and not self._waiting:
             self.claim()  # a trial for an idle slot: its threads are not lent then
         self._send(slot, trial, Go(number=trial.number, snapshot=worth, threads=self._lent_threads(slot)))
 
@@ -273,7 +273,7 @@ class Dispatcher:
         trial.snapshot, trial.fresh, trial.unsaved_s = trial.folder / SNAPSHOT, True, 0.0
         if isinstance(event, Spilled):
             trial.slot = None
-        elif self._seats[slot].running is trial:
+        elif self._slots[slot].running is trial:
             trial.add_span(slot, event.start, event.end)
 
     def _finished(self, slot: int, event: Finished) -> None:
@@ -283,15 +283,15 @@ class Dispatcher:
         self._end(trial, trial.ending or Ending(state=TrialState.PRUNED))
 
     def _failed(self, slot: int, event: Failed) -> None:
-        seat, trial = self._seats[slot], self._trials.get(event.number)
+        state, trial = self._slots[slot], self._trials.get(event.number)
         if event.fatal:
-            seat.ready = False
+            state.ready = False
         if trial is None or trial.slot != slot:
             return
-        if seat.running is trial:
+        if state.running is trial:
             trial.add_span(slot, event.start, event.end)
             if event.reason is FailReason.OOM:
-                self._admission.ran_out(slot, trial, self._seats.moving(), self._trials.values())
+                self._admission.learn_out_of_memory(slot, trial, self._slots.running(), self._trials.values())
             self._free(slot)
         self._end(trial, trial.failure(event))
 
@@ -300,11 +300,11 @@ class Dispatcher:
 
         So does, once, the running one of a process that was killed from outside.
         """
-        seat = self._seats[slot]
-        running, since = seat.running, seat.since
+        state = self._slots[slot]
+        running, since = state.running, state.since
         if slot in self._unmeasured:
-            self._measured(slot, unmeasured(seat.place, event.message))
-        seat.ready = False
+            self._measured(slot, unmeasured(state.place, event.message))
+        state.ready = False
         self._free(slot)
         if running is not None:
             running.add_span(slot, since, time.time())
@@ -322,8 +322,8 @@ class Dispatcher:
                 self._end(trial, Ending(state=TrialState.FAIL, reason=FailReason.CRASH, message=text))
 
     def _free(self, slot: int) -> None:
-        self._seats[slot].running = None
-        self._admission.heard(slot)
+        self._slots[slot].running = None
+        self._admission.clear_dropped(slot)
         if self._admission.shared(slot):
             self._pool.send(slot, Release())
 

@@ -33,7 +33,7 @@ from harness.engines.messages import (
     Spilled,
     Start,
 )
-from harness.engines.protocol import Pause, TrialFunction
+from harness.engines.protocol import PausedTrial, TrialFunction
 from harness.errors import FailReason, InputError, TrialFailure
 from harness.records.files import fill_folder
 from harness.records.precision import unmeasured
@@ -52,13 +52,13 @@ Capture = Callable[[Path], AbstractContextManager[object]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Trial:
-    """A trial in this process's memory; `pause` is None until its first evaluation."""
+class LoadedTrial:
+    """A trial in this process's memory; `paused` is None until its first evaluation."""
 
     config: TrialConfig
     folder: Path
-    generator: Generator[Pause]
-    pause: Pause | None = None
+    generator: Generator[PausedTrial]
+    paused: PausedTrial | None = None
     memory_bytes: int = 0
     """What it holds while it stands."""
     snapshotted: bool = False
@@ -69,16 +69,16 @@ class Trial:
     def pull(self) -> Progress:
         with self.lock:
             try:
-                self.pause = next(self.generator)
+                self.paused = next(self.generator)
             except StopIteration:
                 raise TrialFailure(FailReason.CRASH, "the trial function returned before its last evaluation") from None
             self.snapshotted = False
-            self.memory_bytes = self.pause.memory_bytes
-            return self.pause.progress
+            self.memory_bytes = self.paused.memory_bytes
+            return self.paused.progress
 
     def save(self) -> None:
-        if self.pause is not None:
-            fill_folder(self.folder / WEIGHTS, self.pause.save)
+        if self.paused is not None:
+            fill_folder(self.folder / WEIGHTS, self.paused.save)
 
     def snapshot(self) -> None:
         with self.lock:
@@ -86,13 +86,13 @@ class Trial:
 
     def write_snapshot(self) -> None:
         """With the lock held."""
-        if self.pause is not None and not self.snapshotted:
-            fill_folder(self.folder / SNAPSHOT, self.pause.snapshot)
+        if self.paused is not None and not self.snapshotted:
+            fill_folder(self.folder / SNAPSHOT, self.paused.snapshot)
             self.snapshotted = True
 
     def close(self) -> None:
         with self.lock:
-            self.pause = None
+            self.paused = None
             self.generator.close()
 
 
@@ -114,7 +114,7 @@ class Driver:
         self._trial_fn = trial_fn
         self._budget_bytes = memory_budget_bytes
         self._capture = capture
-        self._trials: dict[int, Trial] = {}
+        self._trials: dict[int, LoadedTrial] = {}
 
     def execute(self, command: Command) -> Iterator[Event]:
         """Does what a command says; what an offer (`Snapshot`) says is done by `offer`."""
@@ -163,7 +163,7 @@ class Driver:
     def start(self, config: TrialConfig, folder: Path, resume: Path | None = None) -> Evaluated | Failed:
         """Takes up a trial, from `resume` or from step 0, and runs it to its next evaluation."""
         self.close(config.number)
-        self._trials[config.number] = Trial(config=config, folder=folder, generator=self._generate(config, resume))
+        self._trials[config.number] = LoadedTrial(config=config, folder=folder, generator=self._generate(config, resume))
         return self.pull(config.number)
 
     def pull(self, number: int) -> Evaluated | Failed:
@@ -175,7 +175,7 @@ class Driver:
             return done
         return Evaluated(number=number, start=start, end=time.time(), progress=done, memory_bytes=trial.memory_bytes)
 
-    def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[Pause]:
+    def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[PausedTrial]:
         """The trial function's generator; what calling it raises is raised at the first pull instead."""
         trust(config.task)  # the coordinator that sends a trial was trusted with it
         yield from self._trial_fn(config, self._data, self._host, resume)
@@ -240,7 +240,7 @@ class Driver:
             self.close(other)
             yield done if isinstance(done, Failed) else Spilled(number=other, start=done.start, end=done.end)
 
-    def _attempt(self, trial: Trial, action: Callable[[], T]) -> T | Failed:
+    def _attempt(self, trial: LoadedTrial, action: Callable[[], T]) -> T | Failed:
         """Runs `action`; what it raises ends the trial and comes back as data."""
         start = time.time()
         try:
@@ -253,12 +253,12 @@ class Driver:
         gc.collect()
         return failed
 
-    def _failed(self, trial: Trial, start: float, error: BaseException) -> Failed:
+    def _failed(self, trial: LoadedTrial, start: float, error: BaseException) -> Failed:
         if not isinstance(error, TrialFailure):
             write_traceback(trial.folder / LOG, error)
         reason, message = reason_of(error), one_line(error)
         fatal = reason is FailReason.CRASH and breaks_device(error)
-        refused = isinstance(error, InputError) and trial.pause is None
+        refused = isinstance(error, InputError) and trial.paused is None
         return Failed(
             number=trial.config.number,
             start=start,

@@ -15,7 +15,7 @@ from harness.spec.trial import TrialConfig, TrialModel
 __all__ = ["Needs", "micro_batch_size"]
 
 
-class Kind(NamedTuple):
+class MemoryKind(NamedTuple):
     """Trials of one kind need the same memory, whatever their learning rate."""
 
     model: tuple[str, int | None, str]
@@ -34,7 +34,7 @@ class Needs:
     """The largest need of each kind of trial, in bytes."""
 
     def __init__(self) -> None:
-        self._bytes: dict[Kind, int] = {}
+        self._bytes: dict[MemoryKind, int] = {}
 
     def learn(self, config: TrialConfig, num_bytes: int) -> None:
         """A trial with this config has needed so much, at least."""
@@ -62,15 +62,15 @@ class Needs:
         return math.ceil(self._bytes[nearest] * max(1.0, kind.tokens / nearest.tokens))
 
 
-def _distance(kind: Kind, other: Kind) -> tuple[int, float]:
+def _distance(kind: MemoryKind, other: MemoryKind) -> tuple[int, float]:
     """Trials that differ in their size alone come first, then those of a size like it."""
     unlike = (kind.frozen != other.frozen) + (kind.precision != other.precision)
     return unlike, abs(math.log(kind.tokens / other.tokens))
 
 
-def _kind(config: TrialConfig) -> Kind:
+def _kind(config: TrialConfig) -> MemoryKind:
     model = config.model
-    return Kind(
+    return MemoryKind(
         model=_identity(model),
         frozen=(model.freeze, model.frozen_dropout),
         precision=config.training.precision,

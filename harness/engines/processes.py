@@ -48,7 +48,7 @@ GRACE_S = 2.0
 TAIL_LINES = 5
 
 
-class Worker:
+class WorkerProcess:
     """One process, in a session of its own: the terminal's Ctrl-C reaches the coordinator alone."""
 
     def __init__(self, slot: Slot, first: Command) -> None:
@@ -108,7 +108,7 @@ class ProcessPool:
         self._slots = slots
         self._budget_bytes = memory_budget_bytes
         self._max_restarts = max_restarts
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = [0] * len(slots)
         self._deadlines: dict[int, float] = {}
         self._jobs: list[Begin] = []
@@ -121,7 +121,7 @@ class ProcessPool:
         """
         for slot in range(min(len(self._slots), max(1, resources.cores() - 1))):
             if slot not in self._workers:
-                self._workers[slot] = Worker(self._slots[slot], Warm(trial_fn=trial_fn))
+                self._workers[slot] = WorkerProcess(self._slots[slot], Warm(trial_fn=trial_fn))
 
     def begin(self, data: str, trial_fn: str) -> None:
         """Gives every worker its job; those that do not live yet are started, all at once."""
@@ -151,22 +151,22 @@ class ProcessPool:
     def receive(self) -> list[tuple[int, Event]]:
         """What the workers said; after `POLL_S` without a word it returns with nothing."""
         patience_s = min([POLL_S, *(deadline - time.monotonic() for deadline in self._deadlines.values())])
-        heard = wait([worker.connection for worker in self._workers.values()], timeout=max(0.0, patience_s))
-        speaking = [slot for slot, worker in self._workers.items() if worker.connection in heard]
-        events = [(slot, self._hear(slot)) for slot in speaking]
-        late = [slot for slot, end in self._deadlines.items() if time.monotonic() >= end and slot not in speaking]
+        readable = wait([worker.connection for worker in self._workers.values()], timeout=max(0.0, patience_s))
+        slots = [slot for slot, worker in self._workers.items() if worker.connection in readable]
+        events = [(slot, self._receive_from(slot)) for slot in slots]
+        late = [slot for slot, end in self._deadlines.items() if time.monotonic() >= end and slot not in slots]
         events += [(slot, self._kill_late(slot)) for slot in late]
         if not events:
             dead = [slot for slot, worker in self._workers.items() if worker.process.poll() is not None]
-            events = [(slot, self._bury(slot)) for slot in dead]
+            events = [(slot, self._replace_dead(slot)) for slot in dead]
         return events
 
-    def _hear(self, slot: int) -> Event:
+    def _receive_from(self, slot: int) -> Event:
         worker = self._workers[slot]
         try:
             event = decode_event(worker.connection.recv_bytes())
         except (EOFError, OSError):
-            return self._bury(slot)
+            return self._replace_dead(slot)
         if isinstance(event, Ready):
             worker.ready, self._failed_starts[slot] = True, 0
         if isinstance(event, (Evaluated, Failed, Finished)):
@@ -178,7 +178,7 @@ class ProcessPool:
         self._start(slot)
         return Died(reason=FailReason.TIMEOUT, message="")
 
-    def _bury(self, slot: int) -> Died:
+    def _replace_dead(self, slot: int) -> Died:
         """Clears a dead worker away, starts a fresh one, and says why the old one died."""
         worker = self._workers.pop(slot)
         # The kernel closes the pipe some milliseconds before the exit status can be read.
@@ -196,7 +196,7 @@ class ProcessPool:
 
     def _start(self, slot: int) -> None:
         self._deadlines.pop(slot, None)
-        self._workers[slot] = Worker(self._slots[slot], self._jobs[slot])
+        self._workers[slot] = WorkerProcess(self._slots[slot], self._jobs[slot])
 
     def _cause(self, status: int) -> Died:
         kills = resources.oom_kills()

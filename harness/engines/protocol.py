@@ -9,10 +9,10 @@ from typing import Protocol
 from harness.records.schema import Progress
 from harness.search.source import TrialSource
 
-__all__ = ["Engine", "Pause", "TrialFunction"]
+__all__ = ["Engine", "PausedTrial", "TrialFunction"]
 
 
-class Pause(Protocol):
+class PausedTrial(Protocol):
     """A trial that stands still after an evaluation; valid until the generator is pulled again."""
 
     progress: Progress
@@ -31,7 +31,7 @@ class Pause(Protocol):
         """What the standing trial holds in memory."""
 
 
-TrialFunction = Callable[..., Iterator[Pause]]
+TrialFunction = Callable[..., Iterator[PausedTrial]]
 """`run_trial(config, data, host, resume=None)`: a generator of pauses; the last has `progress.done`.
 
 `data` is the folder of prepared data (str), `host` a `harness.training.host.Host`, `resume` a snapshot folder or None.
