@@ -55,8 +55,8 @@ class Running:
 class Card:
     """A `Pool`. Which of the running trials is evaluated next is drawn, or, without a seed, the one that began first.
 
-    A trial takes a gibibyte for each row of its batch while it runs, and the share `paused` of that while it is paused. A process
-    keeps the most that it has had until it is told to release it. `break_at` says which trials run out of memory.
+    A trial takes a gibibyte for each row of its batch while it runs, and the share `paused` of that while it is paused.
+    A process keeps the most that it has had until it is told to release it. `break_at` says which trials run out of memory.
     """
 
     def __init__(
@@ -129,7 +129,9 @@ class Card:
             self.most = max(self.most, sum(self._reserved) + CONTEXT * len(self.places))
 
     def _allocated(self, slot: int) -> int:
-        return sum(self.needs(trial) if trial.runs else self.paused_bytes(trial) for trial in self._inside[slot].values())
+        return sum(
+            self.needs(trial) if trial.runs else self.paused_bytes(trial) for trial in self._inside[slot].values()
+        )
 
     def needs(self, trial: Running) -> int:
         return trial.config.training.batch_size * GIB

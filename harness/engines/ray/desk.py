@@ -105,9 +105,7 @@ class Desk:
                 return
 
     def _num_free(self) -> int:
-        self._working = {
-            number: entry for number, entry in self._working.items() if not entry.paused or entry.working
-        }
+        self._working = {number: entry for number, entry in self._working.items() if not entry.paused or entry.working}
         return self._num_slots() - len(self._working) - len(self._waiting)
 
     def check_room(self) -> None:

@@ -27,7 +27,7 @@ from harness.engines.ray.worker import Order, StepReport
 from harness.errors import EngineError, FailReason
 from harness.records.schema import Place
 
-__all__ = ["DeskCallback", "DeskScheduler", "DeskSearcher", "AllTrialsEnded", "Hooks", "losses_of_processes"]
+__all__ = ["AllTrialsEnded", "DeskCallback", "DeskScheduler", "DeskSearcher", "Hooks", "losses_of_processes"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 #: What Ray says of a process that its memory monitor has killed.
@@ -231,7 +231,9 @@ class DeskScheduler(NotPickled, TrialScheduler):
         entry = desk.take_paused()
         if entry is not None:
             return cast(Trial, entry.attempt)
-        chosen = self._ray_pruner.scheduler.choose_trial_to_run(tune_controller) if self._ray_pruner is not None else None
+        chosen = (
+            self._ray_pruner.scheduler.choose_trial_to_run(tune_controller) if self._ray_pruner is not None else None
+        )
         if chosen is not None and chosen.status == Trial.PAUSED:
             desk.resumed(self.hooks.number(chosen))
         return chosen

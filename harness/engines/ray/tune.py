@@ -19,7 +19,14 @@ from harness.engines.precisions import Precisions
 from harness.engines.ray.desk import MOST_LOSSES, Desk
 from harness.engines.ray.entry import Entry
 from harness.engines.ray.environment import changed_environment
-from harness.engines.ray.hooks import DeskCallback, DeskScheduler, DeskSearcher, AllTrialsEnded, Hooks, losses_of_processes
+from harness.engines.ray.hooks import (
+    AllTrialsEnded,
+    DeskCallback,
+    DeskScheduler,
+    DeskSearcher,
+    Hooks,
+    losses_of_processes,
+)
 from harness.engines.ray.measure import measure_nodes
 from harness.engines.ray.places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
 from harness.engines.ray.plan import Room, plan_trials
@@ -136,7 +143,9 @@ class Run:
         self._room = Room(self._plan, session.capacity, session.resources)
         self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
         self._ray_pruner = self._make_ray_pruner()
-        desk.open(self._num_slots, session.node_name, threads=self._plan.threads, ray_pauses=self._ray_pruner is not None)
+        desk.open(
+            self._num_slots, session.node_name, threads=self._plan.threads, ray_pauses=self._ray_pruner is not None
+        )
 
     def _make_ray_pruner(self) -> RayPruner | None:
         """Ray's own scheduler, where the study names one; it prunes the search and nothing else."""

@@ -196,7 +196,7 @@ class Rungs(Policy):
         self._drop_hopeless(ladder, index, arrived=number)
 
     def _drop_hopeless(self, ladder: Ladder, index: int, arrived: int | None = None) -> None:
-        """Drops the trials that cannot be promoted even if no better trial comes; it looks at those near the cut only."""
+        """Drops the trials that cannot be promoted even if no better trial comes; it looks only near the cut."""
         rung = ladder.rungs[index]
         if not rung.better:
             rung.cut = len(rung.reached)
