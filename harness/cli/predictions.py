@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
 from harness.records.files import write_text
 from harness.terminal.console import make_console
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.table import TextColumn, Line, fitted
 from harness.terminal.words import plain
 
 __all__ = ["predict_file", "predict_here"]
@@ -31,10 +31,10 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
     values = [_values(each, export.shown) for each in predictions]
     columns = [
         *(
-            Column(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - len(export.shown)))
+            TextColumn(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - len(export.shown)))
             for at, (name, value) in enumerate(values[0])
         ),
-        Column(title="text", right=False),
+        TextColumn(title="text", right=False),
     ]
     lines = [_line(text, [value for _, value in each]) for text, each in zip(texts, values, strict=True)]
     console = make_console()

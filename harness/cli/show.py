@@ -23,7 +23,7 @@ from harness.terminal.board import Board
 from harness.terminal.console import make_console
 from harness.terminal.outcome import print_outcome
 from harness.terminal.screen import screen
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.table import TextColumn, Line, fitted
 
 __all__ = ["show_rerun", "show_results", "show_status"]
 
@@ -119,11 +119,11 @@ def show_rerun(run: Path, number: int) -> bool:
     console = make_console()
     found = rerun(load(run), number)
     columns = [
-        Column(title="step"),
-        Column(title="number", right=False),
-        Column(title="recorded"),
-        Column(title="now"),
-        Column(title="", right=False),
+        TextColumn(title="step"),
+        TextColumn(title="number", right=False),
+        TextColumn(title="recorded"),
+        TextColumn(title="now"),
+        TextColumn(title="", right=False),
     ]
     lines = [
         Line(

@@ -1,7 +1,4 @@
-"""A trial that has not ended, as the coordinator knows it, and what is written when it ends.
-
-Knows nothing of slots' processes or of the source.
-"""
+"""The coordinator's state of a trial that has not ended, and the record that is written when it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["Active", "Ending"]
 
-#: Work on the same slot with less than this between is one span.
+#: Work on the same slot with a shorter gap than this is one span.
 SAME_SPAN_S = 0.1
 
 
@@ -46,11 +43,11 @@ class Active:
     fresh: bool
     """True when `snapshot` is of the last evaluation, so that going on from it repeats nothing."""
     slot: int | None = None
-    """In whose memory it moves or stands."""
-    standing_bytes: int = 0
-    """What it holds there while it stands."""
+    """The slot in whose process the trial is running or paused; None when it is in no process."""
+    paused_bytes: int = 0
+    """The memory that it holds in that process while it is paused."""
     offered: bool = False
-    """True when the slot was asked for a snapshot, so that another one can take the trial."""
+    """True when the slot was asked for a snapshot, so that the trial can go on in another slot."""
     place: Place | None = None
     spans: list[Span] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
@@ -67,7 +64,7 @@ class Active:
         return sum(span.end - span.start for span in self.spans)
 
     def add_span(self, slot: int, start: float, end: float) -> None:
-        """Counts a stretch of work; what follows at once on the same slot makes the last one longer."""
+        """Adds work on a slot; it extends the last span when it follows at once on the same slot."""
         last = self.spans[-1] if self.spans else None
         if last is not None and last.slot == slot and start - last.end < SAME_SPAN_S:
             self.spans[-1] = Span(slot=slot, start=last.start, end=max(last.end, end))
@@ -75,9 +72,9 @@ class Active:
             self.spans.append(Span(slot=slot, start=start, end=end))
 
     def learn(self, event: Evaluated) -> Progress | None:
-        """Takes in an evaluation, and says where and when it was computed; None: a replay, it is known."""
+        """Adds an evaluation with its place and time, and returns it; returns None for the replay of an earlier one."""
         self.unsaved_s += event.end - event.start
-        self.standing_bytes = event.memory_bytes
+        self.paused_bytes = event.memory_bytes
         if self.history and event.progress.step <= self.history[-1].step:
             return None
         span = Span(slot=self.slot or 0, start=event.start, end=event.end)
@@ -85,7 +82,7 @@ class Active:
         return self.history[-1]
 
     def failure(self, event: Failed) -> Ending:
-        """How the trial ends that has failed; bad input found when its first model is built would fail every other one.
+        """Returns how a failed trial ends. Bad input is raised instead: it would fail every other trial too.
 
         Raises:
             InputError: the study asks for something that cannot be trained.
@@ -95,7 +92,7 @@ class Active:
         return Ending(state=TrialState.FAIL, reason=event.reason, message=event.message)
 
     def record(self, ending: Ending, run: RunFolder) -> TrialRecord:
-        """The trial's record; a failed one names its log file."""
+        """Returns the trial's record; the message of a failed trial names its log file."""
         log, message = self._log(run), ending.message
         if ending.state is TrialState.FAIL and log:
             message = f"{message} (log: {log})"
@@ -115,7 +112,7 @@ class Active:
         )
 
     def _log(self, run: RunFolder) -> str:
-        """The log's path in the run folder; "" and no file where nothing was printed."""
+        """Returns the log's path in the run folder; removes an empty log and returns ""."""
         log = self.folder / LOG
         with suppress(OSError):
             if log.stat().st_size:
@@ -124,7 +121,7 @@ class Active:
         return ""
 
     def clear(self) -> None:
-        """Removes what only an unfinished trial needs, and the folder when nothing else is in it."""
+        """Removes the files of an unfinished trial, and the folder when nothing else is in it."""
         snapshot, weights = self.folder / SNAPSHOT, self.folder / WEIGHTS
         for path in (snapshot, *leftovers(snapshot), *leftovers(weights)):
             shutil.rmtree(path, ignore_errors=True)

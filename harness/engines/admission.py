@@ -1,17 +1,17 @@
-"""Which trials may move side by side on one accelerator: those whose memory fits together.
+"""Decides which trials may run at once on one accelerator: those whose memory fits together.
 
-Knows nothing of processes or torch. Every slot is a process, and all processes of a device share its memory:
+Every slot is a process, and all processes of a device share its memory:
 
-- each has a context, which torch's allocator does not see (`CONTEXT_BYTES`);
-- a trial that moves takes what `Needs` says, and an equal share of the device where nothing is known;
-- a trial that stands takes what it said it holds (`Evaluated.memory_bytes`). The peak that is read in a process
-  includes what stands there, so that is taken off before the peak is learnt from;
-- a trial that is dropped while another one moves in its process is there until that one's next word (`dropped`);
-- a process in which none moves keeps base weights and gradients, taken to be no more than the largest trial that moved
-  there holds when it stands. What it has cached beyond that it gives back (`Release`).
+- each process has a context, which torch's allocator does not count (`CONTEXT_BYTES`);
+- a running trial takes what `Needs` says, or an equal share of the device where that is not known;
+- a paused trial takes what it reported (`Evaluated.memory_bytes`). The measured peak of a process includes its paused
+  trials, so their bytes are subtracted before the peak is learnt from;
+- a trial dropped while another one runs in its process stays until the next event of that one (`add_dropped`);
+- a process without a running trial keeps base weights and gradients, assumed to be no more than the largest trial that
+  ran there holds when it is paused. It frees what it has cached beyond that (`Release`).
 
-A trial is always admitted where no other one moves on the device: what does not fit there is trained in smaller
-micro-batches, and nothing ever waits for nothing.
+A trial is always admitted when no other one runs on the device: if it does not fit there, it is trained in smaller
+micro-batches. So at least one trial runs on each device, and no trial waits for ever.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ MIB = 2**20
 #: What a process holds beside its tensors: a CUDA context with the kernels of torch and cuBLAS takes 0.3 to 0.5 GiB by
 #: the reports of others. Not measured here.
 CONTEXT_BYTES = 512 * MIB
-#: The rest of a device is for what nobody counts: fragments of the allocators, the driver, other programs.
+#: The rest of a device is left for what is not counted: fragments of the allocators, the driver, other programs.
 USABLE_SHARE = 0.95
 #: A trial that ran out of memory needed more than it was thought to have; how much more is not known.
 GROWTH = 1.25
-#: A refused trial lets so many others pass for each slot of the device, and no more.
+#: So many other trials, for each slot of the device, may be admitted before a refused one.
 PATIENCE = 2
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Device:
-    """An accelerator with several slots. `usable_bytes` are what its trials may take together."""
+    """An accelerator with several slots. `usable_bytes` is what its trials may take together."""
 
     slots: tuple[int, ...]
     usable_bytes: int
     passed: dict[int, int] = field(default_factory=dict)
-    """By the number of a refused trial, how many others were admitted since; who waits longest comes first."""
+    """How many other trials were admitted since a trial was refused, by its number; the longest waiting comes first."""
 
     @property
     def share_bytes(self) -> int:
@@ -54,23 +54,23 @@ class _Device:
 
     @property
     def next_number(self) -> int | None:
-        """The refused trial that has waited too long: nothing else is admitted before it."""
-        most = PATIENCE * len(self.slots)
-        return next((number for number, count in self.passed.items() if count >= most), None)
+        """The refused trial that has waited too long; no other trial is admitted before it."""
+        limit = PATIENCE * len(self.slots)
+        return next((number for number, count in self.passed.items() if count >= limit), None)
 
 
 class Admission:
-    """Says where a trial may begin or go on. On CPUs, and with one slot a device, everywhere.
+    """Decides in which slot a trial may start or go on: in any, on CPUs and on devices with one slot.
 
-    In all methods `moving` are the trials that move, by slot; `trials` are all that have not ended.
+    In all methods `running` are the running trials, by slot, and `trials` all that have not ended.
     """
 
     def __init__(self, slots: Sequence[Slot] = (), needs: Needs | None = None) -> None:
-        """`slots` are those of the pool, in its order; `needs` is what is known already, and is added to."""
+        """`slots` are the pool's, in its order; `needs` holds what earlier trials needed, and is added to."""
         self._needs = Needs() if needs is None else needs
         self._num_slots = len(slots)
         self._kept = [0] * len(slots)
-        self._leaving = [0] * len(slots)
+        self._dropped_bytes = [0] * len(slots)
         together: dict[str, list[int]] = defaultdict(list)
         for index, slot in enumerate(slots):
             if slot.place.device != "cpu":
@@ -84,19 +84,19 @@ class Admission:
                 self._devices |= dict.fromkeys(sharing, device)
 
     def shared(self, slot: int) -> bool:
-        """True when the slot shares its accelerator with others."""
+        """Returns True when the slot shares its accelerator with others."""
         return slot in self._devices
 
-    # Who may move
+    # Admission
 
     def place(
-        self, trial: Active, slots: Iterable[int], moving: Mapping[int, Active], trials: Collection[Active]
+        self, trial: Active, slots: Iterable[int], running: Mapping[int, Active], trials: Collection[Active]
     ) -> int | None:
-        """The first of the idle `slots` in which the trial may move now, which counts as done; None: it waits."""
+        """Admits the trial to the first of the idle `slots` with room; returns that slot, or None when it must wait."""
         refused = []
         for slot in slots:
             device = self._devices.get(slot)
-            if device is None or self._fits(trial, slot, device, moving, trials):
+            if device is None or self._fits(trial, slot, device, running, trials):
                 self._admitted(trial, device)
                 return slot
             refused.append(device)
@@ -104,11 +104,11 @@ class Admission:
             device.passed.setdefault(trial.number, 0)
         return None
 
-    def most_waiting(self, idle: Sequence[int]) -> int:
-        """How many trials may wait while the slots `idle` are idle: one for each of them.
+    def max_waiting(self, idle: Sequence[int]) -> int:
+        """Returns how many trials may wait for the slots `idle`: one for each of them.
 
-        Where some were refused, one for each slot there is, so that smaller ones are found to go before them; none
-        where nothing may.
+        After a refusal it is one for each slot of the pool, so that smaller trials can be found and admitted first; 0
+        when no other trial may be admitted.
         """
         if not any(device.passed for device in self._devices.values()):
             return len(idle)
@@ -116,7 +116,7 @@ class Admission:
         return max(len(free), self._num_slots) if free else 0
 
     def forget(self, number: int) -> None:
-        """The trial waits no longer: it was admitted, or has ended."""
+        """Removes a trial that was admitted or has ended from the refused ones."""
         for device in self._devices.values():
             device.passed.pop(number, None)
 
@@ -127,68 +127,70 @@ class Admission:
                 device.passed[number] += 1
 
     def _fits(
-        self, trial: Active, slot: int, device: _Device, moving: Mapping[int, Active], trials: Collection[Active]
+        self, trial: Active, slot: int, device: _Device, running: Mapping[int, Active], trials: Collection[Active]
     ) -> bool:
         if device.next_number not in (None, trial.number):
             return False
-        alone = not any(other in moving for other in device.slots if other != slot)
-        return alone or self._need(trial, device) <= self._free(trial, slot, device, moving, trials)
+        alone = not any(other in running for other in device.slots if other != slot)
+        return alone or self._need(trial, device) <= self._free(trial, slot, device, running, trials)
 
     def _need(self, trial: Active, device: _Device) -> int:
-        known = self._needs.of(trial.config)
-        return device.share_bytes if known is None else known
+        num_bytes = self._needs.of(trial.config)
+        return device.share_bytes if num_bytes is None else num_bytes
 
     def _free(
-        self, trial: Active, slot: int, device: _Device, moving: Mapping[int, Active], trials: Collection[Active]
+        self, trial: Active, slot: int, device: _Device, running: Mapping[int, Active], trials: Collection[Active]
     ) -> int:
-        """Bytes that the trial would have in the slot, beside all others of the device."""
-        held = self._standing(slot, trial, trials)
+        """Returns the bytes that the trial would have in the slot, beside all others of the device."""
+        held = self._paused_bytes(slot, trial, trials)
         for other in device.slots:
             if other != slot:
-                held += self._standing(other, moving.get(other), trials)
-                held += self._need(moving[other], device) if other in moving else self._kept[other]
+                held += self._paused_bytes(other, running.get(other), trials)
+                held += self._need(running[other], device) if other in running else self._kept[other]
         return device.usable_bytes - held
 
-    def _standing(self, slot: int, mover: Active | None, trials: Collection[Active]) -> int:
-        """Bytes that stand in the slot's process beside `mover`."""
-        standing = sum(trial.standing_bytes for trial in trials if trial.slot == slot and trial is not mover)
-        return standing + self._leaving[slot]
+    def _paused_bytes(self, slot: int, runner: Active | None, trials: Collection[Active]) -> int:
+        """Returns the bytes of the paused trials in the slot's process; `runner` is the trial that runs there."""
+        paused = sum(trial.paused_bytes for trial in trials if trial.slot == slot and trial is not runner)
+        return paused + self._dropped_bytes[slot]
 
-    def dropped(self, slot: int, trial: Active, moving: Mapping[int, Active]) -> None:
-        """The slot was told to close a standing trial: it does so once the one that moves there has had its say."""
-        if slot in self._devices and slot in moving:
-            self._leaving[slot] += trial.standing_bytes
+    def add_dropped(self, slot: int, trial: Active, running: Mapping[int, Active]) -> None:
+        """Counts a dropped trial's memory until the running trial there has its next event: then it is closed."""
+        if slot in self._devices and slot in running:
+            self._dropped_bytes[slot] += trial.paused_bytes
 
-    def heard(self, slot: int) -> None:
-        """The trial that moved in the slot has had its say, and was learnt from."""
+    def clear_dropped(self, slot: int) -> None:
+        """Counts the dropped trials of a slot no longer: its process has closed them."""
         if slot in self._devices:
-            self._leaving[slot] = 0
+            self._dropped_bytes[slot] = 0
 
-    # What trials need
+    # Learning what trials need
 
-    def learn(self, slot: int, trial: Active, moving: Mapping[int, Active], trials: Collection[Active]) -> None:
-        """Takes in the last evaluation of a trial's history, which was computed in the slot.
+    def learn(self, slot: int, trial: Active, running: Mapping[int, Active], trials: Collection[Active]) -> None:
+        """Learns from the last evaluation of a trial's history, which was computed in the slot.
 
-        A peak counts when it is above the trial's earlier one: that was counted, with what stood beside it then.
+        A peak is learnt from when it is above the trial's earlier peak, which was learnt from before.
         """
         if slot not in self._devices:
             return
-        self._kept[slot] = max(self._kept[slot], trial.standing_bytes)
+        self._kept[slot] = max(self._kept[slot], trial.paused_bytes)
         progress, earlier = trial.history[-1], trial.history[-2] if len(trial.history) > 1 else None
         micro_batch = (earlier and earlier.micro_batch_size) or micro_batch_size(trial.config)
         if 0 < progress.micro_batch_size < micro_batch:
-            self.ran_out(slot, trial, moving, trials)
+            self.learn_out_of_memory(slot, trial, running, trials)
         peak = _peak_bytes(progress)
         if not self._needs.knows(trial.config) or earlier is None or peak > _peak_bytes(earlier):
-            self._needs.learn(trial.config, peak - self._standing(slot, trial, trials))
+            self._needs.learn(trial.config, peak - self._paused_bytes(slot, trial, trials))
 
-    def ran_out(self, slot: int, trial: Active, moving: Mapping[int, Active], trials: Collection[Active]) -> None:
-        """The trial found no more memory in the slot: it needs more than there was beside the others.
+    def learn_out_of_memory(
+        self, slot: int, trial: Active, running: Mapping[int, Active], trials: Collection[Active]
+    ) -> None:
+        """Learns that the trial ran out of memory in the slot: it needs more than was free beside the others.
 
-        If it was another one that took more than it was thought to, that is learnt at the other one's evaluation.
+        If another trial took more than estimated, that is learnt at the evaluation of the other one.
         """
         if (device := self._devices.get(slot)) is not None:
-            self._needs.learn(trial.config, int(self._free(trial, slot, device, moving, trials) * GROWTH))
+            self._needs.learn(trial.config, int(self._free(trial, slot, device, running, trials) * GROWTH))
 
 
 def _peak_bytes(progress: Progress) -> int:

@@ -1,7 +1,21 @@
-"""Who runs what next: asks the source, gives trials to slots, and writes down how each of them ended.
+"""The loop of a study: takes trials from the source, gives them to slots, and records how each of them ended.
 
-Knows nothing of processes or of Optuna: slots are a `Pool`, trials come from a `TrialSource`. Inline and local share
-it, so that with one slot both make the same calls in the same order.
+    source.next() --> waiting trials --> a free slot: Start, or Go for a trial that is paused there
+                           ^                       |
+                           |                       v  the slot trains up to the next evaluation
+                           |                   Evaluated --> source.decide()
+                           |                       |
+                           |                       +-- GO ----> the same slot gets Go again
+       source.next() gives |                       +-- PAUSE -> the trial stays in the slot's memory, the slot is free
+       it again: promoted  +-----------------------+            (Spilled: its memory was needed, it is on disk now)
+                                                   +-- STOP --> Finish, and the trial ends as PRUNED
+                                                   +-- done --> Finish (with weights if source.keep()), ends as COMPLETE
+    source.dropped() --> paused trials that never go on: Drop, and they end as PRUNED
+    Failed           --> the trial ends as FAIL; its process lives on unless the device is broken
+    Died             --> the running trial fails; the paused ones of that process go on from a snapshot or by replay
+    source.end(record) is called once for each ended trial; the loop ends when the source has none and all have ended.
+
+The inline and the local engine share it, so that with one slot both make the same calls in the same order.
 """
 
 from __future__ import annotations
@@ -43,27 +57,27 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["Dispatcher", "Pool"]
 
-#: A trial that goes on without a pause writes a snapshot first when the last one took less than this share of the
-#: work that would be lost without; a paused one always does.
+#: A trial that goes on without a pause writes a snapshot first when that takes less than this share of the work
+#: that would be lost without it; a paused trial always writes one.
 SNAPSHOT_SHARE = 0.1
-#: What the first snapshot is thought to take; 22 M parameters with their moments took 0.3 s.
+#: The estimated time of the first snapshot; 22 M parameters with their moments took 0.3 s.
 SNAPSHOT_S = 0.3
-#: A paused trial is taken up again after so many deaths of the process that held it, and no more.
+#: A paused trial fails when the processes that held it have died this many times.
 MOST_LOSSES = 3
 
 
 class Pool(Protocol):
-    """The slots of an engine. Commands to one slot are done in order; every event comes once."""
+    """The slots of an engine. A slot executes its commands in order; every event is returned once."""
 
     @property
     def places(self) -> Sequence[Place]:
-        """The slots, by number."""
+        """The places of the slots, by slot number."""
 
     def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
-        """Queues a command for a slot and does not wait. A pool that can kills the slot when it is not done in time."""
+        """Queues a command for a slot without waiting. Where it can, a pool kills a slot that exceeds `limit_s`."""
 
     def receive(self) -> list[tuple[int, Event]]:
-        """Waits for what the slots have to say; may return with nothing."""
+        """Waits for events of the slots and returns them; the list may be empty."""
 
 
 class Dispatcher:
@@ -80,13 +94,13 @@ class Dispatcher:
         admission: Admission | None = None,
         precisions: Precisions | None = None,
     ) -> None:
-        """Without `admission` every trial may run in every slot; with `precisions` slots measure what `auto` means."""
+        """Without `admission` every trial may run in every slot; with `precisions` slots measure the one for `auto`."""
         self._source = source
         self._run = run
         self._pool = pool
         self._timeout_s = trial_timeout_s
         self._admission = Admission() if admission is None else admission
-        self._seats = Occupancy(pool.places, self._admission, lend_threads=lend_threads)
+        self._slots = Occupancy(pool.places, self._admission, lend_threads=lend_threads)
         self._trials: dict[int, Active] = {}
         self._waiting: list[Active] = []
         self._snapshot_s = SNAPSHOT_S
@@ -94,7 +108,7 @@ class Dispatcher:
         self._unmeasured: list[int] = []
 
     def claim(self) -> bool:
-        """Takes one trial from the source; False when there is nothing to do for now."""
+        """Takes one trial from the source; returns False when the source has none for now."""
         config = self._source.next()
         while config is None and self._end_dropped():
             config = self._source.next()
@@ -121,25 +135,25 @@ class Dispatcher:
     # Giving work to slots
 
     def _fill(self) -> bool:
-        """Gives every idle slot work, as far as there is any; False when all is done."""
-        given: list[tuple[int, Active]] = []
-        while idle := self._seats.idle():
-            match = self._seats.match(self._waiting, self._trials.values())
+        """Gives a trial to every idle slot, as long as there are any; returns False when the study is finished."""
+        matches: list[tuple[int, Active]] = []
+        while idle := self._slots.idle():
+            match = self._slots.match(self._waiting, self._trials.values())
             if match is not None:
                 self._waiting.remove(match[1])
-                given.append(match)
-            elif not self._seats.wants_more(len(self._waiting)) or not self.claim():
+                matches.append(match)
+            elif not self._slots.has_room_for_more(len(self._waiting)) or not self.claim():
                 break
-        for slot, trial in given:
-            self._set_going(slot, trial)
+        for slot, trial in matches:
+            self._start_or_go(slot, trial)
         if idle:
             self._offer()
-        return bool(given) or self._must_wait()
+        return bool(matches) or self._must_wait()
 
     def _must_wait(self) -> bool:
-        if self._waiting or self._seats.moving():
+        if self._waiting or self._slots.running():
             return True
-        if not self._seats.idle() and self.claim():
+        if not self._slots.idle() and self.claim():
             return True  # for a slot whose process is starting
         if self._trials:
             numbers = ", ".join(str(number) for number in sorted(self._trials))
@@ -147,44 +161,44 @@ class Dispatcher:
         return False
 
     def _offer(self) -> None:
-        """Has the waiting trials, which stand in busy slots, snapshotted, so that idle slots can take them."""
+        """Asks busy slots for snapshots of waiting trials that are paused there, so that idle slots can take them."""
         for trial in self._waiting:
             if trial.slot is not None and not trial.offered:
                 trial.offered = True
                 self._pool.send(trial.slot, Snapshot(number=trial.number))
 
-    def _set_going(self, slot: int, trial: Active) -> None:
+    def _start_or_go(self, slot: int, trial: Active) -> None:
         threads = self._lent_threads(slot)
         if trial.slot == slot:
             command: Command = Go(number=trial.number, snapshot=not trial.fresh, threads=threads)
         else:
             self._drop(trial)
-            config = self._resolved(repeating(trial.config, trial.history), self._seats[slot].place)
+            config = self._resolved(repeating(trial.config, trial.history), self._slots[slot].place)
             command = Start(config=config, folder=trial.folder, resume=trial.snapshot, threads=threads)
-        trial.slot, trial.place, trial.offered = slot, self._seats[slot].place, False
+        trial.slot, trial.place, trial.offered = slot, self._slots[slot].place, False
         self._send(slot, trial, command)
 
     def _drop(self, trial: Active) -> None:
-        """Has a standing trial closed, if it stands in a process."""
+        """Has the process that holds a paused trial close it."""
         if trial.slot is not None:
             self._pool.send(trial.slot, Drop(number=trial.number))
-            self._admission.dropped(trial.slot, trial, self._seats.moving())
+            self._admission.add_dropped(trial.slot, trial, self._slots.running())
 
     def _lent_threads(self, slot: int) -> int | None:
-        return None if self._waiting else self._seats.lent_threads(slot, len(self._trials))
+        return None if self._waiting else self._slots.lent_threads(slot, len(self._trials))
 
     def _send(self, slot: int, trial: Active, command: Command) -> None:
-        seat = self._seats[slot]
-        seat.running, seat.since = trial, time.time()
+        state = self._slots[slot]
+        state.running, state.since = trial, time.time()
         limited = self._timeout_s is not None and trial.ending is None
         self._pool.send(slot, command, self._timeout_s - trial.used_s if limited and self._timeout_s else None)
 
-    # What slots say
+    # Events of slots
 
     def _handle(self, slot: int, event: Event) -> None:
         match event:
             case Ready():
-                self._begun(slot)
+                self._ready(slot)
             case Measured():
                 self._measured(slot, event.choice)
             case Evaluated():
@@ -198,11 +212,11 @@ class Dispatcher:
             case Died():
                 self._died(slot, event)
 
-    def _begun(self, slot: int) -> None:
-        """A slot's process is there; the first of its kind of device measures before any trial begins on that kind."""
-        place, trial = self._seats[slot].place, next(iter(self._trials.values()), None)
+    def _ready(self, slot: int) -> None:
+        """Handles the start of a slot's process; the first on each kind of device measures before any trial starts."""
+        place, trial = self._slots[slot].place, next(iter(self._trials.values()), None)
         if self._precisions is None or self._precisions.is_measured(place) or trial is None:
-            self._seats[slot].ready = True
+            self._slots[slot].ready = True
             return
         if not self._unmeasured_like(place):
             self._pool.send(slot, Measure(config=trial.config))
@@ -210,18 +224,18 @@ class Dispatcher:
 
     def _unmeasured_like(self, place: Place) -> list[int]:
         kind = device_kind(place)
-        return [slot for slot in self._unmeasured if device_kind(self._seats[slot].place) == kind]
+        return [slot for slot in self._unmeasured if device_kind(self._slots[slot].place) == kind]
 
     def _measured(self, slot: int, choice: PrecisionChoice | None) -> None:
-        place = self._seats[slot].place
+        place = self._slots[slot].place
         if self._precisions is not None:
             self._precisions.learn(place, choice)
         for other in self._unmeasured_like(place):
             self._unmeasured.remove(other)
-            self._seats[other].ready = True
+            self._slots[other].ready = True
 
     def _resolved(self, config: TrialConfig, place: Place) -> TrialConfig:
-        """The trial in the precision that `auto` means on its device, where that is known."""
+        """Returns the config with `precision: auto` replaced by the precision of its device, where that is known."""
         if self._precisions is None or config.training.precision != "auto":
             return config
         precision = self._precisions.of(place)
@@ -233,10 +247,10 @@ class Dispatcher:
         trial.fresh = False
         progress = trial.learn(event)
         if progress is not None:
-            self._admission.learn(slot, trial, self._seats.moving(), self._trials.values())
-        self._admission.heard(slot)
+            self._admission.learn(slot, trial, self._slots.running(), self._trials.values())
+        self._admission.clear_dropped(slot)
         if progress is None:
-            self._go_on(slot, trial)  # a replay: the source knows this evaluation
+            self._go_on(slot, trial)  # a replay: the source has this evaluation
             return
         decision = self._source.decide(trial.number, progress)
         if progress.done:
@@ -252,10 +266,10 @@ class Dispatcher:
             self._go_on(slot, trial)
 
     def _go_on(self, slot: int, trial: Active) -> None:
-        worth = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
-        if self._seats.idle() and not self._waiting:
+        snapshot = self._snapshot_s < SNAPSHOT_SHARE * trial.unsaved_s
+        if self._slots.idle() and not self._waiting:
             self.claim()  # a trial for an idle slot: its threads are not lent then
-        self._send(slot, trial, Go(number=trial.number, snapshot=worth, threads=self._lent_threads(slot)))
+        self._send(slot, trial, Go(number=trial.number, snapshot=snapshot, threads=self._lent_threads(slot)))
 
     def _finish(self, slot: int, trial: Active, ending: Ending) -> None:
         trial.ending = ending
@@ -269,11 +283,11 @@ class Dispatcher:
         self._snapshot_s = event.end - event.start
         trial = self._trials.get(event.number)
         if trial is None or trial.slot != slot:
-            return  # ended, or it has moved on
+            return  # the trial has ended or is in another slot
         trial.snapshot, trial.fresh, trial.unsaved_s = trial.folder / SNAPSHOT, True, 0.0
         if isinstance(event, Spilled):
             trial.slot = None
-        elif self._seats[slot].running is trial:
+        elif self._slots[slot].running is trial:
             trial.add_span(slot, event.start, event.end)
 
     def _finished(self, slot: int, event: Finished) -> None:
@@ -283,28 +297,28 @@ class Dispatcher:
         self._end(trial, trial.ending or Ending(state=TrialState.PRUNED))
 
     def _failed(self, slot: int, event: Failed) -> None:
-        seat, trial = self._seats[slot], self._trials.get(event.number)
+        state, trial = self._slots[slot], self._trials.get(event.number)
         if event.fatal:
-            seat.ready = False
+            state.ready = False
         if trial is None or trial.slot != slot:
             return
-        if seat.running is trial:
+        if state.running is trial:
             trial.add_span(slot, event.start, event.end)
             if event.reason is FailReason.OOM:
-                self._admission.ran_out(slot, trial, self._seats.moving(), self._trials.values())
+                self._admission.learn_out_of_memory(slot, trial, self._slots.running(), self._trials.values())
             self._free(slot)
         self._end(trial, trial.failure(event))
 
     def _died(self, slot: int, event: Died) -> None:
-        """The running trial has failed; those that stood go on from a snapshot, or by replay from step 0.
+        """Fails the running trial of a dead process; its paused ones go on from a snapshot, or by replay from step 0.
 
-        So does, once, the running one of a process that was killed from outside.
+        When the process was killed from outside, the running trial goes on in the same way, once.
         """
-        seat = self._seats[slot]
-        running, since = seat.running, seat.since
+        state = self._slots[slot]
+        running, since = state.running, state.since
         if slot in self._unmeasured:
-            self._measured(slot, unmeasured(seat.place, event.message))
-        seat.ready = False
+            self._measured(slot, unmeasured(state.place, event.message))
+        state.ready = False
         self._free(slot)
         if running is not None:
             running.add_span(slot, since, time.time())
@@ -322,15 +336,15 @@ class Dispatcher:
                 self._end(trial, Ending(state=TrialState.FAIL, reason=FailReason.CRASH, message=text))
 
     def _free(self, slot: int) -> None:
-        self._seats[slot].running = None
-        self._admission.heard(slot)
+        self._slots[slot].running = None
+        self._admission.clear_dropped(slot)
         if self._admission.shared(slot):
             self._pool.send(slot, Release())
 
     # Ends
 
     def _end_dropped(self) -> bool:
-        """Ends the paused trials that will never go on; True when there were any."""
+        """Ends the paused trials that will never go on; returns True when there were any."""
         any_dropped = False
         while numbers := self._source.dropped():
             any_dropped = True

@@ -1,7 +1,4 @@
-"""What one slot does with trials: starts them, pulls them, lets them stand, saves and closes them.
-
-Knows nothing of the study, of other slots, or of how commands arrive. Failures come back as data, not as exceptions.
-"""
+"""The trials of one slot: starts, runs, pauses, saves and closes them. Failures are returned, not raised."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ from harness.engines.messages import (
     Spilled,
     Start,
 )
-from harness.engines.protocol import Pause, TrialFunction
+from harness.engines.protocol import PausedTrial, TrialFunction
 from harness.errors import FailReason, InputError, TrialFailure
 from harness.records.files import fill_folder
 from harness.records.precision import unmeasured
@@ -52,52 +49,52 @@ Capture = Callable[[Path], AbstractContextManager[object]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Trial:
-    """A trial in this process's memory; `pause` is None until its first evaluation."""
+class LoadedTrial:
+    """A trial in this process's memory; `paused` is None until its first evaluation."""
 
     config: TrialConfig
     folder: Path
-    generator: Generator[Pause]
-    pause: Pause | None = None
+    generator: Generator[PausedTrial]
+    paused: PausedTrial | None = None
     memory_bytes: int = 0
-    """What it holds while it stands."""
+    """The memory that the paused trial holds."""
     snapshotted: bool = False
-    """True when the snapshot on disk is of the evaluation at which the trial stands."""
+    """True when the snapshot on disk is of the evaluation at which the trial is paused."""
     lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held while the trial is touched: `offer` comes from another thread."""
+    """Held while the trial is used: `offer` is called in another thread."""
 
     def pull(self) -> Progress:
         with self.lock:
             try:
-                self.pause = next(self.generator)
+                self.paused = next(self.generator)
             except StopIteration:
                 raise TrialFailure(FailReason.CRASH, "the trial function returned before its last evaluation") from None
             self.snapshotted = False
-            self.memory_bytes = self.pause.memory_bytes
-            return self.pause.progress
+            self.memory_bytes = self.paused.memory_bytes
+            return self.paused.progress
 
     def save(self) -> None:
-        if self.pause is not None:
-            fill_folder(self.folder / WEIGHTS, self.pause.save)
+        if self.paused is not None:
+            fill_folder(self.folder / WEIGHTS, self.paused.save)
 
     def snapshot(self) -> None:
         with self.lock:
             self.write_snapshot()
 
     def write_snapshot(self) -> None:
-        """With the lock held."""
-        if self.pause is not None and not self.snapshotted:
-            fill_folder(self.folder / SNAPSHOT, self.pause.snapshot)
+        """Writes the snapshot if there is none of this evaluation; the caller holds the lock."""
+        if self.paused is not None and not self.snapshotted:
+            fill_folder(self.folder / SNAPSHOT, self.paused.snapshot)
             self.snapshotted = True
 
     def close(self) -> None:
         with self.lock:
-            self.pause = None
+            self.paused = None
             self.generator.close()
 
 
 class Driver:
-    """The trials of one slot: at most one moves, any number stand."""
+    """The trials of one slot: at most one is running, any number are paused."""
 
     def __init__(
         self,
@@ -108,16 +105,16 @@ class Driver:
         memory_budget_bytes: int,
         capture: Capture = lambda log: nullcontext(),
     ) -> None:
-        """`capture` sends what a trial prints to the log file it is given."""
+        """`capture` redirects what a trial prints to a log file."""
         self._host = host
         self._data = data
         self._trial_fn = trial_fn
         self._budget_bytes = memory_budget_bytes
         self._capture = capture
-        self._trials: dict[int, Trial] = {}
+        self._trials: dict[int, LoadedTrial] = {}
 
     def execute(self, command: Command) -> Iterator[Event]:
-        """Does what a command says; what an offer (`Snapshot`) says is done by `offer`."""
+        """Executes a command and yields its events; `Snapshot` commands go to `offer` instead."""
         match command:
             case Measure():
                 yield self.measure(command.config)
@@ -127,7 +124,7 @@ class Driver:
                 yield self.start(command.config, command.folder, command.resume)
             case Go() | Finish() if command.number not in self._trials:
                 now = time.time()
-                message = "the trial does not stand in this process"
+                message = "the trial is not paused in this process"
                 yield Failed(number=command.number, start=now, end=now, reason=FailReason.CRASH, message=message)
             case Go():
                 self._host.lent_threads = command.threads
@@ -147,9 +144,9 @@ class Driver:
                 pass
 
     def measure(self, config: TrialConfig) -> Measured:
-        """Has the trial function's module measure which precision `auto` means here, where it can.
+        """Lets the trial function's module measure which precision `auto` means here, where it can.
 
-        What keeps it from measuring would keep the trial from training, and is told by the trial.
+        An error is not raised: it would keep the trial from training too, and the trial reports it.
         """
         measure = getattr(sys.modules[self._trial_fn.__module__], "measure_precision", None)
         trust(config.task)
@@ -161,9 +158,11 @@ class Driver:
             return Measured(choice=unmeasured(self._host.place, one_line(error)))
 
     def start(self, config: TrialConfig, folder: Path, resume: Path | None = None) -> Evaluated | Failed:
-        """Takes up a trial, from `resume` or from step 0, and runs it to its next evaluation."""
+        """Loads a trial, from the snapshot `resume` or at step 0, and runs it to its next evaluation."""
         self.close(config.number)
-        self._trials[config.number] = Trial(config=config, folder=folder, generator=self._generate(config, resume))
+        self._trials[config.number] = LoadedTrial(
+            config=config, folder=folder, generator=self._generate(config, resume)
+        )
         return self.pull(config.number)
 
     def pull(self, number: int) -> Evaluated | Failed:
@@ -175,23 +174,23 @@ class Driver:
             return done
         return Evaluated(number=number, start=start, end=time.time(), progress=done, memory_bytes=trial.memory_bytes)
 
-    def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[Pause]:
-        """The trial function's generator; what calling it raises is raised at the first pull instead."""
-        trust(config.task)  # the coordinator that sends a trial was trusted with it
+    def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[PausedTrial]:
+        """Returns the trial function's generator; an error of the call itself is raised at the first pull."""
+        trust(config.task)  # the coordinator has checked that the user trusts it
         yield from self._trial_fn(config, self._data, self._host, resume)
 
     def snapshot(self, number: int) -> Snapshotted | Failed:
-        """Writes the snapshot of a standing trial, in place of an older one."""
+        """Writes the snapshot of a paused trial in place of an older one."""
         trial = self._trials[number]
         start = time.time()
         failed = self._attempt(trial, trial.snapshot)
         return failed or Snapshotted(number=number, start=start, end=time.time())
 
     def offer(self, number: int) -> Snapshotted | None:
-        """Writes the snapshot of a standing trial from any thread, while another trial runs in its own.
+        """Writes the snapshot of a paused trial, in any thread, while another trial runs.
 
-        None when there is nothing to be taken over: the trial is gone or moves again, or its snapshot could not be
-        written, which ends nothing; it is tried again when the trial goes on here.
+        Returns None when there is no snapshot: the trial is gone or running again, or the write failed. A failed write
+        does not end the trial; it is tried again when the trial goes on here.
         """
         trial, start = self._trials.get(number), time.time()
         if trial is None or not trial.lock.acquire(blocking=False):
@@ -205,7 +204,7 @@ class Driver:
         return Snapshotted(number=number, start=start, end=time.time()) if trial.snapshotted else None
 
     def finish(self, number: int, *, save: bool) -> Finished | Failed:
-        """Closes a standing trial, its weights saved before where asked."""
+        """Closes a paused trial; with `save` writes its weights before."""
         trial = self._trials[number]
         start = time.time()
         failed = self._attempt(trial, trial.save) if save else None
@@ -213,7 +212,7 @@ class Driver:
         return failed or Finished(number=number, start=start, end=time.time())
 
     def close(self, number: int) -> None:
-        """Frees what a trial holds: its generator's `finally` runs."""
+        """Closes a trial's generator, which frees its memory."""
         trial = self._trials.pop(number, None)
         if trial is None:
             return
@@ -229,10 +228,10 @@ class Driver:
             self.close(number)
 
     def _make_room(self, number: int) -> Iterator[Event]:
-        """Spills the trials that stood longest until the others fit into the budget."""
-        standing = [other for other in self._trials if other != number]
-        held = sum(self._trials[other].memory_bytes for other in standing)
-        for other in standing:
+        """Spills the longest paused trials until the others fit into the memory budget."""
+        paused = [other for other in self._trials if other != number]
+        held = sum(self._trials[other].memory_bytes for other in paused)
+        for other in paused:
             if held <= self._budget_bytes:
                 return
             held -= self._trials[other].memory_bytes
@@ -240,25 +239,25 @@ class Driver:
             self.close(other)
             yield done if isinstance(done, Failed) else Spilled(number=other, start=done.start, end=done.end)
 
-    def _attempt(self, trial: Trial, action: Callable[[], T]) -> T | Failed:
-        """Runs `action`; what it raises ends the trial and comes back as data."""
+    def _attempt(self, trial: LoadedTrial, action: Callable[[], T]) -> T | Failed:
+        """Runs `action`; an exception ends the trial and is returned as `Failed`."""
         start = time.time()
         try:
             with self._capture(trial.folder / LOG):
                 return action()
         except (Exception, SystemExit) as error:
             failed = self._failed(trial, start, error)
-        # The traceback held the trial's frames: only now is what it held free.
+        # The traceback held the trial's frames: only now can their memory be freed.
         self.close(trial.config.number)
         gc.collect()
         return failed
 
-    def _failed(self, trial: Trial, start: float, error: BaseException) -> Failed:
+    def _failed(self, trial: LoadedTrial, start: float, error: BaseException) -> Failed:
         if not isinstance(error, TrialFailure):
             write_traceback(trial.folder / LOG, error)
         reason, message = reason_of(error), one_line(error)
         fatal = reason is FailReason.CRASH and breaks_device(error)
-        refused = isinstance(error, InputError) and trial.pause is None
+        refused = isinstance(error, InputError) and trial.paused is None
         return Failed(
             number=trial.config.number,
             start=start,
@@ -271,18 +270,18 @@ class Driver:
 
 
 def load_trial_function(name: str) -> TrialFunction:
-    """The function behind "module:function", with everything imported that its first trial needs."""
+    """Returns the function named "module:function", with everything imported that its first trial needs."""
     module, _, function = name.partition(":")
     warm_up(name)
-    found: TrialFunction = getattr(importlib.import_module(module), function)
-    return found
+    trial_fn: TrialFunction = getattr(importlib.import_module(module), function)
+    return trial_fn
 
 
 def warm_up(name: str) -> None:
     """Imports the module of a trial function ahead of its first trial, and what its `warm_up` imports.
 
-    What is wrong with them is said when the job begins. What is imported stays, so the collector leaves it alone from
-    then on; before the first trial there is nothing else that it could miss.
+    Errors are raised when the job begins, not here. The imported objects stay for good, so the garbage collector skips
+    them from then on; before the first trial there are no other objects.
     """
     if (name := name.partition(":")[0]) in sys.modules:
         return
@@ -292,6 +291,6 @@ def warm_up(name: str) -> None:
 
 
 def release(trial_fn: TrialFunction, host: Host) -> None:
-    """Calls the `release` of the trial function's module, where it has one: no trial moves in this process now."""
-    with suppress(Exception):  # a device that is broken fails the next trial, which can say so
+    """Calls the `release` of the trial function's module, where it has one; no trial may run in this process now."""
+    with suppress(Exception):  # a broken device fails the next trial, which reports it
         getattr(sys.modules[trial_fn.__module__], "release", lambda host: None)(host)

@@ -1,6 +1,6 @@
-"""What an exception in a trial means: a reason, one line for the record, a traceback for the log.
+"""Turns an exception of a trial into a reason and one line for the record, and a traceback for the log.
 
-Knows nothing of torch: its errors are known by their names and words.
+torch is not imported: its errors are recognised by their names and texts.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from harness.errors import DataError, FailReason, HarnessError, TrialFailure
 __all__ = ["breaks_device", "one_line", "reason_of", "write_traceback"]
 
 MESSAGE_LENGTH = 300
-#: What else than `torch.OutOfMemoryError` says that memory is gone: torch's CPU allocator, MPS.
+#: Texts of out-of-memory errors that are no `torch.OutOfMemoryError`: of torch's CPU allocator and of MPS.
 OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
-#: How libraries with errors of their own (safetensors) say it.
+#: Texts of a full disk in the errors of libraries (safetensors).
 DISK_FULL = ("no space left on device", "disk quota exceeded")
-#: After these the process's device context is of no more use.
+#: After these errors the device context of the process cannot be used any more.
 BROKEN_DEVICE = ("cuda error", "hip error", "device-side assert")
 
 
 def reason_of(error: BaseException) -> FailReason:
-    """The reason that a record gives for `error`."""
+    """Returns the reason that a record gives for `error`."""
     if isinstance(error, TrialFailure):
         return error.reason
     if isinstance(error, DataError):
@@ -42,12 +42,12 @@ def reason_of(error: BaseException) -> FailReason:
 
 
 def breaks_device(error: BaseException) -> bool:
-    """True when the process that raised `error` cannot use its accelerator any more."""
+    """Returns True when the process that raised `error` cannot use its accelerator any more."""
     return type(error).__name__ == "AcceleratorError" or any(words in str(error).lower() for words in BROKEN_DEVICE)
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, without a traceback; our own errors are sentences already."""
+    """Returns the error in one line without a traceback; errors of our own are sentences already."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     if isinstance(error, HarnessError):
         return first[:MESSAGE_LENGTH]
@@ -55,6 +55,6 @@ def one_line(error: BaseException) -> str:
 
 
 def write_traceback(log: Path, error: BaseException) -> None:
-    """Appends the whole traceback to `log`; a full disk must not turn one failure into another."""
+    """Appends the whole traceback to `log`; a full disk is ignored, so that it does not hide the error."""
     with suppress(OSError), log.open("a", encoding="utf-8", errors="backslashreplace") as file:
         file.write("".join(traceback.format_exception(error)))

@@ -1,7 +1,4 @@
-"""The inline engine: one slot, this process. For debugging and tests; a timeout is only seen between evaluations.
-
-Knows nothing of processes; what runs when is decided in `harness.engines.dispatch`.
-"""
+"""The inline engine: one slot, this process. For debugging and tests; a timeout is only checked at evaluations."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ __all__ = ["InlineEngine"]
 
 
 class InlinePool:
-    """A pool of one slot whose commands are done when somebody listens."""
+    """A pool of one slot that executes its commands in `receive`."""
 
     def __init__(self, slot: Slot, driver: Driver) -> None:
         self.places = [slot.place]
@@ -29,16 +26,16 @@ class InlinePool:
         self._events: list[tuple[int, Event]] = [(0, Ready())]
 
     def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
-        """Queues a command; nobody could stop it after `limit_s`."""
+        """Queues a command; `limit_s` is ignored, as this process cannot interrupt itself."""
         self._commands.append(command)
 
     def receive(self) -> list[tuple[int, Event]]:
-        """Does the queued commands up to the first that has something to say."""
+        """Executes the queued commands up to the first that has events, and returns those."""
         while self._commands and not self._events:
             for event in self._driver.execute(self._commands.popleft()):
                 self._events.append((0, event))
                 if isinstance(event, Failed) and event.fatal:
-                    self._events.append((0, Ready()))  # there is no other process to go on in
+                    self._events.append((0, Ready()))  # there is no other process that could go on
         events, self._events = self._events, []
         return events
 

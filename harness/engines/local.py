@@ -1,7 +1,4 @@
-"""The local engine: one warm process a slot on this machine.
-
-Knows nothing of the search; what runs where is decided in `harness.engines.dispatch`.
-"""
+"""The local engine: one warm process for each slot of this machine."""
 
 from __future__ import annotations
 
@@ -42,8 +39,8 @@ class LocalEngine:
         precisions: Precisions | None = None,
     ) -> None:
         """`memory_budget_bytes` is what paused trials may hold in one worker (None: a share of the slot's memory);
-        `max_restarts` how often in a row a worker may die at its start; with `lend_threads` the last trials of a phase
-        use the CPU threads of idle slots too; with `precisions` the slots measure what `precision: auto` means."""
+        `max_restarts` is how often in a row a worker may die at its start; with `lend_threads` the last trials of a
+        phase use the CPU threads of idle slots too; with `precisions` slots measure what `precision: auto` means."""
         self._run = run
         self._slots = slots
         self._needs = Needs()

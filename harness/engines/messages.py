@@ -1,7 +1,4 @@
-"""What coordinator and worker say to each other: small typed messages, JSON on the wire.
-
-Knows nothing of pipes, processes or how a trial is run.
-"""
+"""The messages between coordinator and worker: typed commands and events, sent as JSON."""
 
 from __future__ import annotations
 
@@ -51,11 +48,11 @@ class Begin(Frozen):
     place: Place
     data: str
     trial_fn: str = Field(description="module:function")
-    memory_budget_bytes: int = Field(description="what standing trials may hold together")
+    memory_budget_bytes: int = Field(description="what paused trials may hold together")
 
 
 class Warm(Frozen):
-    """A job will come: import what its trials need. Not answered."""
+    """Import what the trials of a coming job need. Not answered."""
 
     op: Literal["warm"] = "warm"
     trial_fn: str = Field(description="module:function")
@@ -69,7 +66,7 @@ class Measure(Frozen):
 
 
 class Start(Frozen):
-    """Take up a trial, from its snapshot or from step 0, and run it to its next evaluation."""
+    """Start a trial, from its snapshot or at step 0, and run it to its next evaluation."""
 
     op: Literal["start"] = "start"
     config: TrialConfig
@@ -79,7 +76,7 @@ class Start(Frozen):
 
 
 class Go(Frozen):
-    """Run a standing trial to its next evaluation; `snapshot`: write one before."""
+    """Run a paused trial to its next evaluation; with `snapshot` write a snapshot before."""
 
     op: Literal["go"] = "go"
     number: int
@@ -88,14 +85,14 @@ class Go(Frozen):
 
 
 class Snapshot(Frozen):
-    """Write a snapshot of a standing trial, so that it can go on in another slot. Done beside the trial that runs."""
+    """Write a snapshot of a paused trial, so that it can go on in another slot. The running trial goes on meanwhile."""
 
     op: Literal["snapshot"] = "snapshot"
     number: int
 
 
 class Finish(Frozen):
-    """Close a standing trial; `save`: write its weights before. Answered by `Finished`."""
+    """Close a paused trial; with `save` write its weights before. Answered by `Finished`."""
 
     op: Literal["finish"] = "finish"
     number: int
@@ -103,14 +100,14 @@ class Finish(Frozen):
 
 
 class Drop(Frozen):
-    """Close a standing trial. Not answered."""
+    """Close a paused trial. Not answered."""
 
     op: Literal["drop"] = "drop"
     number: int
 
 
 class Release(Frozen):
-    """No trial moves now: give device memory that is only cached back to others, count peaks anew. Not answered."""
+    """Free cached device memory and reset the measured peak: no trial is running now. Not answered."""
 
     op: Literal["release"] = "release"
 
@@ -136,7 +133,7 @@ class Measured(Frozen):
 
 
 class Work(Frozen):
-    """Something that took a slot's time; `start` and `end` are Unix times in seconds."""
+    """An event of work that took a slot's time; `start` and `end` are Unix times in seconds."""
 
     number: int
     start: float
@@ -144,16 +141,16 @@ class Work(Frozen):
 
 
 class Evaluated(Work):
-    """A trial stands after an evaluation."""
+    """A trial was evaluated and is paused now."""
 
     op: Literal["evaluated"] = "evaluated"
     progress: Progress
-    memory_bytes: int = Field(default=0, description="what the trial holds while it stands")
+    memory_bytes: int = Field(default=0, description="what the trial holds while it is paused")
 
 
 class Failed(Work):
-    """A trial is over. `fatal`: its process cannot be used any more and exits. `refused`: it never began, because of
-    what the study asks for."""
+    """A trial failed. `fatal`: its process cannot be used any more and exits. `refused`: the study asks for something
+    that cannot be trained, so the trial never began."""
 
     op: Literal["failed"] = "failed"
     reason: FailReason
@@ -163,25 +160,25 @@ class Failed(Work):
 
 
 class Snapshotted(Work):
-    """A trial's snapshot lies in its folder; the trial stands in memory still."""
+    """A trial's snapshot was written to its folder; the trial is still paused in memory."""
 
     op: Literal["snapshotted"] = "snapshotted"
 
 
 class Spilled(Work):
-    """A trial's snapshot lies in its folder, and it no longer stands in memory."""
+    """A paused trial was moved from memory to a snapshot in its folder."""
 
     op: Literal["spilled"] = "spilled"
 
 
 class Finished(Work):
-    """A trial is closed."""
+    """A trial was closed."""
 
     op: Literal["finished"] = "finished"
 
 
 class Died(Frozen):
-    """The slot's process is gone, and with it all that stood in it; a fresh one says `Ready`. `killed`: by others."""
+    """A slot's process died with all its trials; a new one will send `Ready`. `killed`: from outside, by a signal."""
 
     op: Literal["died"] = "died"
     reason: FailReason
@@ -197,15 +194,15 @@ EVENTS: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="o
 
 
 def encode(message: Command | Event) -> bytes:
-    """The message as JSON; NaN and infinities stay what they are."""
+    """Returns the message as JSON, in which NaN and infinities are kept."""
     return json.dumps(message.model_dump(mode="json")).encode()
 
 
 def decode_command(wire: bytes) -> Command:
-    """The command behind the bytes of `encode`."""
+    """Returns the command that `encode` turned into these bytes."""
     return COMMANDS.validate_json(wire)
 
 
 def decode_event(wire: bytes) -> Event:
-    """The event behind the bytes of `encode`."""
+    """Returns the event that `encode` turned into these bytes."""
     return EVENTS.validate_json(wire)

@@ -1,7 +1,4 @@
-"""How much device memory a trial needs, learnt from the trials that were evaluated before it.
-
-Knows nothing of slots or devices.
-"""
+"""Estimates how much device memory a trial needs, from the trials that were evaluated before it."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from harness.spec.trial import TrialConfig, TrialModel
 __all__ = ["Needs", "micro_batch_size"]
 
 
-class Kind(NamedTuple):
-    """Trials of one kind need the same memory, whatever their learning rate."""
+class MemoryKind(NamedTuple):
+    """The facts of a trial that decide its memory: trials of one kind need the same."""
 
     model: tuple[str, int | None, str]
     frozen: tuple[Freeze, bool]
@@ -26,7 +23,7 @@ class Kind(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """The most that one pass through the model takes."""
+        """The largest number of tokens in one pass through the model."""
         return self.micro_batch_size * self.max_length
 
 
@@ -34,43 +31,43 @@ class Needs:
     """The largest need of each kind of trial, in bytes."""
 
     def __init__(self) -> None:
-        self._bytes: dict[Kind, int] = {}
+        self._bytes: dict[MemoryKind, int] = {}
 
     def learn(self, config: TrialConfig, num_bytes: int) -> None:
-        """A trial with this config has needed so much, at least."""
+        """Notes that a trial with this config needed at least `num_bytes`."""
         kind = _kind(config)
         if num_bytes > self._bytes.get(kind, 0):
             self._bytes[kind] = num_bytes
 
     def knows(self, config: TrialConfig) -> bool:
-        """True when a trial alike was learnt from."""
+        """Returns True when a trial of this kind was learnt from."""
         return _kind(config) in self._bytes
 
     def of(self, config: TrialConfig) -> int | None:
-        """What trials alike have needed, in bytes.
+        """Returns what trials of the same kind needed, in bytes.
 
-        Where there was none: what the nearest one of the same checkpoint has needed, times as much as this one has
-        more tokens in a pass, and never less. None: there was none of the checkpoint either.
+        Without such a trial it is the need of the nearest kind with the same checkpoint, scaled up by the tokens in a
+        pass; None when there is no trial of the checkpoint either.
         """
         kind = _kind(config)
         if kind in self._bytes:
             return self._bytes[kind]
-        akin = [other for other in self._bytes if other.model == kind.model]
-        if not akin:
+        same_checkpoint = [other for other in self._bytes if other.model == kind.model]
+        if not same_checkpoint:
             return None
-        nearest = min(akin, key=lambda other: _distance(kind, other))
+        nearest = min(same_checkpoint, key=lambda other: _distance(kind, other))
         return math.ceil(self._bytes[nearest] * max(1.0, kind.tokens / nearest.tokens))
 
 
-def _distance(kind: Kind, other: Kind) -> tuple[int, float]:
-    """Trials that differ in their size alone come first, then those of a size like it."""
-    unlike = (kind.frozen != other.frozen) + (kind.precision != other.precision)
-    return unlike, abs(math.log(kind.tokens / other.tokens))
+def _distance(kind: MemoryKind, other: MemoryKind) -> tuple[int, float]:
+    """Sorts kinds that differ in size only first, then by how near their size is."""
+    num_differences = (kind.frozen != other.frozen) + (kind.precision != other.precision)
+    return num_differences, abs(math.log(kind.tokens / other.tokens))
 
 
-def _kind(config: TrialConfig) -> Kind:
+def _kind(config: TrialConfig) -> MemoryKind:
     model = config.model
-    return Kind(
+    return MemoryKind(
         model=_identity(model),
         frozen=(model.freeze, model.frozen_dropout),
         precision=config.training.precision,
@@ -84,5 +81,5 @@ def _identity(model: TrialModel) -> tuple[str, int | None, str]:
 
 
 def micro_batch_size(config: TrialConfig) -> int:
-    """The rows of one pass through the model, as asked for."""
+    """Returns the rows of one pass through the model, as configured."""
     return math.ceil(config.training.batch_size / config.training.accumulation_steps)

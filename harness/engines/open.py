@@ -1,7 +1,4 @@
-"""Which engine a study asks for, opened.
-
-Knows nothing of trials. Ray is imported only when it is asked for.
-"""
+"""Opens the engine that a study names. Ray is imported only for its engine."""
 
 from __future__ import annotations
 
@@ -29,9 +26,9 @@ def open_engine(
     warm: str | None = None,
     precisions: Precisions | None = None,
 ) -> Iterator[Engine]:
-    """The engine of `spec`; what it keeps warm is gone after the block.
+    """Yields the engine of `spec`; its warm processes are gone after the block.
 
-    `warm` is the trial function to get ready for; `precisions` is told what `precision: auto` is measured to mean.
+    `warm` is the trial function to prepare for; `precisions` gets what `precision: auto` is measured to mean.
 
     Raises:
         InputError: there is no such engine.

@@ -1,4 +1,4 @@
-"""What `precision: auto` means on the devices of a study: chosen once for each kind, and kept when a study goes on."""
+"""What `precision: auto` means on a study's devices: measured once for each kind, kept when the study continues."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Precisions"]
 
 
 class Precisions:
-    """The choices of a study.
+    """The precisions of a study, by kind of device.
 
-    A continued study keeps what it recorded; on a machine of another kind it keeps the precision of its other trials
-    where the device is of the same sort (cpu, cuda), so that its trials still compare. On a cluster each kind of node
-    has a choice of its own.
+    A continued study keeps its recorded precision. On a machine of another kind it keeps the precision of its other
+    trials where the device is of the same sort (cpu, cuda), so that its trials can be compared. On a cluster each kind
+    of node has a choice of its own.
     """
 
     def __init__(
@@ -25,24 +25,24 @@ class Precisions:
         each_kind: bool = False,
         on_choice: Callable[[PrecisionChoice, PrecisionChoice], None] = lambda choice, measured: None,
     ) -> None:
-        """`on_choice` is told each choice that is made or kept, and what was measured now."""
+        """`on_choice` is called with each choice that is made or kept, and with what was measured now."""
         self._recorded = tuple(recorded)
         self._each_kind = each_kind
         self._on_choice = on_choice
         self._choices: dict[DeviceKind, PrecisionChoice | None] = {}
 
     def is_measured(self, place: Place) -> bool:
-        """True when the kind of device was measured since this process began."""
+        """Returns True when this process has measured this kind of device."""
         return device_kind(place) in self._choices
 
     def of(self, place: Place) -> str | None:
-        """The precision on a place; None where no one could say."""
+        """Returns the precision on a place; None where it could not be measured."""
         choice = self._choices.get(device_kind(place))
         return None if choice is None else choice.precision
 
     @property
     def choices(self) -> tuple[PrecisionChoice, ...]:
-        """One for each kind of device that was measured; a recorded one that it keeps stands under its own kind."""
+        """One choice for each measured kind of device; a kept one is listed under the measured kind."""
         return tuple(
             choice.model_copy(update={"device": device, "device_name": name, "threads": threads})
             for (device, name, threads), choice in self._choices.items()
@@ -50,7 +50,7 @@ class Precisions:
         )
 
     def learn(self, place: Place, measured: PrecisionChoice | None) -> None:
-        """Takes in what was measured on a place; the first of its kind counts."""
+        """Adds what was measured on a place; the first of each kind counts."""
         kind = device_kind(place)
         if kind in self._choices:
             return

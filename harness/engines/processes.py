@@ -1,7 +1,4 @@
-"""The coordinator's side of the worker processes: starts them, hears them, replaces and stops them.
-
-Knows nothing of trials: it carries commands and events.
-"""
+"""The coordinator's side of the worker processes: starts them, exchanges messages, replaces and stops them."""
 
 from __future__ import annotations
 
@@ -43,13 +40,13 @@ __all__ = ["ProcessPool"]
 
 #: A dead process is seen at once by the end of its pipe, unless a child of it holds the pipe: then after this.
 POLL_S = 1.0
-#: What workers get to close their trials before they are killed.
+#: The time that workers have to close their trials before they are killed.
 GRACE_S = 2.0
 TAIL_LINES = 5
 
 
-class Worker:
-    """One process, in a session of its own: the terminal's Ctrl-C reaches the coordinator alone."""
+class WorkerProcess:
+    """One worker process, in a session of its own, so that Ctrl-C reaches the coordinator only."""
 
     def __init__(self, slot: Slot, first: Command) -> None:
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
@@ -66,7 +63,7 @@ class Worker:
         self.send(first)
 
     def _spawn(self, slot: Slot, pipe: socket.socket) -> subprocess.Popen[bytes]:
-        # -P and the path of this process: what is importable here is importable there, and nothing else.
+        # -P and this process's path: exactly what can be imported here can be imported there.
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "harness.engines.worker", str(pipe.fileno())],
@@ -79,7 +76,7 @@ class Worker:
         )
 
     def send(self, command: Command) -> None:
-        with suppress(OSError):  # a dead worker is found when it is heard
+        with suppress(OSError):  # `receive` finds dead workers
             self.connection.send_bytes(encode(command))
 
     def kill(self) -> int:
@@ -101,30 +98,30 @@ class Worker:
 
 
 class ProcessPool:
-    """One worker process a slot; a slot whose process died gets a fresh one at once."""
+    """One worker process for each slot; a dead one is replaced at once."""
 
     def __init__(self, slots: Sequence[Slot], *, memory_budget_bytes: int | None, max_restarts: int) -> None:
         self.places = [slot.place for slot in slots]
         self._slots = slots
         self._budget_bytes = memory_budget_bytes
         self._max_restarts = max_restarts
-        self._workers: dict[int, Worker] = {}
+        self._workers: dict[int, WorkerProcess] = {}
         self._failed_starts = [0] * len(slots)
         self._deadlines: dict[int, float] = {}
         self._jobs: list[Begin] = []
         self._oom_kills = resources.oom_kills()
 
     def warm(self, trial_fn: str) -> None:
-        """Starts workers ahead of their first job: one a core, as this process has something to do meanwhile.
+        """Starts workers ahead of their first job: one for each core except the one that this process uses.
 
-        Where there are more, the first to be ready would only be ready later.
+        With more of them, the first worker would only be ready later.
         """
         for slot in range(min(len(self._slots), max(1, resources.cores() - 1))):
             if slot not in self._workers:
-                self._workers[slot] = Worker(self._slots[slot], Warm(trial_fn=trial_fn))
+                self._workers[slot] = WorkerProcess(self._slots[slot], Warm(trial_fn=trial_fn))
 
     def begin(self, data: str, trial_fn: str) -> None:
-        """Gives every worker its job; those that do not live yet are started, all at once."""
+        """Gives every worker its job; missing workers are started, all at once."""
         self._jobs = [
             Begin(
                 place=slot.inside,
@@ -141,7 +138,7 @@ class ProcessPool:
                 self._start(slot)
 
     def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
-        """Queues a command for a slot, to be done within `limit_s`; a worker always reads, so this never waits."""
+        """Sends a command to a slot, to be done within `limit_s`; never waits, as workers always read their pipe."""
         self._workers[slot].send(command)
         if isinstance(command, (Go, Start, Finish)):
             self._deadlines.pop(slot, None)
@@ -149,24 +146,24 @@ class ProcessPool:
             self._deadlines[slot] = time.monotonic() + limit_s
 
     def receive(self) -> list[tuple[int, Event]]:
-        """What the workers said; after `POLL_S` without a word it returns with nothing."""
+        """Waits for events of the workers and returns them; after `POLL_S` without any it returns an empty list."""
         patience_s = min([POLL_S, *(deadline - time.monotonic() for deadline in self._deadlines.values())])
-        heard = wait([worker.connection for worker in self._workers.values()], timeout=max(0.0, patience_s))
-        speaking = [slot for slot, worker in self._workers.items() if worker.connection in heard]
-        events = [(slot, self._hear(slot)) for slot in speaking]
-        late = [slot for slot, end in self._deadlines.items() if time.monotonic() >= end and slot not in speaking]
+        readable = wait([worker.connection for worker in self._workers.values()], timeout=max(0.0, patience_s))
+        slots = [slot for slot, worker in self._workers.items() if worker.connection in readable]
+        events = [(slot, self._receive_from(slot)) for slot in slots]
+        late = [slot for slot, end in self._deadlines.items() if time.monotonic() >= end and slot not in slots]
         events += [(slot, self._kill_late(slot)) for slot in late]
         if not events:
             dead = [slot for slot, worker in self._workers.items() if worker.process.poll() is not None]
-            events = [(slot, self._bury(slot)) for slot in dead]
+            events = [(slot, self._replace_dead(slot)) for slot in dead]
         return events
 
-    def _hear(self, slot: int) -> Event:
+    def _receive_from(self, slot: int) -> Event:
         worker = self._workers[slot]
         try:
             event = decode_event(worker.connection.recv_bytes())
         except (EOFError, OSError):
-            return self._bury(slot)
+            return self._replace_dead(slot)
         if isinstance(event, Ready):
             worker.ready, self._failed_starts[slot] = True, 0
         if isinstance(event, (Evaluated, Failed, Finished)):
@@ -178,8 +175,8 @@ class ProcessPool:
         self._start(slot)
         return Died(reason=FailReason.TIMEOUT, message="")
 
-    def _bury(self, slot: int) -> Died:
-        """Clears a dead worker away, starts a fresh one, and says why the old one died."""
+    def _replace_dead(self, slot: int) -> Died:
+        """Replaces a dead worker by a new one, and returns why the old one died."""
         worker = self._workers.pop(slot)
         # The kernel closes the pipe some milliseconds before the exit status can be read.
         with suppress(subprocess.TimeoutExpired):
@@ -196,7 +193,7 @@ class ProcessPool:
 
     def _start(self, slot: int) -> None:
         self._deadlines.pop(slot, None)
-        self._workers[slot] = Worker(self._slots[slot], self._jobs[slot])
+        self._workers[slot] = WorkerProcess(self._slots[slot], self._jobs[slot])
 
     def _cause(self, status: int) -> Died:
         kills = resources.oom_kills()
@@ -209,7 +206,7 @@ class ProcessPool:
         return Died(reason=FailReason.CRASH, message=f"the worker process died ({how})", killed=killed)
 
     def stop(self) -> None:
-        """Tells workers with trials to quit and kills those that have not within `GRACE_S`; none is left after."""
+        """Tells workers to quit and kills those that are left after `GRACE_S`."""
         try:
             busy = [worker for worker in self._workers.values() if worker.ready]
             for worker in busy:

@@ -1,4 +1,21 @@
-"""What an engine is: it runs the trials of a source. Every engine passes `harness.testing.engines.EngineContract`."""
+"""The protocol of an engine, which runs the trials of a source. `harness.testing.engines.EngineContract` tests it.
+
+The life of a trial, in the words that all engines use:
+
+    running    it trains in a slot, up to its next evaluation
+    paused     it was evaluated and waits in the memory of its slot's process for a decision of the source
+    spilled    it is paused, and only its snapshot on disk is left: its memory was needed, or it may change the slot
+    ended      its record is written: COMPLETE, PRUNED or FAIL
+
+    slot       a share of a device, with a warm process, in which at most one trial is running at a time
+    place      where a slot is: node, device, number of the slot, CPU threads
+    snapshot   everything a trial needs to go on elsewhere: weights, optimiser state, random states, history
+    replay     a trial without a snapshot starts again at step 0 with its seed; known evaluations are not decided again
+    evaluation the scores of a trial at a step on the validation rows; the source decides after each of them
+    command    what the coordinator tells a slot (`Start`, `Go`, `Snapshot`, `Finish`, `Drop` ... in messages.py)
+    event      what a slot answers (`Evaluated`, `Snapshotted`, `Spilled`, `Finished`, `Failed`, `Died` ...)
+    coordinator the process that runs the loop of the study (dispatch.py) and is the only writer of its records
+"""
 
 from __future__ import annotations
 
@@ -9,11 +26,11 @@ from typing import Protocol
 from harness.records.schema import Progress
 from harness.search.source import TrialSource
 
-__all__ = ["Engine", "Pause", "TrialFunction"]
+__all__ = ["Engine", "PausedTrial", "TrialFunction"]
 
 
-class Pause(Protocol):
-    """A trial that stands still after an evaluation; valid until the generator is pulled again."""
+class PausedTrial(Protocol):
+    """A trial paused after an evaluation; valid until its generator is advanced again."""
 
     progress: Progress
 
@@ -21,25 +38,25 @@ class Pause(Protocol):
         """Writes the model of the best evaluation so far: config.json, model.safetensors, validation.npz."""
 
     def snapshot(self, folder: Path) -> None:
-        """Writes everything that going on elsewhere needs: safetensors and JSON.
+        """Writes everything that the trial needs to go on elsewhere, as safetensors and JSON.
 
-        May be called from another thread while other trials of this process go on.
+        May be called in another thread while other trials run in this process.
         """
 
     @property
     def memory_bytes(self) -> int:
-        """What the standing trial holds in memory."""
+        """The memory that the paused trial holds."""
 
 
-TrialFunction = Callable[..., Iterator[Pause]]
-"""`run_trial(config, data, host, resume=None)`: a generator of pauses; the last has `progress.done`.
+TrialFunction = Callable[..., Iterator[PausedTrial]]
+"""`run_trial(config, data, host, resume=None)`: a generator that yields a `PausedTrial` after each evaluation.
 
-`data` is the folder of prepared data (str), `host` a `harness.training.host.Host`, `resume` a snapshot folder or None.
+The last one has `progress.done`. `data` is the folder of prepared data (str), `host` a `harness.training.host.Host`, `resume` a snapshot folder or None.
 """
 
 
 class Engine(Protocol):
-    """Runs trials until the source has no more."""
+    """Runs the trials of a source."""
 
     name: str
 
@@ -47,5 +64,5 @@ class Engine(Protocol):
         """Runs all trials of `source`. `trial_fn` is "module:function", imported where the trial runs.
 
         Returns when `source` is finished. On KeyboardInterrupt or SIGTERM it stops its workers (all gone within 5 s)
-        and raises; trials that were active stay RUNNING and go on when the study is run again.
+        and raises; trials that have not ended stay RUNNING and go on when the study is run again.
         """

@@ -1,6 +1,6 @@
-"""The process behind a slot: `python -m harness.engines.worker FD`, warm from the first trial to the last.
+"""The worker process of a slot, `python -m harness.engines.worker FD`: reads commands from a pipe and runs trials.
 
-Knows nothing of the study. It reads commands from a pipe, drives trials, and is gone when its parent is.
+It stays warm from the first trial to the last and is killed when its parent is gone.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 def die_with_parent() -> None:
-    """Makes the kernel kill this process's group when the parent's end of our standard input goes away.
+    """Makes the kernel kill this process's group when the parent's end of standard input is closed.
 
-    The thread that reads commands would notice too, but needs the interpreter's lock, which a long C call may hold.
+    The thread that reads commands notices that too, but needs the interpreter's lock, which a long C call may hold.
     """
     if not hasattr(fcntl, "F_SETSIG"):
-        return  # not Linux: the reading thread alone
+        return  # not Linux: the reading thread notices it alone
     lifeline = os.dup(STDIN)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, STDIN)
@@ -47,13 +47,13 @@ def die_with_parent() -> None:
 
 
 def kill_group() -> None:
-    """Ends this process at once, and what it started."""
+    """Kills this process and all that it started."""
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 @contextmanager
 def captured(log: Path) -> Iterator[None]:
-    """Inside, standard output and error go to `log`, also from C; where that cannot be opened they stay."""
+    """Redirects standard output and error to `log` in the block, for C code too; not when it cannot be opened."""
     try:
         target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError:
@@ -80,9 +80,9 @@ def _flush() -> None:
 
 
 class Worker:
-    """Commands in, events out; the trials of one job in between.
+    """Reads commands, runs the trials of a job and sends events.
 
-    Three threads: this one runs the trials, one reads commands, one writes the snapshots that other slots wait for.
+    It has three threads: the main one runs trials, one reads commands, one writes snapshots that other slots wait for.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -112,20 +112,20 @@ class Worker:
             number = self._offers.get()
             event = self._driver.offer(number) if self._driver is not None else None
             if event is not None:
-                self._say(event)
+                self._send_event(event)
 
-    def _say(self, event: Event) -> None:
+    def _send_event(self, event: Event) -> None:
         with self._sending:
             self._connection.send_bytes(encode(event))
 
     def run(self) -> None:
-        """Works until told to quit."""
+        """Executes commands until `Quit`."""
         while not isinstance(command := self._commands.get(), Quit):
             if isinstance(command, Warm):
                 warm_up(command.trial_fn)
                 continue
             for event in [self._begin(command)] if isinstance(command, Begin) else self._execute(command):
-                self._say(event)
+                self._send_event(event)
                 if isinstance(event, Failed) and event.fatal:
                     return
         self._close()
@@ -149,7 +149,7 @@ class Worker:
 
 
 def main() -> None:
-    """The process: never returns to an interpreter's slow end."""
+    """Runs the worker process, and skips the slow shutdown of the interpreter."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable()

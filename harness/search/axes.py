@@ -1,7 +1,4 @@
-"""A study's searched parameters as Optuna has them: distributions, define-by-run draws, and the grid.
-
-Knows nothing of samplers' histories or of trials.
-"""
+"""A study's searched parameters as Optuna has them: distributions, draws from them, and the grid."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ class Axis:
 
 
 class Axes:
-    """The search space of one arm (one compared checkpoint, or the only one)."""
+    """The search space of one arm (a compared checkpoint, or the whole study where none is compared)."""
 
     def __init__(self, spec: StudySpec, arm: str) -> None:
         self.fixed: Params = {"checkpoint": arm} if is_compared(spec) else {}
@@ -52,7 +49,7 @@ class Axes:
         self._arms = arms(spec)
 
     def draw(self, trial: Trial) -> Params:
-        """Suggests every active parameter, each after those that its condition speaks of."""
+        """Returns a value for every active parameter, drawn after the parameters that its condition names."""
         drawn = dict(self.fixed)
         for axis in self.axes:
             if axis.param.active(drawn):
@@ -60,7 +57,7 @@ class Axes:
         return drawn
 
     def stored(self, params: Mapping[str, ParamValue], *, compared: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Values and distributions for Optuna; with the compared checkpoint among them for the study on disk."""
+        """Returns values and distributions for Optuna; `compared` adds the compared checkpoint (for the disk)."""
         from optuna.distributions import CategoricalDistribution
 
         present = [axis for axis in self.axes if axis.param.name in params]
@@ -72,17 +69,17 @@ class Axes:
         return values, distributions
 
     def grid(self, seed: int) -> Iterator[Params]:
-        """Every point of the grid in a scattered order that `seed` starts; the same point may come twice.
+        """Yields every point of the grid in a scattered order that starts at `seed`; a point may come twice.
 
-        Steps of the golden ratio's share of a finite cycle visit all of it, far points first, without holding it in
-        memory. Optuna's own grid holds the whole product, knows no conditions, and gives points twice when trials
-        run side by side.
+        The order steps through the grid by the golden ratio's share of its size: it visits every point, far points
+        first, and needs no list of them. Optuna's own grid sampler holds the whole product in memory, has no
+        conditions, and gives points twice when trials run in parallel.
         """
         values = [values_of(axis.param.domain) for axis in self.axes]
-        total = prod(len(each) for each in values)
+        total = prod(len(choices) for choices in values)
         stride = next(step for step in range(max(1, round(total * GOLDEN)), 2 * total + 1) if gcd(step, total) == 1)
-        for turn in range(total):
-            index = (seed + turn * stride) % total
+        for visit in range(total):
+            index = (seed + visit * stride) % total
             drawn = dict(self.fixed)
             for axis, choices in zip(self.axes, values, strict=True):
                 index, digit = divmod(index, len(choices))
@@ -92,7 +89,7 @@ class Axes:
 
 
 def params_key(params: Mapping[str, ParamValue]) -> str:
-    """Equal for equal params; real numbers are compared to 12 digits, since steps add up with rounding."""
+    """Returns a text that is equal for equal params; floats have 12 digits, as steps add rounding errors."""
     plain = {name: f"{value:.12g}" if isinstance(value, float) else value for name, value in params.items()}
     return json.dumps(plain, sort_keys=True)
 
@@ -119,11 +116,14 @@ def _axis(param: Param) -> Axis:
 def _suggest(trial: Trial, axis: Axis) -> Any:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    name, by = axis.param.name, axis.distribution
-    if isinstance(by, CategoricalDistribution):
-        return trial.suggest_categorical(name, by.choices)
-    if isinstance(by, IntDistribution):
-        return trial.suggest_int(name, by.low, by.high, log=by.log, step=by.step)
-    if isinstance(by, FloatDistribution):
-        return trial.suggest_float(name, by.low, by.high, log=by.log, step=by.step)
-    raise TypeError(f"no draw for {by}")
+    name, distribution = axis.param.name, axis.distribution
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        low, high = distribution.low, distribution.high
+        return trial.suggest_int(name, low, high, log=distribution.log, step=distribution.step)
+    if isinstance(distribution, FloatDistribution):
+        return trial.suggest_float(
+            name, distribution.low, distribution.high, log=distribution.log, step=distribution.step
+        )
+    raise TypeError(f"no draw for {distribution}")

@@ -1,7 +1,4 @@
-"""How much wall time a search may still use, over all its continuations.
-
-Knows nothing of trials; the time spent so far is an attribute of the study.
-"""
+"""The wall time that a search may still use, over all its continuations."""
 
 from __future__ import annotations
 
@@ -14,12 +11,14 @@ from harness.records.store import StudyStore
 __all__ = ["Budget"]
 
 SPENT = "spent_s"
-#: A killed coordinator forgets at most this much of the time it spent.
+#: The spent time is written this often, so a killed coordinator loses at most this much of it.
 WRITE_EVERY_S = 5.0
 
 
 class Budget:
-    """A clock that starts at the first `tick`; confirmation and report, which do not tick, are not counted."""
+    """A clock that starts at the first `tick`; the time spent is stored as an attribute of the study.
+
+    Confirmation and report never call `tick`, so their time does not count."""
 
     def __init__(self, minutes: float | None, store: StudyStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit_s = math.inf if minutes is None else minutes * 60
@@ -36,11 +35,11 @@ class Budget:
 
     @property
     def left_s(self) -> float:
-        """Infinite without a limit; negative when overdrawn."""
+        """Seconds that the search may still use: infinite without a limit, negative when it is exceeded."""
         return self._limit_s - self.spent_s
 
     def tick(self, *, write: bool = False) -> None:
-        """Notes the time now and then, and when `write` asks for it."""
+        """Starts the clock at the first call; stores the spent time every `WRITE_EVERY_S`, or now with `write`."""
         now = self._clock()
         if self._since is None:
             self._since = now

@@ -1,4 +1,4 @@
-"""New trials: equal numbers for each compared checkpoint, dealt in turn, until the total or the space is used up."""
+"""Creates new trials: equally many for each compared checkpoint, in turn, until the total or the space is used up."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["Dealer"]
 
-#: Study attribute: arms whose space gives nothing new.
+#: Study attribute: the arms in whose space the sampler finds no new params.
 EXHAUSTED = "exhausted"
 
 
 class Dealer:
-    """Proposes trials and writes them into the study."""
+    """Asks the sampler for params and creates trials from them in the study."""
 
     def __init__(
         self, spec: StudySpec, store: StudyStore, stored: Sequence[StoredTrial], num_train_rows: int | None = None
@@ -33,23 +33,23 @@ class Dealer:
             self._dealt[Proposer.arm_of(trial)] += 1
 
     def share(self, arm: int) -> int:
-        """How many trials the arm will have in all, as far as is known."""
+        """Returns how many trials the arm will have in all, as far as is known."""
         if arm in self.exhausted:
             return self._dealt[arm]
         return max(self._dealt[arm], len(range(arm, self._spec.search.trials, len(self._arms))))
 
     @property
     def done(self) -> bool:
-        """True when there are no more, as far as is known."""
+        """True when every arm has all its trials, as far as is known."""
         return all(dealt >= self.share(arm) for arm, dealt in enumerate(self._dealt))
 
     def deal(self) -> tuple[TrialConfig, int] | None:
-        """A new trial and its arm; None when there are no more."""
+        """Creates a trial and returns it with its arm; None when there are no more."""
         while self._number < self._spec.search.trials:
             open_arms = [arm for arm in range(len(self._arms)) if self._dealt[arm] < self.share(arm)]
             if not open_arms:
                 return None
-            arm = min(open_arms, key=lambda each: (self._dealt[each], each))
+            arm = min(open_arms, key=lambda index: (self._dealt[index], index))
             proposal = self.proposer.ask(self._number, arm)
             if proposal is not None:
                 return self._create(proposal, arm), arm

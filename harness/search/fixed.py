@@ -1,7 +1,4 @@
-"""A fixed list of trials as a source: confirmation, one trial run again, a benchmark.
-
-Knows nothing of search. Every trial goes on to its end.
-"""
+"""A fixed list of trials as a source, each run to its end: for confirmation, a rerun or a benchmark."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ __all__ = ["FixedList"]
 class FixedList:
     """A `TrialSource` over `configs`, in their order.
 
-    With a `store`, trials that it has are not run again: a config that trains the same model as a stored one takes
-    that one's number, the others the next free ones, whatever number they came with. Without, the numbers stay and
-    the records are in `records` only.
+    With a `store`, its ended trials are not run again: a config that trains the same model as a stored trial gets the
+    number of that trial, and every other config the next free number. Without a store the configs keep their numbers
+    and the records are in `records` only.
     """
 
     def __init__(
@@ -34,9 +31,9 @@ class FixedList:
         *,
         keep: bool = True,
     ) -> None:
-        """`run` is where snapshots are looked for; `keep` has the engine save the weights of every trial."""
+        """`run` is the folder that holds snapshots; with `keep` the engine saves the weights of every trial."""
         self._store, self._run, self._keep = store, run, keep
-        self._known: dict[int, list[Progress]] = {}
+        self._histories: dict[int, list[Progress]] = {}
         self.records: dict[int, TrialRecord] = {}
         self.configs: tuple[TrialConfig, ...] = tuple(configs) if store is None else self._numbered(store, configs)
         self._queue = [config for config in self.configs if config.number not in self.records]
@@ -50,12 +47,12 @@ class FixedList:
             number = number_of.setdefault(_content(config), free)
             free += number == free
             numbered.append(config.model_copy(update={"number": number}))
-        wanted = {config.number for config in numbered}
+        numbers = {config.number for config in numbered}
         for trial in stored:
-            self._known[trial.number] = list(trial.record.history)
+            self._histories[trial.number] = list(trial.record.history)
             if trial.record.state.ended:
                 self.records[trial.number] = trial.record if trial.state.ended else store.end(trial.record)
-            elif trial.number not in wanted:
+            elif trial.number not in numbers:
                 self.records[trial.number] = store.end(_abandoned(trial.record))
         return tuple(numbered)
 
@@ -63,21 +60,21 @@ class FixedList:
         if not self._queue:
             return None
         config = self._queue.pop(0)
-        if self._store is not None and config.number not in self._known:
+        if self._store is not None and config.number not in self._histories:
             self._store.create(config)
-        self._known.setdefault(config.number, [])
+        self._histories.setdefault(config.number, [])
         return config
 
     def decide(self, number: int, progress: Progress) -> Decision:
-        known = self._known[number]
-        if not known or progress.step > known[-1].step:
-            known.append(progress)
+        history = self._histories[number]
+        if not history or progress.step > history[-1].step:
+            history.append(progress)
             if self._store is not None:
                 self._store.report(number, progress)
         return Decision.GO
 
-    def took_up(self, number: int, history: Sequence[Progress]) -> None:
-        self._known[number] = list(history)
+    def replace_history(self, number: int, history: Sequence[Progress]) -> None:
+        self._histories[number] = list(history)
         if self._store is not None:
             self._store.rewrite(number, history)
 
@@ -89,23 +86,23 @@ class FixedList:
 
     def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
         config = next(config for config in self.configs if config.number == number)
-        if self._run is None or not self._known[number]:
+        if self._run is None or not self._histories[number]:
             return None, []
         return self._run.snapshot(config.kind, number)
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        record = with_earlier(record, self._known[record.number])
+        record = with_earlier(record, self._histories[record.number])
         record = sound(record) if self._store is None else self._store.end(record)
         self.records[record.number] = record
         return record
 
 
 def _content(config: TrialConfig) -> str:
-    """Equal for configs that repeat the same trial with the same seed."""
+    """Returns a text that is equal for configs that run the same trial with the same seed."""
     return config.model_dump_json(exclude={"number"})
 
 
 def _abandoned(record: TrialRecord) -> TrialRecord:
-    """The end of a trial that was running when the list no longer had it."""
+    """Returns the record of a trial that had not ended and is no longer in the list."""
     message = "no longer among those to be run"
     return record_of(record.config, TrialState.FAIL, record.history, reason=FailReason.STOPPED, message=message)

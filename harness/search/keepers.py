@@ -1,6 +1,6 @@
-"""Whose weights are worth their disk space: the best trials of each arm so far, and its default recipe.
+"""Decides which trials keep their weights on disk: the best of each arm so far, and its default recipe.
 
-Knows nothing of files: the engine saves before a trial ends, and whoever owns the run folder deletes.
+No file is touched here: the engine saves weights before a trial ends, and the owner of the run folder deletes them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Key = tuple[float, float]
 
 
 class Keepers:
-    """Keeps `top` trials an arm, and the default recipes, which the report compares the winner with.
+    """Keeps the weights of the best `top` trials of each arm, and of the default recipes, which the report compares.
 
     A key sorts the better value first.
     """
@@ -26,22 +26,22 @@ class Keepers:
         self._saved: dict[int, int] = {}
 
     def wants(self, number: int, arm: int, key: Key) -> bool:
-        """True when a trial that ends with `key` is among those worth keeping."""
+        """Returns True when the weights of a trial that ends with `key` are to be kept."""
         best = self._best[arm]
         return number in self._defaults or len(best) < self._top or (key, number) < best[self._top - 1]
 
     def ended(self, number: int, arm: int, key: Key, *, saved: bool) -> None:
-        """A trial completed; `saved` when its weights are on disk."""
+        """Adds a completed trial; `saved` says that its weights are on disk."""
         insort(self._best[arm], (key, number))
         if saved:
             self._saved[number] = arm
 
     def unneeded(self) -> list[int]:
-        """Trials whose saved weights are no longer among the kept; each told once."""
-        gone = [number for number, arm in self._saved.items() if not self._kept(number, arm)]
-        for number in gone:
+        """Returns the trials whose saved weights are no longer kept; each trial is returned once."""
+        unneeded = [number for number, arm in self._saved.items() if not self._kept(number, arm)]
+        for number in unneeded:
             del self._saved[number]
-        return gone
+        return unneeded
 
     def _kept(self, number: int, arm: int) -> bool:
         return number in self._defaults or any(number == other for _, other in self._best[arm][: self._top])

@@ -1,6 +1,6 @@
-"""An Optuna study in memory that samplers and pruners look at.
+"""An Optuna study in memory, which samplers and pruners read.
 
-Knows nothing of the database or of our params. States are set through the storage, never through `study.tell`, which
+States are set through the storage, never through `study.tell`, which
 runs hooks made for `study.optimize` (the grid sampler's raises RuntimeError at the last trial).
 """
 
@@ -20,12 +20,12 @@ from harness.records.store import directions
 
 __all__ = ["Mirror"]
 
-#: CMA-ES writes its state down as a pickle. `Mirror.redo_cmaes` works it out again, so that no database holds one.
+#: CMA-ES stores its state as a pickle. `Mirror.redo_cmaes` computes it again, so that no database holds a pickle.
 PICKLED = "cma:optimizer"
 
 
 class Mirror:
-    """Trials by our numbers. Two mirrors that saw the same calls give the same draws."""
+    """An in-memory study whose trials have our numbers. Two mirrors with the same calls give the same draws."""
 
     def __init__(self, name: str, objectives: Sequence[str]) -> None:
         self._storage = InMemoryStorage()
@@ -39,25 +39,25 @@ class Mirror:
 
     @property
     def num_asked(self) -> int:
-        """Draws so far, refused ones included."""
+        """The number of draws so far, refused draws included."""
         return len(self.study.get_trials(deepcopy=False))
 
     def ask(self, sampler: BaseSampler) -> Trial:
-        """A new running trial, to be drawn from; then `accept` or `refuse` it."""
+        """Returns a new running trial to draw params from; call `accept` or `refuse` with it afterwards."""
         self.study.sampler = sampler
         return self.study.ask()
 
     def accept(self, trial: Trial, number: int) -> dict[str, Any]:
-        """Gives the trial our number; returns what the sampler wrote on it."""
+        """Gives the trial our number and returns the attributes that the sampler set on it."""
         self._ids[number] = self._id(trial.number)
         return _without_pickles(self.frozen(number).system_attrs)
 
     def refuse(self, trial: Trial) -> None:
-        """Leaves a trial behind that no sampler looks at."""
+        """Marks a drawn trial as failed, so that no sampler learns from it."""
         self._storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
 
     def take_notes(self) -> dict[str, Any]:
-        """What samplers wrote on the study since the last call (Sobol positions, parents of a generation)."""
+        """Returns study attributes that samplers set since the last call (Sobol positions, parents of a generation)."""
         now = self._storage.get_study_system_attrs(self._study_id)
         new = {key: value for key, value in now.items() if self._noted.get(key) != value}
         self._noted = dict(now)
@@ -73,7 +73,7 @@ class Mirror:
         notes: Mapping[str, Any] | None = None,
         refused: int = 0,
     ) -> None:
-        """Adds a running trial that was drawn elsewhere, after as many refused ones as stood before it."""
+        """Adds a running trial with given params, after as many `refused` trials as were drawn before it."""
         for _ in range(refused):
             self._storage.create_new_trial(self._study_id, create_trial(state=TrialState.FAIL))
         template = create_trial(
@@ -93,15 +93,15 @@ class Mirror:
             self._storage.set_trial_intermediate_value(self._ids[number], step, value)
 
     def frozen(self, number: int) -> FrozenTrial:
-        """The trial as Optuna has it now."""
+        """Returns the trial as Optuna stores it now."""
         return self._storage.get_trial(self._ids[number])
 
     def should_prune(self, number: int, pruner: BasePruner) -> bool:
-        """What an Optuna pruner says of a trial."""
+        """Returns True when an Optuna pruner would stop the trial now."""
         return pruner.prune(self.study, self.frozen(number))
 
     def complete(self, number: int, values: Sequence[float]) -> None:
-        """Gives a trial its values; the first time counts."""
+        """Ends a trial as COMPLETE with its values; does nothing to an ended trial."""
         self._end(number, TrialState.COMPLETE, values)
 
     def prune(self, number: int) -> None:
@@ -109,27 +109,27 @@ class Mirror:
         self._end(number, TrialState.PRUNED, None)
 
     def fail(self, number: int) -> None:
-        """Ends a trial as FAIL, and takes back what it was worth if it had values."""
+        """Ends a trial as FAIL; removes its values where it had ended with some."""
         frozen = self.frozen(number)
         if frozen.state.is_finished():
-            # The storage refuses to change an ended trial; this one is ours alone and nothing caches values.
+            # The storage refuses to change an ended trial; nothing else uses this storage, and it caches no values.
             frozen.state, frozen.values = TrialState.FAIL, None
             self.num_ended -= 1
         else:
             self._storage.set_trial_state_values(self._ids[number], TrialState.FAIL)
 
     def redo_cmaes(self, sampler: BaseSampler) -> None:
-        """Gives back the state of CMA-ES: a copy asks until no generation is left to be told.
+        """Computes the state of CMA-ES again: a copy of the study asks until all recorded generations are learnt from.
 
-        Generation for generation from the recorded trials; where a trial of a generation ended late, the state
-        can differ from the lost one in which of the generation it counts.
+        Where a trial ended later than others of its generation, the new state can differ from the lost one in
+        which trials of the generation it counts.
         """
         scratch = copy.deepcopy(self)
         while (holder := scratch._last_complete()) is not None:
             trial = scratch.ask(sampler)
             _ = trial.relative_params
-            written = scratch._storage.get_trial(scratch._id(trial.number)).system_attrs
-            state = {key: value for key, value in written.items() if key.startswith(PICKLED)}
+            attributes = scratch._storage.get_trial(scratch._id(trial.number)).system_attrs
+            state = {key: value for key, value in attributes.items() if key.startswith(PICKLED)}
             scratch.refuse(trial)
             if not state:
                 break

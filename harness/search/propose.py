@@ -1,12 +1,11 @@
-"""What to try next: a sampler over an in-memory mirror of each arm of the study.
+"""Proposes params for new trials: a sampler over an in-memory mirror of each arm of the study.
 
-An arm is a compared checkpoint, or the whole study.
+An arm is a compared checkpoint, or the whole study where no checkpoints are compared.
 
-The mirror is not the study on disk, because samplers must see something else than people do. With breadth-first
-rungs every trial counts there as COMPLETE with its values at the first rung that judges it, the training length that
-trials share: values after more training would make promoted trials look better only for having trained longer, and
-a trial that waits would be no observation at all. A trial without rungs counts at its end. Under other pruners trials
-end there as Optuna knows it.
+The mirror differs from the study on disk in one point. With breadth-first rungs every trial is COMPLETE there with its
+values at the first rung that judges it, the training length that all trials share: values after more training would
+make promoted trials look better only because they trained longer, and a paused trial would be no observation at all.
+A trial without rungs is complete at its end. Under other pruners trials end in the mirror as they do on disk.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ MAX_ASKS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """Params of a new trial, and how the study on disk has them."""
+    """Params of a new trial, and its values, distributions and attributes for the study on disk."""
 
     params: Params
     values: Mapping[str, Any]
@@ -46,7 +45,7 @@ class Proposal:
 
 
 class Proposer:
-    """Draws params for each arm; `stored` are the trials of earlier coordinators, by number."""
+    """Draws params for each arm; `stored` are the trials of earlier coordinators, in order of their numbers."""
 
     def __init__(self, spec: StudySpec, stored: Sequence[StoredTrial] = (), num_train_rows: int | None = None) -> None:
         self._rungs = rung_fractions(spec)
@@ -62,18 +61,18 @@ class Proposer:
 
     @staticmethod
     def arm_of(trial: StoredTrial) -> int:
-        """The arm that a stored trial belongs to."""
+        """Returns the arm that a stored trial belongs to."""
         return int(trial.system_attrs.get(ARM, 0))
 
     def ask(self, number: int, arm: int) -> Proposal | None:
-        """Params that the arm has not had; None when the space gives nothing new. The first are the default recipe."""
+        """Returns params that are new to the arm, None when there are none. Its first trial is the default recipe."""
         proposal = self._arms[arm].ask(number)
         if proposal is not None:
             self._arm_of[number] = self._arms[arm]
         return proposal
 
     def observe(self, number: int, progress: Progress, rungs: TrialRungs | None = None) -> None:
-        """Tells the sampler an evaluation of a running trial; without `rungs` of its own it has those of the study."""
+        """Reports an evaluation to the sampler; `rungs` are the trial's own, None stands for those of the study."""
         mirror = self._arm_of[number].mirror
         passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
         if mirror is None or not passed:
@@ -84,7 +83,7 @@ class Proposer:
             mirror.report(number, passed[-1] + 1, progress.metrics[self._objectives[0]])
 
     def end(self, record: TrialRecord) -> None:
-        """Tells the sampler how a trial ended; of a failed one it learns no value."""
+        """Reports the end of a trial to the sampler; a failed trial has no values."""
         mirror = self._arm_of[record.number].mirror
         if mirror is None:
             return
@@ -110,10 +109,10 @@ class Proposer:
 
 
 class _Arm:
-    """One arm: its space, the params it has had, and its mirror (none for a grid, which learns nothing)."""
+    """One arm: its space, the params it has had, and its mirror (None for a grid, which learns nothing)."""
 
     def __init__(self, spec: StudySpec, index: int, *, early: bool) -> None:
-        """`early`: the sampler sees what trials have at a first rung that comes early."""
+        """`early`: the first rung comes early in the training, and the sampler sees the values there."""
         search, name = spec.search, arms(spec)[index]
         self._axes = Axes(spec, name)
         self._default = self._axes.fixed | default_params(spec, name)
@@ -134,20 +133,20 @@ class _Arm:
         if self.mirror is None:
             drawn = next((params for params in self._grid if params_key(params) not in self._seen), None)
             return None if drawn is None else self._proposal(drawn, {})
-        # Experimental samplers and the like: said in Optuna's documentation, no news to our user.
+        # Optuna warns that samplers are experimental: the user can do nothing about it.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self._draw(number, self.mirror)
 
     def _draw(self, number: int, mirror: Mirror) -> Proposal | None:
         for refused in range(MAX_ASKS):
-            # A sampler that keeps to what it knows to be good may miss the few points that a small space has left.
+            # A sampler that exploits good regions may never draw the few points that are left in a small space.
             name = self._sampler if refused < MAX_ASKS // 2 else "random"
             trial = mirror.ask(self._make_sampler(name, mirror))
             params = self._axes.draw(trial)
             if params_key(params) not in self._seen:
-                ours = {REFUSED: refused, NOTES: mirror.take_notes()}
-                return self._proposal(params, mirror.accept(trial, number) | {k: v for k, v in ours.items() if v})
+                own_attrs = {REFUSED: refused, NOTES: mirror.take_notes()}
+                return self._proposal(params, mirror.accept(trial, number) | {k: v for k, v in own_attrs.items() if v})
             mirror.refuse(trial)
         return None
 
@@ -186,6 +185,6 @@ class _Arm:
             )
 
     def redo(self) -> None:
-        """After `restore`: gives CMA-ES the state that is not stored."""
+        """Computes the state of CMA-ES again, which is not stored; call it after `restore`."""
         if self.mirror is not None and self._sampler == "cmaes":
             self.mirror.redo_cmaes(self._make_sampler(self._sampler, self.mirror))

@@ -1,7 +1,7 @@
-"""Optuna's samplers by our names, each made anew for one ask.
+"""Optuna's samplers by our names, each created anew for one draw.
 
-Knows nothing of trials. A sampler that lives for one ask has no state of its own: what it draws follows from the
-mirror study and the seed, so a study draws the same after a restart as without one.
+A sampler that is used for one draw keeps no state: the draw depends on the mirror study and the seed alone, so a study
+draws the same params after a restart as without one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ STARTUP_EARLY = 16
 
 
 def derived_seed(seed: int, index: int) -> int:
-    """A seed for the draw `index` of an arm. Arms share it: compared checkpoints meet the same first points."""
+    """Returns the seed for draw `index`, the same in all arms: compared checkpoints get the same first points."""
     return int.from_bytes(hashlib.blake2b(f"{seed}:{index}".encode(), digest_size=4).digest(), "big")
 
 
 def num_startup(num_trials: int, *, early: bool) -> int:
-    """Trials before a learning sampler starts: Optuna's ten, but at most a quarter of a small study, at least four.
+    """Returns how many trials a learning sampler waits for: Optuna's ten, in a small study a quarter, at least four.
 
-    Sixteen where it sees `early` values, those of a first rung: there the largest learning rates are ahead that end
-    behind, and a sampler that learns from a few such values proposes hardly anything else.
+    Sixteen where it sees `early` values, those of an early first rung: there the largest learning rates look best that
+    end up worst, and a sampler that learns from a few such values proposes hardly anything else.
     """
     return STARTUP_EARLY if early else min(10, max(4, num_trials // 4))
 
@@ -39,13 +39,13 @@ def num_startup(num_trials: int, *, early: bool) -> int:
 def make_sampler(
     name: str, *, seed: int, study_seed: int, num_trials: int, num_ended: int, early: bool, conditional: bool
 ) -> BaseSampler:
-    """The sampler for the next draw of an arm of `num_trials`, `num_ended` of which have a value (an `early` one).
+    """Returns the sampler for the next draw of an arm of `num_trials`; `num_ended` have a value (an `early` one).
 
     The learning samplers start from a scrambled Sobol sequence instead of independent random draws: a few points
     cover the space more evenly (Bergstra and Bengio 2012, section 5).
 
     Raises:
-        InputError: no sampler of Optuna's has this name of ours (`grid` is none: the proposer walks it itself).
+        InputError: no sampler has this name (`grid` is none of them: the proposer goes through the grid itself).
     """
     make = look_up(SAMPLERS, name, "search.sampler")
     if name in LEARNERS and num_ended < num_startup(num_trials, early=early):
@@ -55,7 +55,7 @@ def make_sampler(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draw:
-    """What a sampler may depend on: the seeds of this draw and of the study, and the arm's trials and space."""
+    """The arguments of a sampler: the seeds of this draw and of the study, and facts of the arm."""
 
     seed: int
     study_seed: int
@@ -82,7 +82,7 @@ def _random(draw: _Draw) -> BaseSampler:
 
 
 def _qmc(draw: _Draw) -> BaseSampler:
-    """One sequence for the whole study, so its seed stays; what it does not model is drawn with the draw's own."""
+    """One Sobol sequence for the whole study, with the study's seed; params outside of it use the draw's own seed."""
     from optuna.samplers import QMCSampler
 
     return QMCSampler(
@@ -99,7 +99,7 @@ def _cmaes(draw: _Draw) -> BaseSampler:
 def _nsga2(draw: _Draw) -> BaseSampler:
     from optuna.samplers import NSGAIISampler
 
-    # Its own fifty a generation would leave a small study at random draws.
+    # With Optuna's fifty trials a generation a small study would never leave the random draws of the first one.
     return NSGAIISampler(seed=draw.seed, population_size=min(50, max(4, draw.num_trials // 4)))
 
 

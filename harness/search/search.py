@@ -1,9 +1,7 @@
-"""The search as a source of trials: proposals, pruning and budget over the study on disk.
+"""The search as a source of trials: proposals, pruning and budget over the study on disk, which only it writes.
 
-Knows nothing of processes, devices or how a trial is run. The only writer of the search study.
-
-A study continues by making a `Search` over the same store: ended trials are never given out again; a trial that was
-left running is, under its own number, params and seed, and passes the rungs it had passed without being asked.
+To continue a study, create a `Search` over the same store. Ended trials are not run again. A trial that was left
+running is given out again with its number, params and seed; the rungs that it had passed do not judge it again.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ __all__ = ["BUDGET", "Search"]
 #: Message of a trial that was stopped for lack of time.
 BUDGET = "budget"
 OUT_OF_TIME: tuple[None, str] = (None, BUDGET)
-#: The winner's last stretch may be slower than the stretch it is estimated from.
+#: The rest of the best trial's training may be slower than the part that its time is estimated from.
 SAFETY = 1.1
 
 
@@ -52,8 +50,8 @@ SAFETY = 1.1
 class _Trial:
     """A trial that has not ended.
 
-    `live`: the engine has it; `running`: and it does not stand; `ending`: the engine was told to end it; `broken`:
-    why its evaluations do not count; `stopped`: why it does not come to its end.
+    `live`: an engine holds it; `running`: and it is not paused; `ending`: the engine was told to end it; `invalid`: the
+    reason why its evaluations do not count; `stopped`: the reason why it is stopped or dropped.
     """
 
     config: TrialConfig
@@ -62,15 +60,15 @@ class _Trial:
     live: bool = False
     running: bool = False
     ending: bool = False
-    broken: tuple[FailReason, str] | None = None
+    invalid: tuple[FailReason, str] | None = None
     stopped: tuple[PruneReason | None, str] | None = None
 
 
 class Search:
-    """A `TrialSource`. `store` must be freshly opened; `run` is where snapshots are looked for.
+    """A `TrialSource`. `store` must be freshly opened; `run` is the folder that holds snapshots.
 
-    With the number of rows of the training split each trial has rungs of its own. `chance` is what the task's trivial
-    baseline has on validation, by metric: while no trial is better nobody is pruned.
+    With `num_train_rows`, the rows of the training split, each trial gets rungs of its own. `chance` is the validation
+    score of the task's trivial baseline, by metric: no trial is pruned while no trial is better.
     """
 
     def __init__(
@@ -92,26 +90,26 @@ class Search:
         self._dropped: list[int] = []
         self._closed = False
         self._finalist: int | None = None
-        self._wanted = False
+        self._needs_finalist = False
         top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
         self._keepers = Keepers(top, self._num_arms, default_numbers(spec))
-        stored = [self._afresh(self._finished(trial)) for trial in store.load()]
+        stored = [self._restarted(self._finished(trial)) for trial in store.load()]
         self._dealer = Dealer(spec, store, stored, num_train_rows)
         self._proposer = self._dealer.proposer
         self._policy = make_policy(spec, chance)
         self._restore(stored)
 
-    # What came before
+    # Earlier trials
 
     def _finished(self, trial: StoredTrial) -> StoredTrial:
-        """Ends a trial again whose coordinator died between writing its record and its state."""
+        """Ends a trial whose coordinator died after it stored the record and before it stored the state."""
         if not trial.record.state.ended or trial.state.ended:
             return trial
         record = self._store.end(trial.record)
         return replace(trial, state=record.state, record=record)
 
-    def _afresh(self, trial: StoredTrial) -> StoredTrial:
-        """Lets a population's trial that has not ended begin again: whose training it took up is known no more."""
+    def _restarted(self, trial: StoredTrial) -> StoredTrial:
+        """Restarts an unfinished trial of a population, whose history may come from a trial that is not known."""
         if trial.state.ended or not trial.record.history or self._spec.search.pruner.name != "ray-pbt":
             return trial
         self._store.rewrite(trial.number, [])
@@ -129,11 +127,11 @@ class Search:
                 self._trials[trial.number] = _Trial(trial.config, arm, list(trial.record.history))
         self._policy.settle()
 
-    # What an engine asks
+    # The calls of an engine
 
     def next(self) -> TrialConfig | None:
-        """The next trial to run; None: nothing for now (for good, when no trial is active or paused)."""
-        self._turn()
+        """Returns the next trial; None when there is none for now (for good, when no trial is running or paused)."""
+        self._update()
         if not self._queue and not self._closed:
             self._deal()
         if not self._queue:
@@ -145,31 +143,31 @@ class Search:
 
     def decide(self, number: int, progress: Progress) -> Decision:
         trial = self._trials[number]
-        trial.broken = self._flaw(progress)
+        trial.invalid = self._invalid_reason(progress)
         repeated = bool(trial.history) and progress.step <= trial.history[-1].step
-        decision = Decision.STOP if trial.broken else Decision.GO
-        if not trial.broken and not repeated:
+        decision = Decision.STOP if trial.invalid else Decision.GO
+        if not trial.invalid and not repeated:
             decision = self._learn(trial, progress)
         if progress.done:
             decision = Decision.GO
-        elif self._closed and not trial.broken:
+        elif self._closed and not trial.invalid:
             decision = self._decide_closed(number)
-        if decision is Decision.STOP and not trial.broken:
-            trial.stopped = OUT_OF_TIME if self._closed else self._by_pruner(number)
+        if decision is Decision.STOP and not trial.invalid:
+            trial.stopped = OUT_OF_TIME if self._closed else self._pruner_reason(number)
         trial.running = decision is not Decision.PAUSE
         trial.ending = decision is Decision.STOP or progress.done
         return decision
 
     def _learn(self, trial: _Trial, progress: Progress) -> Decision:
-        """Takes in an evaluation that is not a repetition."""
+        """Stores an evaluation, reports it to sampler and pruner, and returns the pruner's decision."""
         trial.history.append(progress)
         self._store.report(progress.number, progress)
         self._proposer.observe(progress.number, progress, trial.config.rungs)
         decision = self._policy.decide(progress.number, progress)
-        self._turn()
+        self._update()
         return decision
 
-    def took_up(self, number: int, history: Sequence[Progress]) -> None:
+    def replace_history(self, number: int, history: Sequence[Progress]) -> None:
         self._trials[number].history = list(history)
         self._store.rewrite(number, history)
 
@@ -184,43 +182,43 @@ class Search:
         return best is not None and self._keepers.wants(number, trial.arm, self._key(best.metrics))
 
     def unneeded(self) -> list[int]:
-        """Trials whose saved weights nobody needs any more; each told once."""
+        """Returns the trials whose saved weights are no longer needed; each trial is returned once."""
         return self._keepers.unneeded()
 
     def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
-        """The snapshot, unless it knows of evaluations that the study does not."""
+        """Returns the snapshot, unless its history has evaluations that the study does not have."""
         folder, history = self._run.snapshot("search", number)
-        known = [progress.step for progress in self._trials[number].history]
-        return (folder, history) if [progress.step for progress in history] == known[: len(history)] else (None, [])
+        steps = [progress.step for progress in self._trials[number].history]
+        return (folder, history) if [progress.step for progress in history] == steps[: len(history)] else (None, [])
 
     def end(self, record: TrialRecord) -> TrialRecord:
         trial = self._trials[record.number]
         changes: dict[str, object] = {}
-        if trial.broken:
-            changes = {"state": TrialState.FAIL, "reason": trial.broken[0], "message": trial.broken[1]}
+        if trial.invalid:
+            changes = {"state": TrialState.FAIL, "reason": trial.invalid[0], "message": trial.invalid[1]}
         elif record.state is TrialState.PRUNED and not record.message:
             reason, message = trial.stopped or (OUT_OF_TIME if self._closed else (None, ""))
             changes = {"reason": reason, "message": message}
-        if len(record.history) < len(trial.history):  # it ended while it was being repeated
+        if len(record.history) < len(trial.history):  # it ended before the replay had caught up
             whole = record_of(trial.config, record.state, trial.history)
             changes |= {"history": whole.history, "metrics": whole.metrics, "best_step": whole.best_step}
         record = self._end(with_earlier(record.model_copy(update=changes), trial.history))
-        self._turn()
+        self._update()
         return record
 
-    def _by_pruner(self, number: int) -> tuple[PruneReason, str]:
+    def _pruner_reason(self, number: int) -> tuple[PruneReason, str]:
         return PruneReason.RUNG, self._policy.message(number)
 
-    # How it ended
+    # How the search ended
 
     @property
     def exhausted(self) -> bool:
-        """True when the space gave nothing new before all trials were dealt."""
+        """True when the sampler found no new params before all trials were created."""
         return bool(self._dealer.exhausted)
 
     @property
     def all_begun(self) -> bool:
-        """True when no new trial will be given out."""
+        """True when no new trial will be created."""
         return self._closed or self._dealer.done
 
     @property
@@ -236,7 +234,7 @@ class Search:
     # New trials
 
     def _deal(self) -> None:
-        """Queues a new trial; where an arm has no more, those that wait for it go on."""
+        """Queues a new trial; where an arm gets no more trials, its paused ones no longer wait for them."""
         dealt = self._dealer.deal()
         if dealt is not None:
             config, arm = dealt
@@ -246,39 +244,39 @@ class Search:
         self._expect()
 
     def _expect(self) -> None:
-        """Tells the pruner how many trials to wait for."""
+        """Tells the pruner how many trials each arm will have."""
         for arm in range(self._num_arms):
             self._policy.expect(arm, self._dealer.share(arm))
         self._collect()
 
-    # Going on, dropping, ending
+    # Promoting, dropping and ending trials
 
-    def _turn(self) -> None:
-        """After whatever happened: the time, what the pruner decided, and the budget."""
+    def _update(self) -> None:
+        """Updates the clock, takes over the pruner's decisions, and closes the search when its time is nearly over."""
         self._budget.tick()
         self._collect()
         if not self._closed and math.isfinite(self._budget.left_s):
             self._close_in_time()
 
     def _collect(self) -> None:
-        """Takes promoted and dropped trials from the pruner; it has no say once the search is closed."""
+        """Takes promoted and dropped trials from the pruner; a closed search ignores them."""
         dropped, promoted = self._policy.dropped(), self._policy.promoted()
         if not self._closed:
             self._queue += promoted
             for number in dropped:
-                self._drop(number, *self._by_pruner(number))
+                self._drop(number, *self._pruner_reason(number))
 
-    def _drop(self, number: int, why: PruneReason | None, message: str) -> None:
-        """Has the engine end a trial that stands; ends it here when no engine holds it."""
+    def _drop(self, number: int, reason: PruneReason | None, message: str) -> None:
+        """Ends a paused trial: through the engine that holds it, or here when no engine does."""
         trial = self._trials[number]
         if trial.live:
-            trial.ending, trial.stopped = True, (why, message)
+            trial.ending, trial.stopped = True, (reason, message)
             self._dropped.append(number)
             return
         state = TrialState.PRUNED if trial.history else TrialState.FAIL
-        reason: Reason | None = why if trial.history else FailReason.STOPPED
+        end_reason: Reason | None = reason if trial.history else FailReason.STOPPED
         now = time.time()
-        self._end(record_of(trial.config, state, trial.history, reason=reason, message=message, ended_at=now))
+        self._end(record_of(trial.config, state, trial.history, reason=end_reason, message=message, ended_at=now))
 
     def _end(self, record: TrialRecord) -> TrialRecord:
         record = self._store.end(record)
@@ -292,10 +290,10 @@ class Search:
         self._proposer.end(record)
         self._policy.end(record.number, record.state)
         if record.number == self._finalist:
-            self._finalist, self._wanted = None, record.state is not TrialState.COMPLETE
+            self._finalist, self._needs_finalist = None, record.state is not TrialState.COMPLETE
         return record
 
-    def _flaw(self, progress: Progress) -> tuple[FailReason, str] | None:
+    def _invalid_reason(self, progress: Progress) -> tuple[FailReason, str] | None:
         for name in self._spec.search.objectives:
             value = progress.metrics.get(name)
             if value is None:
@@ -310,32 +308,32 @@ class Search:
     # The budget
 
     def _close_in_time(self) -> None:
-        """Closes the search while what is left is just enough to bring the best trial to its end."""
+        """Closes the search when the time left is just enough to finish the best trial."""
         going_on = {number: trial for number, trial in self._trials.items() if not trial.ending}
         best = min((number for number in going_on if going_on[number].history), key=self._rank, default=None)
         needed_s = 0.0 if best is None else self._seconds_to_end(self._trials[best]) * SAFETY
         if self._budget.left_s > needed_s:
             return
-        self._closed, self._finalist, self._wanted = True, best, best is None
+        self._closed, self._finalist, self._needs_finalist = True, best, best is None
         self._queue = [] if best is None or self._trials[best].running else [best]
         for number, trial in going_on.items():
             if number != best and not trial.running:
                 self._drop(number, *OUT_OF_TIME)
 
     def _decide_closed(self, number: int) -> Decision:
-        """The finalist goes on, and the first to be evaluated becomes it where there is none."""
-        if self._wanted and self._finalist is None:
-            self._finalist, self._wanted = number, False
+        """Lets the finalist go on and stops all others; without a finalist the first evaluated trial becomes it."""
+        if self._needs_finalist and self._finalist is None:
+            self._finalist, self._needs_finalist = number, False
         return Decision.GO if number == self._finalist else Decision.STOP
 
     def _rank(self, number: int) -> tuple[float, tuple[float, float], int]:
-        """Best first: the furthest trained (at the same rung all are), then the better value."""
+        """Sorts the best trial first: by the share of training done (equal at the same rung), then by value."""
         trial = self._trials[number]
         last = trial.history[-1]
         share = rung_share(rung_fractions(self._spec), trial.config.rungs, last.step, last.total_steps)
         return -(last.fraction if share is None else share), self._key(last.metrics), number
 
     def _seconds_to_end(self, trial: _Trial) -> float:
-        """From its own pace; a trial that no engine holds may have to start again."""
+        """Estimates the time from the trial's own speed; a trial that no engine holds may have to start again."""
         last = trial.history[-1]
         return last.whole_s * (1 - last.fraction) if trial.live else last.whole_s

@@ -1,4 +1,4 @@
-"""Where trials come from: what an engine asks, and what becomes of a trial after an evaluation."""
+"""The protocol of a source of trials, which engines ask for trials and for decisions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Decision", "TrialSource"]
 
 
 class Decision(StrEnum):
-    """What becomes of a trial after an evaluation."""
+    """What happens to a trial after an evaluation: it runs on, is paused, or is stopped."""
 
     GO = "go"
     PAUSE = "pause"
@@ -22,34 +22,35 @@ class Decision(StrEnum):
 
 
 class TrialSource(Protocol):
-    """What an engine asks. Called from one thread only; the only writer of the study.
+    """Gives trials to an engine and decides about them. Called from one thread; the only writer of the study.
 
-    An engine with a free slot calls `next`; after each evaluation `decide`; then takes `dropped`; at each end `end`.
+    An engine calls `next` when a slot is free, `decide` after each evaluation and `dropped` after that, and `end` when
+    a trial has ended.
     """
 
     def next(self) -> TrialConfig | None:
-        """A new trial, or a paused one to go on with (same number); None: nothing to do for now.
+        """Returns a new trial, or a paused one that goes on (same number); None when there is none for now.
 
-        None while no trial is active and none is paused means: finished.
+        None while no trial is running or paused means that the study is finished.
         """
 
     def dropped(self) -> list[int]:
-        """Numbers of paused trials that will never go on, each told once: the engine ends them as PRUNED."""
+        """Returns the numbers of paused trials that will never go on, each once; the engine ends them as PRUNED."""
 
     def decide(self, number: int, progress: Progress) -> Decision:
-        """Records the evaluation and says what follows. Asked at the last evaluation (`progress.done`) too.
+        """Records an evaluation (the last, `progress.done`, too) and returns what happens to the trial.
 
-        Why a trial is stopped, or dropped, the source keeps until its end.
+        The source keeps the reason why a trial is stopped or dropped, and adds it to the record in `end`.
         """
 
-    def took_up(self, number: int, history: Sequence[Progress]) -> None:
-        """The trial goes on with another one's training, which came to `history`: its own no longer counts."""
+    def replace_history(self, number: int, history: Sequence[Progress]) -> None:
+        """Replaces the history of a trial that goes on from the weights of another trial, which has `history`."""
 
     def keep(self, number: int, progress: Progress) -> bool:
-        """True when the finished trial's weights may still be needed: the engine saves them before `end`."""
+        """Returns True when the weights of a finished trial are to be kept; the engine saves them before `end`."""
 
     def resume_from(self, number: int) -> tuple[Path | None, list[Progress]]:
-        """For a trial left by an earlier coordinator: its snapshot and history up to it; (None, []) if new."""
+        """Returns the snapshot that an earlier coordinator left, and the history up to it; (None, []) without one."""
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        """Writes the end of a trial: COMPLETE, PRUNED or FAIL. Returns the record as it counts, with its reason."""
+        """Stores the record of an ended trial (COMPLETE, PRUNED or FAIL) and returns it as stored, with its reason."""

@@ -1,6 +1,6 @@
-"""A source that others may watch: monitors are told what happens to trials, and change nothing.
+"""Monitors of a source: they are notified of what happens to trials and change nothing.
 
-Knows nothing of terminals; `LiveFile` writes what `harness status` shows from another process.
+One of them is here: `LiveFile` writes the file that `harness status` reads in another process.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ __all__ = ["LiveFile", "Monitor", "Watched"]
 
 
 class Monitor(Protocol):
-    """Is told of every trial, from the thread that runs the engine."""
+    """Is called at each event of every trial, from the thread that runs the engine."""
 
     def started(self, config: TrialConfig) -> None:
-        """A slot takes the trial up: new, paused before, or left by an earlier coordinator."""
+        """A trial starts or goes on: it is new, was paused, or was left by an earlier coordinator."""
 
     def progressed(self, number: int, progress: Progress) -> None:
         """The trial was evaluated."""
 
     def paused(self, number: int) -> None:
-        """The trial stands and waits for others."""
+        """The trial was paused after an evaluation."""
 
     def ended(self, record: TrialRecord) -> None:
-        """The trial ended; the record as it was written."""
+        """The trial ended; `record` is as it was stored."""
 
 
 class Watched:
-    """A `TrialSource` that passes everything on to `source` and tells the monitors."""
+    """A `TrialSource` that passes every call on to `source` and notifies the monitors."""
 
     def __init__(self, source: TrialSource, *monitors: Monitor) -> None:
         self._source = source
@@ -63,8 +63,8 @@ class Watched:
                 monitor.paused(number)
         return decision
 
-    def took_up(self, number: int, history: Sequence[Progress]) -> None:
-        self._source.took_up(number, history)
+    def replace_history(self, number: int, history: Sequence[Progress]) -> None:
+        self._source.replace_history(number, history)
 
     def keep(self, number: int, progress: Progress) -> bool:
         return self._source.keep(number, progress)
@@ -80,9 +80,9 @@ class Watched:
 
 
 class LiveFile:
-    """A monitor that keeps `live.json`: who coordinates, how many trials ended how, and those that have not ended.
+    """A monitor that writes `live.json`: the coordinator's process, the number of trials by end state, and all others.
 
-    Written at most once a second, and once more by `close`. A full disk does not end a sweep here.
+    The file is written at most once a second, and once more by `close`. A full disk does not end the sweep.
     """
 
     EVERY_S = 1.0
@@ -90,7 +90,7 @@ class LiveFile:
     def __init__(
         self, run: RunFolder, phase: str = "search", total: int | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
-        """`phase` is what the trials are for ("search", "confirm"); `total` how many there will be, where known."""
+        """`phase` is "search" or "confirm"; `total` is the number of trials, None where it is not known."""
         self._run, self._phase, self._total, self._clock = run, phase, total, clock
         self._started_at = clock()
         self._written = 0.0
@@ -116,7 +116,7 @@ class LiveFile:
         self._write()
 
     def close(self, phase: str | None = None) -> None:
-        """Writes the last word; `phase` says what the process does next."""
+        """Writes the file a last time; `phase` says what the process does next."""
         self._phase = phase or self._phase
         self._write(now=True)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.records.bench import BenchFile, Cell, Sharing, SlotsRow
 from harness.report.benchmark.table import rests_on, shown_columns, warnings, why
 from harness.report.kit.text import duration, number, percent, plural
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.table import TextColumn, Line, fitted
 from harness.terminal.words import plain
 
 __all__ = ["ConsoleView"]
@@ -58,8 +58,8 @@ class ConsoleView:
 
     def _cells(self, bench: BenchFile) -> None:
         shown = shown_columns(bench.cells)
-        columns = [Column(title="cell", right=False)]
-        columns += [Column(title=one.title, right=not one.words, rank=one.rank) for one in shown]
+        columns = [TextColumn(title="cell", right=False)]
+        columns += [TextColumn(title=one.title, right=not one.words, rank=one.rank) for one in shown]
         lines = [
             Line((plain(cell.title), *(column.text(cell) for column in shown)), _style(cell)) for cell in bench.cells
         ]
@@ -76,7 +76,7 @@ class ConsoleView:
 
     def _slots(self, bench: BenchFile) -> None:
         columns = [
-            Column(title=title) for title in ("slots", "threads each", "trials/hour", "samples/s each", "slowdown")
+            TextColumn(title=title) for title in ("slots", "threads each", "trials/hour", "samples/s each", "slowdown")
         ]
         table, _ = fitted(columns, [_slots_line(row) for row in bench.slots], self._console.width)
         self._console.print(table)

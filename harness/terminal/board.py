@@ -19,14 +19,14 @@ from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
 from harness.terminal.words import ending_of
 
-__all__ = ["Board", "Row"]
+__all__ = ["Board", "BoardRow"]
 
 #: Before so many evaluations nothing is said of the time left.
 LEAST_EVALUATIONS = 3
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Row:
+class BoardRow:
     """A trial; `record` once it has ended, `progress` its last evaluation."""
 
     config: TrialConfig
@@ -77,7 +77,7 @@ class Board:
     phase: str = ""
     total: int = 0
     num_slots: int = 1
-    rows: dict[int, Row] = field(default_factory=dict)
+    rows: dict[int, BoardRow] = field(default_factory=dict)
     began_at: float = 0.0
     spent_before_s: float = 0.0
     clock: Callable[[], float] = time.time
@@ -90,10 +90,10 @@ class Board:
         for record in earlier:
             ended = record if record.state.ended else None
             last = record.history[-1] if record.history else None
-            self.rows[record.number] = Row(config=record.config, progress=last, waiting=True, record=ended)
+            self.rows[record.number] = BoardRow(config=record.config, progress=last, waiting=True, record=ended)
 
     def started(self, config: TrialConfig) -> None:
-        row = self.rows.setdefault(config.number, Row(config=config))
+        row = self.rows.setdefault(config.number, BoardRow(config=config))
         row.waiting = False
 
     def progressed(self, number: int, progress: Progress) -> None:
@@ -103,7 +103,7 @@ class Board:
         self.rows[number].waiting = True
 
     def ended(self, record: TrialRecord) -> None:
-        row = self.rows.setdefault(record.number, Row(config=record.config))
+        row = self.rows.setdefault(record.number, BoardRow(config=record.config))
         row.record, row.waiting = record, False
         row.progress = record.history[-1] if record.history else row.progress
 
@@ -112,22 +112,22 @@ class Board:
         return self.spec.search.objectives[0]
 
     @property
-    def by_number(self) -> list[Row]:
+    def by_number(self) -> list[BoardRow]:
         return [self.rows[number] for number in sorted(self.rows)]
 
     @property
-    def running(self) -> list[Row]:
+    def running(self) -> list[BoardRow]:
         return [row for row in self.by_number if row.running]
 
     @property
-    def waiting(self) -> list[Row]:
+    def waiting(self) -> list[BoardRow]:
         return [row for row in self.by_number if row.waiting and row.record is None]
 
     @property
     def num_ended(self) -> int:
         return sum(row.record is not None for row in self.rows.values())
 
-    def best(self, count: int = 1) -> list[Row]:
+    def best(self, count: int = 1) -> list[BoardRow]:
         """The best trials so far: those furthest trained first, because an early score says little."""
         metric = metric_named(self.objective)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
@@ -136,7 +136,7 @@ class Board:
         ]
 
     @staticmethod
-    def _failed(row: Row) -> bool:
+    def _failed(row: BoardRow) -> bool:
         return row.record is not None and row.record.state is TrialState.FAIL
 
     # Time

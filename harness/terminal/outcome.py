@@ -23,7 +23,7 @@ from harness.report.study.answer import Answer, answer
 from harness.report.study.verdict import judged_by
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.table import TextColumn, Line, fitted
 from harness.terminal.words import column_name, ending_of, param_text, params_line, plain
 
 __all__ = ["print_leaderboard", "print_outcome", "shown_path"]
@@ -87,18 +87,18 @@ def print_leaderboard(console: Console, results: Results) -> None:
         console.print(Text(note, style="dim"))
 
 
-def _columns(results: Results, params: Sequence[str], *, places: bool) -> list[Column]:
+def _columns(results: Results, params: Sequence[str], *, places: bool) -> list[TextColumn]:
     score = metric_title(results.objective.name)
     return [
-        Column(title="rank", rank=9),
-        Column(title="trial"),
-        *(Column(title=column_name(name), rank=3 + 2 * (at > 1)) for at, name in enumerate(params)),
-        Column(title=f"val. {score}"),
-        *(Column(title=loss.title, rank=4) for loss in _loss(results)),
-        Column(title="samples/s", rank=1),
-        Column(title="time", rank=2),
-        *([Column(title="ran on", right=False, rank=8)] if places else []),
-        Column(title="state", right=False),
+        TextColumn(title="rank", rank=9),
+        TextColumn(title="trial"),
+        *(TextColumn(title=column_name(name), rank=3 + 2 * (at > 1)) for at, name in enumerate(params)),
+        TextColumn(title=f"val. {score}"),
+        *(TextColumn(title=loss.title, rank=4) for loss in _loss(results)),
+        TextColumn(title="samples/s", rank=1),
+        TextColumn(title="time", rank=2),
+        *([TextColumn(title="ran on", right=False, rank=8)] if places else []),
+        TextColumn(title="state", right=False),
     ]
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.records.profile import PARTS, Phase, Profile
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.table import TextColumn, Line, fitted
 
 __all__ = ["print_profile"]
 
@@ -34,10 +34,10 @@ def print_profile(console: Console, profile: Profile) -> None:
             lines += _part_lines(profile, phase, slots)
     lines += [None, _line("wall clock", profile.wall_s, ["" for _ in slots], profile.wall_s, "bold")]
     columns = [
-        Column(title="where the time went", right=False),
-        Column(title="s"),
-        Column(title="share"),
-        *(Column(title=f"slot {slot}, s", rank=1 + slot) for slot in slots),
+        TextColumn(title="where the time went", right=False),
+        TextColumn(title="s"),
+        TextColumn(title="share"),
+        *(TextColumn(title=f"slot {slot}, s", rank=1 + slot) for slot in slots),
     ]
     table, left_out = fitted(columns, lines, console.width)
     console.print()

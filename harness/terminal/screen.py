@@ -16,8 +16,8 @@ from rich.text import Text
 
 from harness.records.schema import TrialState
 from harness.report.kit.text import duration, metric, metric_title, number
-from harness.terminal.board import Board, Row
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.board import Board, BoardRow
+from harness.terminal.table import TextColumn, Line, fitted
 from harness.terminal.words import column_name, param_text, params_line, plain
 
 __all__ = ["best_line", "screen"]
@@ -81,13 +81,13 @@ def best_line(board: Board) -> str:
     return f"best so far: {value} {name}{far}, {label(best)} ({params_line(best.config.params)})"
 
 
-def label(row: Row) -> str:
+def label(row: BoardRow) -> str:
     """ "trial 4"; of a confirmation run, the trial that it repeats, and its seed."""
     config = row.config
     return f"trial {config.number}" if config.of is None else f"trial {config.of} with seed {config.training.seed}"
 
 
-def _chosen(board: Board, best: Sequence[Row], room: int) -> tuple[list[Row], str]:
+def _chosen(board: Board, best: Sequence[BoardRow], room: int) -> tuple[list[BoardRow], str]:
     """The rows that there is room for, and a line about the others."""
     rows = board.by_number
     if len(rows) <= room:
@@ -104,22 +104,22 @@ def _chosen(board: Board, best: Sequence[Row], room: int) -> tuple[list[Row], st
     return sorted(wanted, key=lambda row: row.number), f"and {sum(hidden.values())} more: {told}"
 
 
-def _kind(row: Row) -> str:
+def _kind(row: BoardRow) -> str:
     if row.record is not None:
         return {"FAIL": "failed"}.get(row.record.state.value, row.record.state.value.lower())
     return "waiting" if row.waiting else "running"
 
 
-def _columns(board: Board, params: Sequence[str]) -> list[Column]:
+def _columns(board: Board, params: Sequence[str]) -> list[TextColumn]:
     score = metric_title(board.objective)
     return [
-        Column(title="trial"),
-        *([Column(title="seed")] if board.phase == "confirm" else []),
-        *(Column(title=column_name(name), rank=3 + at) for at, name in enumerate(params)),
-        Column(title="epoch"),
-        Column(title=score),
-        Column(title="samples/s", rank=1),
-        Column(title="state", right=False),
+        TextColumn(title="trial"),
+        *([TextColumn(title="seed")] if board.phase == "confirm" else []),
+        *(TextColumn(title=column_name(name), rank=3 + at) for at, name in enumerate(params)),
+        TextColumn(title="epoch"),
+        TextColumn(title=score),
+        TextColumn(title="samples/s", rank=1),
+        TextColumn(title="state", right=False),
     ]
 
 
@@ -127,7 +127,7 @@ def _params(board: Board) -> Sequence[str]:
     return list(dict.fromkeys(name for row in board.by_number for name in row.config.params))
 
 
-def _line(board: Board, row: Row, params: Sequence[str], *, is_best: bool) -> Line:
+def _line(board: Board, row: BoardRow, params: Sequence[str], *, is_best: bool) -> Line:
     config, score = row.config, row.value(board.objective)
     speed = row.progress.usage.samples_per_second if row.progress else 0.0
     return Line(
@@ -144,11 +144,11 @@ def _line(board: Board, row: Row, params: Sequence[str], *, is_best: bool) -> Li
     )
 
 
-def _epoch(row: Row) -> str:
+def _epoch(row: BoardRow) -> str:
     return f"{row.progress.epoch:.2f}".rstrip("0").rstrip(".") if row.progress else "0"
 
 
-def _style(row: Row) -> str:
+def _style(row: BoardRow) -> str:
     if row.record is not None:
         return _STYLES[row.record.state]
     return "yellow" if row.waiting else "cyan"

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Column", "Line", "fitted"]
+__all__ = ["TextColumn", "Line", "fitted"]
 
 _GAP = 2
 #: The last column is shortened to this before any other is left out.
@@ -21,7 +21,7 @@ _LAST = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class TextColumn:
     """`rank` 0 is always shown; of the others the highest is left out first."""
 
     title: str
@@ -37,7 +37,7 @@ class Line:
     style: str = ""
 
 
-def fitted(columns: Sequence[Column], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
+def fitted(columns: Sequence[TextColumn], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
     """Returns the table, at most `width` wide, and the titles of the columns that were left out.
 
     None among the lines is a ruler. The last column, of words, is shortened before another is left out.

@@ -22,7 +22,7 @@ from harness.report.kit.text import duration, metric, metric_title, number, plur
 from harness.spec.configure import default_numbers
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
-from harness.terminal.board import Board, Row
+from harness.terminal.board import Board, BoardRow
 from harness.terminal.screen import best_line, label, screen
 from harness.terminal.words import params_line, plain, state_of
 
@@ -100,7 +100,7 @@ class PlainView:
             self.board.ended(record)
         self.say(self._trial_line(self.board.rows[record.number], record))
 
-    def _trial_line(self, row: Row, record: TrialRecord) -> str:
+    def _trial_line(self, row: BoardRow, record: TrialRecord) -> str:
         objective = self.board.objective
         default = record.kind == "search" and record.number in default_numbers(self.board.spec)
         parts = [f"{label(row)}{' (default recipe)' if default else ''} {state_of(record)}"]

@@ -23,7 +23,7 @@ from harness.training.host import Host
 __all__ = [
     "TOTAL_STEPS",
     "TRIAL",
-    "FakePause",
+    "FakePausedTrial",
     "OutOfMemoryError",
     "config",
     "diary",
@@ -101,7 +101,7 @@ def wait_for(data: str, line: str) -> None:
     time.sleep(0.1)
 
 
-class FakePause:
+class FakePausedTrial:
     """A standing fake trial: its state is a few numbers."""
 
     memory_bytes = 1000
@@ -123,7 +123,7 @@ class FakePause:
         (folder / "history.json").write_text(json.dumps([row.model_dump(mode="json") for row in self._history]))
 
 
-def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
     """Eight steps; the loss is a random walk of the seed, scaled by the learning rate."""
     behave = str(config.params.get("behave", "fine"))
     if behave == "refused":
@@ -163,7 +163,7 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             state["random"] = generator.getstate()
             note(data, f"evaluated {config.number} {end}")
             note(data, f"threads {config.number} {threads}")
-            yield FakePause(history[-1], state, history)
+            yield FakePausedTrial(history[-1], state, history)
     finally:
         note(data, f"closed {config.number}")
 

@@ -52,8 +52,8 @@ class FakeSource:
         self.calls.append(f"next {number}")
         return None if number is None else self._configs[number]
 
-    def took_up(self, number: int, history: Sequence[Progress]) -> None:
-        self.calls.append(f"took up {number} {[progress.step for progress in history]}")
+    def replace_history(self, number: int, history: Sequence[Progress]) -> None:
+        self.calls.append(f"replace {number} {[progress.step for progress in history]}")
 
     def dropped(self) -> list[int]:
         dropped, self._dropped = self._dropped, []

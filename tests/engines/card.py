@@ -44,19 +44,19 @@ def make_card(gib: int = 32, *, slots: int = 4, device: str = "cuda:0") -> list[
 
 @dataclass
 class Running:
-    """A trial in a process; `moves` until it is evaluated."""
+    """A trial in a process; `runs` until it is evaluated."""
 
     config: TrialConfig
     step: int = 0
     peak: int = 0
-    moves: bool = True
+    runs: bool = True
 
 
 class Card:
-    """A `Pool`. Which of the moving trials is evaluated next is drawn, or, without a seed, the one that began first.
+    """A `Pool`. Which of the running trials is evaluated next is drawn, or, without a seed, the one that began first.
 
-    A trial takes a gibibyte for each row of its batch while it moves, and `standing` of that while it stands. A process
-    keeps the most that it has had until it is told to release it. `break_at` says which trials run out of memory.
+    A trial takes a gibibyte for each row of its batch while it runs, and the share `paused` of that while it is paused.
+    A process keeps the most that it has had until it is told to release it. `break_at` says which trials run out of memory.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Card:
         slots: Sequence[Slot],
         *,
         seed: int | None = None,
-        standing: float = 0.25,
+        paused: float = 0.25,
         break_at: Callable[[int, int], bool] = lambda number, step: False,
     ) -> None:
         self.places = [slot.place for slot in slots]
@@ -73,7 +73,7 @@ class Card:
         self.begun: list[int] = []
         self.most = 0
         self._break_at = break_at
-        self._share = standing
+        self._share = paused
         self._rng = random.Random(seed) if seed is not None else None
         self._inside: list[dict[int, Running]] = [{} for _ in slots]
         self._to_drop: list[list[int]] = [[] for _ in slots]
@@ -91,21 +91,21 @@ class Card:
                 number = command.config.number
                 resumed = command.resume is not None and number in self._saved
                 inside[number] = Running(command.config, step=self._saved[number].step if resumed else 0)
-                self._set_moving(slot, number)
+                self._set_running(slot, number)
             case Go():
-                self._set_moving(slot, command.number)
+                self._set_running(slot, command.number)
             case Snapshot():
                 self._saved[command.number] = inside[command.number]
                 self._events.append((slot, Snapshotted(number=command.number, start=0, end=0)))
             case Finish():
                 del inside[command.number]
                 self._events.append((slot, Finished(number=command.number, start=0, end=0)))
-            case Drop() if any(trial.moves for trial in inside.values()):
+            case Drop() if any(trial.runs for trial in inside.values()):
                 self._to_drop[slot].append(command.number)  # a process does one thing after the other
             case Drop():
                 inside.pop(command.number, None)
             case Release():
-                assert not any(trial.moves for trial in inside.values()), "released under a moving trial"
+                assert not any(trial.runs for trial in inside.values()), "released under a running trial"
                 self._reserved[slot] = self._peak[slot] = self._allocated(slot)
 
     def receive(self) -> list[tuple[int, Event]]:
@@ -114,27 +114,29 @@ class Card:
             self._events.append((slot, self._evaluate(slot, number)))
         return [self._events.pop(0)]
 
-    def _set_moving(self, slot: int, number: int) -> None:
+    def _set_running(self, slot: int, number: int) -> None:
         trial = self._inside[slot][number]
         if trial.step == 0:
             self.begun.append(number)
             self._peak[slot] = 0
-        trial.moves = True
+        trial.runs = True
         self._working.append((slot, number))
-        moving = [number for inside in self._inside for number, trial in inside.items() if trial.moves]
-        self.together.append(sorted(moving))
+        running = [number for inside in self._inside for number, trial in inside.items() if trial.runs]
+        self.together.append(sorted(running))
         self._peak[slot] = max(self._peak[slot], self._allocated(slot))
         self._reserved[slot] = max(self._reserved[slot], self._allocated(slot))
-        if len(moving) > 1:
+        if len(running) > 1:
             self.most = max(self.most, sum(self._reserved) + CONTEXT * len(self.places))
 
     def _allocated(self, slot: int) -> int:
-        return sum(self.needs(trial) if trial.moves else self.stands(trial) for trial in self._inside[slot].values())
+        return sum(
+            self.needs(trial) if trial.runs else self.paused_bytes(trial) for trial in self._inside[slot].values()
+        )
 
     def needs(self, trial: Running) -> int:
         return trial.config.training.batch_size * GIB
 
-    def stands(self, trial: Running) -> int:
+    def paused_bytes(self, trial: Running) -> int:
         return int(self.needs(trial) * self._share)
 
     def _evaluate(self, slot: int, number: int) -> Event:
@@ -150,7 +152,7 @@ class Card:
         if self._break_at(number, trial.step):
             del self._inside[slot][number]
             return Failed(number=number, start=0, end=0, reason=FailReason.OOM, message="out of memory")
-        trial.moves, trial.peak = False, max(trial.peak, self._peak[slot])
+        trial.runs, trial.peak = False, max(trial.peak, self._peak[slot])
         progress = evaluation(number, {"step": trial.step, "loss": 1 - number / 1000})
         progress = progress.model_copy(
             update={
@@ -160,4 +162,4 @@ class Card:
             }
         )
         assert trial.step <= TOTAL_STEPS
-        return Evaluated(number=number, start=0, end=0, progress=progress, memory_bytes=self.stands(trial))
+        return Evaluated(number=number, start=0, end=0, progress=progress, memory_bytes=self.paused_bytes(trial))

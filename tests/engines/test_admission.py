@@ -15,7 +15,7 @@ from tests.engines.card import GIB, MIB, make_card, sized
 USABLE = int(32 * GIB * USABLE_SHARE) - 4 * CONTEXT_BYTES
 
 
-def active(number: int, gib: int = 2, *, slot: int | None = None, standing: int = 0) -> Active:
+def active(number: int, gib: int = 2, *, slot: int | None = None, paused: int = 0) -> Active:
     return Active(
         config=sized(number, gib),
         folder=Path(),
@@ -23,7 +23,7 @@ def active(number: int, gib: int = 2, *, slot: int | None = None, standing: int 
         snapshot=None,
         fresh=False,
         slot=slot,
-        standing_bytes=standing * GIB,
+        paused_bytes=paused * GIB,
     )
 
 
@@ -42,26 +42,26 @@ class Floor:
         self.needs = Needs()
         self.slots = make_card(32) if slots is None else slots
         self.admission = Admission(self.slots, self.needs)
-        self.moving: dict[int, Active] = {}
+        self.running: dict[int, Active] = {}
         self.trials: list[Active] = []
 
     @property
     def idle(self) -> list[int]:
-        return [slot for slot in range(len(self.slots)) if slot not in self.moving]
+        return [slot for slot in range(len(self.slots)) if slot not in self.running]
 
     def place(self, trial: Active, slots: list[int] | None = None) -> int | None:
-        slot = self.admission.place(trial, self.idle if slots is None else slots, self.moving, self.trials)
+        slot = self.admission.place(trial, self.idle if slots is None else slots, self.running, self.trials)
         if slot is not None:
-            trial.slot, self.moving[slot] = slot, trial
+            trial.slot, self.running[slot] = slot, trial
         if trial not in self.trials:
             self.trials.append(trial)
         return slot
 
     def learn(self, slot: int, progress: Active) -> None:
-        self.admission.learn(slot, progress, self.moving, self.trials)
+        self.admission.learn(slot, progress, self.running, self.trials)
 
     def end(self, slot: int) -> None:
-        trial = self.moving.pop(slot)
+        trial = self.running.pop(slot)
         self.trials.remove(trial)
         self.admission.forget(trial.number)
 
@@ -72,10 +72,10 @@ def test_admission_everywhere_on_cpus_and_on_cards_of_their_own() -> None:
         floor = Floor(slots)
         for number in range(len(slots)):
             assert floor.place(active(number, 100)) == number
-            floor.learn(number, evaluated(floor.moving[number], 100))
-            floor.admission.ran_out(number, floor.moving[number], floor.moving, floor.trials)
+            floor.learn(number, evaluated(floor.running[number], 100))
+            floor.admission.learn_out_of_memory(number, floor.running[number], floor.running, floor.trials)
         assert floor.needs.of(sized(0, 100)) is None
-        assert floor.admission.most_waiting([0, 1]) == 2
+        assert floor.admission.max_waiting([0, 1]) == 2
         assert not floor.admission.shared(0)
 
 
@@ -103,7 +103,7 @@ def test_admission_alone_always() -> None:
     """Beside all that stands in other processes too."""
     floor = Floor()
     floor.needs.learn(sized(0, 50), 50 * GIB)
-    floor.trials.append(active(9, 2, slot=1, standing=30))
+    floor.trials.append(active(9, 2, slot=1, paused=30))
     assert floor.place(active(0, 50)) == 0
     assert floor.place(active(1, 50)) is None
 
@@ -114,11 +114,11 @@ def test_admission_counts_what_stands() -> None:
     floor.needs.learn(sized(0, 2), 2 * GIB)
     floor.needs.learn(sized(0, 16), 16 * GIB)
     assert floor.place(active(0, 2)) == 0
-    own = active(1, 16, slot=1, standing=8)
-    floor.trials += [own, active(2, 2, slot=2, standing=8)]
+    own = active(1, 16, slot=1, paused=8)
+    floor.trials += [own, active(2, 2, slot=2, paused=8)]
     assert floor.place(own, [1]) == 1
-    del floor.moving[1]
-    floor.trials.append(active(3, 2, slot=1, standing=3))
+    del floor.running[1]
+    floor.trials.append(active(3, 2, slot=1, paused=3))
     assert floor.place(own, [1]) is None
 
 
@@ -126,7 +126,7 @@ def test_admission_counts_what_an_idle_process_keeps() -> None:
     floor = Floor()
     floor.needs.learn(sized(0, 2), 2 * GIB)
     floor.needs.learn(sized(0, 20), 20 * GIB)
-    heavy = active(0, 2, standing=9)
+    heavy = active(0, 2, paused=9)
     assert floor.place(heavy) == 0
     floor.learn(0, evaluated(heavy, 2))
     assert floor.place(active(1, 2)) == 1
@@ -138,7 +138,7 @@ def test_admission_counts_what_an_idle_process_keeps() -> None:
 
 def test_admission_learns_peaks_without_what_stood_beside() -> None:
     floor = Floor()
-    floor.trials.append(active(9, 2, slot=0, standing=5))
+    floor.trials.append(active(9, 2, slot=0, paused=5))
     trial = active(0, 2)
     floor.place(trial, [0])
     floor.learn(0, evaluated(trial, 12))
@@ -153,20 +153,20 @@ def test_admission_learns_peaks_without_what_stood_beside() -> None:
 def test_admission_counts_what_a_busy_process_has_yet_to_drop() -> None:
     """It closes a trial when the one that moves there has come to its evaluation, and no sooner."""
     floor = Floor()
-    mover, leaving = active(0), active(1, slot=0, standing=12)
+    mover, leaving = active(0), active(1, slot=0, paused=12)
     floor.trials.append(leaving)
     assert floor.place(mover, [0]) == 0
     floor.trials.remove(leaving)
-    floor.admission.dropped(0, leaving, floor.moving)
-    free = floor.admission._free(active(2), 1, floor.admission._devices[1], floor.moving, floor.trials)
+    floor.admission.add_dropped(0, leaving, floor.running)
+    free = floor.admission._free(active(2), 1, floor.admission._devices[1], floor.running, floor.trials)
     floor.learn(0, evaluated(mover, 16.0))
     assert floor.needs.of(mover.config) == 4 * GIB, "the peak had 12 GiB of the other one in it"
-    floor.admission.heard(0)
-    after = floor.admission._free(active(2), 1, floor.admission._devices[1], floor.moving, floor.trials)
+    floor.admission.clear_dropped(0)
+    after = floor.admission._free(active(2), 1, floor.admission._devices[1], floor.running, floor.trials)
     share = USABLE // 4
     assert after - free == 12 * GIB + share - 4 * GIB
-    floor.admission.dropped(1, leaving, floor.moving)
-    assert floor.admission._free(active(2), 2, floor.admission._devices[1], floor.moving, floor.trials) == after
+    floor.admission.add_dropped(1, leaving, floor.running)
+    assert floor.admission._free(active(2), 2, floor.admission._devices[1], floor.running, floor.trials) == after
 
 
 def test_admission_learns_of_a_trial_that_another_coordinator_began() -> None:
@@ -191,7 +191,7 @@ def test_admission_trial_that_ran_out_needs_more_than_was_free(fails: bool) -> N
     trial = active(1, 8)
     assert floor.place(trial) == 1
     if fails:
-        floor.admission.ran_out(1, trial, floor.moving, floor.trials)
+        floor.admission.learn_out_of_memory(1, trial, floor.running, floor.trials)
     else:
         floor.learn(1, evaluated(trial, 9, micro_batch=4))
     needed = floor.needs.of(trial.config)
@@ -210,12 +210,12 @@ def test_admission_looks_further_where_one_was_refused() -> None:
     floor = Floor()
     floor.needs.learn(sized(0, 20), 20 * GIB)
     floor.place(active(0, 20))
-    assert floor.admission.most_waiting([1]) == 1
+    assert floor.admission.max_waiting([1]) == 1
     refused = active(1, 20)
     assert floor.place(refused) is None
-    assert floor.admission.most_waiting([1]) == 4
+    assert floor.admission.max_waiting([1]) == 4
     floor.admission.forget(refused.number)
-    assert floor.admission.most_waiting([1]) == 1
+    assert floor.admission.max_waiting([1]) == 1
 
 
 def test_admission_after_so_many_others_nobody_else() -> None:
@@ -230,7 +230,7 @@ def test_admission_after_so_many_others_nobody_else() -> None:
         assert floor.place(active(number, 1)) == 2
         floor.end(2)
     assert floor.place(active(90, 1)) is None
-    assert floor.admission.most_waiting(floor.idle) == 0, "nor is anybody else asked for"
+    assert floor.admission.max_waiting(floor.idle) == 0, "nor is anybody else asked for"
     floor.end(0)
     assert floor.place(active(91, 1)) is None
     floor.end(1)
@@ -278,10 +278,10 @@ class Crowd(Floor):
 
     def check(self, trial: Active, device: str) -> None:
         slots = [slot for slot in range(7) if self.device(slot) == device]
-        moving = [self.moving[slot] for slot in slots if slot in self.moving]
-        standing = [each.standing_bytes for each in self.trials if each.slot in slots and each not in moving]
-        if len(moving) > 1:
-            taken = sum(each.config.training.batch_size * GIB for each in moving) + sum(standing)
+        running = [self.running[slot] for slot in slots if slot in self.running]
+        paused = [each.paused_bytes for each in self.trials if each.slot in slots and each not in running]
+        if len(running) > 1:
+            taken = sum(each.config.training.batch_size * GIB for each in running) + sum(paused)
             assert taken + CONTEXT_BYTES * len(slots) <= 32 * GIB
         longest = next(iter(self.passed[device].items()), (trial.number, 0))
         assert longest[0] == trial.number or longest[1] < PATIENCE * len(slots), "it has let enough others pass"
@@ -298,12 +298,12 @@ def test_admission_in_any_order_fits_and_ends_and_starves_nobody(seed: int) -> N
     crowd = Crowd(rng)
     while crowd.trials or crowd.waiting:
         crowd.fill()
-        assert crowd.moving, "all wait for nothing"
-        slot = rng.choice(sorted(crowd.moving))
-        trial = crowd.moving[slot]
+        assert crowd.running, "all wait for nothing"
+        slot = rng.choice(sorted(crowd.running))
+        trial = crowd.running[slot]
         if trial.history or rng.random() < 0.5:
             crowd.end(slot)
             continue
-        trial.standing_bytes = trial.config.training.batch_size * GIB // 4
+        trial.paused_bytes = trial.config.training.batch_size * GIB // 4
         crowd.learn(slot, evaluated(trial, trial.config.training.batch_size))
-        crowd.waiting.append(crowd.moving.pop(slot))
+        crowd.waiting.append(crowd.running.pop(slot))

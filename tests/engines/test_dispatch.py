@@ -38,8 +38,8 @@ def test_dispatch_two_large_trials_never_together_and_small_ones_fill_in(run: Ru
     card = dispatch(run, source, make_card(32), seed=seed)
     assert [record.state for record in source.records] == [COMPLETE] * len(sizes)
     large = {number for number, gib in enumerate(sizes) if gib == LARGE}
-    assert max(len(large.intersection(moving)) for moving in card.together) == 1
-    assert any(large.intersection(moving) and len(moving) == 4 for moving in card.together), "small ones fill in"
+    assert max(len(large.intersection(running)) for running in card.together) == 1
+    assert any(large.intersection(running) and len(running) == 4 for running in card.together), "small ones fill in"
     assert card.most <= 32 * GIB
 
 
@@ -50,7 +50,7 @@ def test_dispatch_large_trial_does_not_starve(run: RunFolder, seed: int) -> None
     card = dispatch(run, source, make_card(32), seed=seed)
     assert [record.state for record in source.records] == [COMPLETE] * len(sizes)
     assert [4] in card.together and card.begun.index(4) <= 4 + 2 * 4 + 3
-    assert not any(4 in moving and len(moving) > 1 for moving in card.together)
+    assert not any(4 in running and len(running) > 1 for running in card.together)
 
 
 def test_dispatch_goes_on_when_the_trial_that_it_waits_for_is_dropped(run: RunFolder) -> None:
@@ -93,7 +93,7 @@ def test_dispatch_trial_out_of_memory_teaches(run: RunFolder) -> None:
     card = dispatch(run, source, make_card(32), seed=0, break_at=lambda number, step: number == 4)
     assert source.by_number[4].state is FAIL
     assert [source.by_number[number].state for number in (7, 9)] == [COMPLETE] * 2
-    assert any(4 in moving and len(moving) == 4 for moving in card.together)
+    assert any(4 in running and len(running) == 4 for running in card.together)
     assert {number: max(each for each in card.together if number in each) for number in (7, 9)} == {7: [7], 9: [9]}
 
 

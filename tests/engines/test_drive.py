@@ -24,7 +24,7 @@ from harness.engines.messages import (
 from harness.engines.messages import encode as wire
 from harness.errors import FailReason
 from harness.testing.engines import make_slots
-from harness.testing.fakes import FakePause, config, diary, run_trial
+from harness.testing.fakes import FakePausedTrial, config, diary, run_trial
 from harness.training.host import Host
 
 
@@ -80,7 +80,7 @@ def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
 def test_driver_says_what_a_trial_holds(tmp_path: Path, data: str) -> None:
     driver = make_driver(data)
     event = driver.start(config(0), folder(tmp_path, 0))
-    assert isinstance(event, Evaluated) and event.memory_bytes == FakePause.memory_bytes
+    assert isinstance(event, Evaluated) and event.memory_bytes == FakePausedTrial.memory_bytes
     driver.close_all()
 
 
@@ -120,7 +120,7 @@ def test_driver_offers_only_what_stands(tmp_path: Path, data: str) -> None:
 
 
 def test_driver_offer_that_cannot_be_written_ends_nothing(tmp_path: Path, data: str) -> None:
-    class Full(FakePause):
+    class Full(FakePausedTrial):
         def snapshot(self, folder: Path) -> None:
             raise OSError(errno.ENOSPC, "full")
 

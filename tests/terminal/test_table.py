@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
-from harness.terminal.table import Column, Line, fitted
+from harness.terminal.table import TextColumn, Line, fitted
 
 
 def drawn(table: Table, width: int) -> list[str]:
@@ -18,10 +18,10 @@ def drawn(table: Table, width: int) -> list[str]:
 
 
 COLUMNS = (
-    Column(title="trial"),
-    Column(title="lr", rank=2),
-    Column(title="speed", rank=1),
-    Column(title="state", right=False),
+    TextColumn(title="trial"),
+    TextColumn(title="lr", rank=2),
+    TextColumn(title="speed", rank=1),
+    TextColumn(title="state", right=False),
 )
 LINE = Line(("12", "1.5e-4", "123", "complete"))
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from harness.engines.active import Active, Ending
 from harness.engines.messages import Evaluated, Failed, Finished
-from harness.engines.ray.entry import Attempt, Entry, Files, Seats, Verdict
+from harness.engines.ray.entry import Attempt, Entry, Files, SlotNumbers, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, PruneReason, TrialState
@@ -51,22 +51,22 @@ class Desk:
         self._num_slots: Callable[[], int] = lambda: 0
         self._node_name: Callable[[str], str] = str
         self._threads = 1
-        self._others_pause = False
-        self._seats = Seats()
+        self._ray_pauses = False
+        self._slot_numbers = SlotNumbers()
         self._entries: dict[int, Entry] = {}
         self._working: dict[int, Entry] = {}
         self._waiting: list[Entry] = []
         self._ask_now = True
         self._asked_at = 0.0
         self._dry = False
-        self._over: list[Entry] = []
+        self._ended: list[Entry] = []
 
     def open(
-        self, num_slots: Callable[[], int], node_name: Callable[[str], str], *, threads: int, others_pause: bool = False
+        self, num_slots: Callable[[], int], node_name: Callable[[str], str], *, threads: int, ray_pauses: bool = False
     ) -> None:
-        """Says where trials run. `others_pause`: a scheduler of Ray's may pause trials behind the source's back."""
+        """Says where trials run. `ray_pauses`: a scheduler of Ray's may pause trials behind the source's back."""
         self._num_slots, self._node_name = num_slots, node_name
-        self._threads, self._others_pause = threads, others_pause
+        self._threads, self._ray_pauses = threads, ray_pauses
 
     # Which trials run
 
@@ -101,16 +101,14 @@ class Desk:
         while self._num_free() > 0:
             if not self.claim():
                 self._ask_now, self._asked_at = False, now
-                self._refuse_to_stall()
+                self._check_stalled()
                 return
 
     def _num_free(self) -> int:
-        self._working = {
-            number: entry for number, entry in self._working.items() if not entry.standing or entry.working
-        }
+        self._working = {number: entry for number, entry in self._working.items() if not entry.paused or entry.working}
         return self._num_slots() - len(self._working) - len(self._waiting)
 
-    def refuse_nowhere(self) -> None:
+    def check_room(self) -> None:
         """While trials wait for a process, nobody asks for more of them.
 
         Raises:
@@ -118,8 +116,8 @@ class Desk:
         """
         self._num_slots()
 
-    def _refuse_to_stall(self) -> None:
-        if self._entries and not self._working and not self._waiting and not self._others_pause:
+    def _check_stalled(self) -> None:
+        if self._entries and not self._working and not self._waiting and not self._ray_pauses:
             numbers = ", ".join(str(number) for number in sorted(self._entries))
             raise EngineError(f"paused trials {numbers} neither go on nor end: the trial source has stalled")
 
@@ -128,7 +126,7 @@ class Desk:
         entry = next((entry for entry in self._waiting if entry.attempt is None), None)
         if entry is not None:
             self._waiting.remove(entry)
-            entry.standing = False
+            entry.paused = False
         return entry
 
     def take_paused(self) -> Entry | None:
@@ -162,7 +160,7 @@ class Desk:
         """The attempt has a process and begins its first step there."""
         if entry := self._entries.get(number):
             entry.since = time.time()
-            entry.failed_starts, entry.standing = 0, False
+            entry.failed_starts, entry.paused = 0, False
             self._working[number] = entry
 
     def entry(self, number: int) -> Entry | None:
@@ -171,7 +169,7 @@ class Desk:
 
     # What attempts say
 
-    def told(self, number: int, event: Evaluated | Finished | Failed, place: Place, log: str = "") -> Verdict:
+    def record_step(self, number: int, event: Evaluated | Finished | Failed, place: Place, log: str = "") -> Verdict:
         """Writes down what a step came to, and says what follows. `place.node` is a node's id.
 
         Raises:
@@ -181,7 +179,7 @@ class Desk:
         if entry is None:
             return Verdict.STOP
         trial = entry.trial
-        self._seat(trial, place, event.start)
+        self._assign_slot(trial, place, event.start)
         trial.add_span(trial.slot or 0, event.start, event.end)
         entry.since = time.time()
         if log:
@@ -196,9 +194,9 @@ class Desk:
         self._end_dropped()
         return verdict
 
-    def _seat(self, trial: Active, place: Place, since: float) -> None:
+    def _assign_slot(self, trial: Active, place: Place, since: float) -> None:
         if trial.slot is None:
-            trial.slot = self._seats.take(place.node, since)
+            trial.slot = self._slot_numbers.take(place.node, since)
         trial.place = place.model_copy(
             update={"node": self._node_name(place.node), "slot": trial.slot, "threads": self._threads}
         )
@@ -229,7 +227,7 @@ class Desk:
     def paused(self, number: int) -> None:
         """The trial stands: its slot is free once it is saved."""
         if entry := self._entries.get(number):
-            entry.standing = True
+            entry.paused = True
             self._leave(entry)
             self._ask_now = True
 
@@ -238,12 +236,12 @@ class Desk:
         if entry := self._entries.get(number):
             entry.resume, entry.trial.unsaved_s = resume, 0.0
 
-    def took_up(self, number: int, config: TrialConfig, history: Sequence[Progress]) -> None:
+    def adopt_training(self, number: int, config: TrialConfig, history: Sequence[Progress]) -> None:
         """The trial goes on with another one's training: the weights that it carries have come to `history`."""
         if entry := self._entries.get(number):
             entry.trial.config = config
             entry.trial.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
-            self._source.took_up(number, entry.trial.history)
+            self._source.replace_history(number, entry.trial.history)
 
     def pruned(self, number: int, message: str = "") -> None:
         """A scheduler of Ray's has stopped the trial; `message` says why."""
@@ -255,7 +253,7 @@ class Desk:
     def resumed(self, number: int) -> None:
         """A standing trial is to go on."""
         if entry := self._entries.get(number):
-            entry.standing = False
+            entry.paused = False
             self._working[number] = entry
 
     # Losses
@@ -272,7 +270,7 @@ class Desk:
         if entry is None:
             return
         trial, entry.attempt = entry.trial, None
-        if entry.standing and not final:
+        if entry.paused and not final:
             return  # it goes on from an older snapshot, or by replay
         self._working.pop(number, None)
         self._ask_now = True
@@ -295,7 +293,7 @@ class Desk:
             self._waiting.append(entry)
         self._end_dropped()
 
-    def take_vanished(self) -> list[int]:
+    def vanished(self) -> list[int]:
         """Trials whose attempts Tune has given up without a word, as when a process refuses another trial."""
         return [
             number
@@ -325,7 +323,7 @@ class Desk:
     def _leave(self, entry: Entry) -> None:
         """The trial moves nowhere for now."""
         trial = entry.trial
-        self._seats.leave(trial.slot, trial.spans[-1].end if trial.spans else 0.0)
+        self._slot_numbers.leave(trial.slot, trial.spans[-1].end if trial.spans else 0.0)
         trial.slot = entry.since = None
 
     def _end_dropped(self) -> bool:
@@ -347,17 +345,17 @@ class Desk:
         record = trial.record(ending, self._run)
         self._source.end(record.model_copy(update={"extra": entry.extra}) if entry.extra else record)
         trial.clear()
-        if entry.standing and entry.attempt is not None:
-            self._over.append(entry)
+        if entry.paused and entry.attempt is not None:
+            self._ended.append(entry)
         else:
             self._files.forget(trial)
         self._ask_now = True
         return Verdict.STOP
 
-    def take_over(self) -> list[Entry]:
+    def take_ended(self) -> list[Entry]:
         """Trials that have ended while their attempt stood, and stands still: each told once, to be stopped."""
-        done = [entry for entry in self._over if not entry.working]
-        self._over = [entry for entry in self._over if entry.working]
+        done = [entry for entry in self._ended if not entry.working]
+        self._ended = [entry for entry in self._ended if entry.working]
         for entry in done:
             entry.trial.clear()  # its snapshot may have been written after the end
             self._files.forget(entry.trial)

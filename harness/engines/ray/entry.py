@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from harness.engines.active import Active
 
-__all__ = ["Attempt", "Entry", "Files", "Seats", "Verdict"]
+__all__ = ["Attempt", "Entry", "Files", "SlotNumbers", "Verdict"]
 
 WORKING = ("PENDING", "RUNNING")
 
@@ -52,7 +52,7 @@ class Entry:
     trial: Active
     attempt: Any = None
     resume: str = ""
-    standing: bool = False
+    paused: bool = False
     """True from a pause until the trial goes on."""
     failed_starts: int = 0
     since: float | None = None
@@ -64,7 +64,7 @@ class Entry:
         return self.attempt is not None and self.attempt.status in WORKING
 
 
-class Seats:
+class SlotNumbers:
     """Numbers of slots, each of one node.
 
     On which node a trial runs is known with its first result only. It takes a seat then, for the time since it began:

@@ -22,12 +22,12 @@ from ray.tune.search import Searcher
 from harness.engines.messages import Evaluated
 from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import Entry, Verdict
-from harness.engines.ray.schedulers import Other
-from harness.engines.ray.worker import Order, Told
+from harness.engines.ray.schedulers import RayPruner
+from harness.engines.ray.worker import Order, StepReport
 from harness.errors import EngineError, FailReason
 from harness.records.schema import Place
 
-__all__ = ["DeskCallback", "DeskScheduler", "DeskSearcher", "Finished", "Hooks", "losses_of_processes"]
+__all__ = ["AllTrialsEnded", "DeskCallback", "DeskScheduler", "DeskSearcher", "Hooks", "losses_of_processes"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 #: What Ray says of a process that its memory monitor has killed.
@@ -35,11 +35,11 @@ OUT_OF_MEMORY = ("out of memory", "memory monitor", "low on memory", "outofmemor
 PREEMPTED = "preempt"
 
 
-class Finished(Exception):
+class AllTrialsEnded(Exception):
     """The way out of Tune."""
 
 
-class Alone:
+class NotPickled:
     """What Tune may neither copy nor write down: it pickles and copies what it is given, and this holds the study."""
 
     def __reduce__(self) -> Any:
@@ -49,7 +49,7 @@ class Alone:
         return self
 
 
-class Hooks(Alone):
+class Hooks(NotPickled):
     """What searcher, scheduler and callback share."""
 
     def __init__(self, desk: Desk, order: Callable[[Entry], Order], snapshot_of: Callable[[Entry], str]) -> None:
@@ -128,7 +128,7 @@ def hook(method: Hook) -> Hook:
     return cast(Hook, called)
 
 
-class DeskSearcher(Alone, Searcher):
+class DeskSearcher(NotPickled, Searcher):
     """Gives Tune a trial for each free slot. Samples are the source's; it is not told of results here."""
 
     def __init__(self, hooks: Hooks) -> None:
@@ -138,7 +138,7 @@ class DeskSearcher(Alone, Searcher):
     @hook
     def suggest(self, trial_id: str) -> Any:
         desk = self.hooks.desk
-        for number in desk.take_vanished():
+        for number in desk.vanished():
             desk.lost(number, FailReason.CRASH, "its process was of no more use")
         desk.fill()
         entry = desk.take_new()
@@ -160,33 +160,33 @@ class DeskSearcher(Alone, Searcher):
         """Nothing is kept."""
 
 
-class DeskScheduler(Alone, TrialScheduler):
+class DeskScheduler(NotPickled, TrialScheduler):
     """Decides as the source does. `other` is Ray's scheduler, which may stop or pause what the source lets go on."""
 
-    def __init__(self, hooks: Hooks, other: Other | None = None) -> None:
+    def __init__(self, hooks: Hooks, other: RayPruner | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.hooks = hooks
-        self._other = other
+        self._ray_pruner = other
 
     @hook
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self.hooks.controller = tune_controller
         self.hooks.desk.added(self.hooks.number(trial), trial)
-        if self._other is not None:
-            self._other.added(self.hooks.number(trial), trial)
-            self._other.scheduler.on_trial_add(tune_controller, trial)
+        if self._ray_pruner is not None:
+            self._ray_pruner.added(self.hooks.number(trial), trial)
+            self._ray_pruner.scheduler.on_trial_add(tune_controller, trial)
 
     @hook
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        told = Told.model_validate_json(result["told"])
-        if told.trouble or told.event is None:
-            raise EngineError(f"node {told.node[:12]} cannot run trials: {told.trouble}")
-        place = Place(node=told.node, device=told.device, device_name=told.device_name, slot=0, threads=1)
-        number, event = self.hooks.number(trial), told.event
-        verdict = self.hooks.desk.told(number, event, place, told.log)
+        report = StepReport.model_validate_json(result["report"])
+        if report.trouble or report.event is None:
+            raise EngineError(f"node {report.node[:12]} cannot run trials: {report.trouble}")
+        place = Place(node=report.node, device=report.device, device_name=report.device_name, slot=0, threads=1)
+        number, event = self.hooks.number(trial), report.event
+        verdict = self.hooks.desk.record_step(number, event, place, report.log)
         goes_on = isinstance(event, Evaluated) and not event.progress.done and verdict in (Verdict.GO, Verdict.SAVE)
-        if self._other is not None and isinstance(event, Evaluated) and goes_on:
-            return self._other.ask(number, tune_controller, trial, result, event.progress)
+        if self._ray_pruner is not None and isinstance(event, Evaluated) and goes_on:
+            return self._ray_pruner.ask(number, tune_controller, trial, result, event.progress)
         if verdict is Verdict.SAVE:
             tune_controller._schedule_trial_save(trial)
         return {Verdict.PAUSE: self.PAUSE, Verdict.STOP: self.STOP}.get(verdict, self.CONTINUE)
@@ -194,26 +194,26 @@ class DeskScheduler(Alone, TrialScheduler):
     def _pruned(self, trial: Trial) -> None:
         """Where the trial has not ended, Ray's scheduler has stopped it."""
         number = self.hooks.number(trial)
-        self.hooks.desk.pruned(number, self._other.message(number, trial) if self._other is not None else "")
+        self.hooks.desk.pruned(number, self._ray_pruner.message(number, trial) if self._ray_pruner is not None else "")
 
     @hook
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         self._pruned(trial)
-        if self._other is not None:
-            self._other.scheduler.on_trial_complete(tune_controller, trial, result)
+        if self._ray_pruner is not None:
+            self._ray_pruner.scheduler.on_trial_complete(tune_controller, trial, result)
 
     @hook
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         self._pruned(trial)
-        if self._other is not None:
-            self._other.scheduler.on_trial_remove(tune_controller, trial)
+        if self._ray_pruner is not None:
+            self._ray_pruner.scheduler.on_trial_remove(tune_controller, trial)
 
     @hook
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        if self._other is not None:
-            self._other.scheduler.on_trial_error(tune_controller, trial)
+        if self._ray_pruner is not None:
+            self._ray_pruner.scheduler.on_trial_error(tune_controller, trial)
         number, (reason, message) = self.hooks.number(trial), cause_of(trial)
-        population = self._other is not None and self._other.population
+        population = self._ray_pruner is not None and self._ray_pruner.population
         if population and trial.num_failures <= trial.max_failures:
             self.hooks.desk.paused(number)  # Tune itself starts it again, from the last checkpoint
         else:
@@ -223,15 +223,17 @@ class DeskScheduler(Alone, TrialScheduler):
     @hook
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         desk = self.hooks.desk
-        desk.refuse_nowhere()
+        desk.check_room()
         for late in desk.overdue():
             kill(late.attempt)
-        for over in desk.take_over():
+        for over in desk.take_ended():
             tune_controller.stop_trial(over.attempt)
         entry = desk.take_paused()
         if entry is not None:
             return cast(Trial, entry.attempt)
-        chosen = self._other.scheduler.choose_trial_to_run(tune_controller) if self._other is not None else None
+        chosen = (
+            self._ray_pruner.scheduler.choose_trial_to_run(tune_controller) if self._ray_pruner is not None else None
+        )
         if chosen is not None and chosen.status == Trial.PAUSED:
             desk.resumed(self.hooks.number(chosen))
         return chosen
@@ -240,7 +242,7 @@ class DeskScheduler(Alone, TrialScheduler):
         return "the study decides"
 
 
-class DeskCallback(Alone, Callback):
+class DeskCallback(NotPickled, Callback):
     """Tells the desk when steps begin and when snapshots lie."""
 
     def __init__(self, hooks: Hooks) -> None:
@@ -260,10 +262,10 @@ class DeskCallback(Alone, Callback):
         """Leaves Tune before it reads result files of every trial that nobody has written.
 
         Raises:
-            Finished: all trials have ended, and all processes are gone.
+            AllTrialsEnded: all trials have ended, and all processes are gone.
         """
         if self.hooks.desk.finished and self.hooks.error is None:
-            raise Finished
+            raise AllTrialsEnded
 
 
 def cause_of(trial: Trial) -> tuple[FailReason, str]:

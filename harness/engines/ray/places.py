@@ -116,7 +116,7 @@ class StoragePlaces:
             remove(self.storage)
 
 
-class Seen(Frozen):
+class NodeSurvey(Frozen):
     """What a node says when it is asked: the hash of its harness, and what it can see."""
 
     code: str
@@ -155,7 +155,7 @@ def code_hash() -> str:
 def look(marker: str, paths: Mapping[str, str]) -> str:
     """Runs on a node. `paths` are folders with the hash of what is in them."""
     missing = tuple(path for path, listing in paths.items() if listing_hash(path) != listing)
-    return Seen(code=code_hash(), run=Path(marker).is_file(), missing=missing).model_dump_json()
+    return NodeSurvey(code=code_hash(), run=Path(marker).is_file(), missing=missing).model_dump_json()
 
 
 def survey(session: Session, run: RunFolder, paths: Sequence[str], need: Mapping[str, float]) -> tuple[bool, set[str]]:
@@ -182,9 +182,9 @@ def _ask(node: str, marker: str, paths: Mapping[str, str]) -> Any:
     return look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(marker, paths)
 
 
-def _answer(name: str, future: Any) -> Seen:
+def _answer(name: str, future: Any) -> NodeSurvey:
     try:
-        seen = Seen.model_validate_json(ray.get(future, timeout=ANSWER_WITHIN_S))
+        seen = NodeSurvey.model_validate_json(ray.get(future, timeout=ANSWER_WITHIN_S))
     except GetTimeoutError:
         raise EngineError(f"node {name} does not answer within {ANSWER_WITHIN_S:.0f} s") from None
     except RayError as error:

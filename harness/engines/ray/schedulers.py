@@ -32,7 +32,7 @@ from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
 from harness.spec.tasks import metric_named
 
-__all__ = ["Other", "make_scheduler"]
+__all__ = ["RayPruner", "make_scheduler"]
 
 #: What may change in the middle of a training: nothing that the number of steps or the shape of the model hangs on.
 MUTABLE = ("learning_rate", "weight_decay", "label_smoothing", "max_grad_norm")
@@ -40,7 +40,7 @@ MUTABLE = ("learning_rate", "weight_decay", "label_smoothing", "max_grad_norm")
 BETTER, RUNG = "better", "rung"
 
 
-class Other:
+class RayPruner:
     """A scheduler of Ray's beside the desk: it may stop or pause what the source lets go on.
 
     At a rung that no trial reached with a value better than the trivial baseline (`chance`, by metric) it stops nobody.
@@ -59,7 +59,7 @@ class Other:
         self._guard = ChanceGuard(spec.search.objectives[0], chance)
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
-        self._clock, self._desk, self._order = Clock(spec), desk, order
+        self._clock, self._desk, self._order = RungClock(spec), desk, order
         self._name = spec.search.pruner.name
         self._factor = spec.search.pruner.reduction_factor
         self._values: defaultdict[float, list[float]] = defaultdict(list)
@@ -138,11 +138,11 @@ class Other:
         resolved = Order(config=config, folder="", changed=params).resolved
         mutation = {"fraction": progress.fraction, "from": taken.config.number, "params": resolved.params}
         entry.extra["mutations"].append(mutation)
-        self._desk.took_up(number, resolved, self._saved[taken.config.number])
+        self._desk.adopt_training(number, resolved, self._saved[taken.config.number])
         trial.set_config(trial.config | {"order": self._order(entry).model_dump_json(), "number": number})  # type: ignore[no-untyped-call]
 
 
-class Clock:
+class RungClock:
     """What Ray's schedulers are told of an evaluation."""
 
     def __init__(self, spec: StudySpec) -> None:
@@ -258,7 +258,7 @@ def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
     Raises:
         InputError: Ray has no such scheduler, or population-based training has nothing that it could change.
     """
-    pruner, clock = spec.search.pruner, Clock(spec)
+    pruner, clock = spec.search.pruner, RungClock(spec)
     look: dict[str, Any] = {"time_attr": "time", "metric": "objective", "mode": "max"}
     if pruner.name == "ray-asha":
         return AsyncHyperBandScheduler(

@@ -19,11 +19,18 @@ from harness.engines.precisions import Precisions
 from harness.engines.ray.desk import MOST_LOSSES, Desk
 from harness.engines.ray.entry import Entry
 from harness.engines.ray.environment import changed_environment
-from harness.engines.ray.hooks import DeskCallback, DeskScheduler, DeskSearcher, Finished, Hooks, losses_of_processes
+from harness.engines.ray.hooks import (
+    AllTrialsEnded,
+    DeskCallback,
+    DeskScheduler,
+    DeskSearcher,
+    Hooks,
+    losses_of_processes,
+)
 from harness.engines.ray.measure import measure_nodes
 from harness.engines.ray.places import RunPlaces, StoragePlaces, checkpoint_folders, parcels_for, survey
 from harness.engines.ray.plan import Room, plan_trials
-from harness.engines.ray.schedulers import Other, make_scheduler
+from harness.engines.ray.schedulers import RayPruner, make_scheduler
 from harness.engines.ray.session import Session, open_session
 from harness.engines.ray.worker import Job, Order, TrialActor
 from harness.errors import EngineError
@@ -135,10 +142,12 @@ class Run:
         self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
         self._room = Room(self._plan, session.capacity, session.resources)
         self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
-        self._other = self._make_other()
-        desk.open(self._num_slots, session.node_name, threads=self._plan.threads, others_pause=self._other is not None)
+        self._ray_pruner = self._make_ray_pruner()
+        desk.open(
+            self._num_slots, session.node_name, threads=self._plan.threads, ray_pauses=self._ray_pruner is not None
+        )
 
-    def _make_other(self) -> Other | None:
+    def _make_ray_pruner(self) -> RayPruner | None:
         """Ray's own scheduler, where the study names one; it prunes the search and nothing else."""
         entries = [self._desk.entry(number) for number in self._desk.numbers]
         if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
@@ -148,14 +157,14 @@ class Run:
             return None
         population = self._spec.search.pruner.name == POPULATION
         chance = {} if population else task_of(self._spec.task).chance(PreparedData(Path(self._data)))
-        return Other(self._spec, scheduler, self._desk, self._order, chance)
+        return RayPruner(self._spec, scheduler, self._desk, self._order, chance)
 
     @property
     def _population(self) -> bool:
-        return self._other is not None and self._other.population
+        return self._ray_pruner is not None and self._ray_pruner.population
 
     def _num_slots(self) -> int:
-        return max(self._room(), self._other.ahead) if self._other is not None else self._room()
+        return max(self._room(), self._ray_pruner.ahead) if self._ray_pruner is not None else self._room()
 
     def _order(self, entry: Entry) -> Order:
         config = as_begun(entry.trial.config, entry.trial.history)
@@ -187,7 +196,7 @@ class Run:
         try:
             with losses_of_processes():
                 tuner.fit()
-        except Finished:
+        except AllTrialsEnded:
             return
         except BaseException as error:
             if not isinstance(error, Exception):
@@ -241,7 +250,7 @@ class Run:
             "param_space": {"number": tune.grid_search(self._desk.numbers)} if self._population else None,
             "tune_config": tune.TuneConfig(
                 **{} if self._population else searching,
-                scheduler=DeskScheduler(self._hooks, self._other),
+                scheduler=DeskScheduler(self._hooks, self._ray_pruner),
                 reuse_actors=True,
                 trial_dirname_creator=self._hooks.folder_name,
             ),

@@ -30,7 +30,7 @@ from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue, TrialConfig
 from harness.training.host import Host
 
-__all__ = ["Job", "Order", "Told", "TrialActor", "open_driver", "with_moved"]
+__all__ = ["Job", "Order", "StepReport", "TrialActor", "open_driver", "with_moved"]
 
 MOST_LOG_BYTES = 256 * 1024
 
@@ -72,7 +72,7 @@ class Order(Frozen):
         return self.config.model_copy(update={"training": training, "params": self.config.params | self.changed})
 
 
-class Told(Frozen):
+class StepReport(Frozen):
     """What an actor says after each step. `trouble`: why it can run no trial at all; `log`: new text of the log."""
 
     event: Annotated[Evaluated | Finished | Failed, Field(discriminator="op")] | None = None
@@ -129,7 +129,7 @@ class TrialActor(Trainable):
     def step(self) -> dict[str, Any]:
         """Goes on to the next evaluation, or saves the weights after the last one."""
         if self._driver is None or self._trouble:
-            return self._tell(Told(trouble=self._trouble))
+            return self._report(StepReport(trouble=self._trouble))
         if self._failed is not None:
             event: Evaluated | Finished | Failed = self._failed
         elif self._last is None:
@@ -141,7 +141,7 @@ class TrialActor(Trainable):
         if isinstance(event, Evaluated):
             self._last = event
         self._fatal = isinstance(event, Failed) and event.fatal
-        return self._tell(Told(event=event))
+        return self._report(StepReport(event=event))
 
     def _config(self) -> TrialConfig:
         return with_moved(self._order.resolved, self._moved)
@@ -152,8 +152,8 @@ class TrialActor(Trainable):
             copy_out(self._folder / WEIGHTS, f"{self._job.storage}/{self._order.folder}/{WEIGHTS}")
         return done
 
-    def _tell(self, told: Told) -> dict[str, Any]:
-        told = told.model_copy(
+    def _report(self, report: StepReport) -> dict[str, Any]:
+        report = report.model_copy(
             update={
                 "node": ray.get_runtime_context().get_node_id(),
                 "device": self._place.device,
@@ -161,7 +161,7 @@ class TrialActor(Trainable):
                 "log": self._new_log(),
             }
         )
-        return {"told": json.dumps(told.model_dump(mode="json"))}  # a metric may be NaN
+        return {"report": json.dumps(report.model_dump(mode="json"))}  # a metric may be NaN
 
     def _new_log(self) -> str:
         """What was logged since the last step, for a coordinator that does not see this folder."""

@@ -1,10 +1,9 @@
-"""Which trials go on: what every pruner is to the search. All pruning looks at the first objective."""
+"""The base class of pruners, which decide which trials go on. All pruners look at the first objective only."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Protocol
 
 from harness.records.schema import Progress, TrialState
 from harness.search.source import Decision
@@ -16,14 +15,14 @@ __all__ = ["ChanceGuard", "Policy", "Unpruned", "newly_passed"]
 
 
 def newly_passed(rungs: Sequence[float | None], before: int, progress: Progress) -> list[int]:
-    """The rungs that an evaluation is the first to pass, `before` being the first that none has passed so far."""
+    """Returns the rungs that this evaluation newly passes; `before` is the first rung that is not passed yet."""
     return [index for index in rungs_passed(rungs, progress.step, progress.total_steps) if index >= before]
 
 
 class ChanceGuard:
-    """Tells at which rungs no trial has learned anything yet: none is better than the trivial baseline.
+    """Finds the rungs at which no trial is better than the trivial baseline.
 
-    There the ranks of trials are noise, so none may be stopped. `chance` holds what the trivial baseline has by metric.
+    The ranks of trials are noise there, so no trial may be stopped. `chance` is the baseline's score, by metric.
     """
 
     def __init__(self, objective: str, chance: Mapping[str, float]) -> None:
@@ -31,77 +30,40 @@ class ChanceGuard:
         self._better: defaultdict[Hashable, set[int]] = defaultdict(set)
 
     def is_better(self, progress: Progress) -> bool:
-        """True when the evaluation is better than the trivial baseline, beyond the noise of its rows."""
+        """Returns True when the evaluation is better than the trivial baseline by more than the noise of its rows."""
         value = progress.metrics.get(self._objective)
         return is_beyond_chance(metric_named(self._objective), value, self._chance, progress.num_rows)
 
     def note(self, rung: Hashable, progress: Progress) -> None:
-        """A trial was evaluated at a rung (of its arm)."""
+        """Adds the evaluation of a trial at a rung of its arm."""
         if self.is_better(progress):
             self._better[rung].add(progress.number)
 
     def forget(self, number: int) -> None:
-        """The trial has failed: its values do not count."""
+        """Removes the evaluations of a failed trial."""
         for numbers in self._better.values():
             numbers.discard(number)
 
     def at_chance(self, rung: Hashable) -> bool:
-        """True while no trial that was evaluated at the rung is better than the trivial baseline."""
+        """Returns True while no trial evaluated at the rung is better than the trivial baseline."""
         return not self._better[rung]
 
 
-class Policy(Protocol):
-    """Decides about the trials of a study. Arms are numbered; each is a competition of its own.
+class Policy:
+    """Decides which trials of a study go on. This base class lets every trial run to its end.
 
-    `rungs` are a trial's own; None (a record of an earlier version) stands for those of the study.
+    Arms are numbered, and the trials of one arm compete with each other only. `rungs` are a trial's own; None (in
+    records of an earlier version) stands for those of the study. A pruner overrides `decide`, and what else it needs.
     """
-
-    def expect(self, arm: int, num_trials: int) -> None:
-        """Says how many trials the arm will have in all; until then more are waited for."""
-
-    def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
-        """A trial that will run from the start."""
-
-    def restore(
-        self,
-        number: int,
-        arm: int,
-        history: Sequence[Progress],
-        state: TrialState,
-        rungs: TrialRungs | None = None,
-    ) -> None:
-        """A trial of an earlier coordinator; one that was running stands at its last rung. Then `settle`."""
-
-    def settle(self) -> None:
-        """All trials are restored."""
-
-    def decide(self, number: int, progress: Progress) -> Decision:
-        """What follows after an evaluation."""
-
-    def end(self, number: int, state: TrialState) -> None:
-        """A trial has ended."""
-
-    def promoted(self) -> list[int]:
-        """Trials that nobody runs and that go on now: restored ones, then promoted ones, best first; each told once."""
-
-    def dropped(self) -> list[int]:
-        """Waiting trials that will never go on; each told once."""
-
-    def message(self, number: int) -> str:
-        """Why a trial was stopped or dropped, in one line, as it was when that was decided; "" of any other."""
-
-
-class Unpruned:
-    """Every trial runs to its end."""
 
     def __init__(self) -> None:
         self._restored: list[int] = []
 
     def expect(self, arm: int, num_trials: int) -> None:
-        """Nobody waits for anybody."""
+        """Sets how many trials the arm will have in all."""
 
     def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
-        """Nothing to compare it with."""
+        """Adds a new trial, which starts at step 0."""
 
     def restore(
         self,
@@ -111,24 +73,36 @@ class Unpruned:
         state: TrialState,
         rungs: TrialRungs | None = None,
     ) -> None:
+        """Adds a trial of an earlier coordinator; one that has not ended counts as paused at its last rung.
+
+        Call `settle` after the last one.
+        """
         if not state.ended:
             self._restored.append(number)
 
     def settle(self) -> None:
-        """Nothing to settle."""
+        """Decides about the restored trials, once all of them are there."""
 
     def decide(self, number: int, progress: Progress) -> Decision:
+        """Returns what happens to a trial after an evaluation."""
         return Decision.GO
 
     def end(self, number: int, state: TrialState) -> None:
-        """Nothing to take back."""
+        """Removes a trial that has ended; a failed one no longer counts at the rungs that it reached."""
 
     def promoted(self) -> list[int]:
+        """Returns paused trials that go on now, each once: restored ones first, then promoted ones, best first."""
         restored, self._restored = self._restored, []
         return restored
 
     def dropped(self) -> list[int]:
+        """Returns paused trials that will never go on, each once."""
         return []
 
     def message(self, number: int) -> str:
+        """Returns in one line why a trial was stopped or dropped, as of that moment; "" for all other trials."""
         return ""
+
+
+class Unpruned(Policy):
+    """Lets every trial run to its end."""

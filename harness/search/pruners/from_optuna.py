@@ -1,9 +1,9 @@
-"""Optuna's pruners (asynchronous halving, Hyperband, median) as a policy of ours.
+"""Optuna's pruners (asynchronous halving, Hyperband, median) as a `Policy`.
 
-They see in-memory studies of the first objective alone (Optuna refuses to prune with several), with rungs as steps:
-trials of different batch sizes have no training step in common. Each arm has one such study for each first rung: the
-pruners take the first value of a trial for that of their first rung, so trials that pass a rung by compete among
-themselves.
+They read in-memory studies of the first objective only (Optuna refuses to prune with several objectives), in which a
+step is a rung, because trials of different batch sizes have no training step in common. Each arm has one such study for
+each first rung: the pruners take a trial's first value for that of their first rung, so trials that skip a rung compete
+with each other only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from harness.errors import unknown_name
 from harness.records.schema import Progress, TrialState
 from harness.search.mirror import Mirror
-from harness.search.pruners.base import ChanceGuard, newly_passed
+from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
 from harness.search.pruners.messages import against, message, rank_so_far
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, num_promoted, rung_fractions, rung_resource
@@ -37,7 +37,7 @@ NOT_A_NUMBER = "its value is not a number"
 
 @dataclass(slots=True, kw_only=True)
 class _Trial:
-    """`passed`: the first rung that it has not been judged at; `last`: its last value."""
+    """A trial; `passed` is the first rung at which it was not judged yet, `last` its last value."""
 
     rungs: TrialRungs
     field: _Field
@@ -46,7 +46,7 @@ class _Trial:
 
 
 class _Field:
-    """Trials that compete: those of an arm that have the same first rung."""
+    """The trials that compete with each other: those of an arm with the same first rung."""
 
     def __init__(self, spec: StudySpec, arm: int, first: int) -> None:
         self.arm = arm
@@ -54,30 +54,27 @@ class _Field:
         self.pruner = _pruner(spec.search.pruner, first)
 
     def at_step(self, step: int) -> list[tuple[FrozenTrial, float]]:
-        """The trials that have reported a value at a step, with it."""
+        """Returns the trials that have a value at a step, each with its value."""
         trials = self.mirror.study.get_trials(deepcopy=False)
-        found = ((trial, trial.intermediate_values.get(step, math.nan)) for trial in trials)
-        return [(trial, value) for trial, value in found if not math.isnan(value)]
+        pairs = ((trial, trial.intermediate_values.get(step, math.nan)) for trial in trials)
+        return [(trial, value) for trial, value in pairs if not math.isnan(value)]
 
 
-class OptunaPolicy:
-    """A `Policy` that stops or lets go, and never lets a trial wait. Restored by replaying the reports in order.
+class OptunaPolicy(Policy):
+    """A `Policy` that stops a trial or lets it go on, and never pauses one. It is restored by replaying all reports.
 
-    A stop is not obeyed at a rung that no trial of the arm reached with a value better than the trivial baseline.
+    No trial is stopped at a rung at which no trial of the arm is better than the trivial baseline.
     """
 
     def __init__(self, spec: StudySpec, chance: Mapping[str, float] | None = None) -> None:
+        super().__init__()
         self._spec = spec
         self._fractions = rung_fractions(spec)
         self._objective = spec.search.objectives[0]
         self._guard = ChanceGuard(self._objective, chance or {})
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}
-        self._restored: list[int] = []
         self._messages: dict[int, str] = {}
-
-    def expect(self, arm: int, num_trials: int) -> None:
-        """Nobody waits for anybody."""
 
     def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
         rungs = self._fractions if rungs is None else rungs
@@ -101,14 +98,10 @@ class OptunaPolicy:
             self.decide(number, progress)
         if state.ended:
             self.end(number, state)
-        else:
-            self._restored.append(number)
-
-    def settle(self) -> None:
-        """Nothing to settle."""
+        super().restore(number, arm, history, state, rungs)
 
     def decide(self, number: int, progress: Progress) -> Decision:
-        """Reports every rung that the evaluation is the first to pass, and asks the pruner after each."""
+        """Reports every rung that the evaluation newly passes, and asks the pruner after each."""
         trial = self._trials[number]
         field = trial.field
         trial.last = progress.metrics.get(self._objective, math.nan)
@@ -116,18 +109,18 @@ class OptunaPolicy:
         for rung in newly_passed(trial.rungs, trial.passed, progress):
             field.mirror.report(number, rung_resource(self._spec.search.pruner, rung), trial.last)
             self._guard.note((field.arm, rung), progress)
-            asked = field.mirror.should_prune(number, field.pruner)
-            if asked and not stop and not self._guard.at_chance((field.arm, rung)):
+            prune = field.mirror.should_prune(number, field.pruner)
+            if prune and not stop and not self._guard.at_chance((field.arm, rung)):
                 self._messages[number], stop = self._why(number, rung), True
             trial.passed = rung + 1
         return Decision.STOP if stop and not progress.done else Decision.GO
 
     def _why(self, number: int, rung: int) -> str:
-        """The message of a trial that was stopped at `rung`, from the values that its pruner has just looked at."""
+        """Returns the message of a trial that was stopped at `rung`, from the values that its pruner has just read."""
         pruner, field = self._spec.search.pruner, self._trials[number].field
         metric, step = metric_named(self._objective), rung_resource(pruner, rung)
-        told = _median if pruner.name == "median" else _halving
-        return message(rung, len(self._fractions), *told(field, number, step, pruner.reduction_factor, metric))
+        parts = _median if pruner.name == "median" else _halving
+        return message(rung, len(self._fractions), *parts(field, number, step, pruner.reduction_factor, metric))
 
     def message(self, number: int) -> str:
         return self._messages.get(number, "")
@@ -143,16 +136,9 @@ class OptunaPolicy:
             trial.field.mirror.fail(number)
             self._guard.forget(number)
 
-    def promoted(self) -> list[int]:
-        restored, self._restored = self._restored, []
-        return restored
-
-    def dropped(self) -> list[int]:
-        return []
-
 
 def _median(field: _Field, number: int, step: int, factor: int, metric: Metric) -> tuple[str, ...]:
-    """Its best value so far, and the median of the completed trials' values at `step`."""
+    """Returns the message's part for median pruning: the trial's best value and the median of completed trials."""
     from optuna.trial import TrialState as OptunaState
 
     own = min(field.mirror.frozen(number).intermediate_values.values(), key=metric.sort_key)
@@ -164,12 +150,14 @@ def _median(field: _Field, number: int, step: int, factor: int, metric: Metric) 
 
 
 def _halving(field: _Field, number: int, step: int, factor: int, metric: Metric) -> tuple[str, ...]:
-    """Its rank among those that its pruner compares it with: all that have come to `step`, or those of its bracket."""
+    """Returns the message's parts for halving: the trial's rank among those that its pruner compares it with.
+
+    These are all trials with a value at `step`, for Hyperband those of its bracket."""
     from optuna.pruners import HyperbandPruner
 
     own, rivals, where = field.mirror.frozen(number), field.at_step(step), ""
     if isinstance(field.pruner, HyperbandPruner):
-        # Nothing public says which bracket a trial is in: Optuna derives it from names, and stores it nowhere.
+        # Optuna has no public way to the bracket of a trial: it derives it from names and stores it nowhere.
         bracket_of = partial(field.pruner._get_bracket_id, field.mirror.study)
         rivals = [(trial, value) for trial, value in rivals if bracket_of(trial) == bracket_of(own)]
         where = " in its bracket"
@@ -184,15 +172,15 @@ def _halving(field: _Field, number: int, step: int, factor: int, metric: Metric)
 
 
 def _pruner(spec: PrunerSpec, first: int) -> BasePruner:
-    """`first`: the first rung of the trials that it judges."""
+    """Returns Optuna's pruner for trials whose first rung is `first`."""
     from optuna import pruners
 
     if spec.name == "median":
         return pruners.MedianPruner()
-    least, factor = rung_resource(spec, first), spec.reduction_factor
+    min_resource, factor = rung_resource(spec, first), spec.reduction_factor
     if spec.name == "asha":
-        return pruners.SuccessiveHalvingPruner(min_resource=least, reduction_factor=factor)
+        return pruners.SuccessiveHalvingPruner(min_resource=min_resource, reduction_factor=factor)
     if spec.name != "hyperband":
         raise unknown_name("search.pruner.name", spec.name, ("median", "asha", "hyperband"))
-    most = max(least, int(1 / spec.min_fraction * (1 + 1e-9)))
-    return pruners.HyperbandPruner(min_resource=least, max_resource=most, reduction_factor=factor)
+    max_resource = max(min_resource, int(1 / spec.min_fraction * (1 + 1e-9)))
+    return pruners.HyperbandPruner(min_resource=min_resource, max_resource=max_resource, reduction_factor=factor)

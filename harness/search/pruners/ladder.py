@@ -1,4 +1,4 @@
-"""The rungs of one arm: which trials come to each of them, which have reached it, and in which order."""
+"""The rungs of one arm: which trials may still reach each of them, and which have, best first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Judged", "Ladder", "Ranked", "Rung", "RungTrial", "rung_key"]
 
 
 class Judged(NamedTuple):
-    """A trial as it is judged at a rung; sorts the better one first, and of equals the lower number."""
+    """A trial's result at a rung; the better one sorts first, and of equals the lower number."""
 
     key: tuple[float, float]
     number: int
@@ -24,10 +24,11 @@ class Judged(NamedTuple):
 
 @dataclass(slots=True)
 class Rung:
-    """One rung of one arm. `coming` are trials on their way to it, `reached` all that were evaluated at it.
+    """One rung of one arm. `coming` are trials that train towards it, `reached` all that were evaluated at it.
 
-    `better` are those of them that are better than the trivial baseline, `dropped` those that were stopped here. Behind
-    the first `cut` of those reached nobody waits. `settled`: nobody can reach it any more.
+    `better` are the reached trials that are better than the trivial baseline, `waiting` those that are paused here,
+    `dropped` those that were stopped here. No trial behind the first `cut` reached ones waits. `settled`: no further
+    trial can reach the rung.
     """
 
     coming: set[int] = field(default_factory=set)
@@ -39,27 +40,27 @@ class Rung:
     settled: bool = False
 
     def reach(self, judged: Judged) -> None:
-        """A trial was evaluated here."""
+        """Adds a trial that was evaluated here."""
         insort(self.reached, judged)
 
     def place(self, judged: Judged) -> int:
-        """The trial's place among those reached, 0 for the best; where it would come if it is none of them."""
+        """Returns the trial's place among those reached, 0 for the best, or the place it would have."""
         return bisect_left(self.reached, judged)
 
     def holds(self, judged: Judged) -> bool:
-        """True when the trial has reached the rung and counts there."""
+        """Returns True when the trial has reached the rung and counts there."""
         at = self.place(judged)
         return self.reached[at : at + 1] == [judged]
 
     def forget(self, judged: Judged) -> None:
-        """The trial has failed: it holds no place."""
+        """Removes a failed trial."""
         if self.holds(judged):
             del self.reached[self.place(judged)]
         self.better.discard(judged.number)
 
 
 class Ranked:
-    """Those that reached a rung, best first, without `outside`: at most one, which holds no rank there."""
+    """The trials that reached a rung, best first, without the at most one trial `outside`, which has no rank there."""
 
     def __init__(self, rung: Rung, outside: set[int]) -> None:
         self._rung = rung
@@ -74,14 +75,14 @@ class Ranked:
         return self._rung.reached[at + (self._left_out <= at)]
 
     def rank(self, judged: Judged) -> int:
-        """1 for the best."""
+        """Returns the trial's rank, 1 for the best."""
         at = self._rung.place(judged)
         return at + 1 - (self._left_out < at)
 
 
 @dataclass(slots=True)
 class RungTrial:
-    """`judged` holds it at the rungs passed, by rung; at those in `better` it was better than the trivial baseline."""
+    """A trial: its results at the rungs passed, by rung, and the rungs at which it was `better` than the baseline."""
 
     arm: int
     rungs: TrialRungs
@@ -95,7 +96,7 @@ class RungTrial:
 
 
 class Ladder:
-    """The rungs of one arm. The rung after the last is the full training. `kept` is the trial that is never dropped."""
+    """The rungs of one arm; the full training comes after the last. `kept` is the trial that is never dropped."""
 
     def __init__(self, num_rungs: int) -> None:
         self.rungs = [Rung() for _ in range(num_rungs)]
@@ -109,7 +110,7 @@ class Ladder:
         return set() if self.kept is None else {self.kept[0]}
 
     def still_coming(self, index: int) -> int:
-        """The most trials that can yet reach a rung."""
+        """Returns how many trials can still reach a rung at most."""
         rung = self.rungs[index]
         if index == 0:
             return len(rung.coming) + max(0, self.expected - self.added)
@@ -118,7 +119,7 @@ class Ladder:
 
 
 def rung_key(progress: Progress, objective: str) -> tuple[float, float]:
-    """Sorts the better trial first at a rung; shares of the rows are compared in steps of two standard errors."""
+    """Returns a key that sorts the better trial first; shares of rows are compared in steps of two standard errors."""
     facts, value = facts_with(objective), progress.metrics.get(objective)
     if facts.metric(objective).percent and value is not None and math.isfinite(value):
         step = 1 / math.sqrt(max(1, progress.num_rows))  # two standard errors of a share of 1/2

@@ -1,4 +1,4 @@
-"""Why a trial was pruned, in words: at which rung, with which rank, and its value against that of the cut."""
+"""The messages of pruned trials: the rung, the rank, and the value against that of the cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 def message(rung: int, num_rungs: int, *parts: str) -> str:
     """ "rung 1 of 3: 9th of 16, the best 4 went on; 71.2 % against 78.0 %"; `rung` counts from 0.
 
-    Records and JSON are searched by people: spaces are plain ones.
+    People search for these texts in records and JSON, so the spaces are plain ones.
     """
     return f"rung {rung + 1} of {num_rungs}: {'; '.join(parts)}".replace("\u00a0", " ")
 
@@ -27,16 +27,16 @@ def ordinal(number: int) -> str:
 
 
 def behind_in_rank(rank: int, num_reached: int, num_kept: int, num_lost: int = 0, where: str = "") -> str:
-    """ "9th of 16, the best 4 went on": all have come that could come.
+    """ "9th of 16, the best 4 went on": for a rung that all trials have reached.
 
-    `num_lost` of the best did not go on: they were stopped while better ones were there that failed later.
+    `num_lost` of the best did not go on: they were stopped before better trials failed.
     """
     went_on = f"{num_kept - num_lost:,}" if num_lost else "the best" if num_kept == 1 else f"the best {num_kept:,}"
     return f"{ordinal(rank)} of {num_reached:,}{where}, {went_on} went on"
 
 
 def rank_so_far(rank: int, num_compared: int, rule: str = "", where: str = "") -> str:
-    """ "9th of the 12 compared so far, at most 4 of 16 go on": others may come yet. `rule` says who goes on."""
+    """ "9th of the 12 compared so far, at most 4 of 16 go on": while others may come. `rule` says which go on."""
     return f"{ordinal(rank)} of the {num_compared:,} compared so far{where}{f', {rule}' if rule else ''}"
 
 

@@ -1,4 +1,4 @@
-"""The pruner that a study names."""
+"""Creates the pruner that a study names."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OPTUNA, UNPRUNED = ("asha", "hyperband", "median"), ("none", "ray-asha", "ray-hy
 
 
 def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> Policy:
-    """The study's pruner. Ray's own run inside its engine, so nothing is pruned here for them.
+    """Returns the study's pruner. Ray's own pruners run inside its engine, so they are `Unpruned` here.
 
-    `chance` is what the trivial baseline has on validation, by metric; without it every value counts as better.
+    `chance` is the trivial baseline's validation score, by metric; without it every value counts as better.
 
     Raises:
         InputError: no pruner has this name.

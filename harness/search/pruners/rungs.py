@@ -1,22 +1,22 @@
 """Breadth-first successive halving: all trials of an arm reach a rung before any of them goes on.
 
-At a rung that n trials reached, the best `num_promoted` go on and never fewer than `least`, so that the finalists have
-full trainings (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed trials
-hold no place. Of equal values the lower log loss is better, then the lower number: nothing that a restart could change.
-Values are equal that the number of validation rows cannot tell apart: early in training all accuracies are near
-chance, and the log loss sees who learns long before they do (of 16 trials on 132 rows, 8 % into the training, ranking
-by bare accuracy dropped every one that was going to be good).
+At a rung that n trials reached, the best `num_promoted` go on and never fewer than `least`, so that all finalists are
+trained to the end (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Failed
+trials have no rank. Of equal values the lower log loss is better, then the lower number, so that a restart changes no
+rank. Values count as equal when the number of validation rows is too small to tell them apart: early in the training
+all accuracies are near chance, and the log loss shows much sooner which trials learn (of 16 trials on 132 rows, 8 %
+into the training, ranking by accuracy alone dropped every trial that became good later).
 
-A trial is judged at its own rungs. One that passes the first rungs by is judged at its first rung together with those
-that were promoted to it; one that has none runs to its end and counts for no quota. At a rung that no trial reached
-with a value better than the trivial baseline nobody is dropped: all go on to the next one.
+A trial is judged at its own rungs. One that skips the first rungs is judged at its first rung together with the trials
+promoted to it; one without rungs runs to its end and counts for no quota. At a rung at which no trial is better than
+the trivial baseline, no trial is dropped: all of them go on to the next rung.
 
-A trial in `kept` (the default recipe of its arm) is never dropped: where it is not among the best, it goes on behind
-them, so that the winner can be compared with it at the same training; it takes nobody's place.
+A trial in `kept` (the default recipe of its arm) is never dropped. When it is not among the best, it goes on in
+addition to them, so that the winner can be compared with it after the same training.
 
-A waiting trial is dropped as soon as it cannot be promoted whatever the others do, so that hardly more trials stand
-in memory than will go on. At the last rung the next best one waits until a trial that went on has ended, and takes its
-place if it fails: a study does not lose its only winner to a crash.
+A waiting trial is dropped as soon as no result of the others can still promote it, so that few more trials are paused
+in memory than will go on. At the last rung the next best trial waits until one that went on has ended, and replaces it
+if it fails, so that a study does not lose its only winner to a crash.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from harness.records.schema import Progress, TrialState
-from harness.search.pruners.base import ChanceGuard, newly_passed
+from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
 from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial, rung_key
 from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, rank_so_far
 from harness.search.source import Decision
@@ -34,7 +34,7 @@ from harness.spec.tasks import metric_named
 __all__ = ["Rungs"]
 
 
-class Rungs:
+class Rungs(Policy):
     """A `Policy`. `fractions` are the rungs below the full training, `kept` the numbers that are never dropped."""
 
     def __init__(
@@ -48,6 +48,7 @@ class Rungs:
         kept: Collection[int] = (),
         chance: Mapping[str, float] | None = None,
     ) -> None:
+        super().__init__()
         self._fractions = tuple(fractions)
         self._guard = ChanceGuard(objective, chance or {})
         self._factor = reduction_factor
@@ -61,19 +62,19 @@ class Rungs:
         self._messages: dict[int, str] = {}
 
     def num_promoted(self, num_reached: int) -> int:
-        """How many of the trials that reached a rung go on."""
+        """Returns how many of the trials that reached a rung go on."""
         return num_promoted(num_reached, self._factor, self._least)
 
     def _quota(self, rung: Rung, num_reached: int) -> int:
-        """How many of the trials that reached this rung go on: all where none is better than the trivial baseline."""
+        """Returns how many of the trials that reached this rung go on: all, where none is better than the baseline."""
         return self.num_promoted(num_reached) if rung.better else num_reached
 
     def _num_kept(self, ladder: Ladder, index: int, num_reached: int) -> int:
-        """How many of them may be needed yet: at the last rung there is a spare one."""
+        """Returns how many of them are not dropped: those that go on, and at the last rung a spare one."""
         return self._quota(ladder.rungs[index], num_reached) + (index == len(ladder.rungs) - 1)
 
     def _outside(self, ladder: Ladder, index: int) -> set[int]:
-        """The kept trial, if it reached a rung behind the best of the one below."""
+        """Returns the kept trial if it reached this rung without being among the best of the rung below."""
         if ladder.kept is None or index == 0:
             return set()
         number, trial = ladder.kept
@@ -125,7 +126,7 @@ class Rungs:
     def settle(self) -> None:
         for arm in self._arms:
             self._settle(arm)
-        for number in self._dropped:  # while trials were restored one by one, not all were there to be ranked with
+        for number in self._dropped:  # while trials were restored one by one, the ranking was not complete
             self._explain(number)
 
     def decide(self, number: int, progress: Progress) -> Decision:
@@ -138,7 +139,7 @@ class Rungs:
         return self._decision(number)
 
     def _decision(self, number: int) -> Decision:
-        """A trial that is first in line need not stand; one that is dropped need not be told of twice."""
+        """Returns the decision for a trial just evaluated, and takes it off the dropped and promoted trials."""
         if number in self._dropped:
             self._dropped.remove(number)
             return Decision.STOP
@@ -173,7 +174,7 @@ class Rungs:
         return self._messages.get(number, "")
 
     def _pass(self, number: int, progress: Progress) -> list[int]:
-        """Gives the trial a place at each rung that it has newly passed; a short training passes several at once."""
+        """Notes the trial's result at each rung that it newly passes; a short training passes several at once."""
         trial = self._trials[number]
         passed = newly_passed(trial.rungs, max(trial.judged, default=-1) + 1, progress)
         trial.judged |= dict.fromkeys(passed, Judged(rung_key(progress, self._objective), number, progress))
@@ -195,12 +196,12 @@ class Rungs:
         self._drop_hopeless(ladder, index, arrived=number)
 
     def _drop_hopeless(self, ladder: Ladder, index: int, arrived: int | None = None) -> None:
-        """Drops who cannot be among the promoted even if nobody better comes: few to look at, whatever the size."""
+        """Drops the trials that cannot be promoted even if no better trial comes; it looks only near the cut."""
         rung = ladder.rungs[index]
         if not rung.better:
             rung.cut = len(rung.reached)
             return
-        # One that came from outside may stand before those that count.
+        # The kept trial may rank before the trials that count.
         cut = self._num_kept(ladder, index, len(rung.reached) + ladder.still_coming(index))
         cut += ladder.kept is not None and index > 0
         behind = {judged.number for judged in rung.reached[cut : max(cut, rung.cut) + 1]}
@@ -217,7 +218,7 @@ class Rungs:
             self._explain(number)
 
     def _explain(self, number: int) -> None:
-        """Writes down why a trial was dropped: its rank, and the value of the last one that goes on, as of now."""
+        """Notes why a trial was dropped: its rank, and the value of the last trial that goes on, as of now."""
         trial = self._trials[number]
         ladder = self._arms[trial.arm]
         index = next(index for index in trial.judged if number in ladder.rungs[index].dropped)
@@ -227,19 +228,19 @@ class Rungs:
         rank = ranked.rank(own)
         cut = ranked[min(quota, rank - 1) - 1]
         if coming:
-            standing = rank_so_far(rank, len(ranked), at_most(quota, len(ranked) + coming))
+            ranking = rank_so_far(rank, len(ranked), at_most(quota, len(ranked) + coming))
         else:
             num_lost = sum(ranked[at].number in rung.dropped for at in range(quota))
-            standing = behind_in_rank(rank, len(ranked), quota, num_lost)
+            ranking = behind_in_rank(rank, len(ranked), quota, num_lost)
         if own.key[0] == cut.key[0]:
             values = equal_on(self._objective, own.progress, cut.progress)
         else:
             both = (judged.progress.metrics.get(self._objective) for judged in (own, cut))
             values = against(metric_named(self._objective), *both)
-        self._messages[number] = message(index, len(ladder.rungs), standing, values)
+        self._messages[number] = message(index, len(ladder.rungs), ranking, values)
 
     def _settle(self, ladder: Ladder) -> None:
-        """Promotes from every rung that nobody can reach any more, from the lowest up."""
+        """Promotes from every rung that no further trial can reach, from the lowest up."""
         for index, rung in enumerate(ladder.rungs):
             rung.settled = not ladder.still_coming(index)
             if not rung.settled:
@@ -261,7 +262,7 @@ class Rungs:
             self._promote(ladder, index + 1, chosen)
 
     def _promote(self, ladder: Ladder, index: int, numbers: Sequence[int]) -> None:
-        """Sends trials to rung `index`; one that was evaluated there before (merged rungs, a restart) is there."""
+        """Sends trials to rung `index`; those evaluated there already (merged rungs, a restart) reach it at once."""
         is_rung = index < len(ladder.rungs)
         if is_rung:
             ladder.rungs[index].coming.update(numbers)

@@ -9,7 +9,7 @@ from harness.engines.drive import SNAPSHOT
 from harness.engines.messages import Evaluated, Failed, Finished
 from harness.engines.ray import desk as ray_desk
 from harness.engines.ray.desk import Desk
-from harness.engines.ray.entry import Seats, Verdict
+from harness.engines.ray.entry import SlotNumbers, Verdict
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, PruneReason, TrialState
@@ -76,14 +76,14 @@ class Play:
         )
         self.clock += 2
         event = Evaluated(number=number, start=self.clock - 1, end=self.clock, progress=progress)
-        verdict = self.desk.told(number, event, place)
+        verdict = self.desk.record_step(number, event, place)
         if verdict is Verdict.PAUSE:
             self.attempts[number].status = "PAUSED"
         return verdict
 
     def fail(self, number: int) -> Verdict:
         event = Failed(number=number, start=self.clock, end=self.clock + 1, reason=FailReason.NAN, message="no number")
-        return self.desk.told(number, event, PLACE)
+        return self.desk.record_step(number, event, PLACE)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_desk_weights_are_saved_before_the_end(run: RunFolder) -> None:
     play.start()
     assert play.evaluate(0, 8) is Verdict.GO
     assert play.source.records == []
-    assert play.desk.told(0, Finished(number=0, start=1, end=2), PLACE) is Verdict.STOP
+    assert play.desk.record_step(0, Finished(number=0, start=1, end=2), PLACE) is Verdict.STOP
     assert play.source.records[0].weights == "trials/0/weights"
     assert play.files.forgotten == [0]
 
@@ -160,13 +160,13 @@ def test_desk_dropped_trial_is_stopped_when_it_stands(run: RunFolder) -> None:
     play.evaluate(1, 2)
     play.attempts[1].status = "RUNNING"  # still saving when it was dropped
     assert play.source.by_number[1].state is TrialState.PRUNED
-    assert play.desk.take_over() == []
+    assert play.desk.take_ended() == []
     folder = run.trial_dir("search", 1) / SNAPSHOT
     folder.mkdir()
     play.attempts[1].status = "PAUSED"
-    assert [entry.trial.number for entry in play.desk.take_over()] == [1]
+    assert [entry.trial.number for entry in play.desk.take_ended()] == [1]
     assert not folder.exists(), "a snapshot that was written after the end is removed"
-    assert play.desk.take_over() == []
+    assert play.desk.take_ended() == []
 
 
 def test_desk_failed_trial_is_not_tried_again(one: Play) -> None:
@@ -241,9 +241,9 @@ def test_desk_process_that_cannot_start_is_an_error(run: RunFolder) -> None:
 
 
 def test_desk_given_up_attempts_are_found(one: Play) -> None:
-    assert one.desk.take_vanished() == []
+    assert one.desk.vanished() == []
     one.attempts[0].status = "ERROR"
-    assert one.desk.take_vanished() == [0]
+    assert one.desk.vanished() == [0]
 
 
 def test_desk_late_trial_ends_at_its_evaluation(run: RunFolder) -> None:
@@ -299,22 +299,22 @@ def test_desk_stalled_source_is_an_error(run: RunFolder) -> None:
         play.start()
 
 
-def test_seats_belong_to_nodes() -> None:
-    seats = Seats()
-    assert [seats.take("a", 0.0), seats.take("b", 0.0), seats.take("a", 0.0)] == [0, 1, 2]
-    seats.leave(0, 1.0)
-    seats.leave(1, 1.0)
-    assert [seats.take("b", 1.0), seats.take("b", 1.0), seats.take("a", 1.0)] == [1, 3, 0]
+def test_slot_numbers_belong_to_nodes() -> None:
+    slots = SlotNumbers()
+    assert [slots.take("a", 0.0), slots.take("b", 0.0), slots.take("a", 0.0)] == [0, 1, 2]
+    slots.leave(0, 1.0)
+    slots.leave(1, 1.0)
+    assert [slots.take("b", 1.0), slots.take("b", 1.0), slots.take("a", 1.0)] == [1, 3, 0]
 
 
-def test_seats_are_not_shared_in_time() -> None:
+def test_slot_numbers_are_not_shared_in_time() -> None:
     """A trial that says where it runs when another one has ended did run beside it."""
-    seats = Seats()
-    assert seats.take("a", 0.0) == 0
-    seats.leave(0, 5.0)
-    assert seats.take("a", 0.5) == 1
-    seats.leave(1, 4.0)
-    assert [seats.take("a", 5.5), seats.take("a", 4.5)] == [0, 1], "no third seat, whoever tells first"
+    slots = SlotNumbers()
+    assert slots.take("a", 0.0) == 0
+    slots.leave(0, 5.0)
+    assert slots.take("a", 0.5) == 1
+    slots.leave(1, 4.0)
+    assert [slots.take("a", 5.5), slots.take("a", 4.5)] == [0, 1], "no third slot, whichever reports first"
 
 
 def test_desk_resumes_what_another_coordinator_left(run: RunFolder, tmp_path: Path) -> None:

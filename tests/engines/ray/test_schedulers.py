@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ray.tune.experiment import Trial
 
-from harness.engines.ray.schedulers import Other, make_scheduler
+from harness.engines.ray.schedulers import RayPruner, make_scheduler
 from harness.search.pruners.messages import ordinal
 from harness.spec.rungs import TrialRungs
 from tests.search.simulate import at, make_spec
@@ -49,7 +49,7 @@ def asha(desk: FakeDesk, values: Sequence[float], fraction: float = 1 / 16) -> l
     """What asynchronous halving says of trials that come to a share of their training one by one."""
     spec = make_spec(trials=len(values), pruner={"name": "ray-asha"})
     scheduler = make_scheduler(spec)
-    other = Other(spec, scheduler, desk, lambda entry: None, {"accuracy": 0.25})  # type: ignore[arg-type]
+    other = RayPruner(spec, scheduler, desk, lambda entry: None, {"accuracy": 0.25})  # type: ignore[arg-type]
     actions = []
     for number, value in enumerate(values):
         trial: Any = FakeTrial(number)
@@ -92,7 +92,7 @@ def test_asha_message_is_what_ray_compared() -> None:
 
 def test_schedulers_of_ray_without_words_are_named() -> None:
     spec = make_spec(trials=4, pruner={"name": "ray-pbt"}, confirm=None)
-    other = Other(spec, make_scheduler(spec), FakeDesk(), lambda entry: None, {})  # type: ignore[arg-type]
+    other = RayPruner(spec, make_scheduler(spec), FakeDesk(), lambda entry: None, {})  # type: ignore[arg-type]
     assert other.message(0, FakeTrial(0)) == "stopped by ray-pbt"  # type: ignore[arg-type]
 
 
@@ -102,7 +102,7 @@ class Controller:
     def __init__(self, num_trials: int) -> None:
         spec = make_spec(trials=num_trials, pruner={"name": "ray-hyperband"})
         self.scheduler: Any = make_scheduler(spec)
-        self.other = Other(spec, self.scheduler, FakeDesk(), lambda entry: None, {})  # type: ignore[arg-type]
+        self.other = RayPruner(spec, self.scheduler, FakeDesk(), lambda entry: None, {})  # type: ignore[arg-type]
         self.trials = [FakeTrial(number) for number in range(num_trials)]
         for trial in self.trials:
             self.scheduler.on_trial_add(self, trial)

@@ -242,8 +242,8 @@ def test_ray_population_goes_on_with_trials_of_their_own(run: RunFolder, data: s
     """Whose training a trial took up is known no more after an interruption: no record may have another's history."""
 
     class Stopped(Search):
-        def took_up(self, number: int, history: Sequence[Progress]) -> None:
-            super().took_up(number, history)
+        def replace_history(self, number: int, history: Sequence[Progress]) -> None:
+            super().replace_history(number, history)
             raise KeyboardInterrupt
 
     spec = searched("ray-pbt", max_concurrent=1)

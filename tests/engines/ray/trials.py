@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.records.schema import Progress
 from harness.spec.trial import TrialConfig
-from harness.testing.fakes import FakePause, diary, note, run_trial
+from harness.testing.fakes import FakePausedTrial, diary, note, run_trial
 from harness.training.host import Host
 
 __all__ = ["dies_once", "together", "troubled", "waits"]
@@ -19,7 +19,7 @@ __all__ = ["dies_once", "together", "troubled", "waits"]
 STANDS_S = 200.0
 
 
-def dies_once(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+def dies_once(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
     """The first process that has run trial 1 to its second evaluation is killed."""
     for pause in run_trial(config, data, host, resume):
         if config.number == 1 and pause.progress.fraction == 0.5 and not diary(data, "died"):
@@ -28,7 +28,7 @@ def dies_once(config: TrialConfig, data: str, host: Host, resume: Path | None = 
         yield pause
 
 
-def waits(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+def waits(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
     """Every trial stands at its last evaluation until a file `go` is there."""
     for pause in run_trial(config, data, host, resume):
         if pause.progress.done:
@@ -37,7 +37,7 @@ def waits(config: TrialConfig, data: str, host: Host, resume: Path | None = None
         yield pause
 
 
-def together(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+def together(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
     """No trial ends before the last one of `params["with"]` trials has begun."""
     note(data, f"begun {config.number} {os.environ.get('CUDA_VISIBLE_DEVICES')}")
     stand(lambda: len(diary(data, "begun")) >= int(str(config.params["with"])))
@@ -57,7 +57,7 @@ def stand(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def troubled(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePause]:
+def troubled(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
     """Accuracy is best in the middle, log loss gives the order, and trial 2 has no accuracy."""
     note(data, f"environment {os.environ.get('OMP_NUM_THREADS')} {host.place.threads}")
     for pause in run_trial(config, data, host, resume):
