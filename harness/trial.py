@@ -36,7 +36,8 @@ class Trial:
         self.clock.go("start")
         device = devices.bind(host.place)
         if config.training.precision == "auto":
-            config = config.in_precision(chosen_precision(config, data, host).precision)
+            begun = _history(resume)[-1].precision if resume is not None else ""  # it may have begun on another device
+            config = config.in_precision(begun or chosen_precision(config, data, host).precision)
         self.config = config
         devices.reset_peak_memory(device)
         self.device, self.host = device, host

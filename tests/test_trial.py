@@ -12,6 +12,7 @@ import torch
 from harness.data.answers import Answers, read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, HarnessError, TrialFailure
+from harness.records.precision import unmeasured
 from harness.records.schema import Place, Progress, repeating
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
@@ -89,6 +90,20 @@ def test_trial_resumed_from_a_snapshot_goes_on_to_the_bit(
     elsewhere = Host(place=host.place)
     rest = run_trial(config, str(smoke_data.folder), elsewhere, tmp_path / "snapshot")
     assert [outcome(pause.progress) for pause in rest] == whole[2:]
+
+
+def test_trial_resumed_elsewhere_keeps_the_precision_that_it_began_with(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = learning(smoke_config, precision="auto")
+    measured = unmeasured(host.place, "fp32")
+    monkeypatch.setattr("harness.trial.chosen_precision", lambda *_: measured.model_copy(update={"precision": "bf16"}))
+    trial = run_trial(config, str(smoke_data.folder), host)
+    next(trial).snapshot(tmp_path / "snapshot")
+    trial.close()
+    monkeypatch.setattr("harness.trial.chosen_precision", lambda *_: measured)
+    rest = run_trial(config, str(smoke_data.folder), Host(place=host.place), tmp_path / "snapshot")
+    assert {pause.progress.precision for pause in rest} == {"bf16"}
 
 
 def test_trial_snapshot_holds_no_pickle(

@@ -21,6 +21,7 @@ from harness.benchmark.plan import BenchOptions, PlannedCell, plan_cells
 from harness.benchmark.summary import noise_of, summarised, with_setup
 from harness.data.prepared import PreparedData
 from harness.engines.local import LocalEngine
+from harness.engines.precisions import Precisions
 from harness.errors import EngineError, FailReason, InputError
 from harness.machine import resources
 from harness.machine.slots import Slot, plan_slots
@@ -57,11 +58,13 @@ class BenchView(Protocol):
 
 
 @contextmanager
-def bench_engine(slots: Sequence[Slot]) -> Iterator[tuple[LocalEngine, RunFolder]]:
+def bench_engine(
+    slots: Sequence[Slot], precisions: Precisions | None = None
+) -> Iterator[tuple[LocalEngine, RunFolder]]:
     """Gives the engine of a sweep over a run folder that is deleted after the block."""
     with TemporaryDirectory(prefix="harness-bench-") as folder:
         run = RunFolder(Path(folder))
-        with LocalEngine(run, slots, trial_timeout_s=TIMEOUT_S) as engine:
+        with LocalEngine(run, slots, trial_timeout_s=TIMEOUT_S, precisions=precisions) as engine:
             yield engine, run
 
 

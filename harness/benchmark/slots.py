@@ -16,12 +16,14 @@ from harness.benchmark.plan import BenchOptions
 from harness.benchmark.run import Bench, bench_engine
 from harness.data.prepared import PreparedData
 from harness.engines.local import LocalEngine
+from harness.engines.precisions import Precisions
 from harness.errors import InputError, StudyFailed
 from harness.machine.slots import plan_slots
 from harness.records.bench import SlotsRow
+from harness.records.precision import PrecisionChoice
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.fixed import FixedList
-from harness.spec.configure import default_config
+from harness.spec.configure import default_config, may_choose_precision
 from harness.spec.study import EngineSpec, StudySpec
 from harness.spec.trial import TrialConfig
 
@@ -50,9 +52,10 @@ def measure_slots(
         raise InputError("--slots: numbers must be at least 1")
     slot_counts, steps = sorted({1, *counts}), 0
     passes: dict[int, list[_Pass]] = {count: [] for count in slot_counts}
+    precisions = _precisions(bench) if may_choose_precision(spec) else None
     for _, count in product(range(options.repeats), slot_counts):
         slots = plan_slots(EngineSpec(device=options.device, slots_per_device=count), num_trials=2**31)
-        with bench_engine(slots) as (engine, _):
+        with bench_engine(slots, precisions) as (engine, _):
             first = _run(engine, data, [_short(spec, data, steps or FIRST_STEPS)] * len(slots))
             steps = steps or _steps_for(first, options.seconds, spec)
             start = time.perf_counter()
@@ -67,6 +70,15 @@ def measure_slots(
     alone = fmean(result.speed for result in passes[1])
     rows = [_row(count, measured, alone) for count, measured in passes.items()]
     bench.save(slots=tuple(rows), recommended_slots=recommended(rows))
+
+
+def _precisions(bench: Bench) -> Precisions:
+    """Returns what `precision: auto` means for all passes: measured once for each number of threads, and said."""
+
+    def say(choice: PrecisionChoice, measured: PrecisionChoice) -> None:
+        bench.view.say(f"precision: auto is {choice.precision}, {choice.reason}")
+
+    return Precisions(on_choice=say)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from harness.errors import InputError
 from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
 from harness.records.files import write_text
 from harness.terminal.console import make_console
-from harness.terminal.table import TextColumn, Line, fitted
+from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
 __all__ = ["predict_file", "predict_here"]

@@ -23,7 +23,7 @@ from harness.terminal.board import Board
 from harness.terminal.console import make_console
 from harness.terminal.outcome import print_outcome
 from harness.terminal.screen import screen
-from harness.terminal.table import TextColumn, Line, fitted
+from harness.terminal.table import Line, TextColumn, fitted
 
 __all__ = ["show_rerun", "show_results", "show_status"]
 

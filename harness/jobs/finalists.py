@@ -131,6 +131,6 @@ def num_pruned_at_chance(
     """
     objective = facts_of(spec.task).metric(spec.search.objectives[0])
     complete = [trial.metrics.get(objective.name) for trial in trials if trial.state is TrialState.COMPLETE]
-    if any(is_beyond_chance(objective, value, chance, num_rows) for value in complete):
+    if any(is_beyond_chance(objective, value, chance, num_rows, len(complete)) for value in complete):
         return 0
     return sum(trial.state is TrialState.PRUNED and trial.message != BUDGET for trial in trials)

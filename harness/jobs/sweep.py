@@ -29,7 +29,7 @@ from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, verify
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, TrialRecord, TrialState
+from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
@@ -305,4 +305,7 @@ def _import_conclusion() -> None:
 def _why_failed(trials: Sequence[TrialRecord]) -> str:
     failed = (trial for trial in trials if trial.state is TrialState.FAIL and trial.reason)
     reasons = sorted({f"{trial.reason}: {trial.message}" for trial in failed})
-    return "no trial completed" + (f"; the first reason: {reasons[0]}" if reasons else "")
+    pruned = sum(trial.reason is PruneReason.RUNG for trial in trials)
+    parts = [f"the first reason: {reasons[0]}"] if reasons else []
+    parts += [f"{pruned} pruned: search.pruner.name=none lets every trial run to its end"] if pruned else []
+    return "; ".join(["no trial completed", *parts])

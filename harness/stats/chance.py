@@ -4,33 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite, sqrt
+from statistics import NormalDist
 
 from harness.stats.metric import Metric
 
 __all__ = ["is_beyond_chance", "noise"]
 
 
-def noise(metric: Metric, value: float, num_rows: int) -> float:
-    """Returns about two standard errors of `value`, scored on `num_rows` rows.
+#: How probable it is that a value without merit lies above two standard errors.
+ABOVE_TWO = 1 - NormalDist().cdf(2.0)
 
-    The error of a share follows from the share itself. For another metric the standard deviation of a row is not known:
-    half of the metric's range is used (its maximum), or the value itself where the range has no upper end.
+
+def noise(metric: Metric, value: float, num_rows: int, num_trials: int = 1) -> float:
+    """Returns about two standard errors of `value`, scored on `num_rows` rows; more where it is the best of several.
+
+    The error of a share follows from the share itself, as if one row of each outcome were added: a share of 0 is not
+    exact. For another metric the standard deviation of a row is not known: half of the metric's range is used (its
+    maximum), or the distance to a perfect value where the range has no end. Of `num_trials` trials without merit, as
+    few as of one have a value beyond it (Bonferroni).
     """
     rows = max(1, num_rows)
+    errors = NormalDist().inv_cdf(1 - ABOVE_TWO / max(1, num_trials))
     if metric.percent:
-        return 2 * sqrt(max(0.0, value * (1 - value)) / rows)
-    return (metric.high - metric.low if isfinite(metric.high) else 2 * abs(value)) / sqrt(rows)
+        share = (value * rows + 1) / (rows + 2)
+        return errors * sqrt(share * (1 - share) / rows)
+    perfect = metric.high if metric.maximize else metric.low
+    spread = (metric.high - metric.low) / 2
+    return errors * (spread if isfinite(spread) else abs(perfect - value)) / sqrt(rows)
 
 
-def is_beyond_chance(metric: Metric, value: float | None, chance: Mapping[str, float], num_rows: int) -> bool:
+def is_beyond_chance(
+    metric: Metric, value: float | None, chance: Mapping[str, float], num_rows: int, num_trials: int = 1
+) -> bool:
     """True when `value`, scored on `num_rows` rows, is better than the trivial baseline by more than noise.
 
-    `chance` holds the trivial baseline's value of each metric. A metric that it lacks (a cost) has no such baseline,
-    and any value is better.
+    `value` may be the best of `num_trials` trials. `chance` holds the trivial baseline's value of each metric. A metric
+    that it lacks (a cost) has no such baseline, and any value is better.
     """
     if metric.name not in chance:
         return True
     baseline = chance[metric.name]
-    margin = noise(metric, baseline, num_rows)
+    margin = noise(metric, baseline, num_rows, num_trials)
     bound = baseline + margin if metric.maximize else baseline - margin
     return value is not None and isfinite(value) and metric.better(value, bound)

@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.records.bench import BenchFile, Cell, Sharing, SlotsRow
 from harness.report.benchmark.table import rests_on, shown_columns, warnings, why
 from harness.report.kit.text import duration, number, percent, plural
-from harness.terminal.table import TextColumn, Line, fitted
+from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
 __all__ = ["ConsoleView"]

@@ -23,7 +23,7 @@ from harness.report.study.answer import Answer, answer
 from harness.report.study.verdict import judged_by
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
-from harness.terminal.table import TextColumn, Line, fitted
+from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import column_name, ending_of, param_text, params_line, plain
 
 __all__ = ["print_leaderboard", "print_outcome", "shown_path"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.records.profile import PARTS, Phase, Profile
-from harness.terminal.table import TextColumn, Line, fitted
+from harness.terminal.table import Line, TextColumn, fitted
 
 __all__ = ["print_profile"]
 

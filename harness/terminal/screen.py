@@ -17,7 +17,7 @@ from rich.text import Text
 from harness.records.schema import TrialState
 from harness.report.kit.text import duration, metric, metric_title, number
 from harness.terminal.board import Board, BoardRow
-from harness.terminal.table import TextColumn, Line, fitted
+from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import column_name, param_text, params_line, plain
 
 __all__ = ["best_line", "screen"]

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["TextColumn", "Line", "fitted"]
+__all__ = ["Line", "TextColumn", "fitted"]
 
 _GAP = 2
 #: The last column is shortened to this before any other is left out.

@@ -73,7 +73,7 @@ def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
     assert (homes[0] / "snapshot" / "state.json").exists() and not (homes[1] / "snapshot").exists()
     assert driver.offer(0) is None, "the coordinator was told already"
     (gone,) = driver.execute(Go(number=0))
-    assert isinstance(gone, Failed) and "does not stand" in gone.message
+    assert isinstance(gone, Failed) and "not paused" in gone.message
     driver.close_all()
 
 

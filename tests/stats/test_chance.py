@@ -3,6 +3,7 @@ from __future__ import annotations
 from math import inf, nan, sqrt
 
 import pytest
+from scipy.stats import binom
 
 from harness.spec.tasks import metric_named
 from harness.stats.chance import is_beyond_chance, noise
@@ -11,8 +12,9 @@ CHANCE = {"accuracy": 1 / 12, "macro_f1": 1 / 12, "mcc": 0.0, "roc_auc": 0.5, "l
 
 
 def test_noise_of_a_share_is_two_standard_errors() -> None:
-    assert noise(metric_named("accuracy"), 0.2, 100) == pytest.approx(2 * sqrt(0.2 * 0.8 / 100))
-    assert noise(metric_named("macro_f1"), 0.0, 100) == 0.0
+    share = 21 / 102  # one row of each outcome more
+    assert noise(metric_named("accuracy"), 0.2, 100) == pytest.approx(2 * sqrt(share * (1 - share) / 100))
+    assert 0.01 < noise(metric_named("macro_f1"), 0.0, 100) < 0.03
 
 
 def test_noise_of_other_metrics_is_by_their_range_or_size() -> None:
@@ -40,3 +42,22 @@ def test_noise_of_other_metrics_is_by_their_range_or_size() -> None:
 )
 def test_is_beyond_chance(objective: str, value: float | None, num_rows: int, expected: bool) -> None:
     assert is_beyond_chance(metric_named(objective), value, CHANCE, num_rows) is expected
+
+
+def test_metric_without_a_lower_end_can_be_beyond_chance() -> None:
+    r2 = metric_named("r2")
+    assert is_beyond_chance(r2, 0.3, {"r2": -0.01}, 100)
+    assert not is_beyond_chance(r2, 0.15, {"r2": -0.01}, 100)
+    assert not is_beyond_chance(r2, 0.3, {"r2": -0.01}, 30)
+
+
+@pytest.mark.parametrize(("classes", "rows", "trials"), [(12, 120, 18), (6, 200, 18), (77, 300, 18), (12, 120, 50)])
+def test_the_luckiest_of_many_guesses_is_no_better_than_chance(classes: int, rows: int, trials: int) -> None:
+    accuracy, chance = metric_named("accuracy"), {"accuracy": 1 / classes}
+    beyond = [
+        hits for hits in range(rows + 1) if is_beyond_chance(accuracy, hits / rows, chance, rows, num_trials=trials)
+    ]
+    one = float(binom.sf(beyond[0] - 1, rows, 1 / classes))
+    assert 1 - (1 - one) ** trials < 0.12
+    alone = [hits for hits in range(rows + 1) if is_beyond_chance(accuracy, hits / rows, chance, rows)]
+    assert alone[0] < beyond[0]

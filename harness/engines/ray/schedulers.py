@@ -56,7 +56,7 @@ class RayPruner:
     ) -> None:
         self.scheduler = scheduler
         self._asynchronous = isinstance(scheduler, AsyncHyperBandScheduler)
-        self._guard = ChanceGuard(spec.search.objectives[0], chance)
+        self._guard = ChanceGuard(spec.search.objectives[0], chance, spec.search.trials)
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = RungClock(spec), desk, order

@@ -22,17 +22,18 @@ def newly_passed(rungs: Sequence[float | None], before: int, progress: Progress)
 class ChanceGuard:
     """Finds the rungs at which no trial is better than the trivial baseline.
 
-    The ranks of trials are noise there, so no trial may be stopped. `chance` is the baseline's score, by metric.
+    The ranks of trials are noise there, so no trial may be stopped. `chance` is the baseline's score, by metric; a
+    rung is reached by up to `num_trials` trials, of which the luckiest must not count as better.
     """
 
-    def __init__(self, objective: str, chance: Mapping[str, float]) -> None:
-        self._objective, self._chance = objective, chance
+    def __init__(self, objective: str, chance: Mapping[str, float], num_trials: int = 1) -> None:
+        self._objective, self._chance, self._num_trials = objective, chance, num_trials
         self._better: defaultdict[Hashable, set[int]] = defaultdict(set)
 
     def is_better(self, progress: Progress) -> bool:
         """Returns True when the evaluation is better than the trivial baseline by more than the noise of its rows."""
         value = progress.metrics.get(self._objective)
-        return is_beyond_chance(metric_named(self._objective), value, self._chance, progress.num_rows)
+        return is_beyond_chance(metric_named(self._objective), value, self._chance, progress.num_rows, self._num_trials)
 
     def note(self, rung: Hashable, progress: Progress) -> None:
         """Adds the evaluation of a trial at a rung of its arm."""

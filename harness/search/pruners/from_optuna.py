@@ -71,7 +71,7 @@ class OptunaPolicy(Policy):
         self._spec = spec
         self._fractions = rung_fractions(spec)
         self._objective = spec.search.objectives[0]
-        self._guard = ChanceGuard(self._objective, chance or {})
+        self._guard = ChanceGuard(self._objective, chance or {}, spec.search.trials)
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}
         self._messages: dict[int, str] = {}

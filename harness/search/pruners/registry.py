@@ -34,6 +34,7 @@ def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> P
             least=spec.num_finalists,
             kept=default_numbers(spec) if keeps_default(spec) else (),
             chance=chance,
+            num_trials=spec.search.trials,
         )
     if pruner.name in OPTUNA:
         return OptunaPolicy(spec, chance)

@@ -47,10 +47,11 @@ class Rungs(Policy):
         least: int = 1,
         kept: Collection[int] = (),
         chance: Mapping[str, float] | None = None,
+        num_trials: int = 1,
     ) -> None:
         super().__init__()
         self._fractions = tuple(fractions)
-        self._guard = ChanceGuard(objective, chance or {})
+        self._guard = ChanceGuard(objective, chance or {}, num_trials)
         self._factor = reduction_factor
         self._objective = objective
         self._least = least
