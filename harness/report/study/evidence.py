@@ -12,7 +12,7 @@ import yaml
 
 from harness.records.manifest import Commit, DataFacts
 from harness.records.provenance import presentable
-from harness.report.kit.sections import Section, Table, Text, arranged
+from harness.report.kit.sections import Section, Table, TextBlock, arranged
 from harness.report.kit.text import clip, number, percent, plural
 from harness.report.kit.view import View
 
@@ -31,8 +31,8 @@ def evidence_section(view: View) -> Section:
         lead="What was run on what, so that somebody else can do it again.",
         tables=arranged([table for table in tables if table is not None]),
         texts=[
-            *([Text(title="Command", text=command, command=True)] if (command := _command(view)) else []),
-            Text(title="Study file, with all defaults", text=study_text(view)),
+            *([TextBlock(title="Command", text=command, command=True)] if (command := _command(view)) else []),
+            TextBlock(title="Study file, with all defaults", text=study_text(view)),
         ],
     )
 
