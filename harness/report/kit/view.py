@@ -70,7 +70,7 @@ class View:
         """How plotly writes the first objective (a d3 format)."""
         return ".1%" if self.metric.percent else ".3~g"
 
-    def shown(self, value: float) -> str:
+    def score_text(self, value: float) -> str:
         """A value of the first objective as text."""
         return metric(self.objective, value)
 

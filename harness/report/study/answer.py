@@ -114,7 +114,7 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
     mean = view.mean(pick)
     bounds_text = interval(view.objective, mean)
     interval_text = f", 95 % interval {bounds_text}" if isfinite(mean.low) else ""
-    return view.shown(mean.value), f"validation {view.score_name}{interval_text}; test not opened yet"
+    return view.score_text(mean.value), f"validation {view.score_name}{interval_text}; test not opened yet"
 
 
 def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:

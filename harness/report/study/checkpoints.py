@@ -150,7 +150,7 @@ def checkpoint_choices(view: View, ranked: list[Candidate]) -> list[dict[str, An
             {
                 "name": clip(view.checkpoint_of(record), 120),
                 "speed": speed,
-                "text": f"validation {view.score_name} {view.shown(view.mean(record).value)} at {number(speed)} "
+                "text": f"validation {view.score_name} {view.score_text(view.mean(record).value)} at {number(speed)} "
                 f"samples/s (trial {record.number})",
             }
         )
@@ -178,9 +178,8 @@ def _forest(view: View, ranked: list[Candidate]) -> Figure:
     rows = [(for_figure(view.checkpoint_name(candidate.checkpoint), 26), candidate.score) for candidate in ranked]
     first = ranked[0]
     bounds = interval(view.objective, first.score)
-    caption = (
-        f"{clip(view.checkpoint_name(first.checkpoint), 80)} leads with {view.shown(first.score.value)} ({bounds})."
-    )
+    name, score = clip(view.checkpoint_name(first.checkpoint), 80), view.score_text(first.score.value)
+    caption = f"{name} leads with {score} ({bounds})."
     drawn = forest(f"Validation {view.score_name} of each checkpoint", view.objective, rows, caption, "validation")
     return replace(drawn, key="checkpoints")
 
@@ -230,7 +229,7 @@ def _table(view: View, ranked: list[Candidate]) -> Table:
                 f"{candidate.num_trials:,}",
                 f"{candidate.best.number}",
                 clip(params, 200),
-                view.shown(candidate.score.value),
+                view.score_text(candidate.score.value),
                 interval(view.objective, candidate.score),
                 str(candidate.num_seeds),
                 f"{candidate.num_parameters / 1e6:,.1f} M" if candidate.num_parameters else "–",

@@ -68,7 +68,7 @@ def history(view: View) -> Figure:
     )
     ends = [-0.02 * last - 0.5, 1.02 * last + 0.5]
     data += _baseline_line(view, ends)
-    outcome = f"the best completed trial reaches {view.shown(best[-1])}" if numbers else "no trial was completed"
+    outcome = f"the best completed trial reaches {view.score_text(best[-1])}" if numbers else "no trial was completed"
     failed = sum(record.state is TrialState.FAIL for record in view.trials)
     left_out = sum(record.state is TrialState.FAIL and record not in view.scored for record in view.trials)
     return Figure(
@@ -109,7 +109,7 @@ def _baseline_line(view: View, x: list[float]) -> list[dict[str, Any]]:
     if not isfinite(view.baseline_score):
         return []
     line = {"color": COLORS["purple"], "width": 1.5, "dash": "dash"}
-    score = view.shown(view.baseline_score)
+    score = view.score_text(view.baseline_score)
     return [
         {
             "type": "scatter",
@@ -149,8 +149,8 @@ def best_of_n(view: View) -> Figure | None:
         title=f"Expected best validation {view.score_name} against the number of trials",
         data=data,
         layout=layout(axis("number of trials", **log_ticks(1, len(scores), whole=True)), score_axis(view)),
-        alt=f"With half of the trials the best would be {view.shown(half)} on average, "
-        f"with all {len(scores):,} of them {view.shown(mean[-1])}.",
+        alt=f"With half of the trials the best would be {view.score_text(half)} on average, "
+        f"with all {len(scores):,} of them {view.score_text(mean[-1])}.",
         note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its last score.",
     )
 
@@ -170,7 +170,7 @@ def params_map(view: View) -> Figure | None:
         "x": [float(x) for x in best.columns],
         "y": list(heights.values()),
         "z": signed.to_numpy().tolist(),
-        "text": [[view.shown(value) if isfinite(value) else "" for value in row] for row in best.to_numpy()],
+        "text": [[view.score_text(value) if isfinite(value) else "" for value in row] for row in best.to_numpy()],
         "texttemplate": "%{text}" if len(best.columns) <= 8 else "",
         "textfont": {"size": 11},
         "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],

@@ -89,8 +89,8 @@ def seed_curves(view: View) -> Figure | None:
             }
         )
     ends = [view.score(run) for run in runs]
-    mean = view.shown(float(np.mean(ends)))
-    spread = f", from {view.shown(min(ends))} to {view.shown(max(ends))}" if len(runs) > 1 else ""
+    mean = view.score_text(float(np.mean(ends)))
+    spread = f", from {view.score_text(min(ends))} to {view.score_text(max(ends))}" if len(runs) > 1 else ""
     return Figure(
         key="seeds",
         title=f"Learning curve of each seed of trial {view.winner.number}",

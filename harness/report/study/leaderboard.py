@@ -166,7 +166,7 @@ def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[s
     return {
         "label": _label(view, record),
         "params": [[param_name(name), clip(_exact(value))] for name, value in record.params.items()],
-        "seeds": [[run.seed, view.shown(view.score(run))] for run in view.seeds(record)],
+        "seeds": [[run.seed, view.score_text(view.score(run))] for run in view.seeds(record)],
         "message": clip(record.message, 500),
         "epoch": [progress.epoch for progress in history],
         "score": [progress.metrics.get(view.objective) for progress in history],
@@ -187,7 +187,7 @@ def _label(view: View, record: TrialRecord) -> str:
     lines = [f"<b>trial {record.number}</b> ({record.state.value.lower()})"]
     score = view.score(record)
     if isfinite(score):
-        lines.append(f"{view.score_name} {view.shown(score)}")
+        lines.append(f"{view.score_name} {view.score_text(score)}")
     lines += [f"{for_figure(param_name(n))} {for_figure(param(v))}" for n, v in list(record.params.items())[:8]]
     return "<br>".join(lines)
 
@@ -203,7 +203,7 @@ def _log(view: View, record: TrialRecord, limit: int) -> str:
 
 
 def _evaluated(view: View, progress: Progress) -> str:
-    score = f"validation {view.score_name} {view.shown(progress.metrics.get(view.objective, nan))}"
+    score = f"validation {view.score_name} {view.score_text(progress.metrics.get(view.objective, nan))}"
     return (
         f"step {progress.step:,} of {progress.total_steps:,}, epoch {progress.epoch:.2f}: training loss "
         f"{progress.train_loss:.3f}, {score} of {progress.num_rows:,} rows, {duration(progress.usage.elapsed_s)}"
