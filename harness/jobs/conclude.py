@@ -1,4 +1,4 @@
-"""The end of a study: the pick is frozen, the test split is opened once, the winner is exported."""
+"""Ends a study: ranks the finalists on validation, scores them once on test, and exports the winner."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["conclude", "pruning_warnings"]
 
-#: Of two models that tie, the other one is recommended when it trains faster by at least this factor.
+#: The runner-up is recommended when it ties with the winner and trains faster by at least this factor.
 _FASTER = 1.1
 
 
@@ -55,8 +55,8 @@ def conclude(
     facts = facts_of(spec.task)
     metric = facts.judged_by(spec.search.objectives)
     finalists = rank_finalists(spec, trials, confirm)
-    there = [[record for record in each if _has_weights(run, record)] for each in (trials, confirm)]
-    models = _models(spec, finalists, trials, *there)
+    saved = [[record for record in records if _has_weights(run, record)] for records in (trials, confirm)]
+    models = _models(spec, finalists, trials, *saved)
     if "winner" not in models:
         raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
     best = models["winner"]
@@ -91,8 +91,8 @@ def conclude(
     roles: tuple[Role, ...] = (*models, *(("baseline",) if baseline is not None else ()))
     answers = {role: _answers(run, role, models.get(role)) for role in roles}
     validation = answers["winner"]["validation"]
-    found = score(metric, validation.outputs, validation.targets)
-    check_scores(metric, best.metrics[metric.name], found, str(run.path / "best"))
+    exported_score = score(metric, validation.outputs, validation.targets)
+    check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
     scored = tuple(_final_model(role, models.get(role), baseline or "", answers[role], facts) for role in roles)
     comparisons = tuple(_compare(metric, a, b, answers) for a, b in combinations(roles, 2))
     recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
@@ -125,11 +125,11 @@ def conclude(
 def _models(
     spec: StudySpec,
     finalists: Sequence[Finalist],
-    everything: Sequence[TrialRecord],
+    all_trials: Sequence[TrialRecord],
     trials: Sequence[TrialRecord],
     confirm: Sequence[TrialRecord],
 ) -> dict[Role, TrialRecord]:
-    """The trained models that are scored on test, each the best of its seeds; `trials` and `confirm` have weights."""
+    """The runs to score on test by role, each the best of its seeds; `trials` and `confirm` are runs with weights."""
     models: dict[Role, TrialRecord] = {}
     roles: tuple[Role, ...] = ("winner", "runner-up")
     for role, finalist in zip(roles, finalists, strict=False):
@@ -137,7 +137,7 @@ def _models(
         if best is not None:
             models[role] = best
     if "winner" in models:
-        recipe = default_trial(everything, models["winner"], spec)
+        recipe = default_trial(all_trials, models["winner"], spec)
         full = [run for run in (*trials, *confirm) if recipe and _of(run) == recipe.number and run.seed == recipe.seed]
         if full:
             models["default"] = full[-1]
@@ -145,12 +145,12 @@ def _models(
 
 
 def _of(run: TrialRecord) -> int:
-    """The search trial that a run is, or repeats."""
+    """The number of the search trial that a run is, or repeats with another seed."""
     return run.number if run.config.of is None else run.config.of
 
 
 def _tidy(run: RunFolder, records: Sequence[TrialRecord], scored: Sequence[TrialRecord]) -> None:
-    """Removes the weights of all runs but the scored ones: those a continued study may need again."""
+    """Removes the weights of all runs but the scored ones, which a continued study may need again."""
     kept = {record.weights for record in scored}
     for record in records:
         if record.weights and record.weights not in kept:
@@ -162,7 +162,7 @@ def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
 
 
 def _score_baseline(spec: StudySpec, data: PreparedData, name: str, to: Path) -> None:
-    """Writes what the baseline of that name says of validation and test."""
+    """Writes the answers of the baseline `name` on validation and test."""
     outputs, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
     write_answers(to, {split: Answers(outputs[name][split], targets[split]) for split in targets})
 
@@ -175,7 +175,7 @@ def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
 
 
 def _answers(run: RunFolder, role: Role, record: TrialRecord | None) -> dict[str, Answers]:
-    """What a model said of validation and test. Of those but the winner, validation was saved beside the weights."""
+    """A model's answers by split. On validation they lie beside the weights, except for winner and baseline."""
     scored = run.path / "final" / f"{role}.npz"
     saved = scored if record is None or role == "winner" else run.path / str(record.weights) / "validation.npz"
     return {"validation": read_answers(saved, "validation"), "test": read_answers(scored, "test")}
@@ -199,15 +199,15 @@ def _final_model(
 
 def _compare(metric: Metric, a: Role, b: Role, answers: Mapping[Role, Mapping[str, Answers]]) -> Comparison:
     first, second = answers[a]["test"], answers[b]["test"]
-    found = compare(metric, first.outputs, second.outputs, first.targets)
+    paired = compare(metric, first.outputs, second.outputs, first.targets)
     return Comparison(
         a=a,
         b=b,
         metric=metric.name,
-        probability=found.probability,
-        difference=found.difference,
-        mcnemar_p=found.mcnemar_p,
-        tie=found.tie,
+        probability=paired.probability,
+        difference=paired.difference,
+        mcnemar_p=paired.mcnemar_p,
+        tie=paired.tie,
     )
 
 
@@ -218,14 +218,14 @@ def _verdict(
     scored: Sequence[FinalModel],
     metric: Metric,
 ) -> tuple[int, tuple[str, ...]]:
-    """The recommended trial, and what a reader must be warned of, one sentence each."""
+    """The number of the recommended trial, and the warnings, a sentence each."""
     against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
     recommended = finalists[0].number
     warnings = []
-    beaten = against.get("baseline")
-    if beaten is not None and (beaten.tie or beaten.probability < 0.5):
-        sure = f"probability {probability_text(beaten.probability)}"
-        warnings.append(f"The winner is not better than the baseline on test ({sure}).")
+    baseline = against.get("baseline")
+    if baseline is not None and (baseline.tie or baseline.probability < 0.5):
+        probability = f"probability {probability_text(baseline.probability)}"
+        warnings.append(f"The winner is not better than the baseline on test ({probability}).")
     if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
         warnings.append("The winner and the default recipe tie on test: the search found no sure gain.")
     if "runner-up" in against and against["runner-up"].tie:
@@ -245,7 +245,7 @@ def _verdict(
 
 
 def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """A warning where pruning may be why no completed trial is any good."""
+    """A warning where no completed trial is better than chance and pruning may be the cause; else empty."""
     count = num_pruned_at_chance(spec, trials, task_of(spec.task).chance(data), data.meta.rows["validation"])
     if not count:
         return ()

@@ -1,6 +1,6 @@
-"""The exported model: a folder that stands alone, with its card and manifest, proved before it is called done.
+"""The parts of an export: model files, card (README.md) and manifest, and the check of a reloaded model's score.
 
-Knows nothing of how the model was chosen. A folder appears under its name only when everything in it is right.
+An export is built in a staging folder, and renamed to its own name only after that check.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from harness.tasks import task_of
 __all__ = ["check_scores", "stage_weights", "write_card"]
 
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
-#: How far a score that is no count of rows may be off after reloading: its last digits hang on the order of sums.
+#: Allowed relative difference of a score that is not a share of rows: after reloading, sums have another order.
 ROUNDING = 1e-4
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -41,7 +41,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 def _markdown(text: object) -> str:
-    """Text that can neither open a tag, a link nor a table cell in Markdown."""
+    """Text escaped for Markdown: it cannot open a tag, a link or a table cell."""
     flat = " ".join(str(text).split())
     return "".join(f"\\{char}" if char in r"\`*_[]()<>|#!" else char for char in flat)
 
@@ -50,12 +50,14 @@ _TEMPLATES.filters["md"] = _markdown
 
 
 def stage_weights(weights: Path, staging: Path) -> Path:
-    """A new folder `staging` with the model files of `weights`."""
+    """Copies the model files of `weights` into a new folder `staging`, and returns it."""
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
-        shutil.copyfile(weights / name, staging / name)  # a run's files are its owner's alone, an export's are not
+        shutil.copyfile(
+            weights / name, staging / name
+        )  # without the mode: a run's files are private, an export's are not
     return staging
 
 
@@ -71,12 +73,12 @@ def write_card(
     notes: tuple[str, ...] = (),
     precisions: Sequence[PrecisionChoice] = (),
 ) -> None:
-    """Writes README.md and manifest.json. `test` is None for a model that never saw the test split.
+    """Writes README.md and manifest.json. `test` is None for a model that was not scored on the test split.
 
     `precisions` are the study's choices for `precision: auto`.
     """
     config, task = record.trained_config, facts_of(spec.task)
-    shown = [metric.name for metric in task.metrics if metric.name in record.metrics]
+    names = [metric.name for metric in task.metrics if metric.name in record.metrics]
     versions = {package: version(package) for package in _PACKAGES}
     number = config.of if config.of is not None else record.number
     sections = {"model": config.model, "training": config.training, "data": config.data}
@@ -95,7 +97,7 @@ def write_card(
         "params": dict(record.params),
         "seed": record.seed,
         "seeds": list(seeds),
-        "validation": {name: record.metrics[name] for name in shown},
+        "validation": {name: record.metrics[name] for name in names},
         "test": {name: asdict(interval) for name, interval in test.items()} if test else None,
         "rows": data.meta.rows,
         "data": {"source": data.meta.source, "sha256": data.meta.sha256},
@@ -130,7 +132,7 @@ def write_card(
 
 
 def _precision_reason(record: TrialRecord, precisions: Sequence[PrecisionChoice]) -> str:
-    """Why `auto` was the precision of this training; "" where the study fixed it, or where that is not known."""
+    """The reason of the precision that `auto` meant; "" where the study fixed the precision, or it is not known."""
     if record.config.training.precision != "auto" or record.place is None:
         return ""
     kind = device_kind(record.place)
@@ -148,11 +150,15 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def check_scores(metric: Metric, expected: float, found: float, what: str) -> None:
-    """Raises HarnessError when a reloaded model does not score what its trial scored."""
+def check_scores(metric: Metric, expected: float, reloaded: float, what: str) -> None:
+    """Compares the validation score of a reloaded model with that of its trial.
+
+    Raises:
+        HarnessError: they differ by more than rounding; `what` names the model in the message.
+    """
     allowed = 1e-9 if metric.is_share else ROUNDING * max(1.0, abs(expected))
-    if not abs(expected - found) <= allowed:
+    if not abs(expected - reloaded) <= allowed:
         raise HarnessError(
-            f"{what}: the exported model's {metric.title} on validation is {found:.6f} after reloading, its trial's "
+            f"{what}: the exported model's {metric.title} on validation is {reloaded:.6f} after reloading, its trial's "
             f"was {expected:.6f}; nothing was exported. Run `harness rerun` on the trial: is the device deterministic?"
         )

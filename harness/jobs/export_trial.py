@@ -1,6 +1,6 @@
-"""`harness export`: the winner's model, or any trial's, as a folder that stands alone; proved before it is there.
+"""The job of `harness export`: writes the model of the winner or of any trial as a folder of its own.
 
-Knows nothing of the terminal. The study is read, never written; the test split stays closed.
+The study is only read. The test split is not used, so the card of a trial has no test score.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from harness.tasks import task_of
 
 __all__ = ["export_trial"]
 
-#: What makes a folder an export, which may be replaced.
+#: A folder with these files is an export, which a later export may replace.
 _FILES = ("config.json", "model.safetensors", "manifest.json")
 
 
 def export_trial(results: Results, number: int | None, to: Path) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
-    The winner's folder comes from the run, with its test score. Another trial's weights are taken where they were kept,
-    else it is trained again; either way its card gives validation only.
+    The winner's folder is copied from the run, with its test score. Another trial's weights are copied where they were
+    kept, else the trial is trained again; in both cases the card has validation scores only.
 
     Raises:
-        InputError: `to` holds something else than an export.
+        InputError: `to` is not a folder, or holds other files than an export.
         RunError: the run has no winner, or no such trial, or the trial did not complete.
         HarnessError: the reloaded model does not score what its trial scored.
     """
@@ -83,7 +83,7 @@ def _stage_winner(results: Results, staging: Path) -> None:
 
 
 def _exported_record(results: Results, seed: int) -> TrialRecord:
-    """The run of the winning configuration that was exported: the one with that seed."""
+    """The record of the exported run: the one of the winning configuration with that seed."""
     final = results.final
     winner = final.winner if final is not None else None
     runs = [record for record in results.trials if record.number == winner]
@@ -113,13 +113,13 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
 
 @contextmanager
 def _weights(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
-    """The trial's weights: kept ones, else those of a new training."""
+    """Gives the record and the folder of a trial's weights: the kept ones, else those of a new training."""
     kept = RunFolder(results.folder).inside(record.weights) if record.weights else None
     if kept is not None and (kept / "model.safetensors").is_file():
         yield record, kept
         return
-    with train_again(results, record) as (again, folder):
-        yield again, folder
+    with train_again(results, record) as (repeated, folder):
+        yield repeated, folder
 
 
 def _check(
@@ -131,7 +131,11 @@ def _check(
     *,
     processor: bool,
 ) -> None:
-    """Scores the staged folder on validation, in a new process and through its own tokenizer."""
+    """Scores the staged folder on validation, in a new process with its own tokenizer.
+
+    Raises:
+        HarnessError: the score is not the one of `expected`.
+    """
     log = staging.with_name(f"{staging.name}.log")
     model = SavedModel(
         name="export",
@@ -150,13 +154,13 @@ def _check(
             task=results.spec.task,
             models=(model,),
         )
-        with scorer.scoring(request):  # the error names the log, so it goes only when all is well
+        with scorer.scoring(request):  # an error names the log, so the log is removed only after success
             pass
         metric = results.task.judged_by(results.spec.search.objectives)
         answers = read_answers(Path(folder) / f"{model.name}.npz", "validation")
-        found = score(metric, answers.outputs, answers.targets)
+        reloaded = score(metric, answers.outputs, answers.targets)
     log.unlink(missing_ok=True)
-    check_scores(metric, expected[metric.name], found, str(staging))
+    check_scores(metric, expected[metric.name], reloaded, str(staging))
 
 
 def _place(record: TrialRecord) -> Place:

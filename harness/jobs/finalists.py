@@ -1,7 +1,4 @@
-"""Which configurations are trained again with other seeds, and which one of them wins.
-
-Everything here looks at validation only, never at the test split. Pure functions of records.
-"""
+"""Chooses the configurations to confirm with other seeds, and the winner among them, by validation scores alone."""
 
 from __future__ import annotations
 
@@ -36,18 +33,18 @@ def ranked(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _arm(trial: TrialRecord, spec: StudySpec) -> object:
-    """What trials are compared within: the checkpoint when the study compares checkpoints."""
+    """The checkpoint of a trial when the study compares checkpoints, else None."""
     return trial.params.get("checkpoint") if isinstance(spec.model.checkpoint, tuple) else None
 
 
 def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudySpec) -> TrialRecord | None:
-    """The default recipe of the checkpoint that `like` uses."""
+    """The trial with the default recipe of the checkpoint that `like` uses; None where there is none."""
     number = default_number(spec, like.params)
     return next((trial for trial in trials if trial.number == number), None)
 
 
 def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:
-    """What is trained for confirmation, the slowest first, so that no slot is left with a long one at the end.
+    """The trials of the confirmation, the slowest first, so that no slot ends with a long one alone.
 
     The best `confirm.top` complete trials (of each compared checkpoint) with `confirm.seeds` - 1 further seeds, and the
     default recipe to its end when the search stopped it early. Only the end of each training is evaluated as the search
@@ -60,14 +57,15 @@ def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[Tria
     chosen = [
         trial for arm in arms for trial in [trial for trial in best if _arm(trial, spec) == arm][: spec.confirm.top]
     ]
-    wanted = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
+    runs = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
     defaults = [default_trial(trials, trial, spec) for trial in best[:1]]
-    wanted += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
-    wanted.sort(key=lambda each: each[0].history[-1].whole_s, reverse=True)
-    return [_again(trial, number, seed) for number, (trial, seed) in enumerate(wanted)]
+    runs += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
+    runs.sort(key=lambda run: run[0].history[-1].whole_s, reverse=True)
+    return [_confirmation(trial, number, seed) for number, (trial, seed) in enumerate(runs)]
 
 
-def _again(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
+def _confirmation(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
+    """The config of a trial with another seed, evaluated only where the search used all validation rows."""
     config = trial.config
     full = [(at, rows) for at, rows in zip(config.evaluate_at, config.validation_rows, strict=True) if rows is None]
     return config.model_copy(
@@ -85,12 +83,12 @@ def _again(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
 def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> list[Finalist]:
     """The configurations with the most seeds, best mean first; without confirmation the complete trials themselves."""
     objective = spec.search.objectives[0]
-    found = []
+    candidates = []
     for trial in ranked(spec, trials):
         runs = [trial, *(run for run in confirm if run.config.of == trial.number and run.state is TrialState.COMPLETE)]
         names = [name for name in trial.metrics if all(name in run.metrics for run in runs)]
         values = {name: [run.metrics[name] for run in runs] for name in names}
-        found.append(
+        candidates.append(
             Finalist(
                 number=trial.number,
                 params=trial.params,
@@ -99,23 +97,23 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
                 std={name: stdev(scores) if len(scores) > 1 else 0.0 for name, scores in values.items()},
             )
         )
-    most = max((len(finalist.seeds) for finalist in found), default=0)
+    most = max((len(finalist.seeds) for finalist in candidates), default=0)
     metric = facts_of(spec.task).metric(objective)
-    finalists = [finalist for finalist in found if len(finalist.seeds) == most]
+    finalists = [finalist for finalist in candidates if len(finalist.seeds) == most]
     return sorted(finalists, key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
 
 
 def pick_weights(
     spec: StudySpec, finalist: Finalist, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]
 ) -> TrialRecord | None:
-    """Of a configuration's runs (those given: whose weights are there), the one with the best validation score."""
+    """The run of a configuration with the best validation score; `trials` and `confirm` are the runs with weights."""
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
     return next(iter(ranked(spec, runs)), None)
 
 
 def strongest(spec: StudySpec, baselines: Sequence[Baseline]) -> str | None:
-    """The name of the baseline that is best on validation, by what models are compared by; None where there is none."""
+    """The name of the best baseline on validation, by the metric that models are compared by; None without one."""
     metric = facts_of(spec.task).judged_by(spec.search.objectives)
     best = min(baselines, key=lambda baseline: metric.sort_key(baseline.metrics.get(metric.name)), default=None)
     return best.name if best else None
@@ -126,8 +124,8 @@ def num_pruned_at_chance(
 ) -> int:
     """How many trials were pruned in a search without a completed trial that is better than the trivial baseline.
 
-    `chance` is what that baseline has on the `num_rows` rows of validation, by metric. 0 where any trial is better.
-    What was stopped for lack of time does not count.
+    `chance` are that baseline's scores on the `num_rows` rows of validation, by metric. Returns 0 where any trial is
+    better. Trials that were stopped for lack of time do not count.
     """
     objective = facts_of(spec.task).metric(spec.search.objectives[0])
     complete = [trial.metrics.get(objective.name) for trial in trials if trial.state is TrialState.COMPLETE]

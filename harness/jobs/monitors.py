@@ -1,7 +1,4 @@
-"""What a sweep does as trials come and go, besides writing it down.
-
-Knows nothing of how trials are run; both are `harness.search.watch.Monitor`s.
-"""
+"""Monitors of a sweep (`harness.search.watch.Monitor`) that act when trials start and end."""
 
 from __future__ import annotations
 
@@ -16,21 +13,21 @@ from harness.spec.trial import TrialConfig
 __all__ = ["AfterStarts", "Tidy"]
 
 
-class _Ends:
-    """A monitor of the ends of trials, and of nothing else unless told."""
+class _EndMonitor:
+    """Base of monitors that act on the end of trials; the other calls do nothing unless they are overridden."""
 
     def started(self, config: TrialConfig) -> None:
-        """Not of interest."""
+        """Does nothing."""
 
     def progressed(self, number: int, progress: Progress) -> None:
-        """Not of interest."""
+        """Does nothing."""
 
     def paused(self, number: int) -> None:
-        """Not of interest."""
+        """Does nothing."""
 
 
-class AfterStarts(_Ends):
-    """Does what can wait, once the last trial has been started: a start beside it takes twice as long."""
+class AfterStarts(_EndMonitor):
+    """Runs `actions` once all trials have been started: a trial that starts beside them takes twice as long."""
 
     def __init__(self, search: Search, *actions: Callable[[], object]) -> None:
         self._search, self._actions = search, actions
@@ -44,19 +41,19 @@ class AfterStarts(_Ends):
             self.now()
 
     def now(self) -> None:
-        """Does it, unless it is done."""
+        """Runs the actions, unless they have been run."""
         actions, self._actions = self._actions, ()
         for action in actions:
             action()
 
 
-class Tidy(_Ends):
-    """Removes saved weights as soon as better trials make them useless."""
+class Tidy(_EndMonitor):
+    """Removes the saved weights of trials that better trials have made unneeded."""
 
     def __init__(self, run: RunFolder, search: Search) -> None:
         self._run, self._search = run, search
 
     def ended(self, record: TrialRecord) -> None:
-        """Asks the search what nobody needs any more."""
+        """Removes the weights that the search no longer needs."""
         for number in self._search.unneeded():
             shutil.rmtree(self._run.trial_dir("search", number) / "weights", ignore_errors=True)

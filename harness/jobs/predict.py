@@ -1,6 +1,6 @@
-"""Predictions of an exported model, for texts or for a table of them.
+"""Predictions of an exported model for texts, or for a table of texts.
 
-The exported folder is all there is, and only safetensors and JSON are read from it.
+Only safetensors and JSON files are read from the exported folder, so that no code in it is run.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from harness.errors import DataError, InputError, nearest
 
 __all__ = ["Export", "open_export", "predict_texts", "prediction_table", "read_table", "text_rows"]
 
-#: What makes a folder an export.
+#: The files of every export.
 FILES = ("config.json", "model.safetensors", "manifest.json")
 _TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """An exported model: its folder, and what its manifest says of the input it wants.
+    """An exported model: its folder, and the input that its manifest describes.
 
-    `columns` are the columns of a table by the task's name for them, `shown` the values of a prediction that a table
-    gets.
+    `columns` are the columns of a table by the task's names for them; `shown` are the values of a prediction that are
+    added to a table.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ def open_export(folder: Path) -> Export:
     """Reads the manifest of an exported folder; loads no weights.
 
     Raises:
-        InputError: `folder` is no export, or one of another version.
+        InputError: `folder` is not an export, or one of another version.
     """
     from harness.tasks import task_of
 
@@ -74,10 +74,10 @@ def open_export(folder: Path) -> Export:
 
 
 def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """What the task says of rows of `text` (and `text_pair`), as JSON, a dictionary a row.
+    """The predictions for rows of `text` (and `text_pair`), a JSON dictionary per row.
 
     Raises:
-        InputError: the model is not one of texts, or its files cannot be loaded.
+        InputError: the model does not take texts, or its files cannot be loaded.
     """
     _require_text(export)
     if not rows:
@@ -101,7 +101,7 @@ def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dic
 
 
 def _require_text(export: Export) -> None:
-    """Raises InputError for a model of something else than texts."""
+    """Raises InputError for a model that does not take texts."""
     if "text" not in export.columns:
         raise InputError(
             f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
@@ -110,10 +110,10 @@ def _require_text(export: Export) -> None:
 
 
 def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of texts given one by one.
+    """Rows from single texts.
 
     Raises:
-        InputError: the model wants pairs.
+        InputError: the model takes pairs of texts.
     """
     _require_text(export)
     if "text_pair" in export.columns:
@@ -123,7 +123,7 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
 
 
 def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[dict[str, str]]]:
-    """The columns of a CSV or TSV file, all of them text, and the rows that the model wants of them.
+    """All columns of a CSV or TSV file as text, and the rows of those that the model takes.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
@@ -131,22 +131,22 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[d
     _require_text(export)
     if path.suffix.lower() not in _TABLES:
         raise DataError(f"{path}: harness predict --csv reads {' and '.join(_TABLES)} files only")
-    wanted = list(export.columns.values())
+    required = list(export.columns.values())
     header = _header(path)
-    for column in wanted:
+    for column in required:
         if header and column not in header:
             listed = ", ".join(f"'{name}'" for name in header[:20])
             raise DataError(
                 f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
                 f"{nearest(column, header)}; rename the column of texts"
             )
-    columns = read_columns(path, header or wanted)
-    texts = [columns[column] for column in wanted]
+    columns = read_columns(path, header or required)
+    texts = [columns[column] for column in required]
     return columns, [dict(zip(export.columns, row, strict=True)) for row in zip(*texts, strict=True)]
 
 
 def _header(path: Path) -> list[str]:
-    """The first row; empty where the file is unreadable, which `read_columns` explains."""
+    """The first row; empty where the file is unreadable: `read_columns` then raises the error."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return next((row for row in csv.reader(file, delimiter=_delimiter(path)) if row), [])
@@ -163,12 +163,12 @@ def prediction_table(
 ) -> list[list[str]]:
     """The table's rows, header first, with the values `shown` of each prediction added.
 
-    A column of the table stays as it is: where it has a `label` of its own, ours is `predicted_label`.
+    Columns of the table do not change: where it has a column `label`, the added one is `predicted_label`.
     """
     added = [f"predicted_{name}" if name in columns else name for name in shown]
     rows = [[*columns, *added]]
-    for given, prediction in zip(zip(*columns.values(), strict=True), predictions, strict=True):
-        rows.append([*given, *(_cell(prediction[name]) for name in shown)])
+    for cells, prediction in zip(zip(*columns.values(), strict=True), predictions, strict=True):
+        rows.append([*cells, *(_cell(prediction[name]) for name in shown)])
     return rows
 
 

@@ -1,6 +1,6 @@
-"""One trial again from its record, in a fresh worker with the recorded device and threads: does it come out the same?
+"""The job of `harness rerun`: trains one trial again from its record and compares its numbers with the recorded ones.
 
-Knows nothing of the terminal. Writes nothing to the study: the new run lives in a folder of its own.
+It runs in a new worker on the recorded device with the recorded threads, in a temporary folder; the study is only read.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from harness.spec.study import EngineSpec
 from harness.stats.metric import COSTS
 from harness.tasks import task_of
 
-__all__ = ["Comparison", "Rerun", "prepared_data", "rerun", "train_again", "trial_of"]
+__all__ = ["Rerun", "RerunNumber", "prepared_data", "rerun", "train_again", "trial_of"]
 
 LOSS = "train_loss"
-#: What a trial brings about itself, and so brings about again.
+#: Failures that the training itself causes, so that they occur again in a rerun.
 OWN_FAILURES = (FailReason.NAN, FailReason.OOM, FailReason.CRASH, FailReason.DATA)
-#: Relative difference that is the same on an accelerator, whose sums have no fixed order; on a CPU it is 0 for a loss,
-#: and for a score the rounding of its formula, which an earlier version may have added up in another order.
+#: Relative differences up to which two numbers are the same. On an accelerator sums have no fixed order: TOLERANCE.
+#: On a CPU it is 0 for a loss, and ROUNDING for a score: an earlier version may have summed in another order.
 TOLERANCE, ROUNDING = 1e-6, 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """One number of one evaluation: as recorded, and as it came out now (NaN: the evaluation is missing)."""
+class RerunNumber:
+    """One number of one evaluation: as recorded, and in the new run (NaN: the evaluation is missing)."""
 
     step: int
     name: str
@@ -50,11 +50,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rerun:
-    """A trial's record, that of its new run, and every number of both."""
+    """A trial's record, the record of its new run, and every number of both."""
 
     recorded: TrialRecord
     now: TrialRecord
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[RerunNumber, ...]
 
     @property
     def same_end(self) -> bool:
@@ -66,8 +66,8 @@ class Rerun:
         return self.same_end and all(comparison.same for comparison in self.comparisons)
 
 
-class UpTo(FixedList):
-    """One trial, stopped at the evaluation at step `last`."""
+class StoppedTrial(FixedList):
+    """A source of one trial that is stopped after its evaluation at step `last` (None: at its end)."""
 
     def __init__(self, record: TrialRecord, last: int | None) -> None:
         super().__init__([repeating(record.config, record.history)], keep=False)
@@ -84,17 +84,17 @@ def trial_of(results: Results, number: int) -> TrialRecord:
     Raises:
         RunError: there is none, or it has not ended.
     """
-    found = next((record for record in results.trials if record.number == number), None)
-    if found is None:
-        have = f"it has 0 to {len(results.trials) - 1}" if results.trials else "it has none yet"
-        raise RunError(f"{results.folder} has no trial {number}; {have}")
-    if not found.state.ended:
-        raise RunError(f"trial {number} of {results.folder} has not ended ({found.state.value.lower()})")
-    return found if found.place is not None else found.model_copy(update={"place": _place(results, found)})
+    record = next((record for record in results.trials if record.number == number), None)
+    if record is None:
+        numbers = f"it has 0 to {len(results.trials) - 1}" if results.trials else "it has none yet"
+        raise RunError(f"{results.folder} has no trial {number}; {numbers}")
+    if not record.state.ended:
+        raise RunError(f"trial {number} of {results.folder} has not ended ({record.state.value.lower()})")
+    return record if record.place is not None else record.model_copy(update={"place": _place(results, record)})
 
 
 def _place(results: Results, record: TrialRecord) -> Place:
-    """Where a trial ran whose record does not say it: one that waited when a sweep was killed, and never went on."""
+    """The place of a trial whose record has none: it was paused when a sweep was killed, and never continued."""
     devices = results.manifest.devices
     if not record.history or not devices:
         raise RunError(f"trial {record.number} of {results.folder} never ran: its record names no device")
@@ -105,33 +105,33 @@ def prepared_data(results: Results) -> PreparedData:
     """The run's data, prepared again where it is no longer in the cache.
 
     Raises:
-        DataError: the data is no longer there.
-        RunError: it is not what the run was made with.
+        DataError: the data no longer exists.
+        RunError: its rows are not those that the run was trained on.
     """
     data = prepare(results.spec)
-    then = results.manifest.data
-    if not then.same_rows(data.meta):
+    recorded = results.manifest.data
+    if not recorded.same_rows(data.meta):
         raise RunError(
             f"{data.meta.source} has changed since {results.folder} was made "
-            f"({then.changed(data.meta)}): give it back, and try again"
+            f"({recorded.changed(data.meta)}): give it back, and try again"
         )
     return data
 
 
 def rerun(results: Results, number: int) -> Rerun:
-    """Trains search trial `number` again, as far as its record goes, and compares losses and metrics."""
+    """Trains search trial `number` again up to its last recorded evaluation, and compares losses and metrics."""
     recorded = trial_of(results, number)
     last = None if _own_failure(recorded) or not recorded.history else recorded.history[-1].step
-    with _train(results, UpTo(recorded, last), recorded) as (now, _):
+    with _train(results, StoppedTrial(recorded, last), recorded) as (now, _):
         return Rerun(recorded=recorded, now=now, comparisons=tuple(_compare(recorded, now)))
 
 
 @contextmanager
 def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
-    """Trains a trial to its end; gives its record and the folder of its weights, which is gone after the block.
+    """Trains a trial to its end; gives its record and the folder of its weights, which is removed after the block.
 
     Raises:
-        RunError: it failed.
+        RunError: the training failed.
     """
     config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": record.number})
     source = FixedList([config], keep=True)
@@ -163,9 +163,9 @@ def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator
 
 
 def _own_failure(record: TrialRecord) -> Reason | None:
-    """The reason of a failure that belongs to the training itself, not to the machine or to time.
+    """The reason of a failure that the training itself caused; None for other failures and other states.
 
-    A training that came to its last evaluation with numbers that are none was failed by the search, not by itself.
+    A trial whose last evaluation has a NaN was failed by the search, not by its own training.
     """
     finite = all(math.isfinite(value) for progress in record.history[-1:] for value in progress.metrics.values())
     if record.state is not TrialState.FAIL or record.reason not in OWN_FAILURES:
@@ -173,20 +173,20 @@ def _own_failure(record: TrialRecord) -> Reason | None:
     return record.reason if finite else None
 
 
-def _compare(recorded: TrialRecord, now: TrialRecord) -> Iterator[Comparison]:
+def _compare(recorded: TrialRecord, now: TrialRecord) -> Iterator[RerunNumber]:
     exact = recorded.place is not None and recorded.place.device == "cpu"
-    again = {progress.step: progress for progress in now.history}
+    new_history = {progress.step: progress for progress in now.history}
     for progress in recorded.history:
         for name, value in _numbers(progress):
-            found = dict(_numbers(again[progress.step])).get(name, math.nan) if progress.step in again else math.nan
-            missing = progress.step not in again
+            missing = progress.step not in new_history
+            new_value = math.nan if missing else dict(_numbers(new_history[progress.step])).get(name, math.nan)
             tolerance = TOLERANCE if not exact else 0.0 if name == LOSS else ROUNDING
-            same = not missing and _same(value, found, tolerance)
-            yield Comparison(step=progress.step, name=name, recorded=value, now=found, same=same)
+            same = not missing and _same(value, new_value, tolerance)
+            yield RerunNumber(step=progress.step, name=name, recorded=value, now=new_value, same=same)
 
 
 def _numbers(progress: Progress) -> Sequence[tuple[str, float]]:
-    # Two runs of the same training differ in their costs.
+    # Speed and memory differ between two runs of the same training.
     scores = [(name, value) for name, value in progress.metrics.items() if name not in COSTS]
     return [(LOSS, progress.train_loss), *scores]
 

@@ -1,6 +1,6 @@
-"""Scores saved models in a process that never trained them: `python -m harness.jobs.score`.
+"""Scores saved models in a new process: `python -m harness.jobs.score`, and `Scorer`, which starts it.
 
-Reads a request (one line of JSON on standard input), writes one .npz of answers a model.
+The process reads a `Request` (one line of JSON on standard input) and writes one .npz of answers per model.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ __all__ = ["Request", "SavedModel", "Scorer"]
 
 
 class SavedModel(Frozen):
-    """A folder with config.json and model.safetensors; `processor` says that it lacks its tokenizer, which is written.
+    """A model to score: a folder with config.json and model.safetensors.
 
-    With `raw`, rows are encoded by the folder's own tokenizer, as a user of the export would.
+    With `processor`, the tokenizer is written into the folder first. With `raw`, rows are encoded by the folder's own
+    tokenizer, as a user of the export would encode them.
     """
 
     name: str
@@ -51,7 +52,7 @@ class SavedModel(Frozen):
 
 
 class Request(Frozen):
-    """What is scored, and where; `at_once`: how many models the processor has room for."""
+    """The models to score, and where; `at_once` is the number of models that are scored side by side on a CPU."""
 
     data: str
     out: str
@@ -62,14 +63,14 @@ class Request(Frozen):
 
 
 class Scorer:
-    """A process that scores saved models, once. Started ahead of its request, it has its imports done by then."""
+    """A process that scores saved models once; it is started early, so that its imports are done before the request."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Starts the process, unless that was done; it ends by itself when this one does."""
+        """Starts the process, unless it was started; it ends by itself when this process ends."""
         if self._process is None:
             with self._log.open("ab") as stream:
                 self._process = subprocess.Popen(
@@ -83,7 +84,7 @@ class Scorer:
 
     @contextmanager
     def scoring(self, request: Request) -> Iterator[None]:
-        """Has the request done beside the body; then `<out>/<name>.npz` hold the answers for its splits.
+        """Scores the request while the body runs; afterwards `<out>/<name>.npz` hold the answers by split.
 
         Raises:
             HarnessError: the process failed; the message names its log.
@@ -92,7 +93,7 @@ class Scorer:
         self.start()
         if self._process is None or self._process.stdin is None:
             raise HarnessError("the scoring process was closed before it was asked")
-        with suppress(BrokenPipeError):  # its exit status says it
+        with suppress(BrokenPipeError):  # the process ended early: its exit status is checked below
             self._process.stdin.write(request.model_dump_json().encode() + b"\n")
             self._process.stdin.close()
         yield
@@ -101,7 +102,7 @@ class Scorer:
             raise HarnessError(f"scoring the saved models failed: {''.join(last)} (log: {self._log})")
 
     def close(self) -> None:
-        """Ends the process, whatever it does."""
+        """Kills the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -121,14 +122,14 @@ def _score(request: Request) -> None:
     """Scores the models, several at once on a CPU; each with its own number of threads, on which rounding depends."""
     from harness.training.device import bind
 
-    trust(request.task)  # the process that asks has been trusted with it
+    trust(request.task)  # the coordinator has already checked that the user trusts the task
     device, loading = bind(request.place), Lock()
     with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
-        for scored in [pool.submit(_score_one, request, saved, device, loading) for saved in request.models]:
-            scored.result()
+        for future in [pool.submit(_score_model, request, saved, device, loading) for saved in request.models]:
+            future.result()
 
 
-def _score_one(request: Request, saved: SavedModel, device: torch.device, loading: Lock) -> None:
+def _score_model(request: Request, saved: SavedModel, device: torch.device, loading: Lock) -> None:
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
     from harness.tasks.models import load_saved
@@ -147,7 +148,7 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
     with loading:  # transformers sets torch's default dtype for all threads meanwhile
         model = load_saved(folder, task.auto)
     tune_for(model, device)
-    if config.training.precision == "auto":  # of a run before the precision was recorded
+    if config.training.precision == "auto":  # the run is of a version that did not record it
         config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
     cast_model(model.to(device), DTYPES[config.training.precision])
     answers: dict[str, Answers] = {}
@@ -166,10 +167,10 @@ def _score_one(request: Request, saved: SavedModel, device: torch.device, loadin
 
 
 def _main() -> None:
-    """Imports what scoring needs while it waits for the request; no request: the one who would ask is gone."""
+    """Imports modules while it waits for the request; ends without one when the coordinator has ended."""
     atexit.register(gc.freeze)  # a last collection of what torch and transformers left takes a second
-    with ThreadPoolExecutor(1, initializer=stand_back) as beside:
-        imported = beside.submit(_import)
+    with ThreadPoolExecutor(1, initializer=stand_back) as background:
+        imported = background.submit(_import)
         line = sys.stdin.readline()
         imported.result()
     if line:

@@ -1,6 +1,6 @@
-"""The main job: prepare, search, confirm, conclude, report; and going on where an earlier one stopped.
+"""The job of `harness sweep`: prepare, search, confirm, conclude, report; a run that was stopped is continued.
 
-Knows nothing of the terminal: what a person sees goes through a `View`.
+Output goes through a `SweepView`, so that the job does not depend on a terminal.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from harness.spec.study import StudySpec
 from harness.tasks import task_of
 from harness.tasks.encode import baselines, facts
 
-__all__ = ["TRIAL", "View", "continued", "report_folder", "sweep"]
+__all__ = ["TRIAL", "SweepView", "continued", "report_folder", "sweep"]
 
 #: The trial function, by the name under which workers import it.
 TRIAL = "harness.trial:run_trial"
@@ -51,26 +51,26 @@ TRIAL = "harness.trial:run_trial"
 BASELINES, FACTS, FINAL, FINAL_OF = "baselines", "facts", "final", "final_of"
 
 
-class View(Monitor, Protocol):
-    """What a person sees of a sweep; also told of every trial (`Monitor`)."""
+class SweepView(Monitor, Protocol):
+    """The display of a sweep; as a `Monitor` it gets every event of a trial."""
 
     def say(self, line: str) -> None:
-        """One fact, one line; may come from another thread."""
+        """Shows one line; may be called from another thread."""
 
     def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
-        """A phase begins: "search" or "confirm", with so many trials in all on these slots (none: on a cluster)."""
+        """Begins a phase, "search" or "confirm", with `total` trials on `slots` (empty on a cluster)."""
 
     def end(self, phase: str) -> None:
-        """The phase is over."""
+        """Ends the phase."""
 
 
 def report_folder(run: Path) -> Path:
-    """Where a run's report is written when nothing else is asked for: runs/NAME has reports/NAME."""
+    """The default folder of a run's report: reports/NAME for runs/NAME."""
     return Path("reports") / run.resolve().name
 
 
 def continued(spec: StudySpec, run: RunFolder) -> StudySpec:
-    """The study as the run goes on with it: keys that are not set have the values that it was begun with.
+    """The study for continuing a run: keys that `spec` does not set have the values that the run was begun with.
 
     Raises:
         RunError: the run's manifest cannot be read.
@@ -80,9 +80,9 @@ def continued(spec: StudySpec, run: RunFolder) -> StudySpec:
 
 
 def sweep(
-    spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: View, phases: Phases | None = None
+    spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: SweepView, phases: Phases | None = None
 ) -> Results:
-    """Runs the study, or what is left of it, and returns its results; `phases` is told where the time goes.
+    """Runs the study, or the rest of it, and returns its results; `phases` measures the time of each phase.
 
     Raises:
         InputError: data, checkpoint, device or run folder cannot be used.
@@ -95,24 +95,24 @@ def sweep(
     phases = phases or Phases()
     with run.lock(), ExitStack() as stack:
         spec = continued(spec, run)
-        if _is_finished_by_another(spec, run):
+        if _is_finished_by_other_version(spec, run):
             return _finished(run, view, phases)
         return _Sweep(spec, run, command, view, phases, stack).run()
 
 
-def _is_finished_by_another(spec: StudySpec, run: RunFolder) -> bool:
-    """Whether a version in which studies give other results has done all of this study."""
+def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
+    """True when a version of another behaviour number has finished this study."""
     earlier = read_manifest(run)
     if earlier is None or earlier.behaviour == BEHAVIOUR or differences(earlier.spec, spec):
         return False
     store = StudyStore.open(run.storage(spec), spec.name, spec.search.objectives, create=False)
     try:
-        return bool(store.get(FINAL_OF) == _asked(spec))
+        return bool(store.get(FINAL_OF) == _finish_keys(spec))
     finally:
         store.close()
 
 
-def _finished(run: RunFolder, view: View, phases: Phases) -> Results:
+def _finished(run: RunFolder, view: SweepView, phases: Phases) -> Results:
     results = load(run.path)
     view.say(f"{results.spec.name} is finished: these are its results")
     _report(results, phases, again=False)
@@ -124,13 +124,13 @@ def _report(results: Results, phases: Phases, *, again: bool) -> None:
     phases.go("report")
     folder = report_folder(results.folder)
     if again or not (folder / "index.html").exists():
-        from harness.report.study.page import write_report  # imported when needed, as the conclusion is
+        from harness.report.study.page import write_report  # plotly and pandas are slow to import
 
         write_report(results, folder)
 
 
-def _asked(spec: StudySpec) -> dict[str, Any]:
-    """What the end of the study depends on: when it is as recorded, there is nothing left to do."""
+def _finish_keys(spec: StudySpec) -> dict[str, Any]:
+    """The keys that decide whether a study is finished; it is when they are as recorded at its end."""
     confirm = spec.confirm.model_dump() if spec.confirm else None
     return {"trials": spec.search.trials, "confirm": confirm}
 
@@ -143,7 +143,7 @@ class _Sweep:
         spec: StudySpec,
         run: RunFolder,
         command: Sequence[str],
-        view: View,
+        view: SweepView,
         phases: Phases,
         stack: ExitStack,
     ) -> None:
@@ -157,14 +157,16 @@ class _Sweep:
         self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
         # Workers need as long to start as the data needs to be prepared; a finished study needs none.
         warm = None if (run.path / "best").exists() else TRIAL
-        self.precisions = Precisions(self.manifest.precision, each_kind=spec.engine.joins, on_choice=self._chosen)
-        asked = self.precisions if may_choose_precision(spec) else None
-        self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm, precisions=asked))
+        self.precisions = Precisions(
+            self.manifest.precision, each_kind=spec.engine.joins, on_choice=self._record_precision
+        )
+        precisions = self.precisions if may_choose_precision(spec) else None
+        self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm, precisions=precisions))
         self.loggers = open_loggers(spec.loggers, run, view.say)
         self.data = prepare(spec)
 
     def _refuse_changes(self, now: Manifest) -> None:
-        """A run goes on with what it was started with, or not at all."""
+        """Raises RunError when the study, data or weights differ from those that the run was begun with."""
         changed = verify(self.earlier, now) if self.earlier else []
         if changed:
             lines = "\n".join(f"  {line}" for line in changed)
@@ -174,7 +176,7 @@ class _Sweep:
             )
 
     def run(self) -> Results:
-        """Does whatever of the study is not done yet."""
+        """Does the parts of the study that are not done yet, and returns its results."""
         spec = self.spec
         weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
         data = DataFacts(**self.data.meta.model_dump(), folder=str(self.data.folder))
@@ -185,7 +187,7 @@ class _Sweep:
         write_manifest(self.folder, now)
         rows = self.data.meta.rows["train"]
         search = Search(spec, store, self.folder, num_train_rows=rows, chance=task_of(spec.task).chance(self.data))
-        finished = store.get(FINAL_OF) == _asked(spec)
+        finished = store.get(FINAL_OF) == _finish_keys(spec)
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
         else:
@@ -202,23 +204,23 @@ class _Sweep:
         return results
 
     def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
-        """Searches and confirms; what can wait is done beside that."""
+        """Searches and confirms; baselines and imports run in a background thread once all trials have been started."""
         self.stack.enter_context(self.loggers)
         scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
-        with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as beside:
-            described = beside.submit(self._describe)
+        with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as background:
+            described = background.submit(self._describe)
             measured: list[Future[list[dict[str, Any]]]] = []
             later = AfterStarts(
                 search,
                 scorer.start,
-                lambda: measured.append(beside.submit(self._baselines, store.get(BASELINES))),
-                lambda: beside.submit(_import_conclusion),
+                lambda: measured.append(background.submit(self._baselines, store.get(BASELINES))),
+                lambda: background.submit(_import_conclusion),
             )
             try:
                 self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
             except InputError:
                 if not any(record.history for record in store.records()):
-                    self.folder.clear()  # nothing is lost, and a corrected study may begin
+                    self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
                 raise
             later.now()
             store.set(BASELINES, measured[0].result())
@@ -244,33 +246,33 @@ class _Sweep:
             live.close()
             self.view.end(name)
 
-    def _chosen(self, choice: PrecisionChoice, measured: PrecisionChoice) -> None:
-        """Says which precision `auto` means on a kind of device, and records it."""
-        said = f"precision: auto is {choice.precision}"
+    def _record_precision(self, choice: PrecisionChoice, measured: PrecisionChoice) -> None:
+        """Shows which precision `auto` means on a kind of device, and records it in the manifest."""
+        line = f"precision: auto is {choice.precision}"
         if choice is measured:
-            self.view.say(f"{said}, {measured.reason}")
+            self.view.say(f"{line}, {measured.reason}")
         else:
             today = "the same" if measured.precision == choice.precision else measured.precision
-            self.view.say(f"{said} as this study recorded; measured now it would be {today}, {measured.reason}")
-        known = (other for other in self.manifest.precision if other.kind != choice.kind)
-        self.manifest = self.manifest.model_copy(update={"precision": (*known, choice)})
+            self.view.say(f"{line} as this study recorded; measured now it would be {today}, {measured.reason}")
+        others = (other for other in self.manifest.precision if other.kind != choice.kind)
+        self.manifest = self.manifest.model_copy(update={"precision": (*others, choice)})
         write_manifest(self.folder, self.manifest)
 
     def _describe(self) -> list[str]:
-        """Says what the data is like."""
+        """Shows the facts of the data and returns them, a line each."""
         first = default_config(self.spec)
         lines = facts(self.data, first)
         for line in lines:
             self.view.say(line)
         return lines
 
-    def _baselines(self, known: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-        """The task's baselines on validation, measured unless that was done before."""
-        if known:
-            return known
+    def _baselines(self, stored: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+        """The task's baselines on validation: those stored, else they are measured."""
+        if stored:
+            return stored
         task, rows = task_of(self.spec.task), self.spec.data.most_train_rows
         outputs, targets = baselines(self.data, self.spec.task, rows, ["validation"])
-        measured = {name: task.metrics(said["validation"], targets["validation"]) for name, said in outputs.items()}
+        measured = {name: task.metrics(output["validation"], targets["validation"]) for name, output in outputs.items()}
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
 
     def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -285,19 +287,19 @@ class _Sweep:
     def _conclude(
         self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
     ) -> None:
-        """Opens the test split for the finalists, unless nothing completed."""
+        """Scores the finalists on the test split, unless no trial completed."""
         from harness.jobs.conclude import conclude
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
-        known = [Baseline.model_validate(baseline) for baseline in store.get(BASELINES)]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, strongest(self.spec, known), scorer)
+        measured = [Baseline.model_validate(baseline) for baseline in store.get(BASELINES)]
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, strongest(self.spec, measured), scorer)
         store.set(FINAL, final.model_dump(mode="json"))
-        store.set(FINAL_OF, _asked(self.spec))
+        store.set(FINAL_OF, _finish_keys(self.spec))
 
 
 def _import_conclusion() -> None:
-    """Takes a second, for which neither the first step nor the end should wait."""
+    """Imports the conclusion ahead of its use: it takes a second."""
     with quick_imports():
         import harness.jobs.conclude  # noqa: F401
 

@@ -1,6 +1,6 @@
-"""What a benchmark measured: the JSON file of `harness bench`, as its writer and every reader know it.
+"""The types of the JSON file that `harness bench` writes, with its reader and writer.
 
-Knows nothing of how cells are measured, nor of figures. Unknown keys of a file are ignored: it may be newer.
+Unknown keys of a file are ignored: a newer version may have written it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_BYTES = 64 * 2**20
-#: What a training step is made of; scoring has its own parts.
+#: The parts of a training step, as `split_ms` names them; scoring has other parts.
 PARTS = ("data", "forward", "backward", "optimiser")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -42,7 +42,7 @@ Length = Annotated[int, Field(ge=1)] | Literal["study"]
 
 
 class StepTime(Stored):
-    """Milliseconds a step: the median, its 95 % interval, and what 95 % of the steps do not exceed."""
+    """Milliseconds per step: the median, its 95 % interval (`low`, `high`) and the 95 % quantile (`p95`)."""
 
     median: NotNegative
     p95: NotNegative
@@ -51,10 +51,10 @@ class StepTime(Stored):
 
 
 class Measurement(Stored):
-    """One run of a cell: a model of its own, warmed up, then `steps_ms` steps timed.
+    """One run of a cell: a new model is built and warmed up, then every step is timed (`steps_ms`).
 
-    `samples`, `tokens` and `positions` (tokens and padding) are those of the timed steps. `model_flops` are of their
-    real tokens, by the formula, or where there is none for this architecture as torch counts them; `flops_ratio` is
+    `samples`, `tokens` and `positions` (tokens and padding) count the timed steps. `model_flops` are the FLOPs of their
+    real tokens by the formula, or as torch counts them where this architecture has no formula; `flops_ratio` is
     formula / counted on the same padded batch.
     """
 
@@ -85,7 +85,7 @@ class Measurement(Stored):
 
 
 class Cell(Stored):
-    """One configuration: its settings, and what its `repeats` come to. Rates are null when it has none."""
+    """One benchmarked configuration: its settings and the summary of its `repeats`. Rates are null without repeats."""
 
     id: str = ""
     checkpoint: str
@@ -124,21 +124,21 @@ class Cell(Stored):
 
     @property
     def spread(self) -> float | None:
-        """How far a repeat and the next one are apart at most, as a ratio - 1; None without two."""
+        """The largest ratio - 1 of the speeds of two successive repeats; None with fewer than two."""
         rates = [run.samples / run.seconds for run in self.repeats]
         return max((max(a / b, b / a) - 1 for a, b in pairwise(rates)), default=None)
 
     @property
     def title(self) -> str:
-        """A line that tells the cell from others: checkpoint, mode, batch x length, precision, threads."""
-        where = f"{self.threads} threads" if self.device == "cpu" and self.threads != 1 else self.device
-        where = "1 thread" if self.device == "cpu" and self.threads == 1 else where
+        """One line that identifies the cell: checkpoint, mode, batch x length, precision, threads."""
+        place = f"{self.threads} threads" if self.device == "cpu" and self.threads != 1 else self.device
+        place = "1 thread" if self.device == "cpu" and self.threads == 1 else place
         size = f"{self.batch_size} x {self.length}"
-        return f"{self.checkpoint.rstrip('/').rpartition('/')[2]} {self.mode} {size} {self.precision}, {where}"
+        return f"{self.checkpoint.rstrip('/').rpartition('/')[2]} {self.mode} {size} {self.precision}, {place}"
 
 
 class Setup(Stored):
-    """A device with so many threads, measured: ceilings in GFLOP/s of matrix products by precision."""
+    """The measured speed of a device with `threads` threads; `ceiling` is GFLOP/s of matrix products by precision."""
 
     device: str
     threads: int
@@ -152,7 +152,7 @@ class Setup(Stored):
 
 
 class Machine(Stored):
-    """The hardware and what it was measured to do; `ceiling` is the best of all set-ups (GFLOP/s by precision).
+    """The hardware and its measured speed; `ceiling` is the best of all set-ups (GFLOP/s by precision).
 
     `id` is a hash of hardware facts: the same after a restart, under another host name, in another container.
     """
@@ -168,11 +168,10 @@ class Machine(Stored):
 
 
 class Noise(Stored):
-    """How far two runs of one cell are apart (A/A pairs), as ratios - 1.
+    """The ratio - 1 between the speeds of two runs of one cell (A/A pairs).
 
-    `spread`: 95 % of the pairs of a usual cell are no further apart, by the median of the pairs (of a normal
-    distribution it is 2.9 times that, and never more than the widest), so that one unsteady cell does not decide for
-    all; `most`: the widest pair.
+    `spread` is the estimated 95 % quantile: 2.9 times the median of the pairs, as in a normal distribution, and at most
+    the widest pair; the median is used so that one unsteady cell does not decide for all. `most` is the widest pair.
     """
 
     pairs: int = 0
@@ -181,7 +180,7 @@ class Noise(Stored):
 
 
 class SlotsRow(Stored):
-    """So many trials side by side on one device; `slowdown` of each against one that has the device to itself."""
+    """The speed of `slots` trials side by side; `slowdown` is that of one trial against a trial alone on the device."""
 
     slots: int
     threads: int
@@ -193,7 +192,7 @@ class SlotsRow(Stored):
 
 
 class Sharing(Stored):
-    """The winner of a run: as recorded beside its neighbours, and alone on the machine (samples/s)."""
+    """The speed of a run's winner in samples/s: `recorded` beside other trials, and `alone` on the machine."""
 
     run: str
     trial: int
@@ -205,12 +204,12 @@ class Sharing(Stored):
 
     @property
     def cost(self) -> float:
-        """The share of its speed that the trial lost to its neighbours; below 0: it lost nothing."""
+        """The share of its speed that the trial lost to the trials beside it; 0 or less: none."""
         return 1 - self.recorded / self.alone if self.alone else 0.0
 
 
 class BenchFile(Stored):
-    """Everything that one machine's benchmark measured."""
+    """All measurements of one machine."""
 
     format: Literal[1] = 1
     machine: Machine
@@ -223,24 +222,24 @@ class BenchFile(Stored):
     sharing: tuple[Sharing, ...] = ()
 
     def setup(self, device: str, threads: int) -> Setup | None:
-        """The measured set-up of that device with so many threads."""
-        return next((one for one in self.setups if (one.device, one.threads) == (device, threads)), None)
+        """The set-up of a device with that number of threads; None where it was not measured."""
+        return next((setup for setup in self.setups if (setup.device, setup.threads) == (device, threads)), None)
 
 
 def read_bench(path: Path) -> BenchFile:
     """Reads a file of `harness bench`.
 
     Raises:
-        InputError: it is missing, too large, or none of ours.
+        InputError: it is missing, too large, or not a benchmark file.
     """
     return bench_of(read_json_file(path), path)
 
 
 def read_json_file(path: Path) -> Any:
-    """The JSON of a file of reasonable size.
+    """The parsed JSON of a file of at most `MAX_BYTES` bytes.
 
     Raises:
-        InputError: it cannot be read, or is no JSON.
+        InputError: it cannot be read, is too large, or is not JSON.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -252,7 +251,11 @@ def read_json_file(path: Path) -> Any:
 
 
 def bench_of(value: Any, path: Path) -> BenchFile:
-    """The benchmark in parsed JSON; `path` is for messages."""
+    """The benchmark in parsed JSON; `path` is for messages.
+
+    Raises:
+        InputError: it is not a benchmark file.
+    """
     try:
         return BenchFile.model_validate(value)
     except ValidationError as error:
@@ -262,6 +265,6 @@ def bench_of(value: Any, path: Path) -> BenchFile:
 
 
 def write_bench(path: Path, bench: BenchFile) -> None:
-    """Writes the file, whole or not at all, and its folder where that is missing."""
+    """Writes the file atomically, and makes its folder where that is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, bench.model_dump(mode="json"))

@@ -1,7 +1,4 @@
-"""Benchmark files of both kinds: those of `harness bench`, and those of `pytest benchmarks/ --benchmark-json`.
-
-Knows nothing of how they were made.
-"""
+"""Reads benchmark files of both kinds: of `harness bench` and of `pytest benchmarks/ --benchmark-json`."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ from harness.records.bench import BenchFile, bench_of, read_json_file
 
 __all__ = ["CELL", "MACHINE", "is_bench_file", "read_any"]
 
-#: Under these keys of `extra_info` and `machine_info` our suite leaves a cell and the machine.
+#: The keys of `extra_info` and `machine_info` under which the benchmark suite writes a cell and the machine.
 CELL, MACHINE = "harness_cell", "harness_machine"
 
 
 def is_bench_file(path: Path) -> bool:
-    """True for what is meant as a benchmark file, not as a run folder."""
+    """True when a path on the command line means a benchmark file, not a run folder."""
     return path.suffix.lower() == ".json" or path.is_file()
 
 
@@ -26,7 +23,7 @@ def read_any(path: Path) -> BenchFile:
     """Reads a benchmark file of either kind.
 
     Raises:
-        InputError: it cannot be read, or is neither.
+        InputError: it cannot be read, or is of neither kind.
     """
     value = read_json_file(path)
     if isinstance(value, dict) and isinstance(value.get("benchmarks"), list):
@@ -35,10 +32,10 @@ def read_any(path: Path) -> BenchFile:
 
 
 def _from_pytest(value: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Our columns of a pytest-benchmark file."""
+    """The benchmark in the extra columns of a pytest-benchmark file, as `harness bench` would write it."""
     info = value.get("machine_info")
     machine = info.get(MACHINE) if isinstance(info, dict) else None
-    extras = [one.get("extra_info") for one in value["benchmarks"] if isinstance(one, dict)]
+    extras = [row.get("extra_info") for row in value["benchmarks"] if isinstance(row, dict)]
     cells = [extra[CELL] for extra in extras if isinstance(extra, dict) and CELL in extra]
     if not isinstance(machine, dict) or not cells:
         raise InputError(

@@ -1,6 +1,6 @@
-"""Files of earlier versions, parsed, in the form that today's types read. No other module knows of them.
+"""Brings parsed files of earlier versions into the form that the current types read.
 
-Each function takes what a file or an attribute of the study holds, of any version, and leaves today's as it is.
+Each function takes the parsed JSON of a file or a study attribute of any version; the current form passes unchanged.
 """
 
 from __future__ import annotations
@@ -9,38 +9,38 @@ from typing import Any
 
 __all__ = ["array_key", "final", "manifest", "record"]
 
-#: Where the arrays of a model's answers belong: before, there was one kind of task.
+#: The current array names by those of earlier versions, which had one kind of task.
 _PARTS = {"labels": "targets/labels", "probabilities": "outputs/probabilities"}
 
 
 def manifest(raw: Any) -> Any:
-    """A run's manifest. Before the behaviour was numbered it was the first.
+    """A run's manifest. A manifest without a behaviour number is of behaviour 1.
 
-    The rows' hash and the choices of precision, which such a manifest lacks too, are left to their defaults: not known.
+    The rows' hash and the choices of precision, which such a manifest lacks too, keep their defaults: not known.
     """
     return {"behaviour": 1, **raw} if isinstance(raw, dict) else raw
 
 
 def record(raw: Any) -> Any:
-    """A trial's record. Before each evaluation named its precision, a fixed one stood in the trial's configuration."""
-    asked = raw["config"]["training"]["precision"]
-    if asked == "auto" or all("precision" in row for row in raw["history"]):
+    """A trial's record. Evaluations that do not name their precision get the fixed one of the trial's configuration."""
+    precision = raw["config"]["training"]["precision"]
+    if precision == "auto" or all("precision" in row for row in raw["history"]):
         return raw
-    return raw | {"history": [{"precision": asked, **row} for row in raw["history"]]}
+    return raw | {"history": [{"precision": precision, **row} for row in raw["history"]]}
 
 
 def final(raw: Any) -> Any:
-    """What came of a study. Before comparisons named their metric, they were by accuracy."""
+    """A study's final decision. Comparisons that name no metric are by accuracy."""
     if not isinstance(raw, dict) or not raw.get("comparisons"):
         return raw
-    return raw | {"comparisons": [{"metric": "accuracy", **each} for each in raw["comparisons"]]}
+    return raw | {"comparisons": [{"metric": "accuracy", **row} for row in raw["comparisons"]]}
 
 
 def array_key(key: str) -> str:
     """The key of an array in a file of a model's answers.
 
-    Before keys named split and part (`test/outputs/probabilities`), they were `test_probabilities` and so on; those of
-    a file that held validation alone were `labels` and `probabilities`.
+    Keys now name split and part (`test/outputs/probabilities`). Earlier ones were `test_probabilities` and so on, and
+    `labels` and `probabilities` in a file that held validation alone.
     """
     split, _, name = key.rpartition("_")
     if name not in _PARTS or split not in ("", "validation", "test"):

@@ -1,7 +1,7 @@
-"""Files and folders that are there whole or not at all, whatever stops their writer: an error, a kill, a power cut.
+"""Writes files and folders atomically: an error, a kill or a power cut leaves the old content or the new.
 
-What is new is made beside its place, synced to the disk, and put in its place in one step. The folder around it is
-synced after that, because the step is a change of that folder.
+New content is written beside its target, synced to the disk, and renamed into place. The parent folder is synced after
+that, because the rename is a change of that folder.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = [
     "write_text",
 ]
 
-#: What a system or a file system answers that has no such call.
+#: Error codes of systems and file systems that lack the call.
 NOT_POSSIBLE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-#: Linux: paths are relative to the current folder, and the two are to be exchanged.
+#: Linux, renameat2(2): paths are relative to the current folder, and the two are exchanged.
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 
 
@@ -41,8 +41,8 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False, durable: b
 
     Args:
         path: Where the file belongs; its folder must exist. A link there is replaced, not followed.
-        content: All of the file.
-        private: The file is for its owner only. Otherwise it has the mode of the old one, or the usual one.
+        content: The whole content.
+        private: Gives the file mode 0600. Otherwise it has the mode of the old file, or the default mode.
         durable: Waits for the disk. Without it a power cut may leave the file empty.
     """
     temporary = path.with_name(f".{path.name[:40]}.{threading.get_native_id()}.tmp")
@@ -51,7 +51,7 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False, durable: b
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
         with os.fdopen(descriptor, "wb") as file:
             if not private:
-                _take_mode(descriptor, path)
+                _copy_mode(descriptor, path)
             file.write(content)
             file.flush()
             if durable:
@@ -65,7 +65,7 @@ def write_bytes(path: Path, content: bytes, *, private: bool = False, durable: b
     return path
 
 
-def _take_mode(descriptor: int, path: Path) -> None:
+def _copy_mode(descriptor: int, path: Path) -> None:
     with suppress(FileNotFoundError):
         before = path.lstat().st_mode
         if stat.S_ISREG(before):
@@ -84,7 +84,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> Path:
 
 
 def plain(value: Any) -> Any:
-    """`value` as every JSON reader takes it: null in the place of NaN and infinity, which JSON has not."""
+    """`value` as standard JSON can hold it: None in the place of NaN and infinity, lists in the place of tuples."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
@@ -93,9 +93,9 @@ def plain(value: Any) -> Any:
 
 
 def fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Has `fill` write into a new folder for its owner only, and puts that in the place of `folder`.
+    """Calls `fill` with a new folder of mode 0700, and puts that in the place of `folder`.
 
-    When `fill` raises, the old folder stays as it was. There must be one writer of `folder` at a time.
+    When `fill` raises, the old folder stays as it was. Only one process may write `folder` at a time.
     """
     new = staging_path(folder)
     _put_back(folder)
@@ -125,22 +125,22 @@ def replace_folder(staged: Path, folder: Path) -> None:
     elif not _exchange(staged, folder):
         _rename_both(staged, folder, old)
     _sync_folder(folder.parent)
-    shutil.rmtree(staged, ignore_errors=True)  # what was exchanged
+    shutil.rmtree(staged, ignore_errors=True)  # after an exchange it holds the old folder
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> bool:
+def _exchange(first: Path, second: Path) -> bool:
     """Swaps two folders in one step; False where that is not possible."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
         return False
-    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+    if renameat2(AT_FDCWD, os.fsencode(first), AT_FDCWD, os.fsencode(second), RENAME_EXCHANGE) == 0:
         return True
     code = ctypes.get_errno()
     if code in (*NOT_POSSIBLE, errno.EXDEV):
         return False
-    raise OSError(code, os.strerror(code), str(other))
+    raise OSError(code, os.strerror(code), str(second))
 
 
 def _rename_both(staged: Path, folder: Path, old: Path) -> None:
@@ -161,7 +161,7 @@ def _put_back(folder: Path) -> None:
 
 
 def staging_path(folder: Path) -> Path:
-    """Where what will be `folder` is made: beside it."""
+    """The path beside `folder` where its new content is written."""
     return folder.with_name(f".{folder.name}.new")
 
 
@@ -170,7 +170,7 @@ def _old_path(folder: Path) -> Path:
 
 
 def leftovers(folder: Path) -> tuple[Path, ...]:
-    """Where a writer of `folder` that was killed may have left something."""
+    """The paths that a killed writer of `folder` may have left behind."""
     return staging_path(folder), _old_path(folder)
 
 
@@ -191,7 +191,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes what was done in `folder` outlast a power cut; some file systems cannot, and need not."""
+    """Syncs the entries of `folder` to the disk; file systems that cannot do it are skipped."""
     try:
         _sync(folder)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""What came of a study: baselines, the four models scored on test, and the recommendation.
+"""The outcome of a study: baselines, the four models scored on test, and the recommendation.
 
-Knows nothing of how they were trained. Stored as JSON attributes of the study ("baselines", "final").
+It is stored as JSON in the attributes `baselines` and `final` of the study.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.stats.intervals import Interval
 
 __all__ = ["SHOWN", "SHOWN_WIDTH", "Baseline", "Comparison", "Final", "FinalModel", "Finalist", "Interval"]
 
-#: In the run folder: the test rows as a person reads them, a JSON list of texts of at most so many characters.
+#: File in the run folder with the test rows as text (a JSON list), and the most characters of a row.
 SHOWN, SHOWN_WIDTH = "final/shown.json", 600
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
@@ -23,7 +23,7 @@ Role = Literal["winner", "runner-up", "default", "baseline"]
 
 
 class Baseline(Frozen):
-    """A classical model on the same split; `metrics` are of validation."""
+    """A classical model trained on the same data; `metrics` are on validation."""
 
     name: str
     metrics: dict[str, Float]
@@ -40,9 +40,9 @@ class Finalist(Frozen):
 
 
 class FinalModel(Frozen):
-    """One of the models that saw the test split. `predictions` is the file of its answers in the run folder.
+    """A model that was scored on the test split. `predictions` is the file of its answers, relative to the run folder.
 
-    The file holds those for test; for validation too where they are not beside the weights (winner, baseline).
+    The file holds the answers on test, and on validation too where none lie beside the weights (winner, baseline).
     """
 
     role: Role
@@ -62,12 +62,12 @@ class Comparison(Frozen):
     metric: str
     probability: float
     difference: Interval = Field(description="the metric of a less that of b, in the metric's unit")
-    mcnemar_p: float | None = Field(default=None, description="of a share of the rows alone")
+    mcnemar_p: float | None = Field(default=None, description="only for metrics that are a share of the rows")
     tie: bool
 
 
 class Final(Frozen):
-    """The decision. `winner` was picked on validation before test was opened."""
+    """The decision of a study. `winner` was chosen on validation, before any model was scored on test."""
 
     winner: int
     finalists: tuple[Finalist, ...] = ()

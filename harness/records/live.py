@@ -1,4 +1,4 @@
-"""What a coordinator says of itself while it works: `live.json`, which `harness status` reads."""
+"""The state of a running sweep: `live.json`, which the coordinator writes and `harness status` reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Live", "LiveTrial"]
 
 
 class LiveTrial(Stored):
-    """A trial that has not ended, after its last evaluation; `metrics` that are no numbers are null."""
+    """A trial that has not ended, as of its last evaluation; a metric that is NaN is null."""
 
     number: int
     state: Literal["running", "paused"] = "running"
@@ -43,9 +43,10 @@ class LiveTrial(Stored):
 
 
 class Live(Stored):
-    """Who coordinates, how many trials have ended how, and those that have not; Unix times in seconds.
+    """The coordinator's process, the number of ended trials by state, and the trials that have not ended.
 
-    `total` is how many trials the phase will have, where that is known. Without `pid` nobody has said anything.
+    Times are Unix times in seconds. `total` is the number of trials of the phase, where that is known. `pid` is null
+    where no coordinator has written yet.
     """
 
     pid: int | None = None

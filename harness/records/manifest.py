@@ -1,4 +1,4 @@
-"""What a run was begun with: `manifest.json` of its folder."""
+"""The manifest of a run (`manifest.json`): study, data, weights, machine and versions that it was begun with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.records import earlier
 from harness.records.precision import PrecisionChoice
 from harness.records.rundir import MANIFEST, RunFolder
 from harness.records.schema import Place, Stored
-from harness.records.task_copy import TaskCopy, known_from
+from harness.records.task_copy import TaskCopy, remember_task
 from harness.spec.study import StudySpec
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 FORMAT = 1
-#: Raised when the same study gives other results than before on the same machine with the same packages: other rows,
+#: Increased when the same study gives other results than before on the same machine with the same packages: other rows,
 #: another order of batches, another initialisation, other losses, other draws of a sampler, other decisions of a
-#: pruner, another choice of the winner. Not raised for what only rounding moves, nor for what is only shown. A run of
-#: another number opens and reports; it is continued by the version that began it.
+#: pruner, another choice of the winner. Not increased for rounding differences or for changes of what is
+#: shown. Every version shows a run of another number; only the version that began it continues it.
 BEHAVIOUR = 1
 
 
@@ -49,10 +49,10 @@ class Spread(Stored):
 
 
 class Meta(Stored):
-    """The facts of prepared data, found while the rows were read and split.
+    """The facts of prepared data, gathered while the rows were read and split.
 
-    `sha256` is of the source's bytes; `rows_sha256` is of the prepared rows themselves (empty: prepared by a version
-    that did not take it), so that it is the same wherever and in whatever format the source lies.
+    `sha256` is the hash of the source's bytes. `rows_sha256` is that of the prepared rows, so it does not depend on the
+    source's path or format; it is empty where an earlier version prepared the data.
     """
 
     task: str = ""
@@ -75,20 +75,20 @@ class Meta(Stored):
         return self.sha256 == other.sha256
 
     def changed(self, other: Meta) -> str:
-        """Says which hash of `other` is not this one's."""
+        """Describes the hash that differs in `other`, the old value and the new."""
         if self.rows_sha256 and other.rows_sha256:
             return f"sha256 of the prepared rows {self.rows_sha256[:12]} -> {other.rows_sha256[:12]}"
         return f"sha256 {self.sha256[:12] or 'not known'} -> {other.sha256[:12] or 'not known'}"
 
 
 class DataFacts(Meta):
-    """The facts of a run's prepared data, and the folder that it lay in."""
+    """The facts of a run's prepared data, and the folder of that data."""
 
     folder: str = ""
 
 
 class Computer(Stored):
-    """The machine that coordinated the run; `cpus` are those that the process might use."""
+    """The machine that coordinated the run; `cpus` is the number of CPUs that the process may use."""
 
     host: str = ""
     platform: str = ""
@@ -97,14 +97,14 @@ class Computer(Stored):
 
 
 class Commit(Stored):
-    """The commit of the study file's folder; `dirty` is null where changes were not looked for."""
+    """The commit of the study file's folder; `dirty` is null where git was not asked for changes."""
 
     commit: str
     dirty: bool | None = None
 
 
 class Manifest(Stored):
-    """Where a run's numbers come from. Keys of other versions are ignored; `read_manifest` reads all of them."""
+    """Where a run's numbers come from. Unknown keys are ignored; `read_manifest` reads manifests of every version."""
 
     format: int = FORMAT
     behaviour: int = BEHAVIOUR
@@ -132,21 +132,21 @@ def parsed(raw: Any, source: object) -> Manifest:
     """The manifest in parsed JSON of any version; `source` is its file, for messages.
 
     Raises:
-        RunError: it is none, or holds a study that this version cannot read.
+        RunError: it is not a manifest, or its study cannot be read by this version.
     """
     try:
         current = earlier.manifest(raw)
-        known_from(current.get("task"))  # before the study that names it
+        remember_task(current.get("task"))  # before the study that names it
         return Manifest.model_validate(current)
     except (AttributeError, TypeError, ValueError) as error:
-        reason = _first(error) if isinstance(error, ValidationError) else str(error)
+        reason = _first_error(error) if isinstance(error, ValidationError) else str(error)
         raise RunError(f"{source}: not a run that this version of harness can read ({reason})") from None
 
 
-def _first(error: ValidationError) -> str:
-    """The first mistake, in words."""
-    found = error.errors()[0]
-    return f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}"
+def _first_error(error: ValidationError) -> str:
+    """The key and the message of the first validation error."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def read_manifest(run: RunFolder) -> Manifest | None:
@@ -160,5 +160,5 @@ def read_manifest(run: RunFolder) -> Manifest | None:
 
 
 def write_manifest(run: RunFolder, manifest: Manifest) -> None:
-    """Puts the manifest into the run folder, in the place of an earlier one."""
+    """Writes the manifest into the run folder; an earlier one is replaced."""
     run.write_json(MANIFEST, manifest.model_dump(mode="json"))

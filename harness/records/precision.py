@@ -1,4 +1,4 @@
-"""The precision that `precision: auto` means on one kind of device, with the figures that it was chosen by."""
+"""The precision that `precision: auto` means on one kind of device, with the measurements behind the choice."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from harness.records.schema import Place, Stored
 __all__ = ["DeviceKind", "PrecisionChoice", "device_kind", "unmeasured"]
 
 DeviceKind = tuple[str, str, int]
-"""Kind of device (cpu, cuda), its name, and the threads of a slot; on an accelerator threads do not count."""
+"""Device type (cpu, cuda), device name, and the threads of a slot (0 on an accelerator)."""
 
 
 class PrecisionChoice(Stored):
-    """A measurement, and what was chosen by it.
+    """The precision chosen for one kind of device, and the measurement behind it.
 
     `gflops` are GFLOP/s of the study's own matrix products, forward and backward, by precision; `products` are their
-    shapes (input by weight); both are empty where nothing could be measured, which `message` then explains.
+    shapes (input by weight). Both are empty where nothing could be measured; `message` then says why.
     """
 
     device: str
@@ -32,7 +32,7 @@ class PrecisionChoice(Stored):
 
     @property
     def reason(self) -> str:
-        """Why this precision, in words: "by the study's own products: bf16 565 GFLOP/s, fp32 150"."""
+        """The reason for this precision: "by the speed of this study's own matrix products: bf16 565 GFLOP/s, ..."."""
         if not self.gflops:
             return self.message or "the only one that is known to train as well as fp32 on this device"
         fastest = sorted(self.gflops.items(), key=lambda item: -item[1])
@@ -45,13 +45,13 @@ def _rounded(speed: float) -> str:
 
 
 def device_kind(place: Place) -> DeviceKind:
-    """The kind of device that a place is on: those of one kind compute equally fast."""
+    """The kind of device of a place; devices of one kind are equally fast."""
     device = place.device.partition(":")[0]
     return device, place.device_name, place.threads if device == "cpu" else 0
 
 
 def unmeasured(place: Place, why: str) -> PrecisionChoice:
-    """The choice for a place whose products could not be measured: fp32."""
+    """The choice for a place whose matrix products could not be measured: fp32; `why` is the cause."""
     device, name, threads = device_kind(place)
     message = f"the products could not be measured ({why})"
     return PrecisionChoice(device=device, device_name=name, threads=threads, precision="fp32", message=message)

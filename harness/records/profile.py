@@ -1,7 +1,7 @@
-"""Where the time of a sweep went: its phases, and within search and confirmation what each slot did.
+"""The time profile of a sweep: seconds by phase, and in phases with trials seconds by part of each slot.
 
-Knows nothing of how trials are run or of what is printed. Every second of the wall clock belongs to one phase, and of a
-phase with trials to one part of each slot, so that the parts of a slot add up to the wall clock.
+Every second of the wall clock belongs to one phase, and in a phase with trials to one part of each slot, so that the
+parts of a slot add up to the wall clock.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ __all__ = ["PARTS", "PHASES", "PROFILE", "Phases", "Profile", "SlotTime", "profi
 
 Phase = Literal["preparing", "search", "confirm", "concluding", "report"]
 PHASES: tuple[Phase, ...] = ("preparing", "search", "confirm", "concluding", "report")
-#: What a slot does in a phase with trials. `waking`: until its first trial of the phase; `ending`: saving the model of
-#: a trial that is done, freeing it, and work that came to no evaluation; `idle`: no trial, or between two commands.
+#: The parts of a slot's time in a phase with trials. `waking`: until its first trial of the phase; `ending`: saving and
+#: freeing the model of a finished trial, and work that led to no evaluation; `idle`: no trial, or between two commands.
 PARTS = ("waking", *Usage().times(), "ending", "idle")
 #: File in the run folder.
 PROFILE = "profile.json"
@@ -37,7 +37,7 @@ class SlotTime(Frozen):
 
 
 class Profile(Frozen):
-    """One call of `harness sweep`: `wall_s` from the start of its process, and seconds by phase."""
+    """The times of one call of `harness sweep`: `wall_s` since its process started, and seconds by phase."""
 
     wall_s: float
     phases: dict[Phase, float]
@@ -45,29 +45,29 @@ class Profile(Frozen):
 
 
 class Phases:
-    """A stopwatch that always runs on one phase, "preparing" since the process began."""
+    """A stopwatch over the phases of a sweep; it starts in "preparing", at the start of the process."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, age_s: float | None = None) -> None:
         self._clock = clock
         self._phase: Phase = "preparing"
         self._since = clock() - (_process_age_s() if age_s is None else age_s)
-        self._seen: dict[Phase, tuple[float, float]] = {}
+        self._bounds: dict[Phase, tuple[float, float]] = {}
 
     def go(self, phase: Phase) -> None:
-        """From now on, time belongs to `phase`; each comes once."""
+        """Ends the current phase and begins `phase`; every phase occurs once."""
         self.stop()
         self._phase = phase
 
     def stop(self) -> dict[Phase, tuple[float, float]]:
-        """Begin and end of each phase up to now (Unix times, seconds)."""
+        """Ends the current phase; returns begin and end of each phase so far (Unix times, seconds)."""
         now = self._clock()
-        self._seen[self._phase] = (self._since, now)
+        self._bounds[self._phase] = (self._since, now)
         self._since = now
-        return dict(self._seen)
+        return dict(self._bounds)
 
 
 def _process_age_s() -> float:
-    """Seconds since this process was started, to 0.01 s; 0 where the system does not tell (not Linux)."""
+    """Seconds since this process was started, to 0.01 s; 0 on systems other than Linux."""
     with suppress(OSError, ValueError, IndexError, AttributeError):
         # Field 22 of proc(5) stat, counted behind the name, which may hold spaces.
         started = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
@@ -75,19 +75,22 @@ def _process_age_s() -> float:
     return 0.0
 
 
-def profile_of(results: Results, seen: dict[Phase, tuple[float, float]], num_slots: int) -> Profile:
-    """The profile of one sweep from its phases and the records that it left; of a cluster only these know the slots."""
+def profile_of(results: Results, bounds: dict[Phase, tuple[float, float]], num_slots: int) -> Profile:
+    """The profile of one sweep, from its phases and its records.
+
+    `num_slots` is a lower bound: on a cluster the records alone show how many slots there were.
+    """
     records: dict[Phase, Sequence[TrialRecord]] = {"search": results.trials, "confirm": results.confirm}
-    begin = min(start for start, _ in seen.values())
-    spans = [span for each in records.values() for record in each for span in record.spans]
+    begin = min(start for start, _ in bounds.values())
+    spans = [span for group in records.values() for record in group for span in record.spans]
     num_slots = max([num_slots, *(span.slot + 1 for span in spans if span.end > begin)])
     return Profile(
-        wall_s=max(end for _, end in seen.values()) - min(start for start, _ in seen.values()),
-        phases={phase: seen[phase][1] - seen[phase][0] for phase in PHASES if phase in seen},
+        wall_s=max(end for _, end in bounds.values()) - min(start for start, _ in bounds.values()),
+        phases={phase: bounds[phase][1] - bounds[phase][0] for phase in PHASES if phase in bounds},
         slots=tuple(
-            SlotTime(phase=phase, slot=slot, parts=_slot_parts(records[phase], slot, seen[phase]))
+            SlotTime(phase=phase, slot=slot, parts=_slot_parts(records[phase], slot, bounds[phase]))
             for phase in records
-            if phase in seen
+            if phase in bounds
             for slot in range(num_slots)
         ),
     )
@@ -98,9 +101,9 @@ def _slot_parts(records: Sequence[TrialRecord], slot: int, window: tuple[float, 
     parts = dict.fromkeys(PARTS, 0.0)
     begins = []
     for record in records:
-        here = [clipped for span in record.spans if span.slot == slot and (clipped := _clip(span, window))]
-        begins += [start for start, _ in here]
-        seconds = sum(end - start for start, end in here)
+        spans = [clipped for span in record.spans if span.slot == slot and (clipped := _clip(span, window))]
+        begins += [start for start, _ in spans]
+        seconds = sum(end - start for start, end in spans)
         for part, share in _shares(record).items():
             parts[part] += share * seconds
     start, end = window
@@ -115,10 +118,10 @@ def _clip(span: Span, window: tuple[float, float]) -> tuple[float, float] | None
 
 
 def _shares(record: TrialRecord) -> dict[str, float]:
-    """What a trial's time on its slots went to, in shares that add up to 1.
+    """The shares of a trial's time on its slots by part; they add up to 1.
 
-    A trial that moved, or that an earlier sweep began, gave all its slots the same shares. Its clock is read at its
-    evaluations: what a slot did for it outside them is `ending`.
+    The same shares hold for all slots of a trial that moved, or that an earlier sweep began. A trial's clock is read at
+    its evaluations, so time on a slot that no evaluation covers is `ending`.
     """
     times, used_s = record.usage.times(), record.duration_s
     whole_s = max(used_s, sum(times.values()))

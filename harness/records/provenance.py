@@ -1,6 +1,6 @@
-"""Where a run's numbers come from: the study, versions, commit, machine, and hashes of data and weights.
+"""Builds and verifies the manifest of a run: study, versions, commit, machine, and hashes of data and weights.
 
-Knows nothing of results. Versions are read from installed metadata, so nothing is imported to ask for them.
+Versions come from the metadata of installed packages: importing the packages would take seconds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def new_manifest(
     command: Sequence[str],
     precision: Sequence[PrecisionChoice] = (),
 ) -> Manifest:
-    """What `manifest.json` holds of a study that this process runs.
+    """The manifest of a study that this process runs.
 
     Args:
         spec: the whole study.
@@ -76,10 +76,10 @@ def new_manifest(
 
 
 def verify(recorded: Manifest, now: Manifest) -> list[str]:
-    """What keeps a run from being continued, a line each; empty when nothing does.
+    """The reasons why a run cannot be continued, a line each; empty when it can.
 
     The study may differ in trials, budget, confirm, engine and loggers. The prepared rows must be the same, wherever
-    the table lies; where `now` does not know its data yet, neither they nor the path are compared. The weights must
+    the table lies; where `now` has no data yet, neither the rows nor the path are compared. The weights must
     have the same hashes. Versions and machines may differ: a run that moves to another machine is still one run.
 
     Raises:
@@ -97,10 +97,10 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
 
 
 def refuse_behaviour(recorded: Manifest) -> None:
-    """Refuses to continue a run whose trials would not be like those that it has.
+    """Raises when new trials of a run would not be comparable with those that it has.
 
     Raises:
-        RunError: it was begun by a version in which the same study gives other results.
+        RunError: the run was begun by a version in which the same study gives other results.
     """
     if recorded.behaviour == BEHAVIOUR:
         return
@@ -114,7 +114,7 @@ def refuse_behaviour(recorded: Manifest) -> None:
 
 
 def presentable(spec: StudySpec) -> StudySpec:
-    """The study as it may be shown: a database URL without its password."""
+    """The study with the password removed from its database URL, for display."""
     url = spec.search.storage
     if url is None:
         return spec
@@ -127,15 +127,15 @@ def _short(digest: object) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    # What rounding depends on, as it does on versions: without a C compiler the package has no such half.
-    found["compiled steps"] = "yes" if find_spec("harness.training.fast._one_pass") else "no"
-    return found
+    # Rounding depends on it as on versions: without a C compiler the package is installed without compiled steps.
+    versions["compiled steps"] = "yes" if find_spec("harness.training.fast._one_pass") else "no"
+    return versions
 
 
 def _machine() -> Computer:
@@ -153,22 +153,22 @@ def _cpu_model() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return platform.processor()
-    found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
-    return found.group(1).strip() if found else platform.processor()
+    match = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", text, re.MULTILINE)
+    return match.group(1).strip() if match else platform.processor()
 
 
 def _commit(command: Sequence[str]) -> Commit | None:
-    """Commit of the study file's folder, else of the working directory; None where neither is in a repository."""
+    """The commit of the study file's folder, else of the working directory; None where neither is in a repository."""
     study = find_study(Path(command[2])).parent if len(command) > 2 else Path.cwd()
     return _git(study) or _git(Path.cwd())
 
 
 def _git(folder: Path) -> Commit | None:
-    """Commit of the folder and whether files differ from it (None: not looked at); None outside a repository."""
+    """The commit of the folder and whether files differ from it (None: not checked); None outside a repository."""
     commit = _run_git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    # A filter that the repository itself configures is a program that looking for changes would start.
+    # `git status` would start the filter programs that the repository itself configures: foreign code.
     filters = _run_git(folder, "config", "--show-scope", "--get-regexp", r"^filter\.") or ""
     if any(line.split("\t")[0] in ("local", "worktree") for line in filters.splitlines()):
         return Commit(commit=commit.strip())
@@ -178,8 +178,8 @@ def _git(folder: Path) -> Commit | None:
 
 def _run_git(folder: Path, *arguments: str) -> str | None:
     try:
-        # No hook and no file-system monitor of a repository that happens to lie here is started.
-        done = subprocess.run(
+        # Hooks and file-system monitors of the repository are foreign code, and are switched off.
+        process = subprocess.run(
             ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", *arguments],
             cwd=folder,
             capture_output=True,
@@ -189,4 +189,4 @@ def _run_git(folder: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return process.stdout if process.returncode == 0 else None

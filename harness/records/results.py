@@ -1,6 +1,6 @@
-"""A run as everybody reads it: its study, records, decision, and what a running coordinator says of itself.
+"""The results of a run: its study, records, decision and live state, read from the run folder.
 
-Knows nothing of how trials are run, and imports neither torch nor plotly; Optuna and pandas only when asked.
+Optuna and pandas take a second to import, so they are imported in the functions that need them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIRM", "LeaderRow", "Results", "load", "rung"]
 
-#: Behind the study's name: the Optuna study of the confirmation trials.
+#: Suffix of the study's name; the Optuna study of that name holds the confirmation trials.
 CONFIRM = "/confirm"
-#: Of a run that nobody has begun to work on.
-NOBODY = Live()
+#: The live state of a run that no coordinator has begun.
+NOT_BEGUN = Live()
 ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -54,7 +54,7 @@ class LeaderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Everything that is known of a run; trials that have not ended are in state RUNNING."""
+    """All results of a run; trials that have not ended are in state RUNNING."""
 
     folder: Path
     spec: StudySpec
@@ -63,11 +63,11 @@ class Results:
     baselines: tuple[Baseline, ...]
     final: Final | None
     manifest: Manifest
-    live: Live = NOBODY
+    live: Live = NOT_BEGUN
     spent_s: float = 0.0
-    """Wall time of the search so far: what counts against the budget."""
+    """Wall time of the search so far, which counts against the budget."""
     facts: tuple[str, ...] = ()
-    """What was found in the data before training, a line each (`unknown tokens: 0.0%`)."""
+    """Facts of the data, determined before training, a line each (`unknown tokens: 0.0%`)."""
 
     @property
     def objective(self) -> Metric:
@@ -79,26 +79,27 @@ class Results:
         return facts_of(self.spec.task)
 
     def leaderboard(self) -> list[LeaderRow]:
-        """Search trials, best first: the one order that terminal, page and figures show.
+        """The search trials, best first; terminal, page and figures all show this order.
 
-        Confirmed ones as decided (until then by their mean), then the complete, the running, the pruned, and FAIL.
+        Confirmed trials come first, in the order of the decision (before it, by their mean over seeds), then complete,
+        running, waiting, pruned and failed trials.
         """
         decided = self._decided()
         rows = [self._row(record) for record in self.trials]
         return sorted(rows, key=lambda row: (decided.get(row.record.number, len(decided)), *self._order(row)))
 
     def _decided(self) -> Mapping[int, int]:
-        """The place of each confirmed configuration in the decision: the recommended one, then by mean over seeds."""
+        """The rank of each confirmed configuration in the decision: the recommended one, then by mean over seeds."""
         if self.final is None:
             return {}
         confirmed = (finalist.number for finalist in self.final.finalists if len(finalist.seeds) > 1)
         return {number: place for place, number in enumerate(dict.fromkeys([self.final.recommended, *confirmed]))}
 
     def _row(self, record: TrialRecord) -> LeaderRow:
-        again = [
+        confirmed = [
             other for other in self.confirm if other.config.of == record.number and other.state is TrialState.COMPLETE
         ]
-        runs = [record, *again] if record.state is TrialState.COMPLETE else [record]
+        runs = [record, *confirmed] if record.state is TrialState.COMPLETE else [record]
         metrics, std = _mean_and_std([run.metrics for run in runs])
         return LeaderRow(record=record, metrics=metrics, std=std, seeds=tuple(run.seed for run in runs))
 
@@ -109,7 +110,7 @@ class Results:
         return not row.confirmed, ORDER.index(record.state), -trained, key, record.number
 
     def trained(self, record: TrialRecord) -> float:
-        """The share that a trial has trained, to be compared with others: at the same rung it is the same."""
+        """The share of its steps that a trial has trained; trials that stopped at one rung have the same share."""
         if not record.history:
             return 0.0
         last, ladder = record.history[-1], rung_fractions(self.spec)
@@ -117,14 +118,14 @@ class Results:
         return rung(record) if share is None else share
 
     def best(self) -> LeaderRow | None:
-        """The winner; before there is a decision the first of the leaderboard; None when no trial completed."""
+        """The winner; before the decision the first complete trial of the leaderboard; None when no trial completed."""
         complete = [row for row in self.leaderboard() if row.record.state is TrialState.COMPLETE]
         if self.final is not None:
             complete = [row for row in complete if row.record.number == self.final.winner] or complete
         return complete[0] if complete else None
 
     def to_json(self) -> dict[str, Any]:
-        """What `harness results --json` prints; a number that is not one is null."""
+        """The results as `harness results --json` prints them; NaN is null."""
         document = {
             "study": self.spec.name,
             "trials": [record.to_json() for record in self.trials],
@@ -133,12 +134,12 @@ class Results:
                 for record in self.confirm
                 if record.state is TrialState.COMPLETE
             ],
-            "baselines": [{"name": each.name, "metrics": dict(each.metrics)} for each in self.baselines],
+            "baselines": [{"name": model.name, "metrics": dict(model.metrics)} for model in self.baselines],
             "best": self._best_json(),
             "precision": [choice.model_dump(mode="json") for choice in self.manifest.precision],
         }
-        shown: dict[str, Any] = plain(document)
-        return shown
+        json_document: dict[str, Any] = plain(document)
+        return json_document
 
     def _best_json(self) -> dict[str, Any] | None:
         best = self.best()
@@ -182,7 +183,7 @@ class Results:
 
 
 def load(run: Path) -> Results:
-    """Reads a run folder, also while it is being written.
+    """Reads a run folder; a sweep may be writing to it meanwhile.
 
     Raises:
         RunError: `run` is not a run folder, or its study cannot be read.
@@ -202,7 +203,7 @@ def load(run: Path) -> Results:
             spec=spec,
             trials=tuple(store.records()),
             confirm=tuple(confirm.records()) if confirm else (),
-            baselines=tuple(Baseline.model_validate(each) for each in store.get("baselines", [])),
+            baselines=tuple(Baseline.model_validate(row) for row in store.get("baselines", [])),
             final=Final.model_validate(earlier.final(final)) if final else None,
             manifest=manifest,
             live=folder.read_live(),
@@ -214,7 +215,7 @@ def load(run: Path) -> Results:
 
 
 def rung(record: TrialRecord) -> float:
-    """The planned share that a trial reached: of 33 steps a quarter is 24.2 %, and yet the same rung as 25 %."""
+    """The planned share that is nearest to what a trial reached: 8 of 33 steps are 24.2 %, and the rung is 25 %."""
     if not record.history:
         return 0.0
     reached = record.history[-1].fraction
@@ -222,7 +223,7 @@ def rung(record: TrialRecord) -> float:
 
 
 def _mean_and_std(runs: list[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and sample standard deviation of each metric that all runs have."""
+    """Mean and sample standard deviation over runs of each metric that all runs have."""
     names = [name for name in runs[0] if all(name in run for run in runs)]
     values = {name: [run[name] for run in runs] for name in names}
     finite = {name for name in names if all(map(math.isfinite, values[name]))}

@@ -1,7 +1,4 @@
-"""The folder of a run: its layout, its lock, and its JSON files.
-
-Names that become paths are checked here.
-"""
+"""The folder of a run: its layout, its lock and its JSON files. It checks every name that becomes a path."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ def _check_name(name: str) -> None:
 
 
 class RunFolder:
-    """`runs/<study>/`, readable by its owner only. Making the object touches nothing on disk."""
+    """`runs/<study>/`, readable by its owner only. The constructor does not touch the disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -53,7 +50,7 @@ class RunFolder:
         return self.path / DATABASE
 
     def storage(self, spec: StudySpec) -> str | Path:
-        """Where the study's database is: the URL that the study names, else an SQLite file in the folder."""
+        """The study's database: the URL in the study file, else an SQLite file in the folder."""
         return spec.search.storage or self.database
 
     @property
@@ -65,16 +62,16 @@ class RunFolder:
         """Makes the folder, mode 0700.
 
         Raises:
-            RunError: the path is a link, a file, or a folder that holds something else.
+            RunError: the path is a link, a file, or a folder with other files and no run.
         """
         self._refuse_link(self.path)
         with _explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
-        self._refuse_stranger()
+        self._refuse_other_files()
 
-    def _refuse_stranger(self) -> None:
-        """A study called `src` must not settle in a folder of source files, nor move it aside."""
+    def _refuse_other_files(self) -> None:
+        """Raises RunError for a folder of other files: a study called `src` must neither write there nor move it."""
         with _explained(self.path):
             names = {entry.name for entry in os.scandir(self.path)}
         if names and not names & {MANIFEST, LOCK, DATABASE}:
@@ -82,16 +79,16 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Inside, this process is the run's only coordinator; the kernel frees the lock when it dies.
+        """Makes this process the run's only coordinator; the kernel frees the lock when the process dies.
 
         Raises:
-            RunError: another coordinator holds the run; the message says who.
+            RunError: another coordinator holds the lock; the message names its process.
         """
         path = self.path / LOCK
         with _explained(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            self._take(descriptor)
+            self._take_lock(descriptor)
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_at": time.time()}
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(holder).encode(), 0)
@@ -99,7 +96,7 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def _take(self, descriptor: int) -> None:
+    def _take_lock(self, descriptor: int) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -108,7 +105,7 @@ class RunFolder:
             raise RunError(f"{self.path}: the file system cannot lock ({error.strerror}); use another --runs") from None
 
     def trial_dir(self, kind: str, number: int) -> Path:
-        """`trials/<number>`, `confirm/<number>` ..., made if missing."""
+        """The folder `trials/<number>`, `confirm/<number>` ... of a trial; it is made if missing."""
         folder = self.path / KINDS[kind] / str(int(number))
         for part in (folder.parent, folder):
             self._refuse_link(part)
@@ -117,9 +114,9 @@ class RunFolder:
         return folder
 
     def snapshot(self, kind: str, number: int) -> tuple[Path | None, list[Progress]]:
-        """A trial's snapshot and its history; (None, []) where there is none that can be read.
+        """The folder and the history of a trial's snapshot; (None, []) where there is none that can be read.
 
-        A snapshot is renamed into place when complete, so its name is the mark of its validity.
+        A snapshot is renamed into place when it is complete, so one of this name is valid.
         """
         folder = self.path / KINDS[kind] / str(int(number)) / "snapshot"
         try:
@@ -130,24 +127,32 @@ class RunFolder:
         return (folder, history) if history else (None, [])
 
     def relative(self, path: Path) -> str:
-        """`path` as records name it."""
+        """`path` relative to the run folder, as records store it."""
         return path.relative_to(self.path).as_posix()
 
     def inside(self, name: str) -> Path:
-        """The path of a relative `name`, which may not leave the folder."""
+        """The path of a relative `name`.
+
+        Raises:
+            RunError: it leads out of the folder.
+        """
         parts = PurePosixPath(name)
         if not name or parts.is_absolute() or ".." in parts.parts:
             raise RunError(f"{name!r} leaves the run folder {self.path}")
         return self.path / parts
 
     def write_json(self, name: str, value: Any) -> None:
-        """Writes a JSON file of the run so that a reader sees all of it or none."""
+        """Writes a JSON file of the run atomically."""
         path = self.inside(name)
         with _explained(path):
             write_json(path, value)
 
     def read_json(self, name: str) -> Any:
-        """Reads a JSON file of the run; None when there is none."""
+        """Reads a JSON file of the run; None when it does not exist.
+
+        Raises:
+            RunError: it cannot be read.
+        """
         path = self.inside(name)
         try:
             return json.loads(path.read_text(encoding="utf-8"))
@@ -157,20 +162,20 @@ class RunFolder:
             raise RunError(f"{path} cannot be read: {error}") from None
 
     def write_live(self, live: Live) -> None:
-        """Writes what `harness status` shows; not worth waiting for the disk."""
+        """Writes the live state. It is not synced to the disk: after a power cut no coordinator is alive."""
         path = self.path / LIVE
         with _explained(path):
             write_json(path, live.model_dump(mode="json"), durable=False)
 
     def read_live(self) -> Live:
-        """What a coordinator last said of itself; `Live()` when nothing was written, or nothing that can be read."""
+        """The live state that a coordinator wrote last; `Live()` when there is none that can be read."""
         try:
             return Live.model_validate(self.read_json(LIVE) or {})
         except ValidationError:
             return Live()
 
     def move_aside(self) -> Path | None:
-        """Renames the run to `<study>.1`, `.2` ... (the first that is free); None when there is nothing to move.
+        """Renames the run to `<study>.1`, `.2` ... (the first free name); returns the path, None when there is no run.
 
         Raises:
             RunError: a coordinator is at work on it.
@@ -178,7 +183,7 @@ class RunFolder:
         self._refuse_link(self.path)
         if not self.path.exists():
             return None
-        self._refuse_stranger()
+        self._refuse_other_files()
         with self.lock(), _explained(self.path):
             number = 1
             while (target := self.path.with_name(f"{self.path.name}.{number}")).exists() or target.is_symlink():
@@ -187,7 +192,7 @@ class RunFolder:
         return target
 
     def clear(self) -> None:
-        """Removes what is in the folder but the lock: a study that never began leaves nothing."""
+        """Removes everything in the folder but the lock."""
         for path in self.path.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -210,7 +215,7 @@ def _holder(descriptor: int) -> str:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turns the system's refusal into one line for the user."""
+    """Turns an OSError into a RunError of one line."""
     try:
         yield
     except OSError as error:

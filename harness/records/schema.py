@@ -1,7 +1,4 @@
-"""What happened: the typed records that every engine writes and every report reads.
-
-Knows nothing of torch, Optuna or how a trial is run. Everything here is JSON in and JSON out.
-"""
+"""The typed records of trials, which every engine writes and every report reads; they are stored as JSON."""
 
 from __future__ import annotations
 
@@ -38,13 +35,13 @@ Float = Annotated[float, Field(allow_inf_nan=True)]
 
 
 class Stored(BaseModel):
-    """Base of what a file holds: immutable, no NaN; unknown keys are ignored, since another version may know them."""
+    """Base of types that are stored in files: immutable, no NaN; unknown keys of newer versions are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 class TrialState(StrEnum):
-    """Optuna's words."""
+    """The state of a trial, named as in Optuna."""
 
     WAITING = "WAITING"
     RUNNING = "RUNNING"
@@ -67,10 +64,10 @@ Reason = FailReason | PruneReason
 
 
 class Usage(Frozen):
-    """Where a trial's wall clock went so far, in seconds; the parts add up to `elapsed_s`.
+    """A trial's wall time so far by part, in seconds; the parts add up to `elapsed_s`.
 
-    `steady_*` count the training steps after the warm-up steps only: throughput is read from them. Of a trial that was
-    lent other slots' threads they count the steps with the fewest, so that trials compare.
+    `steady_*` count only the training steps after warm-up; throughput is computed from them. Of a trial that borrowed
+    threads of other slots they count only the steps with the fewest threads, so that trials can be compared.
     `tokens` are real tokens, `positions` are tokens and padding.
     """
 
@@ -107,7 +104,7 @@ class Usage(Frozen):
 
 
 class Place(Stored):
-    """Where a trial runs: `device` is cpu, cuda:1, ...; `slot` counts over the whole engine."""
+    """Where a trial runs: `device` is cpu, cuda:1, ...; `slot` is numbered over all devices of the engine."""
 
     node: str
     device: str
@@ -117,7 +114,7 @@ class Place(Stored):
 
 
 class Span(Frozen):
-    """A stretch of work of one trial on one slot; Unix times in seconds."""
+    """A period of work of one trial on one slot; Unix times in seconds."""
 
     slot: int
     start: float
@@ -137,10 +134,10 @@ class Progress(Frozen):
     usage: Usage = Usage()
     micro_batch_size: int = 0
     num_parameters: int = Field(default=0, description="of the model as it is saved; 0: not counted")
-    threads: int = Field(default=0, description="those that it trained with since the evaluation before")
-    precision: str = Field(default="", description="the one that it trains in; empty in records of earlier versions")
-    place: Place | None = Field(default=None, description="where it was computed; the engine says")
-    span: Span | None = Field(default=None, description="when it was computed; the engine says")
+    threads: int = Field(default=0, description="of the training since the evaluation before")
+    precision: str = Field(default="", description="of the training; empty in records of earlier versions")
+    place: Place | None = Field(default=None, description="where it was computed; set by the engine")
+    span: Span | None = Field(default=None, description="when it was computed; set by the engine")
 
     @property
     def done(self) -> bool:
@@ -152,7 +149,7 @@ class Progress(Frozen):
 
     @property
     def whole_s(self) -> float:
-        """Seconds that the whole training takes at its pace so far."""
+        """The expected seconds of the whole training, at the speed so far."""
         return self.usage.elapsed_s / self.fraction
 
     def row(self) -> dict[str, Any]:
@@ -169,7 +166,7 @@ class Progress(Frozen):
 
 
 class TrialRecord(Frozen):
-    """The end of a trial, written once by the coordinating process."""
+    """The record of a trial, written by the coordinator alone."""
 
     number: int
     kind: str = "search"
@@ -196,39 +193,39 @@ class TrialRecord(Frozen):
 
     @property
     def best_threads(self) -> int:
-        """The threads that its best evaluation was computed with: on a CPU the same number gives the same scores."""
+        """The number of threads of the best evaluation: on a CPU the same number gives the same scores."""
         best = next((progress.threads for progress in self.history if progress.step == self.best_step), 0)
         return best or (self.place.threads if self.place else 1)
 
     @property
     def precision(self) -> str | None:
-        """The precision that it was trained in; None where that is not known (an earlier version chose it)."""
-        asked = self.config.training.precision
-        return _precision(self.history) or (None if asked == "auto" else asked)
+        """The precision of the training; None where an earlier version chose it and did not record it."""
+        configured = self.config.training.precision
+        return _precision(self.history) or (None if configured == "auto" else configured)
 
     @property
     def trained_config(self) -> TrialConfig:
-        """The config with the precision that `auto` meant for this trial."""
+        """The config, with `auto` replaced by the precision of the training."""
         return as_begun(self.config, self.history)
 
     @property
     def where(self) -> str:
-        """Node and device; "" where it never began."""
+        """Node and device; "" where the trial never began."""
         return f"{self.place.node} {self.place.device}" if self.place else ""
 
     @property
     def duration_s(self) -> float:
-        """Seconds of work on a slot, waiting not counted."""
+        """Seconds of work on slots; the time between spans does not count."""
         return sum(span.end - span.start for span in self.spans)
 
     @property
     def mutations(self) -> list[dict[str, Any]]:
-        """What population-based training had it train with: the first values, then each change; else empty."""
+        """The params over time in population-based training: the first values, then each change; else empty."""
         return list(self.extra.get("mutations", ()))
 
     @property
     def num_changes(self) -> int:
-        """How often its values changed in mid-training: with any, its params are not the one configuration of it."""
+        """How often params changed during training; above 0, `params` does not describe the whole training."""
         return max(0, len(self.mutations) - 1)
 
     def to_json(self) -> dict[str, Any]:
@@ -259,7 +256,7 @@ class TrialRecord(Frozen):
 
 
 def num_places(records: Iterable[TrialRecord]) -> int:
-    """On how many devices of all nodes they ran."""
+    """The number of devices, over all nodes, on which the trials ran."""
     return len({record.where for record in records if record.where})
 
 
@@ -276,24 +273,24 @@ def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str
 
 
 def as_begun(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
-    """The trial in the precision that it began with."""
+    """The config in the precision that the trial began with."""
     precision = _precision(history)
     return config.in_precision(precision) if precision else config
 
 
 def repeating(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
-    """The trial, to be trained again up to where `history` goes, with the threads and precision of its training."""
+    """The config for training the trial again up to the end of `history`, with the same threads and precision."""
     threads = tuple((progress.step, progress.threads) for progress in history if progress.threads)
     return as_begun(config, history).model_copy(update={"threads": threads})
 
 
 def _precision(history: Sequence[Progress]) -> str:
-    """The precision that a trial began with; "" where it never began, or an earlier version did not record it."""
+    """The precision of the first evaluation; "" where there is none, or an earlier version did not record it."""
     return history[0].precision if history else ""
 
 
 def with_earlier(record: TrialRecord, history: Sequence[Progress]) -> TrialRecord:
-    """The record, with the work that `history` knows of from before the engine that wrote it began the trial."""
+    """The record, with the spans of `history` that ended before the record's own start (from earlier sweeps) added."""
     earlier = [span for span in _spans(history) if span.end <= record.started_at]
     if not earlier:
         return record
@@ -310,7 +307,7 @@ def record_of(
     history: tuple[Progress, ...] | list[Progress] = (),
     **fields: Any,
 ) -> TrialRecord:
-    """Builds a trial's record; metrics are those of its best evaluation; place and spans, if not given, of all."""
+    """Builds a trial's record: metrics of the best evaluation; place and spans from `history` unless in `fields`."""
     best = best_progress(history, config.objectives[0])
     spans = _spans(history)
     fields = {

@@ -1,6 +1,6 @@
-"""The study on disk: an Optuna study in a relational database, which `optuna-dashboard` opens as it is.
+"""The study on disk: an Optuna study in a relational database, which `optuna-dashboard` can open.
 
-Knows nothing of sampling, pruning or engines. Only the coordinating process writes; anybody may read meanwhile.
+Only the coordinator writes; other processes may read at the same time.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["StoredTrial", "StudyStore", "directions", "sound"]
 
 RECORD = "record"
-#: What these hold may be opened from several machines, and a write-ahead log needs memory shared by its users.
+#: File system types that several machines may mount: a write-ahead log needs memory that all its users share.
 NETWORK_DISKS = ("nfs", "cifs", "smb", "gluster", "lustre", "ceph", "beegfs", "gpfs", "afs", "fuse.")
 BUSY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTrial:
-    """A trial as the database has it; `values` are the first objective by step."""
+    """A trial as it is stored in the database; `values` are the first objective by step."""
 
     state: TrialState
     record: TrialRecord
@@ -53,7 +53,7 @@ class StoredTrial:
 
 
 def directions(objectives: Sequence[str]) -> list[StudyDirection]:
-    """Optuna's directions of our metrics."""
+    """The Optuna directions of objectives."""
     from optuna.study import StudyDirection
 
     metrics = map(metric_named, objectives)
@@ -61,7 +61,7 @@ def directions(objectives: Sequence[str]) -> list[StudyDirection]:
 
 
 def sound(record: TrialRecord) -> TrialRecord:
-    """The record as it counts: a COMPLETE trial without a finite value for an objective is a FAIL."""
+    """The record, as FAIL where it is COMPLETE but has no finite value for an objective."""
     if record.state is not TrialState.COMPLETE:
         return record
     for name in record.config.objectives:
@@ -76,12 +76,12 @@ def sound(record: TrialRecord) -> TrialRecord:
 class StudyStore:
     """One study of a database. Make it with `open`; `load` before writing to trials of an earlier process."""
 
-    def __init__(self, storage: RDBStorage, study_id: int, name: str, objectives: Sequence[str], shown: str) -> None:
+    def __init__(self, storage: RDBStorage, study_id: int, name: str, objectives: Sequence[str], label: str) -> None:
         self.name = name
         self.objectives = tuple(objectives)
         self._storage = storage
         self._study_id = study_id
-        self._shown = shown
+        self._label = label
         self._ids: dict[int, int] = {}
         self._active: dict[int, tuple[TrialConfig, list[Progress]]] = {}
 
@@ -95,52 +95,52 @@ class StudyStore:
         """
         import optuna
 
-        # Its own progress lines and sampler warnings are not ours to print.
+        # Optuna's own progress lines and sampler warnings are not shown.
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        shown = _shown(url)
-        with _explained(shown):
+        label = _label(url)
+        with _explained(label):
             try:
                 storage = _connect(url, create)
             except RuntimeError as error:  # written by an Optuna with another schema; the text says what to do
-                raise RunError(f"{shown}: {error}") from None
-        store = cls(storage, -1, name, objectives, shown).sibling(name, create=create)
+                raise RunError(f"{label}: {error}") from None
+        store = cls(storage, -1, name, objectives, label).sibling(name, create=create)
         if store is None:
-            raise RunError(f"{shown}: no study '{name}'")
+            raise RunError(f"{label}: no study '{name}'")
         return store
 
     def sibling(self, name: str, *, create: bool = False) -> Self | None:
-        """Another study of the same database with the same objectives; None when there is none and none is made."""
-        with _explained(self._shown):
+        """Another study of the database with the same objectives; None when it does not exist and `create` is false."""
+        with _explained(self._label):
             try:
                 study_id = self._storage.get_study_id_from_name(name)
             except KeyError:
                 if not create:
                     return None
                 study_id = self._storage.create_new_study(directions(self.objectives), name)
-        return type(self)(self._storage, study_id, name, self.objectives, self._shown)
+        return type(self)(self._storage, study_id, name, self.objectives, self._label)
 
     def close(self) -> None:
-        """Gives the database's connections back, for siblings too."""
+        """Closes the database's connections, which siblings share."""
         self._storage.remove_session()
         self._storage.engine.dispose()
 
     def load(self) -> list[StoredTrial]:
         """All trials by number.
 
-        Where the record has ended and the state has not, a coordinator died between the two: end it again.
+        Where the record has ended and the state has not, a coordinator died between the two writes: call `end` again.
         """
-        with _explained(self._shown):
+        with _explained(self._label):
             frozen = self._storage.get_all_trials(self._study_id, deepcopy=False)
         trials = [self._stored(trial) for trial in frozen]
-        for trial, each in zip(trials, frozen, strict=True):
-            self._ids[trial.number] = each._trial_id
+        for trial, optuna_trial in zip(trials, frozen, strict=True):
+            self._ids[trial.number] = optuna_trial._trial_id
             if not trial.state.ended:
                 self._active[trial.number] = (trial.config, list(trial.record.history))
         return trials
 
     def _stored(self, trial: FrozenTrial) -> StoredTrial:
         if RECORD not in trial.user_attrs:
-            raise RunError(f"{self._shown}: trial {trial.number} was not written by harness; use a study of its own")
+            raise RunError(f"{self._label}: trial {trial.number} was not written by harness; use a study of its own")
         return StoredTrial(
             state=TrialState(trial.state.name),
             record=TrialRecord.model_validate(earlier.record(trial.user_attrs[RECORD])),
@@ -149,7 +149,7 @@ class StudyStore:
         )
 
     def records(self) -> list[TrialRecord]:
-        """The record of every trial; of one that runs, what is known so far, in state RUNNING."""
+        """The record of every trial; that of a trial that has not ended is in state RUNNING."""
         return [
             trial.record if trial.state.ended else trial.record.model_copy(update={"state": TrialState.RUNNING})
             for trial in self.load()
@@ -163,10 +163,10 @@ class StudyStore:
         distributions: Mapping[str, BaseDistribution] | None = None,
         system_attrs: Mapping[str, Any] | None = None,
     ) -> None:
-        """Adds a running trial in one transaction. `values` are its params as Optuna has them.
+        """Adds a running trial in one transaction. `values` are its params as Optuna stores them.
 
         Raises:
-            RunError: the next number is not the config's: somebody else writes to this study.
+            RunError: the next number is not the config's: another process writes to this study.
         """
         from optuna.trial import TrialState as OptunaState
         from optuna.trial import create_trial
@@ -178,11 +178,11 @@ class StudyStore:
             user_attrs={RECORD: _json(record_of(config, TrialState.RUNNING))},
             system_attrs=dict(system_attrs or {}),
         )
-        with _explained(self._shown):
-            # The public `create_new_trial` keeps the number to itself; to look it up takes longer with every trial.
+        with _explained(self._label):
+            # The public `create_new_trial` does not return the number; a look-up takes longer with every trial.
             created = self._storage._create_new_trial(self._study_id, template)
             if created.number != config.number:
-                raise RunError(f"{self._shown}: trial {config.number} is not the next; another process writes here")
+                raise RunError(f"{self._label}: trial {config.number} is not the next; another process writes here")
         self._ids[config.number] = created._trial_id
         self._active[config.number] = (config, [])
 
@@ -191,30 +191,30 @@ class StudyStore:
         config, history = self._active[number]
         history.append(progress)
         value = progress.metrics.get(self.objectives[0], math.nan)
-        with _explained(self._shown):
+        with _explained(self._label):
             self._write_record(record_of(config, TrialState.RUNNING, history))
             self._storage.set_trial_intermediate_value(self._ids[number], progress.step, value)
 
     def rewrite(self, number: int, history: Sequence[Progress]) -> None:
-        """Puts another history in the place of a running trial's own.
+        """Replaces the history of a running trial.
 
-        Optuna forgets no intermediate value: those of steps that are not in `history` become NaN.
+        Optuna cannot delete an intermediate value: those of steps that are not in `history` become NaN.
         """
         config, before = self._active[number]
         self._active[number] = (config, list(history))
         values = {progress.step: math.nan for progress in before}
         values |= {progress.step: progress.metrics.get(self.objectives[0], math.nan) for progress in history}
-        with _explained(self._shown):
+        with _explained(self._label):
             self._write_record(record_of(config, TrialState.RUNNING, list(history)))
             for step, value in values.items():
                 self._storage.set_trial_intermediate_value(self._ids[number], step, value)
 
     def end(self, record: TrialRecord) -> TrialRecord:
-        """Writes the record, then the state; returns the record as it counts (`sound`)."""
+        """Writes the record, then the state; returns the record as it was written (see `sound`)."""
         from optuna.trial import TrialState as OptunaState
 
         record = sound(record)
-        with _explained(self._shown):
+        with _explained(self._label):
             self._write_record(record)
             state = OptunaState[record.state.value]
             self._storage.set_trial_state_values(self._ids[record.number], state, self._values(record))
@@ -222,7 +222,7 @@ class StudyStore:
         return record
 
     def _values(self, record: TrialRecord) -> list[float] | None:
-        """Optuna's values. Like Optuna itself, a pruned trial of one objective keeps its value."""
+        """The values for Optuna, None without finite ones; as in Optuna, a pruned trial of one objective has one."""
         if record.state is TrialState.FAIL or (record.state is TrialState.PRUNED and len(self.objectives) > 1):
             return None
         values = [record.metrics.get(name, math.nan) for name in self.objectives]
@@ -230,12 +230,12 @@ class StudyStore:
 
     def set(self, key: str, value: Any) -> None:
         """Sets an attribute of the study (JSON)."""
-        with _explained(self._shown):
+        with _explained(self._label):
             self._storage.set_study_user_attr(self._study_id, key, value)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """An attribute of the study."""
-        with _explained(self._shown):
+        """An attribute of the study (JSON); `default` where it is not set."""
+        with _explained(self._label):
             return self._storage.get_study_user_attrs(self._study_id).get(key, default)
 
     def _write_record(self, record: TrialRecord) -> None:
@@ -258,14 +258,14 @@ def _connect(url: str | Path, create: bool) -> RDBStorage:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
         if create and not _on_network_disk(path):
-            # Where the file system cannot do it, SQLite stays with its rollback journal: slower, as safe.
+            # Where the file system cannot do it, SQLite keeps its rollback journal: slower, but as safe.
             with suppress(sqlite3.OperationalError):
                 connection.execute("PRAGMA journal_mode=WAL")
                 # A power cut may then cost the last commits, never the file.
                 connection.execute("PRAGMA synchronous=NORMAL")
         return connection
 
-    # The URL is a name only: a path with `?`, `%` or `{` in it would not survive being one.
+    # The URL is only a name, and `creator` has the path: in a URL, `?`, `%` or `{` of a path would be parsed.
     return RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
 
 
@@ -293,8 +293,8 @@ def _under(path: str, mountpoint: str) -> bool:
     return path.startswith(mountpoint.rstrip("/") + "/")
 
 
-def _shown(url: str | Path) -> str:
-    """The database as messages may name it: without its password."""
+def _label(url: str | Path) -> str:
+    """The database's name for messages: a path, or a URL without its password."""
     if isinstance(url, Path):
         return str(url)
     from sqlalchemy import make_url
@@ -307,8 +307,8 @@ def _shown(url: str | Path) -> str:
 
 
 @contextmanager
-def _explained(shown: str) -> Iterator[None]:
-    """Turns what a database can refuse into one line."""
+def _explained(label: str) -> Iterator[None]:
+    """Turns the errors of a database into a RunError or MissingPackage of one line."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
 
@@ -316,8 +316,8 @@ def _explained(shown: str) -> Iterator[None]:
         yield
     except (ImportError, NoSuchModuleError) as error:
         drivers = "pip install psycopg2-binary (postgresql://) or pymysql (mysql+pymysql://)"
-        raise MissingPackage(f"{shown}: the database's driver is not installed: {drivers}") from error
+        raise MissingPackage(f"{label}: the database's driver is not installed: {drivers}") from error
     except (StorageInternalError, SQLAlchemyError, sqlite3.Error) as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
-        raise RunError(f"{shown}: the study database cannot be used: {reason}") from error
+        raise RunError(f"{label}: the study database cannot be used: {reason}") from error

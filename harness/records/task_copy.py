@@ -1,4 +1,4 @@
-"""The facts of a user's own task in a run's manifest, so that results and reports need none of the user's code."""
+"""The copy of a user's own task in the manifest of a run: results and reports do not import the user's code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.spec.space import Frozen, Scalar
 from harness.spec.tasks import Field, TaskFacts, facts_of, remember
 from harness.stats.metric import Metric
 
-__all__ = ["StoredMetric", "TaskCopy", "copy_of", "known_from"]
+__all__ = ["StoredMetric", "TaskCopy", "copy_of", "remember_task"]
 
 
 class StoredMetric(Stored):
-    """A metric without its formula; `low` and `high` are null where there is no bound."""
+    """A metric without its formula; `low` and `high` are null where the metric has no bound."""
 
     name: str
     title: str
@@ -30,13 +30,13 @@ class StoredMetric(Stored):
     is_share: bool = False
 
     def metric(self) -> Metric:
-        """The metric, which cannot be computed."""
+        """The metric without a formula: it can be shown and ranked, not computed."""
         bounds = {"low": -inf if self.low is None else self.low, "high": inf if self.high is None else self.high}
         return Metric(**self.model_dump() | bounds)
 
 
 class TaskCopy(Stored):
-    """The facts of a task; `options` are the defaults of its own keys."""
+    """The facts of a user's task; `options` are the default values of its own keys in the study file."""
 
     name: str
     inputs: str
@@ -49,7 +49,7 @@ class TaskCopy(Stored):
     pipeline: str | None = None
 
     def facts(self) -> TaskFacts:
-        """The facts, with metrics that cannot be computed."""
+        """The facts of the task; its metrics have no formula and cannot be computed."""
         options: dict[str, Any] = {name: (Any, default) for name, default in self.options.items()}
         return TaskFacts(
             name=self.name,
@@ -85,11 +85,11 @@ def copy_of(name: str) -> TaskCopy | None:
     )
 
 
-def known_from(raw: Any) -> None:
-    """Lets `facts_of` know the user's task of a manifest (parsed JSON), unless the task itself may be imported.
+def remember_task(raw: Any) -> None:
+    """Registers the task of a manifest (parsed JSON) for `facts_of`, unless the task itself may be imported.
 
     Raises:
-        pydantic.ValidationError: it is no such copy.
+        pydantic.ValidationError: `raw` is not a `TaskCopy`.
         ValueError: its parts contradict each other.
     """
     if raw is not None:

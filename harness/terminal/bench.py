@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.records.bench import BenchFile, Cell, Sharing, SlotsRow
-from harness.report.benchmark.table import rests_on, shown_columns, warnings, why
+from harness.report.benchmark.table import measurement_facts, shown_columns, warnings, why
 from harness.report.kit.text import duration, number, percent, plural
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
@@ -71,7 +71,7 @@ class ConsoleView:
             if cell.state != "ok":
                 self.say(f"{cell.title}: {why(cell)}")
         self._console.print()
-        for line in [*rests_on(bench), *(f"warning: {line}" for line in warnings(bench))]:
+        for line in [*measurement_facts(bench), *(f"warning: {line}" for line in warnings(bench))]:
             self.say(line)
 
     def _slots(self, bench: BenchFile) -> None:

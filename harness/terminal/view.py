@@ -1,6 +1,6 @@
 """What a person sees while a sweep runs: a live screen on a terminal, plain lines elsewhere.
 
-Knows nothing of how trials are run. Both are a `harness.jobs.sweep.View`.
+Knows nothing of how trials are run. Both are a `harness.jobs.sweep.SweepView`.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_rerun_of_a_trial_that_changed_is_refused() -> None:
 
 
 def test_up_to_stops_where_the_record_ends() -> None:
-    source = module.UpTo(trial(evaluation(1), evaluation(3)), 3)
+    source = module.StoppedTrial(trial(evaluation(1), evaluation(3)), 3)
     assert source.next() == CONFIG
     assert [source.decide(0, evaluation(step)) for step in (1, 3)] == [Decision.GO, Decision.STOP]
     assert not source.keep(0, evaluation(3))

@@ -1,6 +1,6 @@
-"""Figures of benchmarks side by side: throughput by batch size, speed-up, roofline.
+"""Figures of several benchmarked set-ups: throughput by batch size, speed-up, roofline.
 
-Knows nothing of HTML. Set-ups keep their colour over all figures.
+A set-up has the same colour in all figures.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _SYMBOLS = {"fp32": "circle", "bf16": "diamond", "fp16": "square"}
 _MAX_THROUGHPUT = 24
 
 
-def speeds(found: Joined) -> Figure | None:
-    """The speed of each set-up over all common cells in times the first: the geometric mean, and the range."""
-    known = []
-    for place in range(1, len(found.setups)):
-        ratios = [ratio for row in found.rows if (ratio := row.ratio(0, place)) is not None]
+def speeds(comparison: Joined) -> Figure | None:
+    """The speed of each set-up relative to the first: geometric mean and range over the common cells."""
+    means = []
+    for place in range(1, len(comparison.setups)):
+        ratios = [ratio for row in comparison.rows if (ratio := row.ratio(0, place)) is not None]
         if (mean := geometric_mean(ratios)) is not None:
-            known.append((place, mean, min(ratios), max(ratios)))
-    if not known:
+            means.append((place, mean, min(ratios), max(ratios)))
+    if not means:
         return None
-    points = [(0, 1.0, 1.0, 1.0), *known]
+    points = [(0, 1.0, 1.0, 1.0), *means]
     data = [
         {
             "type": "scatter",
@@ -55,7 +55,7 @@ def speeds(found: Joined) -> Figure | None:
         }
         for at, (place, mean, low, high) in enumerate(points)
     ]  # fmt: skip
-    names = [for_figure(found.setups[place].label, 28) for place, *_ in points]
+    names = [for_figure(comparison.setups[place].label, 28) for place, *_ in points]
     bounds = [bound for *_, low, high in points for bound in (low, high)]
     first = names[0]
     return Figure(
@@ -72,82 +72,82 @@ def speeds(found: Joined) -> Figure | None:
     )
 
 
-def throughput_figures(found: Joined) -> list[Figure]:
-    """Samples a second by batch size, a line a set-up: one figure for each checkpoint, mode, length and precision."""
+def throughput_figures(comparison: Joined) -> list[Figure]:
+    """Samples/s by batch size, one line per set-up: a figure for each checkpoint, mode, length and precision."""
     groups: dict[tuple[Any, ...], list[tuple[int, Cell]]] = {}
-    for place, setup in enumerate(found.setups):
+    for place, setup in enumerate(comparison.setups):
         for cell in setup.all_cells:
             key = Key.of(cell)
             groups.setdefault((*key.place[:-1], key.length), []).append((place, cell))
     chosen = sorted(groups)[:_MAX_THROUGHPUT]
-    return [_throughput(at, found.setups, groups[key]) for at, key in enumerate(chosen)]
+    return [_throughput(at, comparison.setups, groups[key]) for at, key in enumerate(chosen)]
 
 
 def _throughput(at: int, setups: Sequence[SetUp], cells: Sequence[tuple[int, Cell]]) -> Figure:
-    data, told = [], []
+    data, bests = [], []
     for place, setup in enumerate(setups):
-        mine = sorted((cell for where, cell in cells if where == place), key=lambda cell: cell.batch_size)
-        if not mine:
+        own = sorted((cell for index, cell in cells if index == place), key=lambda cell: cell.batch_size)
+        if not own:
             continue
-        rates = [cell.samples_per_second or 0.0 for cell in mine]
+        rates = [cell.samples_per_second or 0.0 for cell in own]
         name = for_figure(setup.label, 28)
         data.append(
             {
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": name,
-                "x": [cell.batch_size for cell in mine],
+                "x": [cell.batch_size for cell in own],
                 "y": rates,
                 "line": {"color": setup_color(place), "width": 2.5},
                 "marker": {"color": setup_color(place), "size": 8},
-                "error_y": _errors(mine, setup_color(place)),
+                "error_y": _errors(own, setup_color(place)),
                 "hovertemplate": "batch %{x}: %{y:.4~g} samples/s<extra>" + name + "</extra>",
             }
         )
-        most = max(mine, key=lambda cell: cell.samples_per_second or 0.0)
-        told.append(f"{name} {number(most.samples_per_second)} at batch {most.batch_size}")
-    one = cells[0][1]
+        most = max(own, key=lambda cell: cell.samples_per_second or 0.0)
+        bests.append(f"{name} {number(most.samples_per_second)} at batch {most.batch_size}")
+    example = cells[0][1]
     sizes = [cell.batch_size for _, cell in cells]
-    known = [cell.samples_per_second or 1e-9 for _, cell in cells]
-    checkpoint = for_figure(one.checkpoint.rstrip("/").rpartition("/")[2], 32)
-    length = "the study's lengths" if one.length == "study" else f"{one.length} tokens"
+    rates_of_all = [cell.samples_per_second or 1e-9 for _, cell in cells]
+    checkpoint = for_figure(example.checkpoint.rstrip("/").rpartition("/")[2], 32)
+    length = "the study's lengths" if example.length == "study" else f"{example.length} tokens"
     return Figure(
         key=f"throughput-{at}",
-        title=f"{checkpoint}, {one.mode}, {length}, {one.precision}",
+        title=f"{checkpoint}, {example.mode}, {length}, {example.precision}",
         data=data,
         layout=layout(
             axis("batch size", **_size_ticks(sizes)),
-            axis("samples/s", **log_ticks(min(known), max(known))),
+            axis("samples/s", **log_ticks(min(rates_of_all), max(rates_of_all))),
             300,
         ),
-        alt=f"Most samples/s: {'; '.join(told)}.",
+        alt=f"Most samples/s: {'; '.join(bests)}.",
     )
 
 
 def _errors(cells: Sequence[Cell], color: str) -> dict[str, Any]:
-    """The 95 % interval of the median step as one of throughput."""
+    """Error bars of the throughput, from the 95 % interval of the median step time."""
     low, high = [], []
     for cell in cells:
         rate, step = cell.samples_per_second or 0.0, cell.step_ms
-        known = step is not None and step.low > 0 and step.median > 0
-        high.append(max(0.0, rate * step.median / step.low - rate) if step is not None and known else 0.0)
-        low.append(max(0.0, rate - rate * step.median / step.high) if step is not None and known else 0.0)
+        has_interval = step is not None and step.low > 0 and step.median > 0
+        high.append(max(0.0, rate * step.median / step.low - rate) if step is not None and has_interval else 0.0)
+        low.append(max(0.0, rate - rate * step.median / step.high) if step is not None and has_interval else 0.0)
     return {"type": "data", "symmetric": False, "array": high, "arrayminus": low, "color": color, "thickness": 1.2}
 
 
 def _size_ticks(sizes: Sequence[int]) -> dict[str, Any]:
-    shown = sorted(set(sizes))
+    ticks = sorted(set(sizes))
     return {
         "type": "log",
         "tickmode": "array",
-        "tickvals": shown,
-        "ticktext": [f"{size:,}" for size in shown],
-        "range": [log2(shown[0] / 1.3) / log2(10), log2(shown[-1] * 1.3) / log2(10)],
+        "tickvals": ticks,
+        "ticktext": [f"{size:,}" for size in ticks],
+        "range": [log2(ticks[0] / 1.3) / log2(10), log2(ticks[-1] * 1.3) / log2(10)],
     }
 
 
 def roofline(setups: Sequence[SetUp]) -> Figure | None:
-    """Attainable FLOP/s by arithmetic intensity (Williams et al. 2009), and where the cells are."""
+    """Attainable FLOP/s by arithmetic intensity (Williams et al. 2009), with the cells as points."""
     points = [
         (place, cell, cell.intensity, cell.model_flops_per_second / 1e9)
         for place, setup in enumerate(setups)
@@ -159,7 +159,7 @@ def roofline(setups: Sequence[SetUp]) -> Figure | None:
         for place, setup in enumerate(setups)
         if setup.measured is not None and setup.measured.memory_bandwidth_gib_per_second
         for name, peak in setup.measured.ceiling.items()
-        if any(cell.precision == name for where, cell, *_ in points if where == place)
+        if any(cell.precision == name for index, cell, *_ in points if index == place)
     ]
     if not points or not roofs:
         return None
@@ -170,7 +170,9 @@ def roofline(setups: Sequence[SetUp]) -> Figure | None:
     bottom = min(point[3] for point in points) / 2
     top = max(peak for _, _, peak, _ in roofs) * 1.5
     nearest = max(points, key=lambda point: point[1].mfu or 0.0)
-    told = f"{nearest[1].title} comes nearest to its roof ({percent(nearest[1].mfu, 0)} of the matrix-product ceiling)."
+    caption = (
+        f"{nearest[1].title} comes nearest to its roof ({percent(nearest[1].mfu, 0)} of the matrix-product ceiling)."
+    )
     return Figure(
         key="roofline",
         title="Roofline: what the arithmetic and the memory of each set-up allow, and what the cells reach",
@@ -180,7 +182,7 @@ def roofline(setups: Sequence[SetUp]) -> Figure | None:
             axis("model GFLOP/s of real tokens", **log_ticks(bottom, top)),
             460,
         ),
-        alt=for_figure(told, 300),
+        alt=for_figure(caption, 300),
         note="Bytes are the least by formula, caches ignored: a cell above the slope finds its weights in a cache.",
         wide=True,
     )
@@ -200,31 +202,31 @@ def _roof(label: str, place: int, name: str, peak: float, speed: float, low: flo
 
 
 def _dots(label: str, place: int, points: Sequence[tuple[int, Cell, float, float]]) -> dict[str, Any]:
-    mine = [point for point in points if point[0] == place]
+    own = [point for point in points if point[0] == place]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": f"{for_figure(label, 24)}, cells",
-        "x": [intensity for _, _, intensity, _ in mine],
-        "y": [flops for *_, flops in mine],
+        "x": [intensity for _, _, intensity, _ in own],
+        "y": [flops for *_, flops in own],
         "marker": {
             "color": setup_color(place),
             "size": 9,
-            "symbol": [_SYMBOLS.get(cell.precision, "x") for _, cell, *_ in mine],
+            "symbol": [_SYMBOLS.get(cell.precision, "x") for _, cell, *_ in own],
         },
-        "text": [for_figure(cell.title, 80) for _, cell, *_ in mine],
+        "text": [for_figure(cell.title, 80) for _, cell, *_ in own],
         "hovertemplate": "%{text}: %{y:.3~s} GFLOP/s<extra></extra>",
     }
 
 
-def heat_maps(found: Joined) -> list[Figure]:
-    """How many times as fast as the first each other set-up is, by configuration and batch size."""
-    made = [_heat_map(found, place) for place in range(1, len(found.setups))]
-    return [figure for figure in made if figure is not None]
+def heat_maps(comparison: Joined) -> list[Figure]:
+    """The speed of each set-up relative to the first, by configuration and batch size."""
+    figures = [_heat_map(comparison, place) for place in range(1, len(comparison.setups))]
+    return [figure for figure in figures if figure is not None]
 
 
-def _heat_map(found: Joined, place: int) -> Figure | None:
-    ratios = {row.key: ratio for row in found.rows if (ratio := row.ratio(0, place)) is not None}
+def _heat_map(comparison: Joined, place: int) -> Figure | None:
+    ratios = {row.key: ratio for row in comparison.rows if (ratio := row.ratio(0, place)) is not None}
     if not ratios:
         return None
     lines = list(dict.fromkeys((*key.place[:-1], key.length) for key in ratios))
@@ -232,18 +234,21 @@ def _heat_map(found: Joined, place: int) -> Figure | None:
     at = {((*key.place[:-1], key.length), key.batch_size): ratio for key, ratio in ratios.items()}
     grid = [[at.get((line, size)) for size in sizes] for line in lines]
     text = [
-        ["" if ratio is None else "equal" if found.equal(ratio, 0, place) else f"{number(ratio)} ×" for ratio in line]
+        [
+            "" if ratio is None else "equal" if comparison.equal(ratio, 0, place) else f"{number(ratio)} ×"
+            for ratio in line
+        ]
         for line in grid
     ]
     names = [for_figure(f"{_short(line[0])} {line[1]}, {line[-1]}, {line[2]}", 44) for line in lines]
     extreme = max(abs(log2(ratio)) for ratio in ratios.values()) or 1.0
-    first, other = found.setups[0].label, found.setups[place].label
+    first, other = comparison.setups[0].label, comparison.setups[place].label
     whole = geometric_mean(ratios.values())
     data = {
         "type": "heatmap",
         "x": list(range(len(sizes))),
         "y": list(range(len(lines))),
-        "z": [[_shade(found, ratio, place) for ratio in line] for line in grid],
+        "z": [[_shade(comparison, ratio, place) for ratio in line] for line in grid],
         "zmin": -extreme,
         "zmax": extreme,
         "text": text,
@@ -269,11 +274,11 @@ def _heat_map(found: Joined, place: int) -> Figure | None:
     )
 
 
-def _shade(found: Joined, ratio: float | None, place: int) -> float | None:
-    """The logarithm of a ratio; what is called equal has the colour of equal."""
+def _shade(comparison: Joined, ratio: float | None, place: int) -> float | None:
+    """The base-2 logarithm of a ratio; 0 for a ratio that counts as equal."""
     if ratio is None:
         return None
-    return 0.0 if found.equal(ratio, 0, place) else log2(ratio)
+    return 0.0 if comparison.equal(ratio, 0, place) else log2(ratio)
 
 
 def _short(checkpoint: object) -> str:

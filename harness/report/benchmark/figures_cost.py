@@ -1,7 +1,4 @@
-"""Figures of what a benchmarked set-up costs and how it scales: price, energy, threads, slots.
-
-Knows nothing of HTML.
-"""
+"""Figures of the cost and scaling of benchmarked set-ups: price, energy, threads, slots."""
 
 from __future__ import annotations
 
@@ -23,8 +20,8 @@ _MAX_SCALING = 40
 
 
 def cost_figures(setups: Sequence[SetUp]) -> list[Figure]:
-    """Cost, energy, scaling and slots, as far as there are numbers."""
-    made = [
+    """The figures of cost, energy, scaling and slots that the set-ups have numbers for."""
+    figures = [
         _bars(
             setups,
             "cost",
@@ -44,7 +41,7 @@ def cost_figures(setups: Sequence[SetUp]) -> list[Figure]:
         _scaling(setups),
         _slots(setups),
     ]
-    return [figure for figure in made if figure is not None]
+    return [figure for figure in figures if figure is not None]
 
 
 def setup_color(place: int) -> str:
@@ -54,10 +51,10 @@ def setup_color(place: int) -> str:
 
 def best_cell(setup: SetUp, value: Callable[[Cell], float | None], *, least: bool = False) -> Cell | None:
     """The cell with the highest (`least`: the lowest) value among those that train, or among all if none trains."""
-    known = [cell for cell in setup.all_cells if value(cell) is not None]
-    known = [cell for cell in known if cell.mode == "train"] or known
+    cells = [cell for cell in setup.all_cells if value(cell) is not None]
+    cells = [cell for cell in cells if cell.mode == "train"] or cells
     sign = 1 if least else -1
-    return min(known, key=lambda cell: sign * (value(cell) or 0.0), default=None)
+    return min(cells, key=lambda cell: sign * (value(cell) or 0.0), default=None)
 
 
 def _bars(
@@ -67,8 +64,8 @@ def _bars(
     if not best:
         return None
     amounts = [value(cell) or 0.0 for _, cell in best]
-    told = "; ".join(f"{for_figure(s.label, 28)} {number(a)}" for (s, _), a in zip(best, amounts, strict=True))
-    without = [for_figure(setup.label, 28) for setup in setups if setup not in [known for known, _ in best]]
+    amounts_text = "; ".join(f"{for_figure(s.label, 28)} {number(a)}" for (s, _), a in zip(best, amounts, strict=True))
+    without = [for_figure(setup.label, 28) for setup in setups if setup not in [measured for measured, _ in best]]
     data = {
         "type": "bar",
         "orientation": "h",
@@ -93,34 +90,34 @@ def _bars(
             130 + 46 * len(best),
             legend=False,
         ),
-        alt=f"{told}; {note}.",
+        alt=f"{amounts_text}; {note}.",
         note=f"Not available: {join(without)}." if without else "",
     )
 
 
 def _scaling(setups: Sequence[SetUp]) -> Figure | None:
-    """Speed against threads, on machines that were measured with several."""
+    """Speed by threads, on machines that were measured with several numbers of threads."""
     data: list[dict[str, Any]] = []
-    told: list[str] = []
+    captions: list[str] = []
     most = 1.0
     for machine in dict.fromkeys(setup.bench.machine.id for setup in setups):
-        mine = [setup for setup in setups if setup.bench.machine.id == machine and setup.device == "cpu"]
-        mine.sort(key=lambda setup: setup.threads)
-        if len({setup.threads for setup in mine}) < 2:
+        own = [setup for setup in setups if setup.bench.machine.id == machine and setup.device == "cpu"]
+        own.sort(key=lambda setup: setup.threads)
+        if len({setup.threads for setup in own}) < 2:
             continue
-        fewest, widest = mine[0], mine[-1]
-        keys = [key for key in fewest.cells if all(key in setup.cells for setup in mine)][:_MAX_SCALING]
+        fewest, widest = own[0], own[-1]
+        keys = [key for key in fewest.cells if all(key in setup.cells for setup in own)][:_MAX_SCALING]
         if not keys:
             continue
         place = list(setups).index(widest)
-        lines = [[_rate(setup, key) / _rate(fewest, key) for setup in mine] for key in keys]
-        x = [setup.threads / fewest.threads for setup in mine]
+        lines = [[_rate(setup, key) / _rate(fewest, key) for setup in own] for key in keys]
+        x = [setup.threads / fewest.threads for setup in own]
         for key, line in zip(keys, lines, strict=True):
             data.append(_thin_line(for_figure(key.title, 60), x, line, setup_color(place)))
-        whole = [geometric_mean(line[at] for line in lines) or 0.0 for at in range(len(mine))]
+        whole = [geometric_mean(line[at] for line in lines) or 0.0 for at in range(len(own))]
         data.append(_thick_line(f"{for_figure(widest.label, 24)}: geometric mean", x, whole, setup_color(place)))
         most = max(most, *x)
-        told.append(
+        captions.append(
             f"{plural(widest.threads, 'thread')} are {number(whole[-1])} times as fast as {fewest.threads} "
             f"({percent(whole[-1] / x[-1], 0)} of ideal)"
         )
@@ -137,7 +134,7 @@ def _scaling(setups: Sequence[SetUp]) -> Figure | None:
             axis("times the samples/s", tickmode="auto", nticks=6, rangemode="tozero"),
             380,
         ),
-        alt="; ".join(told) + ".",
+        alt="; ".join(captions) + ".",
     )
 
 
@@ -172,11 +169,11 @@ def _thick_line(name: str, x: Sequence[float], y: Sequence[float], color: str) -
 
 
 def _slots(setups: Sequence[SetUp]) -> Figure | None:
-    """Trials an hour by slots, a line a file."""
+    """Trials per hour by slots, one line per file."""
     files = {id(setup.bench): (place, setup) for place, setup in enumerate(setups) if setup.bench.slots}
     if not files:
         return None
-    data, told = [], []
+    data, captions = [], []
     for place, setup in files.values():
         rows = setup.bench.slots
         line = _thick_line(
@@ -186,11 +183,11 @@ def _slots(setups: Sequence[SetUp]) -> Figure | None:
             setup_color(place),
         )
         data.append(line | {"hovertemplate": "%{x} slots: %{y:.0f} trials/hour<extra></extra>"})
-        told.append(f"{for_figure(setup.file, 28)}: {setup.bench.recommended_slots} recommended")
+        captions.append(f"{for_figure(setup.file, 28)}: {setup.bench.recommended_slots} recommended")
     return Figure(
         key="slots",
         title="Short trials an hour by slots a device",
         data=data,
         layout=layout(axis("slots a device", tickmode="auto", nticks=6), axis("trials/hour", rangemode="tozero"), 380),
-        alt="; ".join(told) + ".",
+        alt="; ".join(captions) + ".",
     )

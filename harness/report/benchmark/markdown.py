@@ -1,7 +1,4 @@
-"""A benchmark of one machine in Markdown: what is committed beside a claim, or read in a pull request.
-
-Knows nothing of how cells are measured.
-"""
+"""Writes a benchmark of one machine in Markdown, to be committed or read in a pull request."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from pathlib import Path
 
 from harness.records.bench import BenchFile, Cell
 from harness.report.benchmark.join import read_setups
-from harness.report.benchmark.table import rests_on, shown_columns, warnings, why
+from harness.report.benchmark.table import measurement_facts, shown_columns, warnings, why
 from harness.report.benchmark.tables import machines_table, sharing_tables
 from harness.report.kit.html import save_document
 from harness.report.kit.sections import Table
@@ -21,26 +18,26 @@ __all__ = ["write_bench_markdown"]
 
 
 def write_bench_markdown(bench_file: Path, out: Path) -> Path:
-    """Writes everything that a benchmark file holds as a Markdown page and returns its path.
+    """Writes the content of a benchmark file as a Markdown page and returns its path.
 
     Raises:
-        InputError: the file cannot be read, or is none of ours.
+        InputError: the file cannot be read, or is not a benchmark file.
     """
     setups = read_setups([bench_file], least=0)
     lines = []
     for bench in {id(setup.bench): setup.bench for setup in setups}.values():
-        lines += _told(bench)
+        lines += _bench_lines(bench)
     tables = [machines_table(setups), *sharing_tables(setups)] if setups else []
     for table in tables:
         lines += ["", f"### {for_markdown(table.title)}", "", markdown_table(table)]
     return save_document(out, "\n".join(lines) + "\n")
 
 
-def _told(bench: BenchFile) -> list[str]:
+def _bench_lines(bench: BenchFile) -> list[str]:
     models = join(dict.fromkeys(cell.checkpoint.rstrip("/").rpartition("/")[2] for cell in bench.cells))
     codes = join(dict.fromkeys(cell.code for cell in bench.cells if cell.code))
     lines = [f"## {for_markdown(models)} on {for_markdown(bench.machine.name)}{_days(bench)}", ""]
-    lines += [f"- {for_markdown(line, 600)}" for line in [*rests_on(bench), f"code: {codes}"]]
+    lines += [f"- {for_markdown(line, 600)}" for line in [*measurement_facts(bench), f"code: {codes}"]]
     lines += [f"\n> [!WARNING]\n> {for_markdown(line, 400)}" for line in warnings(bench)]
     return [*lines, "", "### Cells", "", markdown_table(_cells(bench)), "", "### Runs of each cell", "",
             markdown_table(_runs(bench))]  # fmt: skip
@@ -60,7 +57,7 @@ def _cells(bench: BenchFile) -> Table:
 
 
 def _runs(bench: BenchFile) -> Table:
-    """The A/A pairs themselves."""
+    """The speed of every run of each cell, of which successive ones are the A/A pairs."""
     most = max((len(cell.repeats) for cell in bench.cells), default=0)
     head = ["samples/s of run", *map(str, range(1, most + 1)), "steps timed", "warm-up steps", "cores busy otherwise"]
     rows = [[cell.title, *_padded(_rates(cell), most), *_counts(cell)] for cell in bench.cells if cell.repeats]

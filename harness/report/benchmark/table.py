@@ -1,7 +1,4 @@
-"""What is shown of a benchmark's cells, on a console and in Markdown: the columns, and what they rest on.
-
-Knows nothing of consoles or files.
-"""
+"""The table of a benchmark's cells for console and Markdown: its columns, facts of the measurement, and warnings."""
 
 from __future__ import annotations
 
@@ -11,15 +8,15 @@ from dataclasses import dataclass
 from harness.records.bench import BenchFile, Cell
 from harness.report.kit.text import metric, number, percent, plural
 
-__all__ = ["COLUMNS", "Column", "rests_on", "shown_columns", "warnings", "why"]
+__all__ = ["COLUMNS", "CellColumn", "measurement_facts", "shown_columns", "warnings", "why"]
 
-#: Other processes that keep busy more than this many cores make a machine a noisy one.
+#: A machine is noisy when other processes keep more than this number of cores busy.
 BUSY_CORES = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of the table of cells; `rank` 0 is always shown, of the others the highest is left out first."""
+class CellColumn:
+    """A column of the table of cells; `rank` 0 is always shown, the highest rank is left out first."""
 
     title: str
     text: Callable[[Cell], str]
@@ -28,7 +25,7 @@ class Column:
 
 
 def _amount(of: Callable[[Cell], float | None], form: Callable[[float], str] = number) -> Callable[[Cell], str]:
-    """Nothing where there is no amount."""
+    """The text of a column: `form` of the amount, "" where the cell has none."""
 
     def text(cell: Cell) -> str:
         amount = of(cell)
@@ -48,42 +45,42 @@ def _split(cell: Cell) -> str:
 
 
 COLUMNS = (
-    Column(title="samples/s", text=_amount(lambda cell: cell.samples_per_second)),
-    Column(title="tokens/s", rank=1, text=_amount(lambda cell: cell.tokens_per_second)),
-    Column(title="ms a step (95 %)", rank=2, text=_step),
-    Column(title="p95", rank=6, text=_amount(lambda cell: cell.step_ms.p95 if cell.step_ms else None)),
-    Column(title="MFU", rank=3, text=_amount(lambda cell: cell.mfu, percent)),
-    Column(
+    CellColumn(title="samples/s", text=_amount(lambda cell: cell.samples_per_second)),
+    CellColumn(title="tokens/s", rank=1, text=_amount(lambda cell: cell.tokens_per_second)),
+    CellColumn(title="ms a step (95 %)", rank=2, text=_step),
+    CellColumn(title="p95", rank=6, text=_amount(lambda cell: cell.step_ms.p95 if cell.step_ms else None)),
+    CellColumn(title="MFU", rank=3, text=_amount(lambda cell: cell.mfu, percent)),
+    CellColumn(
         title="memory",
         rank=4,
         text=_amount(lambda cell: cell.peak_memory_mib, lambda mib: metric("peak_memory_mib", mib)),
     ),
-    Column(
+    CellColumn(
         title="padding",
         rank=7,
         text=_amount(lambda cell: cell.padding_fraction or None, lambda share: percent(share, 0)),
     ),
-    Column(title="first step", rank=9, text=_amount(lambda cell: cell.first_step_s, lambda s: f"{number(s)} s")),
-    Column(title="J/M tokens", rank=5, text=_amount(lambda cell: cell.energy_j_per_million_tokens)),
-    Column(title="cost/M tokens", rank=5, text=_amount(lambda cell: cell.cost_per_million_tokens)),
-    Column(title="FLOPs formula/torch", rank=10, text=_amount(lambda cell: cell.flops_ratio, lambda r: f"{r:.4f}")),
-    Column(title="where a step goes", words=True, rank=8, text=_split),
+    CellColumn(title="first step", rank=9, text=_amount(lambda cell: cell.first_step_s, lambda s: f"{number(s)} s")),
+    CellColumn(title="J/M tokens", rank=5, text=_amount(lambda cell: cell.energy_j_per_million_tokens)),
+    CellColumn(title="cost/M tokens", rank=5, text=_amount(lambda cell: cell.cost_per_million_tokens)),
+    CellColumn(title="FLOPs formula/torch", rank=10, text=_amount(lambda cell: cell.flops_ratio, lambda r: f"{r:.4f}")),
+    CellColumn(title="where a step goes", words=True, rank=8, text=_split),
 )
 
 
-def shown_columns(cells: Sequence[Cell]) -> list[Column]:
-    """The columns that have something to show."""
+def shown_columns(cells: Sequence[Cell]) -> list[CellColumn]:
+    """The columns that have a text for at least one cell."""
     return [column for column in COLUMNS if any(column.text(cell) for cell in cells)]
 
 
 def why(cell: Cell) -> str:
-    """Why a cell has no number."""
+    """The reason why a cell has no speed."""
     kind = "out of memory" if cell.state == "oom" else "failed"
     return f"{kind} ({cell.message})" if cell.message else kind
 
 
-def rests_on(bench: BenchFile) -> list[str]:
-    """What the numbers rest on, a line each: noise, the best cell, the machine, energy."""
+def measurement_facts(bench: BenchFile) -> list[str]:
+    """Facts of the measurement, a line each: noise, fastest cell, machine, energy."""
     machine, noise = bench.machine, bench.noise
     lines = []
     if noise.spread is not None:
@@ -109,7 +106,7 @@ def _tokens(cell: Cell) -> float:
 
 
 def warnings(bench: BenchFile) -> list[str]:
-    """What makes the numbers doubtful, a line each."""
+    """Reasons to doubt the numbers, a line each."""
     lines = []
     busy = max((cell.others_cpu for cell in bench.cells), default=0.0)
     if busy > BUSY_CORES:

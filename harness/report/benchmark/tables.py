@@ -1,7 +1,4 @@
-"""Tables of benchmarks side by side: what to buy or rent, cell by cell, the machines, slots and sharing.
-
-Knows nothing of HTML.
-"""
+"""Tables that compare benchmarked set-ups: each at its best, cell by cell, machines, slots and sharing."""
 
 from __future__ import annotations
 
@@ -10,11 +7,19 @@ from typing import Any
 
 from harness.records.bench import Cell
 from harness.report.benchmark.figures_cost import best_cell
-from harness.report.benchmark.join import Joined, Key, Row, SetUp
+from harness.report.benchmark.join import Joined, JoinedRow, Key, SetUp
 from harness.report.kit.sections import Table
 from harness.report.kit.text import clip, join, number, param, percent, plural
 
-__all__ = ["cell_rate", "cells_table", "machines_table", "one_a_file", "refused_table", "sharing_tables", "what_to_buy"]
+__all__ = [
+    "cell_rate",
+    "cells_table",
+    "first_of_files",
+    "machines_table",
+    "refused_table",
+    "sharing_tables",
+    "what_to_buy",
+]
 
 
 _NONE = "not available"
@@ -24,27 +29,27 @@ _MAX_ROWS = 400
 
 
 def cell_rate(cell: Cell) -> str:
-    """Real tokens/s, and where."""
+    """The real tokens/s of a cell, with its batch size, precision and length."""
     return f"{number(cell.tokens_per_second)} at batch {cell.batch_size}, {cell.precision}, length {cell.length}"
 
 
-def one_a_file(setups: Sequence[SetUp]) -> list[SetUp]:
+def first_of_files(setups: Sequence[SetUp]) -> list[SetUp]:
     """The first set-up of each file."""
     return list({id(setup.bench): setup for setup in reversed(setups)}.values())[::-1]
 
 
-def what_to_buy(found: Joined) -> Table:
-    """One line a set-up: what it does at its best, and what that costs."""
+def what_to_buy(comparison: Joined) -> Table:
+    """One row per set-up: its highest speed, its lowest cost, and when to choose it."""
     rows = []
-    for place, setup in enumerate(found.setups):
+    for place, setup in enumerate(comparison.setups):
         fast = best_cell(setup, lambda cell: cell.tokens_per_second)
         cheap = best_cell(setup, lambda cell: cell.cost_per_million_tokens, least=True)
         thrifty = best_cell(setup, lambda cell: cell.energy_j_per_million_tokens, least=True)
-        speed = found.speed_up(place) if place else 1.0
+        speed = comparison.speed_up(place) if place else 1.0
         rows.append(
             [
                 clip(setup.label, 80),
-                _advice(found, place),
+                _advice(comparison, place),
                 number(speed) + " ×" if speed else "–",
                 cell_rate(fast) if fast else "–",
                 number(cheap.cost_per_million_tokens) if cheap else "–",
@@ -58,28 +63,28 @@ def what_to_buy(found: Joined) -> Table:
         "set-up", "take it", "speed", "most real tokens/s", "cost per M tokens", "price an hour", "J per M tokens",
         "MFU there", "device",
     )  # fmt: skip
-    caption = f"Speed: geometric mean over the cells in common with {clip(found.setups[0].label, 60)}."
+    caption = f"Speed: geometric mean over the cells in common with {clip(comparison.setups[0].label, 60)}."
     return Table(
         title="Each set-up at its best", head=head, rows=rows, caption=caption, wide=True,
         numeric=frozenset({2, 4, 5, 7}), texts=frozenset({1, 3, 8}),
     )  # fmt: skip
 
 
-def _advice(found: Joined, place: int) -> str:
-    """When to take this set-up: it is the fastest, the cheapest, the thriftiest, or nothing of that.
+def _advice(comparison: Joined, place: int) -> str:
+    """When to choose this set-up: when it is the fastest, the cheapest or the thriftiest.
 
-    Judged over the cells in common with the first set-up, by the geometric mean.
+    It is compared by the geometric mean over the cells in common with the first set-up.
     """
     wins = []
     for name, value, least in _GOALS:
-        amounts = {at: found.relative(at, value) for at in range(len(found.setups))}
-        known = {at: amount for at, amount in amounts.items() if amount is not None}
-        if len(known) > 1 and place in known:
-            best = min(known, key=lambda at: known[at] if least else -known[at])
-            if best == place or found.equal(known[best] / known[place], best, place):
+        amounts = {at: comparison.relative(at, value) for at in range(len(comparison.setups))}
+        measured = {at: amount for at, amount in amounts.items() if amount is not None}
+        if len(measured) > 1 and place in measured:
+            best = min(measured, key=lambda at: measured[at] if least else -measured[at])
+            if best == place or comparison.equal(measured[best] / measured[place], best, place):
                 wins.append(name)
-    if not wins and found.speed_up(place) is None:
-        return f"no cell in common with {clip(found.setups[0].label, 40)}"
+    if not wins and comparison.speed_up(place) is None:
+        return f"no cell in common with {clip(comparison.setups[0].label, 40)}"
     return f"when you want it {join(wins)}" if wins else "for nothing measured here"
 
 
@@ -99,22 +104,22 @@ def _device(setup: SetUp) -> str:
     )
 
 
-def cells_table(found: Joined) -> Table:
-    """Every cell of every set-up: the common ones first, those found by search and those without a number last."""
-    labels = [clip(setup.label, 40) for setup in found.setups]
-    missing = [{Key.of(cell): _why(cell) for cell in setup.others if not cell.repeats} for setup in found.setups]
-    shown = sorted(found.rows, key=lambda row: len(row.cells) == 1)
-    rows = [_cells_row(found, row, missing) for row in shown[:_MAX_ROWS]]
-    known = {row.key for row in shown}
-    for at, setup in enumerate(found.setups):
-        for cell in (cell for cell in setup.others if cell.repeats or Key.of(cell) not in known):
+def cells_table(comparison: Joined) -> Table:
+    """Every cell of every set-up: the common ones first, those found by search and those without a speed last."""
+    labels = [clip(setup.label, 40) for setup in comparison.setups]
+    missing = [{Key.of(cell): _why(cell) for cell in setup.others if not cell.repeats} for setup in comparison.setups]
+    ordered = sorted(comparison.rows, key=lambda row: len(row.cells) == 1)
+    rows = [_cells_row(comparison, row, missing) for row in ordered[:_MAX_ROWS]]
+    keys = {row.key for row in ordered}
+    for at, setup in enumerate(comparison.setups):
+        for cell in (cell for cell in setup.others if cell.repeats or Key.of(cell) not in keys):
             rate = number(cell.samples_per_second) if cell.samples_per_second else _why(cell)
             title = f"{cell.title} (largest that fits)" if cell.largest else cell.title
             cells = [rate if at == place else "–" for place in range(len(labels))]
             rows.append([clip(title, 100), *cells, *["–"] * (len(labels) - 1), _step(cell)])
-    more = f" Shown are {_MAX_ROWS} of {len(shown)} rows." if len(shown) > _MAX_ROWS else ""
-    starred = " * differs in more than the machine." if any(row.differing for row in shown) else ""
-    rate_heads, speed_heads = [f"{one}: samples/s" for one in labels], [f"{one}: speed" for one in labels[1:]]
+    more = f" Shown are {_MAX_ROWS} of {len(ordered)} rows." if len(ordered) > _MAX_ROWS else ""
+    starred = " * differs in more than the machine." if any(row.differing for row in ordered) else ""
+    rate_heads, speed_heads = [f"{label}: samples/s" for label in labels], [f"{label}: speed" for label in labels[1:]]
     return Table(
         title="Cell by cell",
         head=["cell", *rate_heads, *speed_heads, "step ms of each (95 %)"],
@@ -125,12 +130,12 @@ def cells_table(found: Joined) -> Table:
     )
 
 
-def _cells_row(found: Joined, row: Row, missing: Sequence[Mapping[Key, str]]) -> list[str]:
-    places = range(len(found.setups))
+def _cells_row(comparison: Joined, row: JoinedRow, missing: Sequence[Mapping[Key, str]]) -> list[str]:
+    places = range(len(comparison.setups))
     rates = [
         number(row.cells[at].samples_per_second) if at in row.cells else missing[at].get(row.key, "–") for at in places
     ]
-    speeds = [_speed(found, row, at) for at in places[1:]]
+    speeds = [_speed(comparison, row, at) for at in places[1:]]
     steps = "; ".join(_step(cell) for cell in row.cells.values())
     return [clip(row.key.title, 100) + (" *" if row.differing else ""), *rates, *speeds, steps]
 
@@ -139,11 +144,11 @@ def _why(cell: Cell) -> str:
     return {"oom": "out of memory", "failed": "failed"}.get(cell.state, "–")
 
 
-def _speed(found: Joined, row: Row, place: int) -> str:
+def _speed(comparison: Joined, row: JoinedRow, place: int) -> str:
     ratio = row.ratio(0, place)
     if ratio is None:
         return "–"
-    return f"equal ({number(ratio)} ×)" if found.equal(ratio, 0, place, row) else f"{number(ratio)} ×"
+    return f"equal ({number(ratio)} ×)" if comparison.equal(ratio, 0, place, row) else f"{number(ratio)} ×"
 
 
 def _step(cell: Cell) -> str:
@@ -151,9 +156,9 @@ def _step(cell: Cell) -> str:
     return f"{number(step.median)} ({number(step.low)}–{number(step.high)})" if step is not None else "–"
 
 
-def refused_table(found: Joined) -> list[Table]:
-    """In what rows differ that were compared all the same."""
-    if not found.conflicts:
+def refused_table(comparison: Joined) -> list[Table]:
+    """The differing keys of rows that were compared on request (`force`); empty without any."""
+    if not comparison.conflicts:
         return []
     rows = [
         [
@@ -163,7 +168,7 @@ def refused_table(found: Joined) -> list[Table]:
             clip(b, 100),
             " / ".join(clip(label, 40) for label in conflict.labels),
         ]
-        for conflict in found.conflicts[:_MAX_ROWS]
+        for conflict in comparison.conflicts[:_MAX_ROWS]
         for key, (a, b) in conflict.differing.items()
     ]
     head = ("cell", "key", "first", "other", "of")
@@ -179,11 +184,11 @@ def refused_table(found: Joined) -> list[Table]:
 
 
 def machines_table(setups: Sequence[SetUp]) -> Table:
-    """Everything that is known of the machines, what differs first."""
+    """All facts of the set-ups; facts that differ come first."""
     facts = [_facts(setup) for setup in setups]
-    keys = list(dict.fromkeys(key for each in facts for key in each))
-    keys.sort(key=lambda key: len({each.get(key) for each in facts}) == 1)
-    rows = [[key, *(clip(each.get(key, "–"), 160) for each in facts)] for key in keys]
+    keys = list(dict.fromkeys(key for column in facts for key in column))
+    keys.sort(key=lambda key: len({column.get(key) for column in facts}) == 1)
+    rows = [[key, *(clip(column.get(key, "–"), 160) for column in facts)] for key in keys]
     head = ("what", *(clip(setup.label, 40) for setup in setups))
     return Table(
         title="The set-ups", head=head, rows=rows, texts=frozenset(range(1, len(setups) + 1)), wide=True,
@@ -195,7 +200,7 @@ def _facts(setup: SetUp) -> dict[str, str]:
     machine, measured = setup.bench.machine, setup.measured
     ceiling = measured.ceiling if measured else machine.ceiling
     speed = measured.memory_bandwidth_gib_per_second if measured else machine.memory_bandwidth_gib_per_second
-    found = {
+    facts = {
         "device": setup.device,
         "threads": str(setup.threads or "–"),
         **{f"{name} ceiling": f"{number(value)} GFLOP/s" for name, value in ceiling.items()},
@@ -210,8 +215,8 @@ def _facts(setup: SetUp) -> dict[str, str]:
         "version": machine.software,
     }
     for name, values in parts.items():
-        found |= {f"{name} {key}".strip().replace("_", " "): text for key, text in _flat(values)}
-    return found
+        facts |= {f"{name} {key}".strip().replace("_", " "): text for key, text in _flat(values)}
+    return facts
 
 
 def _flat(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -225,9 +230,9 @@ def _flat(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def sharing_tables(setups: Sequence[SetUp]) -> list[Table]:
-    """Slots and the cost of sharing, where they were measured."""
+    """The tables of slots and of the cost of sharing a device, where they were measured."""
     tables = []
-    files = one_a_file(setups)
+    files = first_of_files(setups)
     slots = [
         [
             clip(setup.file, 60),
@@ -245,9 +250,9 @@ def sharing_tables(setups: Sequence[SetUp]) -> list[Table]:
             Table(title="Trials side by side", head=head, rows=slots, numeric=frozenset({2, 3, 4}), wide=True)
         )
     shares = [
-        [f"{clip(one.run, 40)}, trial {one.trial}", number(one.recorded), number(one.alone), percent(one.cost, 0)]
+        [f"{clip(row.run, 40)}, trial {row.trial}", number(row.recorded), number(row.alone), percent(row.cost, 0)]
         for setup in files
-        for one in setup.bench.sharing
+        for row in setup.bench.sharing
     ]
     if shares:
         titles = ("winner of", "samples/s as recorded", "samples/s alone", "sharing cost")

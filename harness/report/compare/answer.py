@@ -1,7 +1,4 @@
-"""Whose pick is better, in one sentence each; and that there is no telling, where the runs were not scored alike.
-
-Knows nothing of HTML or tables: plain sentences.
-"""
+"""Sentences that compare the picks of several runs, or say why the runs cannot be ranked."""
 
 from __future__ import annotations
 
@@ -22,19 +19,19 @@ Named = Sequence[tuple[str, View]]
 
 
 def scored(view: View, name: str) -> Interval | None:
-    """What the run's pick has on test of a metric; None without a test score."""
+    """The test score of a run's pick by the metric `name`; None without a test score."""
     return view.chosen.test.get(name) if view.chosen is not None else None
 
 
 def compared_picks(a: View, b: View, name: str) -> PairedComparison | None:
-    """The pick of `a` against that of `b` on test by a metric; None where they were not scored on the same rows."""
+    """The paired comparison of the picks of `a` and `b` on test by a metric; None where their test rows differ."""
     if a.task.name != b.task.name or name not in a.task.objectives or _data(a) != _data(b):
         return None
     return compared(a.task.metric(name), _answers(a), _answers(b))
 
 
 def same_data(runs: Named) -> bool:
-    """Whether all runs had the same data, so that their scores may stand on one axis."""
+    """True when all runs have the same data, so that their scores can share an axis."""
     return len({_data(view) for _, view in runs}) == 1
 
 
@@ -47,60 +44,62 @@ def _data(view: View) -> str:
 
 
 def compare_answer(runs: Named, name: str) -> Answer:
-    """Returns which of `runs`, best first by the metric `name`, has the best pick, where they can be ranked at all."""
-    known = [(label, view, found) for label, view in runs if (found := scored(view, name)) is not None]
+    """Returns which of `runs` (best first by the metric `name`) has the best pick, or why they cannot be ranked."""
+    with_score = [(label, view, score) for label, view in runs if (score := scored(view, name)) is not None]
     warnings = tuple(
         f"{label} has no test score{_reason(view)}, so it cannot be compared."
         for label, view in runs
         if scored(view, name) is None
     )
-    pairs = [pair for _, view, _ in known[1:] if (pair := compared_picks(known[0][1], view, name)) is not None]
-    if not pairs or len(pairs) < len(known) - 1:
+    pairs = [
+        pair for _, view, _ in with_score[1:] if (pair := compared_picks(with_score[0][1], view, name)) is not None
+    ]
+    if not pairs or len(pairs) < len(with_score) - 1:
         return Answer(
-            headline=_not_ranked(known, name), params=(), score="", score_of="", sentences=(), warnings=warnings
+            headline=_not_ranked(with_score, name), params=(), score="", score_of="", sentences=(), warnings=warnings
         )
-    (best, view, found), pick = known[0], known[0][1].winner
+    (best, view, best_score), pick = with_score[0], with_score[0][1].winner
     ties, sentences = [(best, view)], []
-    for (label, other, theirs), pair in zip(known[1:], pairs, strict=True):
+    for (label, other, score), pair in zip(with_score[1:], pairs, strict=True):
         ties += [(label, other)] if pair.tie else []
-        sure = f"{'A tie; better' if pair.tie else 'Better'} with probability"
-        told = f"{sure} {probability_text(pair.probability)}: {gain(name, pair.difference)}"
-        sentences.append(Sentence(f"Against {label}", f"{told}; it has {metric(name, theirs.value)}."))
+        verdict = f"{'A tie; better' if pair.tie else 'Better'} with probability"
+        text = f"{verdict} {probability_text(pair.probability)}: {gain(name, pair.difference)}"
+        sentences.append(Sentence(f"Against {label}", f"{text}; it has {metric(name, score.value)}."))
     return Answer(
         headline=_headline(ties),
         params=tuple((param_name(key), param(value)) for key, value in pick.params.items()) if pick else (),
-        score=metric(name, found.value),
-        score_of=f"test {metric_title(name)} of {best}, 95 % interval {interval(name, found)}",
+        score=metric(name, best_score.value),
+        score_of=f"test {metric_title(name)} of {best}, 95 % interval {interval(name, best_score)}",
         sentences=tuple(sentences),
         warnings=warnings,
     )
 
 
 def _reason(view: View) -> str:
-    """Why there is no test score."""
+    """The reason of a missing test score."""
     return " yet" if view.completed or not all(record.state.ended for record in view.trials) else ": no trial completed"
 
 
-def _not_ranked(known: Sequence[tuple[str, View, Interval]], name: str) -> str:
+def _not_ranked(with_score: Sequence[tuple[str, View, Interval]], name: str) -> str:
     """The headline where no order can be given, and why."""
-    if not known:
+    if not with_score:
         return "No run has a test score yet"
-    if len(known) == 1:
-        return f"The runs cannot be ranked: only {known[0][0]} has a test score"
-    if not known[0][1].task.metric(name).has_formula:
+    if len(with_score) == 1:
+        return f"The runs cannot be ranked: only {with_score[0][0]} has a test score"
+    if not with_score[0][1].task.metric(name).has_formula:
         return (
             f"The runs cannot be ranked: {metric_title(name)} is a metric of a user's own, whose code is not run here"
         )
-    if gone := [label for label, view, _ in known if _answers(view) is None]:
-        return f"The runs cannot be ranked: the test predictions of {join(gone)} are gone"
+    if missing := [label for label, view, _ in with_score if _answers(view) is None]:
+        return f"The runs cannot be ranked: the test predictions of {join(missing)} are gone"
     return "The runs cannot be ranked: they were scored on different test rows"
 
 
 def _headline(ties: Named) -> str:
-    """The best run; where others tie with it, the one whose pick trains fastest is named too."""
+    """The headline with the best run; where others tie with it, also the one whose pick trains fastest."""
     if len(ties) == 1:
         return f"{ties[0][0]} has the best pick"
     speeds = {label: view.cost(view.winner, "samples_per_second") for label, view in ties if view.winner is not None}
     fastest, second = sorted(speeds, key=lambda label: -speeds[label])[:2]
-    told = f"{join(label for label, _ in ties)} tie"
-    return f"{told}; {fastest} trains fastest" if speeds[fastest] > 1.05 * speeds[second] else told
+    headline = f"{join(label for label, _ in ties)} tie"
+    return f"{headline}; {fastest} trains fastest" if speeds[fastest] > 1.05 * speeds[second] else headline

@@ -1,6 +1,6 @@
-"""Figures of several runs side by side: the final scores, the way there over time and trials, score against speed.
+"""Figures of several runs: final scores, best score over time and over trials, score against speed.
 
-Knows nothing of HTML. Runs keep their colour over all figures.
+A run has the same colour in all figures.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Named = Sequence[tuple[str, View]]
 
 
 def compare_figures(runs: Named, name: str) -> list[Figure]:
-    """The figures that these runs have numbers for; `name` is the metric they are compared by."""
-    found = [_scores(runs, name), _speed(runs, name), _over_time(runs), _over_trials(runs)]
-    return [figure for figure in found if figure is not None]
+    """The figures that these runs have numbers for; `name` is the metric that they are compared by."""
+    figures = [_scores(runs, name), _speed(runs, name), _over_time(runs), _over_trials(runs)]
+    return [figure for figure in figures if figure is not None]
 
 
 def _color(place: int) -> str:
@@ -42,9 +42,9 @@ def _scores(runs: Named, name: str) -> Figure | None:
             rows.append((for_figure(label, 28), model.test[name]))
     if not rows:
         return None
-    shown = metric_title(name)
-    told = "; ".join(f"{label} {metric(name, found.value)} ({interval(name, found)})" for label, found in rows)
-    return forest(f"Test {shown} of each run's pick, with 95 % intervals", name, rows, told + ".")
+    title = metric_title(name)
+    scores = "; ".join(f"{label} {metric(name, bounds.value)} ({interval(name, bounds)})" for label, bounds in rows)
+    return forest(f"Test {title} of each run's pick, with 95 % intervals", name, rows, scores + ".")
 
 
 def _speed(runs: Named, name: str) -> Figure | None:
@@ -91,7 +91,7 @@ def _speed(runs: Named, name: str) -> Figure | None:
 
 
 def _over_time(runs: Named) -> Figure | None:
-    data, told = [], []
+    data, durations = [], []
     for place, (label, view) in enumerate(runs):
         done = sorted((record for record in view.scored if record.ended_at), key=lambda record: record.ended_at)
         first = min((record.started_at for record in view.trials if record.started_at), default=0.0)
@@ -100,7 +100,7 @@ def _over_time(runs: Named) -> Figure | None:
         best = running_best([view.score(record) for record in done], view.metric.maximize)
         ends = [(record.ended_at - first) / 60 for record in done]
         data.append(_line(label, place, ends, best.tolist(), "hv") | {"mode": "lines+markers"})
-        told.append(f"{label} searched for {duration(done[-1].ended_at - first)}")
+        durations.append(f"{label} searched for {duration(done[-1].ended_at - first)}")
     if not data:
         return None
     return Figure(
@@ -108,7 +108,7 @@ def _over_time(runs: Named) -> Figure | None:
         title=f"Best validation {runs[0][1].score_name} so far, over the wall clock",
         data=data,
         layout=layout(axis("time since the first trial started (min)", rangemode="tozero"), score_axis(runs[0][1])),
-        alt="; ".join(told) + ".",
+        alt="; ".join(durations) + ".",
         note="A dot is the end of a trial; a pruned one counts with its last score.",
     )
 
@@ -121,12 +121,12 @@ def _over_trials(runs: Named) -> Figure | None:
         if len(scores) < 2:
             continue
         mean, low, high = expected_best(scores, view.metric.maximize)
-        shown = np.unique(np.round(np.geomspace(1, len(scores), 60)).astype(int)) - 1
-        x = [float(n) for n in shown + 1]
+        indices = np.unique(np.round(np.geomspace(1, len(scores), 60)).astype(int)) - 1
+        x = [float(n) for n in indices + 1]
         most = max(most, len(scores))
-        shade = band(x, low[shown].tolist(), high[shown].tolist(), for_figure(label, 28), _color(place))
+        shade = band(x, low[indices].tolist(), high[indices].tolist(), for_figure(label, 28), _color(place))
         data.append({**shade, "showlegend": False, "opacity": 0.13})
-        data.append(_line(label, place, x, mean[shown].tolist(), "linear"))
+        data.append(_line(label, place, x, mean[indices].tolist(), "linear"))
     if not data:
         return None
     return Figure(

@@ -1,6 +1,6 @@
-"""Several runs side by side: whose pick is better, how sure, how fast, at what cost, and in what the runs differ.
+"""Writes the comparison of several runs: a page and a summary with their picks, costs and differences.
 
-Knows nothing of how trials are run. Picks are compared row by row where they were scored on the same test rows.
+Picks are compared row by row where they were scored on the same test rows.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
     named = list(zip(_labels(views), views, strict=True))
     name = _metric(views)
     named.sort(key=lambda run: metric_named(name).sort_key(getattr(scored(run[1], name), "value", None)))
-    told, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named, name), _differences(named)]
-    save_document(Path(out) / "summary.md", _summary(told, tables))
-    return save_document(Path(out) / "index.html", _page(named, name, told, tables))
+    answer, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named, name), _differences(named)]
+    save_document(Path(out) / "summary.md", _summary(answer, tables))
+    return save_document(Path(out) / "index.html", _page(named, name, answer, tables))
 
 
 def _labels(views: Sequence[View]) -> list[str]:
-    """The studies' names; with the folder where two are called the same."""
+    """The names of the studies, with the folder where two have the same name."""
     names = [view.results.spec.name for view in views]
     twice = {name for name, count in Counter(names).items() if count > 1}
     folders = [view.results.folder.resolve() for view in views]
@@ -79,7 +79,7 @@ def _labels(views: Sequence[View]) -> list[str]:
 
 
 def _metric(views: Sequence[View]) -> str:
-    """What the picks are compared by: the metric that all runs judge by, else the first of the task."""
+    """The metric that the picks are compared by: that of all runs' test scores, else the first of the task."""
     names = {judged_by(view, view.chosen) for view in views if view.chosen is not None}
     return names.pop() if len(names) == 1 else views[0].task.metrics[0].name
 
@@ -105,15 +105,15 @@ def _runs(runs: Named, name: str) -> Table:
                 clip(_device(view), 60),
             ]
         )
-    shown = metric_title(name)
+    title = metric_title(name)
     return Table(
         title="The runs",
         head=(
             "run",
             "checkpoint",
             "pick",
-            f"test {shown}",
-            f"validation {shown}",
+            f"test {title}",
+            f"validation {title}",
             "samples/s",
             "tokens/s",
             "peak memory",
@@ -152,7 +152,7 @@ def _pairs(runs: Named, name: str) -> list[Table]:
 
 
 def _differences(runs: Named) -> Table:
-    """The keys of study and environment that are not the same in all runs."""
+    """The keys of study and environment whose values differ between runs."""
     flat = [_facts(view) for _, view in runs]
     keys = dict.fromkeys(key for facts in flat for key in facts)
     rows = [
@@ -185,7 +185,7 @@ def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:
         yield key, param(value)
 
 
-def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
+def _page(runs: Named, name: str, answer: Answer, tables: Sequence[Table]) -> str:
     figures = compare_figures(runs, name) if same_data(runs) else []
     forest = next((figure for figure in figures if figure.key == "forest"), None)
     body = [
@@ -205,18 +205,18 @@ def _page(runs: Named, name: str, told: Answer, tables: Sequence[Table]) -> str:
         title=f"{labels} compared",
         sections=[("answer", "Answer"), ("runs", "The runs")],
         kicker=f"{plural(len(runs), 'run')}: {labels}",
-        answer=told,
+        answer=answer,
         forest=forest,
         body=body,
         footer=footer(runs[0][1].task.metrics),
     )
 
 
-def _summary(told: Answer, tables: Sequence[Table]) -> str:
-    lines = [f"## {for_markdown(told.headline)}", ""]
-    lines += [f"**{told.score}** {told.score_of}.", ""] if told.score else []
-    lines += [f"> [!WARNING]\n> {for_markdown(warning, 400)}\n" for warning in told.warnings]
-    lines += [f"- **{for_markdown(one.about)}**: {for_markdown(one.text, 600)}" for one in told.sentences]
+def _summary(answer: Answer, tables: Sequence[Table]) -> str:
+    lines = [f"## {for_markdown(answer.headline)}", ""]
+    lines += [f"**{answer.score}** {answer.score_of}.", ""] if answer.score else []
+    lines += [f"> [!WARNING]\n> {for_markdown(warning, 400)}\n" for warning in answer.warnings]
+    lines += [f"- **{for_markdown(line.about)}**: {for_markdown(line.text, 600)}" for line in answer.sentences]
     for table in tables:
         lines += ["", f"### {for_markdown(table.title)}", "", markdown_table(table)]
     return "\n".join(lines) + "\n"

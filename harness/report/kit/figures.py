@@ -1,7 +1,7 @@
-"""What every figure is made of: a title, a sentence, numbers for plotly, and one look.
+"""The type of a figure, and the layout, axes and colours that all figures share.
 
-Knows nothing of what single figures show. A figure is plain data until the page or a notebook draws it; foreign text
-in it went through `harness.report.kit.text.for_figure`.
+A figure is plain data until the page or a notebook draws it. Foreign text in it must be escaped by
+`harness.report.kit.text.for_figure`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ DARK = {
 """The same colours on a dark page; the page swaps one set for the other."""
 
 RAMP = ("#dfeaf5", "#b9d4ec", "#8ab9df", "#559bd0", "#2679b8", "#0b589b", "#083b73")
-"""From low to high in one hue: lightness alone tells the order, so that everybody can read it."""
+"""A colour scale from low to high in one hue: the order shows by lightness alone, also to the colour-blind."""
 
 DARK_RAMP = ("#1d2c3b", "#1f4363", "#235f8e", "#2f7fba", "#559fd6", "#8cc2ec", "#cfe7fb")
 
@@ -85,7 +85,7 @@ STATE_COLORS = {"COMPLETE": COLORS["blue"], "PRUNED": COLORS["grey"], "FAIL": CO
 class Figure:
     """A figure before it is drawn.
 
-    `alt` says what it shows, for those who cannot see it, and is its caption too; `note` says what was left out.
+    `alt` describes what it shows; it is the alternative text and the caption. `note` says what was left out.
     """
 
     key: str
@@ -110,7 +110,7 @@ class Figure:
 def layout(
     x: Mapping[str, Any], y: Mapping[str, Any], height: int = 360, *, legend: bool = True, **more: Any
 ) -> dict[str, Any]:
-    """The look that all figures share."""
+    """The plotly layout that all figures share."""
     return {
         "xaxis": dict(x),
         "yaxis": dict(y),
@@ -178,9 +178,9 @@ def log_ticks(low: float, high: float, *, whole: bool = False) -> dict[str, Any]
     narrow = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8) if high / low < 4 else (1, 2, 5)
     marks = narrow if high / low < 20 else (1, 3) if high / low < 3000 else (1,)
     ticks = [mark * 10.0**power for power in powers for mark in marks]
-    shown = [tick for tick in ticks if low * 0.99 <= tick <= high * 1.01 and not (whole and tick % 1)]
-    texts = [param(tick) if high < 10 else f"{tick:,g}" for tick in shown]
-    return {"type": "log", "tickmode": "array", "tickvals": shown, "ticktext": texts}
+    visible = [tick for tick in ticks if low * 0.99 <= tick <= high * 1.01 and not (whole and tick % 1)]
+    texts = [param(tick) if high < 10 else f"{tick:,g}" for tick in visible]
+    return {"type": "log", "tickmode": "array", "tickvals": visible, "ticktext": texts}
 
 
 def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], name: str, color: str) -> dict[str, Any]:
@@ -200,32 +200,32 @@ def band(x: Sequence[float], low: Sequence[float], high: Sequence[float], name: 
 
 
 def columns(labels: Sequence[str]) -> dict[str, Any]:
-    """The same for an axis from left to right: long labels are slanted."""
+    """`categories` for an x axis: long labels are slanted."""
     fits = max(map(len, labels), default=0) <= 42 // max(1, len(labels))
     return {**categories(labels), "tickangle": 0 if fits else -35}
 
 
 def joined(lines: Sequence[Sequence[Any]]) -> list[Any]:
     """Several lines as one: their points one after the other, with a gap between two lines."""
-    found: list[Any] = []
+    chain: list[Any] = []
     for points in lines:
-        found += [*points, None]
-    return found
+        chain += [*points, None]
+    return chain
 
 
 def score_axis(view: View, metric: str | None = None, prefix: str = "validation ") -> dict[str, Any]:
     """An axis for a metric, in percent where that is its form."""
-    known = metric_named(metric or view.objective)
-    unit, shown = known.unit, known.title
-    if known.percent:
+    definition = metric_named(metric or view.objective)
+    unit, title = definition.unit, definition.title
+    if definition.percent:
         # Without the bounds plotly draws one single value in the middle of -50 to 150 %.
         bounds = {"clipmin": -0.01, "clipmax": 1.01}
-        return axis(f"{prefix}{shown} (%)", tickformat=".3~%", autorangeoptions=bounds)
-    return axis(f"{prefix}{shown} ({unit})" if unit and unit not in ("1/s",) else f"{prefix}{shown}", tickformat="~g")
+        return axis(f"{prefix}{title} (%)", tickformat=".3~%", autorangeoptions=bounds)
+    return axis(f"{prefix}{title} ({unit})" if unit and unit not in ("1/s",) else f"{prefix}{title}", tickformat="~g")
 
 
 def trial_points(records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """What ties points to trials: the page shows a trial's params when one is pointed at, and opens it on a click."""
+    """The keys that link points to trials: the page shows a trial's params on hover, and opens the trial on a click."""
     return {
         "customdata": [record.number for record in records],
         "meta": "trials",

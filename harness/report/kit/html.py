@@ -1,7 +1,7 @@
-"""From figures and texts to one self-contained HTML file that asks no host for anything.
+"""Renders figures and texts to one self-contained HTML file that makes no request to any host.
 
-Knows nothing of studies. All text goes through the template's autoescape; the only raw pieces are our own style and
-scripts and JSON in which no tag can end. A content security policy allows exactly those scripts, by their hash.
+All text goes through the template's autoescape; the only raw parts are our own style and scripts, and JSON in which no
+tag can end. A content security policy allows exactly those scripts, by their hash.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from harness.report.kit.text import clip
 __all__ = ["render", "save_document"]
 
 _LONGEST_CELL = 60
-"""Characters of a name in a cell of any table; the whole of it is the cell's title."""
+"""Most characters of a name in a table cell; the whole name is the cell's title."""
 
 
 def save_document(path: Path, text: str) -> Path:
-    """Writes a page or a summary, whole or not at all, and its folder where that is missing; returns its path."""
+    """Writes a page or a summary atomically, makes its folder where that is missing, and returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_text(path, text)
 
 
 def render(template: str, figures: Iterable[Figure], data: dict[str, Any], **fields: Any) -> str:
-    """Returns the page. `data` is what the page's script needs besides the figures."""
+    """Returns the page as HTML; `data` is passed to the page's script beside the figures."""
     scripts = {"plotly": _plotly(), "page": _asset("page.js")}
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts.values())
     policy = (
@@ -61,10 +61,12 @@ def render(template: str, figures: Iterable[Figure], data: dict[str, Any], **fie
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("harness.report.kit", "templates")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.filters["clip"] = clip
-    made.globals["longest_cell"] = _LONGEST_CELL
-    return made
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["clip"] = clip
+    environment.globals["longest_cell"] = _LONGEST_CELL
+    return environment
 
 
 @cache
@@ -77,7 +79,7 @@ def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
     source: str = get_plotlyjs()
-    # A browser would end the script there, and hash other bytes than we do.
+    # A browser would end the script there; it normalises \r, which would change the hash.
     if "</script" in source.lower() or "<!--" in source or "\r" in source:
         raise RuntimeError("this version of plotly.js cannot stand inside a page")
     return source
@@ -88,14 +90,14 @@ def _digest(script: str) -> str:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that may stand in a script element: no tag can start or end in it."""
+    """JSON for a script element, escaped so that no tag can start or end in it."""
     text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Markup(safe)  # noqa: S704
 
 
 def _plain(value: Any) -> Any:
-    """The value with six significant digits and null for what is not a number: a page must stay small."""
+    """The value with floats rounded to six significant digits, which keeps the page small, and null for NaN."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if isfinite(value) else None
     if isinstance(value, dict):

@@ -1,7 +1,4 @@
-"""What a section of the page is made of: figures, tables and texts.
-
-Knows nothing of studies or HTML.
-"""
+"""The parts of the page: sections, and the tables and texts in them."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from typing import TypeVar
 
 from harness.report.kit.figures import Figure
 
-__all__ = ["Section", "Table", "Text", "arranged"]
+__all__ = ["Section", "Table", "TextBlock", "arranged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of texts; the first cell of a row names it. `numeric` and `texts` are places of columns."""
+    """A table of texts; the first cell of a row names the row. `numeric` and `texts` are indices of columns."""
 
     title: str
     head: Sequence[str]
@@ -25,15 +22,15 @@ class Table:
     texts: frozenset[int] = frozenset()
     caption: str = ""
     wide: bool = False
-    """Takes the whole width of the page; two others stand side by side."""
+    """True for the whole width of the page; two other tables stand side by side."""
 
 
 Card = TypeVar("Card", Figure, Table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
-    """A piece of text as it is, such as a study file; `command` puts it on one line with a button that copies it."""
+class TextBlock:
+    """A preformatted text, such as a study file; `command` shows it on one line with a copy button."""
 
     title: str
     text: str
@@ -42,7 +39,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A section of the page. `small` are figures in rows of several; `empty` is said where there is nothing to show."""
+    """A section of the page. `small` are figures in rows of several; `empty` is the text where there are none."""
 
     key: str
     title: str
@@ -50,7 +47,7 @@ class Section:
     figures: Sequence[Figure] = ()
     small: Sequence[Figure] = ()
     tables: Sequence[Table] = ()
-    texts: Sequence[Text] = ()
+    texts: Sequence[TextBlock] = ()
     floor: tuple[float, float] | None = None
     empty: str = ""
 
@@ -60,19 +57,19 @@ class Section:
 
     @property
     def per_row(self) -> int:
-        """How many small figures stand in a row of a wide page, so that the last row is not left with one."""
+        """The number of small figures in a row of a wide page, chosen so that the last row is as full as possible."""
         return min((4, 3, 5), key=lambda columns: (-len(self.small) % columns, columns != 4))
 
 
 def arranged(cards: Sequence[Card]) -> list[Card]:
     """Figures or tables in rows of two; one that is left alone in its row takes the whole row."""
-    found: list[Card] = []
+    cards_in_rows: list[Card] = []
     half = False
     for card in cards:
         if card.wide and half:
-            found[-1] = replace(found[-1], wide=True)
+            cards_in_rows[-1] = replace(cards_in_rows[-1], wide=True)
         half = not half and not card.wide
-        found.append(card)
+        cards_in_rows.append(card)
     if half:
-        found[-1] = replace(found[-1], wide=True)
-    return found
+        cards_in_rows[-1] = replace(cards_in_rows[-1], wide=True)
+    return cards_in_rows

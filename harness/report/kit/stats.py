@@ -1,7 +1,4 @@
-"""What a search shows beyond its winner: expected best score, importances, Pareto front.
-
-Numbers in, numbers out. Intervals and paired comparisons of models are those of `harness.stats`.
-"""
+"""Statistics of a search: best score so far, expected best score, importances of params, Pareto front."""
 
 from __future__ import annotations
 
@@ -25,8 +22,8 @@ __all__ = [
 def running_best(values: Sequence[float], maximize: bool) -> np.ndarray:
     """Returns the best value so far after each one; NaN until there is one."""
     best = np.fmax if maximize else np.fmin
-    found: np.ndarray = np.asarray(best.accumulate(np.asarray(values, dtype=float)))
-    return found
+    best_so_far: np.ndarray = np.asarray(best.accumulate(np.asarray(values, dtype=float)))
+    return best_so_far
 
 
 def expected_best(values: Sequence[float], maximize: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,10 +50,10 @@ def pareto_front(points: np.ndarray, maximize: Sequence[bool]) -> np.ndarray:
     Points with a NaN are never on the front; equal points are on it together.
     """
     signed = np.where(np.asarray(maximize), points, -points).astype(float)
-    known = np.isfinite(signed).all(axis=1)
-    front: np.ndarray = known.copy()
-    for row in np.flatnonzero(known):
-        beaten = (signed[known] >= signed[row]).all(axis=1) & (signed[known] > signed[row]).any(axis=1)
+    finite = np.isfinite(signed).all(axis=1)
+    front: np.ndarray = finite.copy()
+    for row in np.flatnonzero(finite):
+        beaten = (signed[finite] >= signed[row]).all(axis=1) & (signed[finite] > signed[row]).any(axis=1)
         front[row] = not beaten.any()
     return front
 
@@ -82,20 +79,20 @@ def importances(
     draws = [rng.integers(len(params), size=len(params)) for _ in range(num_resamples)]
     shares = np.array([_shares([params[i] for i in draw], [ranks[i] for i in draw], spaces) for draw in draws])
     low, middle, high = np.nanquantile(shares, (0.1, 0.5, 0.9), axis=0)
-    found = {name: (float(middle[i]), float(low[i]), float(high[i])) for i, name in enumerate(spaces)}
-    return dict(sorted(found.items(), key=lambda item: -item[1][0]))
+    shares_by_name = {name: (float(middle[i]), float(low[i]), float(high[i])) for i, name in enumerate(spaces)}
+    return dict(sorted(shares_by_name.items(), key=lambda item: -item[1][0]))
 
 
 def _names(params: Sequence[Mapping[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(name for one in params for name in one))
+    return list(dict.fromkeys(name for trial_params in params for name in trial_params))
 
 
 def _space(name: str, params: Sequence[Mapping[str, Any]], log: bool) -> BaseDistribution | None:
     """The range that was seen; None where a parameter never varied."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    seen = list(dict.fromkeys(one[name] for one in params if name in one))
-    if len(seen) < 2 and all(name in one for one in params):
+    seen = list(dict.fromkeys(trial_params[name] for trial_params in params if name in trial_params))
+    if len(seen) < 2 and all(name in trial_params for trial_params in params):
         return None
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in seen) and len(seen) > 1:
         return FloatDistribution(float(min(seen)), float(max(seen)), log=log and min(seen) > 0)
@@ -112,8 +109,8 @@ def _shares(
         return str(value) if isinstance(spaces[name], CategoricalDistribution) else float(value)
 
     trials = []
-    for one, rank in zip(params, ranks, strict=True):
-        values = {name: cast(name, value) for name, value in one.items() if name in spaces}
+    for trial_params, rank in zip(params, ranks, strict=True):
+        values = {name: cast(name, value) for name, value in trial_params.items() if name in spaces}
         spaces_of = {name: spaces[name] for name in values}
         trials.append(optuna.create_trial(params=values, distributions=spaces_of, value=float(rank)))
     best = max(0.1, min(0.5, 5 / len(trials)))  # at least five trials above the quantile, as its authors ask
@@ -123,10 +120,10 @@ def _shares(
         study = optuna.create_study()
         study.add_trials(trials)
         with warnings.catch_warnings():
-            # Few trials in one regime, or equal sets: the spread over resamples says so better.
+            # It warns of few trials in trial_params regime, or of equal sets; the spread over resamples shows that too.
             warnings.simplefilter("ignore")
-            found = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best).evaluate(study)
+            importance = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=best).evaluate(study)
     finally:
         optuna.logging.set_verbosity(level)
-    total = sum(found.values())
-    return [found.get(name, 0.0) / total if total else float("nan") for name in spaces]
+    total = sum(importance.values())
+    return [importance.get(name, 0.0) / total if total else float("nan") for name in spaces]

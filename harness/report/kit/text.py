@@ -1,6 +1,6 @@
-"""Numbers and foreign text as a reader wants them: rounded with units; escaped for figures and for Markdown.
+"""Formats numbers with units, and escapes foreign text for figures and Markdown.
 
-Knows nothing of records. HTML is escaped by the template, never here.
+HTML is not escaped here: the template does it.
 """
 
 from __future__ import annotations
@@ -56,62 +56,62 @@ def for_figure(text: object, width: int = 40) -> str:
 
 def for_markdown(text: object, width: int = 200) -> str:
     """Returns foreign text for a Markdown table cell: no markup, no HTML, no mention, no link."""
-    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", clip(text, width))
+    return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", clip(text, width))
 
 
 def probability_text(value: float) -> str:
-    """A probability in percent; the ends are not claimed."""
+    """A probability in percent, "above 99 %" and "below 1 %" at the ends."""
     return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
 
 
-def _known(name: str) -> Metric:
+def _definition(name: str) -> Metric:
     """The metric of that name; one that no task has is shown as a plain number."""
     return find_metric(name) or Metric(name=name, title=name, maximize=True, low=-inf, high=inf)
 
 
 def metric_title(name: str) -> str:
-    """What people call a metric: macro_f1 -> "macro F1"."""
-    return _known(name).title
+    """The title of a metric: macro_f1 -> "macro F1"."""
+    return _definition(name).title
 
 
 def gain(name: str, bounds: Interval) -> str:
     """A difference of a metric with its interval: "+3.0 points of accuracy (...)", "0.120 less log loss (...)"."""
-    shown, kind = metric_title(name), "+z.1f" if _known(name).percent else "+z.3f"
+    title, kind = metric_title(name), "+z.1f" if _definition(name).percent else "+z.3f"
     low, high = (f"{_scaled(name, bound):{kind}}".replace("-", "−") for bound in (bounds.low, bounds.high))
-    if _known(name).percent:
-        told = f"{100 * bounds.value:+z.1f} points of {shown}".replace("-", "−")
+    if _definition(name).percent:
+        amount = f"{100 * bounds.value:+z.1f} points of {title}".replace("-", "−")
     else:
-        told = f"{abs(bounds.value):.3f} {'less' if bounds.value < 0 else 'more'} {shown}"
-    return f"{told} (95\u00a0% interval {low} to {high})"
+        amount = f"{abs(bounds.value):.3f} {'less' if bounds.value < 0 else 'more'} {title}"
+    return f"{amount} (95\u00a0% interval {low} to {high})"
 
 
 def _scaled(name: str, value: float) -> float:
-    return 100 * value if _known(name).percent else value
+    return 100 * value if _definition(name).percent else value
 
 
 def metric(name: str, value: float | None) -> str:
-    """A metric in its own form: accuracy in percent, log loss with three decimals, memory in MiB or GiB."""
-    return shown(_known(name), value)
+    """A value in the metric's format: accuracy in percent, log loss with three decimals, memory in MiB or GiB."""
+    return shown(_definition(name), value)
 
 
 def named_metric(name: str, value: float | None) -> str:
-    """ "accuracy 94.4 %", "633 samples/s": the value with what it is of."""
-    shown, called = metric(name, value), metric_title(name)
-    return f"{shown} {called}" if _known(name).unit == "1/s" else f"{called} {shown}"
+    """ "accuracy 94.4 %", "633 samples/s": the value with the metric's title."""
+    text, title = metric(name, value), metric_title(name)
+    return f"{text} {title}" if _definition(name).unit == "1/s" else f"{title} {text}"
 
 
 def interval(name: str, bounds: Interval) -> str:
     """ "93.7–97.2 %": the two bounds of an interval; a dash when unknown."""
     if not (isfinite(bounds.low) and isfinite(bounds.high)):
         return NONE
-    if _known(name).percent:
+    if _definition(name).percent:
         return f"{100 * bounds.low:.1f}–{100 * bounds.high:.1f}\u00a0%"
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
 
 
 def difference(name: str, bounds: Interval) -> str:
     """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric."""
-    percent_ = _known(name).percent
+    percent_ = _definition(name).percent
     low, high = (f"{_scaled(name, bound):{'+z.1f' if percent_ else '+z.3f'}}" for bound in (bounds.low, bounds.high))
     return f"{low} to {high}{' points' if percent_ else ''}".replace("-", "−")
 

@@ -1,7 +1,4 @@
-"""A study seen as a question: which trials, ranked how, which of them matter, and by which metric.
-
-Knows nothing of figures or HTML. All numbers of the report start here, from the records.
-"""
+"""The results of a study as the report needs them: trials in their rankings, final models, params and metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ __all__ = ["View"]
 
 @dataclass(frozen=True)
 class View:
-    """What the report needs to know of `results`, worked out once."""
+    """Results with derived values, each computed once."""
 
     results: Results
 
@@ -41,7 +38,7 @@ class View:
 
     @property
     def objective(self) -> str:
-        """The first objective: pruning and the choice of the best look at this one."""
+        """The first objective, by which trials are pruned and ranked."""
         return self.objectives[0]
 
     @property
@@ -54,12 +51,12 @@ class View:
 
     @property
     def judge(self) -> Metric:
-        """What models are compared by: the first objective that is no cost."""
+        """The metric that models are compared by: the first objective that is not a cost."""
         return self.task.judged_by(self.objectives)
 
     @property
     def score_name(self) -> str:
-        """The first objective as people call it."""
+        """The title of the first objective."""
         return self.metric.title
 
     @property
@@ -73,7 +70,7 @@ class View:
         """How plotly writes the first objective (a d3 format)."""
         return ".1%" if self.metric.percent else ".3~g"
 
-    def shown(self, value: float) -> str:
+    def score_text(self, value: float) -> str:
         """A value of the first objective as text."""
         return metric(self.objective, value)
 
@@ -89,11 +86,11 @@ class View:
     @cached_property
     def confirmations(self) -> Mapping[int, tuple[TrialRecord, ...]]:
         """The completed runs with other seeds, by search trial."""
-        found: dict[int, list[TrialRecord]] = {}
+        runs: dict[int, list[TrialRecord]] = {}
         for record in self.results.confirm:
             if record.config.of is not None and record.state is TrialState.COMPLETE:
-                found.setdefault(record.config.of, []).append(record)
-        return {number: tuple(records) for number, records in found.items()}
+                runs.setdefault(record.config.of, []).append(record)
+        return {number: tuple(records) for number, records in runs.items()}
 
     def score(self, record: TrialRecord, name: str | None = None) -> float:
         """The trial's value of a metric (the first objective by default); NaN where there is none."""
@@ -110,8 +107,8 @@ class View:
         name = name or self.objective
         scores = [self.score(run, name) for run in self.seeds(record)]
         rows = max((progress.num_rows for progress in record.history), default=0)
-        known = find_metric(name)
-        is_share = known is not None and known.is_share
+        definition = find_metric(name)
+        is_share = definition is not None and definition.is_share
         return seed_interval([score for score in scores if isfinite(score)], rows if is_share else None)
 
     def cost(self, record: TrialRecord, name: str) -> float:
@@ -141,7 +138,7 @@ class View:
 
     @cached_property
     def winner(self) -> TrialRecord | None:
-        """The recommended trial; before there is a decision, the best completed one."""
+        """The recommended trial; before the decision, the best completed one."""
         final = self.results.final
         if final is not None and final.recommended in self.by_number:
             return self.by_number[final.recommended]
@@ -177,41 +174,46 @@ class View:
         return next((model for model in ranked if model.number == final.recommended), ranked[0] if ranked else None)
 
     def comparison(self, role: str) -> Comparison | None:
-        """The chosen model against another one, seen from the chosen one."""
+        """The comparison of the chosen model (`a`) with the model of `role` (`b`); None where there is none."""
         final, chosen = self.results.final, self.chosen
         if final is None or chosen is None:
             return None
-        found: Comparison
-        for found in final.comparisons:
-            if (found.a, found.b) == (chosen.role, role):
-                return found
-            if (found.b, found.a) == (chosen.role, role):
-                gain = found.difference
-                turned = Interval(value=-gain.value, low=-gain.high, high=-gain.low)
-                values = {"a": found.b, "b": found.a, "probability": 1 - found.probability, "difference": turned}
-                return found.model_copy(update=values)
+        comparison: Comparison
+        for comparison in final.comparisons:
+            if (comparison.a, comparison.b) == (chosen.role, role):
+                return comparison
+            if (comparison.b, comparison.a) == (chosen.role, role):
+                gain = comparison.difference
+                reversed_gain = Interval(value=-gain.value, low=-gain.high, high=-gain.low)
+                values = {
+                    "a": comparison.b,
+                    "b": comparison.a,
+                    "probability": 1 - comparison.probability,
+                    "difference": reversed_gain,
+                }
+                return comparison.model_copy(update=values)
         return None
 
     def roles(self, number: int) -> tuple[str, ...]:
-        """What a search trial is besides a trial: recommended, winner, runner-up, default."""
+        """The roles of a search trial: recommended, winner, runner-up, default."""
         final = self.results.final
-        named: list[str] = [model.role for model in self.models.values() if model.number == number]
-        if number in self.default_numbers and "default" not in named:
-            named.append("default")
+        names: list[str] = [model.role for model in self.models.values() if model.number == number]
+        if number in self.default_numbers and "default" not in names:
+            names.append("default")
         if final and final.recommended == number:
-            named.insert(0, "recommended")
-        return tuple(named)
+            names.insert(0, "recommended")
+        return tuple(names)
 
     @cached_property
     def search_space(self) -> Mapping[str, Any]:
         """The searched fields of the study by their last key, in the study's order."""
         spec = self.results.spec
-        found = {}
+        fields = {}
         for section in (spec.model, spec.training, spec.data):
             for name in type(section).model_fields:
                 if is_searched(value := getattr(section, name)):
-                    found[name] = value
-        return found
+                    fields[name] = value
+        return fields
 
     @cached_property
     def params(self) -> tuple[str, ...]:
@@ -231,12 +233,12 @@ class View:
 
     @property
     def main_params(self) -> tuple[str, ...]:
-        """The params that figures and leaderboard show: a dozen, not to drown the others."""
+        """The params that figures and leaderboard show: the first twelve that vary."""
         return self.varied[:12]
 
     @cached_property
     def scored_params(self) -> tuple[str, ...]:
-        """Those of them that some scored trial has."""
+        """The main params that at least one scored trial has."""
         return tuple(name for name in self.main_params if any(name in record.params for record in self.scored))
 
     def is_log(self, name: str) -> bool:
@@ -267,15 +269,15 @@ class View:
 
     def checkpoint_of(self, record: TrialRecord) -> str:
         """The checkpoint of a trial as the study names it, with the layers that are kept (`minilm#layers=3`)."""
-        model, known = record.config.model, self.results.spec.model.checkpoints
+        model, names = record.config.model, self.results.spec.model.checkpoints
         for layers in (model.layers, None):
-            for name in known:
+            for name in names:
                 if split_checkpoint(name) == (model.checkpoint, layers):
                     return name
         return model.checkpoint
 
     def checkpoint_name(self, checkpoint: str) -> str:
-        """The last part of a checkpoint's name; the whole of it where two would be called the same."""
+        """The last part of a checkpoint's name; the whole name where two checkpoints end in the same part."""
         short = short_name(checkpoint)
         alike = [other for other in self.results.spec.model.checkpoints if short_name(other) == short]
         return short if len(alike) < 2 else checkpoint
@@ -287,7 +289,7 @@ class View:
         return min((score for score in scores if isfinite(score)), key=self.metric.sort_key, default=nan)
 
     def file(self, relative: str | None) -> Path | None:
-        """A file of the run folder; None when there is none there, or when the path leads out of the folder."""
+        """A file of the run folder; None when it does not exist, or when the path leads out of the folder."""
         folder = self.results.folder.resolve()
         path = (folder / relative).resolve() if relative else folder
         return path if path != folder and path.is_relative_to(folder) and path.exists() else None

@@ -1,4 +1,4 @@
-"""What a lens is: how the page looks at the rows that a model got wrong, for one kind of outputs and targets."""
+"""The protocol of a lens: it shows a model's right and wrong rows, for one kind of outputs and targets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from harness.report.kit.view import View
 
 __all__ = ["MAX_ERRORS", "NO_ROWS", "Findings", "Lens"]
 
-#: How many rows a lens lists one by one.
+#: The most rows that a lens lists.
 MAX_ERRORS = 25
 NO_ROWS = "The run has kept no texts of its test rows, so they cannot be shown."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What a lens shows; `empty` is said where there is nothing to show."""
+    """The figures and tables of a lens; `empty` is the text where there are none."""
 
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
@@ -28,18 +28,18 @@ class Findings:
 
 
 class Lens(Protocol):
-    """One way to look at answers; `lead` is the sentence under the section's title."""
+    """Shows answers of one kind; `lead` is the sentence under the section's title."""
 
     lead: str
 
     def fits(self, answers: Answers) -> bool:
-        """True when the arrays, of one row or more, are those that this lens (and its task's metrics) read."""
+        """True when the arrays, of one row or more, have the names, shapes and types that this lens reads."""
 
     def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
-        """What the recommended model got right and wrong on test.
+        """The right and wrong rows of the recommended model on test.
 
         Args:
             view: the study.
-            answers: those of the model, which `fits` took.
-            texts: each test row as a person reads it; empty where the run has not kept them.
+            answers: the answers of the model, for which `fits` is true.
+            texts: each test row as text; empty where the run has not kept the rows.
         """

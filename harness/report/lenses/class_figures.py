@@ -17,12 +17,12 @@ _MAX_NAMED_CLASSES = 15
 
 
 def class_names_shown(names: list[str]) -> list[str]:
-    """The classes as the tables name them: with their number where the matrix has to tell them apart by it."""
+    """The class names for tables: with their numbers where the matrix shows the numbers."""
     return [f"{place}. {name}" for place, name in enumerate(names, 1)] if _numbered(names) else names
 
 
 def _numbered(names: list[str]) -> bool:
-    """True where the names do not fit beside the matrix, or would read the same there."""
+    """True where the names do not fit beside the matrix, or two would be the same when shortened."""
     return len(names) > _MAX_NAMED_CLASSES or len(set(_short_names(names))) < len(names)
 
 
@@ -31,7 +31,7 @@ def _short_names(names: list[str]) -> list[str]:
 
 
 def _ticks(names: list[str]) -> list[str]:
-    """The name of each class beside the matrix, no two alike."""
+    """The label of each class beside the matrix; no two are the same."""
     if not _numbered(names):
         return _short_names(names)
     numbers = [str(place) for place in range(1, len(names) + 1)]
@@ -69,9 +69,9 @@ def confusion(scores: ClassScores, names: list[str]) -> Figure:
         "ygap": 2 if few else 1,
         "hovertext": [
             [
-                f"true: {full_names[true]}<br>predicted: {full_names[said]}<br>{plural(int(count), 'row')}, "
+                f"true: {full_names[true]}<br>predicted: {full_names[predicted]}<br>{plural(int(count), 'row')}, "
                 f"{percent(float(share), 0)} of the class"
-                for said, count, share in zip(kept, row, part, strict=True)
+                for predicted, count, share in zip(kept, row, part, strict=True)
             ]
             for true, row, part in zip(kept, counts, shares, strict=True)
         ],
@@ -99,7 +99,7 @@ def confusion(scores: ClassScores, names: list[str]) -> Figure:
 
 
 def calibration_curve(scores: ClassScores) -> Figure:
-    """How often the model is right when it says how sure it is."""
+    """Accuracy by confidence, with the ideal diagonal."""
     curve = calibration(scores.confidence, scores.correct)
     bounds = [wilson(float(a), int(n)) for a, n in zip(curve.accuracy, curve.num_rows, strict=True)]
     ideal = {

@@ -1,4 +1,4 @@
-"""Answers with one class a row, counted: by true and predicted class, by confidence, and the errors row by row."""
+"""Statistics of answers with one class per row: confusion counts, calibration, and the surest errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ClassScores:
 
     @classmethod
     def of(cls, answers: Answers) -> ClassScores:
-        """The labels and probabilities of answers that fit."""
+        """The labels and probabilities of answers that the lens `classes` fits."""
         labels, probabilities = answers.targets["labels"], answers.outputs["probabilities"]
         return cls(np.asarray(labels).astype(np.int64), np.asarray(probabilities).astype(float))
 
@@ -49,11 +49,13 @@ class ClassScores:
         return np.bincount(self.labels * size + self.predicted, minlength=size**2).reshape(size, size)
 
     def per_class(self) -> list[tuple[float, float, float, int]]:
-        """Precision, recall, F1 and support of each class; NaN where a class was never predicted or never there."""
-        hits, predicted, there = np.diag(self.confusion), self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        """Precision, recall, F1 and support of each class; NaN where a class was never predicted or has no rows."""
+        hits, predicted, support = np.diag(self.confusion), self.confusion.sum(axis=0), self.confusion.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            precision, recall, f1 = hits / predicted, hits / there, 2 * hits / (predicted + there)
-        return [(float(p), float(r), float(f), int(n)) for p, r, f, n in zip(precision, recall, f1, there, strict=True)]
+            precision, recall, f1 = hits / predicted, hits / support, 2 * hits / (predicted + support)
+        return [
+            (float(p), float(r), float(f), int(n)) for p, r, f, n in zip(precision, recall, f1, support, strict=True)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Mistake:
 
 
 def mistakes(scores: ClassScores, texts: Sequence[str], limit: int = MAX_ERRORS) -> list[Mistake]:
-    """The wrong rows that the model was surest of; `texts` are those of all rows, or none."""
+    """The `limit` wrong rows with the highest confidence; `texts` are the texts of all rows, or empty."""
     wrong = np.flatnonzero(~scores.correct)
     wrong = wrong[np.argsort(-scores.confidence[wrong], kind="stable")][:limit]
     return [
@@ -85,7 +87,7 @@ def mistakes(scores: ClassScores, texts: Sequence[str], limit: int = MAX_ERRORS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A reliability curve: in each bin of confidence, mean confidence, accuracy and rows; `error` is the gap's mean."""
+    """A reliability curve: in each bin of confidence, mean confidence, accuracy and rows; `error` is the mean gap."""
 
     confidence: np.ndarray
     accuracy: np.ndarray

@@ -1,4 +1,4 @@
-"""One class a row: what is taken for what, how sure the model is, and the errors that it was surest of.
+"""The lens for one class per row: confused classes, calibration, and the errors with the highest confidence.
 
 It reads the output `probabilities` [rows, num_labels] and the target `labels` [rows].
 """
@@ -28,7 +28,7 @@ class Classes:
     lead = "What the recommended model gets right and wrong on the test rows."
 
     def fits(self, answers: Answers) -> bool:
-        """True for class ids that each have a column of probabilities."""
+        """True for integer labels [rows] that all have a column in probabilities [rows, num_labels]."""
         labels, probabilities = answers.targets.get("labels"), answers.outputs.get("probabilities")
         if not isinstance(labels, np.ndarray) or not isinstance(probabilities, np.ndarray):
             return False
@@ -37,11 +37,11 @@ class Classes:
         return probabilities.dtype.kind == "f" and 0 <= labels.min() <= labels.max() < probabilities.shape[1]
 
     def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
-        """Confusion matrix and calibration; the classes, the pairs that are confused, the surest errors."""
+        """Confusion matrix, calibration, and tables of the classes, the confused pairs and the surest errors."""
         scores = ClassScores.of(answers)
         names = class_names(view, scores.probabilities.shape[1])
-        shown = class_names_shown(names)
-        tables = [_classes(scores, shown), _confused(scores, shown), _errors(scores, shown, texts)]
+        table_names = class_names_shown(names)
+        tables = [_classes(scores, table_names), _confused(scores, table_names), _errors(scores, table_names, texts)]
         return Findings(
             figures=(confusion(scores, names), calibration_curve(scores)),
             tables=tuple(table for table in tables if table is not None),
@@ -49,9 +49,9 @@ class Classes:
 
 
 def class_names(view: View, count: int) -> list[str]:
-    """The names of the classes, on one line each; numbers where they are not known."""
-    known = [clip(name, 300) or "(no name)" for name in view.results.manifest.data.labels]
-    return known if len(known) == count else [f"class {place}" for place in range(count)]
+    """The names of the classes, on one line each; numbers where the run does not have `count` names."""
+    names = [clip(name, 300) or "(no name)" for name in view.results.manifest.data.labels]
+    return names if len(names) == count else [f"class {place}" for place in range(count)]
 
 
 def _classes(scores: ClassScores, names: list[str]) -> Table:
@@ -68,16 +68,16 @@ def _classes(scores: ClassScores, names: list[str]) -> Table:
 
 
 def _confused(scores: ClassScores, names: list[str]) -> Table | None:
-    """The pairs of classes that it takes for one another most often."""
+    """The pairs of true and predicted class with the most errors."""
     if len(names) < 3 or scores.correct.all():
         return None
     wrong = scores.confusion - np.diag(np.diag(scores.confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_PAIRS]
     pairs = [divmod(int(place), len(names)) for place in order]
     rows = [
-        [names[true], names[said], f"{wrong[true, said]:,}", _share(wrong, scores, true, said)]
-        for true, said in pairs
-        if wrong[true, said]
+        [names[true], names[predicted], f"{wrong[true, predicted]:,}", _share(wrong, scores, true, predicted)]
+        for true, predicted in pairs
+        if wrong[true, predicted]
     ]
     return Table(
         title="What it takes for what",
@@ -87,8 +87,8 @@ def _confused(scores: ClassScores, names: list[str]) -> Table | None:
     )
 
 
-def _share(wrong: np.ndarray, scores: ClassScores, true: int, said: int) -> str:
-    return percent(float(wrong[true, said] / scores.confusion[true].sum()))
+def _share(wrong: np.ndarray, scores: ClassScores, true: int, predicted: int) -> str:
+    return percent(float(wrong[true, predicted] / scores.confusion[true].sum()))
 
 
 def _errors(scores: ClassScores, names: list[str], texts: Sequence[str]) -> Table | None:

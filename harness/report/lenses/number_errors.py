@@ -1,4 +1,4 @@
-"""One number a row: the errors (the prediction less the truth) of answers, and captions that hold for them."""
+"""Errors (prediction minus truth) of answers with one number per row, and the captions of their figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.report.lenses.base import MAX_ERRORS
 __all__ = ["NumberErrors", "errors_caption", "predictions_caption"]
 
 _MAX_POINTS = 2000
-#: A mean error that is a smaller share of the largest error is 0.
+#: A mean error below this share of the largest error is shown as 0.
 _ROUNDING = 1e-12
 #: With fewer rows the mean error of a third of them says little.
 _FEWEST_ROWS_OF_THIRDS = 30
@@ -22,7 +22,7 @@ _FEWEST_ROWS_OF_THIRDS = 30
 
 @dataclass(frozen=True)
 class NumberErrors:
-    """The test rows whose prediction is a finite number: `row` is their place in the split, all arrays are [rows]."""
+    """The test rows whose prediction is a finite number: `row` is their index in the split; all arrays are [rows]."""
 
     row: np.ndarray
     true: np.ndarray
@@ -31,7 +31,7 @@ class NumberErrors:
 
     @classmethod
     def of(cls, answers: Answers) -> NumberErrors:
-        """The numbers of answers that fit, in float64."""
+        """The numbers of answers that the lens `numbers` fits, in float64."""
         predicted, true = (
             np.asarray(array).astype(float) for array in (answers.outputs["predictions"], answers.targets["numbers"])
         )
@@ -49,14 +49,14 @@ class NumberErrors:
 
     @cached_property
     def worst(self) -> np.ndarray:
-        """Places of the largest errors, whatever their sign, the largest first."""
+        """Indices of the largest absolute errors, the largest first."""
         order = np.argsort(-np.abs(self.error), kind="stable")[:MAX_ERRORS]
         worst: np.ndarray = order[self.error[order] != 0]
         return worst
 
     @cached_property
     def drawn(self) -> np.ndarray:
-        """Places of the rows that figures show: all, or of many the largest errors and every so many of the others."""
+        """Indices of the rows that figures show: all, or the largest errors and an even sample of the others."""
         if len(self) <= _MAX_POINTS:
             return np.arange(len(self))
         others = np.setdiff1d(np.arange(len(self)), self.worst)
@@ -65,19 +65,19 @@ class NumberErrors:
 
     @property
     def note(self) -> str:
-        """What the figures leave out."""
+        """The note of the figures: which rows they leave out."""
         sentences = []
         if self.num_left_out:
             rows, has = plural(self.num_left_out, "row"), "has" if self.num_left_out == 1 else "have"
             sentences.append(f"{rows} {has} no finite prediction and cannot be drawn.")
         if len(self.drawn) < len(self):
-            shown = f"Shown are {len(self.drawn):,} of {len(self):,} rows"
-            sentences.append(f"{shown}: the {len(self.worst)} largest errors, and every so many of the others.")
+            counts = f"Shown are {len(self.drawn):,} of {len(self):,} rows"
+            sentences.append(f"{counts}: the {len(self.worst)} largest errors, and every so many of the others.")
         return " ".join(sentences)
 
 
 def predictions_caption(errors: NumberErrors) -> str:
-    """How near the predictions come, in sentences that hold for these rows."""
+    """The caption about the size of the errors."""
     predicted, true = float(errors.predicted[0]), float(errors.true[0])
     if len(errors) == 1:
         return f"The one row is predicted as {number(predicted, 4)}; it is {number(true, 4)}."
@@ -91,7 +91,7 @@ def predictions_caption(errors: NumberErrors) -> str:
 
 
 def errors_caption(errors: NumberErrors) -> str:
-    """Whether errors have a direction, in all rows and at both ends of the predictions."""
+    """The caption about the mean error, of all rows and of the thirds with the lowest and highest predictions."""
     if len(errors) == 1:
         return f"The one error is {_signed(float(errors.error[0]))}."
     overall = f"Mean error {_mean(errors.error)}, standard deviation {number(float(errors.error.std(ddof=1)))}"
@@ -105,7 +105,7 @@ def errors_caption(errors: NumberErrors) -> str:
 
 
 def _mean(errors: np.ndarray) -> str:
-    """The mean with its sign; what is nothing but rounding is 0."""
+    """The mean with its sign; a mean within rounding is 0."""
     mean = float(errors.mean())
     return _signed(mean if abs(mean) > _ROUNDING * float(np.abs(errors).max()) else 0.0)
 

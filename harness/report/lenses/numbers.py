@@ -1,4 +1,4 @@
-"""One number a row: predicted against true, the errors against the prediction, and the rows with the largest errors.
+"""The lens for one number per row: predicted against true, errors against predictions, and the largest errors.
 
 It reads the output `predictions` [rows] and the target `numbers` [rows].
 """
@@ -28,7 +28,7 @@ class Numbers:
     lead = "How far off the recommended model is on the test rows."
 
     def fits(self, answers: Answers) -> bool:
-        """True for one number a row on both sides."""
+        """True where predictions and numbers are both one number per row."""
         sides = answers.outputs.get("predictions"), answers.targets.get("numbers")
         return all(isinstance(side, np.ndarray) and side.ndim == 1 and side.dtype.kind in "fiu" for side in sides)
 
@@ -45,7 +45,7 @@ class Numbers:
 
 
 def _target_name(view: View) -> str:
-    """What the data calls the number."""
+    """The name of the target's column in the data; "" where it is not known."""
     target = view.task.target
     return for_figure(view.results.manifest.data.columns.get(target.name, "")) if target is not None else ""
 

@@ -1,7 +1,4 @@
-"""The answer, in one sentence each: which configuration, how sure, at what cost, and which warning applies.
-
-Knows nothing of HTML: plain sentences.
-"""
+"""The sentences at the top of the report: recommendation, evidence, speed, cost and warnings."""
 
 from __future__ import annotations
 
@@ -36,14 +33,14 @@ from harness.report.study.verdict import Sentence, evidence, judged_by, tradeoff
 __all__ = ["Answer", "answer"]
 
 BUDGET = "budget"
-"""The message of a trial that was given up for lack of time."""
+"""The message of a trial that was stopped for lack of time."""
 
 _PICKED = ("winner", "runner-up")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The top of the report. `score` is the number to remember (empty: there is none), `score_of` what it is."""
+    """The top of the report. `score` is the main number ("" where there is none), `score_of` describes it."""
 
     headline: str
     params: tuple[tuple[str, str], ...]
@@ -54,7 +51,7 @@ class Answer:
 
 
 def answer(view: View) -> Answer:
-    """Returns the recommendation with its evidence; without a decision, how far the study has come."""
+    """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
     sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view), *_export(view)]
     score, score_of = _score(view, pick, model)
@@ -83,17 +80,17 @@ def _headline(view: View, pick: TrialRecord | None) -> str:
 
 
 def _progress(view: View, pick: TrialRecord | None) -> str:
-    """How far a search has come; what it found so far is the best completed trial, else the best of the furthest."""
+    """The progress of a search, with the best completed trial, else the best of the trials that have trained most."""
     states = Counter(record.state for record in view.trials)
-    asked = max(view.results.spec.search.trials, len(view.trials))
+    num_trials = max(view.results.spec.search.trials, len(view.trials))
     ended = sum(count for state, count in states.items() if state.ended)
-    counts = [(ended, f"of {plural(asked, 'trial')} {'has' if ended == 1 else 'have'} ended")]
+    counts = [(ended, f"of {plural(num_trials, 'trial')} {'has' if ended == 1 else 'have'} ended")]
     counts += [
         (states[state], f"{'is' if states[state] == 1 else 'are'} {_STATE_WORDS[state]}")
         for state in (TrialState.RUNNING, TrialState.WAITING)
         if states[state]
     ]
-    told = ", ".join(f"{count:,} {words}" for count, words in counts)
+    progress = ", ".join(f"{count:,} {words}" for count, words in counts)
     scored = [record for record in view.trials if isfinite(view.score(record))]
     best = pick or min(
         scored,
@@ -101,10 +98,10 @@ def _progress(view: View, pick: TrialRecord | None) -> str:
         default=None,
     )
     if best is None:
-        return told
+        return progress
     at = "" if best is pick else f" at {percent(rung(best), 0)} of its training"
-    shown = f" ({named_metric(view.objective, view.score(best))}{at})"
-    return f"{told}; best so far trial {best.number}{shown}"
+    score = f" ({named_metric(view.objective, view.score(best))}{at})"
+    return f"{progress}; best so far trial {best.number}{score}"
 
 
 def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tuple[str, str]:
@@ -114,10 +111,10 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
         return metric(name, bounds.value), f"test {metric_title(name)}, 95 % interval {interval(name, bounds)}"
     if pick is None:
         return "", ""
-    found = view.mean(pick)
-    bounds_text = interval(view.objective, found)
-    known = f", 95 % interval {bounds_text}" if isfinite(found.low) else ""
-    return view.shown(found.value), f"validation {view.score_name}{known}; test not opened yet"
+    mean = view.mean(pick)
+    bounds_text = interval(view.objective, mean)
+    interval_text = f", 95 % interval {bounds_text}" if isfinite(mean.low) else ""
+    return view.score_text(mean.value), f"validation {view.score_name}{interval_text}; test not opened yet"
 
 
 def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
@@ -131,9 +128,9 @@ def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
     seeds = len(view.seeds(pick))
     mean = f"; means over {seeds} seeds" if seeds > 1 else ""
     peak = f", with {metric('peak_memory_mib', memory)} of memory at its peak" if memory else ""
-    where = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
+    device = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
     text = (
-        f"{number(speed)} samples/s ({number(tokens)} real tokens/s{mean}) in the steady step{where}{peak}; "
+        f"{number(speed)} samples/s ({number(tokens)} real tokens/s{mean}) in the steady step{device}{peak}; "
         f"one training takes {duration(pick.duration_s)}."
     )
     return [Sentence("Speed", text)]
@@ -158,9 +155,9 @@ def _export(view: View) -> list[Sentence]:
         return []
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
-    told = f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}"
-    other = f"; harness export with --trial {final.recommended} exports the recommended one"
-    return [Sentence("Exported", f"{told}{other if final.recommended != final.winner else ''}.")]
+    sentence = f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}"
+    remedy = f"; harness export with --trial {final.recommended} exports the recommended one"
+    return [Sentence("Exported", f"{sentence}{remedy if final.recommended != final.winner else ''}.")]
 
 
 _STATE_WORDS = {
@@ -173,25 +170,27 @@ _STATE_WORDS = {
 
 
 def _warnings(view: View) -> tuple[str, ...]:
-    """What the decision warns of, then what the records alone show."""
+    """The warnings of the decision, then those from the records."""
     final = view.results.final
-    found = list(final.warnings) if final else []
+    sentences = list(final.warnings) if final else []
     ended = [record for record in view.trials if record.state.ended]
     failed = [record for record in ended if record.state is TrialState.FAIL]
     if failed and len(failed) == len(ended):
-        found.append(f"Every trial failed; the first said: {failed[0].message or failed[0].reason}.")
+        sentences.append(f"Every trial failed; the first said: {failed[0].message or failed[0].reason}.")
     elif len(failed) > 0.1 * len(ended):
-        found.append(f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard.")
-    found += [*_changed(view.winner), *_out_of_time(view, ended), *_validation_too_small(view)]
+        sentences.append(
+            f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard."
+        )
+    sentences += [*_changed(view.winner), *_out_of_time(view, ended), *_validation_too_small(view)]
     if final is None and view.winner is not None:
-        found.append(
+        sentences.append(
             "The test split has not been opened: the scores below are of validation, on which they were picked."
         )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _changed(pick: TrialRecord | None) -> Iterator[str]:
-    """A trial of population-based training is no configuration: its params are those that it ended with."""
+    """A warning where population-based training changed the pick: its params are only the last ones."""
     if pick is not None and pick.num_changes:
         times = plural(pick.num_changes, "time")
         yield (
@@ -201,17 +200,17 @@ def _changed(pick: TrialRecord | None) -> Iterator[str]:
 
 
 def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
-    """Whether the budget ended the search; it gives up the trials that stand and starts no more."""
-    minutes, asked = view.results.spec.budget.minutes, view.results.spec.search.trials
+    """A warning where the budget ended the search, with the trials that it stopped or did not start."""
+    minutes, num_trials = view.results.spec.budget.minutes, view.results.spec.search.trials
     given_up = sum(record.message == BUDGET for record in ended)
-    unstarted = asked - len(view.trials) if minutes and view.results.spent_s >= 60 * minutes else 0
+    unstarted = num_trials - len(view.trials) if minutes and view.results.spent_s >= 60 * minutes else 0
     if given_up or unstarted > 0:
         lost = join(f"{count:,} {word}" for count, word in ((given_up, "given up"), (unstarted, "not begun")) if count)
-        yield f"The budget of {minutes or 0:g} minutes ended the search early: of {asked:,} trials {lost}."
+        yield f"The budget of {minutes or 0:g} minutes ended the search early: of {num_trials:,} trials {lost}."
 
 
 def _validation_too_small(view: View) -> Iterator[str]:
-    """Whether the rows on which the winner was picked tell it from the runner-up."""
+    """A warning where winner and runner-up tie on the validation rows."""
     answers = [answers_of(view, view.models[role], "validation") for role in _PICKED if role in view.models]
     first, second = answers if len(answers) == len(_PICKED) else (None, None)
     comparison = compared(view.judge, first, second)

@@ -1,6 +1,6 @@
-"""Which pretrained checkpoint: for each the best configuration, how good, how fast, how large, at what cost.
+"""The section about checkpoints: the best configuration of each, with score, speed, size and cost.
 
-Knows nothing of HTML; checkpoints are compared on the validation rows, as test was opened for the final models only.
+Checkpoints are compared on the validation rows, because only the final models are scored on test.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _MAX_HEADER_BYTES = 100_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A checkpoint in its best configuration. `cost_s` is the slot time of all its trials."""
+    """A checkpoint with its best configuration. `cost_s` is the slot time of all its trials."""
 
     checkpoint: str
     best: TrialRecord
@@ -55,17 +55,17 @@ class Candidate:
 
 def candidates(view: View) -> list[Candidate]:
     """The checkpoints that have a completed trial, best mean first."""
-    found = []
+    leaders = []
     for checkpoint in view.checkpoints:
         own = [record for record in view.trials if view.checkpoint_of(record) == checkpoint]
         done = [record for record in view.ranked if record in own and record.state is TrialState.COMPLETE]
         if done:
-            found.append(_candidate(view, checkpoint, own, done))
-    return sorted(found, key=lambda one: view.metric.sort_key(one.score.value))
+            leaders.append(_candidate(view, checkpoint, own, done))
+    return sorted(leaders, key=lambda candidate: view.metric.sort_key(candidate.score.value))
 
 
 def _candidate(view: View, checkpoint: str, own: list[TrialRecord], done: list[TrialRecord]) -> Candidate:
-    # A mean over more seeds is worth more than a lucky single run: the best of those with the most seeds.
+    # Only those with the most seeds: a single run may be better than a mean over seeds by luck.
     most = max(len(view.seeds(record)) for record in done)
     ready = [record for record in done if len(view.seeds(record)) == most]
     best = min(ready, key=lambda record: view.metric.sort_key(view.mean(record).value))
@@ -84,7 +84,7 @@ def _candidate(view: View, checkpoint: str, own: list[TrialRecord], done: list[T
 
 
 def _num_parameters(view: View, record: TrialRecord) -> int | None:
-    """As the trial counted them, else counted in the head of a kept weights file; None when none is left."""
+    """The number of parameters from the record, else from the header of a kept weights file; None without either."""
     if record.history and record.history[-1].num_parameters:
         return record.history[-1].num_parameters
     for run in view.seeds(record):
@@ -113,12 +113,12 @@ def _product(shape: list[int]) -> int:
 
 
 def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, bool]:
-    """Returns how probable it is that `a` is the better one, and whether that was seen row by row.
+    """Returns the probability that `a` is better than `b`, and True where it was computed from paired rows.
 
-    Paired bootstrap on the validation rows where the predictions of both are left; else from the two intervals, taken
-    as independent and normal, which is rougher.
+    It is a paired bootstrap on the validation rows where the predictions of both are kept. Else it comes from the two
+    intervals, taken as independent and normal, which is less exact.
     """
-    paired = compared(view.judge, *(validation_answers(view, one.best.number) for one in (a, b)))
+    paired = compared(view.judge, *(validation_answers(view, candidate.best.number) for candidate in (a, b)))
     if paired is not None:
         return paired.probability, True
     gain = (a.score.value - b.score.value) * (1 if view.metric.maximize else -1)
@@ -130,77 +130,79 @@ def _deviation(bounds: Interval) -> float:
     return (bounds.high - bounds.low) / (2 * 1.96)
 
 
-def checkpoint_choices(view: View, found: list[Candidate]) -> list[dict[str, Any]]:
-    """What the slider chooses from, best first: every configuration that is faster than all better ones."""
-    leaders = {one.checkpoint: one for one in found}
+def checkpoint_choices(view: View, ranked: list[Candidate]) -> list[dict[str, Any]]:
+    """The choices of the slider, best first: every configuration that is faster than all better ones."""
+    leaders = {candidate.checkpoint: candidate for candidate in ranked}
 
     def place(record: TrialRecord) -> tuple[float, bool]:
-        # No better than the one its checkpoint is judged by: a lucky single run is not put before a mean over seeds.
+        # At best equal to the leader of its checkpoint: a lucky single run does not precede a mean over seeds.
         leader = leaders[view.checkpoint_of(record)]
         key = view.metric.sort_key
         return max(key(view.mean(record).value), key(leader.score.value)), record is not leader.best
 
     choices: list[dict[str, Any]] = []
-    for record in sorted(view.completed if found else (), key=place):
-        speed = float(f"{view.cost(record, 'samples_per_second'):.6g}")  # as the page has it: the slider ends there
+    for record in sorted(view.completed if ranked else (), key=place):
+        # Rounded as on the page, because the slider ends at it.
+        speed = float(f"{view.cost(record, 'samples_per_second'):.6g}")
         if choices and speed <= choices[-1]["speed"]:
             continue
         choices.append(
             {
                 "name": clip(view.checkpoint_of(record), 120),
                 "speed": speed,
-                "text": f"validation {view.score_name} {view.shown(view.mean(record).value)} at {number(speed)} "
+                "text": f"validation {view.score_name} {view.score_text(view.mean(record).value)} at {number(speed)} "
                 f"samples/s (trial {record.number})",
             }
         )
     return choices
 
 
-def checkpoints_section(view: View, found: list[Candidate]) -> Section:
-    """The section; only made when several checkpoints were used."""
+def checkpoints_section(view: View, ranked: list[Candidate]) -> Section:
+    """The section, for a study with several checkpoints."""
     equal = isinstance(view.results.spec.model.checkpoint, tuple)
     trials = "equal numbers of trials" if equal else "as many trials as the search gave each"
-    choices = checkpoint_choices(view, found)
-    figures = [_forest(view, found), _cost(view, found)] if found else []
+    choices = checkpoint_choices(view, ranked)
+    figures = [_forest(view, ranked), _cost(view, ranked)] if ranked else []
     return Section(
         key="checkpoints",
         title="Checkpoints",
         lead=f"Each pretrained checkpoint in its best configuration, after {trials}.",
         figures=arranged(figures),
-        tables=arranged([_table(view, found), *([_pairs(view, found)] if len(found) > 1 else [])]) if found else [],
-        floor=(0.0, choices[-1]["speed"]) if len(found) > 1 and choices[-1]["speed"] > 0 else None,
-        empty="" if found else "No checkpoint has a completed trial yet.",
+        tables=arranged([_table(view, ranked), *([_pairs(view, ranked)] if len(ranked) > 1 else [])]) if ranked else [],
+        floor=(0.0, choices[-1]["speed"]) if len(ranked) > 1 and choices[-1]["speed"] > 0 else None,
+        empty="" if ranked else "No checkpoint has a completed trial yet.",
     )
 
 
-def _forest(view: View, found: list[Candidate]) -> Figure:
-    rows = [(for_figure(view.checkpoint_name(one.checkpoint), 26), one.score) for one in found]
-    first = found[0]
+def _forest(view: View, ranked: list[Candidate]) -> Figure:
+    rows = [(for_figure(view.checkpoint_name(candidate.checkpoint), 26), candidate.score) for candidate in ranked]
+    first = ranked[0]
     bounds = interval(view.objective, first.score)
-    told = f"{clip(view.checkpoint_name(first.checkpoint), 80)} leads with {view.shown(first.score.value)} ({bounds})."
-    drawn = forest(f"Validation {view.score_name} of each checkpoint", view.objective, rows, told, "validation")
+    name, score = clip(view.checkpoint_name(first.checkpoint), 80), view.score_text(first.score.value)
+    caption = f"{name} leads with {score} ({bounds})."
+    drawn = forest(f"Validation {view.score_name} of each checkpoint", view.objective, rows, caption, "validation")
     return replace(drawn, key="checkpoints")
 
 
-def _cost(view: View, found: list[Candidate]) -> Figure:
+def _cost(view: View, ranked: list[Candidate]) -> Figure:
     data = [
         {
             "type": "scatter",
             "mode": "markers+text",
-            "x": [one.samples_per_second],
-            "y": [one.score.value],
-            "text": [for_figure(view.checkpoint_name(one.checkpoint), 26)],
+            "x": [candidate.samples_per_second],
+            "y": [candidate.score.value],
+            "text": [for_figure(view.checkpoint_name(candidate.checkpoint), 26)],
             "textposition": "top center",
             "cliponaxis": False,
             "marker": {"color": COLORS["orange"] if place == 0 else COLORS["blue"], "size": 12},
-            "customdata": [one.best.number],
+            "customdata": [candidate.best.number],
             "meta": "trials",
             "hovertemplate": "trial %{customdata}<extra></extra>",
         }
-        for place, one in enumerate(found)
+        for place, candidate in enumerate(ranked)
     ]
-    fastest = max(found, key=lambda one: one.samples_per_second)
-    speeds = [one.samples_per_second for one in found]
+    fastest = max(ranked, key=lambda candidate: candidate.samples_per_second)
+    speeds = [candidate.samples_per_second for candidate in ranked]
     pad = 0.25 * (max(speeds) - min(speeds) or max(speeds) or 1)
     return Figure(
         key="checkpoint-speed",
@@ -217,23 +219,23 @@ def _cost(view: View, found: list[Candidate]) -> Figure:
     )
 
 
-def _table(view: View, found: list[Candidate]) -> Table:
+def _table(view: View, ranked: list[Candidate]) -> Table:
     rows = []
-    for one in found:
-        params = "; ".join(f"{param_name(n)} {param(v)}" for n, v in one.best.params.items() if n != "checkpoint")
+    for candidate in ranked:
+        params = "; ".join(f"{param_name(n)} {param(v)}" for n, v in candidate.best.params.items() if n != "checkpoint")
         rows.append(
             [
-                clip(view.checkpoint_name(one.checkpoint), 120),
-                f"{one.num_trials:,}",
-                f"{one.best.number}",
+                clip(view.checkpoint_name(candidate.checkpoint), 120),
+                f"{candidate.num_trials:,}",
+                f"{candidate.best.number}",
                 clip(params, 200),
-                view.shown(one.score.value),
-                interval(view.objective, one.score),
-                str(one.num_seeds),
-                f"{one.num_parameters / 1e6:,.1f} M" if one.num_parameters else "–",
-                metric("samples_per_second", one.samples_per_second or None),
-                metric("peak_memory_mib", one.peak_memory_mib or None),
-                duration(one.cost_s),
+                view.score_text(candidate.score.value),
+                interval(view.objective, candidate.score),
+                str(candidate.num_seeds),
+                f"{candidate.num_parameters / 1e6:,.1f} M" if candidate.num_parameters else "–",
+                metric("samples_per_second", candidate.samples_per_second or None),
+                metric("peak_memory_mib", candidate.peak_memory_mib or None),
+                duration(candidate.cost_s),
             ]
         )
     head = ("checkpoint", "trials", "best trial", "its params", view.score_name, "95 % interval", "seeds", "parameters")
@@ -249,12 +251,12 @@ def _table(view: View, found: list[Candidate]) -> Table:
     )
 
 
-def _pairs(view: View, found: list[Candidate]) -> Table:
+def _pairs(view: View, ranked: list[Candidate]) -> Table:
     rough = False
     rows = []
-    for a in found:
+    for a in ranked:
         cells = []
-        for b in found:
+        for b in ranked:
             if a is b:
                 cells.append("")
                 continue
@@ -268,9 +270,9 @@ def _pairs(view: View, found: list[Candidate]) -> Table:
     if rough:
         caption += " ≈ from the two intervals alone, as no predictions row by row are left for the pair."
     return Table(
-        title=f"Which one is better: {plural(len(found), 'checkpoint')}, pair by pair",
-        head=("", *(clip(view.checkpoint_name(one.checkpoint), 60) for one in found)),
+        title=f"Which one is better: {plural(len(ranked), 'checkpoint')}, pair by pair",
+        head=("", *(clip(view.checkpoint_name(candidate.checkpoint), 60) for candidate in ranked)),
         rows=rows,
-        numeric=frozenset(range(1, len(found) + 1)),
+        numeric=frozenset(range(1, len(ranked) + 1)),
         caption=caption,
     )

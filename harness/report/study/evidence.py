@@ -1,4 +1,4 @@
-"""The evidence: data, environment, versions, hashes, seeds, the study file, the exact command."""
+"""The section on how to repeat the run: data, environment, versions, hashes, seeds, study file and command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from harness.records.manifest import Commit, DataFacts
 from harness.records.provenance import presentable
-from harness.report.kit.sections import Section, Table, Text, arranged
+from harness.report.kit.sections import Section, Table, TextBlock, arranged
 from harness.report.kit.text import clip, number, percent, plural
 from harness.report.kit.view import View
 
@@ -22,7 +22,7 @@ _MAX_CLASSES = 200
 
 
 def evidence_section(view: View) -> Section:
-    """The section; every part is shown that the manifest has."""
+    """The section; parts that the manifest does not have are left out."""
     data = view.results.manifest.data
     tables = [_splits(view, data), _data(view, data), _facts(view)]
     return Section(
@@ -31,8 +31,8 @@ def evidence_section(view: View) -> Section:
         lead="What was run on what, so that somebody else can do it again.",
         tables=arranged([table for table in tables if table is not None]),
         texts=[
-            *([Text(title="Command", text=command, command=True)] if (command := _command(view)) else []),
-            Text(title="Study file, with all defaults", text=study_text(view)),
+            *([TextBlock(title="Command", text=command, command=True)] if (command := _command(view)) else []),
+            TextBlock(title="Study file, with all defaults", text=study_text(view)),
         ],
     )
 
@@ -75,21 +75,21 @@ def _splits(view: View, data: DataFacts) -> Table | None:
 
 
 def _trained_on(view: View, num_rows: int) -> str:
-    """How many of the training rows a trial had; empty where every trial had all of them."""
-    asked = {record.config.data.train_rows or num_rows for record in view.trials}
-    used = sorted({min(rows, num_rows) for rows in asked})
+    """The number of training rows of a trial; "" where every trial had all rows."""
+    limits = {record.config.data.train_rows or num_rows for record in view.trials}
+    used = sorted({min(rows, num_rows) for rows in limits})
     if not used or used == [num_rows]:
         return ""
     return f"{used[0]:,}" if len(used) == 1 else f"{used[0]:,} to {used[-1]:,}"
 
 
 def _data(view: View, data: DataFacts) -> Table | None:
-    """Where the rows came from, what was repaired, dropped or found twice, and how long they are."""
-    shown = data.model_dump(include={"source", "sha256", "rows_sha256", "columns", "image", "seed"})
-    rows = [row for key, value in shown.items() for row in _flat(key, value)] if data.sha256 else []
+    """The source of the rows, the repaired, dropped and duplicate ones, and their lengths."""
+    facts = data.model_dump(include={"source", "sha256", "rows_sha256", "columns", "image", "seed"})
+    rows = [row for key, value in facts.items() for row in _flat(key, value)] if data.sha256 else []
     if data.sha256:
-        found = data.notes or ("nothing: no text twice, none shared by two splits, no row dropped",)
-        rows += [["duplicates, drops, repairs", clip(note, 1000)] for note in found]
+        notes = data.notes or ("nothing: no text twice, none shared by two splits, no row dropped",)
+        rows += [["duplicates, drops, repairs", clip(note, 1000)] for note in notes]
     for line in view.results.facts:
         what, _, value = line.partition(": ")
         if what != "note" and what not in (*data.counts, *data.rows):
@@ -128,12 +128,12 @@ def _facts(view: View) -> Table:
 
 
 def _precision(view: View) -> list[list[str]]:
-    """The precisions that trials were trained in, and why `auto` is what it is."""
+    """The precisions of the trials, and the reason of each choice for `auto`."""
     used = sorted({record.precision for record in view.trials if record.precision})
     rows = [["precision of training", ", ".join(used)]] if used else []
     for choice in view.results.manifest.precision:
-        where = choice.device_name or choice.device
-        rows.append([f"precision auto on {clip(where, 80)}", clip(f"{choice.precision}, {choice.reason}")])
+        device = choice.device_name or choice.device
+        rows.append([f"precision auto on {clip(device, 80)}", clip(f"{choice.precision}, {choice.reason}")])
     return rows
 
 

@@ -1,6 +1,6 @@
-"""Parallel coordinates as plain lines: plotly's own need WebGL and code made at run time, which the page forbids.
+"""The figure of parallel coordinates, drawn as plain lines.
 
-Knows nothing of HTML.
+Plotly's own parallel coordinates need WebGL and generated code, which the page's security policy forbids.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["parallel"]
 
 _MAX_LINES = 400
 _UNSET = -0.12
-"""Where a line runs past an axis that does not apply to its trial (a conditional parameter)."""
+"""The height of a line at the axis of a conditional param that its trial does not have."""
 
 
 def parallel(view: View) -> Figure | None:
@@ -82,12 +82,12 @@ def _pole(place: int) -> dict[str, Any]:
 
 
 class _Scale:
-    """One upright axis: where a trial crosses it, in 0..1. `name` None is the score."""
+    """One vertical axis: the heights of trials on it, in 0..1. `name` None is the score."""
 
     def __init__(self, view: View, name: str | None) -> None:
         self.view, self.name = view, name
-        shown = param_name(name) if name else view.score_name
-        self.title = for_figure(shown, 22).replace(" ", "<br>", 1)
+        title = param_name(name) if name else view.score_name
+        self.title = for_figure(title, 22).replace(" ", "<br>", 1)
         values = [self._value(record) for record in view.scored if self._applies(record)]
         self.numeric = name is None or view.is_number(name)
         self.partial = len(values) < len(view.scored)
@@ -103,7 +103,7 @@ class _Scale:
         return self.view.score(record) if self.name is None else record.params[self.name]
 
     def height(self, record: TrialRecord) -> float:
-        """Where the line of `record` crosses."""
+        """The height of `record` on this axis, in 0..1; `_UNSET` where the param does not apply."""
         if not self._applies(record):
             return _UNSET
         value = self._value(record)

@@ -1,7 +1,4 @@
-"""Figures of the search: how it went, what more trials would have brought, and what the params do.
-
-Knows nothing of HTML; the numbers come from the view, `tables` and `stats`.
-"""
+"""Figures of the search: score by trial, expected best score, and the effect of the params."""
 
 from __future__ import annotations
 
@@ -42,13 +39,13 @@ def search_figures(view: View) -> list[Figure]:
     """The figures of the search section that this study has numbers for."""
     if not view.scored:
         return []
-    found = [history(view), best_of_n(view), parallel(view), params_map(view), importance(view)]
-    found += [slice_of(view, name) for name in view.scored_params]
-    return [figure for figure in found if figure is not None]
+    figures = [history(view), best_of_n(view), parallel(view), params_map(view), importance(view)]
+    figures += [slice_of(view, name) for name in view.scored_params]
+    return [figure for figure in figures if figure is not None]
 
 
 def history(view: View) -> Figure:
-    """Every trial's score in the order of the trials, and the best so far."""
+    """The score of every trial by number, and the best score so far."""
     data = []
     for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
         records = [record for record in view.scored if record.state is state]
@@ -71,7 +68,7 @@ def history(view: View) -> Figure:
     )
     ends = [-0.02 * last - 0.5, 1.02 * last + 0.5]
     data += _baseline_line(view, ends)
-    found = f"the best completed trial reaches {view.shown(best[-1])}" if numbers else "no trial was completed"
+    outcome = f"the best completed trial reaches {view.score_text(best[-1])}" if numbers else "no trial was completed"
     failed = sum(record.state is TrialState.FAIL for record in view.trials)
     left_out = sum(record.state is TrialState.FAIL and record not in view.scored for record in view.trials)
     return Figure(
@@ -83,7 +80,7 @@ def history(view: View) -> Figure:
             score_axis(view),
             400,
         ),
-        alt=f"{plural(len(view.trials), 'trial')} in the order they started: {found}"
+        alt=f"{plural(len(view.trials), 'trial')} in the order they started: {outcome}"
         + (f"; {plural(failed, 'trial')} failed." if failed else "."),
         note=f"{plural(left_out, 'trial')} failed before the first evaluation and have no point." if left_out else "",
     )
@@ -112,7 +109,7 @@ def _baseline_line(view: View, x: list[float]) -> list[dict[str, Any]]:
     if not isfinite(view.baseline_score):
         return []
     line = {"color": COLORS["purple"], "width": 1.5, "dash": "dash"}
-    score = view.shown(view.baseline_score)
+    score = view.score_text(view.baseline_score)
     return [
         {
             "type": "scatter",
@@ -133,33 +130,33 @@ def best_of_n(view: View) -> Figure | None:
         return None
     scores = [view.score(record) for record in records]
     mean, low, high = expected_best(scores, view.metric.maximize)
-    shown = np.unique(np.round(np.geomspace(1, len(scores), 80)).astype(int)) - 1
-    x = (shown + 1).tolist()
+    indices = np.unique(np.round(np.geomspace(1, len(scores), 80)).astype(int)) - 1
+    x = (indices + 1).tolist()
     half = mean[(len(mean) + 1) // 2 - 1]
     line = {
         "type": "scatter",
         "mode": "lines",
         "name": "expected best",
         "x": x,
-        "y": mean[shown].tolist(),
+        "y": mean[indices].tolist(),
         "line": {"color": COLORS["blue"], "width": 2.5},
         "hovertemplate": f"best of %{{x}} trials: %{{y:{view.score_format}}} expected<extra></extra>",
     }
-    data = [band(x, low[shown].tolist(), high[shown].tolist(), "middle 95 %", COLORS["sky"]), line]
+    data = [band(x, low[indices].tolist(), high[indices].tolist(), "middle 95 %", COLORS["sky"]), line]
     data += _baseline_line(view, [1, len(scores)])
     return Figure(
         key="expected-best",
         title=f"Expected best validation {view.score_name} against the number of trials",
         data=data,
         layout=layout(axis("number of trials", **log_ticks(1, len(scores), whole=True)), score_axis(view)),
-        alt=f"With half of the trials the best would be {view.shown(half)} on average, "
-        f"with all {len(scores):,} of them {view.shown(mean[-1])}.",
+        alt=f"With half of the trials the best would be {view.score_text(half)} on average, "
+        f"with all {len(scores):,} of them {view.score_text(mean[-1])}.",
         note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its last score.",
     )
 
 
 def params_map(view: View) -> Figure | None:
-    """Learning rate x batch size: the best score in each cell, and the trials themselves."""
+    """The best score by learning rate and batch size, with the trials as dots; None where the two did not vary."""
     if len(view.scored) < 8 or not {"learning_rate", "batch_size"} <= set(view.varied):
         return None
     cells = cells_frame(view, "learning_rate", "batch_size")
@@ -173,7 +170,7 @@ def params_map(view: View) -> Figure | None:
         "x": [float(x) for x in best.columns],
         "y": list(heights.values()),
         "z": signed.to_numpy().tolist(),
-        "text": [[view.shown(value) if isfinite(value) else "" for value in row] for row in best.to_numpy()],
+        "text": [[view.score_text(value) if isfinite(value) else "" for value in row] for row in best.to_numpy()],
         "texttemplate": "%{text}" if len(best.columns) <= 8 else "",
         "textfont": {"size": 11},
         "colorscale": [[i / (len(RAMP) - 1), color] for i, color in enumerate(RAMP)],
@@ -182,9 +179,9 @@ def params_map(view: View) -> Figure | None:
         "showscale": False,
         "hovertemplate": "best here: %{text}<extra></extra>",
     }
-    # At the foot of each cell, below its text; three rows, so that near ones can be told apart.
-    y = [heights[row] - 0.28 - 0.06 * (found % 3) for row, found in zip(cells["y_bin"], cells["number"], strict=True)]
-    records = [view.by_number[int(found)] for found in cells["number"]]
+    # The dots lie below the text of a cell, in three rows, so that near ones do not overlap.
+    y = [heights[row] - 0.28 - 0.06 * (number % 3) for row, number in zip(cells["y_bin"], cells["number"], strict=True)]
+    records = [view.by_number[int(number)] for number in cells["number"]]
     dots = {
         "type": "scatter",
         "mode": "markers",
@@ -197,7 +194,7 @@ def params_map(view: View) -> Figure | None:
     rows = categories([param(int(value) if value == int(value) else value) for value in best.index])
     row, column = divmod(int(np.nanargmax(signed.to_numpy())), len(best.columns))
     rate = param(float(best.columns[column])).replace("-", "\u2011")  # not to be broken between lines
-    where = f"learning rate about {rate} with batch size {param(float(best.index[row]))}"
+    best_cell = f"learning rate about {rate} with batch size {param(float(best.index[row]))}"
     return Figure(
         key="map",
         title="Where the good learning rates are, by batch size",
@@ -209,29 +206,29 @@ def params_map(view: View) -> Figure | None:
             max(360, 120 + 60 * len(best.index)),
             legend=False,
         ),
-        alt=f"The best validation {view.score_name} of each cell; the best cell is {where}. Dots are trials.",
+        alt=f"The best validation {view.score_name} of each cell; the best cell is {best_cell}. Dots are trials.",
     )
 
 
 def _number_ticks(view: View, name: str) -> dict[str, Any]:
-    """A scale for a param with numbers: logarithmic where the search was."""
+    """Ticks for a numeric param: logarithmic where it was searched on a logarithmic scale."""
     values = [view.number(record, name) for record in view.scored if name in record.params]
     return log_ticks(min(values), max(values)) if view.is_log(name) and min(values, default=0) > 0 else {}
 
 
 def importance(view: View) -> Figure | None:
-    """How much each param matters for being among the best trials, with its uncertainty."""
+    """The importance of each param for reaching the best trials, with its uncertainty."""
     records = view.ranked_scored
     step = max(1, -(-len(records) // _MAX_RESAMPLED))
     places = {record.number: float(place) for place, record in enumerate(records)}
     records = records[::step]
     params = [{name: record.params[name] for name in view.scored_params if name in record.params} for record in records]
     logs = [name for name in view.scored_params if view.is_log(name)]
-    draws = 40 if len(records) <= 200 else 20  # a second's work
-    found = importances(params, [places[record.number] for record in records], logs, draws)
-    if not found:
+    draws = 40 if len(records) <= 200 else 20  # keeps this below a second or so
+    shares_by_name = importances(params, [places[record.number] for record in records], logs, draws)
+    if not shares_by_name:
         return None
-    names, shares = list(found)[::-1], list(found.values())[::-1]
+    names, shares = list(shares_by_name)[::-1], list(shares_by_name.values())[::-1]
     bars = {
         "type": "bar",
         "orientation": "h",
@@ -249,7 +246,7 @@ def importance(view: View) -> Figure | None:
         },
         "hovertemplate": "%{x:.0%}<extra></extra>",
     }
-    first, (share, low, high) = next(iter(found.items()))
+    first, (share, low, high) = next(iter(shares_by_name.items()))
     return Figure(
         key="importance",
         title="Which param decides whether a trial is among the best",
@@ -268,9 +265,9 @@ def importance(view: View) -> Figure | None:
 
 
 def slice_of(view: View, name: str) -> Figure:
-    """Score against one param."""
+    """The score by one param."""
     records = [record for record in view.scored if name in record.params]
-    shown, note = thin([record for record in view.ranked_scored if name in record.params], 600)
+    visible, note = thin([record for record in view.ranked_scored if name in record.params], 600)
     absent = len(view.scored) - len(records)
     best = next(record for record in view.ranked_scored if name in record.params)
     if view.is_number(name):
@@ -278,17 +275,17 @@ def slice_of(view: View, name: str) -> Figure:
         few = sorted({view.number(record, name) for record in records})
         if view.is_listed(name):
             ticks = columns([param(value) for value in few])
-            x = [float(few.index(view.number(record, name))) for record in shown]
+            x = [float(few.index(view.number(record, name))) for record in visible]
         else:
-            x = [view.number(record, name) for record in shown]
+            x = [view.number(record, name) for record in visible]
     else:
         levels = sorted({param(record.params[name]) for record in records})
         named = [view.checkpoint_name(level) if name == "checkpoint" else level for level in levels]
         ticks = columns([for_figure(level, 18) for level in named])
-        x = [float(levels.index(param(record.params[name]))) for record in shown]
+        x = [float(levels.index(param(record.params[name]))) for record in visible]
     data = []
     for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
-        pairs = [(at, record) for at, record in zip(x, shown, strict=True) if record.state is state]
+        pairs = [(at, record) for at, record in zip(x, visible, strict=True) if record.state is state]
         if pairs:
             dots = _dots(view, [record for _, record in pairs], state)
             data.append({**dots, "x": [at for at, _ in pairs], "marker": {**dots["marker"], "size": 6}})

@@ -1,7 +1,4 @@
-"""Figures of time: what each trial spent it on, and which slot ran which trial.
-
-Knows nothing of HTML; the numbers come from `tables`.
-"""
+"""Figures of time: the parts of each trial's wall time, and the trials of each slot over time."""
 
 from __future__ import annotations
 
@@ -47,7 +44,9 @@ def time_split(view: View) -> Figure | None:
         }
         for part in parts
     ]
-    told = join(f"{_PART_NAMES[str(part)]} {percent(share, 0)}" for part, share in shares.items() if share >= 0.005)
+    parts_text = join(
+        f"{_PART_NAMES[str(part)]} {percent(share, 0)}" for part, share in shares.items() if share >= 0.005
+    )
     return Figure(
         key="time",
         title="Where the time went",
@@ -59,7 +58,7 @@ def time_split(view: View) -> Figure | None:
             barmode="stack",
             bargap=0.15,
         ),
-        alt=f"Of {duration(float(totals.sum()))} on all slots, confirmation included: {told}.",
+        alt=f"Of {duration(float(totals.sum()))} on all slots, confirmation included: {parts_text}.",
         note=f"Each bar is the mean of {size} trials." if size > 1 else "",
     )
 
@@ -75,7 +74,7 @@ _PART_NAMES = {
 
 
 def timeline(view: View) -> Figure | None:
-    """When each slot ran which trial; the gaps are idle time."""
+    """The trials of each slot over time; gaps are idle time."""
     spans = spans_frame(view)
     if spans.empty:
         return None

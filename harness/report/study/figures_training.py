@@ -1,7 +1,4 @@
-"""Figures of the training: learning curves, and what speed costs.
-
-Knows nothing of HTML; the numbers come from the view and `tables`.
-"""
+"""Figures of the training: learning curves, training speed, and score against speed and memory."""
 
 from __future__ import annotations
 
@@ -37,8 +34,8 @@ _MAX_NAMED = 8
 
 def training_figures(view: View) -> list[Figure]:
     """The figures of the training section that this study has numbers for."""
-    found = [*_curves(view), time_split(view), timeline(view), _throughput(view), *_fronts(view)]
-    return [figure for figure in found if figure is not None]
+    figures = [*_curves(view), time_split(view), timeline(view), _throughput(view), *_fronts(view)]
+    return [figure for figure in figures if figure is not None]
 
 
 def _curves(view: View) -> list[Figure]:
@@ -77,8 +74,8 @@ def _curve_lines(view: View, records: list[TrialRecord], name: str) -> list[dict
     for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.COMPLETE):
         lines = [r for r in records if r.state is state and (winner is None or r.number != winner.number)]
         if lines:
-            shown = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}[state.value]
-            data.append(_lines(lines, name, shown, STATE_COLORS[state.value], 1.2, 0.55))
+            title = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}[state.value]
+            data.append(_lines(lines, name, title, STATE_COLORS[state.value], 1.2, 0.55))
     pruned = [record for record in records if record.state is TrialState.PRUNED]
     if pruned:
         ends = {
@@ -96,12 +93,12 @@ def _curve_lines(view: View, records: list[TrialRecord], name: str) -> list[dict
 
 
 def _lines(
-    records: list[TrialRecord], name: str, shown: str, color: str, width: float, opacity: float
+    records: list[TrialRecord], name: str, title: str, color: str, width: float, opacity: float
 ) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": shown,
+        "name": title,
         "x": joined([[progress.epoch for progress in record.history] for record in records]),
         "y": joined([_value(record, name) for record in records]),
         "line": {"color": color, "width": width},
@@ -117,12 +114,12 @@ def _throughput(view: View) -> Figure | None:
     sizes = sorted({record.config.training.batch_size for record in records})
     if not records:
         return None
-    shown, note = thin([record for record in view.ranked if record.usage.samples_per_second > 0], 600)
+    visible, note = thin([record for record in view.ranked if record.usage.samples_per_second > 0], 600)
     several = len(view.checkpoints) > 1
     data: list[dict[str, Any]] = []
     medians = []
     for place, checkpoint in enumerate(view.checkpoints):
-        own = [record for record in shown if view.checkpoint_of(record) == checkpoint]
+        own = [record for record in visible if view.checkpoint_of(record) == checkpoint]
         if not own:
             continue
         color = COLORS[("blue", "orange", "green", "purple", "yellow")[place % 5]]
@@ -225,13 +222,13 @@ def _front(view: View, other: str) -> Figure | None:
     )
 
 
-def _around(shown: dict[str, Any], values: np.ndarray) -> dict[str, Any]:
-    """The axis, with room around points that all stand at one value: plotly would show half a unit."""
+def _around(axis_layout: dict[str, Any], values: np.ndarray) -> dict[str, Any]:
+    """The axis, with a range around points that all have one value: plotly would show half a unit around it."""
     middle = float(values[0])
     if np.ptp(values):
-        return shown
-    most = shown.get("autorangeoptions", {}).get("clipmax", inf)
-    return {**shown, "range": [middle - 0.2 * abs(middle or 1), min(most, middle + 0.2 * abs(middle or 1))]}
+        return axis_layout
+    most = axis_layout.get("autorangeoptions", {}).get("clipmax", inf)
+    return {**axis_layout, "range": [middle - 0.2 * abs(middle or 1), min(most, middle + 0.2 * abs(middle or 1))]}
 
 
 _COSTS = {

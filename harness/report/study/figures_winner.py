@@ -1,4 +1,4 @@
-"""Figures of the models that saw the test split, whatever the task: how sure the scores are, and each seed's curve."""
+"""Figures of the final models for every task: scores with intervals, and the learning curve of each seed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["forest", "seed_curves"]
 _SEED_COLORS = ("orange", "blue", "green", "purple", "yellow", "sky", "grey")
 
 
-def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found: str, split: str = "test") -> Figure:
-    """Scores with their 95 % intervals, one model a row, the first on top and in colour."""
-    known = [(name, bounds) for name, bounds in rows if isfinite(bounds.value)]
+def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], caption: str, split: str = "test") -> Figure:
+    """Scores with their 95 % intervals, one model per row; the first is on top and highlighted."""
+    finite = [(name, bounds) for name, bounds in rows if isfinite(bounds.value)]
     percents = metric_named(metric_name).percent
     data = []
-    for place, (_, bounds) in enumerate(known):
+    for place, (_, bounds) in enumerate(finite):
         color = COLORS["orange"] if place == 0 else COLORS["blue"]
         data.append(
             {
@@ -48,7 +48,7 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found
                 "<extra></extra>",
             }
         )
-    ticks = categories([name for name, _ in known])
+    ticks = categories([name for name, _ in finite])
     return Figure(
         key="forest",
         title=title,
@@ -58,11 +58,11 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], found
                 f"{split} {metric_title(metric_name)}{' (%)' if percents else ''}",
                 **({"tickformat": ".3~%"} if percents else {}),
             ),
-            axis("", **ticks, showgrid=False, range=[len(known) - 0.5, -0.6]),
-            max(300, 110 + 62 * len(known)),
+            axis("", **ticks, showgrid=False, range=[len(finite) - 0.5, -0.6]),
+            max(300, 110 + 62 * len(finite)),
             legend=False,
         ),
-        alt=found,
+        alt=caption,
     )
 
 
@@ -89,8 +89,8 @@ def seed_curves(view: View) -> Figure | None:
             }
         )
     ends = [view.score(run) for run in runs]
-    mean = view.shown(float(np.mean(ends)))
-    spread = f", from {view.shown(min(ends))} to {view.shown(max(ends))}" if len(runs) > 1 else ""
+    mean = view.score_text(float(np.mean(ends)))
+    spread = f", from {view.score_text(min(ends))} to {view.score_text(max(ends))}" if len(runs) > 1 else ""
     return Figure(
         key="seeds",
         title=f"Learning curve of each seed of trial {view.winner.number}",

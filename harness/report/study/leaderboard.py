@@ -1,7 +1,4 @@
-"""The leaderboard: every trial with its params, seeds, mean and interval, speed, memory, time, state and reason.
-
-Knows nothing of HTML: texts for the eye and numbers for sorting, row by row.
-"""
+"""The leaderboard of the page: columns, rows of texts and sort values, and the details of each trial."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from harness.report.kit.view import View
 from harness.spec.tasks import find_metric
 from harness.stats.metric import COSTS
 
-__all__ = ["Column", "Row", "columns", "details", "rows"]
+__all__ = ["TrialColumn", "TrialRow", "columns", "details", "rows"]
 
 _MAX_LOG_BYTES = 3000
 _ALL_LOGS_BYTES = 1_000_000
@@ -35,19 +32,19 @@ _MAX_EVALUATIONS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column; `title` for the head, both it and `key` for the filter."""
+class TrialColumn:
+    """A column of the leaderboard; the filter of the page knows it by `title` and by `key`."""
 
     key: str
     title: str
     numeric: bool
     scale: float = 1.0
-    """How many units of `key` the unit of the texts is: 1,024 where memory is shown in GiB."""
+    """The unit of the texts, in units of `key`: 1,024 where memory in MiB is shown in GiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One trial: the texts of its cells, and what they sort by."""
+class TrialRow:
+    """One trial of the leaderboard: the texts and the sort values of its cells."""
 
     number: int
     state: str
@@ -56,45 +53,47 @@ class Row:
     values: tuple[float | str | None, ...]
 
 
-def columns(view: View) -> list[Column]:
-    """The columns, in order; params that never vary, or beyond the first dozen, are left to the details."""
+def columns(view: View) -> list[TrialColumn]:
+    """The columns, in order; params that do not vary, and those after the first twelve, are only in the details."""
     scores = [
-        Column(key=name, title=metric_title(name), numeric=True)
+        TrialColumn(key=name, title=metric_title(name), numeric=True)
         for name in dict.fromkeys([*view.objectives, view.task.metrics[0].name])
         if name not in COSTS
     ]
     first, others = scores[:1], scores[1:]
-    params = [Column(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
+    params = [TrialColumn(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
     return [
         *first,
-        Column(key="interval", title="95 % interval", numeric=True),
-        Column(key="state", title="state", numeric=False),
-        Column(key="seeds", title="seeds", numeric=True),
+        TrialColumn(key="interval", title="95 % interval", numeric=True),
+        TrialColumn(key="state", title="state", numeric=False),
+        TrialColumn(key="seeds", title="seeds", numeric=True),
         *others,
         *params,
         *(
-            Column(key=key, title=title, numeric=True, scale=_memory_scale(view) if key == "peak_memory_mib" else 1.0)
+            TrialColumn(
+                key=key, title=title, numeric=True, scale=_memory_scale(view) if key == "peak_memory_mib" else 1.0
+            )
             for key, title in ((cost.name, cost.title) for cost in COSTS.values())
         ),
-        Column(key="duration_s", title="duration", numeric=True),
-        *([Column(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
-        Column(key="reason", title="reason", numeric=False),
+        TrialColumn(key="duration_s", title="duration", numeric=True),
+        *([TrialColumn(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
+        TrialColumn(key="reason", title="reason", numeric=False),
     ]
 
 
 def _memory_scale(view: View) -> float:
-    """MiB in the unit of the memory column: one unit for all rows, so that a limit can be typed in it."""
+    """The unit of the memory column in MiB, the same for all rows, so that a limit in the filter is in this unit."""
     return 1024.0 if max((view.cost(record, "peak_memory_mib") for record in view.trials), default=0.0) >= 1024 else 1.0
 
 
-def rows(view: View) -> list[Row]:
+def rows(view: View) -> list[TrialRow]:
     """All search trials, best first."""
-    shown = columns(view)
-    found = []
+    trial_columns = columns(view)
+    trial_rows = []
     for record in view.ranked:
-        cells = [_cell(view, record, column) for column in shown]
-        found.append(
-            Row(
+        cells = [_cell(view, record, column) for column in trial_columns]
+        trial_rows.append(
+            TrialRow(
                 number=record.number,
                 state=record.state.value,
                 roles=view.roles(record.number),
@@ -102,10 +101,10 @@ def rows(view: View) -> list[Row]:
                 values=tuple(value for _, value in cells),
             )
         )
-    return found
+    return trial_rows
 
 
-def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float | str | None]:
+def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, float | str | None]:
     """The text and the sort value of one cell."""
     key = column.key
     if key == "state":
@@ -135,7 +134,7 @@ def _cell(view: View, record: TrialRecord, column: Column) -> tuple[str, float |
 
 
 def _why(record: TrialRecord) -> str:
-    """Why a trial failed, or was stopped. The message of a pruned one begins with the rung: its reason is in it."""
+    """Why a trial failed or was pruned. The message of a pruned trial begins with its reason, the rung."""
     message = clip(record.message, 160)
     if record.reason is None or record.reason is PruneReason.RUNG:
         return message
@@ -147,8 +146,8 @@ def _param_cell(view: View, record: TrialRecord, key: str) -> tuple[str, float |
         return "–", None
     value = record.params[key]
     sort = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else param(value)
-    shown = view.checkpoint_name(str(value)) if key == "checkpoint" else param(value)
-    return clip(shown), sort
+    text = view.checkpoint_name(str(value)) if key == "checkpoint" else param(value)
+    return clip(text), sort
 
 
 def _number(value: float) -> float | None:
@@ -156,7 +155,7 @@ def _number(value: float) -> float | None:
 
 
 def details(view: View) -> dict[str, Any]:
-    """What a click on a trial shows, by its number: curve, log tail, all params, commands, and its label in figures."""
+    """The details that a click on a trial shows, by trial number: curve, log, params, commands, figure label."""
     run = _shown_folder(view.results.folder)
     budget = max(300, min(_MAX_LOG_BYTES, _ALL_LOGS_BYTES // max(1, len(view.trials))))
     return {str(record.number): _detail(view, record, run, budget) for record in view.trials}
@@ -167,7 +166,7 @@ def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[s
     return {
         "label": _label(view, record),
         "params": [[param_name(name), clip(_exact(value))] for name, value in record.params.items()],
-        "seeds": [[run.seed, view.shown(view.score(run))] for run in view.seeds(record)],
+        "seeds": [[run.seed, view.score_text(view.score(run))] for run in view.seeds(record)],
         "message": clip(record.message, 500),
         "epoch": [progress.epoch for progress in history],
         "score": [progress.metrics.get(view.objective) for progress in history],
@@ -188,23 +187,23 @@ def _label(view: View, record: TrialRecord) -> str:
     lines = [f"<b>trial {record.number}</b> ({record.state.value.lower()})"]
     score = view.score(record)
     if isfinite(score):
-        lines.append(f"{view.score_name} {view.shown(score)}")
+        lines.append(f"{view.score_name} {view.score_text(score)}")
     lines += [f"{for_figure(param_name(n))} {for_figure(param(v))}" for n, v in list(record.params.items())[:8]]
     return "<br>".join(lines)
 
 
 def _log(view: View, record: TrialRecord, limit: int) -> str:
-    """The last evaluations, how the trial ended, and the end of what it printed: `limit` bytes or few more."""
+    """The last evaluations, the end of the trial, and the end of its log file: about `limit` bytes."""
     lines = [_evaluated(view, progress) for progress in record.history[-max(3, limit // 250) :]]
     if record.state.ended:
         lines.append(": ".join(part for part in (record.state.value.lower(), clip(record.message, 400)) if part))
-    told = "\n".join(lines)
-    printed = _log_tail(view.file(record.log), limit - len(told)) if limit > len(told) else ""
-    return "\n".join(part for part in (told, printed) if part)
+    text = "\n".join(lines)
+    printed = _log_tail(view.file(record.log), limit - len(text)) if limit > len(text) else ""
+    return "\n".join(part for part in (text, printed) if part)
 
 
 def _evaluated(view: View, progress: Progress) -> str:
-    score = f"validation {view.score_name} {view.shown(progress.metrics.get(view.objective, nan))}"
+    score = f"validation {view.score_name} {view.score_text(progress.metrics.get(view.objective, nan))}"
     return (
         f"step {progress.step:,} of {progress.total_steps:,}, epoch {progress.epoch:.2f}: training loss "
         f"{progress.train_loss:.3f}, {score} of {progress.num_rows:,} rows, {duration(progress.usage.elapsed_s)}"
@@ -212,7 +211,7 @@ def _evaluated(view: View, progress: Progress) -> str:
 
 
 def _log_tail(path: Path | None, limit: int) -> str:
-    """The last lines of what a trial printed, at most `limit` bytes."""
+    """The last lines of a trial's log file, at most `limit` bytes."""
     if path is None or not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -224,7 +223,7 @@ def _log_tail(path: Path | None, limit: int) -> str:
 
 
 def _shown_folder(folder: Path) -> str:
-    """The run folder as one types it: relative to here where it lies below, quoted for the shell."""
-    here = Path.cwd()
+    """The run folder for a command line: relative to the working directory if inside it, and quoted for the shell."""
+    current = Path.cwd()
     path = folder.resolve()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    return shlex.quote(str(path.relative_to(current) if path.is_relative_to(current) else path))

@@ -1,7 +1,4 @@
-"""A run in Python: the same data frames and figures that the report is made of.
-
-Knows nothing of HTML. `harness.load("runs/quickstart")` gives one.
-"""
+"""A run for notebooks, `harness.load("runs/quickstart")`: the data frames and figures of the report."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class LoadedRun:
 
     @property
     def results(self) -> Results:
-        """The records themselves."""
+        """The results with all records."""
         return self._view.results
 
     @cached_property
@@ -57,11 +54,11 @@ class LoadedRun:
         """The report's figures; a notebook shows one when it is the last line of a cell."""
         view = self._view
         models = models_figure(view, judged_by(view, view.chosen)) if view.chosen else None
-        found = [*([models] if models else []), *search_figures(view), *training_figures(view)]
+        parts = [*([models] if models else []), *search_figures(view), *training_figures(view)]
         if len(view.checkpoints) > 1:
-            found += checkpoints_section(view, candidates(view)).figures
-        found += winner_section(view).figures
-        return {figure.key: figure.plotly() for figure in found}
+            parts += checkpoints_section(view, candidates(view)).figures
+        parts += winner_section(view).figures
+        return {figure.key: figure.plotly() for figure in parts}
 
     def __repr__(self) -> str:
         return f"LoadedRun({self.results.spec.name!r}, {len(self.results.trials)} trials)"

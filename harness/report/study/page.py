@@ -1,7 +1,4 @@
-"""The report of one run: a self-contained page and a summary in Markdown.
-
-Knows nothing of how trials are run: it reads records, logs and predictions of a run folder.
-"""
+"""Writes the report of one run: a self-contained page and a summary in Markdown."""
 
 from __future__ import annotations
 
@@ -35,14 +32,14 @@ __all__ = ["results_of", "write_report"]
 def write_report(results_or_run: Results | Path | str, out: Path) -> Path:
     """Writes `index.html` and `summary.md` into the folder `out` and returns the page's path."""
     view = View(results_of(results_or_run))
-    told, columns, rows = answer(view), leaderboard.columns(view), leaderboard.rows(view)
-    page = _page(view, told, columns, rows)
-    save_document(Path(out) / "summary.md", summary(view, told, models_table(view), columns, rows))
+    top, columns, rows = answer(view), leaderboard.columns(view), leaderboard.rows(view)
+    page = _page(view, top, columns, rows)
+    save_document(Path(out) / "summary.md", summary(view, top, models_table(view), columns, rows))
     return save_document(Path(out) / "index.html", page)
 
 
 def results_of(run: Results | Path | str) -> Results:
-    """The results of a run folder; results are passed on."""
+    """The results of a run folder; results are returned as they are."""
     if isinstance(run, (str, Path)):
         from harness.records.results import load
 
@@ -50,7 +47,7 @@ def results_of(run: Results | Path | str) -> Results:
     return run
 
 
-def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: list[leaderboard.Row]) -> str:
+def _page(view: View, top: Answer, columns: list[leaderboard.TrialColumn], rows: list[leaderboard.TrialRow]) -> str:
     several = candidates(view) if len(view.checkpoints) > 1 else []
     sections = [
         _search(view),
@@ -71,7 +68,11 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
         "checkpoints": checkpoint_choices(view, several),
     }
     spec = view.results.spec
-    names = [("answer", "Answer"), ("leaderboard", "Leaderboard"), *((one.key, one.title) for one in sections)]
+    names = [
+        ("answer", "Answer"),
+        ("leaderboard", "Leaderboard"),
+        *((section.key, section.title) for section in sections),
+    ]
     return render(
         "report.html",
         figures,
@@ -79,7 +80,7 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
         title=spec.name,
         sections=names,
         kicker=f"{spec.task} study “{spec.name}”, {plural(len(view.trials), 'trial')}",
-        answer=told,
+        answer=top,
         forest=forest,
         filter_example=_filter_example(view),
         states=list(Counter(row.state for row in rows).items()),
@@ -92,45 +93,45 @@ def _page(view: View, told: Answer, columns: list[leaderboard.Column], rows: lis
 
 
 def _filter_example(view: View) -> str:
-    """What can be typed into the leaderboard's filter: a rule by which about half of the completed trials are kept."""
-    known, values = view.judge, [view.score(record, view.judge.name) for record in view.completed]
+    """An example for the leaderboard's filter: a rule that keeps about half of the completed trials."""
+    metric, values = view.judge, [view.score(record, view.judge.name) for record in view.completed]
     middle = median([value for value in values if isfinite(value)] or [0.5])
-    limit = f"{100 * middle:.0f}" if known.percent else f"{middle:.3g}"
-    return f"batch size=16 {known.title}{'>' if known.maximize else '<'}{limit}"
+    limit = f"{100 * middle:.0f}" if metric.percent else f"{middle:.3g}"
+    return f"batch size=16 {metric.title}{'>' if metric.maximize else '<'}{limit}"
 
 
 def _in_percent(view: View) -> list[str]:
-    """The columns of the leaderboard that are typed in percent where rows are filtered."""
-    shown = [metric.name for metric in view.task.metrics if metric.percent]
-    return [*shown, "interval"] if view.metric.percent else shown
+    """The columns of the leaderboard whose limits are given in percent in the filter."""
+    names = [metric.name for metric in view.task.metrics if metric.percent]
+    return [*names, "interval"] if view.metric.percent else names
 
 
 def _search(view: View) -> Section:
-    found = search_figures(view)
-    small = [figure for figure in found if figure.key.startswith("slice-")]
+    figures = search_figures(view)
+    small = [figure for figure in figures if figure.key.startswith("slice-")]
     return Section(
         key="search",
         title="Search",
         lead="How the search went, what more of it would bring, and which params matter.",
-        figures=arranged([figure for figure in found if not figure.key.startswith("slice-")]),
+        figures=arranged([figure for figure in figures if not figure.key.startswith("slice-")]),
         small=small,
-        empty="" if found else "No trial has a score yet.",
+        empty="" if figures else "No trial has a score yet.",
     )
 
 
 def _training(view: View) -> Section:
-    found = training_figures(view)
+    figures = training_figures(view)
     return Section(
         key="training",
         title="Training",
         lead="How the trials learned, where their time went, and what speed and memory cost.",
-        figures=arranged(found),
-        empty="" if found else "No trial was evaluated.",
+        figures=arranged(figures),
+        empty="" if figures else "No trial was evaluated.",
     )
 
 
 def _curve_look(view: View) -> dict[str, Any]:
-    """How the page draws the curve of a trial that is opened."""
+    """The layout of a trial's learning curve, for the page's script."""
     return {
         "name": f"validation {view.score_name}",
         "colors": [COLORS["blue"], COLORS["orange"]],

@@ -1,4 +1,4 @@
-"""What the run folder still holds of its models' answers, and of the test rows as a person reads them."""
+"""Reads the answers of models, and the texts of the test rows, that a run folder has kept."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["answers_of", "compared", "shown_rows", "validation_answers"]
 
 
 def answers_of(view: View, model: FinalModel, split: str = "test") -> Answers | None:
-    """The answers of a model that saw the test split; None when they are gone, unreadable or not of this task."""
+    """The answers of a final model; None when they are missing, unreadable or not of this task."""
     return _read(view, view.file(model.predictions), split)
 
 
 def validation_answers(view: View, number: int) -> Answers | None:
-    """The answers for validation of a configuration: of the final model, or those beside the weights kept of it."""
+    """The answers of a trial on validation: those of the final model, else those beside its kept weights; else None."""
     for model in view.models.values():
         if model.number == number and (answers := answers_of(view, model, "validation")) is not None:
             return answers
@@ -47,10 +47,10 @@ def _read(view: View, path: Path | None, split: str) -> Answers | None:
 
 
 def compared(metric: Metric, a: Answers | None, b: Answers | None) -> PairedComparison | None:
-    """Model `a` against model `b`, row by row.
+    """The paired comparison of model `a` with model `b`, row by row.
 
-    None where the answers of one are gone or of other rows, and for a metric without a formula: a user's own, of which
-    the run keeps the facts and not the code.
+    None where the answers of one are missing or of other rows, and for a metric without a formula: that of a user's own
+    task, of which the run keeps the facts and not the code.
     """
     if a is None or b is None or not metric.has_formula or not a.same_targets(b):
         return None
@@ -58,7 +58,7 @@ def compared(metric: Metric, a: Answers | None, b: Answers | None) -> PairedComp
 
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:
-    """Each of the `num_rows` test rows as a person reads it; nothing where they were not kept, or are others."""
+    """The texts of the `num_rows` test rows; empty where they were not kept, or have another number of rows."""
     path = view.file(SHOWN)
     try:
         rows = json.loads(path.read_text(encoding="utf-8")) if path is not None else None

@@ -1,7 +1,4 @@
-"""The summary in Markdown: what a reviewer reads in a pull request.
-
-Knows nothing of HTML. All foreign text is escaped for Markdown tables.
-"""
+"""The summary of a report in Markdown, for pull requests; all foreign text is escaped."""
 
 from __future__ import annotations
 
@@ -11,14 +8,16 @@ from harness.report.kit.sections import Table
 from harness.report.kit.text import for_markdown
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
-from harness.report.study.leaderboard import Column, Row
+from harness.report.study.leaderboard import TrialColumn, TrialRow
 
 __all__ = ["markdown_table", "summary"]
 
 _MAX_ROWS = 10
 
 
-def summary(view: View, answer: Answer, models: Table | None, columns: Sequence[Column], rows: Sequence[Row]) -> str:
+def summary(
+    view: View, answer: Answer, models: Table | None, columns: Sequence[TrialColumn], rows: Sequence[TrialRow]
+) -> str:
     """Returns the answer, the final models and the top of the leaderboard."""
     params = ", ".join(f"{for_markdown(name)} **{for_markdown(value)}**" for name, value in answer.params)
     lines = [f"## {for_markdown(view.results.spec.name)}: {for_markdown(answer.headline)}", ""]
@@ -32,19 +31,19 @@ def summary(view: View, answer: Answer, models: Table | None, columns: Sequence[
     return "\n".join(lines) + "\n"
 
 
-def _leaderboard(columns: Sequence[Column], rows: Sequence[Row]) -> str:
-    shown = [place for place, column in enumerate(columns) if column.key not in ("tokens_per_second", "reason")]
+def _leaderboard(columns: Sequence[TrialColumn], rows: Sequence[TrialRow]) -> str:
+    places = [place for place, column in enumerate(columns) if column.key not in ("tokens_per_second", "reason")]
     table = Table(
         title="",
-        head=("trial", *(columns[place].title for place in shown)),
-        rows=[[_number(row), *(row.texts[place] for place in shown)] for row in rows[:_MAX_ROWS]],
-        numeric=frozenset(i + 1 for i, place in enumerate(shown) if columns[place].numeric),
+        head=("trial", *(columns[place].title for place in places)),
+        rows=[[_number(row), *(row.texts[place] for place in places)] for row in rows[:_MAX_ROWS]],
+        numeric=frozenset(i + 1 for i, place in enumerate(places) if columns[place].numeric),
     )
     more = f"\n\n{len(rows) - _MAX_ROWS:,} more trials are in `index.html`." if len(rows) > _MAX_ROWS else ""
     return markdown_table(table) + more
 
 
-def _number(row: Row) -> str:
+def _number(row: TrialRow) -> str:
     return f"{row.number} ({', '.join(row.roles)})" if row.roles else str(row.number)
 
 

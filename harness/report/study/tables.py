@@ -1,6 +1,6 @@
-"""Records to data frames: trials, evaluations, finalists, stretches of work, and where the time went.
+"""Data frames of records: trials, evaluations, finalists, spans of work, and time by part.
 
-Knows nothing of figures. One row each; units in the column names.
+Column names carry their units.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PARTS = ("start", "data", "step", "evaluation", "saving")
 
 
 def trials_frame(view: View) -> pd.DataFrame:
-    """One row a search trial by number: state, params (`params_*`), metrics, cost."""
+    """One row per search trial, by number: state, params (`params_*`), metrics, cost."""
     rows = []
     for record in view.trials:
         usage = record.usage
@@ -55,7 +55,7 @@ def trials_frame(view: View) -> pd.DataFrame:
 
 
 def history_frame(view: View) -> pd.DataFrame:
-    """One row an evaluation of a search or confirmation trial."""
+    """One row per evaluation of a search or confirmation trial."""
     rows = []
     for record in (*view.trials, *view.results.confirm):
         for progress in record.history:
@@ -66,7 +66,7 @@ def history_frame(view: View) -> pd.DataFrame:
 
 
 def finalists_frame(view: View) -> pd.DataFrame:
-    """One row a confirmed configuration: seeds, params, the mean of each metric over seeds and its deviation."""
+    """One row per confirmed configuration: seeds, params, mean and standard deviation of each metric over seeds."""
     final = view.results.final
     rows = []
     for finalist in final.finalists if final else ():
@@ -79,7 +79,7 @@ def finalists_frame(view: View) -> pd.DataFrame:
 
 
 def spans_frame(view: View) -> pd.DataFrame:
-    """One row a stretch of work on a slot: trial, kind, state, slot, start and end in seconds after the first start."""
+    """One row per span of work on a slot: trial, kind, state, slot, start and end in seconds after the first start."""
     records = [*view.trials, *view.results.confirm]
     first = min((span.start for record in records for span in record.spans), default=0.0)
     rows = [
@@ -108,7 +108,7 @@ def slot_use(spans: pd.DataFrame) -> tuple[float, float]:
 
 
 def time_frame(view: View) -> pd.DataFrame:
-    """One row a trial that ran: the seconds of each part of its wall clock; `other` is time on a slot outside them."""
+    """One row per trial that ran: the seconds of each part of its wall time; `other` is time on a slot outside them."""
     rows = []
     for record in (*view.trials, *view.results.confirm):
         parts = record.usage.times()
@@ -145,8 +145,8 @@ def bin_middles(values: pd.Series, log: bool, count: int = 8) -> np.ndarray:
     scale = np.log10(values.astype(float)) if log else values.astype(float)
     edges = np.linspace(scale.min(), scale.max(), count + 1)
     middle = (edges[:-1] + edges[1:]) / 2
-    found: np.ndarray = 10**middle if log else middle
-    return found
+    middles: np.ndarray = 10**middle if log else middle
+    return middles
 
 
 def _bins(values: pd.Series, log: bool, count: int) -> pd.Series:

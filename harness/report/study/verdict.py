@@ -1,7 +1,4 @@
-"""How the pick fares on test against the other models, and whether its validation score was luck: a sentence each.
-
-Knows nothing of HTML: plain sentences.
-"""
+"""Sentences on the test scores: the pick against the other models, and its validation score against its test score."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ from harness.stats.resampling import interval
 
 __all__ = ["Sentence", "evidence", "judged_by", "tradeoff"]
 
-_WHOM = {
+_OPPONENTS = {
     "winner": "the validation winner",
     "runner-up": "the runner-up",
     "default": "the default recipe",
@@ -44,57 +41,59 @@ _WHOM = {
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """What the sentence is about, and the sentence."""
+    """A sentence of the answer with its subject, which is shown before it."""
 
     about: str
     text: str
 
 
 def judged_by(view: View, model: FinalModel) -> str:
-    """The metric that the test split is judged by: that of the comparisons, or the first that test has."""
+    """The metric of the test scores: that of the comparisons, else the first one that the model has on test."""
     return view.judge.name if view.judge.name in model.test else next(iter(model.test), view.judge.name)
 
 
 def evidence(view: View, model: FinalModel | None) -> list[Sentence]:
-    """Returns what the test split says of `model`, the pick; nothing before it was opened."""
+    """Returns the sentences on the test scores of `model`, the pick; empty before the models were scored on test."""
     if model is None or not model.test:
         return []
     name = judged_by(view, model)
-    others = [view.models[role] for role in _WHOM if role in view.models and role != model.role]
-    found = [_against(view, name, model, same) for same in _by_trial(others)]
-    found = sorted([*found, *_absent(view, model)], key=lambda one: one.about.endswith(_WHOM["baseline"]))
-    return [*found, *_gap(view, model, name)]
+    others = [view.models[role] for role in _OPPONENTS if role in view.models and role != model.role]
+    sentences = [_against(view, name, model, same) for same in _by_trial(others)]
+    sentences = sorted(
+        [*sentences, *_absent(view, model)], key=lambda sentence: sentence.about.endswith(_OPPONENTS["baseline"])
+    )
+    return [*sentences, *_gap(view, model, name)]
 
 
 def _by_trial(models: list[FinalModel]) -> list[list[FinalModel]]:
-    """The models of one search trial together: runner-up and default recipe may be one trial."""
-    found: dict[int | str, list[FinalModel]] = {}
+    """The models grouped by search trial: runner-up and default recipe may be one trial."""
+    groups: dict[int | str, list[FinalModel]] = {}
     for model in models:
-        found.setdefault(model.role if model.number is None else model.number, []).append(model)
-    return list(found.values())
+        groups.setdefault(model.role if model.number is None else model.number, []).append(model)
+    return list(groups.values())
 
 
 def _against(view: View, name: str, pick: FinalModel, same: list[FinalModel]) -> Sentence:
-    """The pick against another trial, once for each seed that was scored of it."""
-    whom = join(_WHOM[model.role] for model in same)
+    """The pick against another trial, with a part for each scored seed of that trial."""
+    opponent = join(_OPPONENTS[model.role] for model in same)
     by_seed = {model.seed: model for model in reversed(same)}
     if same[0].number is not None and same[0].number == pick.number:
         seeds = [model for model in reversed(by_seed.values()) if model.seed != pick.seed]
         scores = "".join(f"; with seed {model.seed} it has {_score(name, model)}" for model in seeds)
         own = f", here with seed {pick.seed}" if seeds else ""
-        return Sentence(f"Against {whom}", f"Trial {pick.number} is {whom} itself{own}{scores}.")
-    told = [_compared(view, name, model, tell_seed=len(by_seed) > 1) for model in reversed(by_seed.values())]
-    return Sentence(f"Against {whom}", f"{'; '.join(told)}.")
+        return Sentence(f"Against {opponent}", f"Trial {pick.number} is {opponent} itself{own}{scores}.")
+    parts = [_compared(view, name, model, tell_seed=len(by_seed) > 1) for model in reversed(by_seed.values())]
+    return Sentence(f"Against {opponent}", f"{'; '.join(parts)}.")
 
 
 def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> str:
-    which = f"trial {other.number}" if other.number is not None else other.name
-    which += f" with seed {other.seed}" if tell_seed else ""
+    name_of_other = f"trial {other.number}" if other.number is not None else other.name
+    name_of_other += f" with seed {other.seed}" if tell_seed else ""
     compared = view.comparison(other.role)
     if compared is None:
-        return f"{which} has {_score(name, other)}"
-    sure = f"{_verdict(compared)} with probability {probability_text(compared.probability)}"
-    return f"{sure}: {gain(compared.metric, compared.difference)}; {which} has {_score(name, other)}"
+        return f"{name_of_other} has {_score(name, other)}"
+    verdict = f"{_verdict(compared)} with probability {probability_text(compared.probability)}"
+    return f"{verdict}: {gain(compared.metric, compared.difference)}; {name_of_other} has {_score(name, other)}"
 
 
 def _score(name: str, model: FinalModel) -> str:
@@ -102,7 +101,7 @@ def _score(name: str, model: FinalModel) -> str:
 
 
 def _absent(view: View, pick: FinalModel) -> Iterator[Sentence]:
-    """Why there is no runner-up or no default recipe to compare with."""
+    """The sentences on a missing runner-up or default recipe."""
     if "runner-up" not in view.models:
         others = len(view.completed) > 1
         why = "Only one configuration was confirmed" if others else "No other trial completed"
@@ -131,25 +130,25 @@ def _verdict(compared: Comparison) -> str:
 
 
 def _gap(view: View, model: FinalModel, name: str) -> list[Sentence]:
-    """Validation against test; both are samples, so the gap is judged by the interval of their difference."""
+    """Validation against test score; both have sampling error, so the interval of their difference is reported."""
     validation, test = model.validation.get(name), model.test[name]
     if validation is None or not isfinite(validation):
         return []
-    shown = f"{metric(name, validation)} on validation, {metric(name, test.value)} on test"
+    scores = f"{metric(name, validation)} on validation, {metric(name, test.value)} on test"
     gap = _gap_interval(view, model, name)
     if not isfinite(gap.low):
-        return [Sentence("Validation to test", f"{shown}.")]
+        return [Sentence("Validation to test", f"{scores}.")]
     verdict = (
         "the gap is no larger than chance explains"
         if gap.low <= 0 <= gap.high
         else "the gap is larger than chance explains; trust the test figure"
     )
     bounds = f"95\u00a0% interval of the difference {difference(name, gap)}"
-    return [Sentence("Validation to test", f"{shown}: {verdict} ({bounds}).")]
+    return [Sentence("Validation to test", f"{scores}: {verdict} ({bounds}).")]
 
 
 def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
-    """Validation less test with its interval; NaN bounds where neither predictions nor the number of rows say it."""
+    """Validation less test with its interval; NaN bounds without predictions and number of rows."""
     answers, num_rows = answers_of(view, model, "validation"), _validation_rows(view)
     judge = view.task.metric(name)
     if answers is not None and judge.has_formula:
@@ -166,24 +165,24 @@ def _validation_rows(view: View) -> int:
 
 
 def tradeoff(view: View) -> list[Sentence]:
-    """Several objectives: which one decides, and the best of each among the trials that no other beats in all."""
+    """The sentence on several objectives: which one decides, and the best trial of each on the Pareto front."""
     names = view.objectives
     if len(names) < 2:
         return []
-    asked = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
+    objectives = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
     values = [[view.mean(record, name).value for name in names] for record in view.completed]
     is_on = pareto_front(np.array(values).reshape(-1, len(names)), [metric_named(name).maximize for name in names])
     front = [record for record, on in zip(view.completed, is_on, strict=True) if on]
     if not front:
-        return [Sentence("Objectives", f"{asked}.")]
+        return [Sentence("Objectives", f"{objectives}.")]
     best = {
         name: min(front, key=lambda record: metric_named(name).sort_key(view.mean(record, name).value))
         for name in names
     }
-    told = "; ".join(
+    leaders = "; ".join(
         f"best in {join(metric_title(name) for name in names if best[name] is record)} is trial "
         f"{record.number} ({', '.join(named_metric(name, view.mean(record, name).value) for name in names)})"
         for record in {record.number: record for record in best.values()}.values()
     )
     count = f"{len(front):,} of {plural(len(view.completed), 'completed trial')} {'is' if len(front) == 1 else 'are'}"
-    return [Sentence("Objectives", f"{asked}. {count} on the Pareto front: {told}.")]
+    return [Sentence("Objectives", f"{objectives}. {count} on the Pareto front: {leaders}.")]

@@ -1,4 +1,4 @@
-"""The winner: its scores beside those of the other models, its seeds, and its errors under the task's lens."""
+"""The section about the recommended model: final models on test, its seeds, and its errors in the task's lens."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _ROLE_NAMES = {"winner": "winner", "runner-up": "runner-up", "default": "default
 
 
 def models_figure(view: View, name: str) -> Figure | None:
-    """The models that saw the test split, with intervals; the recommended one first."""
+    """The test scores of the final models with intervals, the recommended one first."""
     chosen = view.chosen
     if chosen is None:
         return None
     models = [chosen, *(model for model in view.models.values() if model is not chosen)]
     rows = [
-        (f"{_ROLE_NAMES[model.role]}<br>{for_figure(_which(model.number, model.name), 26)}", model.test[name])
+        (f"{_ROLE_NAMES[model.role]}<br>{for_figure(_model_name(model.number, model.name), 26)}", model.test[name])
         for model in models
         if name in model.test
     ]
-    told = "; ".join(
+    caption = "; ".join(
         f"{_ROLE_NAMES[model.role]} {metric(name, model.test[name].value)} ({interval(name, model.test[name])})"
         for model in models
         if name in model.test
     )
     title = f"Test {metric_title(name)} of the final models, with 95 % intervals"
-    return forest(title, name, rows, told[:1].upper() + told[1:] + ".") if rows else None
+    return forest(title, name, rows, caption[:1].upper() + caption[1:] + ".") if rows else None
 
 
-def _which(number: int | None, name: str) -> str:
+def _model_name(number: int | None, name: str) -> str:
     return f"trial {number}" if number is not None else name
 
 
@@ -47,7 +47,7 @@ def models_table(view: View) -> Table | None:
     names = list(dict.fromkeys(name for model in view.models.values() for name in model.test))
     rows = []
     for model in view.models.values():
-        cells = [f"{_ROLE_NAMES[model.role]}: {clip(_which(model.number, model.name), 60)}"]
+        cells = [f"{_ROLE_NAMES[model.role]}: {clip(_model_name(model.number, model.name), 60)}"]
         for name in names:
             bounds = model.test.get(name)
             cells.append(f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "–")
@@ -62,7 +62,7 @@ def models_table(view: View) -> Table | None:
 
 
 def winner_section(view: View) -> Section:
-    """The section about the recommended model: what the task's lens finds, and what is shown whatever the task."""
+    """The section: figures and tables of the task's lens, and those of every task."""
     lens = lens_of(view.task)
     findings = _findings(view, lens)
     models, curves = models_table(view), seed_curves(view)
@@ -77,7 +77,7 @@ def winner_section(view: View) -> Section:
 
 
 def _findings(view: View, lens: Lens | None) -> Findings:
-    """What the lens shows of the recommended model, or why there is nothing to show."""
+    """The findings of the lens for the recommended model, or the reason why there are none."""
     if view.winner is None:
         return Findings(empty="There is no winner: no trial was completed.")
     if view.chosen is None:

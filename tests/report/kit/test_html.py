@@ -10,7 +10,7 @@ import pytest
 
 from harness.report.kit.figures import COLORS, DARK, Figure, axis, layout
 from harness.report.kit.html import render, save_document
-from harness.report.kit.sections import Section, Table, Text
+from harness.report.kit.sections import Section, Table, TextBlock
 from harness.report.study.answer import Answer, Sentence
 from tests.report.payloads import PAYLOADS
 from tests.report.study.test_page import Reader, data_of
@@ -30,7 +30,7 @@ def page_of(texts: tuple[str, ...]) -> str:
         figures=figures,
         small=[],
         tables=[table],
-        texts=[Text(title=text, text=text, command=place % 2 == 0) for place, text in enumerate(texts)],
+        texts=[TextBlock(title=text, text=text, command=place % 2 == 0) for place, text in enumerate(texts)],
         empty=texts[4],
     )
     told = Answer(
