@@ -51,7 +51,8 @@ class PausedTrial(Protocol):
 TrialFunction = Callable[..., Iterator[PausedTrial]]
 """`run_trial(config, data, host, resume=None)`: a generator that yields a `PausedTrial` after each evaluation.
 
-The last one has `progress.done`. `data` is the folder of prepared data (str), `host` a `harness.training.host.Host`, `resume` a snapshot folder or None.
+The last one has `progress.done`. `data` is the folder of prepared data (str), `host` a `harness.training.host.Host`,
+`resume` a snapshot folder or None.
 """
 
 

@@ -56,7 +56,8 @@ class Card:
     """A `Pool`. Which of the running trials is evaluated next is drawn, or, without a seed, the one that began first.
 
     A trial takes a gibibyte for each row of its batch while it runs, and the share `paused` of that while it is paused.
-    A process keeps the most that it has had until it is told to release it. `break_at` says which trials run out of memory.
+    A process keeps the most that it has had until it is told to release it. `break_at` says which trials run out of
+    memory.
     """
 
     def __init__(
