@@ -1,7 +1,4 @@
-"""A table that fits: where the terminal is narrow, the least important columns are left out.
-
-Knows nothing of trials.
-"""
+"""A table that fits the terminal: on a narrow one the least important columns are left out."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["TextColumn", "Line", "fitted"]
+__all__ = ["Line", "TextColumn", "fitted"]
 
 _GAP = 2
 #: The last column is shortened to this before any other is left out.
@@ -22,7 +19,7 @@ _LAST = 22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextColumn:
-    """`rank` 0 is always shown; of the others the highest is left out first."""
+    """A column; one of `rank` 0 is always shown, of the others the highest rank is left out first."""
 
     title: str
     right: bool = True
@@ -40,7 +37,7 @@ class Line:
 def fitted(columns: Sequence[TextColumn], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
     """Returns the table, at most `width` wide, and the titles of the columns that were left out.
 
-    None among the lines is a ruler. The last column, of words, is shortened before another is left out.
+    None among the lines draws a ruler. The last column, of words, is shortened before another is left out.
     """
     rows = [line for line in lines if line is not None]
     widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]

@@ -69,7 +69,7 @@ class RayPruner:
 
     @property
     def ahead(self) -> int:
-        """The number of trials that must exist before the first is judged: Hyperband halves the bracket as it is then."""
+        """The number of trials that must exist before the first is judged: Hyperband halves what a bracket has."""
         return self._clock.end if isinstance(self.scheduler, HyperBandScheduler) else 0
 
     def added(self, number: int, trial: Trial) -> None:
