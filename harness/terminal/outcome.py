@@ -34,16 +34,16 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     print_leaderboard(console, results)
     _print_failures(console, results)
     console.print()
-    shown = answer(View(results))
-    console.print(Text(plain(f"{shown.headline}: {_params(results)}"), style="bold"))
-    console.print(_facts(results, shown))
+    verdict = answer(View(results))
+    console.print(Text(plain(f"{verdict.headline}: {_params(results)}"), style="bold"))
+    console.print(_facts(results, verdict))
     console.print()
     for name, value in _next(results, report):
         # People copy paths and commands, so these are neither wrapped nor cut.
         console.print(Text(f"{name:<8}{value}"), soft_wrap=True)
 
 
-def _facts(results: Results, shown: Answer) -> Table:
+def _facts(results: Results, verdict: Answer) -> Table:
     """Returns the evidence of the answer as a table; the model's folder is printed with the other paths."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
@@ -52,12 +52,14 @@ def _facts(results: Results, shown: Answer) -> Table:
     other = final is not None and final.recommended != final.winner
     facts = [("Winner on validation" if other else "Winner", text) for text in _winner(results)]
     if final is not None and other:
-        text = f"trial {final.recommended}: {shown.score} {shown.score_of}. What follows is about this one."
+        text = f"trial {final.recommended}: {verdict.score} {verdict.score_of}. What follows is about this one."
         facts.append(("Recommended", text))
-    facts += [(sentence.about, sentence.text) for sentence in shown.sentences if other or sentence.about != "Exported"]
+    facts += [
+        (sentence.about, sentence.text) for sentence in verdict.sentences if other or sentence.about != "Exported"
+    ]
     for about, text in facts:
         grid.add_row(Text(plain(about.replace("Against the", "Against"))), Text(plain(text)))
-    for warning in shown.warnings:
+    for warning in verdict.warnings:
         grid.add_row(Text("Warning", style="yellow"), Text(plain(warning), style="yellow"))
     return grid
 
@@ -66,17 +68,17 @@ def print_leaderboard(console: Console, results: Results) -> None:
     """Prints one line a trial, best first, and the baselines."""
     ranked = list(enumerate(results.leaderboard(), start=1))
     params = list(dict.fromkeys(name for _, row in ranked for name in row.record.params))
-    shown = [(place, row) for place, row in ranked if place <= _NUM_SHOWN or _is_default(results, row)]
+    rows = [(place, row) for place, row in ranked if place <= _NUM_SHOWN or _is_default(results, row)]
     # The device is only worth a column when trials ran on several.
     places = num_places(results.trials) > 1
-    lines: list[Line | None] = [_line(results, row, params, place, places=places) for place, row in shown]
+    lines: list[Line | None] = [_line(results, row, params, place, places=places) for place, row in rows]
     if results.baselines:
         lines.append(None)
         lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
     table, left_out = fitted(_columns(results, params, places=places), lines, console.width)
     console.print(table)
     full = f"harness results {_run(results)} --csv"
-    notes = [f"and {len(ranked) - len(shown)} more trials: {full}"] if len(shown) < len(ranked) else []
+    notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
     notes += ["* default recipe", *(f"baseline: {clip(baseline.name)}" for baseline in results.baselines)]
     if left_out:
         notes.append(f"no room for {', '.join(left_out)}: {full}")
@@ -130,10 +132,10 @@ def _mean(row: LeaderRow, name: str) -> str:
     value = row.metrics.get(name)
     if value is None or not isfinite(value):
         return "–"
-    shown = metric(name, value)
+    text = metric(name, value)
     if not row.confirmed:
-        return shown
-    digits, unit = shown.split("\u00a0") if "\u00a0" in shown else (shown, "")
+        return text
+    digits, unit = text.split("\u00a0") if "\u00a0" in text else (text, "")
     spread = f"{100 * row.std[name]:.1f}" if unit == "%" else metric(name, row.std[name])
     return f"{digits} ± {spread}" + (f"\u00a0{unit}" if unit else "")
 

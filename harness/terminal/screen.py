@@ -29,8 +29,8 @@ _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FA
 def screen(board: Board, width: int, height: int) -> RenderableType:
     """Returns the board in at most `width` x `height` characters."""
     best, params = board.best(_NUM_BEST), _params(board)
-    shown, hidden = _chosen(board, best, max(1, height - _HEAD - _FOOT))
-    lines = [_line(board, row, params, is_best=row in best[:1]) for row in shown]
+    rows, hidden = _chosen(board, best, max(1, height - _HEAD - _FOOT))
+    lines = [_line(board, row, params, is_best=row in best[:1]) for row in rows]
     table, left_out = fitted(_columns(board, params), lines, width)
     foot = "; ".join(part for part in (hidden, f"narrow: without {', '.join(left_out)}" if left_out else "") if part)
     bar = Table.grid(expand=True)  # a bar without a table does not end its line

@@ -42,20 +42,20 @@ def fitted(columns: Sequence[TextColumn], lines: Sequence[Line | None], width: i
     rows = [line for line in lines if line is not None]
     widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
     needed = [*widths[:-1], min(widths[-1], _LAST)]
-    shown = list(range(len(columns)))
-    while sum(needed[at] + _GAP for at in shown) - _GAP > width and any(columns[at].rank for at in shown):
-        shown.remove(max(shown, key=lambda at: (columns[at].rank, at)))
-    last, others = shown[-1], shown[:-1]
+    indices = list(range(len(columns)))
+    while sum(needed[at] + _GAP for at in indices) - _GAP > width and any(columns[at].rank for at in indices):
+        indices.remove(max(indices, key=lambda at: (columns[at].rank, at)))
+    last, others = indices[-1], indices[:-1]
     widths[last] = max(1, min(widths[last], width - sum(widths[at] + _GAP for at in others)))
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold", expand=False)
-    for at in shown:
+    for at in indices:
         column = columns[at]
         justify: Literal["left", "right"] = "right" if column.right else "left"
         # Text, not str: rich would read [brackets] in a str as markup.
         table.add_column(Text(column.title), justify=justify, no_wrap=True, overflow="ellipsis", width=widths[at])
     for line in lines:
         if line is None:
-            table.add_row(*(Text("─" * widths[at], style="dim") for at in shown))
+            table.add_row(*(Text("─" * widths[at], style="dim") for at in indices))
         else:
-            table.add_row(*(Text(line.cells[at]) for at in shown), style=line.style)
-    return table, [column.title for at, column in enumerate(columns) if at not in shown]
+            table.add_row(*(Text(line.cells[at]) for at in indices), style=line.style)
+    return table, [column.title for at, column in enumerate(columns) if at not in indices]
