@@ -17,7 +17,7 @@ STEPS = 64
 
 
 class Nothing:
-    """A standing trial of no size."""
+    """A paused trial of no size."""
 
     memory_bytes = 0
 

@@ -1,6 +1,6 @@
 """The command line: `harness sweep`, `results`, `status`, `report`, `compare`, `bench`, `export`, `predict`, ...
 
-Knows nothing that costs time to import: every command imports what it needs when it runs.
+Nothing slow is imported here: every command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["app", "main"]
 
 
 def main() -> None:
-    """The program `harness`."""
+    """Runs the program `harness`."""
     catch_termination()
-    atexit.register(gc.freeze)  # nothing is collected at the end, where it took up to half a second
+    atexit.register(gc.freeze)  # the collection at exit took up to half a second
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character gets another one instead of a crash.
+        # A character that the terminal's encoding lacks is escaped instead of raising.
         with suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app(prog_name="harness")

@@ -1,7 +1,4 @@
-"""`python -m harness.cli`: the command line without an installed script.
-
-Knows nothing of its own.
-"""
+"""`python -m harness.cli`: the command line without an installed script."""
 
 from harness.cli import main
 

@@ -1,6 +1,6 @@
-"""`harness bench`: its options, and what a person sees of it; and benchmark files for `harness compare`.
+"""`harness bench` with its options, and benchmark files in `harness compare`.
 
-Knows nothing of how cells are measured. Imports of the package stand inside the functions, so that `--help` is quick.
+Imports of the package are inside the functions, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -64,39 +64,39 @@ def bench(
 
     trust(*trusted or ())
     options = BenchOptions(
-        checkpoints=_listed("--checkpoint", ",".join(checkpoint) if checkpoint else None, str),
-        batch_sizes=_listed("--batch-size", batch_size, _number_or("max")),
-        lengths=_listed("--length", length, _number_or("study")),
-        precisions=_listed("--precision", precision, str),
-        modes=_listed("--mode", mode, str) or ("train",),
+        checkpoints=_parse_list("--checkpoint", ",".join(checkpoint) if checkpoint else None, str),
+        batch_sizes=_parse_list("--batch-size", batch_size, _number_or("max")),
+        lengths=_parse_list("--length", length, _number_or("study")),
+        precisions=_parse_list("--precision", precision, str),
+        modes=_parse_list("--mode", mode, str) or ("train",),
         device=device,
-        threads=_listed("--threads", threads, int),
+        threads=_parse_list("--threads", threads, int),
         seconds=seconds,
         repeats=repeats,
         price_per_hour=price_per_hour,
     )
     options.check()
-    side_by_side = _listed("--slots", slots, int)
+    side_by_side = _parse_list("--slots", slots, int)
     if of is not None and of.is_dir():
-        opened = _again(of, options, json, fresh=fresh, others=side_by_side or overrides)
+        bench_run = _measure_run(of, options, json, fresh=fresh, others=side_by_side or overrides)
     else:
-        opened = _measure(of, overrides or [], options, json, fresh=fresh, slots=side_by_side)
-    _finish(opened, markdown)
+        bench_run = _measure(of, overrides or [], options, json, fresh=fresh, slots=side_by_side)
+    _finish(bench_run, markdown)
 
 
-def _finish(opened: Bench, markdown: Path | None) -> None:
+def _finish(bench_run: Bench, markdown: Path | None) -> None:
     from harness.report.benchmark.markdown import write_bench_markdown
 
-    opened.view.end(opened.file)
+    bench_run.view.end(bench_run.file)
     if markdown is not None:
-        write_bench_markdown(opened.path, markdown)
-    cells = opened.file.cells
+        write_bench_markdown(bench_run.path, markdown)
+    cells = bench_run.file.cells
     if cells and not any(cell.samples_per_second for cell in cells):
         raise StudyFailed("no cell could be measured")
 
 
-def _listed(option: str, text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
-    """The parts of a comma-separated list; None when nothing was given."""
+def _parse_list(option: str, text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
+    """Returns the parts of a comma-separated list; None for None."""
     if text is None:
         return None
     try:
@@ -144,20 +144,20 @@ def _measure(
             "seconds", "repeats", "price_per_hour", "device", *(() if study else ("checkpoints",)),
         )  # fmt: skip
     spec = _study(study, overrides) if study is not None else bench_study(options.checkpoints)
-    opened = _open(json, fresh=fresh)
+    bench_run = _open(json, fresh=fresh)
     data = prepare(spec)
     if slots is None:
-        opened.cells(spec, data, options, own_texts=study is not None)
+        bench_run.cells(spec, data, options, own_texts=study is not None)
     else:
         from harness.benchmark.slots import measure_slots
 
-        opened.price(options.price_per_hour)
-        measure_slots(opened, spec, data, slots, options)
-    return opened
+        bench_run.price(options.price_per_hour)
+        measure_slots(bench_run, spec, data, slots, options)
+    return bench_run
 
 
 def _study(path: Path, overrides: list[str]) -> StudySpec:
-    """The study; a benchmark searches nothing, so one that searches nothing may have any number of trials."""
+    """Loads the study; unlike a sweep, a benchmark accepts several trials of a study that searches nothing."""
     from harness.spec.reader import load_study
 
     try:
@@ -170,21 +170,21 @@ def _study(path: Path, overrides: list[str]) -> StudySpec:
         raise
 
 
-def _again(run: Path, options: BenchOptions, json: Path | None, *, fresh: bool, others: object) -> Bench:
+def _measure_run(run: Path, options: BenchOptions, json: Path | None, *, fresh: bool, others: object) -> Bench:
     from harness.benchmark.sharing import measure_sharing
     from harness.records.results import load
     from harness.tasks import task_of
 
-    as_it_was = "a run's winner is measured as it was; give a study file for other settings"
+    refusal = "a run's winner is measured as it was; give a study file for other settings"
     if others:
-        raise InputError(f"{run}: {as_it_was}")
-    options.refuse_all_but(as_it_was, "seconds", "repeats", "price_per_hour")
+        raise InputError(f"{run}: {refusal}")
+    options.refuse_all_but(refusal, "seconds", "repeats", "price_per_hour")
     results = load(run)
-    task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
-    opened = _open(json, fresh=fresh)
-    opened.price(options.price_per_hour)
-    measure_sharing(opened, results, seconds=options.seconds, repeats=options.repeats)
-    return opened
+    task_of(results.spec.task)  # raises for a task of the user's own that is not trusted
+    bench_run = _open(json, fresh=fresh)
+    bench_run.price(options.price_per_hour)
+    measure_sharing(bench_run, results, seconds=options.seconds, repeats=options.repeats)
+    return bench_run
 
 
 def compare_all(paths: Sequence[Path], out: Path, *, force: bool) -> Path:

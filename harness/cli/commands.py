@@ -1,7 +1,4 @@
-"""The commands and their options; what they do is elsewhere.
-
-Knows nothing of how trials are run. Imports of the package stand inside the commands, so that `--help` is quick.
-"""
+"""The commands and their options. Imports of the package are inside the commands, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -73,12 +70,13 @@ def sweep(
         from harness.cli.sweep import run_sweep
         from harness.spec.reader import load_study
 
-    given = list(overrides or ())
-    given += [f"engine.name={engine}"] if engine is not None else []
-    given += [f"search.trials={trials}"] if trials is not None else []
-    spec = load_study(study, given)
+    changes = list(overrides or ())
+    changes += [f"engine.name={engine}"] if engine is not None else []
+    changes += [f"search.trials={trials}"] if trials is not None else []
+    spec = load_study(study, changes)
     options = ["--runs", str(runs)] if runs != Path("runs") else []
-    run_sweep(spec, runs=runs, fresh=fresh, command=["harness", "sweep", str(study), *given, *options], profile=profile)
+    command = ["harness", "sweep", str(study), *changes, *options]
+    run_sweep(spec, runs=runs, fresh=fresh, command=command, profile=profile)
 
 
 @app.command()

@@ -1,7 +1,4 @@
-"""How a command ends: the exit code and the one line for everything that can go wrong, and never a traceback.
-
-Knows nothing of what the commands do.
-"""
+"""Turns every error of a command into an exit code and a line on standard error, without a traceback."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ __all__ = ["Terminated", "catch_termination", "guarded"]
 INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
 GO_ON = "interrupted: run the same command to go on"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-#: A path that the user gave, or the place where the command was called, cannot be used.
+#: Errors of a path that the user gave, or of the current folder.
 NO_ACCESS = (
     *(errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
     *(errno.ENAMETOOLONG, errno.ELOOP),
@@ -35,16 +32,16 @@ P = ParamSpec("P")
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: cleans up like Ctrl-C, on another exit code.
+    """Raised at SIGTERM: cleans up like Ctrl-C, with another exit code.
 
-    `came` is true once there was one: within Ray's calls whatever a handler raises becomes a plain KeyboardInterrupt.
+    `came` is True after the first one: inside Ray's calls, an exception of a handler becomes a plain KeyboardInterrupt.
     """
 
     came = False
 
 
 def catch_termination() -> None:
-    """Makes SIGTERM an exception of the main thread, so that workers are stopped and files closed."""
+    """Makes SIGTERM raise in the main thread, so that workers are stopped and files closed."""
 
     def terminate(number: int, frame: object) -> None:
         Terminated.came = True
@@ -54,7 +51,7 @@ def catch_termination() -> None:
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose errors are lines on standard error, and whose exit code tells their kind."""
+    """Returns the command with its errors as lines on standard error, and exit codes by the kind of error."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -91,14 +88,14 @@ def _exit(message: str, code: int) -> typer.Exit:
 
 
 def _say(line: str) -> None:
-    """A file name may hold anything: what a terminal would obey is shown escaped."""
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in line)
+    """Prints a line on standard error; control characters, which a file name may have, are escaped."""
+    escaped = "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in line)
     with suppress(OSError):
-        typer.echo(shown, err=True)
+        typer.echo(escaped, err=True)
 
 
 def _unexpected(error: Exception) -> str:
-    """One line; the traceback goes to a file, for a bug report."""
+    """Returns one line on the error, and writes the traceback to a file for a bug report."""
     text = "".join(traceback.format_exception(error))
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
@@ -112,7 +109,7 @@ def _unexpected(error: Exception) -> str:
 
 
 def _forget_output() -> None:
-    """Whoever read our output is gone: the interpreter must not complain when it flushes."""
+    """Redirects standard output to nowhere after its reader is gone, so that the last flush raises nothing."""
     null = os.open(os.devnull, os.O_WRONLY)
     with suppress(OSError, ValueError):
         os.dup2(null, sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""`harness predict` on a console or into a table."""
+"""Prints the output of `harness predict`, or writes it into a table."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["predict_file", "predict_here"]
 
 
 def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
-    """Prints a line a text: what the task says of it, value by value."""
+    """Prints one line for each text, with the values of its prediction."""
     predictions = predict_texts(export := open_export(folder), text_rows(export, texts))
     if as_json:
-        shown = [{"text": text, **each} for text, each in zip(texts, predictions, strict=True)]
-        sys.stdout.write(json.dumps(shown, indent=1) + "\n")
+        rows = [{"text": text, **prediction} for text, prediction in zip(texts, predictions, strict=True)]
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return
-    values = [_values(each, export.shown) for each in predictions]
+    values = [_values(prediction, export.shown) for prediction in predictions]
     columns = [
         *(
             TextColumn(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - len(export.shown)))
@@ -36,14 +36,14 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
         ),
         TextColumn(title="text", right=False),
     ]
-    lines = [_line(text, [value for _, value in each]) for text, each in zip(texts, values, strict=True)]
+    lines = [_line(text, [value for _, value in pairs]) for text, pairs in zip(texts, values, strict=True)]
     console = make_console()
     table, _ = fitted(columns, lines, console.width)
     console.print(table)
 
 
 def _values(prediction: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, Any]]:
-    """The values `shown` by name, then those of every mapping in the prediction."""
+    """Returns the values named in `shown`, then those of every mapping in the prediction, with their names."""
     parts = [part for part in prediction.values() if isinstance(part, Mapping)]
     return [(name, prediction[name]) for name in shown] + [pair for part in parts for pair in part.items()]
 
@@ -80,7 +80,7 @@ def _as_csv(rows: Iterable[Sequence[str]]) -> str:
 
 
 def _write(out: Path, text: str) -> None:
-    """Replaces the file, that behind a link too; what is no file (a pipe, a device) is written to."""
+    """Replaces the file, or the target of a link; writes into what is no file (a pipe, a device)."""
     try:
         if out.exists() and not out.is_file():
             out.write_text(text, encoding="utf-8", newline="")

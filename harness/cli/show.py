@@ -1,7 +1,4 @@
-"""Reading commands on a console: `results`, `status`, `rerun`.
-
-Knows nothing of how trials are run.
-"""
+"""The commands that read a run: `results`, `status`, `rerun`."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ EVERY_S = 2.0
 
 
 def show_results(run: Path, *, as_json: bool, as_csv: bool) -> None:
-    """Prints a run: for people, or as JSON or CSV and nothing else."""
+    """Prints a run for people, or as JSON or CSV and nothing else."""
     if as_json and as_csv:
         raise InputError("give either --json or --csv, not both")
     results = load(run)
@@ -44,7 +41,7 @@ def show_results(run: Path, *, as_json: bool, as_csv: bool) -> None:
 
 
 def show_status(run: Path) -> None:
-    """Shows where a run stands; on a terminal for as long as somebody works on it."""
+    """Shows the state of a run; on a terminal it is updated while a process works on the run."""
     console = make_console()
     results = load(run)
     if not console.is_terminal or not _is_worked_on(results):
@@ -54,13 +51,13 @@ def show_status(run: Path) -> None:
         results = _watch(console, run, results)
     except Terminated:
         raise
-    except KeyboardInterrupt:  # how one leaves: the sweep goes on
+    except KeyboardInterrupt:  # ends the command, not the sweep
         return
     _print_status(console, results)
 
 
 def _watch(console: Console, run: Path, results: Results) -> Results:
-    """Keeps the screen up to date until nobody works on the run."""
+    """Updates the screen until no process works on the run."""
     with Live(_screen(console, results), console=console, auto_refresh=False, transient=True) as live:
         while _is_worked_on(results):
             time.sleep(EVERY_S)
@@ -84,7 +81,7 @@ def _screen(console: Console, results: Results) -> RenderableType:
 
 
 def _board(results: Results) -> Board:
-    """The phase that is being worked on, from its records and what the coordinator says of those that wait."""
+    """Returns the board of the current phase, from its records and the coordinator's live.json."""
     live, phase = results.live, "confirm" if results.live.phase == "confirm" else "search"
     records = results.trials if phase == "search" else results.confirm
     board = Board(results.spec)
@@ -103,7 +100,7 @@ def _board(results: Results) -> Board:
 
 
 def _is_worked_on(results: Results) -> bool:
-    """True while the process that last wrote live.json is alive; a younger one only has its number."""
+    """Returns True while the process that wrote live.json is alive; a younger process only has the same id."""
     if results.live.pid is None:
         return False
     try:
@@ -117,7 +114,7 @@ def show_rerun(run: Path, number: int) -> bool:
     from harness.jobs.rerun import rerun
 
     console = make_console()
-    found = rerun(load(run), number)
+    repeated = rerun(load(run), number)
     columns = [
         TextColumn(title="step"),
         TextColumn(title="number", right=False),
@@ -127,15 +124,17 @@ def show_rerun(run: Path, number: int) -> bool:
     ]
     lines = [
         Line(
-            (str(each.step), metric_title(each.name).replace("_", " "), repr(each.recorded),
-             repr(each.now), "same" if each.same else "DIFFERENT"),
-            "" if each.same else "bold red",
+            (str(value.step), metric_title(value.name).replace("_", " "), repr(value.recorded),
+             repr(value.now), "same" if value.same else "DIFFERENT"),
+            "" if value.same else "bold red",
         )
-        for each in found.comparisons
+        for value in repeated.comparisons
     ]  # fmt: skip
     console.print(fitted(columns, lines, console.width)[0])
-    if not found.same_end:
-        reasons = [f"{record.state.value.lower()} {record.message}".strip() for record in (found.recorded, found.now)]
+    if not repeated.same_end:
+        reasons = [
+            f"{record.state.value.lower()} {record.message}".strip() for record in (repeated.recorded, repeated.now)
+        ]
         console.print(Text(f"recorded: {reasons[0]}; now: {reasons[1]}", style="bold red"))
-    console.print(Text(f"trial {number} came out {'the same' if found.same else 'differently'}", style="bold"))
-    return found.same
+    console.print(Text(f"trial {number} came out {'the same' if repeated.same else 'differently'}", style="bold"))
+    return repeated.same

@@ -1,7 +1,4 @@
-"""`harness sweep` on a console: the view while it runs, and what came of it.
-
-Knows nothing of how trials are run.
-"""
+"""`harness sweep` on a console: its view while it runs, and its outcome."""
 
 from __future__ import annotations
 
@@ -28,10 +25,12 @@ def run_sweep(spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str
     spec = spec if fresh else continued(spec, run)
     with open_view(console, spec, lambda: load(run.path)) as view:
         results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view, phases=phases)
-    from harness.terminal.outcome import print_outcome  # with scipy: half a second that workers would start later
+    from harness.terminal.outcome import (
+        print_outcome,  # it imports scipy, which would delay the start of workers by half a second
+    )
 
     print_outcome(console, results, report_folder(run.path))
     if profile:
-        found = profile_of(results, phases.stop(), len(results.manifest.devices))
-        run.write_json(PROFILE, found.model_dump(mode="json"))
-        print_profile(console, found)
+        times = profile_of(results, phases.stop(), len(results.manifest.devices))
+        run.write_json(PROFILE, times.model_dump(mode="json"))
+        print_profile(console, times)

@@ -1,4 +1,1 @@
-"""What a person sees: live screens, plain lines, leaderboards and outcomes.
-
-Knows nothing of how trials are run.
-"""
+"""Output for people on a terminal: live screens, plain lines, leaderboards and outcomes."""

@@ -1,7 +1,4 @@
-"""A benchmark on a console: a line as each cell is measured, and a table at the end.
-
-Knows nothing of how cells are measured.
-"""
+"""Prints a benchmark on a console: a line as each cell is measured, and a table at the end."""
 
 from __future__ import annotations
 
@@ -20,31 +17,31 @@ __all__ = ["ConsoleView"]
 
 
 class ConsoleView:
-    """Tells a person what a benchmark does."""
+    """Prints the progress and the result of a benchmark."""
 
     def __init__(self, console: Console, path: Path) -> None:
         self._console, self._path = console, path
         self._ended: Cell | None = None
 
     def say(self, line: str) -> None:
-        """One fact, one line."""
+        """Prints one line."""
         self._console.print(Text(plain(line)))
 
     def measured(self, cell: Cell) -> None:
-        """A run of a cell ended; the line comes with the progress."""
+        """Notes that a run of a cell ended; `progress` prints its line."""
         self._ended = cell
 
     def progress(self, done: int, total: int, left_s: float | None) -> None:
-        """So many runs of cells are done."""
+        """Prints the last measured cell, the number of runs done, and the time left."""
         if self._ended is None:
             return
         cell, width = self._ended, len(str(total))
-        found = f"{number(cell.samples_per_second)} samples/s" if cell.state == "ok" else why(cell)
+        result = f"{number(cell.samples_per_second)} samples/s" if cell.state == "ok" else why(cell)
         left = f", about {duration(left_s)} left" if left_s else ""
-        self.say(f"[{done:>{width}}/{total}] {cell.title}: {found}{left}")
+        self.say(f"[{done:>{width}}/{total}] {cell.title}: {result}{left}")
 
     def end(self, bench: BenchFile) -> None:
-        """The table, how far to trust it, and where it is."""
+        """Prints the table, its noise and warnings, and the path of the file."""
         self._console.print()
         if bench.cells:
             self._cells(bench)
@@ -57,11 +54,11 @@ class ConsoleView:
             self._console.print(Text(f"compare harness compare {self._path} OTHER.json"), soft_wrap=True)
 
     def _cells(self, bench: BenchFile) -> None:
-        shown = shown_columns(bench.cells)
+        measured = shown_columns(bench.cells)
         columns = [TextColumn(title="cell", right=False)]
-        columns += [TextColumn(title=one.title, right=not one.words, rank=one.rank) for one in shown]
+        columns += [TextColumn(title=col.title, right=not col.words, rank=col.rank) for col in measured]
         lines = [
-            Line((plain(cell.title), *(column.text(cell) for column in shown)), _style(cell)) for cell in bench.cells
+            Line((plain(cell.title), *(column.text(cell) for column in measured)), _style(cell)) for cell in bench.cells
         ]
         table, left_out = fitted(columns, lines, self._console.width)
         self._console.print(table)

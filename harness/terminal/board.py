@@ -1,6 +1,6 @@
-"""What is known of a phase while it runs: every trial, its state, the best so far, and how long it may take.
+"""The state of a phase while it runs: its trials, the best so far, and the time left.
 
-Knows nothing of how it is shown. Told by a `Monitor`'s calls, or filled from records.
+It is filled by the calls of a `Monitor`, or from records.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from harness.terminal.words import ending_of
 
 __all__ = ["Board", "BoardRow"]
 
-#: Before so many evaluations nothing is said of the time left.
+#: The time left is estimated from this number of evaluations on.
 LEAST_EVALUATIONS = 3
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class BoardRow:
-    """A trial; `record` once it has ended, `progress` its last evaluation."""
+    """A trial with its last evaluation; `record` is None until it has ended."""
 
     config: TrialConfig
     progress: Progress | None = None
@@ -48,20 +48,20 @@ class BoardRow:
 
     @property
     def num_evaluations(self) -> int:
-        """How many of the evaluations that were planned are done: shares of a training differ by a step's rounding."""
+        """The number of planned evaluations that are done; counted by steps, because shares are rounded to steps."""
         last = self.progress
         if last is None:
             return 0
         return sum(last.step >= step_at(last.total_steps, at) for at in self.config.evaluate_at)
 
     def value(self, name: str) -> float:
-        """A metric: of an ended trial's best evaluation, else of the last one; NaN where there is none."""
+        """Returns a metric of an ended trial's best evaluation, else of the last one; NaN without one."""
         metrics = self.record.metrics if self.record else self.progress.metrics if self.progress else {}
         return metrics.get(name, float("nan"))
 
     @property
     def state(self) -> str:
-        """One or a few words, and why a trial was pruned."""
+        """The state in a few words, with the reason why a trial was pruned."""
         if self.record is not None:
             return ending_of(self.record)
         if self.waiting:
@@ -83,7 +83,7 @@ class Board:
     clock: Callable[[], float] = time.time
 
     def begin(self, phase: str, total: int, slots: Sequence[Place], earlier: Iterable[TrialRecord] = ()) -> None:
-        """A phase begins; `earlier` are its trials so far, from a sweep that was interrupted."""
+        """Starts a phase; `earlier` are its trials of an interrupted sweep."""
         self.phase, self.total, self.num_slots = phase, total, max(1, len(slots))
         self.began_at = self.clock()
         self.rows = {}
@@ -128,7 +128,7 @@ class Board:
         return sum(row.record is not None for row in self.rows.values())
 
     def best(self, count: int = 1) -> list[BoardRow]:
-        """The best trials so far: those furthest trained first, because an early score says little."""
+        """Returns the best trials so far; those trained furthest come first, because an early score says little."""
         metric = metric_named(self.objective)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
         return sorted(scored, key=lambda row: (-row.num_evaluations, metric.sort_key(row.value(self.objective))))[
@@ -143,7 +143,7 @@ class Board:
 
     @property
     def budget_left_s(self) -> float | None:
-        """What the search may still use; None without a budget, or when it is over."""
+        """The time that the search may still use; None without a budget, and after the search."""
         minutes = self.spec.budget.minutes
         if minutes is None or self.phase != "search":
             return None
@@ -151,14 +151,14 @@ class Board:
 
     @property
     def done(self) -> float:
-        """The share of the phase's work that is done, as far as can be told."""
+        """The estimated share of the phase's work that is done, from 0 to 1."""
         work, expected = self._work(), self._expected_work()
         if self.num_ended >= self.total:
             return 1.0
         return min(0.99, work / expected) if expected else 0.0
 
     def left_s(self) -> float | None:
-        """About how long until all is trained, confirmation included; None while there is too little to go by."""
+        """Returns the estimated seconds until the end, confirmation included; None before enough evaluations."""
         measured = [row for row in self.rows.values() if row.progress is not None]
         evaluations = sum(len(row.record.history) if row.record else 1 for row in measured)
         work = self._work()
@@ -172,11 +172,11 @@ class Board:
         return search_s + rounds * whole_s
 
     def _work(self) -> float:
-        """Trainings done so far, whole ones and parts."""
+        """Returns the work done so far, in whole trainings."""
         return sum(row.fraction for row in self.rows.values())
 
     def _expected_work(self) -> float:
-        """Trainings that the phase will come to: by the rungs' own rule, else as the ended trials went."""
+        """Returns the work of the whole phase, in trainings: by the rule of the rungs, else from the ended trials."""
         pruner = self.spec.search.pruner
         if self.phase == "search" and pruner.name == "rungs":
             shares = [len(range(arm, self.total, len(arms(self.spec)))) for arm in range(len(arms(self.spec)))]
@@ -187,15 +187,15 @@ class Board:
         return sum(ended) + active + usual * max(0, self.total - len(self.rows))
 
     def _rungs_work(self, num_trials: int) -> float:
-        """As if the trials to come had rungs like those that are known."""
+        """Returns the work of an arm, assuming that its further trials have rungs like the present ones."""
         factor, least, kept = (
             self.spec.search.pruner.reduction_factor,
             self.spec.num_finalists,
             int(keeps_default(self.spec)),
         )
-        known = [row.config.rungs for row in self.rows.values() if row.config.rungs]
-        judged = [rungs for rungs in known if any(rungs)]
-        num_whole = round(num_trials * (1 - len(judged) / len(known))) if known else 0
+        all_rungs = [row.config.rungs for row in self.rows.values() if row.config.rungs]
+        judged = [rungs for rungs in all_rungs if any(rungs)]
+        num_whole = round(num_trials * (1 - len(judged) / len(all_rungs))) if all_rungs else 0
         num_trials -= num_whole
         work, before = float(num_whole), 0.0
         for index, fraction in enumerate(rung_fractions(self.spec)):

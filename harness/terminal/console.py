@@ -1,7 +1,4 @@
-"""The console that everything is printed on.
-
-Knows nothing of what is printed.
-"""
+"""Creates the console that all commands print on."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ from rich.console import Console
 
 __all__ = ["make_console"]
 
-#: Where there is no terminal nothing need be left out for lack of width.
+#: The width when the output is no terminal, so that no column is left out.
 _WIDE = 160
 
 
 def make_console() -> Console:
-    """Standard output, without guesses at what numbers and paths mean; wide where it is no terminal."""
+    """Returns a console on standard output without highlighting; wide when that is no terminal."""
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDE

@@ -1,7 +1,4 @@
-"""What came of a study: the leaderboard, the winner with its evidence, warnings, and what to do next.
-
-Knows nothing of how it was run: from records to a console.
-"""
+"""Prints the outcome of a study: leaderboard, winner with its evidence, warnings, and next steps."""
 
 from __future__ import annotations
 
@@ -37,30 +34,32 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     print_leaderboard(console, results)
     _print_failures(console, results)
     console.print()
-    found = answer(View(results))
-    console.print(Text(plain(f"{found.headline}: {_params(results)}"), style="bold"))
-    console.print(_facts(results, found))
+    verdict = answer(View(results))
+    console.print(Text(plain(f"{verdict.headline}: {_params(results)}"), style="bold"))
+    console.print(_facts(results, verdict))
     console.print()
     for name, value in _next(results, report):
-        # A path or a command is pasted: never wrapped by us, never cut.
+        # People copy paths and commands, so these are neither wrapped nor cut.
         console.print(Text(f"{name:<8}{value}"), soft_wrap=True)
 
 
-def _facts(results: Results, found: Answer) -> Table:
-    """What the answer rests on, a line or a few each; the model's folder is told with the other paths."""
+def _facts(results: Results, verdict: Answer) -> Table:
+    """Returns the evidence of the answer as a table; the model's folder is printed with the other paths."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
     final = results.final
     other = final is not None and final.recommended != final.winner
-    told = [("Winner on validation" if other else "Winner", text) for text in _winner(results)]
+    facts = [("Winner on validation" if other else "Winner", text) for text in _winner(results)]
     if final is not None and other:
-        shown = f"trial {final.recommended}: {found.score} {found.score_of}. What follows is about this one."
-        told.append(("Recommended", shown))
-    told += [(each.about, each.text) for each in found.sentences if other or each.about != "Exported"]
-    for about, text in told:
+        text = f"trial {final.recommended}: {verdict.score} {verdict.score_of}. What follows is about this one."
+        facts.append(("Recommended", text))
+    facts += [
+        (sentence.about, sentence.text) for sentence in verdict.sentences if other or sentence.about != "Exported"
+    ]
+    for about, text in facts:
         grid.add_row(Text(plain(about.replace("Against the", "Against"))), Text(plain(text)))
-    for warning in found.warnings:
+    for warning in verdict.warnings:
         grid.add_row(Text("Warning", style="yellow"), Text(plain(warning), style="yellow"))
     return grid
 
@@ -69,18 +68,18 @@ def print_leaderboard(console: Console, results: Results) -> None:
     """Prints one line a trial, best first, and the baselines."""
     ranked = list(enumerate(results.leaderboard(), start=1))
     params = list(dict.fromkeys(name for _, row in ranked for name in row.record.params))
-    shown = [each for each in ranked if each[0] <= _NUM_SHOWN or _is_default(results, each[1])]
-    # Where all trials ran on one device nobody asks for its name in every line.
+    rows = [(place, row) for place, row in ranked if place <= _NUM_SHOWN or _is_default(results, row)]
+    # The device is only worth a column when trials ran on several.
     places = num_places(results.trials) > 1
-    lines: list[Line | None] = [_line(results, row, params, place, places=places) for place, row in shown]
+    lines: list[Line | None] = [_line(results, row, params, place, places=places) for place, row in rows]
     if results.baselines:
         lines.append(None)
         lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
     table, left_out = fitted(_columns(results, params, places=places), lines, console.width)
     console.print(table)
     full = f"harness results {_run(results)} --csv"
-    notes = [f"and {len(ranked) - len(shown)} more trials: {full}"] if len(shown) < len(ranked) else []
-    notes += ["* default recipe", *(f"baseline: {clip(each.name)}" for each in results.baselines)]
+    notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
+    notes += ["* default recipe", *(f"baseline: {clip(baseline.name)}" for baseline in results.baselines)]
     if left_out:
         notes.append(f"no room for {', '.join(left_out)}: {full}")
     for note in notes:
@@ -103,7 +102,7 @@ def _columns(results: Results, params: Sequence[str], *, places: bool) -> list[T
 
 
 def _loss(results: Results) -> list[Metric]:
-    """The task's loss, which has a column of its own; none where it is the objective."""
+    """Returns the task's loss, which has a column of its own; none when it is the objective."""
     loss = results.task.metric(results.task.loss)
     return [] if loss is results.objective else [loss]
 
@@ -133,21 +132,21 @@ def _mean(row: LeaderRow, name: str) -> str:
     value = row.metrics.get(name)
     if value is None or not isfinite(value):
         return "–"
-    shown = metric(name, value)
+    text = metric(name, value)
     if not row.confirmed:
-        return shown
-    digits, unit = shown.split("\u00a0") if "\u00a0" in shown else (shown, "")
+        return text
+    digits, unit = text.split("\u00a0") if "\u00a0" in text else (text, "")
     spread = f"{100 * row.std[name]:.1f}" if unit == "%" else metric(name, row.std[name])
     return f"{digits} ± {spread}" + (f"\u00a0{unit}" if unit else "")
 
 
 def _marks(results: Results, row: LeaderRow) -> list[str]:
-    final, found = results.final, []
+    final, marks = results.final, []
     if final is not None and final.winner == row.record.number:
-        found.append("winner")
+        marks.append("winner")
     if final is not None and final.recommended == row.record.number != final.winner:
-        found.append("recommended")
-    return found
+        marks.append("recommended")
+    return marks
 
 
 def _is_default(results: Results, row: LeaderRow) -> bool:
@@ -177,13 +176,13 @@ def _params(results: Results) -> str:
 
 
 def _winner(results: Results) -> list[str]:
-    """The winner's test score: the exported model's."""
+    """Returns a line on the winner's test score, which is the exported model's."""
     model = _winning(results)
     if model is None:
         return []
     name = judged_by(View(results), model)
     bounds = model.test[name]
-    seeds = next((len(each.seeds) for each in results.final.finalists if each.number == model.number), 1)  # type: ignore[union-attr]
+    seeds = next((len(row.seeds) for row in results.final.finalists if row.number == model.number), 1)  # type: ignore[union-attr]
     confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
     score = f"test {metric_title(name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
     return [f"trial {model.number}{confirmed}: {score}."]
@@ -194,15 +193,15 @@ def _winning(results: Results) -> FinalModel | None:
 
 
 def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
-    found = [("report", shown_path(report / "index.html"))] if report is not None else []
+    steps = [("report", shown_path(report / "index.html"))] if report is not None else []
     export = results.export_path()
     if export is not None:
-        found.append(("model", shown_path(Path(export))))
+        steps.append(("model", shown_path(Path(export))))
         if results.task.reads("text"):
-            found.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
+            steps.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
     elif not results.final:
-        found.append(("go on", shlex.join(results.manifest.command)))
-    return [(name, value) for name, value in found if value]
+        steps.append(("go on", shlex.join(results.manifest.command)))
+    return [(name, value) for name, value in steps if value]
 
 
 def _example(results: Results) -> str:
@@ -214,7 +213,7 @@ def _run(results: Results) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """A path as one types it: relative where it lies below the current folder, quoted for the shell."""
-    absolute, here = path.absolute(), Path.cwd()
-    text = str(absolute.relative_to(here) if absolute.is_relative_to(here) else absolute)
+    """Returns a path for the shell: relative when it is below the current folder, and quoted."""
+    absolute, current = path.absolute(), Path.cwd()
+    text = str(absolute.relative_to(current) if absolute.is_relative_to(current) else absolute)
     return shlex.quote(text) if text.isprintable() else ascii(text)

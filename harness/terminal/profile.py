@@ -1,7 +1,4 @@
-"""Where a sweep's time went, as a table: a line a part, a column a slot.
-
-Knows nothing of how it was measured.
-"""
+"""Prints where a sweep's time went: a line for each part, a column for each slot."""
 
 from __future__ import annotations
 
@@ -20,13 +17,13 @@ _NAMES: dict[Phase, str] = {
     "concluding": "concluding",
     "report": "report",
 }
-#: Parts that no slot spent this much on are not shown.
+#: Parts that took less than this on every slot are not shown.
 _LEAST_S = 0.005
 
 
 def print_profile(console: Console, profile: Profile) -> None:
-    """Prints seconds and shares of the wall clock; slots only where there were trials."""
-    slots = sorted({each.slot for each in profile.slots})
+    """Prints seconds and shares of the wall clock, in total and for each slot that ran trials."""
+    slots = sorted({share.slot for share in profile.slots})
     lines: list[Line | None] = []
     for phase, name in _NAMES.items():
         if phase in profile.phases:
@@ -49,14 +46,14 @@ def print_profile(console: Console, profile: Profile) -> None:
 
 
 def _part_lines(profile: Profile, phase: Phase, slots: list[int]) -> list[Line]:
-    """The parts of a phase; their seconds are the mean of the slots, so that they add up to the phase."""
-    times = {each.slot: each.parts for each in profile.slots if each.phase == phase}
+    """Returns the lines of a phase's parts; seconds are means over the slots, so they add up to the phase."""
+    times = {share.slot: share.parts for share in profile.slots if share.phase == phase}
     lines = []
     for part in PARTS if times else ():
         seconds = [times[slot][part] for slot in slots]
         if max(seconds) >= _LEAST_S:
             mean = sum(seconds) / len(seconds)
-            lines.append(_line(f"  {part}", mean, [f"{each:.2f}" for each in seconds], profile.wall_s, ""))
+            lines.append(_line(f"  {part}", mean, [f"{slot_s:.2f}" for slot_s in seconds], profile.wall_s, ""))
     return lines
 
 

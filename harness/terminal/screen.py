@@ -1,7 +1,4 @@
-"""A board as a screen: two lines of summary and one line a trial, made to fit any window.
-
-Knows nothing of refreshing or of where the board's facts come from.
-"""
+"""Renders a board as a screen: a summary of two lines and a line for each trial, fitted to the window."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from harness.terminal.words import column_name, param_text, params_line, plain
 
 __all__ = ["best_line", "screen"]
 
-#: Lines above the trials, and one below.
+#: The number of lines above the trials, and below.
 _HEAD, _FOOT = 5, 1
 _NUM_BEST = 5
 _PHASES = {"search": "search", "confirm": "confirmation with other seeds"}
@@ -30,13 +27,13 @@ _STYLES = {TrialState.COMPLETE: "green", TrialState.PRUNED: "dim", TrialState.FA
 
 
 def screen(board: Board, width: int, height: int) -> RenderableType:
-    """The board in at most `width` x `height` characters."""
+    """Returns the board in at most `width` x `height` characters."""
     best, params = board.best(_NUM_BEST), _params(board)
-    shown, hidden = _chosen(board, best, max(1, height - _HEAD - _FOOT))
-    lines = [_line(board, row, params, is_best=row in best[:1]) for row in shown]
+    rows, hidden = _chosen(board, best, max(1, height - _HEAD - _FOOT))
+    lines = [_line(board, row, params, is_best=row in best[:1]) for row in rows]
     table, left_out = fitted(_columns(board, params), lines, width)
     foot = "; ".join(part for part in (hidden, f"narrow: without {', '.join(left_out)}" if left_out else "") if part)
-    bar = Table.grid(expand=True)  # a bar alone does not end its line
+    bar = Table.grid(expand=True)  # a bar without a table does not end its line
     bar.add_row(ProgressBar(total=1.0, completed=board.done))
     parts: list[RenderableType] = [_summary(board), _cut(best_line(board)), bar, table]
     return Group(*parts, _cut(foot, "dim")) if foot else Group(*parts)
@@ -64,14 +61,14 @@ def _elapsed(board: Board) -> float:
 
 
 def _rough(seconds: float) -> str:
-    """A time that is an estimate: no false precision."""
+    """Returns an estimated time, rounded."""
     if seconds >= 5400:
         return f"{seconds / 3600:.1f} h"
     return f"{round(seconds / 60)} min" if seconds >= 90 else f"{max(5, 5 * round(seconds / 5))} s"
 
 
 def best_line(board: Board) -> str:
-    """The best trial so far, with what it has and how far it is trained."""
+    """Returns a line on the best trial so far: its score, and how far it is trained."""
     best = next(iter(board.best()), None)
     if best is None:
         return "no trial was evaluated yet"
@@ -82,26 +79,26 @@ def best_line(board: Board) -> str:
 
 
 def label(row: BoardRow) -> str:
-    """ "trial 4"; of a confirmation run, the trial that it repeats, and its seed."""
+    """ "trial 4"; for a confirmation run the trial that it repeats, and its seed."""
     config = row.config
     return f"trial {config.number}" if config.of is None else f"trial {config.of} with seed {config.training.seed}"
 
 
 def _chosen(board: Board, best: Sequence[BoardRow], room: int) -> tuple[list[BoardRow], str]:
-    """The rows that there is room for, and a line about the others."""
+    """Returns the rows that fit, and a line about the others."""
     rows = board.by_number
     if len(rows) <= room:
         return rows, ""
-    wanted = board.running[: max(1, room - 1)]
+    chosen = board.running[: max(1, room - 1)]
     for row in best:
-        if row not in wanted and len(wanted) < room - 1:
-            wanted.append(row)
+        if row not in chosen and len(chosen) < room - 1:
+            chosen.append(row)
     for row in reversed(rows):
-        if row not in wanted and len(wanted) < room - 1:
-            wanted.append(row)
-    hidden = Counter(_kind(row) for row in rows if row not in wanted)
-    told = ", ".join(f"{count} {kind}" for kind, count in hidden.most_common())
-    return sorted(wanted, key=lambda row: row.number), f"and {sum(hidden.values())} more: {told}"
+        if row not in chosen and len(chosen) < room - 1:
+            chosen.append(row)
+    hidden = Counter(_kind(row) for row in rows if row not in chosen)
+    counts = ", ".join(f"{count} {kind}" for kind, count in hidden.most_common())
+    return sorted(chosen, key=lambda row: row.number), f"and {sum(hidden.values())} more: {counts}"
 
 
 def _kind(row: BoardRow) -> str:

@@ -1,7 +1,4 @@
-"""A table that fits: where the terminal is narrow, the least important columns are left out.
-
-Knows nothing of trials.
-"""
+"""A table that fits the terminal: on a narrow one the least important columns are left out."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _LAST = 22
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextColumn:
-    """`rank` 0 is always shown; of the others the highest is left out first."""
+    """A column; one of `rank` 0 is always shown, of the others the highest rank is left out first."""
 
     title: str
     right: bool = True
@@ -40,25 +37,25 @@ class Line:
 def fitted(columns: Sequence[TextColumn], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
     """Returns the table, at most `width` wide, and the titles of the columns that were left out.
 
-    None among the lines is a ruler. The last column, of words, is shortened before another is left out.
+    None among the lines draws a ruler. The last column, of words, is shortened before another is left out.
     """
     rows = [line for line in lines if line is not None]
     widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
     needed = [*widths[:-1], min(widths[-1], _LAST)]
-    shown = list(range(len(columns)))
-    while sum(needed[at] + _GAP for at in shown) - _GAP > width and any(columns[at].rank for at in shown):
-        shown.remove(max(shown, key=lambda at: (columns[at].rank, at)))
-    last, others = shown[-1], shown[:-1]
+    indices = list(range(len(columns)))
+    while sum(needed[at] + _GAP for at in indices) - _GAP > width and any(columns[at].rank for at in indices):
+        indices.remove(max(indices, key=lambda at: (columns[at].rank, at)))
+    last, others = indices[-1], indices[:-1]
     widths[last] = max(1, min(widths[last], width - sum(widths[at] + _GAP for at in others)))
     table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold", expand=False)
-    for at in shown:
+    for at in indices:
         column = columns[at]
         justify: Literal["left", "right"] = "right" if column.right else "left"
         # Text, not str: rich would read [brackets] in a str as markup.
         table.add_column(Text(column.title), justify=justify, no_wrap=True, overflow="ellipsis", width=widths[at])
     for line in lines:
         if line is None:
-            table.add_row(*(Text("─" * widths[at], style="dim") for at in shown))
+            table.add_row(*(Text("─" * widths[at], style="dim") for at in indices))
         else:
-            table.add_row(*(Text(line.cells[at]) for at in shown), style=line.style)
-    return table, [column.title for at, column in enumerate(columns) if at not in shown]
+            table.add_row(*(Text(line.cells[at]) for at in indices), style=line.style)
+    return table, [column.title for at, column in enumerate(columns) if at not in indices]

@@ -1,6 +1,6 @@
-"""What a person sees while a sweep runs: a live screen on a terminal, plain lines elsewhere.
+"""The views of a running sweep: a live screen on a terminal, plain lines elsewhere.
 
-Knows nothing of how trials are run. Both are a `harness.jobs.sweep.SweepView`.
+Both are a `harness.jobs.sweep.SweepView`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _AFTER = {"search": "choosing the finalists", "confirm": "testing the finalists,
 
 
 class PlainView:
-    """One line for each thing worth a line: for pipes, files and build servers."""
+    """Prints a line for each phase and each ended trial: for pipes, files and build servers."""
 
     def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
-        """`read` gives the run's records: what an earlier sweep of it did, and the time that it took."""
+        """`read` returns the run's records, with the trials and the time of earlier sweeps."""
         self._console = console
         self._read = read
         self._lock = threading.RLock()
@@ -48,14 +48,14 @@ class PlainView:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put back."""
+        """Does nothing: no screen was opened."""
 
     def say(self, line: str) -> None:
-        """Prints a fact."""
+        """Prints one line."""
         self._console.print(Text(plain(line)), soft_wrap=not self._console.is_terminal)
 
     def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
-        """A phase begins: says what is to be done where, and what was done before."""
+        """Starts a phase: prints its number of trials, those done before, and the slots."""
         earlier = self._earlier(phase)
         with self._lock:
             self.board.begin(phase, total, slots, earlier)
@@ -71,7 +71,7 @@ class PlainView:
         return f"{plural(len(slots), 'slot')} ({devices}{threads})"
 
     def _earlier(self, phase: str) -> Sequence[TrialRecord]:
-        """A run folder that cannot be read is no reason to stop a sweep."""
+        """Returns the phase's trials of earlier sweeps; none when the run folder cannot be read."""
         try:
             results = self._read()
         except HarnessError:
@@ -80,22 +80,22 @@ class PlainView:
         return results.trials if phase == "search" else results.confirm
 
     def started(self, config: TrialConfig) -> None:
-        """A trial is taken up."""
+        """Notes that a trial starts or goes on."""
         with self._lock:
             self.board.started(config)
 
     def progressed(self, number: int, progress: Progress) -> None:
-        """A trial was evaluated."""
+        """Notes an evaluation."""
         with self._lock:
             self.board.progressed(number, progress)
 
     def paused(self, number: int) -> None:
-        """A trial waits for the others."""
+        """Notes that a trial was paused."""
         with self._lock:
             self.board.paused(number)
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended: its line."""
+        """Prints the line of an ended trial."""
         with self._lock:
             self.board.ended(record)
         self.say(self._trial_line(self.board.rows[record.number], record))
@@ -114,7 +114,7 @@ class PlainView:
         return f"{done} {': '.join((parts[0], params_line(record.params)))}: {', '.join(parts[1:]) or 'no evaluation'}"
 
     def end(self, phase: str) -> None:
-        """The phase is over, or was interrupted."""
+        """Prints the counts and the time of a phase that is over or was interrupted."""
         board = self.board
         counts = ", ".join(
             f"{count} {word}"
@@ -126,7 +126,7 @@ class PlainView:
 
 
 class LiveView(PlainView):
-    """A screen that stays in place, twice a second; facts scroll above it."""
+    """Shows a screen that is updated twice a second; printed lines scroll above it."""
 
     def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
         super().__init__(console, spec, read)
@@ -147,11 +147,11 @@ class LiveView(PlainView):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Takes the screen away and gives the cursor back, whatever happened."""
+        """Removes the screen and shows the cursor again, also after an error."""
         self._live.stop()
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended; only a failure is worth a line that stays."""
+        """Updates the screen; prints a line for a failed trial only."""
         if record.state is TrialState.FAIL:
             super().ended(record)
             return
@@ -159,7 +159,7 @@ class LiveView(PlainView):
             self.board.ended(record)
 
     def end(self, phase: str) -> None:
-        """The phase is over: one line of it stays, and a word on what comes now."""
+        """Prints one line on the phase, and shows what happens next."""
         super().end(phase)
         with self._lock:
             self.board.phase = ""
@@ -167,6 +167,6 @@ class LiveView(PlainView):
 
 
 def open_view(console: Console, spec: StudySpec, read: Callable[[], Results]) -> PlainView:
-    """The view that suits where the output goes."""
+    """Returns a live view on a terminal, else a plain one."""
     kind = LiveView if console.is_terminal and not console.is_dumb_terminal else PlainView
     return kind(console, spec, read)

@@ -1,7 +1,4 @@
-"""Trials in a few characters: short names of params, states, and text that cannot command a terminal.
-
-Knows nothing of tables or of rich.
-"""
+"""Short texts about trials: names of params, states, and text without control characters."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ _WIDTH = 32
 
 
 def plain(text: object) -> str:
-    """The text without characters that move the cursor, change colours or turn the writing direction; lines stay."""
+    """Returns the text without characters that move the cursor, or change colours or the writing direction."""
     return "\n".join(clip(line, 2000) for line in str(text).split("\n"))
 
 
@@ -39,7 +36,7 @@ def column_name(name: str) -> str:
 
 
 def param_text(name: str, value: Any) -> str:
-    """A value for a narrow column: learning rates as powers of ten, a checkpoint without its owner or folder."""
+    """Returns a value for a narrow column: learning rates as powers of ten, checkpoints without owner or folder."""
     text = param(value)
     if name == "learning_rate" and isinstance(value, float):
         digits, power = f"{value:.1e}".split("e")
@@ -54,12 +51,12 @@ def params_line(params: Mapping[str, Any]) -> str:
 
 
 def reached(progress: Progress | None) -> str:
-    """How much of the training is done: "25 %"."""
+    """Returns how much of the training is done: "25 %"."""
     return percent(progress.fraction if progress else 0.0, 0)
 
 
 def state_of(record: TrialRecord) -> str:
-    """How a trial ended: "complete", "pruned at 25 %", "failed: nan"."""
+    """Returns how a trial ended: "complete", "pruned at 25 %", "failed: nan"."""
     if record.state is TrialState.PRUNED:
         return f"pruned at {reached(record.history[-1] if record.history else None)}"
     if record.state is TrialState.FAIL:
@@ -68,6 +65,6 @@ def state_of(record: TrialRecord) -> str:
 
 
 def ending_of(record: TrialRecord) -> str:
-    """How a trial ended and, of one that was pruned at a rung, why."""
+    """Returns how a trial ended, with the message of one that was pruned at a rung."""
     state = state_of(record)
     return f"{state}: {plain(record.message)}" if record.reason is PruneReason.RUNG and record.message else state

@@ -34,12 +34,12 @@ COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
 
 def make_slots(count: int) -> list[Slot]:
-    """So many slots of one CPU thread and 1 GB each."""
+    """Returns `count` slots of one CPU thread and 1 GB each."""
     return [Slot(Place(node="here", device="cpu", slot=i, threads=1), {}, memory_bytes=10**9) for i in range(count)]
 
 
 def make_run(folder: Path) -> RunFolder:
-    """A new run folder `folder`/run, in which there are no trials yet."""
+    """Creates a run folder `folder`/run without trials."""
     run = RunFolder(folder / "run")
     run.create()
     (run.path / "trials").mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ def make_run(folder: Path) -> RunFolder:
 
 
 def make_data(folder: Path) -> str:
-    """A new folder `folder`/data, where fake trials write their diary."""
+    """Creates a folder `folder`/data, in which fake trials write their diary."""
     (folder / "data").mkdir()
     return str(folder / "data")
 
@@ -65,13 +65,13 @@ FAILURES = {
 
 
 class EngineContract(ABC):
-    """Tests by behaviour alone; `many` is how many slots the engine is tried with besides one."""
+    """Tests the behaviour of an engine with one slot and with `many` slots."""
 
     many = 2
 
     @abstractmethod
     def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
-        """An engine over `slots` slots of one CPU thread.
+        """Returns an engine with `slots` slots of one CPU thread.
 
         Options: `trial_timeout_s`, `memory_budget_bytes`, `precisions` (a `Precisions`).
         """
@@ -87,7 +87,7 @@ class EngineContract(ABC):
         return make_data(tmp_path)
 
     def left(self) -> list[psutil.Process]:
-        """Processes that should be gone when `run` has returned."""
+        """Returns processes that should be gone when `run` has returned."""
         return children()
 
     def test_engine_all_recorded(self, run: RunFolder, data: str) -> None:
@@ -109,11 +109,11 @@ class EngineContract(ABC):
             assert record.metrics["log_loss"] != record.metrics["log_loss"]
             assert record.log == ""
         assert len(source.records) == 5
-        assert list((run.path / "trials").iterdir()) == [], "trials that say nothing leave nothing"
+        assert list((run.path / "trials").iterdir()) == [], "trials that print nothing leave no files"
         assert not self.left()
 
     def test_engine_measures_precision_once(self, run: RunFolder, data: str) -> None:
-        """`precision: auto` is measured once, whatever the number of trials and runs, and one by name is kept."""
+        """`precision: auto` is measured once for all trials and runs; a named precision is kept."""
         choices: list[tuple[PrecisionChoice, PrecisionChoice]] = []
         precisions = Precisions(on_choice=lambda choice, measured: choices.append((choice, measured)))
         engine = self.make_engine(run, self.many, precisions=precisions)
@@ -128,7 +128,7 @@ class EngineContract(ABC):
         assert len(diary(data, "measured")) == 1, "a second run of trials knows what the first one measured"
 
     def test_engine_keeps_recorded_precision(self, run: RunFolder, data: str) -> None:
-        """A precision that an earlier run recorded holds, and what is measured now is reported beside it."""
+        """A recorded precision of an earlier run is kept, and what is measured now is reported with it."""
         choices: list[tuple[PrecisionChoice, PrecisionChoice]] = []
         recorded = PrecisionChoice(device="cpu", device_name="another processor", precision="fp32")
         precisions = Precisions([recorded], on_choice=lambda choice, measured: choices.append((choice, measured)))
@@ -147,7 +147,7 @@ class EngineContract(ABC):
         assert reasons == ["the products could not be measured (no such model)"]
 
     def test_engine_cannot_train(self, run: RunFolder, data: str) -> None:
-        """What no trial of the study can do ends the run with that error instead of a record for each trial."""
+        """An error that concerns every trial of the study ends the run instead of each trial."""
         source = FakeSource([config(number, "refused") for number in range(4)])
         with pytest.raises(InputError, match="13 layers cannot be frozen"):
             self.make_engine(run, self.many).run(source, data, TRIAL)
@@ -178,7 +178,7 @@ class EngineContract(ABC):
         assert "next 5" in ours.calls
 
     def test_engine_failing_trials(self, run: RunFolder, data: str) -> None:
-        """None of them ends the sweep; two lose their process."""
+        """A failed trial does not end the sweep, even when its process dies."""
         failing = [config(number, behave) for number, behave in enumerate(FAILURES)]
         sound = [config(len(FAILURES)), config(len(FAILURES) + 1)]
         source = FakeSource([*failing, *sound])
@@ -244,7 +244,7 @@ class EngineContract(ABC):
         assert source.by_number[1].state is COMPLETE
 
     def test_engine_spilled_trials_go_on(self, run: RunFolder, data: str) -> None:
-        """Standing trials above the memory budget lie on disk, and nothing is repeated."""
+        """Paused trials above the memory budget are spilled to disk, and no step is repeated."""
         source = FakeSource([config(number) for number in range(6)], pause_at=2, top=3)
         self.make_engine(run, memory_budget_bytes=2000).run(source, data, TRIAL)
         assert sorted(record.state for record in source.records) == [COMPLETE] * 3 + [PRUNED] * 3
@@ -269,7 +269,7 @@ class EngineContract(ABC):
         assert run.snapshot("search", 0)[0] is not None, "a paused trial that goes on has a snapshot"
         again, fresh = FakeSource(configs, folder=run), FakeSource([config(0)])
         self.make_engine(run).run(again, data, TRIAL)
-        assert diary(data, "resume")[-1] == ["0", "2"], "and where trials always stand on disk, once before"
+        assert diary(data, "resume")[-1] == ["0", "2"], "and once before, where paused trials are always on disk"
         assert [progress.step for progress in again.records[0].history] == [2, 4, 8]
         self.make_engine(run).run(fresh, data, TRIAL)
         losses = [[progress.train_loss for progress in source.records[0].history] for source in (again, fresh)]

@@ -1,4 +1,4 @@
-"""A fake trial that takes milliseconds, and what it writes down for tests to read: no torch."""
+"""A fake trial that takes milliseconds and needs no torch, and the diary that it writes for tests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] 
 def note(data: str, line: str) -> None:
     """Appends a line to the file `diary` in the folder `data`, which all processes share.
 
-    One write a line, so that lines of several processes do not mix.
+    A line is one write, so that lines of several processes do not mix.
     """
     descriptor = os.open(Path(data) / "diary", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.write(descriptor, f"{line}\n".encode())
@@ -87,22 +87,22 @@ def diary(data: str, word: str) -> list[list[str]]:
 
 
 def wait_for(data: str, line: str) -> None:
-    """Waits until another trial has written a line that begins so, and the coordinator had time to hear of it.
+    """Waits until another trial has written a line that begins with `line`, and a moment more for the coordinator.
 
     Raises:
-        TimeoutError: nobody wrote it within 20 s.
+        TimeoutError: no trial wrote it within 20 s.
     """
     word, *rest = line.split()
     end = time.monotonic() + 20
     while rest not in [words[: len(rest)] for words in diary(data, word)]:
         if time.monotonic() > end:
-            raise TimeoutError(f"nobody wrote {line!r}")
+            raise TimeoutError(f"no trial wrote {line!r}")
         time.sleep(0.005)
     time.sleep(0.1)
 
 
 class FakePausedTrial:
-    """A standing fake trial: its state is a few numbers."""
+    """A paused fake trial, whose state is a few numbers."""
 
     memory_bytes = 1000
 
@@ -112,7 +112,7 @@ class FakePausedTrial:
         self._history = history
 
     def save(self, folder: Path) -> None:
-        """Writes the loss to model.json; for a trial that behaves as "full" the disk is."""
+        """Writes the loss to model.json; raises as on a full disk for a trial that behaves as "full"."""
         if self._state["behave"] == "full":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (folder / "model.json").write_text(json.dumps(self._state["loss"]))
@@ -124,7 +124,7 @@ class FakePausedTrial:
 
 
 def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
-    """Eight steps; the loss is a random walk of the seed, scaled by the learning rate."""
+    """Runs eight steps; the loss is a random walk from the seed, scaled by the learning rate."""
     behave = str(config.params.get("behave", "fine"))
     if behave == "refused":
         raise CheckpointError("model.freeze: 13 layers cannot be frozen: the model has 6")
@@ -169,13 +169,13 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
 
 
 def precision_of(config: TrialConfig, host: Host) -> str:
-    """What the trial was given, or what its host was told."""
-    asked = config.training.precision
-    return host.precision.precision if asked == "auto" and host.precision is not None else asked
+    """Returns the trial's precision; for `auto` that of its host."""
+    precision = config.training.precision
+    return host.precision.precision if precision == "auto" and host.precision is not None else precision
 
 
 def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionChoice:
-    """Says bf16, and notes that it was asked."""
+    """Returns bf16, and notes the call in the diary."""
     note(data, f"measured {config.number}")
     if config.params["behave"] == "cannot be measured":
         raise CheckpointError("no such model")
@@ -185,7 +185,7 @@ def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionCh
 
 
 def evaluation(number: int, state: dict[str, Any]) -> Progress:
-    """What a trial reports at `state["step"]`: accuracy is 1 - loss / 2."""
+    """Returns what a trial reports at `state["step"]`: accuracy is 1 - loss / 2."""
     metrics = {"accuracy": 1 - state["loss"] / 2, "log_loss": float("nan")}
     step = state["step"]
     return Progress(
@@ -201,11 +201,11 @@ def evaluation(number: int, state: dict[str, Any]) -> Progress:
 
 
 class OutOfMemoryError(RuntimeError):
-    """Named like torch's."""
+    """An error with the name of torch's."""
 
 
 def misbehave(behave: str, data: str) -> None:
-    """Whatever a trial can do wrong."""
+    """Fails, hangs or dies in the way that `behave` names."""
     match behave:
         case "nan":
             raise TrialFailure(FailReason.NAN, "the loss is not finite")

@@ -1,4 +1,4 @@
-"""What tests of engines ask about processes."""
+"""Helpers of tests that look at processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["children", "until"]
 
 
 def children() -> list[psutil.Process]:
-    """The processes below this one that still run."""
+    """Returns the living child processes of this one, and their children."""
     return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
 
 

@@ -1,4 +1,4 @@
-"""A fixed list of trials to test engines with, which writes down every call."""
+"""A source with a fixed list of trials for tests of engines, which notes every call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FakeSource"]
 
 
 class FakeSource:
-    """A fixed list of trials, as a `TrialSource`; `calls` has what the engine asked, `records` what it ended.
+    """A `TrialSource` over a fixed list; `calls` notes each call of the engine, `records` are the ended trials.
 
     `pause_at`: all trials pause at that step until every one has come to it; then the best `top` go on and the others
     are dropped. `stop(number, progress)` says which are stopped, `keep` whether their weights are kept. With `folder`,

@@ -58,11 +58,11 @@ class Prepared:
             self.model = task.build_model(config, data).eval()
 
     def outputs(self, split: str, rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
-        """What the model says of rows of a split."""
+        """Returns the model's outputs for rows of a split."""
         return predict(self.model, self.task, encoded(self.data, self.config, split), rows, CPU)
 
     def loss(self, rows: np.ndarray) -> tuple[torch.Tensor, float]:
-        """The loss of training examples, and what it is divided by."""
+        """Returns the loss of training examples, and the weight that it is divided by."""
         examples = encoded(self.data, self.config, "train")
         loss = self.task.make_loss(self.config, self.data, examples, np.arange(len(examples)), CPU)
         output = self.model(**to_device(self.task.collate(examples, rows), self.model, CPU))
@@ -70,7 +70,7 @@ class Prepared:
 
 
 def same(a: Mapping[str, np.ndarray | Ragged], b: Mapping[str, np.ndarray | Ragged]) -> bool:
-    """Whether both have the same arrays, but for rounding."""
+    """Returns True when both have the same arrays, up to rounding."""
     return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
 
 
@@ -82,7 +82,7 @@ def _same(a: np.ndarray | Ragged, b: np.ndarray | Ragged) -> bool:
 
 
 class TaskContract(ABC):
-    """Derive a test class for each task. `architecture` is a tiny model that it can train from nothing."""
+    """The tests of a task: derive a class for each. `architecture` is a tiny model that is trained from scratch."""
 
     task_name: ClassVar[str]
     architecture: ClassVar[Mapping[str, Any]] = TINY_BERT
@@ -91,7 +91,7 @@ class TaskContract(ABC):
     @classmethod
     @abstractmethod
     def rows(cls) -> list[dict[str, Any]]:
-        """At least 60 different rows, each with a value for every field that the task reads."""
+        """Returns at least 60 different rows, each with a value for every field that the task reads."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -115,7 +115,7 @@ class TaskContract(ABC):
         return Prepared(task_of(cls.task_name), config, prepare(spec, folder / "cache"))
 
     def test_facts_name_metrics_that_can_be_computed(self, prepared: Prepared) -> None:
-        """Each metric has a name of its own and a formula, and the loss is one of which less is better."""
+        """Each metric has a unique name and a formula, and a smaller loss is better."""
         facts = prepared.task.facts
         assert facts.name == self.task_name
         assert len({metric.name for metric in facts.metrics}) == len(facts.metrics)
@@ -123,13 +123,13 @@ class TaskContract(ABC):
         assert not facts.metric(facts.loss).maximize
 
     def test_every_row_is_in_one_split(self, prepared: Prepared) -> None:
-        """Nothing is lost or doubled, and no split is empty."""
+        """No row is lost or doubled, and no split is empty."""
         rows = prepared.data.meta.rows
         assert sum(rows.values()) == len(self.rows())
         assert min(rows.values()) > 0
 
     def test_a_row_is_said_the_same_of_alone_and_in_a_batch(self, prepared: Prepared) -> None:
-        """Padding and order change nothing."""
+        """Padding and order do not change the outputs."""
         rows = np.arange(min(6, prepared.data.meta.rows["validation"]))
         together = prepared.outputs("validation", rows)
         for row in rows:
@@ -137,7 +137,7 @@ class TaskContract(ABC):
         assert same(prepared.outputs("validation", rows[::-1]), by_row(together, rows[::-1]))
 
     def test_loss_is_a_sum_over_micro_batches(self, prepared: Prepared) -> None:
-        """So that halves of a batch, one after the other, train as the whole one."""
+        """The losses of two parts of a batch add up to that of the whole batch."""
         rows = np.arange(8)
         whole, weight = prepared.loss(rows)
         first, second = prepared.loss(rows[:3]), prepared.loss(rows[3:])
@@ -161,7 +161,7 @@ class TaskContract(ABC):
         assert after < before
 
     def test_metrics_are_numbers_and_predictions_are_json(self, prepared: Prepared) -> None:
-        """Every metric of what the model says, and what is said of one row with all that a table shows."""
+        """Every metric is computed, and a prediction is JSON with all values that a table shows."""
         rows = np.arange(prepared.data.meta.rows["validation"])
         outputs = prepared.outputs("validation", rows)
         targets = prepared.task.row_targets(prepared.data.frame("validation"))
@@ -174,7 +174,7 @@ class TaskContract(ABC):
         json.dumps(prediction, allow_nan=False)
 
     def test_an_export_says_what_the_model_said(self, prepared: Prepared, tmp_path: Path) -> None:
-        """From weights, configuration and processor alone, of rows as they are in the table."""
+        """An export predicts the model's outputs from its own files, for rows of the table."""
         from harness.tasks.heads import fold
 
         state = {name: value.clone() for name, value in prepared.model.state_dict().items()}
@@ -190,13 +190,13 @@ class TaskContract(ABC):
         assert same(predict(loaded, prepared.task, examples, chosen, CPU), prepared.outputs("test", chosen))
 
     def test_baselines_can_be_scored(self, prepared: Prepared) -> None:
-        """They say of rows what the model says, so that both can be compared."""
+        """Baselines have the model's outputs, so that both can be compared."""
         fitted, targets = baselines(prepared.data, self.task_name, None, ["validation", "test"])
         chosen = np.arange(prepared.data.meta.rows["test"])
-        said = prepared.outputs("test", chosen)
+        outputs_of_model = prepared.outputs("test", chosen)
         loss = prepared.task.facts.metric(prepared.task.facts.loss)
         for outputs in fitted.values():
-            assert outputs["test"].keys() == said.keys()
+            assert outputs["test"].keys() == outputs_of_model.keys()
             assert num_rows(outputs["test"]) == len(chosen)
             assert np.isfinite(score(loss, outputs["validation"], targets["validation"]))
 

@@ -100,7 +100,7 @@ def test_admission_beside_others_when_it_fits() -> None:
 
 
 def test_admission_alone_always() -> None:
-    """Beside all that stands in other processes too."""
+    """Beside all paused trials in other processes too."""
     floor = Floor()
     floor.needs.learn(sized(0, 50), 50 * GIB)
     floor.trials.append(active(9, 2, slot=1, paused=30))
@@ -108,7 +108,7 @@ def test_admission_alone_always() -> None:
     assert floor.place(active(1, 50)) is None
 
 
-def test_admission_counts_what_stands() -> None:
+def test_admission_counts_paused_trials() -> None:
     """In other processes and beside the trial itself, but not the trial's own state twice."""
     floor = Floor()
     floor.needs.learn(sized(0, 2), 2 * GIB)
@@ -151,7 +151,7 @@ def test_admission_learns_peaks_without_what_stood_beside() -> None:
 
 
 def test_admission_counts_what_a_busy_process_has_yet_to_drop() -> None:
-    """It closes a trial when the one that moves there has come to its evaluation, and no sooner."""
+    """It closes a trial when the one that runs there has come to its evaluation, and no sooner."""
     floor = Floor()
     mover, leaving = active(0), active(1, slot=0, paused=12)
     floor.trials.append(leaving)
@@ -182,7 +182,7 @@ def free_beside(floor: Floor, gib: int) -> int:
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_admission_trial_that_ran_out_needs_more_than_was_free(fails: bool) -> None:
+def test_admission_trial_out_of_memory_needs_more_than_was_free(fails: bool) -> None:
     """Whether it failed, or went on with smaller micro-batches; told once."""
     floor = Floor()
     floor.needs.learn(sized(0, 2), 2 * GIB)

@@ -62,7 +62,7 @@ def test_driver_snapshot_is_not_written_twice(tmp_path: Path, data: str) -> None
     driver.close_all()
 
 
-def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
+def test_driver_spills_the_longest_paused(tmp_path: Path, data: str) -> None:
     driver = make_driver(data, budget=1500)
     homes = [folder(tmp_path, number) for number in range(3)]
     events = [
@@ -73,7 +73,7 @@ def test_driver_spills_what_stood_longest(tmp_path: Path, data: str) -> None:
     assert (homes[0] / "snapshot" / "state.json").exists() and not (homes[1] / "snapshot").exists()
     assert driver.offer(0) is None, "the coordinator was told already"
     (gone,) = driver.execute(Go(number=0))
-    assert isinstance(gone, Failed) and "not paused" in gone.message
+    assert isinstance(gone, Failed) and "is not paused in this process" in gone.message
     driver.close_all()
 
 

@@ -1,7 +1,4 @@
-"""Finds the head of a Ray cluster at an address, or says in a moment why there is none.
-
-Knows nothing of sessions. Ray itself would try for minutes to reach a head that is not there.
-"""
+"""Finds the head of a Ray cluster at an address, or raises at once; Ray itself would try for minutes."""
 
 from __future__ import annotations
 
@@ -17,13 +14,14 @@ from harness.errors import EngineError, InputError
 __all__ = ["find_head"]
 
 ANSWER_WITHIN_S = 10.0
-#: A frame without settings, and how HTTP/2 begins; who speaks it says its own settings first (RFC 9113, 3.4 and 6.5).
+#: The start of an HTTP/2 connection, with an empty frame of settings; a server of HTTP/2 answers with its own
+#: settings (RFC 9113, 3.4 and 6.5).
 SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
 HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SETTINGS
 
 
 def find_head(address: str) -> str:
-    """Host and port of a head that answers.
+    """Returns host and port of a head that answers.
 
     Raises:
         InputError: the address is of another kind.
@@ -32,9 +30,9 @@ def find_head(address: str) -> str:
     if "://" in address:
         raise InputError(f"engine.address: '{address}' is for Ray's client; run on a node of the cluster, with auto")
     try:
-        found = str(services.canonicalize_bootstrap_address_or_die(address))
-        host, _, port = found.rpartition(":")
-        _knock(host.strip("[]"), int(port))
+        head = str(services.canonicalize_bootstrap_address_or_die(address))
+        host, _, port = head.rpartition(":")
+        _check_answers(host.strip("[]"), int(port))
     except (OSError, ValueError, OverflowError) as error:
         reason = str(error).partition(". ")[0]
         raise EngineError(
@@ -42,7 +40,7 @@ def find_head(address: str) -> str:
             "`ray start --head`, or leave engine.address out"
         ) from None
     try:
-        GcsClient(address=found)
+        GcsClient(address=head)
     except AuthenticationError:
         raise EngineError(
             f"engine.address: the Ray cluster at '{address}' wants its token: set RAY_AUTH_MODE=token, and have the "
@@ -50,11 +48,11 @@ def find_head(address: str) -> str:
         ) from None
     except RayError:
         pass  # `ray.init` tries for longer, and says what is wrong
-    return found
+    return head
 
 
-def _knock(host: str, port: int) -> None:
-    """Asks as a client of gRPC would: Ray's own client prints, and waits for most of a minute, where Ray is not.
+def _check_answers(host: str, port: int) -> None:
+    """Connects like a gRPC client: Ray's own client prints, and waits for most of a minute, when no Ray is there.
 
     Raises:
         OSError: nobody listens, or what listens there is not Ray.

@@ -1,10 +1,10 @@
-"""The coordinator's books: which trial is with which attempt of Tune, and how each of them ended.
+"""The state of a run on Ray: which attempt of Tune runs which trial, and how each trial ended.
 
-Knows nothing of Ray: an attempt is an object with a `status`. The source is asked in the same order as by the other
-engines: when a slot is free, after each evaluation, and at each end.
+An attempt is what Tune calls a trial; here it is an object with a `status`. Tune pauses and resumes it. When its
+process or node is lost, the trial goes on in a new attempt, from its last snapshot or by replay.
 
-An attempt is a trial in Tune's words. It is paused and resumed by Tune; when its process or node is lost, the trial
-goes on in a new attempt, from its last snapshot or by replay.
+The source is asked in the same order as by the other engines: when a slot is free, after each evaluation, and at each
+end of a trial.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["MOST_LOSSES", "Desk"]
 
-#: The source may have changed its mind for reasons of its own, a budget for example.
+#: The source is asked again this often: it may have new trials, or drop some, for lack of time for example.
 ASK_EVERY_S = 1.0
-#: A trial that goes on without having been paused is saved after this much work that would be lost.
+#: A trial that goes on without a pause is saved when this much work would be lost.
 SAVE_EVERY_S = 60.0
-#: A lost process or node costs a trial nothing so many times.
+#: A trial fails when its process or node was lost more often than this.
 MOST_LOSSES = 2
 MOST_FAILED_STARTS = 4
-#: A trial that is late is ended at its next evaluation; one that does not come to it is killed so much later.
+#: A trial over its time ends at its next evaluation; after this much longer it is killed.
 GRACE_S = 5.0
 GIVEN_UP = ("ERROR", "TERMINATED")
 
 
 class Desk:
-    """One run of a source. All methods are called from the thread that Tune runs in."""
+    """The trials of one run of a source. All methods are called in the thread that Tune runs in."""
 
     def __init__(
         self,
@@ -58,24 +58,24 @@ class Desk:
         self._waiting: list[Entry] = []
         self._ask_now = True
         self._asked_at = 0.0
-        self._dry = False
+        self._exhausted = False
         self._ended: list[Entry] = []
 
     def open(
         self, num_slots: Callable[[], int], node_name: Callable[[str], str], *, threads: int, ray_pauses: bool = False
     ) -> None:
-        """Says where trials run. `ray_pauses`: a scheduler of Ray's may pause trials behind the source's back."""
+        """Sets where trials run. `ray_pauses`: a scheduler of Ray may pause trials without the source."""
         self._num_slots, self._node_name = num_slots, node_name
         self._threads, self._ray_pauses = threads, ray_pauses
 
     # Which trials run
 
     def claim(self) -> bool:
-        """Takes a trial from the source; False when there is nothing to do for now."""
+        """Takes a trial from the source; returns False when the source has none for now."""
         config = self._source.next()
         while config is None and self._end_dropped():
             config = self._source.next()
-        self._dry = config is None
+        self._exhausted = config is None
         if config is None:
             return False
         entry = self._entries.get(config.number)
@@ -90,10 +90,10 @@ class Desk:
         return True
 
     def fill(self) -> None:
-        """Claims a trial for each free slot, as far as there are any.
+        """Claims a trial for each free slot, as long as the source has any.
 
         Raises:
-            EngineError: trials stand, and the source neither lets them go on nor ends them.
+            EngineError: all trials are paused, and the source neither lets them go on nor drops them.
         """
         now = time.monotonic()
         if not self._ask_now and now - self._asked_at < ASK_EVERY_S:
@@ -109,7 +109,7 @@ class Desk:
         return self._num_slots() - len(self._working) - len(self._waiting)
 
     def check_room(self) -> None:
-        """While trials wait for a process, nobody asks for more of them.
+        """Checks that trials which wait for a process can get one; Tune asks for no more trials meanwhile.
 
         Raises:
             EngineError: there is no node on which they fit.
@@ -122,7 +122,7 @@ class Desk:
             raise EngineError(f"paused trials {numbers} neither go on nor end: the trial source has stalled")
 
     def take_new(self) -> Entry | None:
-        """A waiting trial that needs an attempt."""
+        """Returns a waiting trial that needs an attempt."""
         entry = next((entry for entry in self._waiting if entry.attempt is None), None)
         if entry is not None:
             self._waiting.remove(entry)
@@ -130,7 +130,7 @@ class Desk:
         return entry
 
     def take_paused(self) -> Entry | None:
-        """A waiting trial whose attempt stands and can go on."""
+        """Returns a waiting trial whose paused attempt can go on."""
         for entry in self._waiting:
             if entry.attempt is not None and entry.attempt.status == "PAUSED":
                 self._waiting.remove(entry)
@@ -141,7 +141,7 @@ class Desk:
     @property
     def finished(self) -> bool:
         """True when the source had nothing left and all trials have ended."""
-        return self._dry and not self._entries
+        return self._exhausted and not self._entries
 
     @property
     def numbers(self) -> list[int]:
@@ -149,7 +149,7 @@ class Desk:
         return sorted(self._entries)
 
     def added(self, number: int, attempt: Attempt) -> None:
-        """Tune has made an attempt for a trial."""
+        """Notes that Tune has created an attempt for a trial."""
         entry = self._entries[number]
         if entry in self._waiting:
             self._waiting.remove(entry)
@@ -157,20 +157,20 @@ class Desk:
         self._working[number] = entry
 
     def started(self, number: int) -> None:
-        """The attempt has a process and begins its first step there."""
+        """Notes that the attempt has a process and begins its first step."""
         if entry := self._entries.get(number):
             entry.since = time.time()
             entry.failed_starts, entry.paused = 0, False
             self._working[number] = entry
 
     def entry(self, number: int) -> Entry | None:
-        """The trial, while it has not ended."""
+        """Returns the trial; None when it has ended."""
         return self._entries.get(number)
 
-    # What attempts say
+    # Results of attempts
 
     def record_step(self, number: int, event: Evaluated | Finished | Failed, place: Place, log: str = "") -> Verdict:
-        """Writes down what a step came to, and says what follows. `place.node` is a node's id.
+        """Records the result of a step and returns what Tune does next. `place.node` is a node's id.
 
         Raises:
             InputError: the study asks for something that cannot be trained.
@@ -205,7 +205,7 @@ class Desk:
         trial = entry.trial
         progress = trial.learn(event)
         if progress is None:
-            return Verdict.AGAIN  # the source knows this evaluation
+            return Verdict.AGAIN  # the source has this evaluation
         decision = self._source.decide(trial.number, progress)
         if progress.done:
             trial.ending = Ending(state=TrialState.COMPLETE, save=self._source.keep(trial.number, progress))
@@ -225,33 +225,33 @@ class Desk:
         return self._end(entry, ending)
 
     def paused(self, number: int) -> None:
-        """The trial stands: its slot is free once it is saved."""
+        """Notes that the trial is paused; its slot is free once it is saved."""
         if entry := self._entries.get(number):
             entry.paused = True
-            self._leave(entry)
+            self._free_slot(entry)
             self._ask_now = True
 
     def saved(self, number: int, resume: str) -> None:
-        """The attempt's snapshot lies at `resume`."""
+        """Notes that the attempt's snapshot is at `resume`."""
         if entry := self._entries.get(number):
             entry.resume, entry.trial.unsaved_s = resume, 0.0
 
     def adopt_training(self, number: int, config: TrialConfig, history: Sequence[Progress]) -> None:
-        """The trial goes on with another one's training: the weights that it carries have come to `history`."""
+        """Gives a trial the config and history of another one, whose weights it has taken over."""
         if entry := self._entries.get(number):
             entry.trial.config = config
             entry.trial.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
             self._source.replace_history(number, entry.trial.history)
 
     def pruned(self, number: int, message: str = "") -> None:
-        """A scheduler of Ray's has stopped the trial; `message` says why."""
+        """Ends a trial that a scheduler of Ray has stopped; `message` says why."""
         if entry := self._entries.get(number):
             reason = PruneReason.RUNG if message else None
             self._end(entry, Ending(state=TrialState.PRUNED, reason=reason, message=message))
             self._end_dropped()
 
     def resumed(self, number: int) -> None:
-        """A standing trial is to go on."""
+        """Notes that a paused trial goes on."""
         if entry := self._entries.get(number):
             entry.paused = False
             self._working[number] = entry
@@ -259,9 +259,9 @@ class Desk:
     # Losses
 
     def lost(self, number: int, reason: FailReason, message: str, *, counts: bool = True, final: bool = False) -> None:
-        """An attempt is gone with its process; the trial goes on in another one unless it was lost too often.
+        """Handles the loss of an attempt's process: the trial goes on in a new attempt, unless it was lost too often.
 
-        `counts` is false where it was nobody's fault, as when a rented node is taken back.
+        `counts` is false where the trial cannot be the cause, as when a rented node is taken back.
 
         Raises:
             EngineError: no process can be started for the trial.
@@ -289,12 +289,12 @@ class Desk:
             times = f" ({trial.losses} times)" if trial.losses > 1 else ""
             self._end(entry, Ending(state=TrialState.FAIL, reason=reason, message=f"{message}{times}"))
         else:
-            self._leave(entry)
+            self._free_slot(entry)
             self._waiting.append(entry)
         self._end_dropped()
 
     def vanished(self) -> list[int]:
-        """Trials whose attempts Tune has given up without a word, as when a process refuses another trial."""
+        """Returns trials whose attempts Tune has given up without a call, as when a process refuses another trial."""
         return [
             number
             for number, entry in self._working.items()
@@ -302,7 +302,7 @@ class Desk:
         ]
 
     def overdue(self) -> list[Entry]:
-        """Trials whose step takes longer than their time allows: each told once, to be killed."""
+        """Returns trials that exceed their time by too much, each once; the caller kills them."""
         if self._timeout_s is None:
             return []
         now, late = time.time(), []
@@ -320,14 +320,14 @@ class Desk:
 
     # Ends
 
-    def _leave(self, entry: Entry) -> None:
-        """The trial moves nowhere for now."""
+    def _free_slot(self, entry: Entry) -> None:
+        """Frees the slot of a trial."""
         trial = entry.trial
         self._slot_numbers.leave(trial.slot, trial.spans[-1].end if trial.spans else 0.0)
         trial.slot = entry.since = None
 
     def _end_dropped(self) -> bool:
-        """Ends the standing trials that will never go on; True when there were any."""
+        """Ends the paused trials that will never go on; returns True when there were any."""
         any_dropped = False
         while numbers := self._source.dropped():
             any_dropped = True
@@ -341,7 +341,7 @@ class Desk:
         self._working.pop(trial.number, None)
         if entry in self._waiting:
             self._waiting.remove(entry)
-        self._leave(entry)
+        self._free_slot(entry)
         record = trial.record(ending, self._run)
         self._source.end(record.model_copy(update={"extra": entry.extra}) if entry.extra else record)
         trial.clear()
@@ -353,7 +353,7 @@ class Desk:
         return Verdict.STOP
 
     def take_ended(self) -> list[Entry]:
-        """Trials that have ended while their attempt stood, and stands still: each told once, to be stopped."""
+        """Returns ended trials whose attempt is still paused, each once; the caller stops the attempts."""
         done = [entry for entry in self._ended if not entry.working]
         self._ended = [entry for entry in self._ended if entry.working]
         for entry in done:

@@ -1,7 +1,4 @@
-"""A trial on the desk: with which attempt it is, on which slot, and what follows from a result.
-
-Knows nothing of Ray: an attempt is an object with a `status`.
-"""
+"""A trial of the desk with its attempt and slot, and the verdicts on its results."""
 
 from __future__ import annotations
 
@@ -27,27 +24,27 @@ class Verdict(StrEnum):
 
 
 class Attempt(Protocol):
-    """A trial of Tune."""
+    """What Tune calls a trial."""
 
     status: str
 
 
 class Files(Protocol):
-    """Where the files of trials lie while they run elsewhere."""
+    """Access to the files of trials that run on other nodes."""
 
     def append_log(self, trial: Active, text: str) -> None:
-        """Adds what a node says the trial has printed."""
+        """Appends what the trial has printed on its node."""
 
     def fetch_weights(self, trial: Active) -> None:
-        """Brings the weights that a node has saved into the run folder."""
+        """Copies the weights that a node has saved into the run folder."""
 
     def forget(self, trial: Active) -> None:
-        """Removes what only an unfinished trial needs."""
+        """Removes the files that only an unfinished trial needs."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
-    """A trial that has not ended. `resume`: where an attempt's snapshot lies, "" for step 0."""
+    """A trial that has not ended. `resume` is the place of its snapshot, "" for a start at step 0."""
 
     trial: Active
     attempt: Any = None
@@ -56,7 +53,7 @@ class Entry:
     """True from a pause until the trial goes on."""
     failed_starts: int = 0
     since: float | None = None
-    """When the present step began (`time.time`); None while it stands."""
+    """When the present step began (`time.time`); None while it is paused."""
     extra: dict[str, Any] | None = None
 
     @property
@@ -65,10 +62,11 @@ class Entry:
 
 
 class SlotNumbers:
-    """Numbers of slots, each of one node.
+    """Numbers the slots of all nodes.
 
-    On which node a trial runs is known with its first result only. It takes a seat then, for the time since it began:
-    of those that nobody had in that time the one that was left last, so that no more are needed than trials run.
+    The node of a trial is known only when its first result comes. The trial takes a slot of that node then, from the
+    time when it began: of the slots free since then the one that was freed last, so that there are no more slots than
+    trials that run at once.
     """
 
     def __init__(self) -> None:
@@ -77,6 +75,7 @@ class SlotNumbers:
         self._taken: set[int] = set()
 
     def take(self, node: str, since: float) -> int:
+        """Returns a slot of the node that was free since `since` (seconds of the node's clock)."""
         free = [slot for slot, owner in enumerate(self._nodes) if owner == node and self._is_free(slot, since)]
         if not free:
             self._nodes.append(node)
@@ -89,7 +88,7 @@ class SlotNumbers:
         return slot not in self._taken and self._left_at[slot] <= since
 
     def leave(self, slot: int | None, at: float) -> None:
-        """Times are of the node's clock, in seconds."""
+        """Frees a slot from the time `at` (seconds of the node's clock)."""
         if slot is not None:
             self._taken.remove(slot)
             self._left_at[slot] = at

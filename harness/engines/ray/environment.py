@@ -1,7 +1,4 @@
-"""What is changed in the environment while Ray runs, and a token of its own for a private session.
-
-Knows nothing of clusters or trials.
-"""
+"""Changes of the environment while Ray runs, and a token of its own for a private session."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ __all__ = ["changed_environment", "own_token"]
 
 @contextmanager
 def changed_environment(changes: Mapping[str, str | None]) -> Iterator[None]:
-    """Inside, the environment has `changes`; what is None there is not in it."""
+    """Sets the environment variables `changes` in the block; None removes one."""
     before = {name: os.environ.get(name) for name in changes}
     _put(changes)
     try:
@@ -37,10 +34,10 @@ def _put(values: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def own_token(path: Path) -> Iterator[None]:
-    """Inside, Ray's processes know each other by a token at `path`.
+    """Makes Ray's processes of the block authenticate with a token at `path`.
 
-    Ray would write one to `~/.ray/auth_token`, readable by all, and every `ray start` of this user would use it from
-    then on.
+    Ray itself would write a token to `~/.ray/auth_token`, readable by all, and every later `ray start` of this user
+    would use it.
     """
     path.touch(mode=0o600)
     path.write_text(secrets.token_hex(32))
@@ -54,6 +51,6 @@ def own_token(path: Path) -> Iterator[None]:
 
 
 def _read_token_again() -> None:
-    """Ray reads mode and token once a process."""
+    """Makes Ray read mode and token again, which it does once in a process."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

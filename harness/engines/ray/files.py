@@ -1,6 +1,6 @@
-"""How files travel between coordinator and nodes: packed folders, and storage that all nodes see.
+"""Transfer of files between coordinator and nodes: packed folders, and a storage that all nodes see.
 
-Knows nothing of trials or of Ray. A storage is a folder or a URL that pyarrow knows (s3://, gs://, file://).
+A storage is a folder or a URL that pyarrow knows (s3://, gs://, file://).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ __all__ = [
     "unpack",
 ]
 
-#: Lies in a copied snapshot and names its files with their sizes: a copy that was cut off is told from a whole one.
+#: A file in a copied snapshot with names and sizes of its files, by which an incomplete copy is recognised.
 COMPLETE = "complete.json"
 
 
 class Parcel(Frozen):
-    """A folder that trials need: `name` as configs have it, `path` where the coordinator has it, `key` its content."""
+    """A folder that trials need: its `name` in configs, its `path` at the coordinator, the `key` of its content."""
 
     name: str
     path: str
@@ -44,7 +44,7 @@ class Parcel(Frozen):
 
 
 def pack(folder: Path) -> bytes:
-    """The files under `folder` as one archive, the same bytes for the same content; links are followed."""
+    """Returns the files under `folder` as one archive, equal for equal content; links are followed."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.mtime = entry.uid = entry.gid = 0
@@ -61,12 +61,12 @@ def pack(folder: Path) -> bytes:
 
 
 def key_of(packed: bytes) -> str:
-    """The name of a packed folder in caches."""
+    """Returns the name of a packed folder in caches."""
     return hashlib.sha256(packed).hexdigest()[:32]
 
 
 def unpack(packed: bytes, folder: Path) -> None:
-    """Writes the files of `pack` into the new `folder`; nothing outside of it."""
+    """Writes the files of `pack` into the new `folder`, and none outside of it."""
     folder.mkdir(parents=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
@@ -110,29 +110,29 @@ def remove(place: str) -> None:
 
 
 def mark_complete(folder: Path) -> None:
-    """Writes down which files a snapshot has, before it is copied."""
+    """Writes the list of a snapshot's files, before it is copied."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     (folder / COMPLETE).write_text(json.dumps(sizes), encoding="utf-8")
 
 
 def folders(place: str) -> list[str]:
-    """The names of the folders at `place` of a storage; none where it is not there."""
+    """Returns the names of the folders at `place` of a storage; none where it does not exist."""
     system, path = _open(place)
     return sorted(info.base_name for info in _folders(system, path))
 
 
 def newest_complete(place: str, prefix: str) -> str:
-    """The last whole checkpoint of the trials whose folders under `place` begin with `prefix`; "" if there is none."""
+    """Returns the last complete checkpoint in folders of `place` that begin with `prefix`; "" without one."""
     system, path = _open(place)
-    found = [
+    checkpoints = [
         checkpoint
         for trial in _folders(system, path)
         if trial.base_name.startswith(prefix)
         for checkpoint in _folders(system, trial.path)
         if checkpoint.base_name.startswith("checkpoint_") and _is_complete(system, checkpoint.path)
     ]
-    newest = max(found, key=lambda info: info.mtime_ns or 0, default=None)
+    newest = max(checkpoints, key=lambda info: info.mtime_ns or 0, default=None)
     return f"{place}/{newest.path[len(path) :].lstrip('/')}" if newest is not None else ""
 
 
@@ -150,5 +150,5 @@ def _is_complete(system: Any, path: str) -> bool:
             sizes = json.loads(file.read())
     except (OSError, ValueError):
         return False
-    found = system.get_file_info([f"{path}/{name}" for name in sizes])
-    return all(info.size == size for info, size in zip(found, sizes.values(), strict=True))
+    infos = system.get_file_info([f"{path}/{name}" for name in sizes])
+    return all(info.size == size for info, size in zip(infos, sizes.values(), strict=True))

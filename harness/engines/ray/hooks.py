@@ -1,6 +1,6 @@
-"""Where Tune asks us: a searcher, a scheduler and a callback that all ask the desk.
+"""The searcher, scheduler and callback that Tune calls; all of them ask the desk.
 
-Knows nothing of sampling, pruning or files. What a hook raises stops Tune, and is kept for the engine to raise again.
+An exception of a hook stops Tune and is kept, so that the engine can raise it again.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from harness.records.schema import Place
 __all__ = ["AllTrialsEnded", "DeskCallback", "DeskScheduler", "DeskSearcher", "Hooks", "losses_of_processes"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
-#: What Ray says of a process that its memory monitor has killed.
+#: Texts of Ray's errors when its memory monitor has killed a process.
 OUT_OF_MEMORY = ("out of memory", "memory monitor", "low on memory", "outofmemory")
 PREEMPTED = "preempt"
 
 
 class AllTrialsEnded(Exception):
-    """The way out of Tune."""
+    """Ends Tune's loop when all trials have ended."""
 
 
 class NotPickled:
-    """What Tune may neither copy nor write down: it pickles and copies what it is given, and this holds the study."""
+    """An object that holds the study, so Tune must neither pickle nor copy it, as it does with what it is given."""
 
     def __reduce__(self) -> Any:
         return (object, ())
@@ -50,32 +50,32 @@ class NotPickled:
 
 
 class Hooks(NotPickled):
-    """What searcher, scheduler and callback share."""
+    """The state that searcher, scheduler and callback share."""
 
     def __init__(self, desk: Desk, order: Callable[[Entry], Order], snapshot_of: Callable[[Entry], str]) -> None:
-        """`order` is what an actor is told of a trial; `snapshot_of` where the snapshot of a saved attempt lies."""
+        """`order` returns what an actor gets of a trial; `snapshot_of` the place of a saved attempt's snapshot."""
         self.desk, self.order, self.snapshot_of = desk, order, snapshot_of
         self.error: BaseException | None = None
         self.numbers: dict[str, int] = {}
         self.controller: Any = None
 
     def number(self, trial: Trial) -> int:
-        """Our number of a trial of Tune; without a searcher Tune makes its trials from a list of numbers."""
+        """Returns our number of a Tune trial; without a searcher Tune creates its trials from a list of numbers."""
         return self.numbers.setdefault(trial.trial_id, trial.config.get("number", -1))
 
     def folder_name(self, trial: Trial) -> str:
-        """What Tune calls the folder of an attempt."""
+        """Returns Tune's name for the folder of an attempt."""
         entry = self.desk.entry(self.number(trial))
         kind = entry.trial.config.kind if entry is not None else "search"
         return f"{kind}-{self.number(trial)}-{trial.trial_id}"
 
     def kill_working(self) -> None:
-        """Kills the processes that are at work: asked to stop they would first go on to the next evaluation."""
+        """Kills the working processes: asked to stop, they would go on to the next evaluation first."""
         for trial in self.controller.get_live_trials() if self.controller is not None else ():
             kill(trial)
 
     def stop(self, error: BaseException) -> None:
-        """Takes Tune's processes away after an exception that Tune does not catch; the desk hears no more of them."""
+        """Ends Tune's processes after an exception that Tune does not catch; no hook is called after it."""
         self.error = self.error or error
         self.kill_working()
         if self.controller is not None:
@@ -93,9 +93,9 @@ def kill(trial: Trial) -> None:
 
 @contextmanager
 def losses_of_processes() -> Iterator[None]:
-    """Inside, Tune takes every end of a process as that of its actor; at some it would end the whole run.
+    """Makes Tune treat each end of a process in the block as the end of its actor, and not of the whole run.
 
-    It knows `RayActorError` only, and what it is told of the memory monitor's kills is none.
+    Tune handles `RayActorError` only, and a kill by the memory monitor raises another error.
     """
     failed = RayActorManager._actor_task_failed
 
@@ -112,7 +112,7 @@ def losses_of_processes() -> Iterator[None]:
 
 
 def hook(method: Hook) -> Hook:
-    """Keeps what the method raises, and lets nothing happen after."""
+    """Keeps an exception that the method raises; after one, hooks do nothing."""
 
     @functools.wraps(method)
     def called(self: Any, *arguments: Any, **named: Any) -> Any:
@@ -129,7 +129,7 @@ def hook(method: Hook) -> Hook:
 
 
 class DeskSearcher(NotPickled, Searcher):
-    """Gives Tune a trial for each free slot. Samples are the source's; it is not told of results here."""
+    """Gives Tune a trial of the source for each free slot; results go through the scheduler."""
 
     def __init__(self, hooks: Hooks) -> None:
         super().__init__()
@@ -148,25 +148,25 @@ class DeskSearcher(NotPickled, Searcher):
         return {"order": self.hooks.order(entry).model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The scheduler has heard of it."""
+        """Does nothing: the scheduler has the result already."""
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """The study is what continues; Tune's own state is never read back."""
+        """Does nothing: the study is continued from its own records, never from Tune's state."""
 
     def get_state(self) -> dict[str, Any]:
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Nothing is kept."""
+        """Does nothing, as `get_state` saves nothing."""
 
 
 class DeskScheduler(NotPickled, TrialScheduler):
-    """Decides as the source does. `other` is Ray's scheduler, which may stop or pause what the source lets go on."""
+    """Passes the source's decisions to Tune. `ray_pruner` may stop or pause trials that the source lets go on."""
 
-    def __init__(self, hooks: Hooks, other: RayPruner | None = None) -> None:
+    def __init__(self, hooks: Hooks, ray_pruner: RayPruner | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.hooks = hooks
-        self._ray_pruner = other
+        self._ray_pruner = ray_pruner
 
     @hook
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
@@ -192,7 +192,7 @@ class DeskScheduler(NotPickled, TrialScheduler):
         return {Verdict.PAUSE: self.PAUSE, Verdict.STOP: self.STOP}.get(verdict, self.CONTINUE)
 
     def _pruned(self, trial: Trial) -> None:
-        """Where the trial has not ended, Ray's scheduler has stopped it."""
+        """Ends a trial that Ray's scheduler has stopped; does nothing for one that has ended."""
         number = self.hooks.number(trial)
         self.hooks.desk.pruned(number, self._ray_pruner.message(number, trial) if self._ray_pruner is not None else "")
 
@@ -226,8 +226,8 @@ class DeskScheduler(NotPickled, TrialScheduler):
         desk.check_room()
         for late in desk.overdue():
             kill(late.attempt)
-        for over in desk.take_ended():
-            tune_controller.stop_trial(over.attempt)
+        for ended in desk.take_ended():
+            tune_controller.stop_trial(ended.attempt)
         entry = desk.take_paused()
         if entry is not None:
             return cast(Trial, entry.attempt)
@@ -243,7 +243,7 @@ class DeskScheduler(NotPickled, TrialScheduler):
 
 
 class DeskCallback(NotPickled, Callback):
-    """Tells the desk when steps begin and when snapshots lie."""
+    """Tells the desk when steps begin and where snapshots are."""
 
     def __init__(self, hooks: Hooks) -> None:
         self.hooks = hooks
@@ -259,7 +259,7 @@ class DeskCallback(NotPickled, Callback):
             self.hooks.desk.saved(number, self.hooks.snapshot_of(entry))
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Leaves Tune before it reads result files of every trial that nobody has written.
+        """Leaves Tune before it reads the result files of all trials, which do not exist.
 
         Raises:
             AllTrialsEnded: all trials have ended, and all processes are gone.
@@ -269,13 +269,13 @@ class DeskCallback(NotPickled, Callback):
 
 
 def cause_of(trial: Trial) -> tuple[FailReason, str]:
-    """Why an attempt was lost, in one line of what Ray wrote about it."""
+    """Returns why an attempt was lost, in one line of Ray's error file."""
     text = ""
     with suppress(OSError, TypeError):
         text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failure #")]
     oom = any(words in text.lower() for words in OUT_OF_MEMORY)
-    telling = (line for line in reversed(lines) if "because" in line or "died" in line.lower())
-    said = next(iter(lines) if oom else telling, "")
-    message = f"its process was lost: {said}" if said else "its process was lost"
+    causes = (line for line in reversed(lines) if "because" in line or "died" in line.lower())
+    cause = next(iter(lines) if oom else causes, "")
+    message = f"its process was lost: {cause}" if cause else "its process was lost"
     return (FailReason.OOM if oom else FailReason.CRASH), message[:300]

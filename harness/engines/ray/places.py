@@ -1,7 +1,4 @@
-"""Where trials keep their files: in the run folder where all nodes see it, else on their node and in a storage.
-
-Knows nothing of what the files mean.
-"""
+"""Where trials keep their files: in the run folder when all nodes see it, else on their node and in a storage."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ ANSWER_WITHIN_S = 120.0
 
 
 class RunPlaces:
-    """Every node sees the run folder: trials work in it, and nothing is to be fetched."""
+    """Trials work in the run folder, which every node sees; no file has to be copied."""
 
     storage = ""
 
@@ -44,30 +41,30 @@ class RunPlaces:
         self.tune = str(run.path / "ray" / "tune")
 
     def folder(self, trial: Active) -> str:
-        """The trial's folder, as its actor is told."""
+        """Returns the trial's folder for its actor."""
         return str(trial.folder)
 
     def snapshot(self, trial: Active) -> str:
-        """Where the trial's last snapshot lies; "" when there is none."""
+        """Returns the place of the trial's last snapshot; "" when there is none."""
         folder = trial.folder / SNAPSHOT
         return str(folder) if folder.is_dir() else ""
 
     def append_log(self, trial: Active, text: str) -> None:
-        """It is there."""
+        """Does nothing: the actor writes into the log itself."""
 
     def fetch_weights(self, trial: Active) -> None:
-        """They are there."""
+        """Does nothing: the actor saves them in the run folder."""
 
     def forget(self, trial: Active) -> None:
-        """There is nothing elsewhere."""
+        """Does nothing: no files are elsewhere."""
 
     def close(self, *, finished: bool) -> None:
-        """Removes what Tune has written for itself."""
+        """Removes Tune's own files."""
         shutil.rmtree(self.tune, ignore_errors=True)
 
 
 class StoragePlaces:
-    """Trials work in folders of their nodes; what outlives a step lies in a storage that all nodes see."""
+    """Trials work in folders of their nodes; snapshots and weights are kept in a storage that all nodes see."""
 
     def __init__(self, run: RunFolder, storage_path: str) -> None:
         path = storage_path if "://" in storage_path else str(Path(storage_path).expanduser().absolute())
@@ -77,9 +74,9 @@ class StoragePlaces:
         self._recover(run)
 
     def _recover(self, run: RunFolder) -> None:
-        """Brings the snapshots that a killed coordinator left in the storage into the run folder."""
-        left = {match[0] for name in folders(self.storage) if (match := re.match(r"([a-z]+)-(\d+)-", name))}
-        for prefix in left:
+        """Copies the snapshots that a killed coordinator left in the storage into the run folder."""
+        prefixes = {match[0] for name in folders(self.storage) if (match := re.match(r"([a-z]+)-(\d+)-", name))}
+        for prefix in prefixes:
             kind, number, _ = prefix.split("-")
             place = newest_complete(self.storage, prefix)
             if kind in KINDS and place:
@@ -117,7 +114,7 @@ class StoragePlaces:
 
 
 class NodeSurvey(Frozen):
-    """What a node says when it is asked: the hash of its harness, and what it can see."""
+    """What one node sees: the hash of its harness, the run folder, and the folders that are missing there."""
 
     code: str
     run: bool
@@ -125,17 +122,17 @@ class NodeSurvey(Frozen):
 
 
 def checkpoint_folders(spec: StudySpec) -> dict[str, str]:
-    """Where the checkpoints of a study lie here, by name: a node need not have the package, the folder or a network."""
-    found = {}
+    """Returns the folders of a study's checkpoints, by name: nodes may have no package, folder or network for them."""
+    folders_by_name = {}
     for name in {split_checkpoint(checkpoint)[0] for checkpoint in spec.model.checkpoints}:
-        with suppress(CheckpointError):  # the trial will say so
+        with suppress(CheckpointError):  # the trial reports it
             if (path := resolve(name).path) is not None:
-                found[name] = str(path.absolute())
-    return found
+                folders_by_name[name] = str(path.absolute())
+    return folders_by_name
 
 
 def listing_hash(folder: str) -> str:
-    """Equal for folders with the same files of the same sizes at the top; "" where there is no such folder."""
+    """Returns a hash of the names and sizes of the files directly in a folder; "" where it does not exist."""
     root = Path(folder)
     if not root.is_dir():
         return ""
@@ -144,7 +141,7 @@ def listing_hash(folder: str) -> str:
 
 
 def code_hash() -> str:
-    """Equal where the same harness is installed."""
+    """Returns a hash of the installed harness."""
     root = Path(__file__).parents[2]
     files = sorted(path for path in root.rglob("*.[pc]*") if path.suffix in (".py", ".c"))
     lines = [f"{path.relative_to(root)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
@@ -159,7 +156,7 @@ def look(marker: str, paths: Mapping[str, str]) -> str:
 
 
 def survey(session: Session, run: RunFolder, paths: Sequence[str], need: Mapping[str, float]) -> tuple[bool, set[str]]:
-    """True when all nodes that can run trials see the run folder, and the folders that some of them do not see.
+    """Returns whether all nodes that can run trials see the run folder, and the folders that some do not see.
 
     Raises:
         EngineError: a node does not answer, or has another harness.
@@ -169,13 +166,13 @@ def survey(session: Session, run: RunFolder, paths: Sequence[str], need: Mapping
     marker = run.path / "ray" / f"seen-{uuid4().hex}"
     marker.parent.mkdir(mode=0o700, exist_ok=True)
     marker.touch()
-    here = {path: listing_hash(path) for path in paths}
+    listings = {path: listing_hash(path) for path in paths}
     try:
-        asked = {node: _ask(node, str(marker), here) for node in session.with_room(need)}
-        seen = [_answer(session.node_name(node), future) for node, future in asked.items()]
+        futures = {node: _ask(node, str(marker), listings) for node in session.with_room(need)}
+        surveys = [_answer(session.node_name(node), future) for node, future in futures.items()]
     finally:
         marker.unlink()
-    return all(one.run for one in seen), {path for one in seen for path in one.missing}
+    return all(survey.run for survey in surveys), {path for survey in surveys for path in survey.missing}
 
 
 def _ask(node: str, marker: str, paths: Mapping[str, str]) -> Any:
@@ -197,10 +194,10 @@ def _answer(name: str, future: Any) -> NodeSurvey:
     return seen
 
 
-def parcels_for(wanted: Mapping[str, str], missing: set[str]) -> tuple[tuple[Parcel, ...], dict[str, Any]]:
-    """The folders that trials need (path by name), and those that a node misses, packed in the object store by key."""
+def parcels_for(paths: Mapping[str, str], missing: set[str]) -> tuple[tuple[Parcel, ...], dict[str, Any]]:
+    """Returns the folders that trials need (`paths` by name), and those missing on a node, packed for the store."""
     parcels, refs = [], {}
-    for name, path in wanted.items():
+    for name, path in paths.items():
         key = ""
         if path in missing:
             packed = pack(Path(path))

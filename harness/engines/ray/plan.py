@@ -1,7 +1,4 @@
-"""What one trial gets of a cluster, and how many run at once.
-
-Knows nothing of Ray: of a cluster it is told what its nodes have.
-"""
+"""Plans the resources of a trial on a cluster, and how many trials run at once."""
 
 from __future__ import annotations
 
@@ -16,16 +13,16 @@ from harness.spec.study import EngineSpec
 __all__ = ["Plan", "Room", "plan_trials"]
 
 RAY_NAMES = {"cpu": "CPU", "gpu": "GPU"}
-#: What a cluster gets to start a node on which a trial fits.
+#: The time that a cluster has to start a node on which a trial fits.
 NODE_WITHIN_S = 1800.0
 Nodes = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`need` is what one trial reserves, by Ray's names; `most` trials run at once (None: as many as fit).
+    """`need` is what one trial reserves, by Ray's names; at most `most` trials run at once (None: as many as fit).
 
-    `grows`: nodes may come for trials that do not fit yet.
+    `grows`: the cluster may start nodes for trials that do not fit yet.
     """
 
     need: Mapping[str, float]
@@ -35,13 +32,13 @@ class Plan:
 
 
 def plan_trials(engine: EngineSpec, slots: Sequence[Slot], nodes: Nodes, *, private: bool) -> Plan:
-    """The study's own wish, or the slots of this machine, or an equal share of a cluster's nodes.
+    """Returns the plan: as the study says, or by the slots of this machine, or by equal shares of a cluster's nodes.
 
-    `nodes` are the resources of each node that there is.
+    `nodes` are the resources of each existing node.
     """
     most = engine.max_concurrent
     if engine.resources_per_trial is not None:
-        need = _asked(engine.resources_per_trial)
+        need = _by_ray_names(engine.resources_per_trial)
     elif private:
         need = _of_slots(slots)
         most = len(slots)
@@ -51,12 +48,12 @@ def plan_trials(engine: EngineSpec, slots: Sequence[Slot], nodes: Nodes, *, priv
     return Plan(need=need, threads=threads, most=most, grows=most is not None and not private)
 
 
-def _asked(asked: Mapping[str, float]) -> dict[str, float]:
-    return {RAY_NAMES.get(name.lower(), name): amount for name, amount in asked.items() if amount}
+def _by_ray_names(resources: Mapping[str, float]) -> dict[str, float]:
+    return {RAY_NAMES.get(name.lower(), name): amount for name, amount in resources.items() if amount}
 
 
 def _of_slots(slots: Sequence[Slot]) -> dict[str, float]:
-    """All slots of a machine are alike."""
+    """Returns the resources of the first slot: all slots of a machine are alike."""
     devices = [slot.place.device for slot in slots]
     need = {"CPU": float(slots[0].place.threads)}
     if devices[0] != "cpu":
@@ -65,19 +62,19 @@ def _of_slots(slots: Sequence[Slot]) -> dict[str, float]:
 
 
 def _of_nodes(engine: EngineSpec, nodes: Nodes) -> dict[str, float]:
-    """A GPU each, and its share of the cores; without GPUs a core each."""
+    """Returns a GPU and its share of the cores, or without GPUs one core."""
     with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1] if engine.device != "cpu" else []
     threads = 1 if engine.threads_per_slot == "auto" else engine.threads_per_slot
     if not with_gpu:
         return {"CPU": float(threads)}
-    each = 1 if engine.slots_per_device == "auto" else engine.slots_per_device
+    slots_per_gpu = 1 if engine.slots_per_device == "auto" else engine.slots_per_device
     if engine.threads_per_slot == "auto":
-        threads = max(1, min(int(node.get("CPU", 1) // (node["GPU"] * each)) for node in with_gpu))
-    return {"CPU": float(threads), "GPU": 1 / each}
+        threads = max(1, min(int(node.get("CPU", 1) // (node["GPU"] * slots_per_gpu)) for node in with_gpu))
+    return {"CPU": float(threads), "GPU": 1 / slots_per_gpu}
 
 
 class Room:
-    """How many trials run now; `capacity` says how many of a kind fit on the nodes that there are."""
+    """Returns how many trials may run now; `capacity` is how many fit on the existing nodes."""
 
     def __init__(
         self,
@@ -91,10 +88,10 @@ class Room:
         self._since: float | None = None
 
     def __call__(self) -> int:
-        """As many as fit and the study allows; where nodes may come, as many as it asks for.
+        """Returns how many fit and the study allows; where the cluster may start nodes, how many the study allows.
 
         Raises:
-            EngineError: no trial fits on any node, and none has come for it, or none will.
+            EngineError: no trial fits on any node, and no node was or will be started for one.
         """
         fit, most = self._capacity(self._plan.need), self._plan.most
         if fit > 0:
@@ -102,18 +99,18 @@ class Room:
             return fit if most is None else most if self._plan.grows else min(fit, most)
         if not self._plan.grows or most is None:
             raise EngineError(
-                f"{self._nowhere()}; set engine.resources_per_trial, or engine.max_concurrent where nodes are started "
+                f"{self._no_room()}; set engine.resources_per_trial, or engine.max_concurrent where nodes are started "
                 "on demand"
             )
         self._since = self._clock() if self._since is None else self._since
         if self._clock() - self._since > NODE_WITHIN_S:
-            raise EngineError(f"{self._nowhere()}, and none came within {NODE_WITHIN_S / 60:g} minutes")
+            raise EngineError(f"{self._no_room()}, and none came within {NODE_WITHIN_S / 60:g} minutes")
         return most
 
-    def _nowhere(self) -> str:
+    def _no_room(self) -> str:
         need = self._plan.need
-        there = "; ".join(_shown({name: node.get(name, 0) for name in need}) for node in self._nodes())
-        return f"no node has room for a trial ({_shown(need)}; the nodes have {there or 'nothing'})"
+        available = "; ".join(_shown({name: node.get(name, 0) for name in need}) for node in self._nodes())
+        return f"no node has room for a trial ({_shown(need)}; the nodes have {available or 'nothing'})"
 
 
 def _shown(amounts: Mapping[str, float]) -> str:

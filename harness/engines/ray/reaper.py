@@ -1,7 +1,7 @@
-"""The end of a private Ray session: `python -m harness.engines.ray.reaper FOLDER` waits for the coordinator to go.
+"""Cleans up a private Ray session: `python -m harness.engines.ray.reaper FOLDER` waits for the coordinator's end.
 
-Knows nothing of Ray. When the coordinator is killed the kernel takes most of Ray's processes with it; some of its
-agents would stay for minutes, and the folder for good.
+When the coordinator is killed, the kernel ends most of Ray's processes; some agents would stay for minutes, and the
+folder for good.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ WITHIN_S = 5.0
 
 @contextmanager
 def watched(folder: Path) -> Iterator[None]:
-    """After the block, and as well when this process is killed in it, the session of `folder` leaves nothing."""
+    """Removes processes and files of the session of `folder` after the block, also when this process is killed."""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     watcher = subprocess.Popen(
         [sys.executable, "-P", "-m", "harness.engines.ray.reaper", str(folder)],
         env=os.environ | {"PYTHONPATH": path},
-        stdin=subprocess.PIPE,  # never written: its end is the sign
+        stdin=subprocess.PIPE,  # never written: its end says that we are gone
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # a Ctrl-C at the terminal is not for it
+        start_new_session=True,  # Ctrl-C at the terminal must not end it
     )
     try:
         yield
@@ -44,7 +44,7 @@ def watched(folder: Path) -> Iterator[None]:
 
 
 def clear(folder: Path) -> None:
-    """Kills what is left of the session and removes its folder."""
+    """Kills the remaining processes of the session and removes its folder."""
     end = time.monotonic() + WITHIN_S
     while (left := list(processes(folder))) and time.monotonic() < end:
         for process in left:
@@ -56,7 +56,7 @@ def clear(folder: Path) -> None:
 
 
 def processes(folder: Path) -> Iterator[psutil.Process]:
-    """Those with a file of the session open, a log at least: Ray changes names and environments of its processes."""
+    """Yields the processes with an open file of the session: Ray changes their names and environments."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.pid != os.getpid() and any(Path(file.path).is_relative_to(folder) for file in _files(process)):

@@ -1,7 +1,7 @@
-"""Ray's own schedulers for those who know them: asynchronous halving, Hyperband, population-based training.
+"""Ray's own schedulers: asynchronous halving, Hyperband and population-based training.
 
-All look at `objective` (more is better) and at `time`, which is of rungs passed: trials of different batch sizes have
-no training step in common.
+All read `objective` (more is better) and `time`, which counts rungs passed, because trials of different batch sizes
+have no training step in common.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from harness.spec.tasks import metric_named
 
 __all__ = ["RayPruner", "make_scheduler"]
 
-#: What may change in the middle of a training: nothing that the number of steps or the shape of the model hangs on.
+#: The params that may change during a training: neither its number of steps nor the model's shape depends on them.
 MUTABLE = ("learning_rate", "weight_decay", "label_smoothing", "max_grad_norm")
-#: What a result says besides its objective: that it is better than the trivial baseline, and at which rung it is.
+#: Further keys of a result: whether it is better than the trivial baseline, and its rung.
 BETTER, RUNG = "better", "rung"
 
 
 class RayPruner:
-    """A scheduler of Ray's beside the desk: it may stop or pause what the source lets go on.
+    """A scheduler of Ray that may stop or pause trials that the source lets go on.
 
-    At a rung that no trial reached with a value better than the trivial baseline (`chance`, by metric) it stops nobody.
+    It stops no trial at a rung at which no trial is better than the trivial baseline (`chance`, by metric).
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class RayPruner:
 
     @property
     def ahead(self) -> int:
-        """How many trials must be there before the first is judged: Hyperband halves what it has seen of a bracket."""
+        """The number of trials that must exist before the first is judged: Hyperband halves what a bracket has."""
         return self._clock.end if isinstance(self.scheduler, HyperBandScheduler) else 0
 
     def added(self, number: int, trial: Trial) -> None:
-        """Gives a trial of a population, which comes without a searcher, what its actor must know."""
+        """Gives the order for its actor to a trial of a population, which Tune creates without a searcher."""
         entry = self._desk.entry(number)
         if self.population and entry is not None:
             params = entry.trial.config.params
@@ -83,7 +83,7 @@ class RayPruner:
             )
 
     def ask(self, number: int, controller: Any, trial: Trial, result: dict[str, Any], progress: Progress) -> str:
-        """What the scheduler says of an evaluation; the desk is told what it has done."""
+        """Returns the scheduler's action after an evaluation, and passes it to the desk."""
         entry = self._desk.entry(number)
         read = None if entry is None else self._clock.read(progress, entry.trial.config.rungs)
         if read is None or not self._is_later(number, read["time"]):
@@ -107,17 +107,17 @@ class RayPruner:
         return action
 
     def message(self, number: int, trial: Trial) -> str:
-        """Why the scheduler has stopped a trial."""
+        """Returns why the scheduler has stopped a trial."""
         halved = self.scheduler.halved.get(trial.trial_id) if isinstance(self.scheduler, PatientHyperBand) else None
         if halved is not None:
             return self._clock.halved(halved)
         return self._messages.get(number, f"stopped by {self._name}")
 
     def _is_later(self, number: int, time: float) -> bool:
-        """True at the first evaluation that passes a rung.
+        """Returns True at the first evaluation that passes a rung.
 
-        Of a population this ends what would be endless: a trial that takes up the training of one that is behind comes
-        here again.
+        A trial of a population that takes over the weights of one that is behind passes a rung again; without this
+        check that could repeat for ever.
         """
         entry = self._desk.entry(number)
         if entry is None or time <= self._asked.get(number, 0.0):
@@ -126,24 +126,24 @@ class RayPruner:
         return True
 
     def _note_mutation(self, number: int, trial: Trial, progress: Progress) -> None:
-        """A trial that took up another's training has that one's config now: all but the number is right.
+        """Notes that a trial has taken over another one's weights: Tune gave it the whole config of that one.
 
-        What it took up was saved when the other one was asked about last.
+        The weights were saved at the other trial's last call of `ask`, so its history up to there belongs to them.
         """
-        taken, entry = Order.model_validate_json(trial.config["order"]), self._desk.entry(number)
-        if entry is None or entry.extra is None or taken.config.number == number:
+        source, entry = Order.model_validate_json(trial.config["order"]), self._desk.entry(number)
+        if entry is None or entry.extra is None or source.config.number == number:
             return
         params = {name: trial.config[name] for name in self._mutable}
-        config = taken.config.model_copy(update={"number": number})
+        config = source.config.model_copy(update={"number": number})
         resolved = Order(config=config, folder="", changed=params).resolved
-        mutation = {"fraction": progress.fraction, "from": taken.config.number, "params": resolved.params}
+        mutation = {"fraction": progress.fraction, "from": source.config.number, "params": resolved.params}
         entry.extra["mutations"].append(mutation)
-        self._desk.adopt_training(number, resolved, self._saved[taken.config.number])
+        self._desk.adopt_training(number, resolved, self._saved[source.config.number])
         trial.set_config(trial.config | {"order": self._order(entry).model_dump_json(), "number": number})  # type: ignore[no-untyped-call]
 
 
 class RungClock:
-    """What Ray's schedulers are told of an evaluation."""
+    """Turns evaluations into results for Ray's schedulers, whose time is the number of rungs passed."""
 
     def __init__(self, spec: StudySpec) -> None:
         self._rungs = rung_fractions(spec)
@@ -152,11 +152,11 @@ class RungClock:
 
     @property
     def end(self) -> int:
-        """The time of a full training."""
+        """The time at the end of a full training."""
         return rung_resource(self._pruner, len(self._rungs))
 
     def read(self, progress: Progress, rungs: TrialRungs | None) -> dict[str, float] | None:
-        """None where there is nothing to judge by; `rungs` are the trial's own, None stands for those of the study."""
+        """Returns time, objective and rung, or None without a finite value; `rungs` None stands for the study's."""
         value = progress.metrics.get(self._metric.name, math.nan)
         if not math.isfinite(value):
             return None
@@ -165,21 +165,21 @@ class RungClock:
         return {"time": time, "objective": -self._metric.sort_key(value), RUNG: passed[-1] if passed else -1}
 
     def cut_off(self, read: Mapping[str, Any], before: Sequence[float], reduction_factor: int) -> str:
-        """The message of a trial that asynchronous halving stopped, by the objectives of those that came `before`.
+        """Returns the message of a trial that asynchronous halving stopped; `before` are earlier values at the rung.
 
-        Ray cuts at a percentile of them.
+        Ray stops trials below a percentile of them.
         """
         rank = 1 + sum(objective > read["objective"] for objective in before)
         cut = float(np.nanpercentile(before, (1 - 1 / reduction_factor) * 100))
         where = f"where the best 1 in {reduction_factor} of the others begin"
-        standing = rank_so_far(rank, len(before) + 1)
-        return message(int(read[RUNG]), len(self._rungs), standing, f"{self._against(read['objective'], cut)}, {where}")
+        ranking = rank_so_far(rank, len(before) + 1)
+        return message(int(read[RUNG]), len(self._rungs), ranking, f"{self._against(read['objective'], cut)}, {where}")
 
     def halved(self, halved: Halved) -> str:
-        """The message of a trial that its bracket of Hyperband left behind."""
-        standing = behind_in_rank(halved.rank, halved.num_compared, halved.num_kept, where=" in its bracket")
+        """Returns the message of a trial that Hyperband stopped in its bracket."""
+        ranking = behind_in_rank(halved.rank, halved.num_compared, halved.num_kept, where=" in its bracket")
         values = self._against(halved.result["objective"], halved.cut["objective"])
-        return message(int(halved.result[RUNG]), len(self._rungs), standing, values)
+        return message(int(halved.result[RUNG]), len(self._rungs), ranking, values)
 
     def _against(self, own: float, other: float) -> str:
         sign = 1 if self._metric.maximize else -1
@@ -188,7 +188,7 @@ class RungClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halved:
-    """A trial that its bracket left behind, `rank` 1 being the best; `cut` is the result of the last that went on."""
+    """A trial that was stopped in its bracket; `rank` 1 is the best, `cut` the result of the last that went on."""
 
     rank: int
     num_compared: int
@@ -198,9 +198,9 @@ class Halved:
 
 
 class PatientHyperBand(HyperBandScheduler):
-    """Hyperband that halves no bracket in which nobody is better than the trivial baseline: all of it goes on.
+    """Hyperband that halves no bracket in which no trial is better than the trivial baseline.
 
-    `halved` holds those that were left behind, by Ray's name of the trial.
+    `halved` holds the stopped trials, by Ray's id of the trial.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -223,12 +223,12 @@ class PatientHyperBand(HyperBandScheduler):
         try:
             return str(super()._process_bracket(tune_controller, bracket))
         finally:
-            # Ray leaves it True: those that wait for a trial would then wait for ever when that one ends or fails.
+            # Ray leaves it True: trials that wait for another one would then wait for ever when that one ends or fails.
             bracket.is_being_processed = False
 
 
 class PatientBracket(_Bracket):
-    """A bracket that keeps all its trials, for as long as none is better than the trivial baseline."""
+    """A bracket that keeps all its trials while none is better than the trivial baseline."""
 
     def __init__(self, *, halved: dict[str, Halved], **options: Any) -> None:
         super().__init__(**options)
@@ -253,47 +253,47 @@ class PatientBracket(_Bracket):
 
 
 def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
-    """The scheduler of Ray's that the study asks for by name; None when it asks for a pruner of ours.
+    """Returns the scheduler of Ray that the study names; None when it names a pruner of ours.
 
     Raises:
-        InputError: Ray has no such scheduler, or population-based training has nothing that it could change.
+        InputError: Ray has no such scheduler, or no param is searched that population-based training can change.
     """
     pruner, clock = spec.search.pruner, RungClock(spec)
-    look: dict[str, Any] = {"time_attr": "time", "metric": "objective", "mode": "max"}
+    keys: dict[str, Any] = {"time_attr": "time", "metric": "objective", "mode": "max"}
     if pruner.name == "ray-asha":
         return AsyncHyperBandScheduler(
-            **look, grace_period=1, max_t=clock.end, reduction_factor=pruner.reduction_factor, brackets=1
+            **keys, grace_period=1, max_t=clock.end, reduction_factor=pruner.reduction_factor, brackets=1
         )
     if pruner.name == "ray-hyperband":
-        return PatientHyperBand(**look, max_t=clock.end, reduction_factor=pruner.reduction_factor)
+        return PatientHyperBand(**keys, max_t=clock.end, reduction_factor=pruner.reduction_factor)
     if pruner.name == POPULATION:
-        return _population(spec, look)
+        return _population(spec, keys)
     if pruner.name.startswith("ray-"):
         raise unknown_name("search.pruner.name", pruner.name, ("ray-asha", "ray-hyperband", POPULATION))
     return None
 
 
 def mutable(spec: StudySpec) -> dict[str, Range[Any] | Choices[Any]]:
-    """The searched keys that population-based training changes in the middle of a trial."""
+    """Returns the searched params that population-based training changes during a trial."""
     return {param.name: param.domain for param in search_space(spec) if param.name in MUTABLE and not param.when}
 
 
-def _population(spec: StudySpec, look: dict[str, Any]) -> TrialScheduler:
-    """Exploits the best quarter at each quarter of the training (Jaderberg et al. 2017, with Ray's defaults)."""
+def _population(spec: StudySpec, keys: dict[str, Any]) -> TrialScheduler:
+    """Returns a scheduler that exploits the best quarter at each quarter (Jaderberg et al. 2017, Ray's defaults)."""
     domains = mutable(spec)
     if not domains:
         raise InputError(f"search.pruner: '{POPULATION}' needs one of {', '.join(MUTABLE)} to be searched")
     random.seed(spec.search.seed)
 
     def inside(config: dict[str, Any]) -> dict[str, Any]:
-        """Perturbed values stay in the study's ranges."""
+        """Clips perturbed values to the study's ranges."""
         for name, domain in domains.items():
             if isinstance(domain, Range):
                 config[name] = min(max(config[name], domain.low), domain.high)
         return config
 
     return PopulationBasedTraining(
-        **look,
+        **keys,
         perturbation_interval=1,
         hyperparam_mutations={name: _as_tune(domain) for name, domain in domains.items()},
         custom_explore_fn=inside,

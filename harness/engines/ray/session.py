@@ -1,7 +1,4 @@
-"""The Ray session that trials run in: a private one on this machine, or one that was there before.
-
-Knows nothing of Tune, trials or studies. A session that somebody else started is joined and never stopped.
-"""
+"""The Ray session that trials run in: a private one on this machine, or an existing one, which is never stopped."""
 
 from __future__ import annotations
 
@@ -32,19 +29,19 @@ from harness.machine.slots import Slot
 
 __all__ = ["Session", "open_session"]
 
-#: Ray opens its folder to everybody, so it gets one inside of ours.
+#: Ray makes its folder readable for all users, so it gets one inside of ours.
 PREFIX, INNER, TOKEN = "hr-", "r", "token"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Ray appends up to 61 bytes to this folder's path, and a socket's path has 107 at most.
 LONGEST_FOLDER = 40
 #: Results are small and data travels as files here; Ray's own share would be a third of the memory.
 OBJECT_STORE_BYTES = 100 * 2**20
-#: Nodes come and go; asking which are there costs a call to the head.
+#: The list of nodes, which changes, is read this often: it costs a call to the head.
 NODES_EVERY_S = 1.0
 
 
 class Session:
-    """An open session: its nodes, by id."""
+    """An open session and its nodes, by id."""
 
     def __init__(self, *, private: bool, folder: Path | None = None) -> None:
         self.private = private
@@ -55,7 +52,7 @@ class Session:
         self._capacity: dict[tuple[tuple[str, float], ...], int] = {}
 
     def nodes(self) -> list[dict[str, Any]]:
-        """The nodes that are alive, as `ray.nodes` has them."""
+        """Returns the living nodes, as `ray.nodes` does."""
         if time.monotonic() - self._asked_at >= NODES_EVERY_S:
             self._nodes = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
             self._asked_at = time.monotonic()
@@ -64,30 +61,30 @@ class Session:
         return self._nodes
 
     def resources(self) -> list[dict[str, float]]:
-        """What each living node has, by Ray's names."""
+        """Returns the resources of each living node, by Ray's names."""
         return [node["Resources"] for node in self.nodes()]
 
     def node_name(self, node_id: str) -> str:
-        """The name that records have for a node: its own, its host's, or that with the start of its id if shared."""
+        """Returns a node's name for records: its own or its host's, with the start of its id where several share it."""
         if node_id not in self._names:
             self._asked_at = -NODES_EVERY_S
             self.nodes()
         return self._names.get(node_id, node_id[:12])
 
     def capacity(self, need: Mapping[str, float]) -> int:
-        """How many trials with these resources the living nodes hold together."""
+        """Returns how many trials with these resources fit on the living nodes together."""
         nodes, key = self.nodes(), tuple(need.items())
         if key not in self._capacity:
             self._capacity[key] = sum(_room(node, need) for node in nodes)
         return self._capacity[key]
 
     def with_room(self, need: Mapping[str, float]) -> list[str]:
-        """The ids of the living nodes that can hold such a trial."""
+        """Returns the ids of the living nodes on which such a trial fits."""
         return [node["NodeID"] for node in self.nodes() if _room(node, need)]
 
 
 def _room(node: Mapping[str, Any], need: Mapping[str, float]) -> int:
-    """How many trials a node can hold; Ray counts in ten-thousandths."""
+    """Returns how many trials fit on a node; Ray counts in ten-thousandths."""
     return int(min(node["Resources"].get(name, 0.0) / amount + 1e-4 for name, amount in need.items()))
 
 
@@ -102,9 +99,9 @@ def _names(nodes: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 @contextmanager
 def open_session(address: str | None, slots: Sequence[Slot], num_cpus: int, logs: Path) -> Iterator[Session]:
-    """The one this process is in already, or that of `address`, or else a private one with the devices of `slots`.
+    """Yields the session this process is in, or that of `address`, or else a private one with the devices of `slots`.
 
-    What Ray logs goes into the folder `logs`, with the logs of a private session's processes if something goes wrong.
+    Ray logs into the folder `logs`; after an error it also gets the logs of a private session's processes.
 
     Raises:
         EngineError: Ray does not start, or nothing answers at `address`.
@@ -127,7 +124,7 @@ def open_session(address: str | None, slots: Sequence[Slot], num_cpus: int, logs
 
 @contextmanager
 def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> Iterator[None]:
-    """A head of our own that listens on the loopback address only and is gone after the block."""
+    """Starts a head that listens on the loopback address only, and ends it after the block."""
     accelerators = {slot.place.device for slot in slots if slot.place.device != "cpu"}
     environment = _environment(slots)
     # Ray asks this constant which address to bind; its environment variable is read once, when ray is imported.
@@ -157,9 +154,10 @@ def _private(slots: Sequence[Slot], num_cpus: int, folder: Path, logs: Path) -> 
 
 @contextmanager
 def _own_groups() -> Iterator[None]:
-    """Inside, Ray's processes get sessions of their own: who ends our process group (`timeout`, systemd) means us.
+    """Starts Ray's processes of the block in sessions of their own, so that a signal to our process group misses them.
 
-    Without a living head we could not end in order: Ray waits a minute for it and aborts.
+    `timeout` and systemd send such signals. Without a living head we could not end in order: Ray waits a minute for
+    it and aborts.
     """
     before = services.ConsolePopen
     services.ConsolePopen = partial(before, start_new_session=True)  # type: ignore[assignment, misc]
@@ -170,7 +168,7 @@ def _own_groups() -> Iterator[None]:
 
 
 def _init(**options: Any) -> None:
-    """`ray.init`, quiet; its errors in one line."""
+    """Calls `ray.init` without its output; its errors become one line."""
     where, main = options["address"], threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -186,21 +184,21 @@ def _init(**options: Any) -> None:
 
 
 def _environment(slots: Sequence[Slot]) -> dict[str, str]:
-    """What the workers of a private session inherit: the plan of the slots, and where to import from."""
+    """Returns the environment of a private session's workers: that of the slots, and the import path."""
     shared = dict(slots[0].env) if slots else {}
     for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ZE_AFFINITY_MASK"):
-        if seen := list(dict.fromkeys(slot.env[name] for slot in slots if name in slot.env)):
-            shared[name] = ",".join(seen)
+        if devices := list(dict.fromkeys(slot.env[name] for slot in slots if name in slot.env)):
+            shared[name] = ",".join(devices)
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     return shared | {"PYTHONPATH": path, "RAY_CHDIR_TO_TRIAL_DIR": "0"}
 
 
 @contextmanager
 def _quiet_logs(path: Path) -> Iterator[None]:
-    """Inside, Ray prints nothing; what it logs in this process goes to the file at `path`, if it logs anything."""
+    """Sends what Ray logs in the block to the file at `path`, created by its first line; nothing is printed."""
     logger = logging.getLogger("ray")
     before = logger.handlers[:], logger.propagate, logger.level
-    # What raylets have to say is printed even where `log_to_driver` is off.
+    # Messages of raylets are printed even when `log_to_driver` is off.
     printing, worker._worker_logs_enabled = worker._worker_logs_enabled, False
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8", delay=True)
@@ -220,7 +218,7 @@ def _quiet_logs(path: Path) -> Iterator[None]:
 
 
 def _keep_logs(folder: Path, logs: Path) -> None:
-    """Copies what Ray's processes wrote into the run folder: somebody will want to know."""
+    """Copies the logs of Ray's processes into the run folder, after an error."""
     with suppress(OSError, shutil.Error):
         shutil.rmtree(logs / "session", ignore_errors=True)
         shutil.copytree(folder / INNER / "session_latest" / "logs", logs / "session", symlinks=True)
@@ -228,7 +226,7 @@ def _keep_logs(folder: Path, logs: Path) -> None:
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder with a short path for Ray's sockets, for this user only."""
+    """Yields a folder with a short path for Ray's sockets, which only this user can read."""
     parents = [tempfile.gettempdir(), "/tmp", "/dev/shm"]  # noqa: S108
     fitting = [Path(parent) for parent in parents if len(f"{parent}/{PREFIX}12345678/{INNER}") <= LONGEST_FOLDER]
     parent = next((path for path in fitting if path.is_dir() and os.access(path, os.W_OK)), None)
@@ -243,7 +241,7 @@ def _private_folder() -> Iterator[Path]:
 
 @contextmanager
 def _kept_environment() -> Iterator[None]:
-    """Removes after the block what Ray has set for itself in it."""
+    """Removes the environment variables that Ray sets in the block."""
     before = set(os.environ)
     try:
         yield

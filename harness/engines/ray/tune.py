@@ -1,7 +1,7 @@
-"""The Ray engine: the same trials, on one machine or on a cluster, run by Ray Tune.
+"""The Ray engine: Ray Tune runs the trials, on one machine or on a cluster.
 
-Knows nothing of sampling or pruning: Tune asks a searcher and a scheduler of ours, and they ask the source. Every
-run is a new `Tuner` over the study; `Tuner.restore`, which loads pickles, is never used.
+Tune calls a searcher and a scheduler of ours, which ask the source. Every run is a new `Tuner` over the study;
+`Tuner.restore`, which loads pickles, is never used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from harness.tasks import task_of
 
 __all__ = ["RayEngine"]
 
-#: What Tune would do beside its work: result files a trial, its own Ctrl-C, words on the terminal, a state of its own.
+#: Turns off what Tune does besides: result files of trials, its own Ctrl-C, output, its own saved state.
 TUNE = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -59,7 +59,7 @@ class RayEngine:
     """Runs trials in warm actors of Ray.
 
     Inside a `with` block the session outlives `run`; without one it is closed when `run` returns. A session that
-    this process is in already, or that of `engine.address`, is joined and goes on after.
+    this process is in already, or that of `engine.address`, is joined and not closed.
     """
 
     name = "ray"
@@ -102,7 +102,7 @@ class RayEngine:
             EngineError: Ray does not start, no node can run a trial, or Tune fails.
         """
         with self:
-            session = self._open()  # before a trial is begun: without Ray none is
+            session = self._open()  # before a trial is claimed, so that none is RUNNING if Ray does not start
             places = self._places()
             desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
             if not desk.claim():
@@ -148,7 +148,7 @@ class Run:
         )
 
     def _make_ray_pruner(self) -> RayPruner | None:
-        """Ray's own scheduler, where the study names one; it prunes the search and nothing else."""
+        """Returns Ray's own scheduler where the study names one; it prunes search trials only."""
         entries = [self._desk.entry(number) for number in self._desk.numbers]
         if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
             return None
@@ -171,7 +171,7 @@ class Run:
         return Order(config=config, folder=self._places.folder(entry.trial), resume=entry.resume)
 
     def fit(self, trial_fn: str) -> None:
-        """Lets Tune run until the desk has nothing left."""
+        """Runs Tune until all trials have ended."""
         while self._population and self._desk.claim():
             pass
         try:
@@ -189,7 +189,7 @@ class Run:
             raise EngineError(f"{where} cannot be used ({_last_line(error)})") from error
 
     def _most(self) -> str:
-        """How many trials may wait for a place at once."""
+        """Returns how many trials may wait for resources at once."""
         return str(len(self._desk.numbers) if self._population else self._num_slots())
 
     def _tune(self, tuner: tune.Tuner) -> None:
@@ -212,14 +212,14 @@ class Run:
             raise EngineError("Ray Tune stopped before the study was finished; run it again to go on")
 
     def _trainable(self, trial_fn: str) -> Any:
-        """The actor's class with what all trials share, and what Ray reserves for one."""
-        wanted = {self._data: str(Path(self._data).absolute())} | checkpoint_folders(self._spec)
-        sees_run, missing = survey(self._session, self._run, list(wanted.values()), self._plan.need)
+        """Returns the actor's class with the job that all trials share and the resources of one trial."""
+        paths = {self._data: str(Path(self._data).absolute())} | checkpoint_folders(self._spec)
+        sees_run, missing = survey(self._session, self._run, list(paths.values()), self._plan.need)
         if not sees_run and not self._places.storage:
             raise EngineError(
                 f"not every node sees {self._run.path}; set engine.storage_path to a folder or URL that all nodes see"
             )
-        parcels, refs = parcels_for(wanted, missing)
+        parcels, refs = parcels_for(paths, missing)
         job = Job(
             data=self._data,
             trial_fn=trial_fn,
@@ -235,7 +235,7 @@ class Run:
         return tune.with_resources(shared, tune.PlacementGroupFactory([dict(self._plan.need)]))
 
     def _measured(self, job: Job, refs: Mapping[str, Any]) -> Job:
-        """The job with what `precision: auto` means on each kind of node."""
+        """Returns the job with what `precision: auto` means on each kind of node."""
         entry = self._desk.entry(min(self._desk.numbers, default=-1))
         if self._precisions is None or entry is None:
             return job
@@ -259,7 +259,7 @@ class Run:
                 storage_path=storage,
                 callbacks=[DeskCallback(self._hooks)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                # Without a searcher nobody could give a lost trial a new attempt.
+                # Without a searcher, Tune itself has to start a lost trial again.
                 failure_config=tune.FailureConfig(max_failures=MOST_LOSSES if self._population else 0),
                 verbose=0,
             ),
@@ -267,6 +267,6 @@ class Run:
 
 
 def _last_line(error: BaseException) -> str:
-    """Tune hands errors on as whole tracebacks."""
+    """Returns the last line of an error: Tune's errors are whole tracebacks."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -1,6 +1,6 @@
-"""The actor that runs trials on a node: a Tune trainable around a driver, warm from trial to trial.
+"""The actor that runs trials on a node: a Tune trainable around a `Driver`, reused from trial to trial.
 
-Knows nothing of the study or of other actors. A step is an evaluation; the step after the last one saves the weights.
+A step of Tune is the training up to an evaluation; the step after the last evaluation saves the weights.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue, TrialConfig
 from harness.training.host import Host
 
-__all__ = ["Job", "Order", "StepReport", "TrialActor", "open_driver", "with_moved"]
+__all__ = ["Job", "Order", "StepReport", "TrialActor", "open_driver", "with_local_checkpoint"]
 
 MOST_LOG_BYTES = 256 * 1024
 
@@ -38,9 +38,9 @@ MOST_LOG_BYTES = 256 * 1024
 class Job(Frozen):
     """What all trials of a run share.
 
-    `storage` is "" where every node sees the run folder: then trials work in it, and a Tune checkpoint only says so.
-    Elsewhere they work in a folder of their node, and snapshots and weights lie in `storage` (a folder or a URL that
-    all nodes see). `by_value`: checkpoints hold the snapshot itself, so that one trial can take up another's.
+    `storage` is "" where every node sees the run folder: trials work in it, and a Tune checkpoint has no files.
+    Otherwise they work in a folder of their node, and snapshots and weights are kept in `storage` (a folder or a URL
+    that all nodes see). `by_value`: checkpoints hold the snapshot itself, so that a trial can take over another one's.
     """
 
     data: str
@@ -55,9 +55,9 @@ class Job(Frozen):
 
 
 class Order(Frozen):
-    """One trial as an actor gets it. `resume`: where its snapshot lies; "" starts at step 0.
+    """What an actor gets of a trial. `resume` is the place of its snapshot; "" starts at step 0.
 
-    `changed` are values that population-based training put in the place of those of `config`.
+    `changed` are values of population-based training, which replace those of `config`.
     """
 
     config: TrialConfig
@@ -73,7 +73,7 @@ class Order(Frozen):
 
 
 class StepReport(Frozen):
-    """What an actor says after each step. `trouble`: why it can run no trial at all; `log`: new text of the log."""
+    """The result of a step. `trouble`: why the actor can run no trial at all; `log`: new text of the trial's log."""
 
     event: Annotated[Evaluated | Finished | Failed, Field(discriminator="op")] | None = None
     trouble: str = ""
@@ -84,21 +84,21 @@ class StepReport(Frozen):
 
 
 class TrialActor(Trainable):
-    """`config` is `{"order": JSON of an Order}`, with the mutable params beside it under population-based training."""
+    """Runs trials. `config` is `{"order": JSON of an Order}`, with the mutable params in population-based training."""
 
     def setup(self, config: dict[str, Any], job: str = "", refs: Mapping[str, Any] | None = None) -> None:
-        """Imports the trial function; what goes wrong is told at the first step, for it would go wrong in every trial.
+        """Imports the trial function; an error is reported at the first step, as it concerns every trial.
 
         `refs` are the packed folders of `Job.parcels` in the object store.
         """
         self._job = Job.model_validate_json(job)
         self._driver: Driver | None = None
-        self._moved: dict[str, str] = {}
+        self._local_paths: dict[str, str] = {}
         self._fatal = False
         self._trouble = ""
         self._place = Place(node="", device="cpu", slot=0, threads=self._job.threads)
         try:
-            self._driver, self._place, self._moved = open_driver(self._job, refs or {})
+            self._driver, self._place, self._local_paths = open_driver(self._job, refs or {})
         except Exception as error:
             self._trouble = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         self._begin(config)
@@ -114,11 +114,11 @@ class TrialActor(Trainable):
         self._last: Evaluated | None = None
         self._log_bytes = 0
         if order.resume and self._scratch is not None:
-            self._take_up(lambda new: copy_in(order.resume, new))
+            self._fill_snapshot(lambda new: copy_in(order.resume, new))
         elif order.resume:
             self._resume = Path(order.resume)
 
-    def _take_up(self, write: Any) -> None:
+    def _fill_snapshot(self, write: Any) -> None:
         fill_folder(self._folder / SNAPSHOT, write)
         self._resume = self._folder / SNAPSHOT
 
@@ -127,7 +127,7 @@ class TrialActor(Trainable):
         return self._order.config.number
 
     def step(self) -> dict[str, Any]:
-        """Goes on to the next evaluation, or saves the weights after the last one."""
+        """Trains up to the next evaluation, or saves the weights after the last one."""
         if self._driver is None or self._trouble:
             return self._report(StepReport(trouble=self._trouble))
         if self._failed is not None:
@@ -144,7 +144,7 @@ class TrialActor(Trainable):
         return self._report(StepReport(event=event))
 
     def _config(self) -> TrialConfig:
-        return with_moved(self._order.resolved, self._moved)
+        return with_local_checkpoint(self._order.resolved, self._local_paths)
 
     def _finish(self, driver: Driver) -> Finished | Failed:
         done = driver.finish(self._number, save=True)
@@ -164,7 +164,7 @@ class TrialActor(Trainable):
         return {"report": json.dumps(report.model_dump(mode="json"))}  # a metric may be NaN
 
     def _new_log(self) -> str:
-        """What was logged since the last step, for a coordinator that does not see this folder."""
+        """Returns the log since the last step, for a coordinator that does not see this folder."""
         log = self._folder / LOG
         if self._scratch is None or not log.exists():
             return ""
@@ -175,7 +175,7 @@ class TrialActor(Trainable):
         return new.decode("utf-8", "replace")
 
     def save(self, checkpoint_dir: str | None = None) -> Any:
-        """As Tune's own, but in a folder that goes with the session, even when this process is killed."""
+        """Saves a checkpoint in a folder that is removed with the session, even when this process is killed."""
         folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=self.logdir))
         try:
             return super().save(str(folder))
@@ -183,7 +183,7 @@ class TrialActor(Trainable):
             shutil.rmtree(folder, ignore_errors=True)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Writes a snapshot; a trial that cannot be snapshotted goes on failed, or from an earlier point."""
+        """Writes a snapshot; where that fails, the next step reports the failure."""
         if self._driver is None or self._last is None or self._failed is not None:
             return
         done = self._driver.snapshot(self._number)
@@ -194,15 +194,15 @@ class TrialActor(Trainable):
             mark_complete(Path(checkpoint_dir))
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Finds the snapshot that a checkpoint is or speaks of; without one the trial is replayed."""
+        """Takes the snapshot from a checkpoint or from the trial's folder; without one the trial is replayed."""
         if self._job.by_value:
             if (Path(checkpoint) / COMPLETE).exists():
-                self._take_up(lambda new: shutil.copytree(checkpoint, new, dirs_exist_ok=True))
+                self._fill_snapshot(lambda new: shutil.copytree(checkpoint, new, dirs_exist_ok=True))
         elif (self._folder / SNAPSHOT).is_dir():
             self._resume = self._folder / SNAPSHOT
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes up another trial; False when this process is of no more use."""
+        """Prepares for another trial; returns False when this process cannot be used any more."""
         self.cleanup()
         if self._fatal:
             return False
@@ -210,7 +210,7 @@ class TrialActor(Trainable):
         return True
 
     def cleanup(self) -> None:
-        """Frees what the trial holds."""
+        """Closes the trial and removes its folder on this node."""
         if self._driver is not None:
             self._driver.close_all()
         if self._scratch is not None:
@@ -218,7 +218,7 @@ class TrialActor(Trainable):
 
 
 def open_driver(job: Job, refs: Mapping[str, Any]) -> tuple[Driver, Place, dict[str, str]]:
-    """A driver in this process, its place, and where the folders of the job's parcels lie on this node."""
+    """Returns a driver in this process, its place, and the paths of the job's parcels on this node."""
     os.environ.update(job.environment)
     moved = {parcel.name: _fetch(parcel, refs) for parcel in job.parcels}
     trial_fn = load_trial_function(job.trial_fn)
@@ -229,8 +229,8 @@ def open_driver(job: Job, refs: Mapping[str, Any]) -> tuple[Driver, Place, dict[
     return driver, place, moved
 
 
-def with_moved(config: TrialConfig, moved: Mapping[str, str]) -> TrialConfig:
-    """The trial, with its checkpoint where it lies on this node."""
+def with_local_checkpoint(config: TrialConfig, moved: Mapping[str, str]) -> TrialConfig:
+    """Returns the config with the path of its checkpoint on this node."""
     folder = moved.get(config.model.checkpoint)
     if folder is None:
         return config
@@ -238,7 +238,7 @@ def with_moved(config: TrialConfig, moved: Mapping[str, str]) -> TrialConfig:
 
 
 def _fetch(parcel: Parcel, refs: Mapping[str, Any]) -> str:
-    """Where a folder lies on this node: at its own path, or unpacked in the cache by the first who needs it."""
+    """Returns a folder's path on this node: its own, or one in the cache, where the first trial unpacks it."""
     if Path(parcel.path).is_dir() or parcel.key not in refs:
         return parcel.path
     folder = default_cache() / "ray" / parcel.key
@@ -246,21 +246,21 @@ def _fetch(parcel: Parcel, refs: Mapping[str, Any]) -> str:
 
 
 def _place(job: Job) -> Place:
-    """The device that Ray gave this actor, as it is called outside of it."""
+    """Returns the place of this actor, with the device's name outside of the actor."""
     node = ray.get_runtime_context().get_node_id()
-    given = ray.get_gpu_ids() if job.device != "cpu" else []
-    if not given:
+    gpu_ids = ray.get_gpu_ids() if job.device != "cpu" else []
+    if not gpu_ids:
         return Place(node=node, device="cpu", slot=0, threads=job.threads, device_name=processor_name())
     import torch
 
     kind = torch.accelerator.current_accelerator()
     if kind is None:
-        raise RuntimeError(f"Ray gives GPU {given[0]} to this process, and torch sees none")
+        raise RuntimeError(f"Ray gives GPU {gpu_ids[0]} to this process, and torch sees none")
     name = "" if kind.type == "mps" else torch.get_device_module(kind.type).get_device_properties(0).name
-    return Place(node=node, device=f"{kind.type}:{given[0]}", slot=0, threads=job.threads, device_name=name)
+    return Place(node=node, device=f"{kind.type}:{gpu_ids[0]}", slot=0, threads=job.threads, device_name=name)
 
 
 def _inside(device: str) -> str:
-    """An actor sees its own accelerator only, as number 0."""
+    """Returns the device's name inside of the actor, which sees its own accelerator only, as number 0."""
     kind, _, index = device.partition(":")
     return f"{kind}:0" if index else device
