@@ -21,9 +21,16 @@ from harness.training.host import Host
 pytest.register_assert_rewrite("harness.testing")
 
 # Found once, failing forever: on CI the examples are the same in every run; elsewhere they differ.
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("here", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+ON_CI = bool(os.environ.get("CI"))
+settings.register_profile("short", derandomize=ON_CI, deadline=None, max_examples=25)
+settings.register_profile("long", derandomize=ON_CI, deadline=None, max_examples=100)  # --hypothesis-profile long
+settings.load_profile("short")
+
+
+def num_examples(full: int) -> int:
+    """For a test that tries `full` examples in the profile "long": how many it tries in the one that is loaded."""
+    return full * settings.default.max_examples // 100
+
 
 # A shell that starts a command in the background has it ignore Ctrl-C, and so would every process that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

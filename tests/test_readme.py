@@ -39,11 +39,16 @@ def test_readme_commands_run_on_the_smoke_study(tmp_path: Path) -> None:
     assert {"sweep", "results", "predict"} <= set(ran)
 
 
-@pytest.mark.parametrize("target", ["sweep", "test", "lint"])
+@pytest.mark.parametrize("target", ["sweep", "test", "test-long", "lint"])
 def test_makefile_has_the_commands_of_the_readme(target: str) -> None:
     shown = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0
-    expected = {"sweep": "harness sweep studies/quickstart.yaml", "test": "-m pytest", "lint": "ruff check"}
+    expected = {
+        "sweep": "harness sweep studies/quickstart.yaml",
+        "test": "-m pytest\n",
+        "test-long": '-m pytest -m "long or not long"',
+        "lint": "ruff check",
+    }
     assert expected[target] in shown.stdout
 
 

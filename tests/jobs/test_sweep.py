@@ -81,6 +81,7 @@ def test_sweep_report_is_written(finished: tuple[Path, dict[str, Any]]) -> None:
     assert (folder / "reports" / "smoke" / "summary.md").stat().st_size > 100
 
 
+@pytest.mark.long
 def test_sweep_of_a_finished_study_prints_its_results(finished: tuple[Path, dict[str, Any]]) -> None:
     folder, results = finished
     page = folder / "reports" / "smoke" / "index.html"
@@ -100,6 +101,7 @@ def test_sweep_of_a_changed_study_is_refused(finished: tuple[Path, dict[str, Any
     assert "Traceback" not in changed.stderr
 
 
+@pytest.mark.long
 @pytest.mark.kill
 def test_sweep_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "--engine", "local"]
