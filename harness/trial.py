@@ -97,6 +97,7 @@ class Trial:
 
     @property
     def best_is_current(self) -> bool:
+        """True when the last evaluation is the best so far."""
         return best_progress(self.history, self.config.objectives[0]) is self.history[-1]
 
     def _keep_best(self) -> None:

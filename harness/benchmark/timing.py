@@ -85,6 +85,7 @@ class Settling:
 
     @property
     def num_steps(self) -> int:
+        """The steps timed so far."""
         return len(self._times)
 
     @property

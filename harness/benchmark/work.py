@@ -125,17 +125,21 @@ class Training:
 
     @property
     def model(self) -> PreTrainedModel:
+        """The model under training."""
         return self._trainer.model
 
     @property
     def lengths(self) -> np.ndarray:
+        """The tokens of each training example [examples]."""
         return np.asarray(self._trainer.lengths)
 
     @property
     def micro_batch_size(self) -> int:
+        """The rows of a micro-batch."""
         return self._trainer.micro_batch_size
 
     def rewind(self) -> None:
+        """Puts the training back to step 0."""
         self._trainer.step = 0
 
     def run(self, steps: int) -> list[StepCost]:
@@ -257,6 +261,7 @@ class Evaluating(_Scoring):
 
     @property
     def model(self) -> PreTrainedModel:
+        """The model of the trial."""
         return self._trainer.model
 
     def _score(self, rows: np.ndarray) -> None:
@@ -290,6 +295,7 @@ class Predicting(_Scoring):
 
     @property
     def model(self) -> PreTrainedModel:
+        """The exported model."""
         return self._model
 
     def _timed_inputs(self, rows: np.ndarray) -> float:

@@ -57,10 +57,12 @@ class Active:
 
     @property
     def number(self) -> int:
+        """The trial's number."""
         return self.config.number
 
     @property
     def used_s(self) -> float:
+        """The seconds that the trial has run, over all its spans."""
         return sum(span.end - span.start for span in self.spans)
 
     def add_span(self, slot: int, start: float, end: float) -> None:

@@ -63,6 +63,7 @@ class Rerun:
 
     @property
     def same(self) -> bool:
+        """True when both runs ended the same way, with the same numbers."""
         return self.same_end and all(comparison.same for comparison in self.comparisons)
 
 

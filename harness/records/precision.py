@@ -28,6 +28,7 @@ class PrecisionChoice(Stored):
 
     @property
     def kind(self) -> DeviceKind:
+        """The kind of device: its type, its name and the threads of a slot."""
         return self.device, self.device_name, self.threads
 
     @property

@@ -76,6 +76,7 @@ class Results:
 
     @property
     def task(self) -> TaskFacts:
+        """The facts of the study's task."""
         return facts_of(self.spec.task)
 
     def leaderboard(self) -> list[LeaderRow]:

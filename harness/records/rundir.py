@@ -47,6 +47,7 @@ class RunFolder:
 
     @property
     def database(self) -> Path:
+        """The file of the Optuna study."""
         return self.path / DATABASE
 
     def storage(self, spec: StudySpec) -> str | Path:

@@ -51,6 +51,7 @@ class TrialState(StrEnum):
 
     @property
     def ended(self) -> bool:
+        """True for COMPLETE, PRUNED and FAIL."""
         return self in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -88,14 +89,17 @@ class Usage(Frozen):
 
     @property
     def samples_per_second(self) -> float:
+        """Rows a second of the steady step; 0 where none was timed."""
         return self.steady_samples / self.steady_s if self.steady_s else 0.0
 
     @property
     def tokens_per_second(self) -> float:
+        """Real tokens a second of the steady step; 0 where none was timed."""
         return self.steady_tokens / self.steady_s if self.steady_s else 0.0
 
     @property
     def padding_fraction(self) -> float:
+        """The share of padding in all positions that were computed."""
         return 1 - self.tokens / self.positions if self.positions else 0.0
 
     def times(self) -> dict[str, float]:
@@ -141,10 +145,12 @@ class Progress(Frozen):
 
     @property
     def done(self) -> bool:
+        """True at the end of the full training."""
         return self.step >= self.total_steps
 
     @property
     def fraction(self) -> float:
+        """The share of the full training that is done."""
         return self.step / self.total_steps
 
     @property
@@ -189,6 +195,7 @@ class TrialRecord(Frozen):
 
     @property
     def usage(self) -> Usage:
+        """Time, rows and memory up to the last evaluation."""
         return self.history[-1].usage if self.history else Usage()
 
     @property

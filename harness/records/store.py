@@ -45,10 +45,12 @@ class StoredTrial:
 
     @property
     def number(self) -> int:
+        """The trial's number."""
         return self.record.number
 
     @property
     def config(self) -> TrialConfig:
+        """The trial's configuration."""
         return self.record.config
 
 

@@ -33,9 +33,11 @@ class Axis:
     labels: Mapping[str, ParamValue]
 
     def to_optuna(self, value: ParamValue) -> Any:
+        """The value as Optuna stores it."""
         return json.dumps(value) if isinstance(value, tuple) else value
 
     def from_optuna(self, value: Any) -> ParamValue:
+        """The value of what Optuna has stored."""
         return self.labels.get(value, value) if isinstance(value, str) else value
 
 

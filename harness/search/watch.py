@@ -98,19 +98,23 @@ class LiveFile:
         self._active: dict[int, LiveTrial] = {}
 
     def started(self, config: TrialConfig) -> None:
+        """Adds a trial that starts or goes on."""
         trial = self._active.get(config.number) or LiveTrial.of(config)
         self._active[config.number] = trial.model_copy(update={"state": "running"})
         self._write()
 
     def progressed(self, number: int, progress: Progress) -> None:
+        """Adds an evaluation."""
         self._active[number] = self._active[number].after(progress)
         self._write()
 
     def paused(self, number: int) -> None:
+        """Marks a trial as paused."""
         self._active[number] = self._active[number].model_copy(update={"state": "paused"})
         self._write()
 
     def ended(self, record: TrialRecord) -> None:
+        """Counts a trial that ended."""
         self._active.pop(record.number, None)
         self._ended[record.state] += 1
         self._write()

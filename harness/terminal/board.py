@@ -36,14 +36,17 @@ class BoardRow:
 
     @property
     def number(self) -> int:
+        """The trial's number."""
         return self.config.number
 
     @property
     def running(self) -> bool:
+        """True while the trial is in a slot."""
         return self.record is None and not self.waiting
 
     @property
     def fraction(self) -> float:
+        """The share of its full training that is done."""
         return self.progress.fraction if self.progress else 0.0
 
     @property
@@ -93,38 +96,47 @@ class Board:
             self.rows[record.number] = BoardRow(config=record.config, progress=last, waiting=True, record=ended)
 
     def started(self, config: TrialConfig) -> None:
+        """Adds a trial that starts or goes on."""
         row = self.rows.setdefault(config.number, BoardRow(config=config))
         row.waiting = False
 
     def progressed(self, number: int, progress: Progress) -> None:
+        """Adds an evaluation."""
         self.rows[number].progress = progress
 
     def paused(self, number: int) -> None:
+        """Marks a trial as paused."""
         self.rows[number].waiting = True
 
     def ended(self, record: TrialRecord) -> None:
+        """Adds the record of a trial that ended."""
         row = self.rows.setdefault(record.number, BoardRow(config=record.config))
         row.record, row.waiting = record, False
         row.progress = record.history[-1] if record.history else row.progress
 
     @property
     def objective(self) -> str:
+        """The name of the first objective."""
         return self.spec.search.objectives[0]
 
     @property
     def by_number(self) -> list[BoardRow]:
+        """All rows, by the trial's number."""
         return [self.rows[number] for number in sorted(self.rows)]
 
     @property
     def running(self) -> list[BoardRow]:
+        """The rows of trials in a slot."""
         return [row for row in self.by_number if row.running]
 
     @property
     def waiting(self) -> list[BoardRow]:
+        """The rows of paused trials."""
         return [row for row in self.by_number if row.waiting and row.record is None]
 
     @property
     def num_ended(self) -> int:
+        """How many trials have ended."""
         return sum(row.record is not None for row in self.rows.values())
 
     def best(self, count: int = 1) -> list[BoardRow]:

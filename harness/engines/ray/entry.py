@@ -58,6 +58,7 @@ class Entry:
 
     @property
     def working(self) -> bool:
+        """True while Tune runs an attempt of the trial, or is about to."""
         return self.attempt is not None and self.attempt.status in WORKING
 
 

@@ -36,6 +36,7 @@ class Key:
 
     @classmethod
     def of(cls, cell: Cell) -> Key:
+        """The configuration of a measured cell."""
         return cls(cell.checkpoint, cell.task, cell.mode, cell.length, cell.precision, cell.batch_size)
 
     @property
@@ -73,6 +74,7 @@ class SetUp:
 
     @property
     def measured(self) -> Setup | None:
+        """The set-up as its benchmark file has it."""
         return self.bench.setup(self.device, self.threads)
 
     @property

@@ -53,6 +53,7 @@ class Section:
 
     @property
     def all_figures(self) -> tuple[Figure, ...]:
+        """The figures, then the small ones."""
         return (*self.figures, *self.small)
 
     @property

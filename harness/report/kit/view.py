@@ -33,6 +33,7 @@ class View:
 
     @cached_property
     def objectives(self) -> tuple[str, ...]:
+        """The names of the study's objectives."""
         names: tuple[str, ...] = self.results.spec.search.objectives
         return names
 
@@ -43,10 +44,12 @@ class View:
 
     @property
     def metric(self) -> Metric:
+        """The metric of the first objective."""
         return self.results.objective
 
     @property
     def task(self) -> TaskFacts:
+        """The facts of the study's task."""
         return self.results.task
 
     @property
@@ -81,6 +84,7 @@ class View:
 
     @cached_property
     def by_number(self) -> Mapping[int, TrialRecord]:
+        """The search trials by number."""
         return {record.number: record for record in self.trials}
 
     @cached_property
@@ -134,6 +138,7 @@ class View:
 
     @cached_property
     def completed(self) -> tuple[TrialRecord, ...]:
+        """The completed trials that have a score."""
         return tuple(record for record in self.scored if record.state is TrialState.COMPLETE)
 
     @cached_property
@@ -146,6 +151,7 @@ class View:
 
     @property
     def winner_number(self) -> int | None:
+        """The winner's number; None without a winner."""
         return self.winner.number if self.winner is not None else None
 
     @cached_property

@@ -29,16 +29,19 @@ class ClassScores:
 
     @cached_property
     def predicted(self) -> np.ndarray:
+        """The class id with the highest probability [rows]."""
         classes: np.ndarray = self.probabilities.argmax(axis=1)
         return classes
 
     @cached_property
     def correct(self) -> np.ndarray:
+        """Whether that is the true class [rows]."""
         hits: np.ndarray = self.predicted == self.labels
         return hits
 
     @cached_property
     def confidence(self) -> np.ndarray:
+        """The highest probability [rows]."""
         highest: np.ndarray = self.probabilities.max(axis=1)
         return highest
 

@@ -44,6 +44,7 @@ class NumberErrors:
 
     @cached_property
     def error(self) -> np.ndarray:
+        """Predicted less true [rows]."""
         difference: np.ndarray = self.predicted - self.true
         return difference
 
