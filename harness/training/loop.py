@@ -174,8 +174,8 @@ class Trainer:
         return loss
 
     def _fail_nan(self) -> None:
-        rate = self.recipe.learning_rate
-        raise TrialFailure(FailReason.NAN, f"the loss is not finite at step {self.step + 1} (learning rate {rate:g})")
+        where = f"step {self.step + 1} (learning rate {self.recipe.learning_rate:g})"
+        raise TrialFailure(FailReason.NAN, f"the loss is not finite at {where}")
 
     def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
         """Returns outputs and targets of the validation rows of evaluation point `point`, by name."""

@@ -57,14 +57,14 @@ class Optimiser:
 
     def step(self, step: int) -> None:
         """Makes step `step` (0-based)."""
-        rate = self._recipe.learning_rate * schedule_factor(step, self._total_steps, self._recipe)
+        learning_rate = self._recipe.learning_rate * schedule_factor(step, self._total_steps, self._recipe)
         for group in self.inner.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
         if self._straight is None or self._is_gathered:
             self._step()
         else:
             self._straight.step(self._recipe.max_grad_norm)
-        self.decay *= 1 - rate * self._recipe.weight_decay
+        self.decay *= 1 - learning_rate * self._recipe.weight_decay
 
     def _step(self) -> None:
         if self._recipe.max_grad_norm is not None:

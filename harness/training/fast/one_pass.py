@@ -79,11 +79,11 @@ def one_pass(weights: FlatWeights, optimiser: torch.optim.AdamW) -> OnePass | No
 
 def _recipe(options: Mapping[str, Any], step: int, scale: float) -> _Recipe:
     """Returns AdamW's numbers at `step` (from 1) with the options of a parameter group."""
-    (beta1, beta2), rate = options["betas"], options["lr"]
+    (beta1, beta2), learning_rate = options["betas"], options["lr"]
     return _Recipe(
         scale=scale,
-        keep=1 - rate * options["weight_decay"],
-        step_size=rate / (1 - beta1**step),
+        keep=1 - learning_rate * options["weight_decay"],
+        step_size=learning_rate / (1 - beta1**step),
         correction=1 / math.sqrt(1 - beta2**step),
         new1=1 - beta1,
         beta2=beta2,
