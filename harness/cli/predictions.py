@@ -1,4 +1,4 @@
-"""Prints the output of `harness predict`, or writes it into a table."""
+"""Prints the output of `harness predict`, or writes it to a file: as a table with added columns, or as JSON."""
 
 from __future__ import annotations
 

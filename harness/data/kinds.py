@@ -19,7 +19,7 @@ from harness.spec.tasks import Field, TaskFacts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["KINDS", "Kind", "keys_of", "kind_of", "strata_of"]
+__all__ = ["KINDS", "Kind", "duplicate_keys", "kind_of", "strata_of"]
 
 MAX_LABELS = 1000
 #: Numbers are stratified by this many quantiles at most, each of at least this many rows.
@@ -205,7 +205,7 @@ def kind_of(field: Field) -> Kind:
     return look_up(KINDS, field.kind, f"the kind of field '{field.name}'")
 
 
-def keys_of(frame: pd.DataFrame, facts: TaskFacts) -> list[str]:
+def duplicate_keys(frame: pd.DataFrame, facts: TaskFacts) -> list[str]:
     """Returns a text for each row of a data frame, equal where all inputs of two rows are the same."""
     inputs = [field for field in facts.fields if not field.target and field.name in frame]
     columns = [[kind_of(field).same(value) for value in frame[field.name]] for field in inputs]

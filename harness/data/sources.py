@@ -19,7 +19,10 @@ _NO_FILE_REMEDY = f"allowed: a file ({', '.join(FORMATS)}) or a folder with trai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The source of rows: `files` by split (none for Hub and built-in data), and `sha256`, the hash of the content."""
+    """The source of rows: `files` by split, and `sha256` of their bytes.
+
+    Hub and built-in data have no files: the hash is that of their name and revision.
+    """
 
     name: str
     files: Mapping[str, Path]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.data.kinds import keys_of, kind_of, strata_of
+from harness.data.kinds import duplicate_keys, kind_of, strata_of
 from harness.data.read import Tables
 from harness.errors import DataError
 from harness.spec.study import SplitSpec
@@ -42,7 +42,7 @@ def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dic
     if shares:
         train = frames["train"].reset_index(drop=True)
         parts, moved = deal(
-            keys_of(train, facts),
+            duplicate_keys(train, facts),
             strata_of(train, facts).tolist(),
             shares,
             seed=spec.seed,
@@ -62,8 +62,8 @@ def _shares(spec: SplitSpec) -> dict[str, float]:
 def _without(
     frame: pd.DataFrame, other: pd.DataFrame, name: str, other_name: str, notes: list[str], facts: TaskFacts
 ) -> pd.DataFrame:
-    other_keys = set(keys_of(other, facts))
-    shared = np.array([key in other_keys for key in keys_of(frame, facts)], dtype=bool)
+    other_keys = set(duplicate_keys(other, facts))
+    shared = np.array([key in other_keys for key in duplicate_keys(frame, facts)], dtype=bool)
     if shared.all() and len(frame):
         raise DataError(
             f"all {len(frame)} rows of {name} have a text that is in {other_name} too, so none is left to use; take "

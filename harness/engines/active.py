@@ -123,7 +123,7 @@ class Active:
         return ""
 
     def clear(self) -> None:
-        """Removes the files of an unfinished trial, and the folder when nothing else is in it."""
+        """Removes snapshots and half-written weights of the trial, and its folder when nothing else is in it."""
         snapshot, weights = self.folder / SNAPSHOT, self.folder / WEIGHTS
         for path in (snapshot, *leftovers(snapshot), *leftovers(weights)):
             shutil.rmtree(path, ignore_errors=True)

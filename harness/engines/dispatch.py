@@ -12,7 +12,8 @@
                                                    +-- done --> Finish (with weights if source.keep()), ends as COMPLETE
     source.dropped() --> paused trials that never go on: Drop, and they end as PRUNED
     Failed           --> the trial ends as FAIL; its process lives on unless the device is broken
-    Died             --> the running trial fails; the paused ones of that process go on from a snapshot or by replay
+    Died             --> a running trial that was killed from outside goes on once, another one fails; the paused trials
+                         of that process go on from a snapshot or by replay
     source.end(record) is called once for each ended trial; the loop ends when the source has none and all have ended.
 
 The inline and the local engine share it, so that with one slot both make the same calls in the same order.

@@ -1,4 +1,4 @@
-"""The manifest of a run (`manifest.json`): study, data, weights, machine and versions that it was begun with."""
+"""The manifest of a run (`manifest.json`): study, data, weights, machine and versions, as of its last continuation."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ class PrecisionChoice(Stored):
     """The precision chosen for one kind of device, and the measurement behind it.
 
     `gflops` are GFLOP/s of the study's own matrix products, forward and backward, by precision; `products` are their
-    shapes (input by weight). Both are empty where nothing could be measured; `message` then says why.
+    shapes (input by weight). Both are empty where nothing was measured; `message` says why, where
+    something should have been.
     """
 
     device: str

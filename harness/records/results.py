@@ -83,7 +83,7 @@ class Results:
         """The search trials, best first; terminal, page and figures all show this order.
 
         Confirmed trials come first, in the order of the decision (before it, by their mean over seeds), then complete,
-        running, waiting, pruned and failed trials.
+        running, pruned and failed trials.
         """
         decided = self._decided()
         rows = [self._row(record) for record in self.trials]

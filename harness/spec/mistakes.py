@@ -1,4 +1,4 @@
-"""Words validation errors for the study file: a message a key, with what is allowed and the nearest name."""
+"""Makes messages of validation errors: one for each key of the study file, with what is allowed and the nearest name."""
 
 from __future__ import annotations
 
