@@ -1,4 +1,4 @@
-"""Makes messages of validation errors: one for each key of the study file, with what is allowed and the nearest name."""
+"""Makes messages of validation errors: one for each key of a study, with what is allowed and the nearest name."""
 
 from __future__ import annotations
 
