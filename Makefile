@@ -5,13 +5,16 @@ CHROMIUM ?= chromium
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: sweep test lint bench gallery clean
+.PHONY: sweep test test-long lint bench gallery clean
 
 sweep: $(VENV)/.run ## the main job: 16 trials on the bundled reviews, report and exported model
 	$(BIN)/harness sweep studies/quickstart.yaml
 
 test: $(VENV)/.dev lint ## lint, types and tests
 	$(BIN)/python -m pytest
+
+test-long: $(VENV)/.dev lint ## the same with the tests that take long
+	$(BIN)/python -m pytest -m "long or not long" --hypothesis-profile long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

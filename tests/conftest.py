@@ -21,9 +21,16 @@ from harness.training.host import Host
 pytest.register_assert_rewrite("harness.testing")
 
 # Found once, failing forever: on CI the examples are the same in every run; elsewhere they differ.
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("here", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
+ON_CI = bool(os.environ.get("CI"))
+settings.register_profile("short", derandomize=ON_CI, deadline=None, max_examples=25)
+settings.register_profile("long", derandomize=ON_CI, deadline=None, max_examples=100)  # --hypothesis-profile long
+settings.load_profile("short")
+
+
+def num_examples(full: int) -> int:
+    """For a test that tries `full` examples in the profile "long": how many it tries in the one that is loaded."""
+    return full * settings.default.max_examples // 100
+
 
 # A shell that starts a command in the background has it ignore Ctrl-C, and so would every process that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -52,10 +59,15 @@ def host() -> Host:
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of the smoke study, swept once, as a user would; nobody may change it."""
+    """The run folder of the smoke study, swept once, as a user would, in two worker processes; nobody may change it.
+
+    What the sweep printed lies beside `runs/`, in said.txt.
+    """
     folder = tmp_path_factory.mktemp("smoke")
     environ = os.environ | {"PYTHONPATH": str(STUDIES.parent), "HARNESS_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "engine.threads_per_slot=1"]
+    command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "--engine", "local"]
+    command += ["engine.slots_per_device=2", "engine.threads_per_slot=1"]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
     return folder / "runs" / "smoke"

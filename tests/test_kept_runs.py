@@ -76,7 +76,10 @@ def test_finished_run_shows_its_winner(copied: Callable[[str], Path]) -> None:
     assert "Winner" in harness("status", run)
 
 
-@pytest.mark.parametrize(("name", "options"), [("stopped", ()), ("stopped_early", ("--engine", "inline"))])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [pytest.param("stopped", (), marks=pytest.mark.long), ("stopped_early", ("--engine", "inline"))],
+)
 def test_stopped_run_goes_on(name: str, options: tuple[str, ...], copied: Callable[[str], Path]) -> None:
     run = copied(name)
     before = by_number(results(run))

@@ -21,6 +21,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
+@pytest.mark.long
 def test_readme_commands_run_on_the_smoke_study(tmp_path: Path) -> None:
     (tmp_path / "studies").symlink_to(ROOT / "studies")
     (tmp_path / "mine.csv").write_bytes((ROOT / "studies/data/smoke.csv").read_bytes())
@@ -39,11 +40,16 @@ def test_readme_commands_run_on_the_smoke_study(tmp_path: Path) -> None:
     assert {"sweep", "results", "predict"} <= set(ran)
 
 
-@pytest.mark.parametrize("target", ["sweep", "test", "lint"])
+@pytest.mark.parametrize("target", ["sweep", "test", "test-long", "lint"])
 def test_makefile_has_the_commands_of_the_readme(target: str) -> None:
     shown = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0
-    expected = {"sweep": "harness sweep studies/quickstart.yaml", "test": "-m pytest", "lint": "ruff check"}
+    expected = {
+        "sweep": "harness sweep studies/quickstart.yaml",
+        "test": "-m pytest\n",
+        "test-long": '-m pytest -m "long or not long"',
+        "lint": "ruff check",
+    }
     assert expected[target] in shown.stdout
 
 

@@ -92,6 +92,7 @@ def test_finished_bench_starts_nothing(measured: Path, smoke_data: PreparedData,
     assert all(cell.cost_per_million_tokens for cell in read_bench(measured).cells)
 
 
+@pytest.mark.long
 def test_other_code_is_measured_again(
     measured: Path, smoke_data: PreparedData, inline: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def test_other_code_is_measured_again(
     assert {cell.code for cell in read_bench(measured).cells} == {"core other"}
 
 
+@pytest.mark.long
 def test_file_of_another_machine_is_refused_unless_begun_again(
     measured: Path, smoke_data: PreparedData, inline: list[int]
 ) -> None:

@@ -35,6 +35,7 @@ def test_recommended_is_the_fewest_slots_near_the_most() -> None:
     assert recommended([row(1, 100), row(2, 110).model_copy(update={"spread": 0.15})]) == 1, "within the noise"
 
 
+@pytest.mark.long
 def test_slots_are_measured_with_real_trials(tmp_path: Path, smoke_data: PreparedData, inline: list[int]) -> None:
     path, view = tmp_path / "a.json", Noted()
     spec = load_study(STUDIES / "smoke.yaml")
@@ -61,6 +62,7 @@ def test_slots_below_one_are_refused(tmp_path: Path, smoke_data: PreparedData) -
         )
 
 
+@pytest.mark.long
 def test_winner_is_measured_again_alone(smoke_run: Path, tmp_path: Path, inline: list[int]) -> None:
     path = tmp_path / "a.json"
     results = load(smoke_run)

@@ -43,6 +43,7 @@ def test_bad_usage_is_one_line(tmp_path: Path, arguments: list[str], said: str) 
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.long
 def test_bench_from_study_to_page(tmp_path: Path) -> None:
     study = str(ROOT / "studies" / "smoke.yaml")
     for name, mode in (("a", "train"), ("b", "train")):

@@ -13,6 +13,8 @@ import pytest
 
 from harness.records.profile import PARTS, PHASES
 
+pytestmark = pytest.mark.long
+
 STUDIES = Path(__file__).parents[2] / "studies"
 
 

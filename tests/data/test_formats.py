@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.data.formats import read_columns
 from harness.errors import DataError
+from tests.conftest import num_examples
 
 WANTED = ["text", "label"]
 
@@ -89,7 +90,7 @@ def test_parquet_without_the_column_lists_what_there_is(tmp_path: Path) -> None:
 cells = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=num_examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
 def test_csv_gives_back_any_text(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
     path = tmp_path / "t.csv"
@@ -100,7 +101,7 @@ def test_csv_gives_back_any_text(tmp_path: Path, rows: list[tuple[str, str]]) ->
     assert list(zip(found["text"], found["label"], strict=True)) == rows
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=num_examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_a_table_or_a_data_error(tmp_path: Path, content: bytes) -> None:
     for suffix in (".csv", ".tsv", ".jsonl", ".parquet"):

@@ -126,7 +126,7 @@ def test_local_worker_that_cannot_start(run: RunFolder, data: str) -> None:
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("behave", ["killed", "segfault"])
+@pytest.mark.parametrize("behave", ["killed", pytest.param("segfault", marks=pytest.mark.long)])
 def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) -> None:
     source = FakeSource([config(0), config(1, behave), config(2), config(3)])
     LocalEngine(run, make_slots(2)).run(source, data, TRIAL)
@@ -139,6 +139,7 @@ def test_local_worker_dies_in_a_trial(run: RunFolder, data: str, behave: str) ->
         assert "Segmentation fault" in (run.path / dead.log).read_text()
 
 
+@pytest.mark.long
 @pytest.mark.kill
 def test_local_trial_of_a_killed_worker_goes_on_once(run: RunFolder, data: str) -> None:
     source = FakeSource([config(0, "killed once"), config(1)])
@@ -152,6 +153,7 @@ def test_local_trial_of_a_killed_worker_goes_on_once(run: RunFolder, data: str) 
     assert len(decisions) == 3, "no evaluation is told twice"
 
 
+@pytest.mark.long
 @pytest.mark.kill
 def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -> None:
     """Trial 3 kills the process in which the others stand: they are replayed, and no evaluation is told twice."""
@@ -171,6 +173,7 @@ def test_local_standing_trials_survive_their_worker(run: RunFolder, data: str) -
         assert losses[0] == losses[1]
 
 
+@pytest.mark.long
 @pytest.mark.kill
 def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = iter([0, 1, 1, 1, 1])
@@ -181,7 +184,9 @@ def test_local_kernel_killed_for_memory(run: RunFolder, data: str, monkeypatch: 
 
 
 @pytest.mark.kill
-@pytest.mark.parametrize("behave", ["sleep", "busy", "child"])
+@pytest.mark.parametrize(
+    "behave", ["sleep", pytest.param("busy", marks=pytest.mark.long), pytest.param("child", marks=pytest.mark.long)]
+)
 def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave: str) -> None:
     source = FakeSource([config(0, behave), config(1)])
     LocalEngine(run, make_slots(1), trial_timeout_s=0.5).run(source, data, TRIAL)
@@ -194,7 +199,12 @@ def test_local_hanging_trial_is_killed_in_time(run: RunFolder, data: str, behave
 @pytest.mark.kill
 @pytest.mark.parametrize(
     ("behave", "number"),
-    [("sleep", signal.SIGKILL), ("busy", signal.SIGKILL), ("child", signal.SIGKILL), ("child", signal.SIGINT)],
+    [
+        ("sleep", signal.SIGKILL),
+        pytest.param("busy", signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param("child", signal.SIGKILL, marks=pytest.mark.long),
+        pytest.param("child", signal.SIGINT, marks=pytest.mark.long),
+    ],
 )
 def test_local_nobody_outlives_the_coordinator(
     run: RunFolder,

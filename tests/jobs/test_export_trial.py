@@ -43,6 +43,7 @@ def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     assert 'pipeline("text-classification", model="FOLDER")' in card
 
 
+@pytest.mark.long
 def test_export_of_a_trial_without_weights_trains_it_again(results: Results, tmp_path: Path) -> None:
     without = [record.model_copy(update={"weights": None}) for record in results.trials]
     assert results.final is not None

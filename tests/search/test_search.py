@@ -24,6 +24,7 @@ from harness.spec.study import StudySpec
 from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import is_beyond_chance
+from tests.conftest import num_examples
 from tests.search.simulate import Log, Simulator, evaluation, make_spec, quality, sweep
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
@@ -461,7 +462,7 @@ def test_search_budget_over_before_anything_is_known(new_store: NewStore, folder
 # Anything may happen
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=num_examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10**6),
     trials=st.integers(1, 14),

@@ -16,6 +16,7 @@ from harness.errors import SpecError
 from harness.spec.reader import load_study, study_schema
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
+from tests.conftest import num_examples
 
 GOOD = """\
 name: good
@@ -393,7 +394,7 @@ def test_any_text_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     read_or_refuse(file, [])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=num_examples(200), deadline=None)
 @given(tree=st.dictionaries(KEYS, TREES, max_size=6), good=st.booleans())
 @example(tree={"engine": "\x1e"}, good=False)
 def test_any_tree_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, tree: dict, good: bool) -> None:
@@ -403,7 +404,7 @@ def test_any_tree_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, t
     read_or_refuse(file, [])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=num_examples(200), deadline=None)
 @given(
     overrides=st.lists(
         st.text(max_size=20)

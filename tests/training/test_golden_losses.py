@@ -15,6 +15,11 @@ from losses import CASES, Material, losses_of
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("golden_losses.json").read_text(encoding="utf-8"))
 #: What another processor's rounding may make of a loss, as a share of it.
 TOLERANCES = {"fp32": 1e-4, "bf16": 1e-2}
+#: One case of each kind: precisions, texts and images, ways to freeze, accumulation, the other keys of a training.
+QUICK = (
+    *("bert-fp32", "bert-bf16", "bert-freeze-2", "bert-freeze-2-no-dropout", "bert-accumulation-4"),
+    *("bert-smoothing-balanced", "bert-other-recipe", "scratch-gpt2-fp32", "vit-fp32"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +29,12 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
 
 def test_golden_losses_are_of_all_cases() -> None:
     assert list(GOLDEN) == list(CASES)
+    assert set(QUICK) <= set(CASES)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in QUICK else pytest.param(case, marks=pytest.mark.long) for case in CASES]
+)
 def test_golden_losses(case: str, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(material.folder / "cache"))
     found = [(loss.step, loss.name, loss.value) for loss in losses_of(case, material)]

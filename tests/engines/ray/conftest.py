@@ -1,4 +1,4 @@
-"""No test of Ray may hang."""
+"""No test of Ray may hang, and few of them are of the default suite."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ import pytest
 
 #: For a test of Ray with what it starts and ends; on two quiet cores the longest takes a tenth of it.
 RAY_TEST_WITHIN_S = 240
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of a class as long, but for those that the class names in `not_long`."""
+    for item in items:
+        kept = getattr(item.cls, "not_long", None) if isinstance(item, pytest.Function) else None
+        if kept is not None and item.originalname not in kept:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.hookimpl(wrapper=True)

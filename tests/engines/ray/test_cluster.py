@@ -102,6 +102,7 @@ def test_ray_cluster_spreads_trials_over_nodes(cluster: Cluster, run: RunFolder,
     assert len(cluster.list_all_nodes()) == 3, "a cluster that was joined is never stopped"
 
 
+@pytest.mark.long
 def test_ray_cluster_is_as_good_as_one_slot(cluster: Cluster, run: RunFolder, data: str) -> None:
     """The same losses on whatever node, whatever the order."""
     source, alone = (FakeSource([config(number) for number in range(4)], pause_at=2, top=2) for _ in range(2))
@@ -110,6 +111,7 @@ def test_ray_cluster_is_as_good_as_one_slot(cluster: Cluster, run: RunFolder, da
     assert losses(source.records) == losses(alone.records)
 
 
+@pytest.mark.long
 def test_ray_cluster_coordinator_is_killed_and_started_again(cluster: Cluster, run: RunFolder, data: str) -> None:
     path = os.pathsep.join(entry for entry in sys.path if entry)
     process = subprocess.Popen(
@@ -141,6 +143,7 @@ def test_ray_cluster_coordinator_is_killed_and_started_again(cluster: Cluster, r
     assert repeated <= 2 * 8, "at most one rung of what was running"
 
 
+@pytest.mark.long
 def test_ray_cluster_node_dies_in_mid_trial(cluster: Cluster, run: RunFolder, data: str) -> None:
     """No trial is lost and none is told twice. Last of the tests: the cluster is one node smaller after it."""
 

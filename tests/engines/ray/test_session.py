@@ -139,6 +139,7 @@ def test_ray_private_session(
     assert (said.out, said.err) == ("", "")
 
 
+@pytest.mark.long
 @pytest.mark.kill
 def test_ray_coordinator_killed_with_its_session(run: RunFolder, data: str) -> None:
     """All of Ray is gone within seconds, folder and all."""

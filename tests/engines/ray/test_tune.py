@@ -82,6 +82,13 @@ def session(ray_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.mark.usefixtures("session")
 class TestRayEngine(EngineContract):
+    not_long = (  # the others are marked in conftest.py: every engine passes them, and each takes seconds of Ray's own
+        "test_engine_all_recorded",
+        "test_engine_failing_trials",
+        "test_engine_pause_go_on_drop",
+        "test_engine_keeps_weights",
+    )
+
     def make_engine(self, run: RunFolder, slots: int = 1, **options: Any) -> Engine:
         return RayEngine(run, study(max_concurrent=slots), make_slots(slots), **options)
 
@@ -176,6 +183,7 @@ def write_counts(data: str, num_classes: int) -> None:
     (Path(data) / "meta.json").write_text(json.dumps({"labels": labels, "counts": counts}))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
 def test_ray_hyperband_stops_nobody_while_all_guess(run: RunFolder, data: str) -> None:
     """Half of the rows are right, of ten rows that are scored: a guess does as well."""
@@ -188,7 +196,7 @@ def test_ray_hyperband_stops_nobody_while_all_guess(run: RunFolder, data: str) -
 
 
 @pytest.mark.usefixtures("session")
-@pytest.mark.parametrize("pruner", ["ray-asha", "ray-hyperband"])
+@pytest.mark.parametrize("pruner", ["ray-asha", pytest.param("ray-hyperband", marks=pytest.mark.long)])
 def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
     spec = searched(pruner)
     write_counts(data, 20)
@@ -203,6 +211,7 @@ def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
     store.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
 def test_ray_population_records_what_it_trained(run: RunFolder, data: str) -> None:
     """With one slot trials take up the training of others that are behind; what is recorded is what is saved."""
@@ -237,6 +246,7 @@ def test_ray_population_records_what_it_trained(run: RunFolder, data: str) -> No
         assert loss == record.history[-1].train_loss
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
 def test_ray_population_goes_on_with_trials_of_their_own(run: RunFolder, data: str, tmp_path: Path) -> None:
     """Whose training a trial took up is known no more after an interruption: no record may have another's history."""
@@ -275,6 +285,7 @@ def test_ray_population_needs_something_to_change(run: RunFolder, data: str) -> 
 # Lost processes
 
 
+@pytest.mark.long
 @pytest.mark.kill
 @pytest.mark.usefixtures("session")
 def test_ray_killed_process_costs_no_trial(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,6 +301,7 @@ def test_ray_killed_process_costs_no_trial(run: RunFolder, data: str, monkeypatc
     assert losses(source.records) == losses(calm.records)
 
 
+@pytest.mark.long
 @pytest.mark.kill
 @pytest.mark.usefixtures("session")
 def test_ray_trial_that_kills_its_process_fails_at_last(run: RunFolder, data: str) -> None:
@@ -303,6 +315,7 @@ def test_ray_trial_that_kills_its_process_fails_at_last(run: RunFolder, data: st
     assert len(diary(data, "start")) == 4
 
 
+@pytest.mark.long
 @pytest.mark.kill
 @pytest.mark.usefixtures("session")
 def test_ray_memory_monitor_costs_one_trial(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,6 +336,7 @@ def test_ray_memory_monitor_costs_one_trial(run: RunFolder, data: str, monkeypat
     assert source.by_number[1].state is COMPLETE
 
 
+@pytest.mark.long
 @pytest.mark.kill
 @pytest.mark.usefixtures("session")
 def test_ray_hanging_trial_is_killed(run: RunFolder, data: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -352,6 +366,7 @@ def test_ray_storage_path(run: RunFolder, data: str, tmp_path: Path) -> None:
     assert not list(run.path.rglob("snapshot*"))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
 def test_ray_storage_keeps_snapshots_for_the_next_coordinator(run: RunFolder, data: str, tmp_path: Path) -> None:
     class Interrupted(FakeSource):
@@ -380,6 +395,7 @@ def test_ray_storage_path_below_a_file(run: RunFolder, data: str, tmp_path: Path
         RayEngine(run, study(storage_path=str(tmp_path / "file" / "x")), ()).run(FakeSource([config(0)]), data, TRIAL)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
 def test_ray_trial_function_that_is_not_there(run: RunFolder, data: str) -> None:
     with pytest.raises(EngineError, match=r"^node .* cannot run trials: ModuleNotFoundError: .*'no_such'"):
