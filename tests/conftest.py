@@ -59,10 +59,15 @@ def host() -> Host:
 
 @pytest.fixture(scope="session")
 def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of the smoke study, swept once, as a user would; nobody may change it."""
+    """The run folder of the smoke study, swept once, as a user would, in two worker processes; nobody may change it.
+
+    What the sweep printed lies beside `runs/`, in said.txt.
+    """
     folder = tmp_path_factory.mktemp("smoke")
     environ = os.environ | {"PYTHONPATH": str(STUDIES.parent), "HARNESS_CACHE": str(folder / "cache")}
-    command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "engine.threads_per_slot=1"]
+    command = [sys.executable, "-m", "harness.cli", "sweep", str(STUDIES / "smoke.yaml"), "--engine", "local"]
+    command += ["engine.slots_per_device=2", "engine.threads_per_slot=1"]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
     return folder / "runs" / "smoke"

@@ -21,6 +21,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines]
 
 
+@pytest.mark.long
 def test_readme_commands_run_on_the_smoke_study(tmp_path: Path) -> None:
     (tmp_path / "studies").symlink_to(ROOT / "studies")
     (tmp_path / "mine.csv").write_bytes((ROOT / "studies/data/smoke.csv").read_bytes())

@@ -265,7 +265,7 @@ def test_trial_release_gives_an_accelerator_its_memory_back_and_counts_anew(monk
 
 
 @pytest.mark.parametrize("freeze", ["none", 1])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=pytest.mark.long)])
 def test_trials_of_one_checkpoint_start_from_its_weights(
     smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, freeze: object, precision: str
 ) -> None:

@@ -140,6 +140,7 @@ def test_prepared_data_must_be_what_it_was(tmp_path: Path, monkeypatch: pytest.M
         prepared_data(results)
 
 
+@pytest.mark.long
 def test_train_again_gives_weights_and_writes_nothing_to_the_run(
     smoke_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,17 +23,23 @@ def harness(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder where the smoke study ran in two worker processes, and its results."""
-    folder = tmp_path_factory.mktemp("smoke")
-    done = harness("sweep", STUDIES / "smoke.yaml", "--engine", "local", "engine.slots_per_device=2", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "said.txt").write_text(done.stdout + done.stderr)
+def swept(smoke_run: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder where the smoke study ran in two worker processes, and its results; nobody may change it."""
+    folder = smoke_run.parents[1]
     return folder, json.loads(harness("results", "runs/smoke", "--json", cwd=folder).stdout)
 
 
-def test_sweep_results_keep_the_contract(finished: tuple[Path, dict[str, Any]]) -> None:
-    _, results = finished
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The same of a run that a test may change."""
+    folder = tmp_path_factory.mktemp("smoke")
+    done = harness("sweep", STUDIES / "smoke.yaml", "--engine", "local", "engine.slots_per_device=2", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(harness("results", "runs/smoke", "--json", cwd=folder).stdout)
+
+
+def test_sweep_results_keep_the_contract(swept: tuple[Path, dict[str, Any]]) -> None:
+    _, results = swept
     assert results["study"] == "smoke"
     assert [trial["number"] for trial in results["trials"]] == [0, 1, 2, 3]
     keys = "number state reason params seed metrics history samples_per_second tokens_per_second padding_fraction"
@@ -49,33 +55,33 @@ def test_sweep_results_keep_the_contract(finished: tuple[Path, dict[str, Any]]) 
     assert {run["trial"] for run in results["confirm"]} >= {best["number"]}
 
 
-def test_sweep_trial_zero_is_the_default_recipe(finished: tuple[Path, dict[str, Any]]) -> None:
-    _, results = finished
+def test_sweep_trial_zero_is_the_default_recipe(swept: tuple[Path, dict[str, Any]]) -> None:
+    _, results = swept
     # 5e-5 and 32 lie outside the smoke study's space: the nearest values in it stand for them.
     assert results["trials"][0]["params"] == {"learning_rate": pytest.approx(3e-4), "batch_size": 16}
 
 
-def test_sweep_says_that_short_trials_are_not_pruned(finished: tuple[Path, dict[str, Any]]) -> None:
-    folder, results = finished
-    said = (folder / "said.txt").read_text()
+def test_sweep_says_that_short_trials_are_not_pruned(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, results = swept
+    said = (folder / "said.txt").read_text(encoding="utf-8")
     assert "no pruning (as with search.pruner.name=none): a trial has" in said
     assert [trial["state"] for trial in results["trials"]] == ["COMPLETE"] * 4
 
 
-def test_sweep_export_loads_with_plain_transformers(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_sweep_export_loads_with_plain_transformers(swept: tuple[Path, dict[str, Any]]) -> None:
     from transformers import pipeline
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    _, results = finished
+    _, results = swept
     classify = pipeline("text-classification", model=results["best"]["export"])
     assert classify("The dog sleeps in the sun.")[0]["label"] in ("animal", "food", "weather")
     folder = Path(results["best"]["export"])
     assert {"README.md", "manifest.json", "model.safetensors", "config.json"} <= {p.name for p in folder.iterdir()}
 
 
-def test_sweep_report_is_written(finished: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = finished
+def test_sweep_report_is_written(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = swept
     page = (folder / "reports" / "smoke" / "index.html").read_text(encoding="utf-8")
     assert page.count("plotly-graph-div") >= 5
     assert (folder / "reports" / "smoke" / "summary.md").stat().st_size > 100
@@ -93,8 +99,8 @@ def test_sweep_of_a_finished_study_prints_its_results(finished: tuple[Path, dict
     assert json.loads(harness("results", "runs/smoke", "--json", cwd=folder).stdout) == results
 
 
-def test_sweep_of_a_changed_study_is_refused(finished: tuple[Path, dict[str, Any]]) -> None:
-    folder, _ = finished
+def test_sweep_of_a_changed_study_is_refused(swept: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = swept
     changed = harness("sweep", STUDIES / "smoke.yaml", "training.epochs=3", cwd=folder)
     assert changed.returncode == 2
     assert "training.epochs: 2" in changed.stderr

@@ -189,6 +189,7 @@ def test_password_of_the_storage_is_not_shown(tmp_path: Path) -> None:
     assert "hunter2" not in page
 
 
+@pytest.mark.long
 def test_many_trials_make_a_page_of_sensible_size(tmp_path: Path) -> None:
     results = make_results(tmp_path, trials=2000, rows=50)
     page = write_report(results, tmp_path / "report").read_text(encoding="utf-8")
