@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.data.encoded import Arrays, Encoded, Ragged
 from harness.data.prepared import PreparedData
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import NUMBER, facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import text_vectors
 from harness.tasks.texts import TextTask, joined_texts
@@ -41,7 +41,7 @@ class TextRegression(TextTask):
         from harness.tasks.heads import scale_head
 
         model = super().build_model(config, data)
-        scale_head(model, *_mean_and_scale(data, self.facts.fields[-1].name))
+        scale_head(model, *_mean_and_scale(data, NUMBER.name))
         return model
 
     def make_loss(
@@ -50,7 +50,7 @@ class TextRegression(TextTask):
         """Returns the squared error in units of the training split's variance."""
         from harness.tasks.losses import SquaredError
 
-        return SquaredError(_mean_and_scale(data, self.facts.fields[-1].name)[1])
+        return SquaredError(_mean_and_scale(data, NUMBER.name)[1])
 
     def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
         """Returns the head's number, fp32."""
@@ -58,7 +58,7 @@ class TextRegression(TextTask):
 
     def chance(self, data: PreparedData) -> dict[str, float]:
         """Returns the metrics of a model that always predicts the mean of the training split."""
-        name = self.facts.fields[-1].name
+        name = NUMBER.name
         train, validation = (data.meta.numbers[split][name] for split in ("train", "validation"))
         squared = validation.std**2 + (validation.mean - train.mean) ** 2
         r2 = 1 - squared / validation.std**2 if validation.std else float("nan")
