@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.data.answers import read_answers
 from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.spec.configure import default_params, resolve
@@ -260,8 +261,8 @@ def test_exported_model_scores_as_its_trial_did_to_the_bit(
     cast_model(model, DTYPES[precision])
     examples = encoded(texts, config, "validation")
     found = predict(model, task_of(config.task), examples, np.arange(len(examples)), CPU)["probabilities"]
-    with np.load(tmp_path / "weights" / "validation.npz") as saved:
-        assert np.array_equal(saved["probabilities"], found)
+    saved = read_answers(tmp_path / "weights" / "validation.npz", "validation")
+    assert np.array_equal(np.asarray(saved.outputs["probabilities"]), np.asarray(found))
 
 
 def test_model_whose_layers_are_one_layer_trains_as_usual(
