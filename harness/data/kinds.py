@@ -24,6 +24,8 @@ __all__ = ["KINDS", "Kind", "duplicate_keys", "kind_of", "strata_of"]
 MAX_LABELS = 1000
 #: Numbers are stratified by this many quantiles at most, each of at least this many rows.
 MAX_BINS, MIN_BIN_ROWS = 10, 10
+#: Numbers beyond it have no square in fp32's range.
+LARGEST = 1e18
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -252,8 +254,10 @@ def _as_number(place: str, value: Any) -> float | str:
         raise DataError(f"{place} holds a {type(value).__name__}, not a number: {str(value)[:60]}")
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         number = float("nan")
     if not isfinite(number):
         raise DataError(f"{place} is {str(value)[:60]!r}, which is not a number; write 12.5 or 1e-3, without units")
+    if abs(number) > LARGEST:
+        raise DataError(f"{place} is {str(value)[:60]!r}, more than {LARGEST:g}; give the numbers in a larger unit")
     return number

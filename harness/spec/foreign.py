@@ -50,7 +50,7 @@ def import_object(name: str) -> Any:
     try:
         with _without_current_folder():
             loaded = importlib.import_module(module)
-    except Exception as error:  # a module may raise anything while it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         lines = str(error).strip().splitlines()
         what = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
         raise InputError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from harness.errors import InputError, nearest
 from harness.spec.foreign import import_object, is_foreign, is_trusted
@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 FieldKind = Literal["text", "image", "label", "number"]
+#: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
+LENSES = ("classes", "numbers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,15 @@ class TaskFacts:
     pipeline: str | None = None
 
     def __post_init__(self) -> None:
+        names = [field.name for field in self.fields]
+        if len(set(names)) < len(names) or "row" in names:
+            raise ValueError(f"task '{self.name}': fields need names of their own, and none may be called row")
+        if unknown := [field.kind for field in self.fields if field.kind not in get_args(FieldKind)]:
+            raise ValueError(
+                f"task '{self.name}': {unknown[0]!r} is no kind of field ({', '.join(get_args(FieldKind))})"
+            )
+        if self.lens is not None and self.lens not in LENSES:
+            raise ValueError(f"task '{self.name}': {self.lens!r} is no lens ({', '.join(LENSES)})")
         if len([field for field in self.fields if field.target]) > 1:
             raise ValueError(f"task '{self.name}' has several targets; give one field target=True")
         if any(field.kind == "label" and not field.target for field in self.fields):
@@ -188,11 +199,21 @@ def facts_of(name: str) -> TaskFacts:
         facts = getattr(import_object(name), "facts", None)
         if not isinstance(facts, TaskFacts):
             raise InputError(f"{name!r} is no task: it has no attribute facts, a harness.spec.tasks.TaskFacts")
+        for metric in facts.metrics:
+            _refuse_taken(metric, name)
         remember(replace(facts, name=name))
     if name not in _FOREIGN:
         allowed = f"must be one of {', '.join(TASKS)}, or your own as my_package.my_module:MyTask"
         raise InputError(f"task {allowed}, not {name[:60]!r}{nearest(name, TASKS)}")
     return _FOREIGN[name]
+
+
+def _refuse_taken(metric: Metric, task: str) -> None:
+    """Raises InputError for a metric that is called as one that is built in, and is another."""
+    built_in = [known for facts in TASKS.values() for known in facts.metrics] + list(COSTS.values())
+    taken = next((known for known in built_in if known.name == metric.name), None)
+    if taken is not None and (taken.maximize, taken.title, taken.unit) != (metric.maximize, metric.title, metric.unit):
+        raise InputError(f"{task!r}: its metric '{metric.name}' is not the one that is built in; give it another name")
 
 
 def remember(facts: TaskFacts) -> None:

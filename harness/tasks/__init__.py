@@ -31,7 +31,7 @@ def task_of(name: str) -> Task:
         kind = import_object(name)
         try:
             task = kind()
-        except TypeError as error:
+        except Exception as error:  # a class of a user may raise anything
             raise InputError(f"{name!r} cannot be made without arguments ({error}); a task is a class") from error
         task.facts = facts
         _FOREIGN[name] = task

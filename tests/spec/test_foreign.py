@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from harness.errors import InputError
 from harness.spec import foreign
 from harness.spec.foreign import import_object, is_foreign, trust
+from harness.spec.tasks import TASKS, TEXT, Field, facts_of
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +83,33 @@ def test_what_cannot_be_imported_is_told(
     trust(name)
     with pytest.raises(InputError, match=message):
         import_object(name)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"fields": (Field(name="row", kind="number", target=True),)}, "none may be called row"),
+        ({"fields": (TEXT, TEXT)}, "fields need names of their own"),
+        ({"fields": (Field(name="a", kind=cast(Any, "sound")),)}, "'sound' is no kind of field"),
+        ({"lens": "klasses"}, "'klasses' is no lens"),
+        ({"loss": "gap"}, "'gap' is none of its metrics"),
+    ],
+)
+def test_facts_that_contradict_each_other_are_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TASKS["text-regression"], **changed)
+
+
+def test_metric_that_is_called_as_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [
+        "from dataclasses import replace",
+        "from harness.spec.tasks import TASKS",
+        "known = TASKS['text-regression']",
+        "turned = tuple(replace(metric, maximize=not metric.maximize) for metric in known.metrics)",
+        "class Task:",
+        "    facts = replace(known, metrics=turned)",
+    ]
+    monkeypatch.syspath_prepend(written(tmp_path / "lib", "\n".join(lines), name="their_task"))
+    trust("their_task:Task")
+    with pytest.raises(InputError, match="its metric 'rmse' is not the one that is built in"):
+        facts_of("their_task:Task")

@@ -22,7 +22,7 @@ def summary(
     params = ", ".join(f"{for_markdown(name)} **{for_markdown(value)}**" for name, value in answer.params)
     lines = [f"## {for_markdown(view.results.spec.name)}: {for_markdown(answer.headline)}", ""]
     lines += [params, ""] if params else []
-    lines += [f"**{answer.score}** {answer.score_of}.", ""] if answer.score else []
+    lines += [f"**{for_markdown(answer.score)}** {for_markdown(answer.score_of)}.", ""] if answer.score else []
     lines += [f"> [!WARNING]\n> {for_markdown(warning)}\n" for warning in answer.warnings]
     lines += [f"- **{sentence.about}**: {for_markdown(sentence.text, 600)}" for sentence in answer.sentences]
     if models is not None:
