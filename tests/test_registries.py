@@ -29,13 +29,14 @@ from harness.machine.slots import Slot
 from harness.records.bench import Mode
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place
-from harness.report.lenses.registry import lens_of
+from harness.report.lenses.registry import LENSES, lens_of
 from harness.search.propose import Proposer
 from harness.search.pruners.base import Unpruned
 from harness.search.pruners.registry import make_policy
 from harness.search.samplers import make_sampler
 from harness.spec.configure import rung_fractions
 from harness.spec.study import StudySpec
+from harness.spec.tasks import LENSES as NAMES_OF_LENSES
 from harness.spec.tasks import TASKS, TaskFacts, facts_of, metric_named
 from harness.spec.trial import TrialTraining
 from harness.stats.metric import Metric, score
@@ -244,6 +245,7 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
 
 @pytest.mark.parametrize("facts", TASKS.values(), ids=list(TASKS))
 def test_lens_of_a_task_is_there_or_refused(facts: TaskFacts) -> None:
+    assert tuple(LENSES) == NAMES_OF_LENSES
     lens = lens_of(facts)
     assert (lens is None) == (facts.lens is None)
     with pytest.raises(

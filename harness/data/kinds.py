@@ -32,11 +32,9 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 class Kind:
     """A kind of field. The defaults hold for a field that is never a target.
 
-    `plural` is what its values are called; `dtype` is how a column of them is stored; `can_be_empty` says that a cell
-    may be empty, which leaves its row out.
+    `dtype` is how a column is stored; `can_be_empty` says that a cell may be empty, which leaves its row out.
     """
 
-    plural: str = "values"
     dtype: str = "object"
     can_be_empty: bool = True
     #: The name of the target in losses and metrics, for a field that is one.
@@ -76,8 +74,6 @@ class Kind:
 class Text(Kind):
     """Texts, as str. Two are the same when they differ in case, white space or Unicode form only."""
 
-    plural = "texts"
-
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns texts; numbers and dates become text, None an empty one."""
         return [_as_text(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
@@ -90,7 +86,6 @@ class Text(Kind):
 class Image(Kind):
     """Images: nested lists [height][width] or [height][width][channels] of whole numbers 0..255, all of one shape."""
 
-    plural = "images"
     can_be_empty = False
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
@@ -110,7 +105,6 @@ class Image(Kind):
 class Label(Kind):
     """Class names, one a row. Prepared data holds them as class ids, int64."""
 
-    plural = "labels"
     dtype = "int64"
     target = "labels"
 
@@ -162,7 +156,6 @@ class Label(Kind):
 class Number(Kind):
     """Real numbers, float64; an empty cell, null and NaN are empty."""
 
-    plural = "numbers"
     dtype = "float64"
     target = "numbers"
 

@@ -42,12 +42,8 @@ class Precisions:
 
     @property
     def choices(self) -> tuple[PrecisionChoice, ...]:
-        """One choice for each measured kind of device; a kept one is listed under the measured kind."""
-        return tuple(
-            choice.model_copy(update={"device": device, "device_name": name, "threads": threads})
-            for (device, name, threads), choice in self._choices.items()
-            if choice is not None
-        )
+        """One choice for each measured kind of device."""
+        return tuple(choice for choice in self._choices.values() if choice is not None)
 
     def learn(self, place: Place, measured: PrecisionChoice | None) -> None:
         """Adds what was measured on a place; the first of each kind counts."""
@@ -63,4 +59,7 @@ class Precisions:
         same = [choice for choice in self._recorded if choice.kind == kind]
         if not same and not self._each_kind:
             same = [choice for choice in self._recorded if choice.device == measured.device]
-        return same[0] if same else measured
+        if not same:
+            return measured
+        device, name, threads = kind  # what is kept is listed, recorded and shown under the kind that was measured
+        return same[0].model_copy(update={"device": device, "device_name": name, "threads": threads})

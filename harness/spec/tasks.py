@@ -91,6 +91,9 @@ class TaskFacts:
             raise ValueError(f"task '{self.name}' has several targets; give one field target=True")
         if any(field.kind == "label" and not field.target for field in self.fields):
             raise ValueError(f"task '{self.name}' has a field of kind label that is no target")
+        for name, option in self.options.model_fields.items():
+            if option.is_required() or not isinstance(option.default, (str, int, float, bool, type(None))):
+                raise ValueError(f"task '{self.name}': option '{name}' needs a default: a text, number, bool or None")
         if self.loss not in {metric.name for metric in self.metrics}:
             raise ValueError(f"task '{self.name}': loss {self.loss!r} is none of its metrics")
 

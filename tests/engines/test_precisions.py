@@ -50,6 +50,14 @@ def test_continued_study_keeps_its_precision(each_kind: bool, now: tuple[str, st
     assert precisions.of(place(device, name)) == expected
 
 
+def test_kept_choice_is_recorded_under_the_device_that_it_is_kept_on() -> None:
+    recorded: list[PrecisionChoice] = []
+    precisions = Precisions([choice("bf16")], on_choice=lambda kept, measured: recorded.append(kept))
+    precisions.learn(place(name="another"), choice("fp32", name="another"))
+    assert recorded == [choice("bf16", name="another")]
+    assert precisions.choices == tuple(recorded)
+
+
 def test_what_cannot_be_said_is_left_to_the_trial() -> None:
     precisions = Precisions()
     precisions.learn(place(), None)

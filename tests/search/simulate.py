@@ -209,3 +209,15 @@ def sweep(
     search = Search(spec, store, run, num_train_rows=rows, chance=chance)
     assert Simulator(search, run, log, rows=rows, **options).run()
     return search, log
+
+
+def sweep_in_many_lives(
+    spec: StudySpec, store: StudyStore, run: RunFolder, reopened: Callable[[StudyStore], StudyStore]
+) -> tuple[StudyStore, Log]:
+    """Runs a study that dies again and again, after a few more events each time; its last store, and what happened."""
+    log = Log()
+    for lives in range(20):
+        if Simulator(Search(spec, store, run), run, log).run(most_events=3 + lives):
+            break
+        store = reopened(store)
+    return store, log

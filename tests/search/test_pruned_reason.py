@@ -15,7 +15,7 @@ from harness.search.search import Search
 from harness.search.source import Decision
 from harness.search.watch import Watched
 from harness.spec.trial import TrialConfig
-from tests.search.simulate import Log, Simulator, evaluation, make_spec, sweep
+from tests.search.simulate import Log, Simulator, evaluation, make_spec, sweep, sweep_in_many_lives
 
 COMPLETE, PRUNED, RUNG = TrialState.COMPLETE, TrialState.PRUNED, PruneReason.RUNG
 NewStore = Callable[..., StudyStore]
@@ -45,11 +45,7 @@ def test_every_pruner_gives_its_reason(new_store: NewStore, folder: RunFolder, p
 def test_reasons_after_restarts_are_those_of_one_life(new_store: NewStore, folder: RunFolder, pruner: str) -> None:
     spec, whole, broken = make_spec(trials=24, sampler="random", pruner={"name": pruner}), new_store(), new_store()
     sweep(spec, whole, folder)
-    log = Log()
-    for lives in range(20):
-        if Simulator(Search(spec, broken, folder), folder, log).run(most_events=3 + lives):
-            break
-        broken = new_store(broken)
+    broken, log = sweep_in_many_lives(spec, broken, folder, new_store)
     assert log.kills >= 3
     assert pruned(whole) and {record.reason for record in pruned(broken)} == {RUNG}
     told = [[(record.number, record.message) for record in pruned(store)] for store in (whole, broken)]

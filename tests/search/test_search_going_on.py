@@ -10,7 +10,7 @@ from harness.records.store import StudyStore
 from harness.search.search import Search
 from harness.search.source import Decision
 from harness.spec.trial import TrialConfig
-from tests.search.simulate import Log, Simulator, evaluation, make_spec, sweep
+from tests.search.simulate import Log, Simulator, evaluation, make_spec, sweep, sweep_in_many_lives
 
 COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
 NewStore = Callable[..., StudyStore]
@@ -41,11 +41,7 @@ def test_search_orphans_first_with_their_params(new_store: NewStore, folder: Run
 def test_search_same_draws_after_restart(new_store: NewStore, folder: RunFolder) -> None:
     spec, whole, broken = make_spec(trials=14), new_store(), new_store()
     sweep(spec, whole, folder)
-    log = Log()
-    for lives in range(20):
-        if Simulator(Search(spec, broken, folder), folder, log).run(most_events=3 + lives):
-            break
-        broken = new_store(broken)
+    broken, log = sweep_in_many_lives(spec, broken, folder, new_store)
     assert log.kills >= 2
     assert [record.params for record in broken.records()] == [record.params for record in whole.records()]
 

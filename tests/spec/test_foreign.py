@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import create_model
 
 from harness.errors import InputError
 from harness.spec import foreign
 from harness.spec.foreign import import_object, is_foreign, trust
+from harness.spec.space import Frozen
 from harness.spec.tasks import TASKS, TEXT, Field, facts_of
 
 
@@ -92,6 +94,8 @@ def test_what_cannot_be_imported_is_told(
         ({"fields": (TEXT, TEXT)}, "fields need names of their own"),
         ({"fields": (Field(name="a", kind=cast(Any, "sound")),)}, "'sound' is no kind of field"),
         ({"lens": "klasses"}, "'klasses' is no lens"),
+        ({"options": create_model("Options", __base__=Frozen, stride=(int, ...))}, "'stride' needs a default"),
+        ({"options": create_model("Options", __base__=Frozen, steps=(tuple, ("a",)))}, "'steps' needs a default"),
         ({"loss": "gap"}, "'gap' is none of its metrics"),
     ],
 )
