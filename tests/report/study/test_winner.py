@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from harness.errors import InputError
 from harness.records.results import Results
 from harness.report.compare.page import write_comparison
 from harness.report.kit.view import View
@@ -43,10 +42,9 @@ def test_task_without_a_lens_has_models_comparisons_and_a_sentence(
     assert "forest" in data_of(page)["figures"]
 
 
-def test_unknown_lens_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = results_of(tmp_path, monkeypatch, "number")
-    with pytest.raises(InputError, match="'number' is unknown; allowed: classes, numbers"):
-        winner_section(View(results))
+def test_unknown_lens_is_refused_where_the_facts_are_made() -> None:
+    with pytest.raises(ValueError, match=re.escape("'number' is no lens (classes, numbers)")):
+        replace(facts_of(TASK), lens="number")
 
 
 @pytest.mark.parametrize("lens", ["numbers", None])
