@@ -105,7 +105,7 @@ def test_installed_package_sweeps_a_bundled_study_from_an_empty_folder(built: Bu
     found = built.run(sys.executable, "-c", "import harness; print(harness.__file__)", cwd=tmp_path)
     assert Path(found.strip()).is_relative_to(built.installed)
     shown = built.run(sys.executable, "-m", "harness", "sweep", "quickstart", *TINY, cwd=tmp_path)
-    assert "train: 1056 rows" in shown
+    assert "train: 2306 rows" in shown
     run_folder = tmp_path / "runs" / "quickstart"
     assert "quickstart, trial 0" in (run_folder / "best" / "README.md").read_text("utf-8")
     assert (run_folder / "best" / "model.safetensors").is_file()
