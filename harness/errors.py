@@ -55,7 +55,7 @@ class HarnessError(Exception):
 
 
 class StudyFailed(HarnessError):
-    """The study ran and has no result (exit code 1)."""
+    """The study ran and has no result, or its winner is not what was required (exit code 1)."""
 
 
 class EngineError(HarnessError):

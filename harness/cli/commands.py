@@ -28,6 +28,10 @@ Trust = Annotated[
     list[str] | None,
     typer.Option("--trust", metavar="MODULE:NAME", help="A task of your own that may be imported."),
 ]
+Require = Annotated[
+    list[str] | None,
+    typer.Option("--require", metavar="'METRIC >= NUMBER'", help="Exit 1 unless the winner's test score meets it."),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 
 
@@ -64,6 +68,7 @@ def sweep(
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders are.")] = Path("runs"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Move an earlier run aside and begin again.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Tell where the time went; RUN/profile.json.")] = False,
+    required: Require = None,
 ) -> None:
     """Run a study, or continue it where it stopped."""
     with quick_imports():
@@ -76,7 +81,7 @@ def sweep(
     spec = load_study(study, changes)
     options = ["--runs", str(runs)] if runs != Path("runs") else []
     command = ["harness", "sweep", str(study), *changes, *options]
-    run_sweep(spec, runs=runs, fresh=fresh, command=command, profile=profile)
+    run_sweep(spec, runs=runs, fresh=fresh, command=command, profile=profile, required=required or ())
 
 
 @app.command()
@@ -85,11 +90,12 @@ def results(
     run: Run,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The leaderboard as CSV.")] = False,
+    required: Require = None,
 ) -> None:
     """Show the leaderboard and the winner of a run."""
     from harness.cli.show import show_results
 
-    show_results(run, as_json=as_json, as_csv=as_csv)
+    show_results(run, as_json=as_json, as_csv=as_csv, required=required or ())
 
 
 @app.command()

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
+import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from harness.cli.guard import Terminated
 from harness.errors import InputError
+from harness.jobs.require import check_requirements
 from harness.records.results import Results, load
 from harness.report.kit.text import metric_title
+from harness.spec.requirement import parse_requirements
 from harness.terminal.board import Board
 from harness.terminal.console import make_console
 from harness.terminal.outcome import print_outcome
@@ -27,17 +32,19 @@ __all__ = ["show_rerun", "show_results", "show_status"]
 EVERY_S = 2.0
 
 
-def show_results(run: Path, *, as_json: bool, as_csv: bool) -> None:
-    """Prints a run for people, or as JSON or CSV and nothing else."""
+def show_results(run: Path, *, as_json: bool, as_csv: bool, required: Sequence[str] = ()) -> None:
+    """Prints a run for people, or as JSON or CSV and nothing else; then checks what is `required` of its winner."""
     if as_json and as_csv:
         raise InputError("give either --json or --csv, not both")
     results = load(run)
+    requirements = parse_requirements(required, results.task)
     if as_json:
         sys.stdout.write(json.dumps(results.to_json(), indent=1, ensure_ascii=False) + "\n")
     elif as_csv:
         sys.stdout.write(results.frame().to_csv(index=False))
     else:
         print_outcome(make_console(), results)
+    check_requirements(results, requirements, partial(typer.echo, err=as_json or as_csv))
 
 
 def show_status(run: Path) -> None:
