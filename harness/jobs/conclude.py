@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
-from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
 from harness.errors import StudyFailed
+from harness.jobs.decision_warnings import decision_warnings
 from harness.jobs.export import check_scores, stage_weights, write_card
-from harness.jobs.finalists import default_trial, num_pruned_at_chance, pick_weights, rank_finalists
-from harness.jobs.score import Request, SavedModel, Scorer
+from harness.jobs.finalists import models_to_score, rank_finalists, search_number
+from harness.jobs.score import FEATURES, SPEEDS, Request, SavedModel, Scorer
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
-from harness.records.final import SHOWN, SHOWN_WIDTH, Comparison, Final, Finalist, FinalModel, Role
+from harness.records.final import (
+    SHOWN,
+    SHOWN_WIDTH,
+    Comparison,
+    Final,
+    FinalModel,
+    PredictionSpeed,
+    Role,
+    numbered,
+)
 from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
-from harness.report.kit.text import clip, plural, probability_text
+from harness.report.kit.text import clip
+from harness.spec.configure import is_compared
 from harness.spec.study import StudySpec
-from harness.spec.tasks import TaskFacts, facts_of
+from harness.spec.tasks import facts_of
 from harness.stats.metric import Metric, score, scores
 from harness.stats.resampling import compare, interval
 from harness.tasks import task_of
@@ -31,10 +41,7 @@ from harness.tasks.encode import baselines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["conclude", "pruning_warnings"]
-
-#: The runner-up is recommended when it ties with the winner and trains faster by at least this factor.
-_FASTER = 1.1
+__all__ = ["conclude"]
 
 
 def conclude(
@@ -43,60 +50,39 @@ def conclude(
     data: PreparedData,
     trials: Sequence[TrialRecord],
     confirm: Sequence[TrialRecord],
-    baseline: str | None,
+    facts: Sequence[str],
     scorer: Scorer,
 ) -> Final:
-    """Scores winner, runner-up, default recipe and baseline on test, and exports the winner to `best/`.
+    """Scores the models on the list and the baselines on test, and exports the winner to `best/`.
+
+    `facts` are the facts of the data, a line each; those that warn are among the decision's warnings.
 
     Raises:
         StudyFailed: no trial completed.
         HarnessError: the exported model does not score what its trial scored.
     """
-    facts = facts_of(spec.task)
-    metric = facts.judged_by(spec.search.objectives)
+    metric = facts_of(spec.task).judged_by(spec.search.objectives)
     finalists = rank_finalists(spec, trials, confirm)
     saved = [[record for record in records if _has_weights(run, record)] for records in (trials, confirm)]
-    models = _models(spec, finalists, trials, *saved)
+    models = models_to_score(spec, finalists, trials, *saved)
     if "winner" not in models:
         raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
     best = models["winner"]
     staging = stage_weights(run.path / str(best.weights), staging_path(run.path / "best"))
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
-    place = best.place
-    if place is None:
-        raise StudyFailed(f"trial {best.number} has no place in its record")
-    request = Request(
-        data=str(data.folder),
-        out=str(run.path / "final"),
-        place=place,
-        at_once=max(1, cores() // max(record.best_threads for record in models.values())),
-        task=spec.task,
-        models=tuple(
-            SavedModel(
-                name=role,
-                folder=folders[role],
-                config=record.trained_config,
-                threads=record.best_threads,
-                splits=("validation", "test") if role == "winner" else ("test",),
-                processor=role == "winner",
-                raw=role == "winner",
-            )
-            for role, record in models.items()
-        ),
-    )
-    with scorer.scoring(request):
-        if baseline is not None:
-            _score_baseline(spec, data, baseline, run.path / "final" / "baseline.npz")
+    with scorer.scoring(_request(run, spec, data, models, folders)):
+        simple = _baseline_answers(spec, data)
         run.write_json(SHOWN, _shown_rows(spec, data))
-    roles: tuple[Role, ...] = (*models, *(("baseline",) if baseline is not None else ()))
-    answers = {role: _answers(run, role, models.get(role)) for role in roles}
+    simple |= _features_answers(run, spec)
+    names = _write_baselines(run, metric, simple)
+    answers = {role: _answers(run, role, record) for role, record in models.items()}
+    answers |= {role: simple[name] for role, name in names.items()}
     validation = answers["winner"]["validation"]
     exported_score = score(metric, validation.outputs, validation.targets)
     check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
-    scored = tuple(_final_model(role, models.get(role), baseline or "", answers[role], facts) for role in roles)
-    comparisons = tuple(_compare(metric, a, b, answers) for a, b in combinations(roles, 2))
-    recommended, warnings = _verdict(finalists, models, comparisons, scored, metric)
-    warnings += pruning_warnings(spec, data, trials)
+    scored = _final_models(run, spec, models, names, answers)
+    comparisons = tuple(_compare(metric, role, answers) for role in answers if role != "winner")
+    warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
     write_card(
         staging,
@@ -116,41 +102,47 @@ def conclude(
         finalists=tuple(finalists),
         models=scored,
         comparisons=comparisons,
-        recommended=recommended,
         warnings=warnings,
         export="best",
     )
 
 
-def _models(
+def _request(
+    run: RunFolder,
     spec: StudySpec,
-    finalists: Sequence[Finalist],
-    all_trials: Sequence[TrialRecord],
-    trials: Sequence[TrialRecord],
-    confirm: Sequence[TrialRecord],
-) -> dict[Role, TrialRecord]:
-    """The runs to score on test by role, each the best of its seeds; `trials` and `confirm` are runs with weights."""
-    models: dict[Role, TrialRecord] = {}
-    roles: tuple[Role, ...] = ("winner", "runner-up")
-    for role, finalist in zip(roles, finalists, strict=False):
-        best = pick_weights(spec, finalist, trials, confirm)
-        if best is not None:
-            models[role] = best
-    if "winner" in models:
-        recipe = default_trial(all_trials, models["winner"], spec)
-        full = [run for run in (*trials, *confirm) if recipe and _of(run) == recipe.number and run.seed == recipe.seed]
-        if full:
-            models["default"] = full[-1]
-    return models
-
-
-def _of(run: TrialRecord) -> int:
-    """The number of the search trial that a run is, or repeats with another seed."""
-    return run.number if run.config.of is None else run.config.of
+    data: PreparedData,
+    models: Mapping[Role, TrialRecord],
+    folders: Mapping[Role, str],
+) -> Request:
+    best = models["winner"]
+    if best.place is None:
+        raise StudyFailed(f"trial {best.number} has no place in its record")
+    return Request(
+        data=str(data.folder),
+        out=str(run.path / "final"),
+        place=best.place,
+        at_once=max(1, cores() // max(record.best_threads for record in models.values())),
+        task=spec.task,
+        models=tuple(
+            SavedModel(
+                name=role,
+                folder=folders[role],
+                config=record.trained_config,
+                threads=record.best_threads,
+                splits=("validation", "test") if role == "winner" else ("test",),
+                processor=role == "winner",
+                raw=role == "winner",
+            )
+            for role, record in models.items()
+        ),
+        speeds=True,
+        features=best.trained_config,
+        train_rows=spec.data.most_train_rows,
+    )
 
 
 def _tidy(run: RunFolder, records: Sequence[TrialRecord], scored: Sequence[TrialRecord]) -> None:
-    """Removes the weights of all runs but the scored ones, which a continued study may need again."""
+    """Removes the weights of all runs but the scored ones, which can be exported until the run is removed."""
     kept = {record.weights for record in scored}
     for record in records:
         if record.weights and record.weights not in kept:
@@ -161,10 +153,33 @@ def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
     return bool(record.weights) and (run.path / str(record.weights) / "model.safetensors").is_file()
 
 
-def _score_baseline(spec: StudySpec, data: PreparedData, name: str, to: Path) -> None:
-    """Writes the answers of the baseline `name` on validation and test."""
+def _baseline_answers(spec: StudySpec, data: PreparedData) -> dict[str, dict[str, Answers]]:
+    """The answers of the task's baselines on validation and test, by name and split."""
     outputs, targets = baselines(data, spec.task, spec.data.most_train_rows, ("validation", "test"))
-    write_answers(to, {split: Answers(outputs[name][split], targets[split]) for split in targets})
+    return {
+        name: {split: Answers(splits[split], targets[split]) for split in targets} for name, splits in outputs.items()
+    }
+
+
+def _features_answers(run: RunFolder, spec: StudySpec) -> dict[str, dict[str, Answers]]:
+    """The answers of the baseline on the checkpoint's frozen features; empty where there is none."""
+    path = run.path / "final" / f"{FEATURES}.npz"
+    if not path.exists():
+        return {}
+    return {task_of(spec.task).features_baseline: {split: read_answers(path, split) for split in ("validation", "test")}}
+
+
+def _write_baselines(run: RunFolder, metric: Metric, simple: Mapping[str, Mapping[str, Answers]]) -> dict[Role, str]:
+    """Writes the answers of each baseline; returns the names of the baselines by role, best first on validation."""
+
+    def rank(name: str) -> float:
+        validation = simple[name]["validation"]
+        return metric.sort_key(score(metric, validation.outputs, validation.targets))
+
+    names = {numbered("baseline", place): name for place, name in enumerate(sorted(simple, key=rank))}
+    for role, name in names.items():
+        write_answers(run.path / "final" / f"{role}.npz", dict(simple[name]))
+    return names
 
 
 def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
@@ -174,82 +189,58 @@ def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
     return [clip(task.show({str(name): value for name, value in row.items()}), SHOWN_WIDTH) for row in rows]
 
 
-def _answers(run: RunFolder, role: Role, record: TrialRecord | None) -> dict[str, Answers]:
-    """A model's answers by split. On validation they lie beside the weights, except for winner and baseline."""
+def _answers(run: RunFolder, role: Role, record: TrialRecord) -> dict[str, Answers]:
+    """A trained model's answers by split. On validation they lie beside the weights, except for the winner."""
     scored = run.path / "final" / f"{role}.npz"
-    saved = scored if record is None or role == "winner" else run.path / str(record.weights) / "validation.npz"
+    saved = scored if role == "winner" else run.path / str(record.weights) / "validation.npz"
     return {"validation": read_answers(saved, "validation"), "test": read_answers(scored, "test")}
 
 
-def _final_model(
-    role: Role, record: TrialRecord | None, baseline: str, answers: Mapping[str, Answers], facts: TaskFacts
-) -> FinalModel:
-    number = None if record is None else _of(record)
-    validation, test = answers["validation"], answers["test"]
-    return FinalModel(
-        role=role,
-        name=baseline if record is None else f"trial {number}",
-        number=number,
-        seed=record.seed if record else None,
-        validation=scores(facts.metrics, validation.outputs, validation.targets),
-        test={metric.name: interval(metric, test.outputs, test.targets) for metric in facts.metrics},
-        predictions=f"final/{role}.npz",
+def _final_models(
+    run: RunFolder,
+    spec: StudySpec,
+    models: Mapping[Role, TrialRecord],
+    names: Mapping[Role, str],
+    answers: Mapping[Role, Mapping[str, Answers]],
+) -> tuple[FinalModel, ...]:
+    """The trained models, the winner first, then the baselines."""
+    metrics = facts_of(spec.task).metrics
+    speeds = json.loads((run.path / "final" / SPEEDS).read_bytes())
+    trained = {
+        role: {
+            "name": f"trial {search_number(record)}",
+            "number": search_number(record),
+            "seed": record.seed,
+            "speed": PredictionSpeed(**speeds[role]),
+            "checkpoint": record.params.get("checkpoint") if is_compared(spec) else None,
+        }
+        for role, record in models.items()
+    }
+    described = trained | {role: {"name": name} for role, name in names.items()}
+    return tuple(
+        FinalModel(
+            role=role,
+            validation=scores(metrics, by_split["validation"].outputs, by_split["validation"].targets),
+            test={
+                metric.name: interval(metric, by_split["test"].outputs, by_split["test"].targets) for metric in metrics
+            },
+            predictions=f"final/{role}.npz",
+            **described[role],
+        )
+        for role, by_split in answers.items()
     )
 
 
-def _compare(metric: Metric, a: Role, b: Role, answers: Mapping[Role, Mapping[str, Answers]]) -> Comparison:
-    first, second = answers[a]["test"], answers[b]["test"]
-    paired = compare(metric, first.outputs, second.outputs, first.targets)
+def _compare(metric: Metric, role: Role, answers: Mapping[Role, Mapping[str, Answers]]) -> Comparison:
+    """The winner compared with the model of `role` on test."""
+    winner, other = answers["winner"]["test"], answers[role]["test"]
+    paired = compare(metric, winner.outputs, other.outputs, winner.targets)
     return Comparison(
-        a=a,
-        b=b,
+        a="winner",
+        b=role,
         metric=metric.name,
         probability=paired.probability,
         difference=paired.difference,
         mcnemar_p=paired.mcnemar_p,
         tie=paired.tie,
-    )
-
-
-def _verdict(
-    finalists: Sequence[Finalist],
-    models: Mapping[Role, TrialRecord],
-    comparisons: Sequence[Comparison],
-    scored: Sequence[FinalModel],
-    metric: Metric,
-) -> tuple[int, tuple[str, ...]]:
-    """The number of the recommended trial, and the warnings, a sentence each."""
-    against = {comparison.b: comparison for comparison in comparisons if comparison.a == "winner"}
-    recommended = finalists[0].number
-    warnings = []
-    baseline = against.get("baseline")
-    if baseline is not None and (baseline.tie or baseline.probability < 0.5):
-        probability = f"probability {probability_text(baseline.probability)}"
-        warnings.append(f"The winner is not better than the baseline on test ({probability}).")
-    if "default" in against and models["default"].number != models["winner"].number and against["default"].tie:
-        warnings.append("The winner and the default recipe tie on test: the search found no sure gain.")
-    if "runner-up" in against and against["runner-up"].tie:
-        speed = [models[role].usage.samples_per_second for role in ("winner", "runner-up")]
-        if speed[1] > speed[0] * _FASTER:
-            recommended = finalists[1].number
-        warnings.append(
-            f"Winner and runner-up tie on test; the faster of the two is trial {recommended}."
-            if speed[1] > speed[0] * _FASTER
-            else "Winner and runner-up tie on test."
-        )
-    bounds = next(model.test[metric.name] for model in scored if model.role == "winner")
-    if metric.percent and bounds.high - bounds.low > 0.1:
-        width = 100 * (bounds.high - bounds.low)
-        warnings.append(f"The test split is small: the interval is {width:.0f} points wide.")
-    return recommended, tuple(warnings)
-
-
-def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """A warning where no completed trial is better than chance and pruning may be the cause; else empty."""
-    count = num_pruned_at_chance(spec, trials, task_of(spec.task).chance(data), data.meta.rows["validation"])
-    if not count:
-        return ()
-    return (
-        f"No completed trial is better than a guess on validation, and {plural(count, 'trial')} "
-        f"{'was' if count == 1 else 'were'} pruned: pruning may be the cause; search.pruner.name=none switches it off.",
     )

@@ -87,6 +87,7 @@ def write_card(
         for section, values in sections.items()
         for key, value in values.model_dump(mode="json", exclude={"architecture"}).items()
     }
+    num_rows = min(data.meta.rows["train"], config.data.train_rows or data.meta.rows["train"])
     facts: dict[str, Any] = {
         "study": spec.name,
         "trial": number,
@@ -99,7 +100,9 @@ def write_card(
         "seeds": list(seeds),
         "validation": {name: record.metrics[name] for name in names},
         "test": {name: asdict(interval) for name, interval in test.items()} if test else None,
-        "rows": data.meta.rows,
+        "rows": data.meta.rows | {"trained": num_rows},
+        "step": record.best_step,
+        "total_steps": record.history[-1].total_steps if record.history else None,
         "data": {"source": data.meta.source, "sha256": data.meta.sha256},
         "preprocess": list(config.data.preprocess),
         "max_length": config.data.max_length,
@@ -117,6 +120,7 @@ def write_card(
         takes_texts=task.reads("text"),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
+        num_copies=len(config.data.augment),
         num_trials=num_trials,
         notes=notes,
         data_source=Path(data.meta.source).name,

@@ -1,6 +1,6 @@
 """The job of `harness export`: writes the model of the winner or of any trial as a folder of its own.
 
-The study is only read. The test split is not used, so the card of a trial has no test score.
+The study is only read, and the test split is not scored again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.score import Request, SavedModel, Scorer
 from harness.records.files import replace_folder, staging_path
+from harness.records.final import FinalModel
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
@@ -35,7 +36,8 @@ def export_trial(results: Results, number: int | None, to: Path) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
     The winner's folder is copied from the run, with its test score. Another trial's weights are copied where they were
-    kept, else the trial is trained again; in both cases the card has validation scores only.
+    kept, else the trial is trained again. A trial that was scored on test is exported with the seed that was scored,
+    and its card has that score; the card of another has validation scores only.
 
     Raises:
         InputError: `to` is not a folder, or holds other files than an export.
@@ -78,24 +80,30 @@ def _stage_winner(results: Results, staging: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     shutil.copytree(source, staging)
     manifest = json.loads((staging / "manifest.json").read_text(encoding="utf-8"))
-    record = _exported_record(results, manifest["seed"])
+    record = _run_of(results, results.final.winner, manifest["seed"])
     _check(results, prepared_data(results), record, manifest["validation"], staging, processor=False)
 
 
-def _exported_record(results: Results, seed: int) -> TrialRecord:
-    """The record of the exported run: the one of the winning configuration with that seed."""
-    final = results.final
-    winner = final.winner if final is not None else None
-    runs = [record for record in results.trials if record.number == winner]
-    runs += [record for record in results.confirm if record.config.of == winner]
+def _run_of(results: Results, number: int, seed: int | None) -> TrialRecord:
+    """The record of the run of a search trial with that seed; that of the search where there is none."""
+    runs = [record for record in results.trials if record.number == number]
+    runs += [record for record in results.confirm if record.config.of == number]
     return next((record for record in runs if record.seed == seed), runs[0])
+
+
+def _scored(results: Results, number: int) -> FinalModel | None:
+    """The model of a search trial among those that were scored on test; None where it is not among them."""
+    models = results.final.models if results.final else ()
+    return next((model for model in models if model.number == number), None)
 
 
 def _stage_trial(results: Results, number: int, staging: Path) -> None:
     record = trial_of(results, number)
     if record.state is TrialState.FAIL:
         raise RunError(f"trial {number} failed ({record.reason}: {record.message}): there is no model to export")
-    data = prepared_data(results)
+    data, model = prepared_data(results), _scored(results, number)
+    record = record if model is None else _run_of(results, number, model.seed)
+    finalists = results.final.finalists if results.final and model else ()
     with _weights(results, record) as (trained, weights):
         stage_weights(weights, staging)
         _check(results, data, trained, trained.metrics, staging, processor=True)
@@ -104,8 +112,8 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
             spec=results.spec,
             data=data,
             record=trained,
-            test=None,
-            seeds=(trained.seed,),
+            test=model.test if model is not None and trained is record else None,
+            seeds=next((finalist.seeds for finalist in finalists if finalist.number == number), (trained.seed,)),
             num_trials=len(results.trials),
             precisions=results.manifest.precision,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-from harness.records.final import Baseline, Finalist
+from harness.records.final import Finalist, Role, numbered
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
-from harness.spec.configure import default_number
+from harness.spec.configure import default_number, is_compared
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
@@ -17,11 +17,12 @@ from harness.stats.chance import is_beyond_chance
 __all__ = [
     "confirm_configs",
     "default_trial",
+    "models_to_score",
     "num_pruned_at_chance",
     "pick_weights",
     "rank_finalists",
     "ranked",
-    "strongest",
+    "search_number",
 ]
 
 
@@ -103,6 +104,51 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
     return sorted(finalists, key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
 
 
+def models_to_score(
+    spec: StudySpec,
+    finalists: Sequence[Finalist],
+    all_trials: Sequence[TrialRecord],
+    trials: Sequence[TrialRecord],
+    confirm: Sequence[TrialRecord],
+) -> dict[Role, TrialRecord]:
+    """The runs to score on test by role, each the best of its seeds; `trials` and `confirm` are the runs with weights.
+
+    They are the winner, the runner-up, the default recipe of the winner's checkpoint, and the best of each compared
+    checkpoint that is neither winner nor runner-up.
+    """
+    models: dict[Role, TrialRecord] = {}
+    for role, finalist in zip(("winner", "runner-up"), finalists, strict=False):
+        best = pick_weights(spec, finalist, trials, confirm)
+        if best is not None:
+            models[role] = best
+    if "winner" not in models:
+        return {}
+    recipe = default_trial(all_trials, models["winner"], spec)
+    runs = [run for run in (*trials, *confirm) if recipe is not None and search_number(run) == recipe.number]
+    full = [run for run in runs if recipe is not None and run.seed == recipe.seed]
+    if full:
+        models["default"] = full[-1]
+    scored = {search_number(models[role]) for role in ("winner", "runner-up") if role in models}
+    leaders = [finalist for finalist in _leaders(spec, finalists) if finalist.number not in scored]
+    bests = (pick_weights(spec, leader, trials, confirm) for leader in leaders)
+    for place, best in enumerate(best for best in bests if best is not None):
+        models[numbered("checkpoint", place)] = best
+    return models
+
+
+def _leaders(spec: StudySpec, finalists: Sequence[Finalist]) -> list[Finalist]:
+    """The best finalist of each compared checkpoint; none where the study compares none."""
+    leaders: dict[object, Finalist] = {}
+    for finalist in finalists if is_compared(spec) else ():
+        leaders.setdefault(finalist.params["checkpoint"], finalist)
+    return list(leaders.values())
+
+
+def search_number(run: TrialRecord) -> int:
+    """The number of the search trial that a run is, or repeats with another seed."""
+    return run.number if run.config.of is None else run.config.of
+
+
 def pick_weights(
     spec: StudySpec, finalist: Finalist, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]
 ) -> TrialRecord | None:
@@ -110,13 +156,6 @@ def pick_weights(
     runs = [run for run in trials if run.number == finalist.number]
     runs += [run for run in confirm if run.config.of == finalist.number]
     return next(iter(ranked(spec, runs)), None)
-
-
-def strongest(spec: StudySpec, baselines: Sequence[Baseline]) -> str | None:
-    """The name of the best baseline on validation, by the metric that models are compared by; None without one."""
-    metric = facts_of(spec.task).judged_by(spec.search.objectives)
-    best = min(baselines, key=lambda baseline: metric.sort_key(baseline.metrics.get(metric.name)), default=None)
-    return best.name if best else None
 
 
 def num_pruned_at_chance(

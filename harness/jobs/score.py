@@ -1,12 +1,14 @@
 """Scores saved models in a new process: `python -m harness.jobs.score`, and `Scorer`, which starts it.
 
-The process reads a `Request` (one line of JSON on standard input) and writes one .npz of answers per model.
+The process reads a `Request` (one line of JSON on standard input), writes one .npz of answers per model, and measures
+how fast the models predict.
 """
 
 from __future__ import annotations
 
 import atexit
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from harness.data.answers import Answers, write_answers
 from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
+from harness.records.final import PredictionSpeed
 from harness.records.schema import Place
 from harness.runtime import quick_imports, stand_back
 from harness.spec.foreign import trust
@@ -31,8 +34,14 @@ from harness.spec.trial import TrialConfig
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedModel
 
-__all__ = ["Request", "SavedModel", "Scorer"]
+__all__ = ["FEATURES", "SPEEDS", "Request", "SavedModel", "Scorer"]
+
+#: The file with the speed of each model by name, beside the answers.
+SPEEDS = "speeds.json"
+#: The name of the answers of the baseline on frozen features.
+FEATURES = "features"
 
 
 class SavedModel(Frozen):
@@ -50,9 +59,19 @@ class SavedModel(Frozen):
     processor: bool = False
     raw: bool = False
 
+    @property
+    def speed_key(self) -> tuple[object, ...]:
+        """What the speed of predicting depends on; models with the same key are measured once."""
+        model, data = self.config.model, self.config.data
+        return model.checkpoint, model.layers, self.config.training.precision, data.max_length, self.threads
+
 
 class Request(Frozen):
-    """The models to score, and where; `at_once` is the number of models that are scored side by side on a CPU."""
+    """The models to score, and where; `at_once` is the number of models that are scored side by side on a CPU.
+
+    With `speeds`, the time of predicting is measured too, of one model after the other. With `features`, the checkpoint
+    of that configuration is a baseline too, untrained, with a simple model of `train_rows` rows on its features.
+    """
 
     data: str
     out: str
@@ -60,6 +79,9 @@ class Request(Frozen):
     at_once: int = 1
     models: tuple[SavedModel, ...]
     task: str
+    speeds: bool = False
+    features: TrialConfig | None = None
+    train_rows: int | None = None
 
 
 class Scorer:
@@ -125,45 +147,91 @@ def _score(request: Request) -> None:
     trust(request.task)  # the coordinator has already checked that the user trusts the task
     device, loading = bind(request.place), Lock()
     with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
-        for future in [pool.submit(_score_model, request, saved, device, loading) for saved in request.models]:
+        work = [pool.submit(_score_model, request, saved, device, loading) for saved in request.models]
+        if request.features is not None:
+            work.append(pool.submit(_score_features, request, request.features, device, loading))
+        for future in work:
             future.result()
+    if request.speeds:
+        measured = {saved.speed_key: saved for saved in reversed(request.models)}
+        speeds = {key: _speed(request, saved, device) for key, saved in measured.items()}
+        by_name = {saved.name: speeds[saved.speed_key].model_dump() for saved in request.models}
+        (Path(request.out) / SPEEDS).write_text(json.dumps(by_name), encoding="utf-8")
 
 
 def _score_model(request: Request, saved: SavedModel, device: torch.device, loading: Lock) -> None:
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
-    from harness.tasks.models import load_saved
     from harness.training.device import use_threads
     from harness.training.evaluate import predict
-    from harness.training.host import Host
-    from harness.training.model import tune_for
-    from harness.training.precision import chosen_precision
-    from harness.training.weights import DTYPES, cast_model
 
     data, task = PreparedData(Path(request.data)), task_of(request.task)
-    config, folder = saved.config, Path(saved.folder)
     use_threads(saved.threads)
     if saved.processor:
-        task.write_processor(config, data, folder)
+        task.write_processor(saved.config, data, Path(saved.folder))
     with loading:  # transformers sets torch's default dtype for all threads meanwhile
-        model = load_saved(folder, task.auto)
-    tune_for(model, device)
-    if config.training.precision == "auto":  # the run is of a version that did not record it
-        config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
-    cast_model(model.to(device), DTYPES[config.training.precision])
+        model = _loaded(request, saved, device)
     answers: dict[str, Answers] = {}
     for split in saved.splits:
         if saved.raw:
             frame = data.frame(split)
             rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-            examples = task.predict_inputs(rows, folder, config.data.max_length, config.data.preprocess)
+            config = saved.config.data
+            examples = task.predict_inputs(rows, Path(saved.folder), config.max_length, config.preprocess)
             targets: Arrays = task.row_targets(frame)
         else:
-            examples = encoded(data, config, split)
+            examples = encoded(data, saved.config, split)
             targets = examples.targets
         outputs = predict(model, task, examples, np.arange(len(examples)), device)
         answers[split] = Answers(outputs, targets)
     write_answers(Path(request.out) / f"{saved.name}.npz", answers)
+
+
+def _score_features(request: Request, config: TrialConfig, device: torch.device, loading: Lock) -> None:
+    """Writes the answers of a simple model on the untrained checkpoint's features, where the task has one."""
+    from harness.tasks import task_of
+    from harness.training.features import feature_outputs
+    from harness.training.device import use_threads
+
+    use_threads(request.place.threads)
+    data, splits = PreparedData(Path(request.data)), ("validation", "test")
+    outputs = feature_outputs(config, data, splits, request.train_rows, device, loading)
+    if outputs is not None:
+        task = task_of(request.task)
+        answers = {split: Answers(outputs[split], task.row_targets(data.frame(split))) for split in splits}
+        write_answers(Path(request.out) / f"{FEATURES}.npz", answers)
+
+
+def _loaded(request: Request, saved: SavedModel, device: torch.device) -> PreTrainedModel:
+    """Returns the model of a folder on the device, in the precision that it was trained in."""
+    from harness.tasks import task_of
+    from harness.tasks.models import load_saved
+    from harness.training.host import Host
+    from harness.training.model import tune_for
+    from harness.training.precision import chosen_precision
+    from harness.training.weights import DTYPES, cast_model
+
+    model, config = load_saved(Path(saved.folder), task_of(request.task).auto), saved.config
+    tune_for(model, device)
+    if config.training.precision == "auto":  # the run is of a version that did not record it
+        data = PreparedData(Path(request.data))
+        config = config.in_precision(chosen_precision(config, data, Host(place=request.place)).precision)
+    cast_model(model.to(device), DTYPES[config.training.precision])
+    return model
+
+
+def _speed(request: Request, saved: SavedModel, device: torch.device) -> PredictionSpeed:
+    """Measures a model on its validation rows."""
+    from harness.jobs.prediction_speed import measured_speed
+    from harness.tasks import task_of
+    from harness.tasks.encode import encoded
+    from harness.training.device import use_threads
+
+    use_threads(saved.threads)
+    examples = encoded(PreparedData(Path(request.data)), saved.config, "validation")
+    rows_per_second, row_ms = measured_speed(_loaded(request, saved, device), task_of(request.task), examples, device)
+    size = (Path(saved.folder) / "model.safetensors").stat().st_size
+    return PredictionSpeed(rows_per_second=rows_per_second, row_ms=row_ms, megabytes=size / 1e6)
 
 
 def _main() -> None:

@@ -17,7 +17,7 @@ from harness.engines.open import open_engine
 from harness.engines.precisions import Precisions
 from harness.engines.protocol import Engine
 from harness.errors import InputError, RunError, StudyFailed
-from harness.jobs.finalists import confirm_configs, strongest
+from harness.jobs.finalists import confirm_configs
 from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.score import Scorer
 from harness.loggers.open import open_loggers
@@ -292,8 +292,11 @@ class _Sweep:
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
-        measured = [Baseline.model_validate(baseline) for baseline in store.get(BASELINES)]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, strongest(self.spec, measured), scorer)
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, store.get(FACTS), scorer)
+        simple = [
+            Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
+        ]
+        store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, _finish_keys(self.spec))
 

@@ -30,10 +30,15 @@ def record(raw: Any) -> Any:
 
 
 def final(raw: Any) -> Any:
-    """A study's final decision. Comparisons that name no metric are by accuracy."""
-    if not isinstance(raw, dict) or not raw.get("comparisons"):
+    """A study's final decision.
+
+    Comparisons that name no metric are by accuracy. An earlier version recommended another trial than the winner where
+    the two tied and it trained faster; the winner is what it exported.
+    """
+    if not isinstance(raw, dict):
         return raw
-    return raw | {"comparisons": [{"metric": "accuracy", **row} for row in raw["comparisons"]]}
+    comparisons = [{"metric": "accuracy", **row} for row in raw.get("comparisons", ())]
+    return {key: value for key, value in raw.items() if key != "recommended"} | {"comparisons": comparisons}
 
 
 def array_key(key: str) -> str:

@@ -1,11 +1,11 @@
-"""The outcome of a study: baselines, the four models scored on test, and the recommendation.
+"""The outcome of a study: its baselines, the models scored on test, and the winner.
 
 It is stored as JSON in the attributes `baselines` and `final` of the study.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -13,13 +13,38 @@ from harness.spec.space import Frozen
 from harness.spec.trial import ParamValue
 from harness.stats.intervals import Interval
 
-__all__ = ["SHOWN", "SHOWN_WIDTH", "Baseline", "Comparison", "Final", "FinalModel", "Finalist", "Interval"]
+__all__ = [
+    "SHOWN",
+    "SHOWN_WIDTH",
+    "Baseline",
+    "Comparison",
+    "Final",
+    "FinalModel",
+    "Finalist",
+    "Interval",
+    "PredictionSpeed",
+    "kind_of",
+    "numbered",
+]
 
 #: File in the run folder with the test rows as text (a JSON list), and the most characters of a row.
 SHOWN, SHOWN_WIDTH = "final/shown.json", 600
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
-Role = Literal["winner", "runner-up", "default", "baseline"]
+Role = Annotated[str, Field(pattern=r"^(winner|runner-up|default|(checkpoint|baseline)(-[0-9]+)?)$")]
+"""What a model is on the list that opens test; further checkpoints and baselines are numbered: "baseline-2"."""
+Kind = Literal["winner", "runner-up", "default", "checkpoint", "baseline"]
+
+
+def kind_of(role: str) -> Kind:
+    """ "baseline-2" -> "baseline"."""
+    kind = role.rstrip("0123456789").removesuffix("-") if role[-1:].isdigit() else role
+    return cast("Kind", kind)
+
+
+def numbered(kind: Literal["checkpoint", "baseline"], place: int) -> str:
+    """The role of a kind's model at `place`, from 0: "baseline", "baseline-2", ..."""
+    return kind if place == 0 else f"{kind}-{place + 1}"
 
 
 class Baseline(Frozen):
@@ -39,6 +64,17 @@ class Finalist(Frozen):
     std: dict[str, Float] = Field(description="sample standard deviation over seeds; 0 with one seed")
 
 
+class PredictionSpeed(Frozen):
+    """How fast a saved model predicts, on the device that scored it, and its size on disk.
+
+    Models of one checkpoint, precision and length predict equally fast, and have one measurement.
+    """
+
+    rows_per_second: float = Field(description="in batches by length, with the threads of a slot")
+    row_ms: float = Field(description="milliseconds for a single row; median")
+    megabytes: float = Field(description="of the weights' file, in 10^6 bytes")
+
+
 class FinalModel(Frozen):
     """A model that was scored on the test split. `predictions` is the file of its answers, relative to the run folder.
 
@@ -52,6 +88,13 @@ class FinalModel(Frozen):
     validation: dict[str, Float]
     test: dict[str, Interval]
     predictions: str
+    speed: PredictionSpeed | None = Field(default=None, description="not measured for baselines")
+    checkpoint: str | None = Field(default=None, description="as the study names it, where the study compares several")
+
+    @property
+    def kind(self) -> Kind:
+        """The role without its number."""
+        return kind_of(self.role)
 
 
 class Comparison(Frozen):
@@ -67,12 +110,14 @@ class Comparison(Frozen):
 
 
 class Final(Frozen):
-    """The decision of a study. `winner` was chosen on validation, before any model was scored on test."""
+    """The decision of a study. `winner` was chosen on validation, before any model was scored on test.
+
+    It is the recommended trial, and `export` holds its model. `comparisons` are of the winner with every other model.
+    """
 
     winner: int
     finalists: tuple[Finalist, ...] = ()
     models: tuple[FinalModel, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
-    recommended: int
     warnings: tuple[str, ...] = ()
     export: str | None = Field(default=None, description="the exported model's folder, in the run folder")

@@ -90,11 +90,11 @@ class Results:
         return sorted(rows, key=lambda row: (decided.get(row.record.number, len(decided)), *self._order(row)))
 
     def _decided(self) -> Mapping[int, int]:
-        """The rank of each confirmed configuration in the decision: the recommended one, then by mean over seeds."""
+        """The rank of each confirmed configuration in the decision: the winner, then by mean over seeds."""
         if self.final is None:
             return {}
         confirmed = (finalist.number for finalist in self.final.finalists if len(finalist.seeds) > 1)
-        return {number: place for place, number in enumerate(dict.fromkeys([self.final.recommended, *confirmed]))}
+        return {number: place for place, number in enumerate(dict.fromkeys([self.final.winner, *confirmed]))}
 
     def _row(self, record: TrialRecord) -> LeaderRow:
         confirmed = [

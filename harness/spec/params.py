@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from graphlib import TopologicalSorter
 from math import inf, log
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
@@ -31,6 +31,7 @@ __all__ = [
     "keeps_default",
     "keys_of",
     "may_choose_precision",
+    "moved_defaults",
     "num_values",
     "search_space",
     "searched",
@@ -190,6 +191,20 @@ def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamVa
     if is_compared(spec):
         del params["checkpoint"]
     return params
+
+
+def moved_defaults(spec: StudySpec, arm: str | None = None) -> dict[str, tuple[float, float]]:
+    """Returns the default and the value of the default recipe for each number whose default the space excludes."""
+    params, moved = default_params(spec, arm), {}
+    for param in search_space(spec):
+        default, value = default_of(spec, param.key), params.get(param.name)
+        if _is_number(default) and _is_number(value) and value != default:
+            moved[param.name] = (default, value)
+    return moved
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _nearest(default: Any, param: Param) -> Any:

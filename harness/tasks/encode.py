@@ -19,6 +19,7 @@ from harness.data.kinds import strata_of
 from harness.data.prepared import PreparedData
 from harness.data.split import subset
 from harness.spec.trial import TrialConfig
+from harness.stats.power import DISAGREEMENT, smallest_difference
 from harness.tasks import task_of
 
 __all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows"]
@@ -97,10 +98,23 @@ def baselines(
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     """Returns what a person should know of the data before training, a line each."""
     lines = [f"{split}: {rows} rows{_targets(data, split)}" for split, rows in data.meta.rows.items()]
+    lines += _detectable(data, config)
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
     return lines + [f"note: {note}" for note in data.meta.notes]
+
+
+def _detectable(data: PreparedData, config: TrialConfig) -> list[str]:
+    """Returns the smallest difference that the test rows can show, for metrics that are a share of the rows."""
+    metric, num_rows = task_of(config.task).facts.judged_by(config.objectives), data.meta.rows["test"]
+    if not metric.is_share or not num_rows:
+        return []
+    points = 100 * smallest_difference(num_rows)
+    return [
+        f"the {num_rows} test rows can show differences from {points:.1f} points of {metric.title} on (between models "
+        f"that disagree on {DISAGREEMENT:.0%} of them)"
+    ]
 
 
 def _targets(data: PreparedData, split: str, limit: int = 6) -> str:

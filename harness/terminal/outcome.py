@@ -17,6 +17,7 @@ from harness.records.schema import TrialState, num_places
 from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
+from harness.report.study.predictions import example_row
 from harness.report.study.verdict import judged_by
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
@@ -48,15 +49,8 @@ def _facts(results: Results, verdict: Answer) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
-    final = results.final
-    other = final is not None and final.recommended != final.winner
-    facts = [("Winner on validation" if other else "Winner", text) for text in _winner(results)]
-    if final is not None and other:
-        text = f"trial {final.recommended}: {verdict.score} {verdict.score_of}. What follows is about this one."
-        facts.append(("Recommended", text))
-    facts += [
-        (sentence.about, sentence.text) for sentence in verdict.sentences if other or sentence.about != "Exported"
-    ]
+    facts = [("Winner", text) for text in _winner(results)]
+    facts += [(sentence.about, sentence.text) for sentence in verdict.sentences if sentence.about != "Exported"]
     for about, text in facts:
         grid.add_row(Text(plain(about.replace("Against the", "Against"))), Text(plain(text)))
     for warning in verdict.warnings:
@@ -141,12 +135,7 @@ def _mean(row: LeaderRow, name: str) -> str:
 
 
 def _marks(results: Results, row: LeaderRow) -> list[str]:
-    final, marks = results.final, []
-    if final is not None and final.winner == row.record.number:
-        marks.append("winner")
-    if final is not None and final.recommended == row.record.number != final.winner:
-        marks.append("recommended")
-    return marks
+    return ["winner"] if results.final is not None and results.final.winner == row.record.number else []
 
 
 def _is_default(results: Results, row: LeaderRow) -> bool:
@@ -205,7 +194,9 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
 
 
 def _example(results: Results) -> str:
-    return "--csv FILE.csv" if results.spec.data.text_pair else shlex.quote("Better than I had hoped.")
+    """A row of the study's own test split as an argument, else the option for a file."""
+    row = None if results.spec.data.text_pair else example_row(View(results))
+    return "--csv FILE.csv" if row is None else shlex.quote(row)
 
 
 def _run(results: Results) -> str:

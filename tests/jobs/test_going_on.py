@@ -128,7 +128,7 @@ def test_a_finished_run_of_another_behaviour_gives_its_results(run: RunFolder) -
     recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1})
     write_manifest(run, recorded)
     store = StudyStore.open(run.database, "reviews", recorded.spec.search.objectives)
-    store.set(module.FINAL, Final(winner=0, recommended=0).model_dump(mode="json"))
+    store.set(module.FINAL, Final(winner=0).model_dump(mode="json"))
     store.set(module.FINAL_OF, module._finish_keys(recorded.spec))
     store.close()
     report = Path("reports/reviews/index.html")

@@ -76,6 +76,7 @@ def test_comparison_without_a_metric_is_by_accuracy() -> None:
     raw = {"winner": 3, "recommended": 3, "comparisons": [compared, compared | {"metric": "rmse"}]}
     old, new = Final.model_validate(earlier.final(raw)).comparisons
     assert (old.metric, new.metric) == ("accuracy", "rmse")
+    assert Final.model_validate(earlier.final(raw | {"recommended": 1})).winner == 3, "the winner is what was exported"
     assert old.difference == Interval(value=0.03, low=0.01, high=0.05)
     assert earlier.final(None) is None, "of a study that has no decision yet"
 

@@ -83,7 +83,7 @@ class Run:
             for role in ("winner", "default")
         ]
         finalist = Finalist(number=4, params={}, seeds=(0, 1), metrics={"accuracy": 0.9}, std={"accuracy": 0.0})
-        final = Final(winner=4, finalists=(finalist,), models=tuple(models), recommended=4, export="best")
+        final = Final(winner=4, finalists=(finalist,), models=tuple(models), export="best")
         self.store.set("final", final.model_dump(mode="json"))
 
 
@@ -257,16 +257,3 @@ assert not {"torch", "pandas", "plotly", "ray", "transformers"} & set(sys.module
 """
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(run.folder.path)], check=True, cwd=root)
-
-
-def test_leaderboard_puts_the_recommended_trial_first_though_another_won(run: Run) -> None:
-    fill(run)
-    assert [row.record.number for row in loaded(run).leaderboard()][:2] == [4, 3]
-    run.conclude()
-    final = loaded(run).final
-    assert final is not None
-    run.store.set("final", final.model_copy(update={"recommended": 3}).model_dump(mode="json"))
-    found = loaded(run)
-    best = found.best()
-    assert [row.record.number for row in found.leaderboard()][:2] == [3, 4]
-    assert best is not None and best.record.number == 4

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.data.answers import Answers, write_answers
 from harness.errors import FailReason
-from harness.records.final import SHOWN, Baseline, Comparison, Final, Finalist, FinalModel
+from harness.records.final import SHOWN, Baseline, Comparison, Final, Finalist, FinalModel, PredictionSpeed
 from harness.records.manifest import Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
@@ -350,6 +350,11 @@ def _final(
         picks.append(("runner-up", completed[1], 0.86))
     if default is not None:
         picks.append(("default", default, 0.82))
+    arms = {record.params.get("checkpoint") for _, record, _ in picks[:2] if record}
+    others = {
+        r.params["checkpoint"]: r for r in reversed(completed) if r.params.get("checkpoint", "") not in {*arms, ""}
+    }
+    picks += [("checkpoint" if at == 0 else f"checkpoint-{at + 1}", r, 0.84) for at, r in enumerate(others.values())]
     picks.append(("baseline", None, 0.77))
     models: list[FinalModel] = []
     tested: dict[str, Answers] = {}
@@ -366,7 +371,8 @@ def _final(
                 number=record.number if record else None, seed=0 if record else None,
                 validation=scores(metrics, validation.outputs, validation.targets),
                 test={one.name: interval(one, test.outputs, test.targets) for one in metrics},
-                predictions=f"final/{role}.npz",
+                predictions=f"final/{role}.npz", checkpoint=record.params.get("checkpoint") if record else None,
+                speed=PredictionSpeed(rows_per_second=800.0, row_ms=4.25, megabytes=90.9) if record else None,
             )
         )  # fmt: skip
     comparisons = []
@@ -392,11 +398,11 @@ def _final(
         )  # fmt: skip
     warnings = (
         *([shape.warning] if shape.warning else []),
-        f"Trial {completed[0].number} and the runner-up are a tie on the test rows; the faster one is recommended.",
+        "The winner is not shown to be better than the default recipe: the search found no sure gain.",
     )
     return Final(
         winner=completed[0].number, finalists=tuple(finalists), models=tuple(models), comparisons=tuple(comparisons),
-        recommended=completed[0].number, warnings=warnings, export="best",
+        warnings=warnings, export="best",
     )  # fmt: skip
 
 

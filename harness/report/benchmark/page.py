@@ -19,11 +19,10 @@ from harness.report.benchmark.tables import (
     what_to_buy,
 )
 from harness.report.kit.html import render, save_document
-from harness.report.kit.sections import Section, Table, arranged
+from harness.report.kit.sections import Section, Sentence, Table, arranged
 from harness.report.kit.text import clip, for_markdown, join, number, percent, plural
 from harness.report.study.answer import Answer
 from harness.report.study.summary import markdown_table
-from harness.report.study.verdict import Sentence
 
 __all__ = ["write_bench_comparison"]
 

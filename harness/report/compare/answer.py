@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.data.answers import Answers
-from harness.report.kit.text import gain, interval, join, metric, metric_title, param, param_name, probability_text
+from harness.report.kit.sections import Sentence
+from harness.report.kit.text import (
+    gain,
+    interval,
+    join,
+    metric,
+    metric_title,
+    param,
+    param_name,
+    probability_text,
+    verdict_word,
+)
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.predictions import answers_of, compared
-from harness.report.study.verdict import Sentence
 from harness.stats.intervals import Interval
 from harness.stats.resampling import PairedComparison
 
@@ -62,8 +72,9 @@ def compare_answer(runs: Named, name: str) -> Answer:
     ties, sentences = [(best, view)], []
     for (label, other, score), pair in zip(with_score[1:], pairs, strict=True):
         ties += [(label, other)] if pair.tie else []
-        verdict = f"{'A tie; better' if pair.tie else 'Better'} with probability"
-        text = f"{verdict} {probability_text(pair.probability)}: {gain(name, pair.difference)}"
+        word = verdict_word(pair)
+        probability = f"probability {probability_text(pair.probability)}"
+        text = f"{word[:1].upper()}{word[1:]}: {gain(name, pair.difference)}, {probability}"
         sentences.append(Sentence(f"Against {label}", f"{text}; it has {metric(name, score.value)}."))
     return Answer(
         headline=_headline(ties),

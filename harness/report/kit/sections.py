@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from harness.report.kit.figures import Figure
 
-__all__ = ["Section", "Table", "TextBlock", "arranged"]
+__all__ = ["Section", "Sentence", "Table", "TextBlock", "arranged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of the answer with its subject, which is shown before it."""
+
+    about: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

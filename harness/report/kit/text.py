@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Iterable
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Protocol
 
 from harness.spec.tasks import find_metric
 from harness.stats.intervals import Interval
@@ -17,6 +17,7 @@ from harness.stats.metric import Metric
 from harness.stats.shown import NONE, number, percent, shown
 
 __all__ = [
+    "amount",
     "clip",
     "difference",
     "duration",
@@ -36,6 +37,7 @@ __all__ = [
     "plural",
     "probability_text",
     "short_name",
+    "verdict_word",
 ]
 
 # Control characters and the marks that turn the direction of the text around them.
@@ -64,6 +66,23 @@ def probability_text(value: float) -> str:
     return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
 
 
+class _Compared(Protocol):
+    """A comparison of two models on the same rows."""
+
+    @property
+    def tie(self) -> bool: ...
+
+    @property
+    def probability(self) -> float: ...
+
+
+def verdict_word(compared: _Compared) -> str:
+    """What the first model of a comparison is: "better", "worse" or "cannot be told apart"."""
+    if compared.tie:
+        return "cannot be told apart"
+    return "better" if compared.probability > 0.5 else "worse"
+
+
 def _definition(name: str) -> Metric:
     """The metric of that name; one that no task has is shown as a plain number."""
     return find_metric(name) or Metric(name=name, title=name, maximize=True, low=-inf, high=inf)
@@ -83,6 +102,12 @@ def gain(name: str, bounds: Interval) -> str:
     else:
         amount = f"{abs(bounds.value):.3f} {'less' if bounds.value < 0 else 'more'} {title}"
     return f"{amount} (95\u00a0% interval {low} to {high})"
+
+
+def amount(name: str, value: float) -> str:
+    """A difference of a metric without a sign: "4.9 points of accuracy", "0.120 of RMSE"."""
+    title = metric_title(name)
+    return f"{100 * value:.1f} points of {title}" if _definition(name).percent else f"{value:.3f} of {title}"
 
 
 def _scaled(name: str, value: float) -> float:

@@ -143,10 +143,10 @@ class View:
 
     @cached_property
     def winner(self) -> TrialRecord | None:
-        """The recommended trial; before the decision, the best completed one."""
+        """The winner of the decision; before it, the best completed trial."""
         final = self.results.final
-        if final is not None and final.recommended in self.by_number:
-            return self.by_number[final.recommended]
+        if final is not None and final.winner in self.by_number:
+            return self.by_number[final.winner]
         return next((record for record in self.ranked if record.state is TrialState.COMPLETE), None)
 
     @property
@@ -170,45 +170,22 @@ class View:
         final = self.results.final
         return {model.role: model for model in final.models} if final else {}
 
-    @cached_property
+    @property
     def chosen(self) -> FinalModel | None:
-        """The recommended model among those that saw the test split."""
-        final = self.results.final
-        if final is None:
-            return None
-        ranked = [self.models[role] for role in ("winner", "runner-up", "default") if role in self.models]
-        return next((model for model in ranked if model.number == final.recommended), ranked[0] if ranked else None)
+        """The winner's model among those that saw the test split."""
+        return self.models.get("winner")
 
     def comparison(self, role: str) -> Comparison | None:
-        """The comparison of the chosen model (`a`) with the model of `role` (`b`); None where there is none."""
-        final, chosen = self.results.final, self.chosen
-        if final is None or chosen is None:
-            return None
-        comparison: Comparison
-        for comparison in final.comparisons:
-            if (comparison.a, comparison.b) == (chosen.role, role):
-                return comparison
-            if (comparison.b, comparison.a) == (chosen.role, role):
-                gain = comparison.difference
-                reversed_gain = Interval(value=-gain.value, low=-gain.high, high=-gain.low)
-                values = {
-                    "a": comparison.b,
-                    "b": comparison.a,
-                    "probability": 1 - comparison.probability,
-                    "difference": reversed_gain,
-                }
-                return comparison.model_copy(update=values)
-        return None
+        """The comparison of the winner with the model of `role`; None where there is none."""
+        comparisons = self.results.final.comparisons if self.results.final else ()
+        return next((pair for pair in comparisons if (pair.a, pair.b) == ("winner", role)), None)
 
     def roles(self, number: int) -> tuple[str, ...]:
-        """The roles of a search trial: recommended, winner, runner-up, default."""
-        final = self.results.final
-        names: list[str] = [model.role for model in self.models.values() if model.number == number]
+        """The roles of a search trial: winner, runner-up, default, checkpoint."""
+        names: list[str] = [model.kind for model in self.models.values() if model.number == number]
         if number in self.default_numbers and "default" not in names:
             names.append("default")
-        if final and final.recommended == number:
-            names.insert(0, "recommended")
-        return tuple(names)
+        return tuple(dict.fromkeys(names))
 
     @cached_property
     def search_space(self) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ class Lens(Protocol):
         """True when the arrays, of one row or more, have the names, shapes and types that this lens reads."""
 
     def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
-        """The right and wrong rows of the recommended model on test.
+        """The right and wrong rows of the winner on test.
 
         Args:
             view: the study.

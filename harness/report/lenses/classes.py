@@ -25,7 +25,7 @@ _MAX_PAIRS = 15
 class Classes:
     """The lens of tasks with one class a row."""
 
-    lead = "What the recommended model gets right and wrong on the test rows."
+    lead = "What the winner gets right and wrong on the test rows."
 
     def fits(self, answers: Answers) -> bool:
         """True for integer labels [rows] that all have a column in probabilities [rows, num_labels]."""

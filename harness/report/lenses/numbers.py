@@ -25,7 +25,7 @@ __all__ = ["Numbers"]
 class Numbers:
     """The lens of tasks with one number a row."""
 
-    lead = "How far off the recommended model is on the test rows."
+    lead = "How far off the winner is on the test rows."
 
     def fits(self, answers: Answers) -> bool:
         """True where predictions and numbers are both one number per row."""

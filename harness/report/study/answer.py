@@ -11,7 +11,9 @@ from pathlib import Path
 from harness.records.final import FinalModel
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
+from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
+    clip,
     duration,
     interval,
     join,
@@ -26,9 +28,11 @@ from harness.report.kit.text import (
     probability_text,
 )
 from harness.report.kit.view import View
-from harness.report.study.predictions import answers_of, compared
+from harness.report.study.objectives import tradeoff
+from harness.report.study.predictions import compared, validation_answers
+from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
-from harness.report.study.verdict import Sentence, evidence, judged_by, tradeoff
+from harness.report.study.verdict import evidence, judged_by
 
 __all__ = ["Answer", "answer"]
 
@@ -72,11 +76,16 @@ def _headline(view: View, pick: TrialRecord | None) -> str:
         return "No trial was completed" if view.trials else "No trial has ended yet"
     if view.results.final is None:
         return f"Best so far: trial {pick.number}"
-    default = " (the default recipe)" if pick.number in view.default_numbers else ""
-    baseline = view.comparison("baseline")
-    if baseline is not None and not baseline.tie and baseline.probability < 0.5:
-        return f"No trial beats the baseline; the best is trial {pick.number}{default}"
-    return f"Use the {'model' if pick.num_changes else 'configuration'} of trial {pick.number}{default}"
+    trial = f"trial {pick.number}{' (the default recipe)' if pick.number in view.default_numbers else ''}"
+    rivals = join(clip(model.name, 60) for model in _not_beaten(view))
+    return f"Not shown to be better than {rivals}: {trial}, the best" if rivals else f"Use the model of {trial}"
+
+
+def _not_beaten(view: View) -> list[FinalModel]:
+    """The baselines that the winner is not better than beyond chance on test."""
+    baselines = [model for model in view.models.values() if model.kind == "baseline"]
+    pairs = [(model, view.comparison(model.role)) for model in baselines]
+    return [model for model, pair in pairs if pair is not None and (pair.tie or pair.probability < 0.5)]
 
 
 def _progress(view: View, pick: TrialRecord | None) -> str:
@@ -155,9 +164,10 @@ def _export(view: View) -> list[Sentence]:
         return []
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
-    sentence = f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}"
-    remedy = f"; harness export with --trial {final.recommended} exports the recommended one"
-    return [Sentence("Exported", f"{sentence}{remedy if final.recommended != final.winner else ''}.")]
+    size = f"; it {speed_text(winner.speed)}" if winner is not None and winner.speed is not None else ""
+    return [
+        Sentence("Exported", f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}{size}.")
+    ]
 
 
 _STATE_WORDS = {
@@ -172,7 +182,7 @@ _STATE_WORDS = {
 def _warnings(view: View) -> tuple[str, ...]:
     """The warnings of the decision, then those from the records."""
     final = view.results.final
-    sentences = list(final.warnings) if final else []
+    sentences = list(final.warnings) if final else [line[9:] for line in view.results.facts if line[:9] == "warning: "]
     ended = [record for record in view.trials if record.state.ended]
     failed = [record for record in ended if record.state is TrialState.FAIL]
     if failed and len(failed) == len(ended):
@@ -211,7 +221,8 @@ def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
 
 def _validation_too_small(view: View) -> Iterator[str]:
     """A warning where winner and runner-up tie on the validation rows."""
-    answers = [answers_of(view, view.models[role], "validation") for role in _PICKED if role in view.models]
+    numbers = [view.models[role].number for role in _PICKED if role in view.models]
+    answers = [validation_answers(view, number) for number in numbers if number is not None]
     first, second = answers if len(answers) == len(_PICKED) else (None, None)
     comparison = compared(view.judge, first, second)
     if first is not None and comparison is not None and comparison.tie:

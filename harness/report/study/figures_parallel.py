@@ -53,7 +53,7 @@ def parallel(view: View) -> Figure | None:
             legend=False,
         ),
         alt=f"One line a trial through {plural(len(names), 'param')} to its {view.score_name}; "
-        "the more a line stands out from the page, the better its place. The orange line is the recommended trial.",
+        "the more a line stands out from the page, the better its place. The orange line is the winner.",
         note=note,
         wide=True,
         min_width=110 * len(scales),

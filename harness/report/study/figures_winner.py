@@ -67,7 +67,7 @@ def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], capti
 
 
 def seed_curves(view: View) -> Figure | None:
-    """The learning curve of each seed of the recommended configuration."""
+    """The learning curve of each seed of the winner's configuration."""
     if view.winner is None:
         return None
     runs = [run for run in view.seeds(view.winner) if run.history]

@@ -1,10 +1,10 @@
-"""The section about the recommended model: final models on test, its seeds, and its errors in the task's lens."""
+"""The section about the winner: final models on test, its seeds, and its errors in the task's lens."""
 
 from __future__ import annotations
 
 from harness.report.kit.figures import Figure
 from harness.report.kit.sections import Section, Table, arranged
-from harness.report.kit.text import clip, for_figure, interval, metric, metric_title
+from harness.report.kit.text import clip, for_figure, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.lenses.base import Findings, Lens
 from harness.report.lenses.registry import lens_of
@@ -13,22 +13,30 @@ from harness.report.study.predictions import answers_of, shown_rows
 
 __all__ = ["models_figure", "models_table", "winner_section"]
 
-_ROLE_NAMES = {"winner": "winner", "runner-up": "runner-up", "default": "default recipe", "baseline": "baseline"}
+_ROLE_NAMES = {
+    "winner": "winner",
+    "runner-up": "runner-up",
+    "default": "default recipe",
+    "checkpoint": "best of its checkpoint",
+    "baseline": "baseline",
+}
+#: How fast a model predicts, in batches and a single row, and the size of its weights.
+_COSTS = ("predicted rows/s", "ms for one row", "MB")
 
 
 def models_figure(view: View, name: str) -> Figure | None:
-    """The test scores of the final models with intervals, the recommended one first."""
+    """The test scores of the final models with intervals, the winner first."""
     chosen = view.chosen
     if chosen is None:
         return None
     models = [chosen, *(model for model in view.models.values() if model is not chosen)]
     rows = [
-        (f"{_ROLE_NAMES[model.role]}<br>{for_figure(_model_name(model.number, model.name), 26)}", model.test[name])
+        (f"{_ROLE_NAMES[model.kind]}<br>{for_figure(_model_name(model.number, model.name), 26)}", model.test[name])
         for model in models
         if name in model.test
     ]
     caption = "; ".join(
-        f"{_ROLE_NAMES[model.role]} {metric(name, model.test[name].value)} ({interval(name, model.test[name])})"
+        f"{_ROLE_NAMES[model.kind]} {metric(name, model.test[name].value)} ({interval(name, model.test[name])})"
         for model in models
         if name in model.test
     )
@@ -45,19 +53,23 @@ def models_table(view: View) -> Table | None:
     if not view.models:
         return None
     names = list(dict.fromkeys(name for model in view.models.values() for name in model.test))
+    measured = any(model.speed for model in view.models.values())
     rows = []
     for model in view.models.values():
-        cells = [f"{_ROLE_NAMES[model.role]}: {clip(_model_name(model.number, model.name), 60)}"]
+        cells = [f"{_ROLE_NAMES[model.kind]}: {clip(_model_name(model.number, model.name), 60)}"]
         for name in names:
             bounds = model.test.get(name)
             cells.append(f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "–")
-        rows.append(cells)
+        speed = model.speed
+        costs = (f"{number(speed.rows_per_second)}", f"{speed.row_ms:.3g}", f"{speed.megabytes:,.0f}") if speed else ()
+        rows.append([*cells, *(costs or ["–"] * len(_COSTS))] if measured else cells)
+    head = ("model", *(metric_title(name) for name in names), *(_COSTS if measured else ()))
     return Table(
         title="The final models on test, with 95 % intervals",
-        head=("model", *(metric_title(name) for name in names)),
+        head=head,
         rows=rows,
-        numeric=frozenset(range(1, len(names) + 1)),
-        wide=len(names) > 2,
+        numeric=frozenset(range(1, len(head))),
+        wide=len(head) > 3,
     )
 
 
@@ -69,7 +81,7 @@ def winner_section(view: View) -> Section:
     return Section(
         key="winner",
         title="The winner",
-        lead=lens.lead if lens is not None else "The recommended model beside the others that saw the test rows.",
+        lead=lens.lead if lens is not None else "The winner beside the other models that saw the test rows.",
         figures=arranged([*findings.figures, *([curves] if curves is not None else [])]),
         tables=arranged([*([models] if models is not None else []), *findings.tables]),
         empty=findings.empty,
@@ -77,7 +89,7 @@ def winner_section(view: View) -> Section:
 
 
 def _findings(view: View, lens: Lens | None) -> Findings:
-    """The findings of the lens for the recommended model, or the reason why there are none."""
+    """The findings of the lens for the winner, or the reason why there are none."""
     if view.winner is None:
         return Findings(empty="There is no winner: no trial was completed.")
     if view.chosen is None:

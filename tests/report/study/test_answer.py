@@ -44,7 +44,7 @@ def texts(results: Results) -> dict[str, str]:
 def test_answer_names_trial_params_and_score(results: Results) -> None:
     told = answer(View(results))
     winner = final_of(results).models[0]
-    assert told.headline == f"Use the configuration of trial {final_of(results).recommended}"
+    assert told.headline == f"Use the model of trial {final_of(results).winner}"
     assert [name for name, _ in told.params] == ["learning rate", "batch size", "warmup fraction", "weight decay"]
     assert told.score == f"{100 * winner.test['accuracy'].value:.1f}\u00a0%"
     assert "95 % interval" in told.score_of
@@ -52,18 +52,24 @@ def test_answer_names_trial_params_and_score(results: Results) -> None:
 
 def test_answer_has_one_sentence_for_each_question(results: Results) -> None:
     assert list(texts(results)) == [
-        "Against the runner-up", "Against the default recipe", "Against the baseline", "Validation to test", "Speed",
-        "Cost", "Exported",
+        "Against the runner-up", "Against the default recipe", "Against the baseline", "Validation to test",
+        "Test rows", "Speed", "Cost", "Exported",
     ]  # fmt: skip
     assert all(text.endswith(".") for text in texts(results).values())
 
 
 def test_answer_calls_a_tie_a_tie(results: Results) -> None:
     final = final_of(results)
-    for tie, start in ((True, "A tie; better"), (False, "Better")):
-        compared = tuple(one.model_copy(update={"tie": tie, "probability": 0.9}) for one in final.comparisons)
+    for tie, probability, start in ((True, 0.9, "Cannot be told apart"), (False, 0.9, "Better"), (False, 0.1, "Worse")):
+        compared = tuple(one.model_copy(update={"tie": tie, "probability": probability}) for one in final.comparisons)
         told = texts(changed(results, final=final.model_copy(update={"comparisons": compared})))
-        assert told["Against the runner-up"].startswith(f"{start} with probability 90\u00a0%")
+        assert told["Against the runner-up"].startswith(f"{start}: ")
+        assert (
+            f"the winner is the better one with probability {100 * probability:.0f}\u00a0%"
+            in told["Against the runner-up"]
+        )
+        assert ("Validation was unlucky" in told["Against the runner-up"]) == (start == "Worse")
+        assert "unlucky" not in told["Against the baseline"]
 
 
 def with_validation(results: Results, right: int, rows: int) -> Results:
@@ -114,7 +120,7 @@ def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: 
 
 
 def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
-    told = answer(View(changed(results, final=final_of(results).model_copy(update={"recommended": 0}))))
+    told = answer(View(changed(results, final=final_of(results).model_copy(update={"winner": 0}))))
     assert told.headline.endswith("trial 0 (the default recipe)")
 
 
@@ -126,18 +132,19 @@ def with_models(results: Results, *models: FinalModel, trials: tuple[TrialRecord
 @pytest.mark.parametrize(
     ("probability", "tie", "headline"),
     [
-        (0.04, False, "No trial beats the baseline; the best is trial {}"),
-        (0.04, True, "Use the configuration of trial {}"),
-        (0.96, False, "Use the configuration of trial {}"),
+        (0.04, False, "Not shown to be better than TF-IDF + logistic regression: trial {}, the best"),
+        (0.04, True, "Not shown to be better than TF-IDF + logistic regression: trial {}, the best"),
+        (0.96, True, "Not shown to be better than TF-IDF + logistic regression: trial {}, the best"),
+        (0.96, False, "Use the model of trial {}"),
     ],
 )
-def test_answer_puts_no_trial_forward_that_the_baseline_surely_beats(
+def test_answer_puts_no_trial_forward_that_is_not_surely_better_than_a_baseline(
     results: Results, probability: float, tie: bool, headline: str
 ) -> None:
     final, found = final_of(results), {"probability": probability, "tie": tie}
     compared = tuple(one.model_copy(update=found) if one.b == "baseline" else one for one in final.comparisons)
     told = answer(View(changed(results, final=final.model_copy(update={"comparisons": compared}))))
-    assert told.headline == headline.format(final.recommended)
+    assert told.headline == headline.format(final.winner)
 
 
 def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
@@ -201,7 +208,7 @@ def test_answer_says_that_the_values_changed_in_mid_training(results: Results) -
     mutations = [{"fraction": 0.0, "params": {}}, *({"fraction": at, "from": 3, "params": {}} for at in (0.25, 0.5))]
     trials = tuple(record.model_copy(update={"extra": {"mutations": mutations}}) for record in results.trials)
     found = changed(results, trials=trials)
-    number = final_of(results).recommended
+    number = final_of(results).winner
     assert answer(View(found)).headline == f"Use the model of trial {number}"
     warning = f"The values of trial {number} changed during training (2 times), and those shown are the last ones"
     assert any(text.startswith(warning) for text in answer(View(found)).warnings)
@@ -276,7 +283,7 @@ def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Resul
         place = keys.index(key)
         assert columns[place].numeric
         assert all(isinstance(row.values[place], float) for row in rows if row.texts[place] != "–")
-    assert rows[0].roles == ("recommended", "winner")
+    assert rows[0].roles == ("winner",)
 
 
 def test_leaderboard_says_where_a_trial_ran_when_there_are_several_places(results: Results) -> None:
@@ -358,7 +365,7 @@ def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
     view = View(results)
     columns, rows = leaderboard.columns(view), leaderboard.rows(view)
     text = summary(view, answer(view), models_table(view), columns, rows)
-    assert text.startswith("## reviews: Use the configuration of trial")
+    assert text.startswith("## reviews: Use the model of trial")
     assert "20 more trials are in" in text
     assert len(text) < 8000
     for mark in ("<img", "@team", "](http", "`code`"):

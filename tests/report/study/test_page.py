@@ -114,7 +114,7 @@ def test_figures_use_neither_webgl_nor_code_made_at_run_time(usual: str) -> None
 
 
 def test_page_names_the_things_the_reader_needs(usual: str) -> None:
-    for text in ("Use the configuration of trial", "Against the runner-up", "Against the baseline", "harness sweep"):
+    for text in ("Use the model of trial", "Against the runner-up", "Against the baseline", "harness sweep"):
         assert text in usual
 
 

@@ -114,7 +114,7 @@ def test_view_ranks_confirmed_then_finished_then_pruned_then_failed(view: View, 
     ranked = view.ranked
     final = results.final
     assert final is not None
-    assert ranked[0].number == final.recommended
+    assert ranked[0].number == final.winner
     assert {record.number for record in ranked[:3]} == {finalist.number for finalist in final.finalists}
     states = [record.state for record in ranked]
     order = [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL]
@@ -156,22 +156,3 @@ def test_view_takes_the_confirmation_of_a_pruned_default_for_its_score(view: Vie
         )
     )  # fmt: skip
     assert changed.seeds(pruned) == (again,)
-
-
-def test_view_turns_a_comparison_to_the_recommended_model(view: View, results: Results) -> None:
-    final = results.final
-    assert final is not None
-    loser = final.models[1].number
-    turned = View(
-        Results(
-            folder=results.folder, spec=results.spec, trials=results.trials, confirm=results.confirm,
-            baselines=results.baselines, final=final.model_copy(update={"recommended": loser}),
-            manifest=results.manifest,
-        )
-    )  # fmt: skip
-    given, found = view.comparison("runner-up"), turned.comparison("winner")
-    assert given is not None
-    assert found is not None
-    assert found.probability == pytest.approx(1 - given.probability)
-    assert found.difference.low == -given.difference.high
-    assert turned.comparison("baseline") is None, "the winner was compared with it, not the recommended one"

@@ -1,0 +1,82 @@
+"""The warnings of a decision, a sentence each: what a reader should know before the winner is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.data.answers import Answers
+from harness.data.prepared import PreparedData
+from harness.jobs.finalists import num_pruned_at_chance
+from harness.records.final import Comparison, FinalModel
+from harness.records.schema import TrialRecord
+from harness.report.kit.text import clip, metric_title, plural, probability_text
+from harness.spec.study import StudySpec
+from harness.tasks import task_of
+
+__all__ = ["WARNING", "decision_warnings", "pruning_warnings"]
+
+#: How a fact of the data that warns begins.
+WARNING = "warning: "
+
+
+def decision_warnings(
+    spec: StudySpec,
+    data: PreparedData,
+    trials: Sequence[TrialRecord],
+    models: Sequence[FinalModel],
+    comparisons: Sequence[Comparison],
+    answers: Answers,
+    facts: Sequence[str],
+) -> tuple[str, ...]:
+    """Returns the warnings on the winner, whose test answers are `answers`, and those among the facts of the data.
+
+    `models` are all that were scored on test, the winner first; `comparisons` are of the winner with each other one.
+    """
+    task = task_of(spec.task)
+    return (
+        *_not_better(models, comparisons),
+        *task.answer_warnings(answers.outputs, answers.targets, data.labels),
+        *pruning_warnings(spec, data, trials),
+        *_small_test(spec, models[0]),
+        *(line.removeprefix(WARNING) for line in facts if line.startswith(WARNING)),
+    )
+
+
+def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison]) -> list[str]:
+    """Warns of each baseline, and of a default recipe, that the winner is not better than beyond chance."""
+    against = {pair.b: pair for pair in comparisons}
+    winner, others = models[0], models[1:]
+    sentences = []
+    for model in others:
+        pair = against[model.role]
+        if not pair.tie and pair.probability > 0.5:
+            continue
+        if model.kind == "baseline":
+            sentences.append(
+                f"The winner is not shown to be better than {clip(model.name)} on test: it is the better one by "
+                f"{metric_title(pair.metric)} with probability {probability_text(pair.probability)}."
+            )
+        elif model.kind == "default" and model.number != winner.number:
+            sentences.append(
+                "The winner is not shown to be better than the default recipe: the search found no sure gain."
+            )
+    return sentences
+
+
+def _small_test(spec: StudySpec, winner: FinalModel) -> list[str]:
+    metric = task_of(spec.task).facts.judged_by(spec.search.objectives)
+    bounds = winner.test[metric.name]
+    if not metric.percent or bounds.high - bounds.low <= 0.1:
+        return []
+    return [f"The test split is small: the interval is {100 * (bounds.high - bounds.low):.0f} points wide."]
+
+
+def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """A warning where no completed trial is better than chance and pruning may be the cause; else empty."""
+    count = num_pruned_at_chance(spec, trials, task_of(spec.task).chance(data), data.meta.rows["validation"])
+    if not count:
+        return ()
+    return (
+        f"No completed trial is better than a guess on validation, and {plural(count, 'trial')} "
+        f"{'was' if count == 1 else 'were'} pruned: pruning may be the cause; search.pruner.name=none switches it off.",
+    )

@@ -1,0 +1,63 @@
+"""Sentences on what models cost to serve: the best of each compared checkpoint, and a rival that predicts faster."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+from harness.records.final import FinalModel, PredictionSpeed
+from harness.report.kit.sections import Sentence
+from harness.report.kit.text import clip, interval, metric, metric_title, number, verdict_word
+from harness.report.kit.view import View
+
+__all__ = ["alternative", "checkpoint_lines", "speed_text"]
+
+#: A rival that cannot be told apart from the winner is named where it predicts faster by at least this factor.
+_FASTER = 1.25
+
+
+def checkpoint_lines(view: View, name: str, pick: FinalModel) -> Iterator[Sentence]:
+    """A sentence on the best model of each compared checkpoint: test score, size, speed, and against the winner."""
+    leaders: dict[str, FinalModel] = {}
+    for model in view.models.values():
+        if model.checkpoint is not None and model.kind != "default":
+            leaders.setdefault(model.checkpoint, model)
+    for checkpoint, model in leaders.items() if len(leaders) > 1 else ():
+        bounds = model.test.get(name)
+        score = f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "no score"
+        speed = f", {speed_text(model.speed)}" if model.speed else ""
+        compared = view.comparison(model.role)
+        against = f"; the winner is {verdict_word(compared)}" if compared is not None and not compared.tie else ""
+        tied = "; cannot be told apart from the winner" if compared is not None and compared.tie else ""
+        own = "; it is the winner" if model is pick else ""
+        text = f"{metric_title(name)} {score} on test{speed}: trial {model.number}{own}{against}{tied}."
+        yield Sentence(clip(view.checkpoint_name(checkpoint), 40), text[:1].upper() + text[1:])
+
+
+def speed_text(speed: PredictionSpeed) -> str:
+    """ "predicts 812 rows/s, 4.1 ms for one row, 91 MB"."""
+    return (
+        f"predicts {number(speed.rows_per_second)} rows/s, {speed.row_ms:.3g} ms for one row, {speed.megabytes:,.0f} MB"
+    )
+
+
+def alternative(view: View, pick: FinalModel) -> list[Sentence]:
+    """The fastest rival that cannot be told apart from the winner and predicts faster, with its command; or none."""
+    rivals = [
+        (model.speed.rows_per_second / pick.speed.rows_per_second, model)
+        for model in view.models.values()
+        if model.speed is not None and pick.speed is not None and model.number != pick.number
+        if (compared := view.comparison(model.role)) is not None and compared.tie
+    ]
+    factor, rival = max(rivals, key=lambda pair: pair[0], default=(0.0, None))
+    if rival is None or rival.speed is None or pick.speed is None or factor < _FASTER:
+        return []
+    rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
+    command = f"harness export {shlex.quote(view.results.folder.name)} --trial {rival.number} --to DIR"
+    return [
+        Sentence(
+            "Alternative",
+            f"Trial {rival.number} cannot be told apart from the winner and predicts {factor:.1f} times as fast "
+            f"({rates}): {command}",
+        )
+    ]
