@@ -11,10 +11,23 @@ import numpy as np
 
 from harness.data.clean import is_cjk
 
-__all__ = ["image_baseline", "text_baseline", "text_vectors"]
+__all__ = [
+    "image_baseline",
+    "majority_baseline",
+    "text_baseline",
+    "text_vectors",
+]
 
 #: A word as scikit-learn defines it; it refuses texts without any.
 _TWO_LETTERS = re.compile(r"\b\w\w+\b")
+
+
+def majority_baseline(
+    labels: np.ndarray, num_rows: Mapping[str, int], num_labels: int
+) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns the name and, for each split, the class shares of `labels` as the probabilities of every row."""
+    shares = np.bincount(labels, minlength=num_labels) / len(labels)
+    return "majority class", {split: np.tile(shares, (rows, 1)) for split, rows in num_rows.items()}
 
 
 def text_baseline(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,14 +13,16 @@ from harness.data.prepared import PreparedData
 from harness.errors import look_up
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import TaskBase
+from harness.tasks.baselines import majority_baseline
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
     from transformers import PreTrainedConfig
 
     from harness.tasks.losses import CrossEntropy
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "as_outputs"]
 
 
 class Classification(TaskBase):
@@ -67,6 +69,15 @@ class Classification(TaskBase):
             "log_loss": float(-(validation * np.log(np.clip(train, 1e-7, 1.0))).sum()),
         }
 
+    def baselines(
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
+    ) -> Iterator[tuple[str, dict[str, Arrays]]]:
+        """Yields the majority class, with the class shares of the training rows as probabilities."""
+        labels = np.asarray(self.row_targets(train)["labels"])
+        num_rows = {split: len(frame) for split, frame in others.items()}
+        name, probabilities = majority_baseline(labels, num_rows, len(data.labels))
+        yield name, as_outputs(probabilities)
+
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the classes."""
         return f"{self.facts.inputs.capitalize()} into {len(labels)} classes ({', '.join(labels)})"
@@ -87,6 +98,11 @@ class Classification(TaskBase):
             "probability": probabilities[best],
             "probabilities": dict(zip(labels, probabilities, strict=True)),
         }
+
+
+def as_outputs(probabilities: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
+    """Returns the outputs of a classifier by split."""
+    return {split: {"probabilities": values} for split, values in probabilities.items()}
 
 
 def _shares(data: PreparedData, split: str) -> np.ndarray:

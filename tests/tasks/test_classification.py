@@ -1,4 +1,4 @@
-"""What the trivial baseline has, without looking at a row."""
+"""What the trivial baseline has without looking at a row."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.data.prepared import PreparedData
+from harness.tasks.classification import Classification
 from harness.tasks.text_classification import TextClassification
 
 TRAIN, VALIDATION = [50, 30, 15, 5], [40, 40, 15, 5]
@@ -48,3 +50,14 @@ def test_trivial_metrics_of_a_class_that_training_lacks(tmp_path: Path) -> None:
     found = TextClassification().chance(prepared(tmp_path, [5, 5, 0], [3, 3, 2]))
     assert found["accuracy"] == pytest.approx(3 / 8)
     assert np.isfinite(list(found.values())).all()
+
+
+def test_majority_class_has_the_metrics_of_chance(tmp_path: Path) -> None:
+    data = prepared(tmp_path, TRAIN, VALIDATION)
+    train, validation = (pd.DataFrame({"label": np.repeat(np.arange(4), rows)}) for rows in (TRAIN, VALIDATION))
+    [(name, outputs)] = Classification.baselines(TextClassification(), train, {"validation": validation}, data)
+    assert name == "majority class"
+    found = metrics(validation["label"].to_numpy(), np.asarray(outputs["validation"]["probabilities"]))
+    chance = TextClassification().chance(data)
+    for metric in ("accuracy", "mcc", "roc_auc", "log_loss"):
+        assert found[metric] == pytest.approx(chance[metric]), metric

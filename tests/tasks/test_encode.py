@@ -96,11 +96,13 @@ def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytes
         type(task), "baselines", lambda self, train, *rest: (seen.append(list(train.index)), fit(self, train, *rest))[1]
     )
     fitted, targets = baselines(data, "text-classification", 10, ["validation", "test"])
-    [(name, outputs)] = fitted.items()
-    assert name.startswith("TF-IDF")
-    assert {split: found["probabilities"].shape for split, found in outputs.items()} == {
-        split: (len(targets[split]["labels"]), 2) for split in ("validation", "test")
-    }
+    majority, words = fitted
+    assert majority == "majority class"
+    assert words.startswith("TF-IDF")
+    for outputs in fitted.values():
+        assert {split: found["probabilities"].shape for split, found in outputs.items()} == {
+            split: (len(targets[split]["labels"]), 2) for split in ("validation", "test")
+        }
     encoded(data, config(architecture=BERT), "train")
     trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}))
     assert seen == [trained.tolist()]
