@@ -13,7 +13,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import look_up
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import TaskBase
-from harness.tasks.baselines import majority_baseline
+from harness.tasks.baselines import features_baseline, majority_baseline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,7 @@ class Classification(TaskBase):
     """One class a row. The target `labels` [rows] int64 holds class ids, the output `probabilities` [rows, classes]."""
 
     shown: ClassVar[tuple[str, ...]] = ("label", "probability")
+    features_baseline: ClassVar[str] = "logistic regression on frozen features"
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
         """Configures a head with a logit for each class, and the names of the classes."""
@@ -77,6 +78,17 @@ class Classification(TaskBase):
         num_rows = {split: len(frame) for split, frame in others.items()}
         name, probabilities = majority_baseline(labels, num_rows, len(data.labels))
         yield name, as_outputs(probabilities)
+
+    def on_features(
+        self,
+        train_features: np.ndarray,
+        train_targets: Arrays,
+        features: Mapping[str, np.ndarray],
+        data: PreparedData,
+    ) -> dict[str, Arrays] | None:
+        """Returns the probabilities of logistic regression."""
+        labels = np.asarray(train_targets["labels"])
+        return as_outputs(features_baseline(train_features, labels, features, len(data.labels)))
 
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the classes."""
