@@ -111,6 +111,12 @@ class Task(Protocol):
         It is fitted on `train_features` [rows, width] and predicts the rows of each split of `features`.
         """
 
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Returns what a person should change before training, a sentence each; `config` is the default recipe."""
+
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+        """Returns what is wrong with the outputs for the test rows whatever their metrics are, a sentence each."""
+
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns a row as text, for the report's list of errors."""
 
@@ -186,6 +192,14 @@ class TaskBase:
     ) -> dict[str, Arrays] | None:
         """Returns None."""
         return None
+
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Returns no warnings."""
+        return []
+
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+        """Returns no warnings."""
+        return []
 
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the target."""

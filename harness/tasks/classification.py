@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from harness.tasks.losses import CrossEntropy
 
-__all__ = ["Classification", "as_outputs"]
+__all__ = ["MAX_SHARE", "Classification", "as_outputs"]
+
+#: The share of the training rows above which the largest class makes accuracy misleading.
+MAX_SHARE = 0.6
 
 
 class Classification(TaskBase):
@@ -89,6 +92,31 @@ class Classification(TaskBase):
         """Returns the probabilities of logistic regression."""
         labels = np.asarray(train_targets["labels"])
         return as_outputs(features_baseline(train_features, labels, features, len(data.labels)))
+
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Warns of a class with most of the training rows, and advises what the study does not have yet."""
+        shares, advice = _shares(data, "train"), self._advice(config)
+        if shares.max() <= MAX_SHARE or not advice:
+            return []
+        largest = f"{100 * shares.max():.0f} % of the training rows are '{data.labels[shares.argmax()][:40]}'"
+        return [f"{largest}, so accuracy hides how the other classes do: {', '.join(advice)}"]
+
+    def _advice(self, config: TrialConfig) -> list[str]:
+        """Returns the keys that make all classes count, without those that the study has set or searches."""
+        advice = []
+        if "macro_f1" in self.facts.objectives and not {"macro_f1", "mcc"} & set(config.objectives):
+            advice.append("search.objectives=[macro_f1] ranks by all classes alike")
+        searched = "class_weights" in config.params
+        if "class_weights" in self.facts.recipe and config.training.class_weights == "none" and not searched:
+            advice.append("training.class_weights=balanced gives rare classes more weight")
+        return advice
+
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+        """Warns of a model that gives every row the same class where the rows have several."""
+        answers = np.unique(np.asarray(outputs["probabilities"]).argmax(axis=1))
+        if len(answers) != 1 or len(np.unique(np.asarray(targets["labels"]))) < 2:
+            return []
+        return [f"The model answers '{labels[answers[0]][:40]}' for every test row."]
 
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the classes."""

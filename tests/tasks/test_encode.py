@@ -135,6 +135,12 @@ def test_facts_warn_of_unknown_tokens(make_data: Callable[..., PreparedData], sa
     assert any(line.startswith("warning: 80% of the tokens are unknown to") for line in lines)
 
 
+def test_facts_warn_of_a_class_with_most_rows(make_data: Callable[..., PreparedData]) -> None:
+    skewed = make_data([(text, "good" if number % 10 else "bad") for number, (text, _) in enumerate(texts())])
+    [line] = [line for line in facts(skewed, config(architecture=BERT)) if line.startswith("warning: ")]
+    assert "of the training rows are 'good'" in line
+
+
 def test_facts_of_images(digits: PreparedData) -> None:
     from tests.tasks.tiny import VIT
 
