@@ -44,13 +44,15 @@ class Task(Protocol):
 
     `facts` are what the study's reader, the search and the report need of it. `auto` is the transformers auto class
     that loads its models, `reads` the fields of the model's output that the loss and `outputs` use, and `shown` the
-    values of a prediction that are columns of a table. `TaskBase` has defaults for most methods.
+    values of a prediction that are columns of a table. `features_baseline` is the name of the baseline that
+    `on_features` fits, empty where there is none. `TaskBase` has defaults for most methods.
     """
 
     facts: TaskFacts
     auto: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
     shown: ClassVar[tuple[str, ...]]
+    features_baseline: ClassVar[str]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -97,6 +99,24 @@ class Task(Protocol):
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """Yields simple models that a fine-tuned one must beat: a name, and the outputs for each of `others`."""
 
+    def on_features(
+        self,
+        train_features: np.ndarray,
+        train_targets: Arrays,
+        features: Mapping[str, np.ndarray],
+        data: PreparedData,
+    ) -> dict[str, Arrays] | None:
+        """Returns the outputs, by split, of a linear model on a checkpoint's features; None where the task has none.
+
+        It is fitted on `train_features` [rows, width] and predicts the rows of each split of `features`.
+        """
+
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Returns what a person should change before training, a sentence each; `config` is the default recipe."""
+
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+        """Returns what is wrong with the outputs for the test rows whatever their metrics are, a sentence each."""
+
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns a row as text, for the report's list of errors."""
 
@@ -127,6 +147,7 @@ class TaskBase:
 
     facts: TaskFacts
     reads: ClassVar[tuple[str, ...]] = ("logits",)
+    features_baseline: ClassVar[str] = ""
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -161,6 +182,24 @@ class TaskBase:
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """Yields no baselines."""
         return iter(())
+
+    def on_features(
+        self,
+        train_features: np.ndarray,
+        train_targets: Arrays,
+        features: Mapping[str, np.ndarray],
+        data: PreparedData,
+    ) -> dict[str, Arrays] | None:
+        """Returns None."""
+        return None
+
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Returns no warnings."""
+        return []
+
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+        """Returns no warnings."""
+        return []
 
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the target."""

@@ -11,10 +11,25 @@ import numpy as np
 
 from harness.data.clean import is_cjk
 
-__all__ = ["image_baseline", "text_baseline", "text_vectors"]
+__all__ = [
+    "features_baseline",
+    "image_baseline",
+    "majority_baseline",
+    "scaled_features",
+    "text_baseline",
+    "text_vectors",
+]
 
 #: A word as scikit-learn defines it; it refuses texts without any.
 _TWO_LETTERS = re.compile(r"\b\w\w+\b")
+
+
+def majority_baseline(
+    labels: np.ndarray, num_rows: Mapping[str, int], num_labels: int
+) -> tuple[str, dict[str, np.ndarray]]:
+    """Returns the name and, for each split, the class shares of `labels` as the probabilities of every row."""
+    shares = np.bincount(labels, minlength=num_labels) / len(labels)
+    return "majority class", {split: np.tile(shares, (rows, 1)) for split, rows in num_rows.items()}
 
 
 def text_baseline(
@@ -56,6 +71,25 @@ def image_baseline(
     return "logistic regression on pixels", _probabilities(
         model, train.reshape(len(train), -1) / 255.0, labels, flat, num_labels
     )
+
+
+def features_baseline(
+    train: np.ndarray, labels: np.ndarray, others: Mapping[str, np.ndarray], num_labels: int
+) -> dict[str, np.ndarray]:
+    """Fits logistic regression with C=10 on features [rows, width], scaled; returns probabilities."""
+    from sklearn.linear_model import LogisticRegression
+
+    # Scaled features are as long as rows of TF-IDF, whatever their width, so the same C suits both.
+    model = LogisticRegression(C=10.0, max_iter=1000)
+    scaled, scaled_others = scaled_features(train, others)
+    return _probabilities(model, scaled, labels, scaled_others, num_labels)
+
+
+def scaled_features(train: np.ndarray, others: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Returns features with mean 0 and one spread in the training rows, whose mean squared length is 1."""
+    mean, spread = train.mean(axis=0), train.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0) * np.sqrt(train.shape[1])
+    return (train - mean) / scale, {split: (rows - mean) / scale for split, rows in others.items()}
 
 
 def _probabilities(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,20 +13,26 @@ from harness.data.prepared import PreparedData
 from harness.errors import look_up
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import TaskBase
+from harness.tasks.baselines import features_baseline, majority_baseline
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
     from transformers import PreTrainedConfig
 
     from harness.tasks.losses import CrossEntropy
 
-__all__ = ["Classification"]
+__all__ = ["MAX_SHARE", "Classification", "as_outputs"]
+
+#: The share of the training rows above which the largest class makes accuracy misleading.
+MAX_SHARE = 0.6
 
 
 class Classification(TaskBase):
     """One class a row. The target `labels` [rows] int64 holds class ids, the output `probabilities` [rows, classes]."""
 
     shown: ClassVar[tuple[str, ...]] = ("label", "probability")
+    features_baseline: ClassVar[str] = "logistic regression on frozen features"
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
         """Configures a head with a logit for each class, and the names of the classes."""
@@ -67,6 +73,51 @@ class Classification(TaskBase):
             "log_loss": float(-(validation * np.log(np.clip(train, 1e-7, 1.0))).sum()),
         }
 
+    def baselines(
+        self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
+    ) -> Iterator[tuple[str, dict[str, Arrays]]]:
+        """Yields the majority class, with the class shares of the training rows as probabilities."""
+        labels = np.asarray(self.row_targets(train)["labels"])
+        num_rows = {split: len(frame) for split, frame in others.items()}
+        name, probabilities = majority_baseline(labels, num_rows, len(data.labels))
+        yield name, as_outputs(probabilities)
+
+    def on_features(
+        self,
+        train_features: np.ndarray,
+        train_targets: Arrays,
+        features: Mapping[str, np.ndarray],
+        data: PreparedData,
+    ) -> dict[str, Arrays] | None:
+        """Returns the probabilities of logistic regression."""
+        labels = np.asarray(train_targets["labels"])
+        return as_outputs(features_baseline(train_features, labels, features, len(data.labels)))
+
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Warns of a class with most of the training rows, and advises what the study does not have yet."""
+        shares, advice = _shares(data, "train"), self._advice(config)
+        if shares.max() <= MAX_SHARE or not advice:
+            return []
+        largest = f"{100 * shares.max():.0f} % of the training rows are '{data.labels[shares.argmax()][:40]}'"
+        return [f"{largest}, so accuracy hides how the other classes do: {', '.join(advice)}"]
+
+    def _advice(self, config: TrialConfig) -> list[str]:
+        """Returns the keys that make all classes count, without those that the study has set or searches."""
+        advice = []
+        if "macro_f1" in self.facts.objectives and not {"macro_f1", "mcc"} & set(config.objectives):
+            advice.append("search.objectives=[macro_f1] ranks by all classes alike")
+        searched = "class_weights" in config.params
+        if "class_weights" in self.facts.recipe and config.training.class_weights == "none" and not searched:
+            advice.append("training.class_weights=balanced gives rare classes more weight")
+        return advice
+
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+        """Warns of a model that gives every row the same class where the rows have several."""
+        answers = np.unique(np.asarray(outputs["probabilities"]).argmax(axis=1))
+        if len(answers) != 1 or len(np.unique(np.asarray(targets["labels"]))) < 2:
+            return []
+        return [f"The model answers '{labels[answers[0]][:40]}' for every test row."]
+
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the classes."""
         return f"{self.facts.inputs.capitalize()} into {len(labels)} classes ({', '.join(labels)})"
@@ -87,6 +138,11 @@ class Classification(TaskBase):
             "probability": probabilities[best],
             "probabilities": dict(zip(labels, probabilities, strict=True)),
         }
+
+
+def as_outputs(probabilities: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
+    """Returns the outputs of a classifier by split."""
+    return {split: {"probabilities": values} for split, values in probabilities.items()}
 
 
 def _shares(data: PreparedData, split: str) -> np.ndarray:

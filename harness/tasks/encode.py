@@ -102,6 +102,7 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
+    lines += [f"warning: {warning}" for warning in task_of(config.task).data_warnings(config, data)]
     return lines + [f"note: {note}" for note in data.meta.notes]
 
 

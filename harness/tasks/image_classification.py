@@ -21,7 +21,7 @@ from harness.spec.study import PreprocessStep
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import image_baseline
-from harness.tasks.classification import Classification
+from harness.tasks.classification import Classification, as_outputs
 from harness.tasks.models import build, model_config
 
 if TYPE_CHECKING:
@@ -85,12 +85,13 @@ class ImageClassification(Classification):
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
-        """Yields logistic regression on pixels."""
+        """Yields the majority class, and logistic regression on pixels."""
+        yield from super().baselines(train, others, data)
         pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
         name, probabilities = image_baseline(
             _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.labels)
         )
-        yield name, {split: {"probabilities": values} for split, values in probabilities.items()}
+        yield name, as_outputs(probabilities)
 
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns a small image in shades of letters, a line for each row of pixels; of a large one, its size."""

@@ -9,7 +9,7 @@ from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
 from harness.spec.tasks import facts_of
 from harness.tasks.baselines import text_baseline
-from harness.tasks.classification import Classification
+from harness.tasks.classification import Classification, as_outputs
 from harness.tasks.texts import TextTask, joined_texts
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ class TextClassification(Classification, TextTask):
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
-        """Yields TF-IDF with logistic regression, on the texts without preprocessing."""
+        """Yields the majority class, and TF-IDF with logistic regression, on the texts without preprocessing."""
+        yield from super().baselines(train, others, data)
         texts = {name: joined_texts(frame) for name, frame in others.items()}
         name, probabilities = text_baseline(joined_texts(train), train["label"].to_numpy(), texts, len(data.labels))
-        yield name, {split: {"probabilities": values} for split, values in probabilities.items()}
+        yield name, as_outputs(probabilities)
 
 
 TASK = TextClassification()

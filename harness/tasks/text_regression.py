@@ -12,7 +12,7 @@ from harness.data.encoded import Arrays, Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.spec.tasks import NUMBER, facts_of
 from harness.spec.trial import TrialConfig
-from harness.tasks.baselines import text_vectors
+from harness.tasks.baselines import scaled_features, text_vectors
 from harness.tasks.texts import TextTask, joined_texts
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class TextRegression(TextTask):
 
     facts = facts_of("text-regression")
     shown: ClassVar[tuple[str, ...]] = ("number",)
+    features_baseline: ClassVar[str] = "ridge on frozen features"
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
         """Configures a head with one output."""
@@ -79,6 +80,20 @@ class TextRegression(TextTask):
             name: {"predictions": model.predict(_features(frame, vectors))} for name, frame in others.items()
         }
         yield f"TF-IDF ({kind} 1-2-grams) + ridge regression", fitted
+
+    def on_features(
+        self,
+        train_features: np.ndarray,
+        train_targets: Arrays,
+        features: Mapping[str, np.ndarray],
+        data: PreparedData,
+    ) -> dict[str, Arrays] | None:
+        """Returns the predictions of ridge regression, with the penalty of that on TF-IDF."""
+        from sklearn.linear_model import Ridge
+
+        scaled, scaled_others = scaled_features(train_features, features)
+        model = Ridge().fit(scaled, np.asarray(train_targets["numbers"]))
+        return {split: {"predictions": model.predict(rows)} for split, rows in scaled_others.items()}
 
     def summary(self, labels: Sequence[str]) -> str:
         """Returns the rows and the target."""

@@ -73,7 +73,10 @@ def print_leaderboard(console: Console, results: Results) -> None:
     console.print(table)
     full = f"harness results {_run(results)} --csv"
     notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
-    notes += ["* default recipe", *(f"baseline: {clip(baseline.name)}" for baseline in results.baselines)]
+    notes += [
+        "* default recipe",
+        *(f"{_baseline_word(results, at)}: {clip(model.name)}" for at, model in enumerate(results.baselines)),
+    ]
     if left_out:
         notes.append(f"no room for {', '.join(left_out)}: {full}")
     for note in notes:
@@ -147,7 +150,12 @@ def _baseline_line(results: Results, index: int, num_params: int, *, places: boo
     cells = ["–", "–", *["–"] * num_params, metric(objective, baseline.metrics.get(objective))]
     cells += [metric(loss.name, baseline.metrics.get(loss.name)) for loss in _loss(results)]
     cells += ["–"] if places else []
-    return Line((*cells, "–", "–", "baseline"), "magenta")
+    return Line((*cells, "–", "–", _baseline_word(results, index)), "magenta")
+
+
+def _baseline_word(results: Results, index: int) -> str:
+    """Returns "baseline", with its number where there are several."""
+    return "baseline" if len(results.baselines) == 1 else f"baseline {index + 1}"
 
 
 def _print_failures(console: Console, results: Results) -> None:

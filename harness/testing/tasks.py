@@ -200,6 +200,25 @@ class TaskContract(ABC):
             assert num_rows(outputs["test"]) == len(chosen)
             assert np.isfinite(score(loss, outputs["validation"], targets["validation"]))
 
+    def test_model_on_features_can_be_scored(self, prepared: Prepared) -> None:
+        """A baseline on features has a name and the model's outputs; a task without one returns None."""
+        random, rows = np.random.default_rng(0), prepared.data.meta.rows
+        features = {split: random.normal(size=(rows[split], 4)).astype(np.float32) for split in ("train", "test")}
+        targets = prepared.task.row_targets(prepared.data.frame("train"))
+        fitted = prepared.task.on_features(features["train"], targets, {"test": features["test"]}, prepared.data)
+        assert (fitted is not None) == bool(prepared.task.features_baseline)
+        if fitted is not None:
+            assert fitted["test"].keys() == prepared.outputs("test", np.arange(1)).keys()
+            assert num_rows(fitted["test"]) == rows["test"]
+
+    def test_warnings_are_sentences(self, prepared: Prepared) -> None:
+        """Warnings on the data and on a model's outputs are texts, if there are any."""
+        outputs = prepared.outputs("test", np.arange(prepared.data.meta.rows["test"]))
+        targets = prepared.task.row_targets(prepared.data.frame("test"))
+        warnings = prepared.task.data_warnings(prepared.config, prepared.data)
+        warnings += prepared.task.answer_warnings(outputs, targets, prepared.data.labels)
+        assert all(isinstance(warning, str) and warning for warning in warnings)
+
     def test_a_row_can_be_read(self, prepared: Prepared) -> None:
         """A row is shown as text, and a card begins with what the model does."""
         row = prepared.data.frame("test").to_dict("records")[0]

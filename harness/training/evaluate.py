@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from harness.data.batch import evaluation_batches
 from harness.data.encoded import Encoded, Ragged, by_row, joined
-from harness.tasks.base import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["predict", "to_device"]
+__all__ = ["Predictor", "predict", "to_device"]
 
 #: Tokens and padding in one evaluation batch: what keeps an accelerator busy; what stays in a CPU's caches (MiniLM on
 #: 132 reviews: 0.74 s at 1024, 0.97 s at 4096).
 MAX_POSITIONS = {"cpu": 1024, "accelerator": 65536}
+
+
+class Predictor(Protocol):
+    """The two methods of a task that make a model's inputs, and read its output."""
+
+    def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
+        """Returns the model's keyword arguments for `rows`."""
+
+    def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
+        """Returns the outputs for each row of a batch, by name."""
 
 
 def to_device(
@@ -35,9 +44,9 @@ def to_device(
 
 @torch.inference_mode()
 def predict(
-    model: PreTrainedModel, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device
+    model: PreTrainedModel, task: Predictor, encoded: Encoded, rows: np.ndarray, device: torch.device
 ) -> dict[str, np.ndarray | Ragged]:
-    """Returns the task's outputs by name, in the order of `rows`; dropout is off, batches are made by length."""
+    """Returns the outputs of `task` by name, in the order of `rows`; dropout is off, batches are made by length."""
     was_training = model.training
     model.eval()
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]

@@ -28,7 +28,7 @@ from harness.training.weights import FlatWeights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["fresh_model", "template_of", "tune_for", "warm_up", "write_model"]
+__all__ = ["fresh_model", "loaded_model", "template_of", "tune_for", "warm_up", "write_model"]
 
 
 def warm_up() -> None:
@@ -80,14 +80,19 @@ def template_of(config: TrialConfig, data: PreparedData, host: Host, device: tor
     key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
     template: PreTrainedModel | None = host.cache.get(key)
     if template is None:
-        # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; a trial draws its head again.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            template = _built(config, data)
-        tune_for(template, device)
         # Copied, because what was read is mapped from the checkpoint's file, which may change or go.
-        host.cache[key] = template = copy.deepcopy(template).to(device)
+        host.cache[key] = template = copy.deepcopy(loaded_model(config, data, device)).to(device)
     return template
+
+
+def loaded_model(config: TrialConfig, data: PreparedData, device: torch.device) -> PreTrainedModel:
+    """Returns the checkpoint as read, on the CPU in fp32, with the kernels for `device`."""
+    # What a checkpoint lacks (a pooler, say) is drawn the same for every trial; a trial draws its head again.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = _built(config, data)
+    tune_for(model, device)
+    return model
 
 
 def _built(config: TrialConfig, data: PreparedData) -> PreTrainedModel:

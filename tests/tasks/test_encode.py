@@ -96,11 +96,13 @@ def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytes
         type(task), "baselines", lambda self, train, *rest: (seen.append(list(train.index)), fit(self, train, *rest))[1]
     )
     fitted, targets = baselines(data, "text-classification", 10, ["validation", "test"])
-    [(name, outputs)] = fitted.items()
-    assert name.startswith("TF-IDF")
-    assert {split: found["probabilities"].shape for split, found in outputs.items()} == {
-        split: (len(targets[split]["labels"]), 2) for split in ("validation", "test")
-    }
+    majority, words = fitted
+    assert majority == "majority class"
+    assert words.startswith("TF-IDF")
+    for outputs in fitted.values():
+        assert {split: found["probabilities"].shape for split, found in outputs.items()} == {
+            split: (len(targets[split]["labels"]), 2) for split in ("validation", "test")
+        }
     encoded(data, config(architecture=BERT), "train")
     trained = training_rows(data, config(architecture=BERT, data={"train_rows": 10}))
     assert seen == [trained.tolist()]
@@ -131,6 +133,12 @@ def test_facts_warn_of_unknown_tokens(make_data: Callable[..., PreparedData], sa
     )
     lines = facts(foreign, config(checkpoint=str(saved("bert"))))
     assert any(line.startswith("warning: 80% of the tokens are unknown to") for line in lines)
+
+
+def test_facts_warn_of_a_class_with_most_rows(make_data: Callable[..., PreparedData]) -> None:
+    skewed = make_data([(text, "good" if number % 10 else "bad") for number, (text, _) in enumerate(texts())])
+    [line] = [line for line in facts(skewed, config(architecture=BERT)) if line.startswith("warning: ")]
+    assert "of the training rows are 'good'" in line
 
 
 def test_facts_of_images(digits: PreparedData) -> None:

@@ -67,7 +67,8 @@ def test_predict_inputs_encodes_as_training_did(digits: PreparedData, tmp_path: 
 
 def test_baseline_on_digits(digits: PreparedData) -> None:
     frame = digits.frame("test")
-    [(name, found)] = TASK.baselines(digits.frame("train"), {"test": frame}, digits)
+    (majority, _), (name, found) = TASK.baselines(digits.frame("train"), {"test": frame}, digits)
+    assert majority == "majority class"
     assert name == "logistic regression on pixels"
     assert found["test"]["probabilities"].shape == (180, 10)
     assert (found["test"]["probabilities"].argmax(1) == frame["label"]).mean() > 0.9

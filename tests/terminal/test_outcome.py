@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.records.final import Baseline
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
 from harness.terminal.outcome import print_outcome, shown_path
@@ -65,6 +66,14 @@ def test_outcome_marks_winner_default_and_baseline(results: Results) -> None:
     assert "* default recipe" in lines
     assert any(line.endswith("baseline") and line.startswith("   –") for line in lines)
     assert "baseline: TF-IDF + logistic regression" in lines
+
+
+def test_outcome_numbers_several_baselines(results: Results) -> None:
+    majority = Baseline(name="majority class", metrics={"accuracy": 0.31})
+    lines = printed(replace(results, baselines=(majority, *results.baselines)))
+    assert any(line.endswith("baseline 1") and "31.0 %" in line for line in lines)
+    assert any(line.endswith("baseline 2") and "78." in line for line in lines)
+    assert lines.index("baseline 1: majority class") + 1 == lines.index("baseline 2: TF-IDF + logistic regression")
 
 
 def test_outcome_gives_confirmed_scores_with_their_spread(results: Results) -> None:
