@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
@@ -166,7 +166,9 @@ def _features_answers(run: RunFolder, spec: StudySpec) -> dict[str, dict[str, An
     path = run.path / "final" / f"{FEATURES}.npz"
     if not path.exists():
         return {}
-    return {task_of(spec.task).features_baseline: {split: read_answers(path, split) for split in ("validation", "test")}}
+    return {
+        task_of(spec.task).features_baseline: {split: read_answers(path, split) for split in ("validation", "test")}
+    }
 
 
 def _write_baselines(run: RunFolder, metric: Metric, simple: Mapping[str, Mapping[str, Answers]]) -> dict[Role, str]:
@@ -206,17 +208,15 @@ def _final_models(
     """The trained models, the winner first, then the baselines."""
     metrics = facts_of(spec.task).metrics
     speeds = json.loads((run.path / "final" / SPEEDS).read_bytes())
-    trained = {
-        role: {
+    described: dict[Role, dict[str, Any]] = {role: {"name": name} for role, name in names.items()}
+    for role, record in models.items():
+        described[role] = {
             "name": f"trial {search_number(record)}",
             "number": search_number(record),
             "seed": record.seed,
             "speed": PredictionSpeed(**speeds[role]),
-            "checkpoint": record.params.get("checkpoint") if is_compared(spec) else None,
+            "checkpoint": record.params["checkpoint"] if is_compared(spec) else None,
         }
-        for role, record in models.items()
-    }
-    described = trained | {role: {"name": name} for role, name in names.items()}
     return tuple(
         FinalModel(
             role=role,

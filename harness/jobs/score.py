@@ -148,7 +148,7 @@ def _score(request: Request) -> None:
     device, loading = bind(request.place), Lock()
     with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
         work = [pool.submit(_score_model, request, saved, device, loading) for saved in request.models]
-        if request.features is not None:
+        if request.features is not None and request.features.training.precision != "auto":
             work.append(pool.submit(_score_features, request, request.features, device, loading))
         for future in work:
             future.result()
@@ -190,8 +190,8 @@ def _score_model(request: Request, saved: SavedModel, device: torch.device, load
 def _score_features(request: Request, config: TrialConfig, device: torch.device, loading: Lock) -> None:
     """Writes the answers of a simple model on the untrained checkpoint's features, where the task has one."""
     from harness.tasks import task_of
-    from harness.training.features import feature_outputs
     from harness.training.device import use_threads
+    from harness.training.features import feature_outputs
 
     use_threads(request.place.threads)
     data, splits = PreparedData(Path(request.data)), ("validation", "test")

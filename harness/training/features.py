@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,16 @@ __all__ = ["MAX_ROWS", "feature_outputs"]
 #: The most training rows that the simple model is fitted on: enough for a linear one, and seconds on a CPU.
 MAX_ROWS = 4000
 _FEATURES = "features"
+NO_LOCK: AbstractContextManager[object] = nullcontext()
 
 
 def feature_outputs(
-    config: TrialConfig, data: PreparedData, splits: Sequence[str], num_rows: int | None, device: torch.device
+    config: TrialConfig,
+    data: PreparedData,
+    splits: Sequence[str],
+    num_rows: int | None,
+    device: torch.device,
+    loading: AbstractContextManager[object] = NO_LOCK,
 ) -> dict[str, Arrays] | None:
     """Returns the outputs, by split, of the task's simple model on the features of the untuned checkpoint.
 
@@ -45,7 +52,8 @@ def feature_outputs(
     if config.model.checkpoint == "scratch" or not task.features_baseline:
         return None
     dtype = dtype_of(config.training.precision)
-    model = loaded_model(config, data, device)
+    with loading:
+        model = loaded_model(config, data, device)
     if model.base_model is model:
         return None
     backbone = model.base_model.get_encoder() if model.config.is_encoder_decoder else model.base_model

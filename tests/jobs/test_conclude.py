@@ -9,7 +9,8 @@ import pandas as pd
 
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
-from harness.jobs.conclude import _shown_rows, pruning_warnings
+from harness.jobs.conclude import _shown_rows
+from harness.jobs.decision_warnings import pruning_warnings
 from harness.records.final import SHOWN, SHOWN_WIDTH
 from harness.records.results import load
 from harness.stats.metric import score

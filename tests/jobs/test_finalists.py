@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from harness.jobs.finalists import confirm_configs, num_pruned_at_chance
+from harness.jobs.finalists import confirm_configs, models_to_score, num_pruned_at_chance, rank_finalists
 from harness.records.schema import TrialRecord, TrialState, record_of
 from harness.spec.configure import resolve
+from harness.spec.study import StudySpec
 from tests.search.simulate import evaluation, make_spec
 
 SPEC = make_spec(trials=4, confirm={"top": 2, "seeds": 3})
@@ -52,3 +53,41 @@ def test_num_pruned_at_chance_none_where_a_trial_has_learned() -> None:
     assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.35, 60), pruned], CHANCE, 80) == 0
     assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), pruned], CHANCE, 800) == 0
     assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60)], CHANCE, 80) == 0
+
+
+def compared_study(top: int = 1) -> StudySpec:
+    model = {"checkpoint": ("org/one", "org/two", "org/three")}
+    return make_spec(trials=6, confirm={"top": top, "seeds": 2}, model=model)
+
+
+def of_checkpoint(spec: StudySpec, number: int, checkpoint: str, accuracy: float) -> TrialRecord:
+    config = resolve(spec, number=number, params={"learning_rate": 1e-4, "batch_size": 16}, arm=checkpoint)
+    progress = evaluation(config, 1.0, metrics={"accuracy": accuracy, "log_loss": 1 - accuracy})
+    return record_of(config, TrialState.COMPLETE, [progress], weights=f"trials/{number}/weights")
+
+
+def test_models_to_score_has_the_best_of_each_compared_checkpoint() -> None:
+    spec = compared_study()
+    scores = [("org/one", 0.5), ("org/two", 0.9), ("org/three", 0.6)]
+    scores += [("org/one", 0.7), ("org/two", 0.8), ("org/three", 0.4)]
+    trials = [of_checkpoint(spec, number, *score) for number, score in enumerate(scores)]
+    finalists = rank_finalists(spec, trials, [])
+    models = models_to_score(spec, finalists, trials, trials, [])
+    roles = {role: record.number for role, record in models.items()}
+    assert roles == {"winner": 1, "runner-up": 4, "default": 1, "checkpoint": 3, "checkpoint-2": 2}
+
+
+def test_models_to_score_lists_no_checkpoint_twice() -> None:
+    spec = compared_study()
+    scores = [("org/one", 0.5), ("org/two", 0.9), ("org/three", 0.6)]
+    trials = [of_checkpoint(spec, number, *score) for number, score in enumerate(scores)]
+    models = models_to_score(spec, rank_finalists(spec, trials, []), trials, trials, [])
+    roles = {role: record.number for role, record in models.items()}
+    assert roles == {"winner": 1, "runner-up": 2, "default": 1, "checkpoint": 0}
+
+
+def test_models_to_score_needs_weights() -> None:
+    trials = [trained(0, 32, 0.7, 60), trained(1, 32, 0.9, 60)]
+    finalists = rank_finalists(SPEC, trials, [])
+    assert models_to_score(SPEC, finalists, trials, [], []) == {}
+    assert set(models_to_score(SPEC, finalists, trials, trials, [])) == {"winner", "runner-up", "default"}

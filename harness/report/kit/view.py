@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.records.final import Comparison, FinalModel
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.text import metric, short_name
-from harness.spec.configure import default_number, default_numbers
+from harness.spec.configure import default_number, default_numbers, is_compared
 from harness.spec.space import Range, is_searched
 from harness.spec.study import split_checkpoint
 from harness.spec.tasks import TaskFacts, find_metric
@@ -258,6 +258,11 @@ class View:
                 if split_checkpoint(name) == (model.checkpoint, layers):
                     return name
         return model.checkpoint
+
+    def arm_of(self, record: TrialRecord) -> str | None:
+        """The compared checkpoint of a trial; None where the study compares none."""
+        checkpoint = record.params.get("checkpoint")
+        return str(checkpoint) if checkpoint is not None and is_compared(self.results.spec) else None
 
     def checkpoint_name(self, checkpoint: str) -> str:
         """The last part of a checkpoint's name; the whole name where two checkpoints end in the same part."""

@@ -87,7 +87,7 @@ def _unlucky(view: View, same: list[FinalModel]) -> str:
 def _moved(view: View, pick: FinalModel) -> str:
     """Where the study's space excludes a default: what the default recipe has instead."""
     record = view.by_number.get(pick.number) if pick.number is not None else None
-    moved = moved_defaults(view.results.spec, record.params.get("checkpoint") if record else None)
+    moved = moved_defaults(view.results.spec, view.arm_of(record) if record else None)
     parts = [
         f"{param_name(name)} {param(value)} instead of {param(default)}" for name, (default, value) in moved.items()
     ]
