@@ -266,7 +266,7 @@ class Evaluating(_Scoring):
 
     def _score(self, rows: np.ndarray) -> None:
         trainer = self._trainer
-        predict(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device)
+        predict(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device, may_split=False)
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
         trainer = self._trainer
@@ -309,7 +309,7 @@ class Predicting(_Scoring):
         return max(0.0, self._timed_inputs(rows) - self._load_s) / len(rows)
 
     def _score(self, rows: np.ndarray) -> None:
-        predict(self._model, self._task, self._encoded, rows, self._device)
+        predict(self._model, self._task, self._encoded, rows, self._device, may_split=False)
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
         return _forward(self._model, self._task, self._encoded, rows, self._device)

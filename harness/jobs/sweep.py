@@ -63,6 +63,9 @@ class SweepView(Monitor, Protocol):
     def end(self, phase: str) -> None:
         """Ends the phase."""
 
+    def show_work(self, what: str) -> None:
+        """Shows what happens until the next phase begins, and for how long."""
+
 
 def report_folder(run: Path) -> Path:
     """The default folder of a run's report: reports/NAME for runs/NAME."""
@@ -115,15 +118,16 @@ def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
 def _finished(run: RunFolder, view: SweepView, phases: Phases) -> Results:
     results = load(run.path)
     view.say(f"{results.spec.name} is finished: these are its results")
-    _report(results, phases, again=False)
+    _report(results, view, phases, again=False)
     return results
 
 
-def _report(results: Results, phases: Phases, *, again: bool) -> None:
+def _report(results: Results, view: SweepView, phases: Phases, *, again: bool) -> None:
     """Writes the report; where `again` is false, only if it is not there."""
     phases.go("report")
     folder = report_folder(results.folder)
     if again or not (folder / "index.html").exists():
+        view.show_work("writing the report")
         from harness.report.study.page import write_report  # plotly and pandas are slow to import
 
         write_report(results, folder)
@@ -198,7 +202,7 @@ class _Sweep:
             self._conclude(store, trials, confirmed, scorer)
             self.stack.close()
         results = load(self.folder.path)
-        _report(results, self.phases, again=not finished)
+        _report(results, self.view, self.phases, again=not finished)
         if results.final is None:
             raise StudyFailed(_why_failed(results.trials))
         return results
@@ -222,6 +226,7 @@ class _Sweep:
                 if not any(record.history for record in store.records()):
                     self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
                 raise
+            self.view.show_work("measuring the baselines")
             later.now()
             store.set(BASELINES, measured[0].result())
             store.set(FACTS, described.result())
@@ -292,6 +297,7 @@ class _Sweep:
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
+        self.view.show_work("testing the finalists, exporting the winner")
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, store.get(FACTS), scorer)
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"

@@ -160,7 +160,7 @@ class Results:
         return str(self.folder / self.final.export) if self.final and self.final.export else None
 
     def frame(self) -> pd.DataFrame:
-        """The leaderboard as a table: number, state, params, metrics, speed and place, one row a trial."""
+        """The leaderboard as a table, one row a trial: number, state and why, params, metrics, time, place."""
         import pandas as pd
 
         rows = []
@@ -171,6 +171,7 @@ class Results:
                     "number": record.number,
                     "state": record.state.value,
                     "reason": record.reason.value if record.reason else None,
+                    "message": record.message or None,
                     **record.params,
                     **row.metrics,
                     "seeds": len(row.seeds),

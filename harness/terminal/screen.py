@@ -17,7 +17,7 @@ from harness.terminal.board import Board, BoardRow
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import column_name, param_text, params_line, plain
 
-__all__ = ["best_line", "screen"]
+__all__ = ["best_line", "counts_line", "screen"]
 
 #: The number of lines above the trials, and below.
 _HEAD, _FOOT = 5, 1
@@ -44,15 +44,13 @@ def _cut(line: str, style: str = "") -> Text:
 
 
 def _summary(board: Board) -> Table:
-    counts = [f"{board.num_ended} of {board.total} done"]
-    counts += [f"{len(rows)} {word}" for rows, word in ((board.running, "running"), (board.waiting, "waiting")) if rows]
     left_s, budget_s = board.left_s(), board.budget_left_s
     left = f"about {_rough(left_s)} left" if left_s is not None and board.done < 1 else duration(_elapsed(board))
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     grid.add_column(no_wrap=True, justify="right")
     grid.add_row(Text(f"{board.spec.name}: {_PHASES.get(board.phase, board.phase)}", style="bold"), Text(left))
-    grid.add_row(Text(", ".join(counts)), Text(f"budget {_rough(budget_s)} left" if budget_s is not None else ""))
+    grid.add_row(Text(counts_line(board)), Text(f"budget {_rough(budget_s)} left" if budget_s is not None else ""))
     return grid
 
 
@@ -65,6 +63,13 @@ def _rough(seconds: float) -> str:
     if seconds >= 5400:
         return f"{seconds / 3600:.1f} h"
     return f"{round(seconds / 60)} min" if seconds >= 90 else f"{max(5, 5 * round(seconds / 5))} s"
+
+
+def counts_line(board: Board) -> str:
+    """Returns how many trials are done, running and waiting: "5 of 16 done, 2 running"."""
+    counts = [f"{board.num_ended} of {board.total} done"]
+    counts += [f"{len(rows)} {word}" for rows, word in ((board.running, "running"), (board.waiting, "waiting")) if rows]
+    return ", ".join(counts)
 
 
 def best_line(board: Board) -> str:

@@ -23,17 +23,17 @@ from harness.spec.configure import default_numbers
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from harness.terminal.board import Board, BoardRow
-from harness.terminal.screen import best_line, label, screen
+from harness.terminal.heartbeat import Heartbeat
+from harness.terminal.screen import best_line, counts_line, label, screen
 from harness.terminal.words import params_line, plain, state_of
 
 __all__ = ["REFRESHES_PER_SECOND", "LiveView", "PlainView", "open_view"]
 
 REFRESHES_PER_SECOND = 2
-_AFTER = {"search": "choosing the finalists", "confirm": "testing the finalists, exporting the winner"}
 
 
 class PlainView:
-    """Prints a line for each phase and each ended trial: for pipes, files and build servers."""
+    """Prints a line for each phase and each ended trial, and else one a minute: for pipes, files and build servers."""
 
     def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
         """`read` returns the run's records, with the trials and the time of earlier sweeps."""
@@ -41,18 +41,40 @@ class PlainView:
         self._read = read
         self._lock = threading.RLock()
         self.board = Board(spec)
+        self._work, self._work_began_at = "preparing", self.board.clock()
+        self._heartbeat = Heartbeat(self._write, self._state)
 
     def __enter__(self) -> Self:
+        self._heartbeat.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Does nothing: no screen was opened."""
+        """Ends the thread that prints a line a minute."""
+        self._heartbeat.close()
 
     def say(self, line: str) -> None:
         """Prints one line."""
+        self._heartbeat.print_line(line)
+
+    def _write(self, line: str) -> None:
         self._console.print(Text(plain(line)), soft_wrap=not self._console.is_terminal)
+
+    def show_work(self, what: str) -> None:
+        """Notes what happens until the next phase begins."""
+        with self._lock:
+            self.board.phase = ""
+            self._work, self._work_began_at = what, self.board.clock()
+
+    def _state(self) -> str:
+        """Returns a line on what happens now, and for how long."""
+        board = self.board
+        with self._lock:
+            if not board.phase:
+                return f"{self._work}, {_time(board.clock() - self._work_began_at)}"
+            took = _time(board.clock() - board.began_at)
+            return f"{board.phase}: {counts_line(board)}, {took}; {best_line(board)}"
 
     def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
         """Starts a phase: prints its number of trials, those done before, and the slots."""
@@ -123,6 +145,7 @@ class PlainView:
         )
         took = duration(board.clock() - board.began_at)
         self.say(f"{phase}: {counts or 'no trial ended'}, in {took}; {best_line(board)}")
+        self.show_work(f"{phase} has ended")
 
 
 class LiveView(PlainView):
@@ -130,7 +153,7 @@ class LiveView(PlainView):
 
     def __init__(self, console: Console, spec: StudySpec, read: Callable[[], Results]) -> None:
         super().__init__(console, spec, read)
-        self._status = Spinner("dots", text=Text("preparing"))
+        self._spinner = Spinner("dots")
         self._live = Live(self, console=console, refresh_per_second=REFRESHES_PER_SECOND, transient=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -138,7 +161,8 @@ class LiveView(PlainView):
             if self.board.phase:
                 yield screen(self.board, options.max_width, options.size.height - 1)
             else:
-                yield self._status
+                self._spinner.update(text=Text(self._state()))
+                yield self._spinner
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -158,12 +182,10 @@ class LiveView(PlainView):
         with self._lock:
             self.board.ended(record)
 
-    def end(self, phase: str) -> None:
-        """Prints one line on the phase, and shows what happens next."""
-        super().end(phase)
-        with self._lock:
-            self.board.phase = ""
-            self._status.update(text=Text(_AFTER.get(phase, "")))
+
+def _time(seconds: float) -> str:
+    """12.7 -> "12 s": a running clock in whole seconds."""
+    return f"{int(seconds)} s" if seconds < 90 else duration(seconds)
 
 
 def open_view(console: Console, spec: StudySpec, read: Callable[[], Results]) -> PlainView:

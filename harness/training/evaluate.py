@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,7 @@ import torch
 
 from harness.data.batch import evaluation_batches
 from harness.data.encoded import Encoded, Ragged, by_row, joined
+from harness.training import device as devices
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,20 +46,56 @@ def to_device(
 
 @torch.inference_mode()
 def predict(
-    model: PreTrainedModel, task: Predictor, encoded: Encoded, rows: np.ndarray, device: torch.device
+    model: PreTrainedModel,
+    task: Predictor,
+    encoded: Encoded,
+    rows: np.ndarray,
+    device: torch.device,
+    *,
+    may_split: bool = True,
 ) -> dict[str, np.ndarray | Ragged]:
-    """Returns the outputs of `task` by name, in the order of `rows`; dropout is off, batches are made by length."""
+    """Returns the outputs of `task` by name, in the order of `rows`; dropout is off, batches are made by length.
+
+    Out of memory on an accelerator, batches are halved from there on; with `may_split` false the error is raised.
+    """
     was_training = model.training
     model.eval()
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
-    batches = evaluation_batches(encoded.lengths[rows], max_positions=positions)
+    lengths = encoded.lengths[rows]
+    ahead = deque(evaluation_batches(lengths, max_positions=positions))
+    batches: list[np.ndarray] = []
     parts: dict[str, list[torch.Tensor | Ragged]] = {}
-    for batch in batches:
-        inputs = to_device(task.collate(encoded, rows[batch]), model, device)
-        for name, output in task.outputs(model(**inputs), inputs).items():
+    while ahead:
+        try:
+            outputs = _outputs(model, task, encoded, rows[ahead[0]], device)
+        except RuntimeError as error:
+            if not (may_split and len(ahead[0]) > 1 and device.type != "cpu" and devices.is_out_of_memory(error)):
+                raise
+            outputs = None
+        if outputs is None:  # outside the except block: the traceback, and with it the activations, is gone
+            devices.empty_cache(device)
+            ahead = deque(_halved(ahead, lengths))
+            continue
+        batches.append(ahead.popleft())
+        for name, output in outputs.items():
             parts.setdefault(name, []).append(output)
     model.train(was_training)
     return by_row({name: _whole(part) for name, part in parts.items()}, np.argsort(np.concatenate(batches)))
+
+
+def _outputs(
+    model: PreTrainedModel, task: Predictor, encoded: Encoded, rows: np.ndarray, device: torch.device
+) -> Mapping[str, torch.Tensor | Ragged]:
+    inputs = to_device(task.collate(encoded, rows), model, device)
+    return task.outputs(model(**inputs), inputs)
+
+
+def _halved(batches: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """Returns the rows of the batches, in the same order, in batches of at most half the size of the first."""
+    rows, half = np.concatenate(batches), (len(batches[0]) + 1) // 2
+    positions = half * int(lengths[batches[0]].max())
+    parts = evaluation_batches(lengths[rows], max_positions=positions, max_rows=half)
+    return [rows[part] for part in parts]
 
 
 def _whole(parts: Sequence[torch.Tensor | Ragged]) -> np.ndarray | Ragged:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +30,7 @@ class Said:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.work: list[str] = []
 
     def say(self, line: str) -> None:
         self.lines.append(line)
@@ -36,6 +39,9 @@ class Said:
         self.lines.append(phase)
 
     def end(self, phase: str) -> None: ...
+
+    def show_work(self, what: str) -> None:
+        self.work.append(what)
 
     def started(self, config: TrialConfig) -> None: ...
 
@@ -148,3 +154,23 @@ def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:
     with pytest.raises(Began):
         sweep(study(), runs=Path("runs"), fresh=True, command=["harness"], view=Said())
     assert manifest_of(run).behaviour == BEHAVIOUR
+
+
+def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(self: module._Sweep, store: StudyStore, search: object) -> tuple[list[TrialRecord], list[object], None]:
+        store.set(module.BASELINES, [])
+        return [record.model_copy(update={"state": "COMPLETE"}) for record in store.records()], [], None
+
+    def conclude(*_: object) -> Final:
+        assert view.work == ["testing the finalists, exporting the winner"]
+        return Final(winner=0, recommended=0)
+
+    def write_report(*_: object) -> None:
+        assert view.work[-1] == "writing the report"
+
+    view = Said()
+    monkeypatch.setattr(module._Sweep, "_train", train)
+    monkeypatch.setitem(sys.modules, "harness.jobs.conclude", SimpleNamespace(conclude=conclude))
+    monkeypatch.setitem(sys.modules, "harness.report.study.page", SimpleNamespace(write_report=write_report))
+    go_on(study("confirm=null"), view)
+    assert view.work == ["testing the finalists, exporting the winner", "writing the report"]

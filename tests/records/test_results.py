@@ -214,6 +214,9 @@ def test_results_frame(run: Run) -> None:
     fill(run)
     frame = loaded(run).frame()
     assert list(frame["number"]) == [4, 3, 0, 5, 2, 1]
+    assert list(frame.columns[:4]) == ["number", "state", "reason", "message"]
+    why = {4: "rung 1 of 2: 4th of 4, the best went on", 5: "out of memory"}
+    assert frame["message"].dropna().to_dict() == why, "the pruned and the failed trial, which come last"
     assert {"state", "reason", "learning_rate", "batch_size", "accuracy", "seeds", "duration_s"} <= set(frame.columns)
     placed = frame.dropna(subset=["device"])
     assert 0 < len(placed) < len(frame)

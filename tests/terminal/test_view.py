@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from harness.errors import RunError
 from harness.records.manifest import Manifest
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
+from harness.terminal import heartbeat
 from harness.terminal.view import LiveView, PlainView, open_view
 from tests.terminal.trials import SLOTS, config, ended, progress, study
 
@@ -27,6 +29,13 @@ def console(*, terminal: bool) -> Console:
 def text_of(found: Console) -> str:
     assert isinstance(found.file, io.StringIO)
     return found.file.getvalue().replace("\u00a0", " ")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def play(view: PlainView) -> None:
@@ -86,6 +95,30 @@ def test_plain_view_says_what_was_done_before(tmp_path_factory: pytest.TempPathF
     assert view.board.budget_left_s == pytest.approx(29 * 60, abs=5)
 
 
+def test_plain_view_says_what_happens_in_a_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.001)
+    out, spec = console(terminal=False), study("search.trials=16")
+    view = PlainView(out, spec, nothing_before)
+    start = view.board.clock()
+    view.board.clock = lambda: start + 12.7
+    with view:
+        until(lambda: "preparing, 12 s\n" in text_of(out))
+        view.begin("search", 16, SLOTS)
+        view.started(config(spec, 3))
+        view.progressed(3, progress(3, 10, 0.5))
+        view.board.clock = lambda: start + 12.7 + 60
+        until(lambda: "search: 0 of 16 done, 1 running, 60 s; best so far: 50.0 % accuracy" in text_of(out))
+        view.end("search")
+        view.show_work("testing the finalists, exporting the winner")
+        view.board.clock = lambda: start + 12.7 + 180
+        until(lambda: "testing the finalists, exporting the winner, 2 min 00 s\n" in text_of(out))
+    text = text_of(out)
+    beginnings = ("preparing, ", "search: ", "search has ended, ", "testing the finalists, exporting the winner, ")
+    assert all(line.startswith(beginnings) for line in text.splitlines())
+    view.show_work("writing the report")
+    assert text_of(out) == text
+
+
 def test_plain_view_prints_no_commands() -> None:
     out = console(terminal=False)
     PlainView(out, study(), nothing_before).say("label '\x1b[2J[red]x'")
@@ -102,6 +135,26 @@ def test_live_view_keeps_facts_and_failures_only() -> None:
     assert "trial 1 failed: nan" in text
     assert "] trial 0" not in text
     assert text.rstrip().endswith("\x1b[2K") or "\x1b[?25h" in text  # the cursor is shown again
+
+
+def test_live_view_says_what_happens_between_phases() -> None:
+    out = console(terminal=False)
+    view = LiveView(out, study("search.trials=2"), nothing_before)
+    start = view.board.clock()
+    view.board.clock = lambda: start + 12.7
+    out.print(view)
+    assert text_of(out).endswith(" preparing, 12 s\n")
+    play(view)
+    out.print(view)
+    assert text_of(out).endswith(" search has ended, 0 s\n")
+    view.show_work("testing the finalists, exporting the winner")
+    for seconds, shown in ((12.7, "0 s"), (24.7, "12 s"), (108.8, "1 min 36 s")):
+        view.board.clock = lambda seconds=seconds: start + seconds
+        out.print(view)
+        assert text_of(out).endswith(f" testing the finalists, exporting the winner, {shown}\n")
+    view.begin("confirm", 2, SLOTS)
+    out.print(view)
+    assert "confirmation with other seeds" in text_of(out)
 
 
 def test_live_view_gives_the_terminal_back_on_ctrl_c() -> None:
