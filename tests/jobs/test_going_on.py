@@ -163,7 +163,7 @@ def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest
 
     def conclude(*_: object) -> Final:
         assert view.work == ["testing the finalists, exporting the winner"]
-        return Final(winner=0, recommended=0)
+        return Final(winner=0)
 
     def write_report(*_: object) -> None:
         assert view.work[-1] == "writing the report"
