@@ -86,4 +86,4 @@ def example_row(view: View) -> str | None:
 
 
 def _is_easy_to_type(row: str) -> bool:
-    return len(row) in _EXAMPLE and row.isprintable() and row[0].isalnum()
+    return len(row) in _EXAMPLE and row.isprintable() and row[0].isalnum() and "'" not in row

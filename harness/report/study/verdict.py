@@ -8,7 +8,7 @@ from harness.records.final import FinalModel
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
-from harness.report.kit.text import clip, gain, join, metric, param, param_name, percent, probability_text, verdict_word
+from harness.report.kit.text import clip, difference, gain, join, metric, param, param_name, percent, probability_text, verdict_word
 from harness.report.kit.view import View
 from harness.report.study.sampling import detectable, gap
 from harness.report.study.serving import alternative, checkpoint_lines
@@ -65,15 +65,14 @@ def _against(view: View, name: str, pick: FinalModel, same: list[FinalModel]) ->
 
 
 def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> str:
-    """ "better: +4.0 points of accuracy (95 % interval +1.4 to +6.6), probability above 99 %; trial 5 has 84.2 %"."""
+    """ "better (probability ...): +4.0 points of accuracy (95 % interval +1.4 to +6.6); trial 5 has 84.2 %"."""
     name_of_other = f"trial {other.number}" if other.number is not None else clip(other.name)
     name_of_other += f" with seed {other.seed}" if tell_seed else ""
     compared = view.comparison(other.role)
     if compared is None:
         return f"{name_of_other} has {_score(name, other)}"
-    numbers = gain(compared.metric, compared.difference)
-    probability = f"the winner is the better one with probability {probability_text(compared.probability)}"
-    return f"{verdict_word(compared)}: {numbers}, {probability}; {name_of_other} has {_score(name, other)}"
+    verdict = f"{verdict_word(compared)} (probability of being better {probability_text(compared.probability)})"
+    return f"{verdict}: {gain(compared.metric, compared.difference)}; {name_of_other} has {_score(name, other)}"
 
 
 def _unlucky(view: View, same: list[FinalModel]) -> str:
@@ -124,6 +123,13 @@ def _ended(record: TrialRecord) -> str:
 def _against_baselines(view: View, name: str) -> list[Sentence]:
     """One sentence on all baselines, the strongest on validation first."""
     baselines = [model for model in view.models.values() if model.kind == "baseline"]
-    text = "; ".join(_compared(view, name, model, tell_seed=False) for model in baselines)
+    parts = []
+    for model in baselines:
+        compared, text = view.comparison(model.role), f"{clip(model.name, 80)} ({_score(name, model)}"
+        if compared is not None:
+            phrase = verdict_word(compared) + (" from" if compared.tie else " than")
+            text = f"{phrase} {text}; {difference(name, compared.difference)}"
+        parts.append(f"{text})")
     about = "Against the baseline" if len(baselines) == 1 else "Against the baselines"
-    return [Sentence(about, f"{text[:1].upper()}{text[1:]}.")] if baselines else []
+    sentence = join(parts)
+    return [Sentence(about, f"{sentence[:1].upper()}{sentence[1:]}.")] if parts else []

@@ -23,14 +23,14 @@ def test_comparison_names_the_better_run_and_how_sure(tmp_path: Path) -> None:
     found = summary_of(tmp_path)
     assert found.startswith("## one has the best pick")
     assert "test accuracy of one, 95 % interval" in found
-    assert "- **Against two**: Better: +" in found and "probability above 99" in found
+    assert "- **Against two**: Better (probability of being better above 99\u00a0%): +" in found
     assert "Whose pick is better, pair by pair" in found
 
 
 def test_comparison_calls_a_tie_a_tie(tmp_path: Path) -> None:
     found = summary_of(tmp_path, accuracy=0.95)
     assert " tie" in found.splitlines()[0]
-    assert "Cannot be told apart: " in found
+    assert "Cannot be told apart (probability" in found
 
 
 def test_comparison_shows_in_what_the_runs_differ(tmp_path: Path) -> None:
