@@ -13,9 +13,9 @@ import numpy as np
 
 from harness.report.kit.figures import COLORS, Figure, axis, band, layout, log_ticks, score_axis
 from harness.report.kit.stats import expected_best, running_best
-from harness.report.kit.text import duration, for_figure, interval, metric, metric_title, number
+from harness.report.kit.text import clip, duration, for_figure, metric, metric_title, number
 from harness.report.kit.view import View
-from harness.report.study.figures_winner import forest
+from harness.report.study.figures_winner import forest, score_and_interval
 from harness.stats.intervals import Interval
 
 __all__ = ["compare_figures"]
@@ -38,13 +38,13 @@ def _scores(runs: Named, name: str) -> Figure | None:
     rows: list[tuple[str, Interval]] = []
     for label, view in runs:
         model = view.chosen
-        if model is not None and name in model.test:
-            rows.append((for_figure(label, 28), model.test[name]))
+        if model is not None and name in model.test and isfinite(model.test[name].value):
+            rows.append((label, model.test[name]))
     if not rows:
         return None
-    title = metric_title(name)
-    scores = "; ".join(f"{label} {metric(name, bounds.value)} ({interval(name, bounds)})" for label, bounds in rows)
-    return forest(f"Test {title} of each run's pick, with 95 % intervals", name, rows, scores + ".")
+    title = f"Test {metric_title(name)} of each run's pick, with 95 % intervals"
+    scores = "; ".join(f"{clip(label, 80)} {score_and_interval(name, bounds)}" for label, bounds in rows)
+    return forest(title, name, [(for_figure(label, 28), bounds) for label, bounds in rows], scores + ".")
 
 
 def _speed(runs: Named, name: str) -> Figure | None:
@@ -55,6 +55,7 @@ def _speed(runs: Named, name: str) -> Figure | None:
             pick is not None
             and model is not None
             and name in model.test
+            and isfinite(model.test[name].value)
             and (speed := view.cost(pick, "samples_per_second"))
         ):
             points.append((place, label, speed, model.test[name].value))
@@ -109,7 +110,7 @@ def _over_time(runs: Named) -> Figure | None:
         data=data,
         layout=layout(axis("time since the first trial started (min)", rangemode="tozero"), score_axis(runs[0][1])),
         alt="; ".join(durations) + ".",
-        note="A dot is the end of a trial; a pruned one counts with its last score.",
+        note="A dot is the end of a trial; a pruned one counts with its best score.",
     )
 
 

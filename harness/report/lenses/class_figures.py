@@ -77,7 +77,12 @@ def confusion(scores: ClassScores, names: list[str]) -> Figure:
         ],
         "hovertemplate": "%{hovertext}<extra></extra>",
     }
-    wrong = scores.confusion - np.diag(np.diag(scores.confusion))
+    right, total = int(np.trace(counts)), int(counts.sum())
+    rows = (
+        f"{right:,} of {total:,} rows are right"
+        if len(kept) == len(names)
+        else f"Of {total:,} rows between these {len(kept)} classes {right:,} are right"
+    )
     named = " Classes are numbered as in the tables below." if _numbered(names) else ""
     return Figure(
         key="confusion",
@@ -89,8 +94,8 @@ def confusion(scores: ClassScores, names: list[str]) -> Figure:
             (220 if few else 110) + cell * max(3, len(kept)),
             legend=False,
         ),
-        alt=f"{int(np.trace(scores.confusion)):,} of {len(scores.labels):,} rows are right, {int(wrong.sum()):,} "
-        "wrong. A cell holds how many rows of the true class (its row) were predicted as the class of its column"
+        alt=f"{rows}, {total - right:,} wrong. "
+        "A cell holds how many rows of the true class (its row) were predicted as the class of its column"
         f"{'' if few else ', an empty one none'}; the colour is their share of the true class.{named}",
         note=note,
         wide=not few,
@@ -128,11 +133,12 @@ def calibration_curve(scores: ClassScores) -> Figure:
             "thickness": 1.2,
             "width": 3,
         },
-        "hovertemplate": "says %{x:.1%}, is right in %{y:.1%}<extra></extra>",
+        "customdata": curve.num_rows.tolist(),
+        "hovertemplate": "says %{x:.1%}, is right in %{y:.1%} of %{customdata} rows<extra></extra>",
     }
     low = max(0.0, min(float(curve.confidence.min()), min(bound.low for bound in bounds)) - 0.05)
-    gap = float(scores.confidence.mean() - scores.correct.mean())
-    manner = "too sure of itself" if gap > 0 else "less sure than it could be"
+    gap = 100 * float((curve.confidence - curve.accuracy) @ curve.num_rows / curve.num_rows.sum())
+    manner = f"{'too sure of itself' if gap > 0 else 'less sure than it could be'} (by {abs(gap):.1f} points)"
     return Figure(
         key="calibration",
         title="Calibration on test: confidence against accuracy",
@@ -142,7 +148,7 @@ def calibration_curve(scores: ClassScores) -> Figure:
             axis("accuracy (%)", range=[low, 1.03], tickformat=".0%"),
             380,
         ),
-        alt=f"Expected calibration error {percent(curve.error)}; on average the model is {manner} "
-        f"(by {100 * abs(gap):.1f} points).",
+        alt=f"Expected calibration error {percent(curve.error)}; on average the model is "
+        f"{manner if abs(gap) >= 0.05 else 'as sure as it is right'}.",
         note=f"{plural(len(curve.num_rows), 'bin')} with equally many rows.",
     )

@@ -21,6 +21,7 @@ from harness.report.kit.text import (
     duration,
     for_figure,
     interval,
+    join,
     metric,
     number,
     param,
@@ -29,7 +30,7 @@ from harness.report.kit.text import (
     probability_text,
 )
 from harness.report.kit.view import View
-from harness.report.study.figures_winner import forest
+from harness.report.study.figures_winner import forest, score_and_interval
 from harness.report.study.predictions import compared, validation_answers
 from harness.stats.intervals import Interval
 
@@ -159,10 +160,10 @@ def checkpoint_choices(view: View, ranked: list[Candidate]) -> list[dict[str, An
 
 def checkpoints_section(view: View, ranked: list[Candidate]) -> Section:
     """The section, for a study with several checkpoints."""
-    equal = isinstance(view.results.spec.model.checkpoint, tuple)
+    equal = len({candidate.num_trials for candidate in ranked}) == 1
     trials = "equal numbers of trials" if equal else "as many trials as the search gave each"
     choices = checkpoint_choices(view, ranked)
-    figures = [_forest(view, ranked), _cost(view, ranked)] if ranked else []
+    figures = [figure for figure in (_forest(view, ranked), _cost(view, ranked)) if figure is not None]
     return Section(
         key="checkpoints",
         title="Checkpoints",
@@ -174,17 +175,30 @@ def checkpoints_section(view: View, ranked: list[Candidate]) -> Section:
     )
 
 
-def _forest(view: View, ranked: list[Candidate]) -> Figure:
+def _forest(view: View, ranked: list[Candidate]) -> Figure | None:
+    ranked = [candidate for candidate in ranked if isfinite(candidate.score.value)]
+    if not ranked:
+        return None
     rows = [(for_figure(view.checkpoint_name(candidate.checkpoint), 26), candidate.score) for candidate in ranked]
-    first = ranked[0]
-    bounds = interval(view.objective, first.score)
-    name, score = clip(view.checkpoint_name(first.checkpoint), 80), view.score_text(first.score.value)
-    caption = f"{name} leads with {score} ({bounds})."
+    first = ranked[0].score
+    leaders = [
+        clip(view.checkpoint_name(candidate.checkpoint), 80)
+        for candidate in ranked
+        if candidate.score.value == first.value
+    ]
+    caption = (
+        f"{leaders[0]} leads with {score_and_interval(view.objective, first)}."
+        if len(leaders) == 1
+        else f"{join(leaders)} lead with {view.score_text(first.value)}."
+    )
     drawn = forest(f"Validation {view.score_name} of each checkpoint", view.objective, rows, caption, "validation")
     return replace(drawn, key="checkpoints")
 
 
-def _cost(view: View, ranked: list[Candidate]) -> Figure:
+def _cost(view: View, ranked: list[Candidate]) -> Figure | None:
+    ranked = [one for one in ranked if isfinite(one.score.value) and one.samples_per_second > 0]
+    if not ranked:
+        return None
     data = [
         {
             "type": "scatter",
@@ -203,7 +217,7 @@ def _cost(view: View, ranked: list[Candidate]) -> Figure:
     ]
     fastest = max(ranked, key=lambda candidate: candidate.samples_per_second)
     speeds = [candidate.samples_per_second for candidate in ranked]
-    pad = 0.25 * (max(speeds) - min(speeds) or max(speeds) or 1)
+    pad = 0.25 * (max(speeds) - min(speeds) or max(speeds))
     return Figure(
         key="checkpoint-speed",
         title=f"Validation {view.score_name} against training speed, by checkpoint",

@@ -33,8 +33,10 @@ def parallel(view: View) -> Figure | None:
         groups[len(RAMP) - 1 - ranks[record.number] * len(RAMP) // len(records)].append(record)
     data = [_lines(scales, group, RAMP[i], 1.2) for i, group in enumerate(groups) if group]
     pick = view.winner
+    marked = ""
     if pick is not None and pick.number in ranks:
         data.append(_lines(scales, [pick], COLORS["orange"], 3.5))
+        marked = f" The orange line is trial {pick.number}, the pick."
     return Figure(
         key="parallel",
         title="Which params go with a good score",
@@ -53,7 +55,7 @@ def parallel(view: View) -> Figure | None:
             legend=False,
         ),
         alt=f"One line a trial through {plural(len(names), 'param')} to its {view.score_name}; "
-        "the more a line stands out from the page, the better its place. The orange line is the winner.",
+        f"the more a line stands out from the page, the better its place.{marked}",
         note=note,
         wide=True,
         min_width=110 * len(scales),

@@ -25,7 +25,7 @@ from harness.report.kit.figures import (
     whole_ticks,
 )
 from harness.report.kit.stats import expected_best, importances, running_best
-from harness.report.kit.text import clip, for_figure, param, param_name, percent, plural
+from harness.report.kit.text import clip, for_figure, join, param, param_name, percent, plural
 from harness.report.kit.view import View
 from harness.report.study.figures_parallel import parallel
 from harness.report.study.tables import bin_middles, cells_frame
@@ -69,8 +69,7 @@ def history(view: View) -> Figure:
     ends = [-0.02 * last - 0.5, 1.02 * last + 0.5]
     data += _baseline_line(view, ends)
     outcome = f"the best completed trial reaches {view.score_text(best[-1])}" if numbers else "no trial was completed"
-    failed = sum(record.state is TrialState.FAIL for record in view.trials)
-    left_out = sum(record.state is TrialState.FAIL and record not in view.scored for record in view.trials)
+    failed = sum(record.state is TrialState.FAIL for record in view.scored)
     return Figure(
         key="history",
         title=f"Validation {view.score_name} of every trial, and the best so far",
@@ -80,10 +79,23 @@ def history(view: View) -> Figure:
             score_axis(view),
             400,
         ),
-        alt=f"{plural(len(view.trials), 'trial')} in the order they started: {outcome}"
-        + (f"; {plural(failed, 'trial')} failed." if failed else "."),
-        note=f"{plural(left_out, 'trial')} failed before the first evaluation and have no point." if left_out else "",
+        alt=f"{plural(len(view.scored), 'trial')} in the order they started: {outcome}"
+        + (f"; {failed} of them failed." if failed else "."),
+        note=_without_point(view),
     )
+
+
+def _without_point(view: View) -> str:
+    """The note about the trials that have no point."""
+    drawn = {record.number for record in view.scored}
+    left_out = [record for record in view.trials if record.number not in drawn]
+    failed = sum(record.state is TrialState.FAIL for record in left_out)
+    others = len(left_out) - failed
+    parts = [
+        *([f"{plural(failed, 'trial')} that failed without a score"] if failed else []),
+        *([f"{plural(others, 'trial')} without a score or not ended"] if others else []),
+    ]
+    return f"Without a point: {join(parts)}." if parts else ""
 
 
 def _dots(view: View, records: list[TrialRecord], state: TrialState) -> dict[str, Any]:
@@ -92,7 +104,7 @@ def _dots(view: View, records: list[TrialRecord], state: TrialState) -> dict[str
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": {"COMPLETE": "completed", "PRUNED": "pruned (last score)", "FAIL": "failed (last score)"}[state.value],
+        "name": {"COMPLETE": "completed", "PRUNED": "pruned (best score)", "FAIL": "failed (best score)"}[state.value],
         "x": [record.number for record in records],
         "y": [view.score(record) for record in records],
         "marker": {
@@ -130,9 +142,10 @@ def best_of_n(view: View) -> Figure | None:
         return None
     scores = [view.score(record) for record in records]
     mean, low, high = expected_best(scores, view.metric.maximize)
-    indices = np.unique(np.round(np.geomspace(1, len(scores), 80)).astype(int)) - 1
+    half = (len(scores) + 1) // 2
+    # The half is among the points of the line, because the caption names its score.
+    indices = np.unique([half, *np.round(np.geomspace(1, len(scores), 80)).astype(int)]) - 1
     x = (indices + 1).tolist()
-    half = mean[(len(mean) + 1) // 2 - 1]
     line = {
         "type": "scatter",
         "mode": "lines",
@@ -149,9 +162,9 @@ def best_of_n(view: View) -> Figure | None:
         title=f"Expected best validation {view.score_name} against the number of trials",
         data=data,
         layout=layout(axis("number of trials", **log_ticks(1, len(scores), whole=True)), score_axis(view)),
-        alt=f"With half of the trials the best would be {view.score_text(half)} on average, "
+        alt=f"With {plural(half, 'trial')} the best would be {view.score_text(mean[half - 1])} on average, "
         f"with all {len(scores):,} of them {view.score_text(mean[-1])}.",
-        note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its last score.",
+        note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its best score.",
     )
 
 
@@ -192,9 +205,9 @@ def params_map(view: View) -> Figure | None:
         "hovertemplate": "trial %{customdata}<extra></extra>",
     }
     rows = categories([param(int(value) if value == int(value) else value) for value in best.index])
-    row, column = divmod(int(np.nanargmax(signed.to_numpy())), len(best.columns))
-    rate = param(float(best.columns[column])).replace("-", "\u2011")  # not to be broken between lines
-    best_cell = f"learning rate about {rate} with batch size {param(float(best.index[row]))}"
+    rates = [param(float(rate)).replace("-", "\u2011") for rate in best.columns]  # not to be broken between lines
+    highest = np.argwhere(signed.to_numpy() == np.nanmax(signed.to_numpy()))
+    best_cells = [f"learning rate about {rates[x]} with batch size {rows['ticktext'][y]}" for y, x in highest]
     return Figure(
         key="map",
         title="Where the good learning rates are, by batch size",
@@ -206,7 +219,8 @@ def params_map(view: View) -> Figure | None:
             max(360, 120 + 60 * len(best.index)),
             legend=False,
         ),
-        alt=f"The best validation {view.score_name} of each cell; the best cell is {best_cell}. Dots are trials.",
+        alt=f"The best validation {view.score_name} of each cell; "
+        f"the best {_is_or_are('cell', best_cells)}. Dots are trials.",
     )
 
 
@@ -257,7 +271,7 @@ def importance(view: View) -> Figure | None:
             max(360, 140 + 34 * len(names)),
             legend=False,
         ),
-        alt=f"{param_name(first).capitalize()} has {percent(share, 0)} of the importance "
+        alt=f"{param_name(first)[:1].upper()}{param_name(first)[1:]} has {percent(share, 0)} of the importance "
         f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials).",
         note=f"PED-ANOVA; bars are medians over {draws} bootstrap resamples of the trials, whiskers their middle 80 %. "
         "Pruned trials rank by how far they came." + (f" One in {step} trials was used." if step > 1 else ""),
@@ -269,20 +283,21 @@ def slice_of(view: View, name: str) -> Figure:
     records = [record for record in view.scored if name in record.params]
     visible, note = thin([record for record in view.ranked_scored if name in record.params], 600)
     absent = len(view.scored) - len(records)
-    best = next(record for record in view.ranked_scored if name in record.params)
+    levels: list[str] = []
     if view.is_number(name):
         ticks = _number_ticks(view, name)
         few = sorted({view.number(record, name) for record in records})
         if view.is_listed(name):
-            ticks = columns([param(value) for value in few])
+            levels = [param(value) for value in few]
+            ticks = columns(levels)
             x = [float(few.index(view.number(record, name))) for record in visible]
         else:
             x = [view.number(record, name) for record in visible]
     else:
-        levels = sorted({param(record.params[name]) for record in records})
-        named = [view.checkpoint_name(level) if name == "checkpoint" else level for level in levels]
-        ticks = columns([for_figure(level, 18) for level in named])
-        x = [float(levels.index(param(record.params[name]))) for record in visible]
+        values = sorted({param(record.params[name]) for record in records})
+        levels = [view.checkpoint_name(value) if name == "checkpoint" else value for value in values]
+        ticks = columns([for_figure(level, 18) for level in levels])
+        x = [float(values.index(param(record.params[name]))) for record in visible]
     data = []
     for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.COMPLETE):
         pairs = [(at, record) for at, record in zip(x, visible, strict=True) if record.state is state]
@@ -294,11 +309,33 @@ def slice_of(view: View, name: str) -> Figure:
         title=f"{view.score_name.capitalize()} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
-        alt=f"The best of {plural(len(records), 'trial')} is at {clip(_value(view, best, name), 60)}. "
-        "Full dots were completed, open ones pruned.",
+        alt=_slice_caption(view, data, levels),
         note=" ".join([note, f"{plural(absent, 'trial')} did not use it." if absent else ""]).strip(),
     )
 
 
-def _value(view: View, record: TrialRecord, name: str) -> str:
-    return view.checkpoint_name(str(record.params[name])) if name == "checkpoint" else param(record.params[name])
+def _slice_caption(view: View, data: list[dict[str, Any]], levels: list[str]) -> str:
+    """Where the best dots of completed trials are, and what the dots mean; `levels` are the names of 0, 1, 2 ..."""
+    names = [trace["name"].split(" ")[0] for trace in data]
+    meanings = {"completed": "full dots were completed", "pruned": "open dots were pruned", "failed": "crosses failed"}
+    legend = ", ".join(meaning for name, meaning in meanings.items() if name in names)
+    legend = f"{legend[:1].upper()}{legend[1:]}."
+    if "completed" not in names:
+        return f"No trial was completed. {legend}"
+    dots = data[names.index("completed")]
+    best = min(dots["y"], key=view.metric.sort_key)
+    places = sorted({at for at, score in zip(dots["x"], dots["y"], strict=True) if score == best})
+    at = list(dict.fromkeys(clip(levels[int(place)], 60) if levels else param(place) for place in places))
+    of = f"best of {plural(len(dots['y']), 'completed trial')}" if len(dots["y"]) > 1 else "one completed trial"
+    return f"The {of} {'is' if len(at) == 1 else 'are'} at {_few(at)}. {legend}"
+
+
+def _is_or_are(noun: str, names: list[str]) -> str:
+    """("cell", names) -> "cell is a", "cells are a and b"."""
+    return f"{noun} is {names[0]}" if len(names) == 1 else f"{noun}s are {_few(names)}"
+
+
+def _few(names: list[str], limit: int = 3) -> str:
+    """The first names, and the number of the others."""
+    more = len(names) - limit
+    return join([*names[:limit], f"{more} more"] if more > 0 else names)

@@ -20,8 +20,9 @@ _PART_COLORS = dict(zip((*PARTS, "other"), ("purple", "yellow", "blue", "green",
 
 
 def time_split(view: View) -> Figure | None:
-    """The seconds of each part of each trial's wall clock, one bar a trial."""
+    """The seconds of each part of each search trial's wall clock, one bar a trial."""
     frame = time_frame(view)
+    frame = frame[frame["kind"] == "search"]
     if frame.empty:
         return None
     parts = [
@@ -29,7 +30,7 @@ def time_split(view: View) -> Figure | None:
     ]
     totals = frame[parts].sum()
     shares = (totals / totals.sum()).sort_values(ascending=False)
-    search = frame.loc[frame["kind"] == "search", ["number", *parts]].sort_values("number", ignore_index=True)
+    search = frame[["number", *parts]].sort_values("number", ignore_index=True)
     size = max(1, -(-len(search) // _MAX_BARS))
     grouped = search.groupby(np.arange(len(search)) // size)
     means, x = grouped.mean(), grouped["number"].min()
@@ -58,7 +59,7 @@ def time_split(view: View) -> Figure | None:
             barmode="stack",
             bargap=0.15,
         ),
-        alt=f"Of {duration(float(totals.sum()))} on all slots, confirmation included: {parts_text}.",
+        alt=f"Of {duration(float(totals.sum()))} that the search trials spent on slots: {parts_text}.",
         note=f"Each bar is the mean of {size} trials." if size > 1 else "",
     )
 
@@ -80,11 +81,12 @@ def timeline(view: View) -> Figure | None:
         return None
     busy, total = slot_use(spans)
     unit, size = ("s", 1.0) if total < 180 else ("min", 60.0) if total < 3 * 3600 else ("h", 3600.0)
-    note = ""
-    if len(spans) > _MAX_SPANS:
-        spans = spans.assign(length=spans["end_s"] - spans["start_s"]).nlargest(_MAX_SPANS, "length")
-        note = f"Shown are the {_MAX_SPANS:,} longest stretches of work."
     slots = sorted(spans["slot"].unique())
+    note, gaps = "", " (the gaps)"
+    if len(spans) > _MAX_SPANS:
+        note = f"Shown are the {_MAX_SPANS:,} longest of {len(spans):,} stretches of work."
+        gaps = ""  # there are more gaps than idle time
+        spans = spans.assign(length=spans["end_s"] - spans["start_s"]).nlargest(_MAX_SPANS, "length")
     rows = {slot: place for place, slot in enumerate(slots)}
     group = np.where(spans["kind"] == "confirm", "confirm", spans["state"])
     data = []
@@ -103,7 +105,7 @@ def timeline(view: View) -> Figure | None:
             barmode="overlay",
         ),
         alt=f"{plural(len(slots), 'slot')} over {duration(total)}: busy {percent(busy, 0)} of the time, "
-        f"idle {percent(1 - busy, 0)} (the gaps).",
+        f"idle {percent(1 - busy, 0)}{gaps}.",
         note=note,
         wide=True,
     )

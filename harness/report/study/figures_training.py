@@ -42,25 +42,40 @@ def _curves(view: View) -> list[Figure]:
     records, note = thin([record for record in view.ranked if record.history], _MAX_CURVES)
     if not records:
         return []
-    pruned = sum(record.state is TrialState.PRUNED for record in view.trials)
-    ends = f"; {plural(pruned, 'pruned trial')} end at a cross, their rung" if pruned else ""
+    scores, losses = (_curve_lines(view, records, name) for name in (view.objective, "train_loss"))
     score = Figure(
         key="curves",
         title=f"Learning curves: validation {view.score_name} of every trial",
-        data=_curve_lines(view, records, view.objective),
+        data=scores,
         layout=layout(axis("epoch", rangemode="tozero"), score_axis(view), 400),
-        alt=f"{plural(len(records), 'learning curve')} of validation {view.score_name}{ends}.",
+        alt=_curves_caption(scores, f"of validation {view.score_name}"),
         note=note,
     )
     loss = Figure(
         key="losses",
         title="Learning curves: training loss of every trial",
-        data=_curve_lines(view, records, "train_loss"),
+        data=losses,
         layout=layout(axis("epoch", rangemode="tozero"), axis(view.train_loss_name), 400),
-        alt=f"{plural(len(records), 'curve')} of training loss{ends}.",
+        alt=_curves_caption(losses, "of training loss"),
         note=note,
     )
     return [score, loss]
+
+
+def _curves_caption(data: list[dict[str, Any]], of: str) -> str:
+    """How many curves have a point, and how many end at a cross."""
+    points = [
+        (trace["mode"], number)
+        for trace in data
+        for number, y in zip(trace["customdata"], trace["y"], strict=True)
+        if y is not None
+    ]
+    curves = len({number for mode, number in points if mode != "markers"})
+    crosses = sum(mode == "markers" for mode, _ in points)
+    ends = "ends at a cross, its rung" if crosses == 1 else "end at a cross, their rung"
+    return f"{plural(curves, 'learning curve')} {of}" + (
+        f"; {plural(crosses, 'pruned trial')} {ends}." if crosses else "."
+    )
 
 
 def _value(record: TrialRecord, name: str) -> list[float | None]:
@@ -117,7 +132,7 @@ def _throughput(view: View) -> Figure | None:
     visible, note = thin([record for record in view.ranked if record.usage.samples_per_second > 0], 600)
     several = len(view.checkpoints) > 1
     data: list[dict[str, Any]] = []
-    medians = []
+    medians: list[tuple[float, int, str]] = []
     for place, checkpoint in enumerate(view.checkpoints):
         own = [record for record in visible if view.checkpoint_of(record) == checkpoint]
         if not own:
@@ -127,7 +142,7 @@ def _throughput(view: View) -> Figure | None:
             size: [r.usage.samples_per_second for r in own if r.config.training.batch_size == size] for size in sizes
         }
         line = {size: float(np.median(speeds)) for size, speeds in by_size.items() if speeds}
-        medians.append(line)
+        medians += [(speed, size, checkpoint) for size, speed in line.items()]
         data.append(
             {
                 "type": "scatter",
@@ -153,7 +168,7 @@ def _throughput(view: View) -> Figure | None:
         )
     if not medians:
         return None
-    best = max(medians[0], key=lambda size: medians[0][size])
+    speed, size, fastest = max(medians, key=lambda median: median[0])
     return Figure(
         key="throughput",
         title="Training speed by batch size",
@@ -162,8 +177,8 @@ def _throughput(view: View) -> Figure | None:
             axis("batch size", **categories([str(size) for size in sizes])),
             axis("steady training speed (samples/s)", rangemode="tozero"),
         ),
-        alt=f"Fastest at batch size {best}: {metric('samples_per_second', medians[0][best])} samples/s"
-        + (f" for {clip(view.checkpoint_name(view.checkpoints[0]), 60)}." if several else " at the median."),
+        alt=f"Fastest at batch size {size}: {metric('samples_per_second', speed)} samples/s at the median"
+        + (f", for {clip(view.checkpoint_name(fastest), 60)}." if several else "."),
         note=note,
     )
 

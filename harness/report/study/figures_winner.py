@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 import numpy as np
 
+from harness.records.schema import best_progress
 from harness.report.kit.figures import COLORS, Figure, axis, categories, layout, score_axis
 from harness.report.kit.text import interval, metric, metric_title, plural
 from harness.report.kit.view import View
 from harness.spec.tasks import metric_named
 from harness.stats.intervals import Interval
 
-__all__ = ["forest", "seed_curves"]
+__all__ = ["forest", "score_and_interval", "seed_curves"]
 
 _SEED_COLORS = ("orange", "blue", "green", "purple", "yellow", "sky", "grey")
+
+
+def score_and_interval(metric_name: str, bounds: Interval) -> str:
+    """ "94.4 % (93.7–97.2 %)": a score with its interval where that is known."""
+    text = metric(metric_name, bounds.value)
+    return f"{text} ({interval(metric_name, bounds)})" if isfinite(bounds.low) and isfinite(bounds.high) else text
 
 
 def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], caption: str, split: str = "test") -> Figure:
@@ -73,8 +80,11 @@ def seed_curves(view: View) -> Figure | None:
     runs = [run for run in view.seeds(view.winner) if run.history]
     if not runs:
         return None
-    data = []
+    data, scores = [], []
     for place, run in enumerate(runs):
+        best = best_progress(run.history, view.objective)
+        curve = [progress.metrics.get(view.objective, nan) for progress in run.history]
+        scores += [score for progress, score in zip(run.history, curve, strict=True) if progress is best]
         color = COLORS[_SEED_COLORS[place % len(_SEED_COLORS)]]
         data.append(
             {
@@ -82,19 +92,21 @@ def seed_curves(view: View) -> Figure | None:
                 "mode": "lines+markers",
                 "name": f"seed {run.seed}",
                 "x": [progress.epoch for progress in run.history],
-                "y": [progress.metrics.get(view.objective) for progress in run.history],
+                "y": [score if isfinite(score) else None for score in curve],
                 "line": {"color": color, "width": 2},
-                "marker": {"color": color, "size": 7},
+                "marker": {"color": color, "size": [13 if progress is best else 7 for progress in run.history]},
                 "hovertemplate": f"seed {run.seed}: %{{y:{view.score_format}}}<extra></extra>",
             }
         )
-    ends = [view.score(run) for run in runs]
-    mean = view.score_text(float(np.mean(ends)))
-    spread = f", from {view.score_text(min(ends))} to {view.score_text(max(ends))}" if len(runs) > 1 else ""
+    scores = [score for score in scores if isfinite(score)]
+    if not scores:
+        return None
+    mean = view.score_text(float(np.mean(scores)))
+    spread = f", from {view.score_text(min(scores))} to {view.score_text(max(scores))}" if len(scores) > 1 else ""
     return Figure(
         key="seeds",
         title=f"Learning curve of each seed of trial {view.winner.number}",
         data=data,
         layout=layout(axis("epoch", rangemode="tozero"), score_axis(view), 380),
-        alt=f"{plural(len(runs), 'seed')}: mean validation {view.score_name} {mean}{spread}.",
+        alt=f"{plural(len(scores), 'seed')}: mean validation {view.score_name} {mean}{spread}, at the large dots.",
     )

@@ -8,7 +8,18 @@ from harness.records.final import FinalModel
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
-from harness.report.kit.text import clip, difference, gain, join, metric, param, param_name, percent, probability_text, verdict_word
+from harness.report.kit.text import (
+    clip,
+    difference,
+    gain,
+    join,
+    metric,
+    param,
+    param_name,
+    percent,
+    probability_text,
+    verdict_word,
+)
 from harness.report.kit.view import View
 from harness.report.study.sampling import detectable, gap
 from harness.report.study.serving import alternative, checkpoint_lines

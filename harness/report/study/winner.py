@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from harness.report.kit.figures import Figure
 from harness.report.kit.sections import Section, Table, arranged
 from harness.report.kit.text import clip, for_figure, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.lenses.base import Findings, Lens
 from harness.report.lenses.registry import lens_of
-from harness.report.study.figures_winner import forest, seed_curves
+from harness.report.study.figures_winner import forest, score_and_interval, seed_curves
 from harness.report.study.predictions import answers_of, shown_rows
 
 __all__ = ["models_figure", "models_table", "winner_section"]
@@ -30,16 +32,12 @@ def models_figure(view: View, name: str) -> Figure | None:
     if chosen is None:
         return None
     models = [chosen, *(model for model in view.models.values() if model is not chosen)]
+    models = [model for model in models if name in model.test and isfinite(model.test[name].value)]
     rows = [
         (f"{_ROLE_NAMES[model.kind]}<br>{for_figure(_model_name(model.number, model.name), 26)}", model.test[name])
         for model in models
-        if name in model.test
     ]
-    caption = "; ".join(
-        f"{_ROLE_NAMES[model.kind]} {metric(name, model.test[name].value)} ({interval(name, model.test[name])})"
-        for model in models
-        if name in model.test
-    )
+    caption = "; ".join(f"{_ROLE_NAMES[model.kind]} {score_and_interval(name, model.test[name])}" for model in models)
     title = f"Test {metric_title(name)} of the final models, with 95 % intervals"
     return forest(title, name, rows, caption[:1].upper() + caption[1:] + ".") if rows else None
 

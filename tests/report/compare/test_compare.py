@@ -23,7 +23,7 @@ def test_comparison_names_the_better_run_and_how_sure(tmp_path: Path) -> None:
     found = summary_of(tmp_path)
     assert found.startswith("## one has the best pick")
     assert "test accuracy of one, 95 % interval" in found
-    assert "- **Against two**: Better (probability of being better above 99\u00a0%): +" in found
+    assert "- **Against two**: Better (probability of being better above 99 %): +" in found
     assert "Whose pick is better, pair by pair" in found
 
 

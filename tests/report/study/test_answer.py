@@ -376,14 +376,14 @@ def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
     ("objective", "title", "gain"),
     [
         ("macro_f1", "macro F1", r"[+−]\d+\.\d points of macro F1 \("),
-        ("log_loss", "log loss", r"\d\.\d{3} less log loss \("),
+        ("log_loss", "log loss", r"\d\.\d{3} (less|more) log loss \("),
     ],
 )
 def test_comparisons_are_by_the_first_objective(tmp_path: Path, objective: str, title: str, gain: str) -> None:
     results = make_results(tmp_path, trials=12, objectives=(objective,))
     told = answer(View(results))
     assert told.score_of.startswith(f"test {title}, 95 % interval")
-    against = next(one.text for one in told.sentences if one.about == "Against the baseline")
+    against = next(one.text for one in told.sentences if one.about == "Against the runner-up")
     assert re.search(gain, against), against
     assert results.final is not None
     assert all(comparison.metric == objective for comparison in results.final.comparisons)

@@ -103,5 +103,5 @@ def test_runs_of_numbers_are_compared_row_by_row(tmp_path: Path, monkeypatch: py
     write_comparison(runs, tmp_path / "out")
     summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
     assert summary.startswith("## two has the best pick")
-    assert "- **Against one**: Better (probability of being better above 99\u00a0%): 0." in summary
+    assert "- **Against one**: Better (probability of being better above 99 %): 0." in summary
     assert "less RMSE" in summary
