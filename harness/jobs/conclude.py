@@ -13,7 +13,7 @@ from harness.errors import StudyFailed
 from harness.jobs.decision_warnings import decision_warnings
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import models_to_score, rank_finalists, search_number
-from harness.jobs.score import FEATURES, SPEEDS, Request, SavedModel, Scorer
+from harness.jobs.scorer import FEATURES, SPEEDS, Request, SavedModel, Scorer, features_of
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
 from harness.records.final import (
@@ -70,7 +70,10 @@ def conclude(
     best = models["winner"]
     staging = stage_weights(run.path / str(best.weights), staging_path(run.path / "best"))
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
-    with scorer.scoring(_request(run, spec, data, models, folders)):
+    request = _request(run, spec, data, models, folders)
+    if not scorer.computes_features:
+        request = request.model_copy(update={"features": features_of(run, spec, data, best)})
+    with scorer.scoring(request):
         simple = _baseline_answers(spec, data)
         run.write_json(SHOWN, _shown_rows(spec, data))
     simple |= _features_answers(run, spec)
@@ -136,8 +139,6 @@ def _request(
             for role, record in models.items()
         ),
         speeds=True,
-        features=best.trained_config,
-        train_rows=spec.data.most_train_rows,
     )
 
 

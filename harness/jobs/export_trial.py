@@ -17,7 +17,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.rerun import prepared_data, train_again, trial_of
-from harness.jobs.score import Request, SavedModel, Scorer
+from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.records.files import replace_folder, staging_path
 from harness.records.final import FinalModel
 from harness.records.results import Results

@@ -19,7 +19,7 @@ from harness.engines.protocol import Engine
 from harness.errors import InputError, RunError, StudyFailed
 from harness.jobs.finalists import confirm_configs
 from harness.jobs.monitors import AfterStarts, Tidy
-from harness.jobs.score import Scorer
+from harness.jobs.scorer import Features, Scorer, features_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
 from harness.records.final import Baseline
@@ -36,7 +36,7 @@ from harness.search.fixed import FixedList
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import default_config, differences, may_choose_precision
+from harness.spec.configure import default_config, differences, is_compared, may_choose_precision
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
 from harness.spec.study import StudySpec
@@ -216,7 +216,7 @@ class _Sweep:
             measured: list[Future[list[dict[str, Any]]]] = []
             later = AfterStarts(
                 search,
-                scorer.start,
+                lambda: scorer.start(self._early_features(store)),
                 lambda: measured.append(background.submit(self._baselines, store.get(BASELINES))),
                 lambda: background.submit(_import_conclusion),
             )
@@ -232,6 +232,15 @@ class _Sweep:
             store.set(FACTS, described.result())
         trials = store.records()
         return trials, self._confirm(self.engine, trials), scorer
+
+    def _early_features(self, store: StudyStore) -> Features | None:
+        """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.
+
+        Where checkpoints are compared, it is that of the winner's, which is not known yet.
+        """
+        record = next((record for record in store.records() if record.number == 0 and record.history), None)
+        asked = None if record is None else features_of(self.folder, self.spec, self.data, record)
+        return None if asked is None or asked.place.device != "cpu" or is_compared(self.spec) else asked
 
     def _open(self, name: str) -> StudyStore:
         url = self.spec.search.storage or self.folder.database

@@ -98,6 +98,9 @@ def baselines(
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     """Returns what a person should know of the data before training, a line each."""
     lines = [f"{split}: {rows} rows{_targets(data, split)}" for split, rows in data.meta.rows.items()]
+    most = config.data.train_rows
+    if most is not None and most < data.meta.rows["train"]:
+        lines.append(f"the default recipe trains on {most} of {data.meta.rows['train']} rows (data.train_rows)")
     lines += _detectable(data, config)
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:

@@ -1,0 +1,156 @@
+"""What the coordinator asks of the process that scores saved models, and `Scorer`, which starts it.
+
+The process is `harness.jobs.score`. It reads two lines of JSON: the features to compute while trials still train (or
+null), then the models to score.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+from harness.data.prepared import PreparedData
+from harness.errors import HarnessError
+from harness.records.rundir import RunFolder
+from harness.records.schema import Place, TrialRecord
+from harness.spec.space import Frozen
+from harness.spec.study import StudySpec
+from harness.spec.trial import TrialConfig
+
+__all__ = ["FEATURES", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
+
+#: The file with the speed of each model by name, beside the answers.
+SPEEDS = "speeds.json"
+#: The name of the answers of the baseline on frozen features.
+FEATURES = "features"
+
+
+class SavedModel(Frozen):
+    """A model to score: a folder with config.json and model.safetensors.
+
+    With `processor`, the tokenizer is written into the folder first. With `raw`, rows are encoded by the folder's own
+    tokenizer, as a user of the export would encode them.
+    """
+
+    name: str
+    folder: str
+    config: TrialConfig
+    threads: int
+    splits: tuple[str, ...] = ("validation", "test")
+    processor: bool = False
+    raw: bool = False
+
+    @property
+    def speed_key(self) -> tuple[object, ...]:
+        """What the speed of predicting depends on; models with the same key are measured once."""
+        model, data = self.config.model, self.config.data
+        return model.checkpoint, model.layers, self.config.training.precision, data.max_length, self.threads
+
+
+class Features(Frozen):
+    """The baseline on frozen features: a simple model of `train_rows` rows on the untrained checkpoint of `config`.
+
+    Its answers are written to `<out>/features.npz`, where the task and the checkpoint have such a baseline.
+    """
+
+    data: str
+    out: str
+    place: Place
+    config: TrialConfig
+    train_rows: int | None
+
+
+def features_of(run: RunFolder, spec: StudySpec, data: PreparedData, record: TrialRecord) -> Features | None:
+    """The baseline on the frozen features of a trial's checkpoint; None where its precision or place is not known."""
+    config, folder = record.trained_config, run.path / "final"
+    place = record.place or (record.history[-1].place if record.history else None)
+    if config.training.precision == "auto" or place is None:
+        return None
+    (folder / f"{FEATURES}.npz").unlink(missing_ok=True)  # of an earlier conclusion
+    rows = spec.data.most_train_rows
+    return Features(data=str(data.folder), out=str(folder), place=place, config=config, train_rows=rows)
+
+
+class Request(Frozen):
+    """The models to score, and where; `at_once` is the number of models that are scored side by side on a CPU.
+
+    With `speeds`, the time of predicting is measured too, of one model after the other. `features` are computed where
+    they were not asked for before.
+    """
+
+    data: str
+    out: str
+    place: Place
+    at_once: int = 1
+    models: tuple[SavedModel, ...]
+    task: str
+    speeds: bool = False
+    features: Features | None = None
+
+
+class Scorer:
+    """A process that scores saved models once; it is started early, so that its imports are done before the request."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self.computes_features = False
+
+    def start(self, features: Features | None = None) -> None:
+        """Starts the process, unless it was started, with work at a low priority; it ends when this process ends."""
+        if self._process is not None:
+            return
+        with self._log.open("ab") as stream:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "harness.jobs.score"],
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=stream,
+                env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+                start_new_session=True,  # the terminal's Ctrl-C is for the coordinator
+            )
+        self.computes_features = features is not None
+        self._write("null" if features is None else features.model_dump_json())
+
+    def _write(self, line: str) -> None:
+        if self._process is None or self._process.stdin is None:
+            raise HarnessError("the scoring process was closed before it was asked")
+        with suppress(BrokenPipeError):  # the process ended early: its exit status is checked at the end
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+
+    @contextmanager
+    def scoring(self, request: Request) -> Iterator[None]:
+        """Scores the request while the body runs; afterwards `<out>/<name>.npz` hold the answers by split.
+
+        Raises:
+            HarnessError: the process failed; the message names its log.
+        """
+        Path(request.out).mkdir(parents=True, exist_ok=True)
+        self.start()
+        self._write(request.model_dump_json())
+        yield
+        if self._process is not None and self._process.wait():
+            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+            raise HarnessError(f"scoring the saved models failed: {''.join(last)} (log: {self._log})")
+
+    def close(self) -> None:
+        """Kills the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            if self._process.stdin is not None:
+                with suppress(OSError):
+                    self._process.stdin.close()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
