@@ -9,7 +9,7 @@ from harness.data.prepared import PreparedData
 from harness.jobs.finalists import num_pruned_at_chance
 from harness.records.final import Comparison, FinalModel
 from harness.records.schema import TrialRecord
-from harness.report.kit.text import clip, metric_title, plural, probability_text
+from harness.report.kit.text import clip, join, plural
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
 
@@ -43,23 +43,14 @@ def decision_warnings(
 
 
 def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison]) -> list[str]:
-    """Warns of each baseline, and of a default recipe, that the winner is not better than beyond chance."""
+    """Warns of baselines, and of a default recipe, that the winner is not better than beyond chance."""
     against = {pair.b: pair for pair in comparisons}
     winner, others = models[0], models[1:]
-    sentences = []
-    for model in others:
-        pair = against[model.role]
-        if not pair.tie and pair.probability > 0.5:
-            continue
-        if model.kind == "baseline":
-            sentences.append(
-                f"The winner is not shown to be better than {clip(model.name)} on test: it is the better one by "
-                f"{metric_title(pair.metric)} with probability {probability_text(pair.probability)}."
-            )
-        elif model.kind == "default" and model.number != winner.number:
-            sentences.append(
-                "The winner is not shown to be better than the default recipe: the search found no sure gain."
-            )
+    not_beaten = [model for model in others if against[model.role].tie or against[model.role].probability < 0.5]
+    baselines = [clip(model.name, 80) for model in not_beaten if model.kind == "baseline"]
+    sentences = [f"The winner is not shown to be better than {join(baselines)} on test."] if baselines else []
+    if any(model.kind == "default" and model.number != winner.number for model in not_beaten):
+        sentences.append("The winner is not shown to be better than the default recipe: the search found no sure gain.")
     return sentences
 
 
