@@ -137,6 +137,7 @@ def test_code_that_a_folder_names_is_not_run(command: Sequence[str], swept: Path
     assert f"--trust {TASK}" in said
 
 
+@pytest.mark.long
 def test_trusted_code_is_run(swept: Path, folder: Path, library: Path) -> None:
     trust = ("--trust", TASK)
     run(folder, "export", "runs/days", "--to", "model", *trust, library=library)
@@ -158,6 +159,7 @@ def test_task_that_is_not_to_be_had_is_told_with_its_line(swept: Path, folder: P
     assert "days.yaml:1: task: 'days:Days' cannot be imported" in said
 
 
+@pytest.mark.long
 def test_bench_of_a_study(folder: Path, library: Path) -> None:
     quick = ("--seconds", "0.2", "--repeats", "2", "--json", "bench.json", "--batch-size", "8")
     said = run(folder, "bench", "days.yaml", *quick, library=library)

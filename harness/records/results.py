@@ -137,6 +137,7 @@ class Results:
             ],
             "baselines": [{"name": model.name, "metrics": dict(model.metrics)} for model in self.baselines],
             "best": self._best_json(),
+            "models": self._models_json(),
             "precision": [choice.model_dump(mode="json") for choice in self.manifest.precision],
         }
         json_document: dict[str, Any] = plain(document)
@@ -154,6 +155,14 @@ class Results:
             "test": {name: asdict(value) for name, value in winner.test.items()} if winner else {},
             "export": self.export_path(),
         }
+
+    def _models_json(self) -> list[dict[str, Any]]:
+        """The models that were scored on test, each but the winner with the winner's comparison with it."""
+        final = self.final
+        if final is None:
+            return []
+        against = {pair.b: pair.model_dump(exclude={"a", "b"}) for pair in final.comparisons if pair.a == "winner"}
+        return [model.model_dump() | {"winner_against_it": against.get(model.role)} for model in final.models]
 
     def export_path(self) -> str | None:
         """The exported model's absolute path; None when there is none (yet)."""

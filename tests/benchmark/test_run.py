@@ -71,6 +71,7 @@ def test_bench_measures_every_cell_in_every_round(whole: tuple[Path, Noted, int]
     assert set(document["cells"][0]["step_ms"]) == {"median", "p95", "low", "high"}
 
 
+@pytest.mark.long
 def test_interrupted_bench_goes_on(tmp_path: Path, smoke_data: PreparedData, inline: list[int]) -> None:
     path = tmp_path / "a.json"
     with pytest.raises(KeyboardInterrupt):

@@ -72,6 +72,7 @@ def test_export_of_a_trial_without_weights_trains_it_again(results: Results, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.long
 def test_export_that_scores_differently_is_none(results: Results, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "smoke"
     shutil.copytree(results.folder, run)

@@ -64,6 +64,7 @@ def test_a_study_is_an_experiment_and_a_trial_a_run(run: RunFolder) -> None:
     assert said == []
 
 
+@pytest.mark.long
 def test_a_run_that_the_server_does_not_know_is_made_anew(run: RunFolder) -> None:
     run.write_json("mlflow.json", {"trial-000": "0" * 32})
     said: list[str] = []

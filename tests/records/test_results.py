@@ -114,7 +114,7 @@ def test_results_json_is_the_contract(run: Run) -> None:
     fill(run)
     run.conclude()
     document = json.loads(json.dumps(loaded(run).to_json(), allow_nan=False))
-    assert list(document) == ["study", "trials", "confirm", "baselines", "best", "precision"]
+    assert list(document) == ["study", "trials", "confirm", "baselines", "best", "models", "precision"]
     assert document["study"] == "study"
     assert [trial["number"] for trial in document["trials"]] == list(range(6))
     assert [trial["state"] for trial in document["trials"]] == [
@@ -139,6 +139,8 @@ def test_results_json_is_the_contract(run: Run) -> None:
     assert best["metrics"]["accuracy"] == pytest.approx(0.9), "the mean over seeds"
     assert best["test"]["accuracy"] == {"value": 0.9, "low": 0.85, "high": 0.95}
     assert best["export"] == str(run.folder.path / "best")
+    assert [(model["role"], model["number"]) for model in document["models"]] == [("winner", 4), ("default", 4)]
+    assert document["models"][0]["test"]["accuracy"] == best["test"]["accuracy"]
 
 
 def test_results_while_it_runs(run: Run) -> None:

@@ -195,8 +195,9 @@ def test_ray_hyperband_stops_nobody_while_all_guess(run: RunFolder, data: str) -
     store.close()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("session")
-@pytest.mark.parametrize("pruner", ["ray-asha", pytest.param("ray-hyperband", marks=pytest.mark.long)])
+@pytest.mark.parametrize("pruner", ["ray-asha", "ray-hyperband"])
 def test_ray_own_schedulers(run: RunFolder, data: str, pruner: str) -> None:
     spec = searched(pruner)
     write_counts(data, 20)

@@ -21,10 +21,11 @@ from harness.report.kit.figures import Figure
 from harness.report.kit.stats import importances
 from harness.report.study import figures_search
 from harness.report.study import page as study_page
+from tests.conftest import num_examples
 from tests.report.captions import CHECKS, kind_of
 from tests.report.factory import Shape, make_results
 
-NUM_STUDIES = 50
+NUM_STUDIES = num_examples(50)
 #: Studies that are larger than the figures: of more trials, rows, classes or stretches of work than are drawn.
 LARGE = {
     0: {"trials": 310, "labels": tuple(f"class {place}" for place in range(45)), "rows": 900},
