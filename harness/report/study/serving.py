@@ -26,12 +26,17 @@ def checkpoint_lines(view: View, name: str, pick: FinalModel) -> Iterator[Senten
         bounds = model.test.get(name)
         score = f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "no score"
         speed = f", {speed_text(model.speed)}" if model.speed else ""
-        compared = view.comparison(model.role)
-        against = f"; the winner is {verdict_word(compared)}" if compared is not None and not compared.tie else ""
-        tied = "; cannot be told apart from the winner" if compared is not None and compared.tie else ""
-        own = "; it is the winner" if model is pick else ""
-        text = f"{metric_title(name)} {score} on test{speed}: trial {model.number}{own}{against}{tied}."
+        place = "the winner, " if model is pick else ""
+        text = f"{metric_title(name)} {score} on test{speed}: {place}trial {model.number}{_against(view, model)}."
         yield Sentence(clip(view.checkpoint_name(checkpoint), 40), text[:1].upper() + text[1:])
+
+
+def _against(view: View, model: FinalModel) -> str:
+    """What the winner is, compared with the best model of another checkpoint."""
+    compared = view.comparison(model.role)
+    if compared is None:
+        return ""
+    return ", cannot be told apart from the winner" if compared.tie else f"; the winner is {verdict_word(compared)}"
 
 
 def speed_text(speed: PredictionSpeed) -> str:
@@ -53,7 +58,8 @@ def alternative(view: View, pick: FinalModel) -> list[Sentence]:
     if rival is None or rival.speed is None or pick.speed is None or factor < _FASTER:
         return []
     rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
-    command = f"harness export {shlex.quote(view.results.folder.name)} --trial {rival.number} --to DIR"
+    run = view.results.folder
+    command = f"harness export {shlex.quote(f'{run.parent.name}/{run.name}')} --trial {rival.number} --to DIR"
     return [
         Sentence(
             "Alternative",

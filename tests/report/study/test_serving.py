@@ -1,0 +1,83 @@
+"""Sentences on compared checkpoints, on a faster rival, on what the test rows can show, and on moved defaults."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.records.final import Comparison, FinalModel, PredictionSpeed
+from harness.records.results import Results
+from harness.report.kit.view import View
+from harness.report.study.answer import answer
+from harness.spec.space import Range
+from tests.report.factory import make_results
+
+CHECKPOINTS = ("org/large", "org/small", "org/tiny")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return make_results(tmp_path_factory.mktemp("run"), trials=30, checkpoints=CHECKPOINTS)
+
+
+def sentences(results: Results) -> dict[str, str]:
+    return {sentence.about: sentence.text for sentence in answer(View(results)).sentences}
+
+
+def changed(results: Results, models: list[FinalModel], comparisons: list[Comparison]) -> Results:
+    assert results.final is not None
+    update = {"models": tuple(models), "comparisons": tuple(comparisons)}
+    return replace(results, final=results.final.model_copy(update=update))
+
+
+def test_each_compared_checkpoint_has_a_line(results: Results) -> None:
+    lines = sentences(results)
+    assert results.final is not None
+    for name in ("large", "small", "tiny"):
+        assert re.match(r"Accuracy \d\d\.\d.%.*predicts 800 rows/s, 4\.25 ms for one row, 91 MB: ", lines[name]), lines[
+            name
+        ]
+    winner = results.final.models[0]
+    assert f"the winner, trial {winner.number}" in lines[str(winner.checkpoint).partition("/")[2]]
+    assert sum("the winner, trial" in line for line in lines.values()) == 1
+    single = make_results(results.folder.parents[1] / "single", trials=12)
+    assert not {"all-MiniLM-L6-v2", "large"} & set(sentences(single))
+
+
+@pytest.mark.parametrize(("factor", "tie", "is_named"), [(1.3, True, True), (1.2, True, False), (5.0, False, False)])
+def test_faster_rival_is_named_where_it_cannot_be_told_apart(
+    results: Results, factor: float, tie: bool, is_named: bool
+) -> None:
+    assert results.final is not None
+    winner, rival, *others = results.final.models
+    fast = PredictionSpeed(rows_per_second=800 * factor, row_ms=1.0, megabytes=10.0)
+    pairs = [pair.model_copy(update={"tie": tie and pair.b == rival.role}) for pair in results.final.comparisons]
+    lines = sentences(changed(results, [winner, rival.model_copy(update={"speed": fast}), *others], pairs))
+    assert ("Alternative" in lines) == is_named
+    if is_named:
+        assert lines["Alternative"].startswith(f"Trial {rival.number} cannot be told apart from the winner")
+        assert f"predicts {factor:.1f} times as fast" in lines["Alternative"]
+        assert f"harness export runs/reviews --trial {rival.number} --to DIR" in lines["Alternative"]
+
+
+def test_test_rows_can_show_what_the_interval_says(results: Results) -> None:
+    assert results.final is not None
+    first, *others = results.final.comparisons
+    narrow = first.difference.__class__(value=0.01, low=-0.0096, high=0.0296)  # a standard error of one point
+    shown = sentences(
+        changed(results, list(results.final.models), [first.model_copy(update={"difference": narrow}), *others])
+    )
+    assert shown["Test rows"].startswith("These 500 rows can show differences from 2.8 points of accuracy on")
+
+
+def test_default_recipe_says_what_the_space_excludes(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=12)
+    assert "instead of" not in sentences(results)["Against the default recipe"]
+    rates = Range[float](low=1e-4, high=5e-4, log=True)
+    training = results.spec.training.model_copy(update={"learning_rate": rates})
+    narrowed = replace(results, spec=results.spec.model_copy(update={"training": training}))
+    told = sentences(narrowed)["Against the default recipe"]
+    assert told.endswith("Within this study's space the default recipe has learning rate 1e-4 instead of 5e-5.")
