@@ -203,7 +203,15 @@ def test_results_nothing_completed(run: Run) -> None:
 
 def test_results_of_an_empty_study(run: Run) -> None:
     document = loaded(run).to_json()
-    assert document == {"study": "study", "trials": [], "confirm": [], "baselines": [], "best": None, "precision": []}
+    assert document == {
+        "study": "study",
+        "trials": [],
+        "confirm": [],
+        "baselines": [],
+        "best": None,
+        "models": [],
+        "precision": [],
+    }
     assert loaded(run).frame().empty
 
 
