@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from harness.records.final import FinalModel
 from harness.report.kit.figures import Figure
 from harness.report.kit.sections import Section, Table, arranged
 from harness.report.kit.text import clip, for_figure, interval, metric, metric_title, number
@@ -33,13 +34,18 @@ def models_figure(view: View, name: str) -> Figure | None:
         return None
     models = [chosen, *(model for model in view.models.values() if model is not chosen)]
     models = [model for model in models if name in model.test and isfinite(model.test[name].value)]
-    rows = [
-        (f"{_ROLE_NAMES[model.kind]}<br>{for_figure(_model_name(model.number, model.name), 26)}", model.test[name])
-        for model in models
-    ]
-    caption = "; ".join(f"{_ROLE_NAMES[model.kind]} {score_and_interval(name, model.test[name])}" for model in models)
+    rows = [("<br>".join(for_figure(text, 26) for text in _lines(model)), model.test[name]) for model in models]
+    caption = "; ".join(
+        f"{clip(_lines(model)[0], 26)} {score_and_interval(name, model.test[name])}" for model in models
+    )
     title = f"Test {metric_title(name)} of the final models, with 95 % intervals"
     return forest(title, name, rows, caption[:1].upper() + caption[1:] + ".") if rows else None
+
+
+def _lines(model: FinalModel) -> tuple[str, str]:
+    """The two lines of a model's label; of several baselines the name tells more than the role."""
+    role, name = _ROLE_NAMES[model.kind], _model_name(model.number, model.name)
+    return (name, role) if model.kind == "baseline" else (role, name)
 
 
 def _model_name(number: int | None, name: str) -> str:
