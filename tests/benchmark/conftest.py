@@ -55,7 +55,7 @@ def run_inline(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[int]:
     opened: list[int] = []
 
     @contextmanager
-    def engine(slots: Sequence[Slot]) -> Iterator[tuple[InlineEngine, RunFolder]]:
+    def engine(slots: Sequence[Slot], precisions: object = None) -> Iterator[tuple[InlineEngine, RunFolder]]:
         opened.append(len(slots))
         run = RunFolder(folder / f"engine-{len(opened)}")
         run.path.mkdir()
