@@ -26,7 +26,6 @@ __all__ = [
     "FieldKind",
     "TaskFacts",
     "facts_of",
-    "facts_with",
     "find_metric",
     "metric_named",
     "remember",
@@ -244,9 +243,3 @@ def metric_named(name: str) -> Metric:
         names = dict.fromkeys(name for facts in _all_facts() for name in facts.objectives)
         raise InputError(f"metric must be one of {', '.join(names)}, not {name[:60]!r}{nearest(name, names)}")
     return metric
-
-
-def facts_with(metric: str) -> TaskFacts:
-    """Returns the first task that has the metric `metric`; of a cost, the first task."""
-    having = (facts for facts in _all_facts() if any(candidate.name == metric for candidate in facts.metrics))
-    return next(having, next(iter(TASKS.values())))

@@ -25,7 +25,7 @@ def noise(metric: Metric, value: float, num_rows: int, num_trials: int = 1) -> f
     """
     rows = max(1, num_rows)
     errors = NormalDist().inv_cdf(1 - ABOVE_TWO / max(1, num_trials))
-    if metric.percent:
+    if metric.is_like_share:
         share = (value * rows + 1) / (rows + 2)
         return errors * sqrt(share * (1 - share) / rows)
     perfect = metric.high if metric.maximize else metric.low

@@ -61,6 +61,11 @@ class Metric:
             raise ValueError(f"metric '{self.name}' has two formulas; give row_stats and of_sums, or value")
 
     @property
+    def is_like_share(self) -> bool:
+        """True for a percentage from 0 to 100: on few rows it is about as uncertain as a share of them."""
+        return self.percent and (self.low, self.high) == (0.0, 1.0)
+
+    @property
     def has_formula(self) -> bool:
         """True when it can be computed from outputs and targets."""
         return self.row_stats is not None or self.value is not None

@@ -21,7 +21,7 @@ from harness.search.source import Decision, TrialSource
 from harness.spec.configure import arms, keeps_default, rung_fractions
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import facts_of, metric_named
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import is_beyond_chance
 from tests.conftest import num_examples
@@ -51,7 +51,9 @@ def check_promotions(
     trivial baseline all go on.
     """
     ladder = rung_fractions(spec)
-    policy = Rungs(ladder, spec.search.pruner.reduction_factor, "accuracy", least=spec.confirm.top)
+    policy = Rungs(
+        ladder, spec.search.pruner.reduction_factor, "accuracy", task=facts_of(spec.task), least=spec.confirm.top
+    )
     for arm in arms(spec):
         sound = [each for each in records if each.state is not FAIL and each.params.get("checkpoint", arm) == arm]
         outside: set[int] = set()

@@ -9,7 +9,7 @@ from harness.errors import InputError
 from harness.spec.checks import contradictions
 from harness.spec.reader import study_schema
 from harness.spec.study import StudySpec
-from harness.spec.tasks import TASKS, TaskFacts, facts_of, facts_with, find_metric, metric_named
+from harness.spec.tasks import TASKS, TaskFacts, facts_of, find_metric, metric_named
 from harness.stats.metric import COSTS
 
 BASE = {"name": "x", "data": {"path": "a.csv"}, "model": {"checkpoint": "tiny"}}
@@ -99,8 +99,3 @@ def test_schema_lists_the_tasks_and_their_metrics() -> None:
     objectives = schema["$defs"]["SearchSpec"]["properties"]["objectives"]
     assert objectives["items"]["examples"][:5] == ["accuracy", "macro_f1", "mcc", "roc_auc", "log_loss"]
     assert "default" not in objectives
-
-
-def test_facts_with_a_metric_are_those_of_a_task_that_has_it(regressing: TaskFacts) -> None:
-    assert facts_with("r2") is regressing
-    assert facts_with("accuracy") is TASKS["text-classification"]

@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 from harness.spec.tasks import metric_named
 from harness.stats.chance import is_beyond_chance, noise
+from harness.stats.metric import Metric
 
 CHANCE = {"accuracy": 1 / 12, "macro_f1": 1 / 12, "mcc": 0.0, "roc_auc": 0.5, "log_loss": 2.48}
 
@@ -15,6 +16,11 @@ def test_noise_of_a_share_is_two_standard_errors() -> None:
     share = 21 / 102  # one row of each outcome more
     assert noise(metric_named("accuracy"), 0.2, 100) == pytest.approx(2 * sqrt(share * (1 - share) / 100))
     assert 0.01 < noise(metric_named("macro_f1"), 0.0, 100) < 0.03
+
+
+def test_noise_of_a_percentage_without_end_is_not_that_of_a_share() -> None:
+    error = Metric(name="mape", title="MAPE", maximize=False, low=0.0, high=inf, percent=True)
+    assert noise(error, 1.7, 100) == pytest.approx(2 * 1.7 / sqrt(100))
 
 
 def test_noise_of_other_metrics_is_by_their_range_or_size() -> None:

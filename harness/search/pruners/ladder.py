@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from harness.records.schema import Progress
 from harness.spec.rungs import TrialRungs
-from harness.spec.tasks import facts_with
+from harness.spec.tasks import TaskFacts
 
 __all__ = ["Judged", "Ladder", "Ranked", "Rung", "RungTrial", "rung_key"]
 
@@ -118,10 +118,10 @@ class Ladder:
         return len(rung.coming) + (0 if before.settled else len(before.waiting) + self.still_coming(index - 1))
 
 
-def rung_key(progress: Progress, objective: str) -> tuple[float, float]:
-    """Returns a key that sorts the better trial first; shares of rows are compared in steps of two standard errors."""
-    facts, value = facts_with(objective), progress.metrics.get(objective)
-    if facts.metric(objective).percent and value is not None and math.isfinite(value):
+def rung_key(progress: Progress, objective: str, task: TaskFacts) -> tuple[float, float]:
+    """Returns a key that sorts the better trial first; what is like a share is compared in steps of its noise."""
+    value = progress.metrics.get(objective)
+    if task.metric(objective).is_like_share and value is not None and math.isfinite(value):
         step = 1 / math.sqrt(max(1, progress.num_rows))  # two standard errors of a share of 1/2
-        return facts.rank_key({**progress.metrics, objective: round(value / step)}, objective)
-    return facts.rank_key(progress.metrics, objective)
+        return task.rank_key({**progress.metrics, objective: round(value / step)}, objective)
+    return task.rank_key(progress.metrics, objective)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.records.schema import Progress
-from harness.spec.tasks import facts_with, metric_named
+from harness.spec.tasks import TaskFacts
 from harness.stats.metric import Metric
 from harness.stats.shown import shown, shown_apart
 
@@ -51,16 +51,15 @@ def against(metric: Metric, own: float | None, other: float | None, *, equal: bo
     return f"{first} against {second}{f' {metric.title}' if metric.unit == '1/s' else ''}"
 
 
-def equal_on(objective: str, own: Progress, other: Progress) -> str:
+def equal_on(task: TaskFacts, objective: str, own: Progress, other: Progress) -> str:
     """ "72.0 % against 71.5 %, equal on 132 rows: log loss 0.512 against 0.498".
 
     For trials whose values of the objective count as equal at a rung, so that their losses decided, or their numbers.
     """
-    metric, facts = metric_named(objective), facts_with(objective)
-    loss = facts.metric(facts.loss)
+    metric, loss = task.metric(objective), task.metric(task.loss)
     values = [progress.metrics.get(objective) for progress in (own, other)]
     losses = [progress.metrics.get(loss.name) for progress in (own, other)]
-    where = f"equal on {own.num_rows:,} rows" if metric.percent else "equal"
+    where = f"equal on {own.num_rows:,} rows" if metric.is_like_share else "equal"
     by_loss = loss.sort_key(losses[0]) != loss.sort_key(losses[1])
     why = f"{loss.title} {against(loss, *losses)}" if by_loss else "the lower trial number goes first"
     return f"{against(metric, *values, equal=True)}, {where}: {why}"

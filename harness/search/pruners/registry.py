@@ -10,6 +10,7 @@ from harness.search.pruners.from_optuna import OptunaPolicy
 from harness.search.pruners.rungs import Rungs
 from harness.spec.configure import arms, default_numbers, keeps_default, rung_fractions
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
 
 __all__ = ["make_policy"]
 
@@ -30,6 +31,7 @@ def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> P
             rung_fractions(spec),
             pruner.reduction_factor,
             spec.search.objectives[0],
+            task=facts_of(spec.task),
             num_arms=len(arms(spec)),
             least=spec.num_finalists,
             kept=default_numbers(spec) if keeps_default(spec) else (),

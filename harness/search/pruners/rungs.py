@@ -29,7 +29,7 @@ from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTria
 from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, rank_so_far
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, num_promoted
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import TaskFacts, metric_named
 
 __all__ = ["Rungs"]
 
@@ -43,6 +43,7 @@ class Rungs(Policy):
         reduction_factor: int,
         objective: str,
         *,
+        task: TaskFacts,
         num_arms: int = 1,
         least: int = 1,
         kept: Collection[int] = (),
@@ -53,7 +54,7 @@ class Rungs(Policy):
         self._fractions = tuple(fractions)
         self._guard = ChanceGuard(objective, chance or {}, num_trials)
         self._factor = reduction_factor
-        self._objective = objective
+        self._objective, self._task = objective, task
         self._least = least
         self._kept = frozenset(kept)
         self._arms = [Ladder(len(self._fractions)) for _ in range(num_arms)]
@@ -178,7 +179,7 @@ class Rungs(Policy):
         """Notes the trial's result at each rung that it newly passes; a short training passes several at once."""
         trial = self._trials[number]
         passed = newly_passed(trial.rungs, max(trial.judged, default=-1) + 1, progress)
-        trial.judged |= dict.fromkeys(passed, Judged(rung_key(progress, self._objective), number, progress))
+        trial.judged |= dict.fromkeys(passed, Judged(rung_key(progress, self._objective, self._task), number, progress))
         if self._guard.is_better(progress):
             trial.better.update(passed)
         return passed
@@ -234,7 +235,7 @@ class Rungs(Policy):
             num_lost = sum(ranked[at].number in rung.dropped for at in range(quota))
             ranking = behind_in_rank(rank, len(ranked), quota, num_lost)
         if own.key[0] == cut.key[0]:
-            values = equal_on(self._objective, own.progress, cut.progress)
+            values = equal_on(self._task, self._objective, own.progress, cut.progress)
         else:
             both = (judged.progress.metrics.get(self._objective) for judged in (own, cut))
             values = against(metric_named(self._objective), *both)

@@ -19,12 +19,13 @@ from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
 from harness.spec.rungs import num_promoted
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import facts_of, metric_named
 from harness.stats.metric import COSTS
 from tests.search.simulate import at, make_spec
 
 STOP = Decision.STOP
 THIRDS = (1 / 16, 1 / 4)
+TASK = facts_of("text-classification")
 
 
 def row(number: int, accuracy: float, fraction: float = 1 / 16, num_rows: int = 10_000, **metrics: float) -> Progress:
@@ -34,7 +35,7 @@ def row(number: int, accuracy: float, fraction: float = 1 / 16, num_rows: int = 
 
 
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", **more: Any) -> Rungs:
-    policy = Rungs(THIRDS, factor, objective, **more)
+    policy = Rungs(THIRDS, factor, objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count):
         policy.add(number, 0)
@@ -135,7 +136,7 @@ def test_rungs_counts_those_that_really_went_on() -> None:
 
 def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
     """The next coordinator restores them one by one, and ends those that no process holds."""
-    policy = Rungs(THIRDS, 4, "accuracy")
+    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 4)
     for number, value in enumerate([0.5, 0.9, 0.6, 0.7]):
         policy.restore(number, 0, [row(number, value)], TrialState.RUNNING)
@@ -149,7 +150,7 @@ def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
 def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
     fractions: tuple[float, ...], went_on: str
 ) -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", least=2)
+    policy = Rungs(THIRDS, 4, "accuracy", task=TASK, least=2)
     policy.expect(0, 3)
     policy.restore(0, 0, [row(0, 0.9, fraction) for fraction in fractions], TrialState.PRUNED)
     for number, value in ((1, 0.8), (2, 0.7)):

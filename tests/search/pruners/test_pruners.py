@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,14 +16,16 @@ from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, rungs_passed
+from harness.spec.tasks import facts_of
 from tests.search.simulate import at, make_spec
 
 GO, PAUSE, STOP = Decision.GO, Decision.PAUSE, Decision.STOP
 THIRDS = (1 / 16, 1 / 4)
+TASK = facts_of("text-classification")
 
 
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
-    policy = Rungs(THIRDS, factor, objective, **more)
+    policy = Rungs(THIRDS, factor, objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count if added else 0):
         policy.add(number, 0)
@@ -88,7 +91,7 @@ def test_rungs_spare_takes_the_place_of_a_failed_finalist() -> None:
 
 
 def test_rungs_spare_waits_again_after_a_restart() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy")
+    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 16)
     for number in range(16):
         value = 0.9 - 0.01 * number
@@ -161,9 +164,11 @@ def test_rungs_tell_shares_apart_only_beyond_their_noise() -> None:
         )
 
     near_chance, learning = row(0, 0.42, 1.10, 100), row(1, 0.38, 1.05, 100)
-    assert rung_key(learning, "accuracy") < rung_key(near_chance, "accuracy")
-    assert rung_key(row(0, 0.37, 1.10, 10_000), "accuracy") < rung_key(row(1, 0.35, 1.05, 10_000), "accuracy")
-    assert rung_key(row(0, 0.9, 1.1, 100), "accuracy") < rung_key(row(1, 0.5, 1.0, 100), "accuracy")
+    assert rung_key(learning, "accuracy", TASK) < rung_key(near_chance, "accuracy", TASK)
+    assert rung_key(row(0, 0.37, 1.10, 10_000), "accuracy", TASK) < rung_key(
+        row(1, 0.35, 1.05, 10_000), "accuracy", TASK
+    )
+    assert rung_key(row(0, 0.9, 1.1, 100), "accuracy", TASK) < rung_key(row(1, 0.5, 1.0, 100), "accuracy", TASK)
 
 
 def test_rungs_ties_by_number() -> None:
@@ -216,7 +221,7 @@ def test_rungs_failures_end_the_wait() -> None:
 
 
 def test_rungs_fewer_expected_end_the_wait() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy")
+    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 10)
     policy.add(0, 0)
     assert policy.decide(0, at(0, 1 / 16, 0.5)) is PAUSE
@@ -225,7 +230,7 @@ def test_rungs_fewer_expected_end_the_wait() -> None:
 
 
 def test_rungs_arms_compete_apart() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", num_arms=2)
+    policy = Rungs(THIRDS, 4, "accuracy", task=TASK, num_arms=2)
     for arm in (0, 1):
         policy.expect(arm, 4)
     for number in range(8):
@@ -247,7 +252,7 @@ def test_rungs_merged_in_a_short_training() -> None:
 
 
 def test_rungs_without_rungs() -> None:
-    policy = Rungs((), 4, "accuracy")
+    policy = Rungs((), 4, "accuracy", task=TASK)
     policy.expect(0, 2)
     policy.add(0, 0)
     assert policy.decide(0, at(0, 0.5, 0.1)) is GO
@@ -257,7 +262,7 @@ def test_rungs_without_rungs() -> None:
 
 def mixed(kinds: Iterable[TrialRungs], **more: Any) -> Rungs:
     """An arm whose trials have these rungs."""
-    policy, all_rungs = Rungs(THIRDS, 4, "accuracy", **more), list(kinds)
+    policy, all_rungs = Rungs(THIRDS, 4, "accuracy", task=TASK, **more), list(kinds)
     policy.expect(0, len(all_rungs))
     for number, own in enumerate(all_rungs):
         policy.add(number, 0, own)
@@ -349,7 +354,7 @@ def test_rungs_a_failed_trial_proves_nothing() -> None:
 
 def test_rungs_guard_is_restored() -> None:
     for best, going in ((0.3, [0, 1, 2, 3]), (0.9, [0])):
-        policy = Rungs(THIRDS, 4, "accuracy", chance=CHANCE)
+        policy = Rungs(THIRDS, 4, "accuracy", task=TASK, chance=CHANCE)
         policy.expect(0, 4)
         for number in range(4):
             history = [at(number, 1 / 16, best - 0.01 * number if number == 0 else 0.1)]
@@ -406,7 +411,7 @@ def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, dat
 
 
 def test_rungs_restored_before_its_first_rung_runs_again() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy")
+    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 4)
     policy.restore(0, 0, [], TrialState.RUNNING)
     policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING)
@@ -585,3 +590,15 @@ def test_optuna_pruner_with_two_objectives_looks_at_the_first() -> None:
     complete(policy, 0, 0.9)
     policy.add(1, 0)
     assert policy.decide(1, at(1, 1 / 16, 0.1)) is STOP
+
+
+def test_rungs_break_ties_by_the_loss_of_their_own_task() -> None:
+    """Two tasks may have a metric in common, and different losses."""
+    accuracy = TASK.metric("accuracy")
+    brier = replace(TASK.metric("log_loss"), name="brier")
+    task = replace(TASK, name="own", metrics=(accuracy, brier), loss="brier")
+    first, second = (
+        at(number, 1 / 16, 0.5).model_copy(update={"metrics": {"accuracy": 0.5, "brier": value}})
+        for number, value in ((0, 0.9), (1, 0.1))
+    )
+    assert rung_key(second, "accuracy", task) < rung_key(first, "accuracy", task)
