@@ -1,7 +1,4 @@
-"""The cells of `harness bench` as pytest-benchmark's: which are measured, where, and what goes into its file.
-
-Knows nothing of how a cell is measured.
-"""
+"""The cells of `harness bench` as pytest-benchmark's: which are measured, where, and what goes into its file."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Usage: python benchmarks/coordinator.py [--trials 10000] [--sampler random] [--profile FILE]
 
 The study, its database, the dispatcher, the pipe and the worker process are those of a real sweep; only the trial
-function does nothing but report. Knows nothing of the other parts of the comparison.
+function does nothing but report.
 """
 
 from __future__ import annotations

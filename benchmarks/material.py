@@ -1,7 +1,4 @@
-"""What the benchmarks work on: the quickstart's reviews and checkpoint on one CPU thread.
-
-Knows nothing of how anything is timed.
-"""
+"""What the benchmarks work on: the quickstart's reviews and checkpoint on one CPU thread."""
 
 from __future__ import annotations
 

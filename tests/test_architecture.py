@@ -30,7 +30,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"trial": "`run_trial`: the one trial function, a generator that pauses after each evaluation"},
     {"search": "what is tried next and who goes on: source, proposals, samplers; pruners/"},
     {"engines": "where trials run: dispatch, warm workers, inline, local; ray/"},
-    {"testing": "contract tests and fakes for engines of one's own; `pytest` imports it, the program never does"},
+    {"testing": "contract tests and fakes for one's own engines and tasks; `pytest` imports it, the program never"},
     {
         "report": "what it means: kit/, lenses/, study/, compare/, benchmark/",
         "benchmark": "how fast this machine trains",

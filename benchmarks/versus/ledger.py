@@ -1,7 +1,4 @@
-"""What the comparison is about, and what of it was measured already, in a JSON file that a later call goes on with.
-
-Knows nothing of what is measured.
-"""
+"""What the comparison is about, and what of it was measured already, in a JSON file that a later call goes on with."""
 
 from __future__ import annotations
 

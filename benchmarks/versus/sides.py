@@ -1,7 +1,4 @@
-"""The two sides, each run as its user would: a fresh process, a folder of its own, nothing cached from before.
-
-Knows nothing of targets.
-"""
+"""The two sides, each run as its user would: a fresh process, a folder of its own, nothing cached from before."""
 
 from __future__ import annotations
 

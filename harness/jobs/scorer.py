@@ -53,7 +53,7 @@ class SavedModel(Frozen):
 
 
 class Features(Frozen):
-    """The baseline on frozen features: a simple model of `train_rows` rows on the untrained checkpoint of `config`.
+    """The baseline on frozen features: a simple model of `train_rows` rows on the untuned checkpoint of `config`.
 
     Its answers are written to `<out>/features.npz`, where the task and the checkpoint have such a baseline.
     """

@@ -193,7 +193,7 @@ class ModelSpec(Frozen):
 
 
 class TrainingSpec(Frozen):
-    """The recipe: AdamW, cross-entropy, and a schedule with warm-up over the full training."""
+    """The recipe: AdamW on the task's loss, with a schedule with warm-up over the full training."""
 
     learning_rate: Searchable[Positive] = 5e-5
     batch_size: Searchable[Count] = 32

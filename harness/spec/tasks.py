@@ -212,8 +212,8 @@ def facts_of(name: str) -> TaskFacts:
 
 def _refuse_taken(metric: Metric, task: str) -> None:
     """Raises InputError for a metric that is called as one that is built in, and is another."""
-    built_in = [known for facts in TASKS.values() for known in facts.metrics] + list(COSTS.values())
-    taken = next((known for known in built_in if known.name == metric.name), None)
+    built_in = [of_task for facts in TASKS.values() for of_task in facts.metrics] + list(COSTS.values())
+    taken = next((other for other in built_in if other.name == metric.name), None)
     if taken is not None and (taken.maximize, taken.title, taken.unit) != (metric.maximize, metric.title, metric.unit):
         raise InputError(f"{task!r}: its metric '{metric.name}' is not the one that is built in; give it another name")
 

@@ -92,7 +92,7 @@ def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserEntry:
-    """An optimiser that a recipe may name.
+    """An optimiser on flat weights.
 
     `may_leave_rows` says that the optimiser only shrinks a row of a table that never has a gradient, by a factor that
     is known (`Optimiser.decay`), so that such rows may be left out of training.
@@ -107,7 +107,7 @@ OPTIMISERS: dict[str, OptimiserEntry] = {"adamw": OptimiserEntry(factory=adamw, 
 
 
 def entry_of(recipe: TrialTraining) -> OptimiserEntry:
-    """Returns the optimiser of a recipe."""
+    """Returns the optimiser of a recipe: AdamW, as long as the table has no other and the study no key."""
     return OPTIMISERS["adamw"]
 
 

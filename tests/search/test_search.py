@@ -303,7 +303,7 @@ def test_search_finds_the_best_of_trials_that_guess_at_first(
 
 
 def test_search_short_trials_run_to_their_end(new_store: NewStore, folder: RunFolder) -> None:
-    """A batch size of 32 leaves 60 steps of 640 rows: such a trial is not judged, and takes nobody's place."""
+    """A batch size of 32 leaves 60 steps of 640 rows: such a trial is not judged, and stops no other one."""
     spec, store = make_spec(trials=24, sampler="random", confirm={"top": 1}), new_store()
     sweep(spec, store, folder, slots=2, rows=640, behave=partial(evaluation, rows=640))
     records = store.records()

@@ -196,7 +196,7 @@ def _forest(view: View, ranked: list[Candidate]) -> Figure | None:
 
 
 def _cost(view: View, ranked: list[Candidate]) -> Figure | None:
-    ranked = [one for one in ranked if isfinite(one.score.value) and one.samples_per_second > 0]
+    ranked = [best for best in ranked if isfinite(best.score.value) and best.samples_per_second > 0]
     if not ranked:
         return None
     data = [

@@ -1,7 +1,7 @@
 """Puts the speed-ups of a trial's training together.
 
-Without any of these lines, and the file behind it, training is the same. `HARNESS_PLAIN=1` in the environment switches
-all of them off.
+Without any of these lines, and the file behind it, training is the same but for rounding and the masks of dropout.
+`HARNESS_PLAIN=1` in the environment switches all of them off; a trial comes out the same again only in the same way.
 """
 
 from __future__ import annotations
