@@ -12,7 +12,7 @@ from math import isfinite
 
 import numpy as np
 
-from harness.stats.intervals import Interval, mcnemar_p, unknown, wilson
+from harness.stats.intervals import Interval, bca, mcnemar_p, unknown, wilson
 from harness.stats.metric import Arrays, Metric, num_rows, score
 
 __all__ = ["PairedComparison", "compare", "interval"]
@@ -20,6 +20,7 @@ __all__ = ["PairedComparison", "compare", "interval"]
 _NUM_RESAMPLES = 2000
 _NUM_RESAMPLES_OF_SHARES = 20_000  # each resample is three numbers only
 _FEWEST_RESAMPLES = 200
+_MOST_LEFT_OUT = 200
 _MAX_NUMBERS = 4_000_000  # in one piece of work: 32 MB
 _MAX_OUTPUTS = 1e8  # numbers that are ranked in all resamples together
 _QUANTILES = (0.025, 0.975)
@@ -44,10 +45,14 @@ def interval(
 ) -> Interval:
     """Returns a metric with its 95 % interval; NaN where the metric is undefined.
 
-    A share of independent rows has Wilson's interval; every other metric has the percentile bootstrap over rows or
-    `groups` [rows]. A value at an end of its scale (no error at all) is the same in all resamples, but is not certain:
-    its interval is at least as wide as Wilson's for a share of 0 or 1 of as many rows, times the length of the scale.
-    Where the scale has no other end (an RMSE of 0), no width is known, and the interval is a point.
+    A share of independent rows has Wilson's interval; every other metric has the BCa bootstrap over rows or `groups`
+    [rows] (`intervals.bca`). In simulated splits of 100 to 2,000 rows it covers the true value in 93 to 97 %
+    (`benchmarks/coverage.py`), but for macro F1 of 100 rows: 92.4 % where a class has about five rows, because none of
+    them may be right, and 97.5 % where about four rows are wrong.
+
+    A value at an end of its scale (no error at all) is the same in all resamples, but is not certain: its interval is
+    at least as wide as Wilson's for a share of 0 or 1 of as many rows, times the length of the scale. Where the scale
+    has no other end (an RMSE of 0), no width is known, and the interval is a point.
     """
     value = score(metric, outputs, targets)
     if not isfinite(value):
@@ -58,9 +63,27 @@ def interval(
     draws = draws[np.isfinite(draws)]
     if not len(draws):
         return unknown()
-    low, high = (float(bound) for bound in np.quantile(draws, _QUANTILES))
-    bootstrapped = Interval(value=value, low=min(value, low), high=max(value, high))
-    return _widened_at_end(metric, bootstrapped, num_rows(targets) if groups is None else len(np.unique(groups)))
+    unit_of = np.arange(num_rows(targets)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    num_units = int(unit_of.max()) + 1
+    left_out = _left_out(metric, outputs, targets, unit_of, seed)
+    bootstrapped = bca(value, draws, left_out[np.isfinite(left_out)], num_units)
+    return _widened_at_end(metric, bootstrapped, num_units)
+
+
+def _left_out(metric: Metric, outputs: Arrays, targets: Arrays, unit_of: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the metric without each unit; of many units, without each of 200 random blocks of them."""
+    num_units = int(unit_of.max()) + 1
+    num_blocks = min(num_units, _MOST_LEFT_OUT)
+    block_of = (np.random.default_rng(seed).permutation(num_units) % num_blocks)[unit_of]
+    if metric.row_stats is not None and metric.of_sums is not None:
+        added = _summed(metric.row_stats(outputs, targets), block_of)
+        return metric.of_sums(added.sum(axis=0) - added)
+    if metric.value is None:
+        raise ValueError(f"{metric.name} is measured; it cannot be computed from outputs")
+    blocks = np.array_split(np.arange(num_blocks), len(_pieces(len(block_of), num_blocks)))
+    return np.concatenate(
+        [metric.value(outputs, targets, (block_of != piece[:, None]).astype(float)) for piece in blocks]
+    )
 
 
 def _widened_at_end(metric: Metric, bootstrapped: Interval, num_units: int) -> Interval:

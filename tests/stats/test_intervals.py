@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats as scipy_stats
 
-from harness.stats.intervals import difference_interval, mcnemar_p, seed_interval, wilson
+from harness.stats.intervals import bca, difference_interval, mcnemar_p, seed_interval, wilson
 
 
 def test_wilson_is_the_textbook_value() -> None:
@@ -16,6 +17,35 @@ def test_wilson_is_the_textbook_value() -> None:
     found = [wilson(81 / 263, 263), wilson(15 / 148, 148)]
     assert [round(bound.low, 4) for bound in found] == [0.2553, 0.0624]
     assert [round(bound.high, 4) for bound in found] == [0.3662, 0.1605]
+
+
+def test_bca_is_that_of_scipy_with_many_rows() -> None:
+    rows = np.random.default_rng(5).gamma(2.0, size=1000)
+    expected = scipy_stats.bootstrap((rows,), np.mean, n_resamples=2000, batch=500, method="BCa", rng=0)
+    low, high = expected.confidence_interval
+    bounds = bca(rows.mean(), expected.bootstrap_distribution, (rows.sum() - rows) / 999, 1000)
+    assert (bounds.low, bounds.high) == pytest.approx((low, high), abs=0.02 * (high - low))
+
+
+def test_bca_of_few_rows_is_that_of_student() -> None:
+    rows = np.arange(-4.0, 5.0)  # nine, on both sides alike
+    normal = scipy_stats.norm(scale=rows.std() / 3)
+    bounds = bca(0.0, normal.ppf((np.arange(100_000) + 0.5) / 100_000), (rows.sum() - rows) / 8, 9)
+    assert bounds.high == pytest.approx(-bounds.low)
+    assert bounds.high == pytest.approx(scipy_stats.t.ppf(0.975, 8) * rows.std(ddof=1) / 3, rel=0.01)
+
+
+def test_bca_is_wider_where_one_row_weighs_more_than_the_others() -> None:
+    draws = np.random.default_rng(0).normal(size=4000)
+    even, uneven = np.tile([-1.0, 1.0], 50), np.concatenate([np.tile([-1.0, 1.0], 49), [-20.0, 20.0]])
+    narrow, wide = bca(0.0, draws, even, 100), bca(0.0, draws, uneven, 100)
+    assert wide.high - wide.low > 1.2 * (narrow.high - narrow.low)
+
+
+@pytest.mark.parametrize("left_out", [np.array([]), np.full(5, 0.7)])
+def test_bca_of_what_is_always_the_same_is_a_point(left_out: np.ndarray) -> None:
+    bounds = bca(0.7, np.full(200, 0.7), left_out, max(1, len(left_out)))
+    assert (bounds.low, bounds.high) == (0.7, 0.7)
 
 
 def test_difference_interval_is_the_textbook_value() -> None:

@@ -116,6 +116,25 @@ def test_bootstrap_interval_covers_the_truth(name: str) -> None:
     assert 0.88 <= np.mean(covered) <= 0.99
 
 
+@pytest.mark.parametrize(("name", "num_rows"), [("macro_f1", 60), ("roc_auc", 100), ("rmse", 100)])
+def test_interval_covers_the_truth_of_skewed_values(name: str, num_rows: int) -> None:
+    """Few errors of many rows, and noise with heavy tails; percentiles of the resamples cover 85 to 91 % of these."""
+    rng, metric, covered = np.random.default_rng(11), METRICS[name], []
+
+    def split(num_rows: int) -> tuple[Arrays, Arrays]:
+        labels = rng.integers(2, size=num_rows)
+        score_of_one = 1 / (1 + np.exp(6 * (0.5 - labels) + 2 * rng.normal(size=num_rows)))
+        outputs = {"probabilities": np.stack([1 - score_of_one, score_of_one], axis=1)}
+        noise = rng.laplace(size=num_rows)
+        return outputs | {"predictions": noise}, {"labels": labels, "numbers": np.zeros(num_rows)}
+
+    truth = score(metric, *split(300_000))
+    for _ in range(250):
+        bounds = interval(metric, *split(num_rows))
+        covered.append(bounds.low <= truth <= bounds.high)
+    assert 0.93 <= np.mean(covered) <= 0.98
+
+
 @pytest.mark.parametrize("name", ["macro_f1", "mcc", "roc_auc", "spearman", "pearson"])
 def test_perfect_score_has_a_width_that_shrinks_with_the_rows(name: str) -> None:
     metric, widths = METRICS[name], []
