@@ -95,6 +95,7 @@ def conclude(
         test=scored[0].test,
         seeds=winner.seeds,
         num_trials=len(trials),
+        is_winner=True,
         notes=warnings,
         precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )

@@ -47,8 +47,11 @@ def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison])
     against = {pair.b: pair for pair in comparisons}
     winner, others = models[0], models[1:]
     not_beaten = [model for model in others if against[model.role].tie or against[model.role].probability < 0.5]
-    baselines = [clip(model.name, 80) for model in not_beaten if model.kind == "baseline"]
-    sentences = [f"The winner is not shown to be better than {join(baselines)} on test."] if baselines else []
+    simple = [model for model in not_beaten if model.kind == "baseline"]
+    worse = [clip(model.name, 80) for model in simple if not against[model.role].tie]
+    tied = [clip(model.name, 80) for model in simple if against[model.role].tie]
+    sentences = [f"The winner is worse than {join(worse)} on test: use that, or train longer."] if worse else []
+    sentences += [f"The winner is not shown to be better than {join(tied)} on test."] if tied else []
     if any(model.kind == "default" and model.number != winner.number for model in not_beaten):
         sentences.append("The winner is not shown to be better than the default recipe: the search found no sure gain.")
     return sentences

@@ -70,6 +70,7 @@ def write_card(
     test: Mapping[str, Interval] | None,
     seeds: tuple[int, ...],
     num_trials: int,
+    is_winner: bool = False,
     notes: tuple[str, ...] = (),
     precisions: Sequence[PrecisionChoice] = (),
 ) -> None:
@@ -120,6 +121,7 @@ def write_card(
         takes_texts=task.reads("text"),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
+        is_winner=is_winner,
         num_copies=len(config.data.augment),
         num_trials=num_trials,
         notes=notes,

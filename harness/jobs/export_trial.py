@@ -115,6 +115,7 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
             test=model.test if model is not None and trained is record else None,
             seeds=next((finalist.seeds for finalist in finalists if finalist.number == number), (trained.seed,)),
             num_trials=len(results.trials),
+            is_winner=results.final is not None and number == results.final.winner,
             precisions=results.manifest.precision,
         )
 

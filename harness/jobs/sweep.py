@@ -49,6 +49,8 @@ __all__ = ["TRIAL", "SweepView", "continued", "report_folder", "sweep"]
 TRIAL = "harness.trial:run_trial"
 #: Study attributes.
 BASELINES, FACTS, FINAL, FINAL_OF = "baselines", "facts", "final", "final_of"
+#: Told of a study that went on after its decision.
+SECOND_LOOK = "warning: the study went on after its first decision, so the test rows have been looked at more than once"
 
 
 class SweepView(Monitor, Protocol):
@@ -307,7 +309,8 @@ class _Sweep:
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
         self.view.show_work("testing the finalists, exporting the winner")
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, store.get(FACTS), scorer)
+        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if store.get(FINAL) else [])]
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer)
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
         ]

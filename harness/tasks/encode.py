@@ -100,7 +100,7 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     lines = [f"{split}: {rows} rows{_targets(data, split)}" for split, rows in data.meta.rows.items()]
     most = config.data.train_rows
     if most is not None and most < data.meta.rows["train"]:
-        lines.append(f"the default recipe trains on {most} of {data.meta.rows['train']} rows (data.train_rows)")
+        lines.append(f"rows that a trial trains on: {most} of {data.meta.rows['train']} (data.train_rows)")
     lines += _detectable(data, config)
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
@@ -116,8 +116,8 @@ def _detectable(data: PreparedData, config: TrialConfig) -> list[str]:
         return []
     points = 100 * smallest_difference(num_rows)
     return [
-        f"the {num_rows} test rows can show differences from {points:.1f} points of {metric.title} on (between models "
-        f"that disagree on {DISAGREEMENT:.0%} of them)"
+        f"smallest difference: the {num_rows} test rows can show one of {points:.1f} points of {metric.title} (between "
+        f"models that disagree on {DISAGREEMENT:.0%} of them)"
     ]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
@@ -143,9 +143,12 @@ class Board:
         """Returns the best trials so far; those trained furthest come first, because an early score says little."""
         metric = metric_named(self.objective)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
-        return sorted(scored, key=lambda row: (-row.num_evaluations, metric.sort_key(row.value(self.objective))))[
-            :count
-        ]
+
+        def rank(row: BoardRow) -> tuple[float, float]:
+            complete = row.record is not None and row.record.state is TrialState.COMPLETE
+            return -inf if complete else -row.num_evaluations, metric.sort_key(row.value(self.objective))
+
+        return sorted(scored, key=rank)[:count]
 
     @staticmethod
     def _failed(row: BoardRow) -> bool:

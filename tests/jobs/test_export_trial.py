@@ -49,6 +49,7 @@ def test_export_of_a_trial_that_was_scored_is_that_model(results: Results, tmp_p
     to = export_trial(results, model.number, tmp_path / "model")
     facts = json.loads((to / "manifest.json").read_text("utf-8"))
     assert facts["seed"] == model.seed
+    assert "which is not the winner of its study" in (to / "README.md").read_text("utf-8")
     assert facts["test"]["accuracy"]["value"] == model.test["accuracy"].value
     runs = [run for run in (*results.trials, *results.confirm) if model.number in (run.config.of, run.number)]
     kept = next(run for run in runs if run.seed == model.seed and run.weights)

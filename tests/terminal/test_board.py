@@ -61,6 +61,18 @@ def test_board_best_prefers_the_further_trained() -> None:
     assert [row.number for row in found.best(3)] == [1, 2, 0]
 
 
+def test_board_best_of_two_whole_trainings_is_the_better_one() -> None:
+    """One of them was evaluated more often, because it passed a rung."""
+    spec = study()
+    found = board(spec)
+    for number, evaluations in enumerate(([progress(0, 40, 0.7), progress(0, 160, 0.8)], [progress(1, 160, 0.9)])):
+        found.started(config(spec, number))
+        for evaluation in evaluations:
+            found.progressed(number, evaluation)
+        found.ended(ended(config(spec, number), TrialState.COMPLETE, *evaluations))
+    assert [row.number for row in found.best(2)] == [1, 0]
+
+
 def test_board_best_is_never_a_failed_trial() -> None:
     spec = study()
     found = board(spec)

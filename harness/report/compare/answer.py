@@ -73,8 +73,8 @@ def compare_answer(runs: Named, name: str) -> Answer:
     for (label, other, score), pair in zip(with_score[1:], pairs, strict=True):
         ties += [(label, other)] if pair.tie else []
         word = verdict_word(pair)
-        probability = f"(probability of being better {probability_text(pair.probability)})"
-        text = f"{word[:1].upper()}{word[1:]} {probability}: {gain(name, pair.difference)}"
+        probability = "" if pair.tie else f" (probability of being better {probability_text(pair.probability)})"
+        text = f"{word[:1].upper()}{word[1:]}{probability}: {gain(name, pair.difference)}"
         sentences.append(Sentence(f"Against {label}", f"{text}; it has {metric(name, score.value)}."))
     return Answer(
         headline=_headline(ties),

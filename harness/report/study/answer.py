@@ -25,7 +25,6 @@ from harness.report.kit.text import (
     param_name,
     percent,
     plural,
-    probability_text,
 )
 from harness.report.kit.view import View
 from harness.report.study.objectives import tradeoff
@@ -227,6 +226,6 @@ def _validation_too_small(view: View) -> Iterator[str]:
     comparison = compared(view.judge, first, second)
     if first is not None and comparison is not None and comparison.tie:
         yield (
-            f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: there "
-            f"the winner is the better one with probability {probability_text(comparison.probability)}."
+            f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: another one "
+            "might have chosen the other."
         )

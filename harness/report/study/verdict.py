@@ -82,7 +82,9 @@ def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> s
     compared = view.comparison(other.role)
     if compared is None:
         return f"{name_of_other} has {_score(name, other)}"
-    verdict = f"{verdict_word(compared)} (probability of being better {probability_text(compared.probability)})"
+    verdict = verdict_word(compared)
+    if not compared.tie:
+        verdict += f" (probability of being better {probability_text(compared.probability)})"
     return f"{verdict}: {gain(compared.metric, compared.difference)}; {name_of_other} has {_score(name, other)}"
 
 

@@ -30,7 +30,7 @@ def test_comparison_names_the_better_run_and_how_sure(tmp_path: Path) -> None:
 def test_comparison_calls_a_tie_a_tie(tmp_path: Path) -> None:
     found = summary_of(tmp_path, accuracy=0.95)
     assert " tie" in found.splitlines()[0]
-    assert "Cannot be told apart (probability" in found
+    assert "Cannot be told apart: " in found
 
 
 def test_comparison_shows_in_what_the_runs_differ(tmp_path: Path) -> None:

@@ -63,8 +63,8 @@ def test_answer_calls_a_tie_a_tie(results: Results) -> None:
     for tie, probability, start in ((True, 0.9, "Cannot be told apart"), (False, 0.9, "Better"), (False, 0.1, "Worse")):
         compared = tuple(one.model_copy(update={"tie": tie, "probability": probability}) for one in final.comparisons)
         told = texts(changed(results, final=final.model_copy(update={"comparisons": compared})))
-        probability_of_better = f"(probability of being better {100 * probability:.0f}\u00a0%)"
-        assert told["Against the runner-up"].startswith(f"{start} {probability_of_better}: ")
+        sure = "" if tie else f" (probability of being better {100 * probability:.0f}\u00a0%)"
+        assert told["Against the runner-up"].startswith(f"{start}{sure}: ")
         assert ("Validation was unlucky" in told["Against the runner-up"]) == (start == "Worse")
         assert "unlucky" not in told["Against the baseline"]
 
