@@ -153,7 +153,7 @@ def export(
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    typer.echo(export_trial(load(run), trial, to))
+    typer.echo(export_trial(load(run), trial, to, say=lambda line: typer.echo(line, err=True)))
 
 
 @app.command()

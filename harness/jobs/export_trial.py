@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
 from harness.jobs.export import check_scores, stage_weights, write_card
+from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.records.files import replace_folder, staging_path
@@ -32,12 +33,14 @@ __all__ = ["export_trial"]
 _FILES = ("config.json", "model.safetensors", "manifest.json")
 
 
-def export_trial(results: Results, number: int | None, to: Path) -> Path:
+def export_trial(
+    results: Results, number: int | None, to: Path, say: Callable[[str], object] = lambda line: None
+) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
     The winner's folder is copied from the run, with its test score. Another trial's weights are copied where they were
     kept, else the trial is trained again. A trial that was scored on test is exported with the seed that was scored,
-    and its card has that score; the card of another has validation scores only.
+    and its card has that score; the card of another has validation scores only. `say` gets a line before a training.
 
     Raises:
         InputError: `to` is not a folder, or holds other files than an export.
@@ -53,7 +56,7 @@ def export_trial(results: Results, number: int | None, to: Path) -> Path:
         if number is None or (results.final is not None and number == results.final.winner):
             _stage_winner(results, staging)
         else:
-            _stage_trial(results, number, staging)
+            _stage_trial(results, number, staging, say)
         replace_folder(staging, to)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -97,14 +100,14 @@ def _scored(results: Results, number: int) -> FinalModel | None:
     return next((model for model in models if model.number == number), None)
 
 
-def _stage_trial(results: Results, number: int, staging: Path) -> None:
+def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[str], object]) -> None:
     record = trial_of(results, number)
     if record.state is TrialState.FAIL:
         raise RunError(f"trial {number} failed ({record.reason}: {record.message}): there is no model to export")
     data, model = prepared_data(results), _scored(results, number)
     record = record if model is None else _run_of(results, number, model.seed)
     finalists = results.final.finalists if results.final and model else ()
-    with _weights(results, record) as (trained, weights):
+    with _weights(results, record, say) as (trained, weights):
         stage_weights(weights, staging)
         _check(results, data, trained, trained.metrics, staging, processor=True)
         write_card(
@@ -121,12 +124,14 @@ def _stage_trial(results: Results, number: int, staging: Path) -> None:
 
 
 @contextmanager
-def _weights(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
+def _weights(results: Results, record: TrialRecord, say: Callable[[str], object]) -> Iterator[tuple[TrialRecord, Path]]:
     """Gives the record and the folder of a trial's weights: the kept ones, else those of a new training."""
     kept = RunFolder(results.folder).inside(record.weights) if record.weights else None
     if kept is not None and (kept / "model.safetensors").is_file():
         yield record, kept
         return
+    pruned = ", to its end, which the search did not" if record.state is TrialState.PRUNED else ""
+    say(f"trial {search_number(record)} has no kept weights: it is trained again{pruned}")
     with train_again(results, record) as (repeated, folder):
         yield repeated, folder
 

@@ -16,6 +16,7 @@ from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.engines.local import LocalEngine
 from harness.errors import FailReason, RunError
+from harness.jobs.finalists import search_number
 from harness.jobs.sweep import TRIAL
 from harness.machine.slots import plan_slots
 from harness.records.results import Results
@@ -134,7 +135,7 @@ def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRe
     Raises:
         RunError: the training failed.
     """
-    config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": record.number})
+    config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": search_number(record)})
     source = FixedList([config], keep=True)
     with _train(results, source, record) as (now, folder):
         if now.state is not TrialState.COMPLETE or now.weights is None:
