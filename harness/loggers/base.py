@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Protocol
 
 from harness.records.schema import Progress, TrialRecord
 from harness.spec.trial import TrialConfig
@@ -12,8 +11,11 @@ from harness.spec.trial import TrialConfig
 __all__ = ["Logger", "hyperparameters", "label", "scalars"]
 
 
-class Logger(Protocol):
-    """Copies what happens to trials. May be slow and may raise: `Loggers` keeps both away from the sweep."""
+class Logger:
+    """Copies what happens to trials; a logger overrides the methods that it has a use for.
+
+    A method may be slow and may raise: `Loggers` keeps both away from the sweep.
+    """
 
     def started(self, config: TrialConfig) -> None:
         """A slot starts or resumes the trial: new, paused before, or left by an earlier coordinator."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from harness.loggers.base import hyperparameters, label, scalars
+from harness.loggers.base import Logger, hyperparameters, label, scalars
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, TrialState
 from harness.spec.trial import TrialConfig
@@ -22,8 +22,11 @@ _RUNS = "mlflow.json"
 _STATUS = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
 
 
-class MlflowLogger:
-    """Writes to the tracking server. `mlflow.json` of the run folder maps each trial to its MLflow run."""
+class MlflowLogger(Logger):
+    """Writes to the tracking server, where the run of a paused trial stays RUNNING.
+
+    `mlflow.json` of the run folder maps each trial to its MLflow run.
+    """
 
     def __init__(self, run: RunFolder, client: MlflowClient | None = None) -> None:
         """`client` is MLflow's own; by default one for the server of MLflow's settings."""
@@ -76,9 +79,6 @@ class MlflowLogger:
         values = scalars({**progress.metrics, "train_loss": progress.train_loss, "epoch": progress.epoch})
         metrics = [Metric(name, value, now, progress.step) for name, value in values.items()]
         self._client.log_batch(self._open[number], metrics=metrics)
-
-    def paused(self, number: int) -> None:
-        """Does nothing: the MLflow run stays RUNNING until the trial goes on."""
 
     def ended(self, record: TrialRecord) -> None:
         """Sets state, reason and message. A pruned trial is KILLED in MLflow, so that finished ones can be filtered."""

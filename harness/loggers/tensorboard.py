@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.loggers.base import hyperparameters, label, scalars
+from harness.loggers.base import Logger, hyperparameters, label, scalars
 from harness.records.schema import Progress, TrialRecord
 from harness.spec.trial import TrialConfig
 from harness.stats.metric import COSTS
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TensorBoardLogger"]
 
 
-class TensorBoardLogger:
+class TensorBoardLogger(Logger):
     """Writes event files into `folder`, a sub-folder a trial; a paused trial holds no file open."""
 
     def __init__(self, folder: Path) -> None:
