@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
+from harness.jobs.decision_warnings import WARNING
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
@@ -119,8 +120,22 @@ def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[st
             seeds=next((finalist.seeds for finalist in finalists if finalist.number == number), (trained.seed,)),
             num_trials=len(results.trials),
             is_winner=results.final is not None and number == results.final.winner,
+            notes=_notes(results, data, model),
             precisions=results.manifest.precision,
         )
+
+
+def _notes(results: Results, data: PreparedData, model: FinalModel | None) -> tuple[str, ...]:
+    """The warnings for the card: of the data, and of the answers of a model that was scored on test."""
+    lines = [line.removeprefix(WARNING) for line in results.facts if line.startswith(WARNING)]
+    if (
+        model is not None
+        and (path := RunFolder(results.folder).inside(model.predictions)) is not None
+        and path.is_file()
+    ):
+        answers = read_answers(path, "test")
+        lines += task_of(results.spec.task).answer_warnings(answers.outputs, answers.targets, data.labels)
+    return tuple(lines)
 
 
 @contextmanager

@@ -45,7 +45,14 @@ def _score(request: Request) -> None:
     with ThreadPoolExecutor(request.at_once if device.type == "cpu" else 1) as pool:
         for future in [pool.submit(_score_model, request, saved, device) for saved in request.models]:
             future.result()
+
+
+def _measure(request: Request) -> None:
+    """Measures each kind of model by itself, and writes the speeds of all."""
+    from harness.training.device import bind
+
     if request.speeds:
+        device = bind(request.place)
         measured = {saved.speed_key: saved for saved in reversed(request.models)}
         speeds = {key: _speed(request, saved, device) for key, saved in measured.items()}
         by_name = {saved.name: speeds[saved.speed_key].model_dump() for saved in request.models}
@@ -148,6 +155,7 @@ def _main() -> None:
         for future in work:
             if future is not None:
                 future.result()
+        _measure(request)
 
 
 def _begun(background: ThreadPoolExecutor, line: str) -> Future[None] | None:

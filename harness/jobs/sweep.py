@@ -36,9 +36,10 @@ from harness.search.fixed import FixedList
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import default_config, differences, is_compared, may_choose_precision
+from harness.spec.configure import arms, default_config, differences, may_choose_precision
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
+from harness.spec.space import is_searched
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
 from harness.tasks.encode import baselines, facts
@@ -238,11 +239,13 @@ class _Sweep:
     def _early_features(self, store: StudyStore) -> Features | None:
         """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.
 
-        Where checkpoints are compared, it is that of the winner's, which is not known yet.
+        Where checkpoints differ between trials, it is that of the winner's, which is not known yet.
         """
         record = next((record for record in store.records() if record.number == 0 and record.history), None)
         asked = None if record is None else features_of(self.folder, self.spec, self.data, record)
-        return None if asked is None or asked.place.device != "cpu" or is_compared(self.spec) else asked
+        model = self.spec.model
+        may_differ = len(model.checkpoints) > 1 or is_searched(model.layers)
+        return None if asked is None or asked.place.device != "cpu" or may_differ else asked
 
     def _open(self, name: str) -> StudyStore:
         url = self.spec.search.storage or self.folder.database
@@ -278,6 +281,9 @@ class _Sweep:
         """Shows the facts of the data and returns them, a line each."""
         first = default_config(self.spec)
         lines = facts(self.data, first)
+        for arm in arms(self.spec)[1:]:
+            other = facts(self.data, default_config(self.spec, arm=arm))
+            lines += [line for line in other if line.startswith("warning: ") and line not in lines]
         for line in lines:
             self.view.say(line)
         return lines

@@ -5,6 +5,7 @@ It is stored as JSON in the attributes `baselines` and `final` of the study.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Literal, cast
 
 from pydantic import Field
@@ -107,6 +108,11 @@ class Comparison(Frozen):
     difference: Interval = Field(description="the metric of a less that of b, in the metric's unit")
     mcnemar_p: float | None = Field(default=None, description="only for metrics that are a share of the rows")
     tie: bool
+
+    @property
+    def is_won(self) -> bool:
+        """True when `a` is better beyond chance, or `b` has no value of the metric."""
+        return not isfinite(self.difference.value) or (not self.tie and self.probability > 0.5)
 
 
 class Final(Frozen):

@@ -306,7 +306,7 @@ def slice_of(view: View, name: str) -> Figure:
             data.append({**dots, "x": [at for at, _ in pairs], "marker": {**dots["marker"], "size": 6}})
     return Figure(
         key=f"slice-{view.scored_params.index(name)}",
-        title=f"{view.score_name.capitalize()} by {param_name(name)}",
+        title=f"{view.score_name[:1].upper()}{view.score_name[1:]} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
         alt=_slice_caption(view, data, levels),

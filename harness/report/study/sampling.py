@@ -54,7 +54,7 @@ def _validation_rows(view: View) -> int:
 def detectable(view: View, name: str) -> list[Sentence]:
     """The smallest difference between the winner and its closest rival that the test rows can show."""
     pairs = (view.comparison(role) for role in view.models if role != "winner")
-    compared = next((pair for pair in pairs if pair is not None and isfinite(pair.difference.low)), None)
+    compared = next((pair for pair in pairs if pair is not None and pair.difference.high > pair.difference.low), None)
     num_rows = view.results.manifest.data.rows.get("test", 0)
     if compared is None or not num_rows or compared.metric != name:
         return []

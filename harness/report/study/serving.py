@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from harness.records.final import FinalModel, PredictionSpeed
 from harness.report.kit.sections import Sentence
@@ -58,8 +59,9 @@ def alternative(view: View, pick: FinalModel) -> list[Sentence]:
     if rival is None or rival.speed is None or pick.speed is None or factor < _FASTER:
         return []
     rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
-    run = view.results.folder
-    command = f"harness export {shlex.quote(f'{run.parent.name}/{run.name}')} --trial {rival.number} --to DIR"
+    run, current = view.results.folder.absolute(), Path.cwd()
+    path = run.relative_to(current) if run.is_relative_to(current) else run
+    command = f"harness export {shlex.quote(str(path))} --trial {rival.number} --to DIR"
     return [
         Sentence(
             "Alternative",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
 from harness.records.final import FinalModel
 from harness.records.results import rung
@@ -139,7 +140,9 @@ def _against_baselines(view: View, name: str) -> list[Sentence]:
     parts = []
     for model in baselines:
         compared, text = view.comparison(model.role), f"{clip(model.name, 80)} ({_score(name, model)}"
-        if compared is not None:
+        if compared is not None and not isfinite(compared.difference.value):
+            text = f"not comparable with {text}"
+        elif compared is not None:
             phrase = verdict_word(compared) + (" from" if compared.tie else " than")
             text = f"{phrase} {text}; {difference(name, compared.difference)}"
         parts.append(f"{text})")

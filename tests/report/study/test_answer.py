@@ -19,6 +19,7 @@ from harness.report.study.answer import answer
 from harness.report.study.summary import summary
 from harness.report.study.winner import models_table
 from harness.spec.study import BudgetSpec
+from harness.stats.intervals import Interval
 from tests.report.factory import make_results
 
 
@@ -388,3 +389,18 @@ def test_comparisons_are_by_the_first_objective(tmp_path: Path, objective: str, 
     assert results.final is not None
     assert all(comparison.metric == objective for comparison in results.final.comparisons)
     assert all(comparison.mcnemar_p is None for comparison in results.final.comparisons)
+
+
+def test_baseline_without_a_value_of_the_metric_is_no_rival(results: Results) -> None:
+    """The mean has no correlation: it is neither better nor equal."""
+    final = final_of(results)
+    unknown = Interval(value=float("nan"), low=float("nan"), high=float("nan"))
+    pairs = tuple(
+        pair.model_copy(update={"tie": True, "difference": unknown}) if pair.b == "baseline" else pair
+        for pair in final.comparisons
+    )
+    changed_results = changed(results, final=final.model_copy(update={"comparisons": pairs}))
+    assert answer(View(changed_results)).headline == f"Use the model of trial {final.winner}"
+    against = texts(changed_results)["Against the baseline"]
+    assert against.startswith("Not comparable with TF-IDF")
+    assert "nan" not in against
