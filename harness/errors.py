@@ -123,15 +123,15 @@ class TrialFailure(HarnessError):
         super().__init__(message)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Returns `"; did you mean 'x'?"` for the nearest known name, or an empty string."""
-    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Returns `"; did you mean 'x'?"` for the nearest of the names, or an empty string."""
+    matches = get_close_matches(word, list(names), n=1, cutoff=0.6)
     return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
-def unknown_name(key: str, name: object, known: Collection[str]) -> InputError:
-    """Returns the error for the value `name` of `key`, which is none of the `known` ones."""
-    return InputError(f"{key}: '{name}' is unknown; allowed: {', '.join(known)}{nearest(str(name), known)}")
+def unknown_name(key: str, name: object, names: Collection[str]) -> InputError:
+    """Returns the error for the value `name` of `key`, which is none of `names`."""
+    return InputError(f"{key}: '{name}' is unknown; allowed: {', '.join(names)}{nearest(str(name), names)}")
 
 
 def look_up(table: Mapping[str, T], name: str, key: str) -> T:

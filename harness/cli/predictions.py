@@ -28,10 +28,11 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
         rows = [{"text": text, **prediction} for text, prediction in zip(texts, predictions, strict=True)]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return
-    values = [_values(prediction, export.shown) for prediction in predictions]
+    values = [_values(prediction, export.value_columns) for prediction in predictions]
+    num_values = len(export.value_columns)
     columns = [
         *(
-            TextColumn(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - len(export.shown)))
+            TextColumn(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - num_values))
             for at, (name, value) in enumerate(values[0])
         ),
         TextColumn(title="text", right=False),
@@ -42,10 +43,10 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
     console.print(table)
 
 
-def _values(prediction: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, Any]]:
-    """Returns the values named in `shown`, then those of every mapping in the prediction, with their names."""
+def _values(prediction: Mapping[str, Any], value_columns: Sequence[str]) -> list[tuple[str, Any]]:
+    """Returns the values named in `value_columns`, then those of every mapping in the prediction, with their names."""
     parts = [part for part in prediction.values() if isinstance(part, Mapping)]
-    return [(name, prediction[name]) for name in shown] + [pair for part in parts for pair in part.items()]
+    return [(name, prediction[name]) for name in value_columns] + [pair for part in parts for pair in part.items()]
 
 
 def _line(text: str, values: Sequence[Any]) -> Line:
@@ -62,7 +63,7 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     export = open_export(folder)
     columns, rows = read_table(export, table)
     predictions = predict_texts(export, rows)
-    text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.shown, predictions))
+    text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
     if out is None:
         sys.stdout.write(text)
     else:

@@ -28,7 +28,7 @@ _TABLES = (".csv", ".tsv")
 class Export:
     """An exported model: its folder, and the input that its manifest describes.
 
-    `columns` are the columns of a table by the task's names for them; `shown` are the values of a prediction that are
+    `columns` are the columns of a table by the task's names for them; `value_columns` are the values of a prediction that are
     added to a table.
     """
 
@@ -38,7 +38,7 @@ class Export:
     preprocess: tuple[Any, ...]
     max_length: int
     columns: Mapping[str, str]
-    shown: tuple[str, ...]
+    value_columns: tuple[str, ...]
 
 
 def open_export(folder: Path) -> Export:
@@ -67,7 +67,7 @@ def open_export(folder: Path) -> Export:
             preprocess=tuple(manifest["preprocess"]),
             max_length=int(manifest["max_length"]),
             columns={name: columns[name] for name in task.inputs if columns.get(name)},
-            shown=task.shown,
+            value_columns=task.value_columns,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: manifest.json is not one of an exported model ({error!r})") from error
@@ -159,16 +159,16 @@ def _delimiter(path: Path) -> str:
 
 
 def prediction_table(
-    columns: Mapping[str, Sequence[str]], shown: Sequence[str], predictions: Sequence[Mapping[str, Any]]
+    columns: Mapping[str, Sequence[str]], value_columns: Sequence[str], predictions: Sequence[Mapping[str, Any]]
 ) -> list[list[str]]:
-    """The table's rows, header first, with the values `shown` of each prediction added.
+    """The table's rows, header first, with the values `value_columns` of each prediction added.
 
     Columns of the table do not change: where it has a column `label`, the added one is `predicted_label`.
     """
-    added = [f"predicted_{name}" if name in columns else name for name in shown]
+    added = [f"predicted_{name}" if name in columns else name for name in value_columns]
     rows = [[*columns, *added]]
     for cells, prediction in zip(zip(*columns.values(), strict=True), predictions, strict=True):
-        rows.append([*cells, *(_cell(prediction[name]) for name in shown)])
+        rows.append([*cells, *(_cell(prediction[name]) for name in value_columns)])
     return rows
 
 

@@ -43,15 +43,15 @@ class Task(Protocol):
     """One kind of supervised fine-tuning.
 
     `facts` are what the study's reader, the search and the report need of it. `auto` is the transformers auto class
-    that loads its models, `reads` the fields of the model's output that the loss and `outputs` use, and `shown` the
-    values of a prediction that are columns of a table. `features_baseline` is the name of the baseline that
-    `on_features` fits, empty where there is none. `TaskBase` has defaults for most methods.
+    that loads its models, `reads` the fields of the model's output that the loss and `outputs` use, and
+    `value_columns` the values of a prediction that are columns of a table. `features_baseline` is the name of the
+    baseline that `on_features` fits, empty where there is none. `TaskBase` has defaults for most methods.
     """
 
     facts: TaskFacts
     auto: ClassVar[str]
     reads: ClassVar[tuple[str, ...]]
-    shown: ClassVar[tuple[str, ...]]
+    value_columns: ClassVar[tuple[str, ...]]
     features_baseline: ClassVar[str]
 
     @property

@@ -31,7 +31,7 @@ MAX_SHARE = 0.6
 class Classification(TaskBase):
     """One class a row. The target `labels` [rows] int64 holds class ids, the output `probabilities` [rows, classes]."""
 
-    shown: ClassVar[tuple[str, ...]] = ("label", "probability")
+    value_columns: ClassVar[tuple[str, ...]] = ("label", "probability")
     features_baseline: ClassVar[str] = "logistic regression on frozen features"
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:

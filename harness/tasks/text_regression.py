@@ -29,7 +29,7 @@ class TextRegression(TextTask):
     """One number for each text. Target `numbers` [rows] float64, output `predictions` [rows] in the same unit."""
 
     facts = facts_of("text-regression")
-    shown: ClassVar[tuple[str, ...]] = ("number",)
+    value_columns: ClassVar[tuple[str, ...]] = ("number",)
     features_baseline: ClassVar[str] = "ridge on frozen features"
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:

@@ -170,7 +170,7 @@ class TaskContract(ABC):
         assert metrics.keys() == {metric.name for metric in prepared.task.facts.metrics}
         assert np.isfinite(metrics[prepared.task.facts.loss])
         prediction = prepared.task.predict(outputs, 0, prepared.data.labels)
-        assert set(prepared.task.shown) <= prediction.keys()
+        assert set(prepared.task.value_columns) <= prediction.keys()
         json.dumps(prediction, allow_nan=False)
 
     def test_an_export_says_what_the_model_said(self, prepared: Prepared, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_open_export_reads_what_the_input_must_be(folder: Path) -> None:
     assert export.labels == ("no", "yes")
     assert export.preprocess == ("lowercase",)
     assert export.columns == {"text": "question"}
-    assert export.shown == SHOWN
+    assert export.value_columns == SHOWN
 
 
 @pytest.mark.parametrize("missing", FILES)

@@ -21,7 +21,7 @@ def test_every_task_with_facts_is_there_and_has_what_the_facts_name(name: str) -
         field.name for field in task.facts.fields
     }
     assert task.reads
-    assert task.shown
+    assert task.value_columns
 
 
 @pytest.mark.parametrize("name", list(TASKS))
