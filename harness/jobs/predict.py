@@ -28,8 +28,8 @@ _TABLES = (".csv", ".tsv")
 class Export:
     """An exported model: its folder, and the input that its manifest describes.
 
-    `columns` are the columns of a table by the task's names for them; `value_columns` are the values of a prediction that are
-    added to a table.
+    `columns` are the columns of a table by the task's names for them; `value_columns` are the values of a prediction
+    that are added to a table.
     """
 
     folder: Path
