@@ -13,7 +13,7 @@ from harness.errors import StudyFailed
 from harness.jobs.decision_warnings import decision_warnings
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import models_to_score, rank_finalists, search_number
-from harness.jobs.scorer import FEATURES, SPEEDS, Request, SavedModel, Scorer, features_of
+from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel, Scorer, features_of
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
 from harness.records.final import (
@@ -30,7 +30,7 @@ from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip
-from harness.spec.configure import is_compared
+from harness.spec.configure import arm_of
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.stats.metric import Metric, score, scores
@@ -70,10 +70,8 @@ def conclude(
     best = models["winner"]
     staging = stage_weights(run.path / str(best.weights), staging_path(run.path / "best"))
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
-    request = _request(run, spec, data, models, folders)
-    if not scorer.computes_features:
-        request = request.model_copy(update={"features": features_of(run, spec, data, best)})
-    with scorer.scoring(request):
+    features = None if scorer.computes_features else features_of(run, spec, data, best)
+    with scorer.scoring(_request(run, spec, data, models, folders, features)):
         simple = _baseline_answers(spec, data)
         run.write_json(SHOWN, _shown_rows(spec, data))
     simple |= _features_answers(run, spec)
@@ -117,6 +115,7 @@ def _request(
     data: PreparedData,
     models: Mapping[Role, TrialRecord],
     folders: Mapping[Role, str],
+    features: Features | None,
 ) -> Request:
     best = models["winner"]
     if best.place is None:
@@ -140,6 +139,7 @@ def _request(
             for role, record in models.items()
         ),
         speeds=True,
+        features=features,
     )
 
 
@@ -217,7 +217,7 @@ def _final_models(
             "number": search_number(record),
             "seed": record.seed,
             "speed": PredictionSpeed(**speeds[role]),
-            "checkpoint": record.params["checkpoint"] if is_compared(spec) else None,
+            "checkpoint": arm_of(spec, record.params),
         }
     return tuple(
         FinalModel(

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from harness.data.answers import Answers
 from harness.data.prepared import PreparedData
 from harness.jobs.finalists import num_pruned_at_chance
-from harness.records.final import Comparison, FinalModel
+from harness.records.final import Comparison, FinalModel, warnings_among
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip, join, plural
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
 
-__all__ = ["WARNING", "decision_warnings", "pruning_warnings"]
-
-#: How a fact of the data that warns begins.
-WARNING = "warning: "
+__all__ = ["decision_warnings", "pruning_warnings"]
 
 
 def decision_warnings(
@@ -38,7 +35,7 @@ def decision_warnings(
         *task.answer_warnings(answers.outputs, answers.targets, data.labels),
         *pruning_warnings(spec, data, trials),
         *_small_test(spec, models[0]),
-        *(line.removeprefix(WARNING) for line in facts if line.startswith(WARNING)),
+        *warnings_among(facts),
     )
 
 

@@ -15,13 +15,12 @@ from tempfile import TemporaryDirectory
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import InputError, RunError
-from harness.jobs.decision_warnings import WARNING
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.records.files import replace_folder, staging_path
-from harness.records.final import FinalModel
+from harness.records.final import FinalModel, warnings_among
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
@@ -127,12 +126,9 @@ def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[st
 
 def _notes(results: Results, data: PreparedData, model: FinalModel | None) -> tuple[str, ...]:
     """The warnings for the card: of the data, and of the answers of a model that was scored on test."""
-    lines = [line.removeprefix(WARNING) for line in results.facts if line.startswith(WARNING)]
-    if (
-        model is not None
-        and (path := RunFolder(results.folder).inside(model.predictions)) is not None
-        and path.is_file()
-    ):
+    lines = warnings_among(results.facts)
+    path = RunFolder(results.folder).inside(model.predictions) if model is not None else None
+    if path is not None and path.is_file():
         answers = read_answers(path, "test")
         lines += task_of(results.spec.task).answer_warnings(answers.outputs, answers.targets, data.labels)
     return tuple(lines)

@@ -8,7 +8,7 @@ from statistics import fmean, stdev
 from harness.records.final import Finalist, Role, numbered
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
-from harness.spec.configure import default_number, is_compared
+from harness.spec.configure import arm_of, default_number
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
@@ -33,11 +33,6 @@ def ranked(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return sorted(complete, key=lambda trial: (*facts.rank_key(trial.metrics, objective), trial.number))
 
 
-def _arm(trial: TrialRecord, spec: StudySpec) -> object:
-    """The checkpoint of a trial when the study compares checkpoints, else None."""
-    return trial.params.get("checkpoint") if isinstance(spec.model.checkpoint, tuple) else None
-
-
 def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudySpec) -> TrialRecord | None:
     """The trial with the default recipe of the checkpoint that `like` uses; None where there is none."""
     number = default_number(spec, like.params)
@@ -54,10 +49,9 @@ def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[Tria
     if spec.confirm is None:
         return []
     best = ranked(spec, trials)
-    arms = list(dict.fromkeys(_arm(trial, spec) for trial in best))
-    chosen = [
-        trial for arm in arms for trial in [trial for trial in best if _arm(trial, spec) == arm][: spec.confirm.top]
-    ]
+    arms = list(dict.fromkeys(arm_of(spec, trial.params) for trial in best))
+    by_arm = [[trial for trial in best if arm_of(spec, trial.params) == arm] for arm in arms]
+    chosen = [trial for own in by_arm for trial in own[: spec.confirm.top]]
     runs = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
     defaults = [default_trial(trials, trial, spec) for trial in best[:1]]
     runs += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
@@ -138,10 +132,10 @@ def models_to_score(
 
 def _leaders(spec: StudySpec, finalists: Sequence[Finalist]) -> list[Finalist]:
     """The best finalist of each compared checkpoint; none where the study compares none."""
-    leaders: dict[object, Finalist] = {}
-    for finalist in finalists if is_compared(spec) else ():
-        leaders.setdefault(finalist.params["checkpoint"], finalist)
-    return list(leaders.values())
+    leaders: dict[str | None, Finalist] = {}
+    for finalist in finalists:
+        leaders.setdefault(arm_of(spec, finalist.params), finalist)
+    return [leader for arm, leader in leaders.items() if arm is not None]
 
 
 def search_number(run: TrialRecord) -> int:

@@ -29,8 +29,7 @@ def check_requirements(results: Results, requirements: Sequence[Requirement], sa
     """
     if not requirements:
         return
-    models = results.final.models if results.final else ()
-    winner = next((model for model in models if model.role == "winner"), None)
+    winner = results.final.winning_model if results.final else None
     if winner is None:
         required = join(requirement.text for requirement in requirements)
         raise StudyFailed(f"required {required}, but {results.folder} has no winner yet; let the sweep come to its end")

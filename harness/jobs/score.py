@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import os
 import sys
 import traceback
@@ -22,6 +21,7 @@ from harness.data.answers import Answers, write_answers
 from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
 from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel
+from harness.records.files import write_json
 from harness.records.final import PredictionSpeed
 from harness.runtime import quick_imports, stand_back
 from harness.spec.foreign import trust
@@ -56,7 +56,7 @@ def _measure(request: Request) -> None:
         measured = {saved.speed_key: saved for saved in reversed(request.models)}
         speeds = {key: _speed(request, saved, device) for key, saved in measured.items()}
         by_name = {saved.name: speeds[saved.speed_key].model_dump() for saved in request.models}
-        (Path(request.out) / SPEEDS).write_text(json.dumps(by_name), encoding="utf-8")
+        write_json(Path(request.out) / SPEEDS, by_name)
 
 
 def _score_model(request: Request, saved: SavedModel, device: torch.device) -> None:

@@ -22,7 +22,7 @@ from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.scorer import Features, Scorer, features_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
-from harness.records.final import Baseline
+from harness.records.final import WARNING, Baseline
 from harness.records.manifest import BEHAVIOUR, DataFacts, Manifest, read_manifest, write_manifest
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
@@ -51,7 +51,7 @@ TRIAL = "harness.trial:run_trial"
 #: Study attributes.
 BASELINES, FACTS, FINAL, FINAL_OF = "baselines", "facts", "final", "final_of"
 #: Told of a study that went on after its decision.
-SECOND_LOOK = "warning: the study went on after its first decision, so the test rows have been looked at more than once"
+SECOND_LOOK = f"{WARNING}the study went on after its first decision, so the test rows were looked at more than once"
 
 
 class SweepView(Monitor, Protocol):
@@ -241,11 +241,13 @@ class _Sweep:
 
         Where checkpoints differ between trials, it is that of the winner's, which is not known yet.
         """
+        if len(self.spec.model.checkpoints) > 1 or is_searched(self.spec.model.layers):
+            return None
         record = next((record for record in store.records() if record.number == 0 and record.history), None)
-        asked = None if record is None else features_of(self.folder, self.spec, self.data, record)
-        model = self.spec.model
-        may_differ = len(model.checkpoints) > 1 or is_searched(model.layers)
-        return None if asked is None or asked.place.device != "cpu" or may_differ else asked
+        place = record.history[-1].place if record is not None else None
+        if record is None or place is None or place.device != "cpu":
+            return None
+        return features_of(self.folder, self.spec, self.data, record)
 
     def _open(self, name: str) -> StudyStore:
         url = self.spec.search.storage or self.folder.database
@@ -283,7 +285,7 @@ class _Sweep:
         lines = facts(self.data, first)
         for arm in arms(self.spec)[1:]:
             other = facts(self.data, default_config(self.spec, arm=arm))
-            lines += [line for line in other if line.startswith("warning: ") and line not in lines]
+            lines += [line for line in other if line.startswith(WARNING) and line not in lines]
         for line in lines:
             self.view.say(line)
         return lines

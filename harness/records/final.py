@@ -5,6 +5,7 @@ It is stored as JSON in the attributes `baselines` and `final` of the study.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
 from typing import Annotated, Literal, cast
 
@@ -17,6 +18,7 @@ from harness.stats.intervals import Interval
 __all__ = [
     "SHOWN",
     "SHOWN_WIDTH",
+    "WARNING",
     "Baseline",
     "Comparison",
     "Final",
@@ -24,8 +26,8 @@ __all__ = [
     "Finalist",
     "Interval",
     "PredictionSpeed",
-    "kind_of",
     "numbered",
+    "warnings_among",
 ]
 
 #: File in the run folder with the test rows as text (a JSON list), and the most characters of a row.
@@ -37,10 +39,13 @@ Role = Annotated[str, Field(pattern=r"^(winner|runner-up|default|(checkpoint|bas
 Kind = Literal["winner", "runner-up", "default", "checkpoint", "baseline"]
 
 
-def kind_of(role: str) -> Kind:
-    """ "baseline-2" -> "baseline"."""
-    kind = role.rstrip("0123456789").removesuffix("-") if role[-1:].isdigit() else role
-    return cast("Kind", kind)
+#: How a fact of the data that warns begins.
+WARNING = "warning: "
+
+
+def warnings_among(facts: Iterable[str]) -> list[str]:
+    """The facts of the data that warn, without the word."""
+    return [fact.removeprefix(WARNING) for fact in facts if fact.startswith(WARNING)]
 
 
 def numbered(kind: Literal["checkpoint", "baseline"], place: int) -> str:
@@ -94,8 +99,8 @@ class FinalModel(Frozen):
 
     @property
     def kind(self) -> Kind:
-        """The role without its number."""
-        return kind_of(self.role)
+        """The role without its number: "baseline-2" -> "baseline"."""
+        return cast("Kind", self.role.rstrip("-0123456789"))
 
 
 class Comparison(Frozen):
@@ -127,3 +132,8 @@ class Final(Frozen):
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
     export: str | None = Field(default=None, description="the exported model's folder, in the run folder")
+
+    @property
+    def winning_model(self) -> FinalModel | None:
+        """The winner among the models that were scored on test; None in records that hold none."""
+        return next((model for model in self.models if model.role == "winner"), None)

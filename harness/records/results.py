@@ -147,7 +147,7 @@ class Results:
         best = self.best()
         if best is None:
             return None
-        winner = next((model for model in self.final.models if model.role == "winner"), None) if self.final else None
+        winner = self.final.winning_model if self.final else None
         return {
             "number": best.record.number,
             "params": dict(best.record.params),

@@ -16,6 +16,7 @@ from harness.spec.params import (
     OPTIONS,
     Domain,
     Param,
+    arm_of,
     arms,
     default_number,
     default_numbers,
@@ -41,6 +42,7 @@ from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, T
 __all__ = [
     "Domain",
     "Param",
+    "arm_of",
     "arms",
     "default_config",
     "default_number",

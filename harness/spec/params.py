@@ -21,6 +21,7 @@ __all__ = [
     "OPTIONS",
     "Domain",
     "Param",
+    "arm_of",
     "arms",
     "default_number",
     "default_numbers",
@@ -125,6 +126,11 @@ def default_of(spec: StudySpec, key: str) -> Any:
 def is_compared(spec: StudySpec) -> bool:
     """True when the study gives equal trials to each of several checkpoints."""
     return isinstance(spec.model.checkpoint, tuple) and len(spec.model.checkpoint) > 1
+
+
+def arm_of(spec: StudySpec, params: Mapping[str, ParamValue]) -> str | None:
+    """Returns the compared checkpoint of a trial with `params`; None where the study compares none."""
+    return str(params["checkpoint"]) if is_compared(spec) else None
 
 
 def may_choose_precision(spec: StudySpec) -> bool:

@@ -18,6 +18,7 @@ from harness.data.encoded import Arrays, Encoded
 from harness.data.kinds import strata_of
 from harness.data.prepared import PreparedData
 from harness.data.split import subset
+from harness.records.final import WARNING
 from harness.spec.trial import TrialConfig
 from harness.stats.power import DISAGREEMENT, smallest_difference
 from harness.tasks import task_of
@@ -105,7 +106,7 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
-    lines += [f"warning: {warning}" for warning in task_of(config.task).data_warnings(config, data)]
+    lines += [f"{WARNING}{warning}" for warning in task_of(config.task).data_warnings(config, data)]
     return lines + [f"note: {note}" for note in data.meta.notes]
 
 
@@ -148,7 +149,7 @@ def _length_facts(train: Encoded, config: TrialConfig) -> list[str]:
     ]
     if unknown > MAX_UNKNOWN:
         lines.append(
-            f"warning: {unknown:.0%} of the tokens are unknown to '{config.model.checkpoint}': it was made for other "
+            f"{WARNING}{unknown:.0%} of the tokens are unknown to '{config.model.checkpoint}': it was made for other "
             "texts (another language?); choose another checkpoint"
         )
     return lines

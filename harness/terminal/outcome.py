@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialState, num_places
-from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
+from harness.report.kit.text import clip, duration, interval, metric, metric_title, number, shown_path
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.predictions import example_row
@@ -24,7 +24,7 @@ from harness.stats.metric import Metric
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import column_name, ending_of, param_text, params_line, plain
 
-__all__ = ["print_leaderboard", "print_outcome", "shown_path"]
+__all__ = ["print_leaderboard", "print_outcome"]
 
 _STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
 _NUM_SHOWN, _NUM_FAILURES = 40, 5
@@ -186,7 +186,7 @@ def _winner(results: Results) -> list[str]:
 
 
 def _winning(results: Results) -> FinalModel | None:
-    return next((model for model in results.final.models if model.role == "winner"), None) if results.final else None
+    return results.final.winning_model if results.final else None
 
 
 def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
@@ -209,10 +209,3 @@ def _example(results: Results) -> str:
 
 def _run(results: Results) -> str:
     return shown_path(results.folder)
-
-
-def shown_path(path: Path) -> str:
-    """Returns a path for the shell: relative when it is below the current folder, and quoted."""
-    absolute, current = path.absolute(), Path.cwd()
-    text = str(absolute.relative_to(current) if absolute.is_relative_to(current) else absolute)
-    return shlex.quote(text) if text.isprintable() else ascii(text)

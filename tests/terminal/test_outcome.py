@@ -11,7 +11,8 @@ from rich.console import Console
 from harness.records.final import Baseline
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
-from harness.terminal.outcome import print_outcome, shown_path
+from harness.report.kit.text import shown_path
+from harness.terminal.outcome import print_outcome
 from tests.report.factory import make_results
 
 

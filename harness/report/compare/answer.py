@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from harness.data.answers import Answers
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
+    capitalised,
     gain,
     interval,
     join,
@@ -74,7 +75,7 @@ def compare_answer(runs: Named, name: str) -> Answer:
         ties += [(label, other)] if pair.tie else []
         word = verdict_word(pair)
         probability = "" if pair.tie else f" (probability of being better {probability_text(pair.probability)})"
-        text = f"{word[:1].upper()}{word[1:]}{probability}: {gain(name, pair.difference)}"
+        text = f"{capitalised(word)}{probability}: {gain(name, pair.difference)}"
         sentences.append(Sentence(f"Against {label}", f"{text}; it has {metric(name, score.value)}."))
     return Answer(
         headline=_headline(ties),

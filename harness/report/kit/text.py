@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Iterable
 from math import inf, isfinite
+from pathlib import Path
 from typing import Any, Protocol
 
 from harness.spec.tasks import find_metric
@@ -18,6 +20,7 @@ from harness.stats.shown import NONE, number, percent, shown
 
 __all__ = [
     "amount",
+    "capitalised",
     "clip",
     "difference",
     "duration",
@@ -36,7 +39,9 @@ __all__ = [
     "percent",
     "plural",
     "probability_text",
+    "score_and_interval",
     "short_name",
+    "shown_path",
     "verdict_word",
 ]
 
@@ -134,6 +139,12 @@ def interval(name: str, bounds: Interval) -> str:
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
 
 
+def score_and_interval(metric_name: str, bounds: Interval) -> str:
+    """ "94.4 % (93.7–97.2 %)": a score with its interval where that is known."""
+    text = metric(metric_name, bounds.value)
+    return f"{text} ({interval(metric_name, bounds)})" if isfinite(bounds.low) and isfinite(bounds.high) else text
+
+
 def difference(name: str, bounds: Interval) -> str:
     """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric."""
     percent_ = _definition(name).percent
@@ -182,6 +193,18 @@ def duration(seconds: float | None) -> str:
     if total < 3600:
         return f"{total // 60} min {total % 60:02d} s"
     return f"{total // 3600} h {total % 3600 // 60:02d} min"
+
+
+def capitalised(text: str) -> str:
+    """The text with a capital first letter; the others stay ("ROC AUC")."""
+    return text[:1].upper() + text[1:]
+
+
+def shown_path(path: Path) -> str:
+    """Returns a path for the shell: relative when it is below the current folder, and quoted."""
+    absolute, current = path.absolute(), Path.cwd()
+    text = str(absolute.relative_to(current) if absolute.is_relative_to(current) else absolute)
+    return shlex.quote(text) if text.isprintable() else ascii(text)
 
 
 def plural(count: int, word: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.records.final import Comparison, FinalModel
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.text import metric, short_name
-from harness.spec.configure import default_number, default_numbers, is_compared
+from harness.spec.configure import default_number, default_numbers
 from harness.spec.space import Range, is_searched
 from harness.spec.study import split_checkpoint
 from harness.spec.tasks import TaskFacts, find_metric
@@ -173,7 +173,7 @@ class View:
     @property
     def chosen(self) -> FinalModel | None:
         """The winner's model among those that saw the test split."""
-        return self.models.get("winner")
+        return self.results.final.winning_model if self.results.final else None
 
     def comparison(self, role: str) -> Comparison | None:
         """The comparison of the winner with the model of `role`; None where there is none."""
@@ -258,11 +258,6 @@ class View:
                 if split_checkpoint(name) == (model.checkpoint, layers):
                     return name
         return model.checkpoint
-
-    def arm_of(self, record: TrialRecord) -> str | None:
-        """The compared checkpoint of a trial; None where the study compares none."""
-        checkpoint = record.params.get("checkpoint")
-        return str(checkpoint) if checkpoint is not None and is_compared(self.results.spec) else None
 
     def checkpoint_name(self, checkpoint: str) -> str:
         """The last part of a checkpoint's name; the whole name where two checkpoints end in the same part."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
-from harness.records.final import FinalModel
+from harness.records.final import FinalModel, warnings_among
 from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
@@ -181,7 +181,7 @@ _STATE_WORDS = {
 def _warnings(view: View) -> tuple[str, ...]:
     """The warnings of the decision, then those from the records."""
     final = view.results.final
-    sentences = list(final.warnings) if final else [line[9:] for line in view.results.facts if line[:9] == "warning: "]
+    sentences = list(final.warnings) if final else warnings_among(view.results.facts)
     ended = [record for record in view.trials if record.state.ended]
     failed = [record for record in ended if record.state is TrialState.FAIL]
     if failed and len(failed) == len(ended):

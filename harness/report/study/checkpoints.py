@@ -28,9 +28,10 @@ from harness.report.kit.text import (
     param_name,
     plural,
     probability_text,
+    score_and_interval,
 )
 from harness.report.kit.view import View
-from harness.report.study.figures_winner import forest, score_and_interval
+from harness.report.study.figures_winner import forest
 from harness.report.study.predictions import compared, validation_answers
 from harness.stats.intervals import Interval
 

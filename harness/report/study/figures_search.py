@@ -25,7 +25,7 @@ from harness.report.kit.figures import (
     whole_ticks,
 )
 from harness.report.kit.stats import expected_best, importances, running_best
-from harness.report.kit.text import clip, for_figure, join, param, param_name, percent, plural
+from harness.report.kit.text import capitalised, clip, for_figure, join, param, param_name, percent, plural
 from harness.report.kit.view import View
 from harness.report.study.figures_parallel import parallel
 from harness.report.study.tables import bin_middles, cells_frame
@@ -271,7 +271,7 @@ def importance(view: View) -> Figure | None:
             max(360, 140 + 34 * len(names)),
             legend=False,
         ),
-        alt=f"{param_name(first)[:1].upper()}{param_name(first)[1:]} has {percent(share, 0)} of the importance "
+        alt=f"{capitalised(param_name(first))} has {percent(share, 0)} of the importance "
         f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials).",
         note=f"PED-ANOVA; bars are medians over {draws} bootstrap resamples of the trials, whiskers their middle 80 %. "
         "Pruned trials rank by how far they came." + (f" One in {step} trials was used." if step > 1 else ""),
@@ -306,7 +306,7 @@ def slice_of(view: View, name: str) -> Figure:
             data.append({**dots, "x": [at for at, _ in pairs], "marker": {**dots["marker"], "size": 6}})
     return Figure(
         key=f"slice-{view.scored_params.index(name)}",
-        title=f"{view.score_name[:1].upper()}{view.score_name[1:]} by {param_name(name)}",
+        title=f"{capitalised(view.score_name)} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
         alt=_slice_caption(view, data, levels),
@@ -319,7 +319,7 @@ def _slice_caption(view: View, data: list[dict[str, Any]], levels: list[str]) ->
     names = [trace["name"].split(" ")[0] for trace in data]
     meanings = {"completed": "full dots were completed", "pruned": "open dots were pruned", "failed": "crosses failed"}
     legend = ", ".join(meaning for name, meaning in meanings.items() if name in names)
-    legend = f"{legend[:1].upper()}{legend[1:]}."
+    legend = f"{capitalised(legend)}."
     if "completed" not in names:
         return f"No trial was completed. {legend}"
     dots = data[names.index("completed")]

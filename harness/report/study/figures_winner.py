@@ -13,15 +13,9 @@ from harness.report.kit.view import View
 from harness.spec.tasks import metric_named
 from harness.stats.intervals import Interval
 
-__all__ = ["forest", "score_and_interval", "seed_curves"]
+__all__ = ["forest", "seed_curves"]
 
 _SEED_COLORS = ("orange", "blue", "green", "purple", "yellow", "sky", "grey")
-
-
-def score_and_interval(metric_name: str, bounds: Interval) -> str:
-    """ "94.4 % (93.7–97.2 %)": a score with its interval where that is known."""
-    text = metric(metric_name, bounds.value)
-    return f"{text} ({interval(metric_name, bounds)})" if isfinite(bounds.low) and isfinite(bounds.high) else text
 
 
 def forest(title: str, metric_name: str, rows: list[tuple[str, Interval]], caption: str, split: str = "test") -> Figure:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
 
 from harness.records.final import FinalModel, PredictionSpeed
 from harness.report.kit.sections import Sentence
-from harness.report.kit.text import clip, interval, metric, metric_title, number, verdict_word
+from harness.report.kit.text import (
+    capitalised,
+    clip,
+    metric_title,
+    number,
+    score_and_interval,
+    shown_path,
+    verdict_word,
+)
 from harness.report.kit.view import View
 
 __all__ = ["alternative", "checkpoint_lines", "speed_text"]
@@ -25,11 +31,11 @@ def checkpoint_lines(view: View, name: str, pick: FinalModel) -> Iterator[Senten
             leaders.setdefault(model.checkpoint, model)
     for checkpoint, model in leaders.items() if len(leaders) > 1 else ():
         bounds = model.test.get(name)
-        score = f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "no score"
+        score = score_and_interval(name, bounds) if bounds else "no score"
         speed = f", {speed_text(model.speed)}" if model.speed else ""
         place = "the winner, " if model is pick else ""
         text = f"{metric_title(name)} {score} on test{speed}: {place}trial {model.number}{_against(view, model)}."
-        yield Sentence(clip(view.checkpoint_name(checkpoint), 40), text[:1].upper() + text[1:])
+        yield Sentence(clip(view.checkpoint_name(checkpoint), 40), capitalised(text))
 
 
 def _against(view: View, model: FinalModel) -> str:
@@ -59,9 +65,7 @@ def alternative(view: View, pick: FinalModel) -> list[Sentence]:
     if rival is None or rival.speed is None or pick.speed is None or factor < _FASTER:
         return []
     rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
-    run, current = view.results.folder.absolute(), Path.cwd()
-    path = run.relative_to(current) if run.is_relative_to(current) else run
-    command = f"harness export {shlex.quote(str(path))} --trial {rival.number} --to DIR"
+    command = f"harness export {shown_path(view.results.folder)} --trial {rival.number} --to DIR"
     return [
         Sentence(
             "Alternative",

@@ -10,6 +10,7 @@ from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
+    capitalised,
     clip,
     difference,
     gain,
@@ -24,7 +25,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.sampling import detectable, gap
 from harness.report.study.serving import alternative, checkpoint_lines
-from harness.spec.configure import moved_defaults
+from harness.spec.configure import arm_of, moved_defaults
 
 __all__ = ["evidence", "judged_by"]
 
@@ -73,7 +74,7 @@ def _against(view: View, name: str, pick: FinalModel, same: list[FinalModel]) ->
         return Sentence(f"Against {opponent}", f"Trial {pick.number} is {opponent} itself{own}{scores}.{moved}")
     parts = [_compared(view, name, model, tell_seed=len(by_seed) > 1) for model in reversed(by_seed.values())]
     text = f"{'; '.join(parts)}."
-    return Sentence(f"Against {opponent}", f"{text[:1].upper()}{text[1:]}{_unlucky(view, same)}{moved}")
+    return Sentence(f"Against {opponent}", f"{capitalised(text)}{_unlucky(view, same)}{moved}")
 
 
 def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> str:
@@ -100,7 +101,7 @@ def _unlucky(view: View, same: list[FinalModel]) -> str:
 def _moved(view: View, pick: FinalModel) -> str:
     """Where the study's space excludes a default: what the default recipe has instead."""
     record = view.by_number.get(pick.number) if pick.number is not None else None
-    moved = moved_defaults(view.results.spec, view.arm_of(record) if record else None)
+    moved = moved_defaults(view.results.spec, arm_of(view.results.spec, record.params) if record else None)
     parts = [
         f"{param_name(name)} {param(value)} instead of {param(default)}" for name, (default, value) in moved.items()
     ]
@@ -147,5 +148,4 @@ def _against_baselines(view: View, name: str) -> list[Sentence]:
             text = f"{phrase} {text}; {difference(name, compared.difference)}"
         parts.append(f"{text})")
     about = "Against the baseline" if len(baselines) == 1 else "Against the baselines"
-    sentence = join(parts)
-    return [Sentence(about, f"{sentence[:1].upper()}{sentence[1:]}.")] if parts else []
+    return [Sentence(about, f"{capitalised(join(parts))}.")] if parts else []

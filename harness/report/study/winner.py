@@ -7,11 +7,20 @@ from math import isfinite
 from harness.records.final import FinalModel
 from harness.report.kit.figures import Figure
 from harness.report.kit.sections import Section, Table, arranged
-from harness.report.kit.text import clip, for_figure, interval, metric, metric_title, number
+from harness.report.kit.text import (
+    capitalised,
+    clip,
+    for_figure,
+    interval,
+    metric,
+    metric_title,
+    number,
+    score_and_interval,
+)
 from harness.report.kit.view import View
 from harness.report.lenses.base import Findings, Lens
 from harness.report.lenses.registry import lens_of
-from harness.report.study.figures_winner import forest, score_and_interval, seed_curves
+from harness.report.study.figures_winner import forest, seed_curves
 from harness.report.study.predictions import answers_of, shown_rows
 
 __all__ = ["models_figure", "models_table", "winner_section"]
@@ -39,7 +48,7 @@ def models_figure(view: View, name: str) -> Figure | None:
         f"{clip(_lines(model)[0], 26)} {score_and_interval(name, model.test[name])}" for model in models
     )
     title = f"Test {metric_title(name)} of the final models, with 95 % intervals"
-    return forest(title, name, rows, caption[:1].upper() + caption[1:] + ".") if rows else None
+    return forest(title, name, rows, f"{capitalised(caption)}.") if rows else None
 
 
 def _lines(model: FinalModel) -> tuple[str, str]:
