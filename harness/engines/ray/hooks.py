@@ -66,7 +66,7 @@ class Hooks(NotPickled):
     def folder_name(self, trial: Trial) -> str:
         """Returns Tune's name for the folder of an attempt."""
         entry = self.desk.entry(self.number(trial))
-        kind = entry.trial.config.kind if entry is not None else "search"
+        kind = entry.config.kind if entry is not None else "search"
         return f"{kind}-{self.number(trial)}-{trial.trial_id}"
 
     def kill_working(self) -> None:
@@ -144,7 +144,7 @@ class DeskSearcher(NotPickled, Searcher):
         entry = desk.take_new()
         if entry is None:
             return Searcher.FINISHED if desk.finished else None
-        self.hooks.numbers[trial_id] = entry.trial.number
+        self.hooks.numbers[trial_id] = entry.number
         return {"order": self.hooks.order(entry).model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -76,7 +76,7 @@ class RayPruner:
         """Gives the order for its actor to a trial of a population, which Tune creates without a searcher."""
         entry = self._desk.entry(number)
         if self.population and entry is not None:
-            params = entry.trial.config.params
+            params = entry.config.params
             entry.extra = {"mutations": [{"fraction": 0.0, "params": params}]}
             trial.config.update(
                 {name: params[name] for name in self._mutable} | {"order": self._order(entry).model_dump_json()}
@@ -85,7 +85,7 @@ class RayPruner:
     def ask(self, number: int, controller: Any, trial: Trial, result: dict[str, Any], progress: Progress) -> str:
         """Returns the scheduler's action after an evaluation, and passes it to the desk."""
         entry = self._desk.entry(number)
-        read = None if entry is None else self._clock.read(progress, entry.trial.config.rungs)
+        read = None if entry is None else self._clock.read(progress, entry.config.rungs)
         if read is None or not self._is_later(number, read["time"]):
             return TrialScheduler.CONTINUE
         self._guard.note(read["time"], progress)
@@ -122,7 +122,7 @@ class RayPruner:
         entry = self._desk.entry(number)
         if entry is None or time <= self._asked.get(number, 0.0):
             return False
-        self._asked[number], self._saved[number] = time, tuple(entry.trial.history)
+        self._asked[number], self._saved[number] = time, tuple(entry.history)
         return True
 
     def _note_mutation(self, number: int, trial: Trial, progress: Progress) -> None:
@@ -131,7 +131,7 @@ class RayPruner:
         The weights were saved at the other trial's last call of `ask`, so its history up to there belongs to them.
         """
         source, entry = Order.model_validate_json(trial.config["order"]), self._desk.entry(number)
-        if entry is None or entry.extra is None or source.config.number == number:
+        if entry is None or not entry.extra or source.config.number == number:
             return
         params = {name: trial.config[name] for name in self._mutable}
         config = source.config.model_copy(update={"number": number})

@@ -15,8 +15,9 @@ from typing import Any, Self
 from ray import tune
 
 from harness.data.prepared import PreparedData
+from harness.engines.active import MOST_LOSSES
 from harness.engines.precisions import Precisions
-from harness.engines.ray.desk import MOST_LOSSES, Desk
+from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import Entry
 from harness.engines.ray.environment import changed_environment
 from harness.engines.ray.hooks import (
@@ -141,7 +142,7 @@ class Run:
         self._data, self._precisions = data, precisions
         self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
         self._room = Room(self._plan, session.capacity, session.resources)
-        self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
+        self._hooks = Hooks(desk, self._order, places.snapshot)
         self._ray_pruner = self._make_ray_pruner()
         desk.open(
             self._num_slots, session.node_name, threads=self._plan.threads, ray_pauses=self._ray_pruner is not None
@@ -150,7 +151,7 @@ class Run:
     def _make_ray_pruner(self) -> RayPruner | None:
         """Returns Ray's own scheduler where the study names one; it prunes search trials only."""
         entries = [self._desk.entry(number) for number in self._desk.numbers]
-        if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
+        if any(entry is not None and entry.config.kind != "search" for entry in entries):
             return None
         scheduler = make_scheduler(self._spec)
         if scheduler is None:
@@ -167,8 +168,8 @@ class Run:
         return max(self._room(), self._ray_pruner.ahead) if self._ray_pruner is not None else self._room()
 
     def _order(self, entry: Entry) -> Order:
-        config = as_begun(entry.trial.config, entry.trial.history)
-        return Order(config=config, folder=self._places.folder(entry.trial), resume=entry.resume)
+        config = as_begun(entry.config, entry.history)
+        return Order(config=config, folder=self._places.folder(entry), resume=entry.resume)
 
     def fit(self, trial_fn: str) -> None:
         """Runs Tune until all trials have ended."""
@@ -240,7 +241,7 @@ class Run:
         if self._precisions is None or entry is None:
             return job
         if not self._precisions.choices:
-            measure_nodes(self._session, self._plan.need, job, refs, entry.trial.config, self._precisions)
+            measure_nodes(self._session, self._plan.need, job, refs, entry.config, self._precisions)
         return job.model_copy(update={"precisions": self._precisions.choices})
 
     def _configs(self) -> dict[str, Any]:

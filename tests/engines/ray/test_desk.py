@@ -54,15 +54,15 @@ class Play:
         self.desk.fill()
         entry = self.desk.take_new()
         if entry is not None:
-            attempt = self.attempts[entry.trial.number] = Attempt()
-            self.desk.added(entry.trial.number, attempt)
+            attempt = self.attempts[entry.number] = Attempt()
+            self.desk.added(entry.number, attempt)
         else:
             entry = self.desk.take_paused()
         if entry is None:
             return None
         entry.attempt.status = "RUNNING"
-        self.desk.started(entry.trial.number)
-        return entry.trial.number
+        self.desk.started(entry.number)
+        return entry.number
 
     def evaluate(self, number: int, step: int, place: Place = PLACE) -> Verdict:
         progress = Progress(
@@ -164,7 +164,7 @@ def test_desk_dropped_trial_is_stopped_when_it_stands(run: RunFolder) -> None:
     folder = run.trial_dir("search", 1) / SNAPSHOT
     folder.mkdir()
     play.attempts[1].status = "PAUSED"
-    assert [entry.trial.number for entry in play.desk.take_ended()] == [1]
+    assert [entry.number for entry in play.desk.take_ended()] == [1]
     assert not folder.exists(), "a snapshot that was written after the end is removed"
     assert play.desk.take_ended() == []
 
@@ -222,7 +222,7 @@ def test_desk_standing_trial_survives_its_attempt(run: RunFolder) -> None:
     play.evaluate(1, 2)
     assert play.start() == 0, "in a new attempt, and from step 0"
     entry = play.desk.entry(0)
-    assert entry is not None and entry.resume == "" and entry.trial.losses == 0
+    assert entry is not None and entry.resume == "" and entry.losses == 0
     assert play.evaluate(0, 2) is Verdict.AGAIN
 
 
@@ -259,7 +259,7 @@ def test_desk_hanging_trial_is_overdue_once(run: RunFolder, monkeypatch: pytest.
     play.start()
     assert play.desk.overdue() == []
     monkeypatch.setattr(ray_desk, "GRACE_S", -1.0)
-    assert [entry.trial.number for entry in play.desk.overdue()] == [0]
+    assert [entry.number for entry in play.desk.overdue()] == [0]
     assert play.desk.overdue() == []
     play.desk.lost(0, FailReason.CRASH, "killed by us")
     assert play.source.records[0].reason is FailReason.TIMEOUT

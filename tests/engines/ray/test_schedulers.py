@@ -38,7 +38,7 @@ class FakeDesk:
 
     def entry(self, number: int) -> Any:
         config = SimpleNamespace(rungs=self.rungs.get(number))
-        return SimpleNamespace(trial=SimpleNamespace(config=config, history=[]))
+        return SimpleNamespace(config=config, history=[])
 
     def pruned(self, number: int, message: str = "") -> None:
         self.stopped.append(number)
