@@ -146,21 +146,21 @@ class RungClock:
     """Turns evaluations into results for Ray's schedulers, whose time is the number of rungs passed."""
 
     def __init__(self, spec: StudySpec) -> None:
-        self._rungs = rung_fractions(spec)
+        self._num_rungs = len(rung_fractions(spec))
         self._metric = metric_named(spec.search.objectives[0])
         self._pruner = spec.search.pruner
 
     @property
     def end(self) -> int:
         """The time at the end of a full training."""
-        return rung_resource(self._pruner, len(self._rungs))
+        return rung_resource(self._pruner, self._num_rungs)
 
-    def read(self, progress: Progress, rungs: TrialRungs | None) -> dict[str, float] | None:
-        """Returns time, objective and rung, or None without a finite value; `rungs` None stands for the study's."""
+    def read(self, progress: Progress, rungs: TrialRungs) -> dict[str, float] | None:
+        """Returns time, objective and rung, or None without a finite value; `rungs` are the trial's."""
         value = progress.metrics.get(self._metric.name, math.nan)
         if not math.isfinite(value):
             return None
-        passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
+        passed = rungs_passed(rungs, progress.step, progress.total_steps)
         time = rung_resource(self._pruner, passed[-1]) if passed else 0
         return {"time": time, "objective": -self._metric.sort_key(value), RUNG: passed[-1] if passed else -1}
 
@@ -173,13 +173,13 @@ class RungClock:
         cut = float(np.nanpercentile(before, (1 - 1 / reduction_factor) * 100))
         where = f"where the best 1 in {reduction_factor} of the others begin"
         ranking = rank_so_far(rank, len(before) + 1)
-        return message(int(read[RUNG]), len(self._rungs), ranking, f"{self._against(read['objective'], cut)}, {where}")
+        return message(int(read[RUNG]), self._num_rungs, ranking, f"{self._against(read['objective'], cut)}, {where}")
 
     def halved(self, halved: Halved) -> str:
         """Returns the message of a trial that Hyperband stopped in its bracket."""
         ranking = behind_in_rank(halved.rank, halved.num_compared, halved.num_kept, where=" in its bracket")
         values = self._against(halved.result["objective"], halved.cut["objective"])
-        return message(int(halved.result[RUNG]), len(self._rungs), ranking, values)
+        return message(int(halved.result[RUNG]), self._num_rungs, ranking, values)
 
     def _against(self, own: float, other: float) -> str:
         sign = 1 if self._metric.maximize else -1

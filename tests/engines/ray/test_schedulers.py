@@ -37,7 +37,7 @@ class FakeDesk:
         self.messages: dict[int, str] = {}
 
     def entry(self, number: int) -> Any:
-        config = SimpleNamespace(rungs=self.rungs.get(number))
+        config = SimpleNamespace(rungs=self.rungs.get(number, (1 / 16, 1 / 4)))
         return SimpleNamespace(config=config, history=[])
 
     def pruned(self, number: int, message: str = "") -> None:
