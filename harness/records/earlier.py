@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["array_key", "final", "manifest", "record"]
+__all__ = ["array_key", "export", "final", "manifest", "record"]
 
 #: The current array names by those of earlier versions, which had one kind of task.
 _PARTS = {"labels": "targets/labels", "probabilities": "outputs/probabilities"}
@@ -46,6 +46,13 @@ def final(raw: Any) -> Any:
         return raw
     comparisons = [{"metric": "accuracy", **row} for row in raw.get("comparisons", ())]
     return {key: value for key, value in raw.items() if key != "recommended"} | {"comparisons": comparisons}
+
+
+def export(raw: Any) -> Any:
+    """The manifest of an exported model. A column that the model does not take was null; it is left out."""
+    if not isinstance(raw, dict) or not isinstance(columns := raw.get("columns"), dict):
+        return raw
+    return raw | {"columns": {name: column for name, column in columns.items() if column}}
 
 
 def array_key(key: str) -> str:
