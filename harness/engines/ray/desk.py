@@ -2,9 +2,6 @@
 
 An attempt is what Tune calls a trial; here it is an object with a `status`. Tune pauses and resumes it. When its
 process or node is lost, the trial goes on in a new attempt, from its last snapshot or by replay.
-
-The source is asked in the same order as by the other engines: when a slot is free, after each evaluation, and at each
-end of a trial.
 """
 
 from __future__ import annotations
@@ -14,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 from harness.engines.active import Ending
 from harness.engines.messages import Evaluated, Failed, Finished
-from harness.engines.ray.entry import Attempt, Entry, Files, SlotNumbers, Verdict
+from harness.engines.ray.entry import Entry, Files, SlotNumbers, Verdict
+from harness.engines.ray.queue import TrialQueue
 from harness.engines.trials import ActiveTrials
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
@@ -24,14 +22,11 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["Desk"]
 
-#: The source is asked again this often: it may have new trials, or drop some, for lack of time for example.
-ASK_EVERY_S = 1.0
 #: A trial that goes on without a pause is saved when this much work would be lost.
 SAVE_EVERY_S = 60.0
 MOST_FAILED_STARTS = 4
 #: A trial over its time ends at its next evaluation; after this much longer it is killed.
 GRACE_S = 5.0
-GIVEN_UP = ("ERROR", "TERMINATED")
 
 
 class Desk:
@@ -46,106 +41,28 @@ class Desk:
         trial_timeout_s: float | None = None,
     ) -> None:
         self._trials = ActiveTrials(source, run, Entry, drop=self._prune, timeout_s=trial_timeout_s)
+        self.queue = TrialQueue(self._trials)
         self._files = files
-        self._num_slots: Callable[[], int] = lambda: 0
         self._node_name: Callable[[str], str] = str
         self._threads = 1
-        self._ray_pauses = False
         self._slot_numbers = SlotNumbers()
-        self._working: dict[int, Entry] = {}
-        self._ask_now = True
-        self._asked_at = 0.0
-        self._exhausted = False
         self._ended: list[Entry] = []
 
     def open(
         self, num_slots: Callable[[], int], node_name: Callable[[str], str], *, threads: int, ray_pauses: bool = False
     ) -> None:
         """Sets where trials run. `ray_pauses`: a scheduler of Ray may pause trials without the source."""
-        self._num_slots, self._node_name = num_slots, node_name
-        self._threads, self._ray_pauses = threads, ray_pauses
+        self._node_name, self._threads = node_name, threads
+        self.queue.open(num_slots, ray_pauses=ray_pauses)
 
-    # Which trials run
-
-    def claim(self) -> bool:
-        """Takes a trial from the source; returns False when the source has none for now."""
-        claimed = self._trials.claim()
-        self._exhausted = not claimed
-        return claimed
-
-    def fill(self) -> None:
-        """Claims a trial for each free slot, as long as the source has any.
-
-        Raises:
-            EngineError: all trials are paused, and the source neither lets them go on nor drops them.
-        """
-        now = time.monotonic()
-        if not self._ask_now and now - self._asked_at < ASK_EVERY_S:
-            return
-        while self._num_free() > 0:
-            if not self.claim():
-                self._ask_now, self._asked_at = False, now
-                if not self._working and not self._trials.waiting and not self._ray_pauses:
-                    self._trials.refuse_stall()
-                return
-
-    def _num_free(self) -> int:
-        self._working = {number: entry for number, entry in self._working.items() if not entry.paused or entry.working}
-        return self._num_slots() - len(self._working) - len(self._trials.waiting)
-
-    def check_room(self) -> None:
-        """Checks that trials which wait for a process can get one; Tune asks for no more trials meanwhile.
-
-        Raises:
-            EngineError: there is no node on which they fit.
-        """
-        self._num_slots()
-
-    def take_new(self) -> Entry | None:
-        """Returns a waiting trial that needs an attempt."""
-        entry = next((entry for entry in self._trials.waiting if entry.attempt is None), None)
-        if entry is not None:
-            self._trials.waiting.remove(entry)
-            entry.paused = False
-        return entry
-
-    def take_paused(self) -> Entry | None:
-        """Returns a waiting trial whose paused attempt can go on."""
-        for entry in self._trials.waiting:
-            if entry.attempt is not None and entry.attempt.status == "PAUSED":
-                self._trials.waiting.remove(entry)
-                self.resumed(entry.number)
-                return entry
-        return None
-
-    @property
-    def finished(self) -> bool:
-        """True when the source had nothing left and all trials have ended."""
-        return self._exhausted and not self._trials.by_number
+    def entry(self, number: int) -> Entry | None:
+        """Returns the trial; None when it has ended."""
+        return self._trials.by_number.get(number)
 
     @property
     def numbers(self) -> list[int]:
         """The trials that have not ended."""
         return sorted(self._trials.by_number)
-
-    def added(self, number: int, attempt: Attempt) -> None:
-        """Notes that Tune has created an attempt for a trial."""
-        entry = self._trials.by_number[number]
-        if entry in self._trials.waiting:
-            self._trials.waiting.remove(entry)
-        entry.attempt = attempt
-        self._working[number] = entry
-
-    def started(self, number: int) -> None:
-        """Notes that the attempt has a process and begins its first step."""
-        if entry := self._trials.by_number.get(number):
-            entry.since = time.time()
-            entry.failed_starts, entry.paused = 0, False
-            self._working[number] = entry
-
-    def entry(self, number: int) -> Entry | None:
-        """Returns the trial; None when it has ended."""
-        return self._trials.by_number.get(number)
 
     # Results of attempts
 
@@ -205,7 +122,7 @@ class Desk:
         if entry := self._trials.by_number.get(number):
             entry.paused = True
             self._free_slot(entry)
-            self._ask_now = True
+            self.queue.ask_again()
 
     def saved(self, number: int, resume: str) -> None:
         """Notes that the attempt's snapshot is at `resume`."""
@@ -226,12 +143,6 @@ class Desk:
             self._end(entry, Ending(state=TrialState.PRUNED, reason=reason, message=message))
             self._trials.end_dropped()
 
-    def resumed(self, number: int) -> None:
-        """Notes that a paused trial goes on."""
-        if entry := self._trials.by_number.get(number):
-            entry.paused = False
-            self._working[number] = entry
-
     # Losses
 
     def lost(self, number: int, reason: FailReason, message: str, *, counts: bool = True, final: bool = False) -> None:
@@ -248,8 +159,7 @@ class Desk:
         entry.attempt = None
         if entry.paused and not final:
             return  # it goes on from an older snapshot, or by replay
-        self._working.pop(number, None)
-        self._ask_now = True
+        self.queue.left(number)
         if entry.since is None and not final:
             entry.failed_starts += 1
             if entry.failed_starts > MOST_FAILED_STARTS:
@@ -269,18 +179,10 @@ class Desk:
             self._trials.waiting.append(entry)
         self._trials.end_dropped()
 
-    def vanished(self) -> list[int]:
-        """Returns trials whose attempts Tune has given up without a call, as when a process refuses another trial."""
-        return [
-            number
-            for number, entry in self._working.items()
-            if entry.attempt is not None and entry.attempt.status in GIVEN_UP
-        ]
-
     def overdue(self) -> list[Entry]:
         """Returns trials that exceed their time by too much, each once; the caller kills them."""
         now, late = time.time(), []
-        for entry in self._working.values():
+        for entry in self.queue.working:
             seconds_left = self._trials.seconds_left(entry)
             if seconds_left is None or entry.since is None or entry.ending is not None:
                 continue
@@ -301,14 +203,13 @@ class Desk:
         self._end(entry, Ending(state=TrialState.PRUNED))
 
     def _end(self, entry: Entry, ending: Ending) -> Verdict:
-        self._working.pop(entry.number, None)
+        self.queue.left(entry.number)
         self._free_slot(entry)
         self._trials.end(entry, ending)
         if entry.paused and entry.attempt is not None:
             self._ended.append(entry)
         else:
             self._files.forget(entry)
-        self._ask_now = True
         return Verdict.STOP
 
     def take_ended(self) -> list[Entry]:

@@ -106,7 +106,7 @@ class RayEngine:
             session = self._open()  # before a trial is claimed, so that none is RUNNING if Ray does not start
             places = self._places()
             desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
-            if not desk.claim():
+            if not desk.queue.claim():
                 return
             Run(self._run, self._spec, session, self._slots, desk, places, data, self._precisions).fit(trial_fn)
 
@@ -173,13 +173,13 @@ class Run:
 
     def fit(self, trial_fn: str) -> None:
         """Runs Tune until all trials have ended."""
-        while self._population and self._desk.claim():
+        while self._population and self._desk.queue.claim():
             pass
         try:
             with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
                 self._tune(self._tuner(self._trainable(trial_fn)))
         finally:
-            self._places.close(finished=self._desk.finished)
+            self._places.close(finished=self._desk.queue.finished)
 
     def _tuner(self, trainable: Any) -> tune.Tuner:
         try:
@@ -209,7 +209,7 @@ class Run:
             raise EngineError(f"Ray Tune failed: {_last_line(error)}") from error
         if self._hooks.error is not None:
             raise self._hooks.error
-        if not self._desk.finished:
+        if not self._desk.queue.finished:
             raise EngineError("Ray Tune stopped before the study was finished; run it again to go on")
 
     def _trainable(self, trial_fn: str) -> Any:
