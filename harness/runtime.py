@@ -1,4 +1,4 @@
-"""Settings of this process: quick imports, and low priority for work that runs beside trials."""
+"""Settings of this process: quick imports, training without speed-ups, and low priority for work beside trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-__all__ = ["quick_imports", "stand_back"]
+__all__ = ["PLAIN", "quick_imports", "stand_back", "trains_plain"]
+
+#: The environment variable that switches the speed-ups of `training/fast/` off.
+PLAIN = "HARNESS_PLAIN"
 
 #: A thread with this niceness gets a tenth of a core beside one of usual priority, and a whole core that is idle.
 NICENESS = 10
@@ -29,6 +32,11 @@ def quick_imports() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def trains_plain() -> bool:
+    """Returns True when this process trains without speed-ups: `HARNESS_PLAIN=1`."""
+    return os.environ.get(PLAIN, "0") not in ("", "0")
 
 
 def stand_back() -> None:

@@ -16,6 +16,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import HarnessError, RunError
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Progress, best_progress
+from harness.runtime import trains_plain
 from harness.spec.trial import TrialConfig
 from harness.training import device as devices
 from harness.training.clock import Clock
@@ -89,6 +90,7 @@ class Trial:
             num_parameters=self.num_parameters,
             threads=threads,
             precision=self.config.training.precision,
+            plain=trains_plain(),
         )
         self.history.append(progress)
         if self.best_is_current:

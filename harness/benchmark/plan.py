@@ -199,6 +199,7 @@ def planned_of(config: TrialConfig, checkpoint: str, *, largest: bool = False, *
             "training": config.training.model_copy(update={"epochs": EPOCHS}),
             "evaluate_at": (1.0,),
             "validation_rows": (None,),
+            "rungs": (),
             "objectives": OBJECTIVES,
         }
     )

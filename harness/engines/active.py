@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.engines.drive import LOG, SNAPSHOT, WEIGHTS
 from harness.engines.messages import Evaluated, Failed
@@ -16,8 +17,10 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Reason, Span, TrialRecord, TrialState, record_of
 from harness.spec.trial import TrialConfig
 
-__all__ = ["Active", "Ending"]
+__all__ = ["MOST_LOSSES", "Active", "Ending"]
 
+#: A trial fails when it has lost its process more often than this.
+MOST_LOSSES = 2
 #: Work on the same slot with a shorter gap than this is one span.
 SAME_SPAN_S = 0.1
 
@@ -53,7 +56,10 @@ class Active:
     started_at: float = field(default_factory=time.time)
     unsaved_s: float = 0.0
     losses: int = 0
+    """How often the process that held it has died or was lost."""
     ending: Ending | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+    """Facts for its record that only some engines know."""
 
     @property
     def number(self) -> int:
@@ -64,6 +70,11 @@ class Active:
     def used_s(self) -> float:
         """The seconds that the trial has run, over all its spans."""
         return sum(span.end - span.start for span in self.spans)
+
+    @property
+    def lost_too_often(self) -> bool:
+        """True when the trial fails because of its losses."""
+        return self.losses > MOST_LOSSES
 
     def add_span(self, slot: int, start: float, end: float) -> None:
         """Adds work on a slot; it extends the last span when it follows at once on the same slot."""
@@ -111,6 +122,7 @@ class Active:
             ended_at=time.time(),
             log=log,
             weights=run.relative(self.folder / WEIGHTS) if saved else None,
+            extra=self.extra,
         )
 
     def _log(self, run: RunFolder) -> str:

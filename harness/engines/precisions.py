@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 from harness.records.precision import DeviceKind, PrecisionChoice, device_kind
 from harness.records.schema import Place
+from harness.spec.trial import TrialConfig
 
-__all__ = ["Precisions"]
+__all__ = ["Precisions", "SlotPrecisions"]
 
 
 class Precisions:
@@ -63,3 +64,49 @@ class Precisions:
             return measured
         device, name, threads = kind  # what is kept is listed, recorded and shown under the kind that was measured
         return same[0].model_copy(update={"device": device, "device_name": name, "threads": threads})
+
+
+class SlotPrecisions:
+    """The precisions of the slots of an engine, and the slots that wait until theirs is measured.
+
+    The first slot of each kind of device measures; the others of that kind wait for it.
+    """
+
+    def __init__(self, precisions: Precisions | None, places: Sequence[Place]) -> None:
+        """Without `precisions`, `auto` is left to the trials."""
+        self._precisions = precisions
+        self._places = places
+        self._waiting: list[int] = []
+
+    def is_known(self, slot: int) -> bool:
+        """Returns True when trials can start in the slot."""
+        return self._precisions is None or self._precisions.is_measured(self._places[slot])
+
+    def is_waiting(self, slot: int) -> bool:
+        """Returns True when the slot waits for its precision."""
+        return slot in self._waiting
+
+    def wait(self, slot: int) -> bool:
+        """Lets the slot wait for its precision; returns True when it is the one that measures it."""
+        is_first = not self._waiting_like(slot)
+        self._waiting.append(slot)
+        return is_first
+
+    def learn(self, slot: int, choice: PrecisionChoice | None) -> list[int]:
+        """Adds what was measured in a slot, and returns the slots that waited for it."""
+        if self._precisions is not None:
+            self._precisions.learn(self._places[slot], choice)
+        known = self._waiting_like(slot)
+        self._waiting = [other for other in self._waiting if other not in known]
+        return known
+
+    def _waiting_like(self, slot: int) -> list[int]:
+        kind = device_kind(self._places[slot])
+        return [other for other in self._waiting if device_kind(self._places[other]) == kind]
+
+    def resolved(self, config: TrialConfig, slot: int) -> TrialConfig:
+        """Returns the config with `precision: auto` replaced by the precision of the slot, where that is known."""
+        if self._precisions is None or config.training.precision != "auto":
+            return config
+        precision = self._precisions.of(self._places[slot])
+        return config if precision is None else config.in_precision(precision)

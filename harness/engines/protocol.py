@@ -19,14 +19,15 @@ The life of a trial, in the words that all engines use:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from harness.records.schema import Progress
+from harness.engines.messages import Command, Event
+from harness.records.schema import Place, Progress
 from harness.search.source import TrialSource
 
-__all__ = ["Engine", "PausedTrial", "TrialFunction"]
+__all__ = ["Engine", "PausedTrial", "Pool", "TrialFunction"]
 
 
 class PausedTrial(Protocol):
@@ -67,3 +68,17 @@ class Engine(Protocol):
         Returns when `source` is finished. On KeyboardInterrupt or SIGTERM it stops its workers (all gone within 5 s)
         and raises; trials that have not ended stay RUNNING and go on when the study is run again.
         """
+
+
+class Pool(Protocol):
+    """The slots of an engine. A slot executes its commands in order; every event is returned once."""
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """The places of the slots, by slot number."""
+
+    def send(self, slot: int, command: Command, limit_s: float | None = None) -> None:
+        """Queues a command for a slot without waiting. Where it can, a pool kills a slot that exceeds `limit_s`."""
+
+    def receive(self) -> list[tuple[int, Event]]:
+        """Waits for events of the slots and returns them; the list may be empty."""

@@ -6,20 +6,18 @@ An export is built in a staging folder, and renamed to its own name only after t
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
 from harness.data.prepared import PreparedData
 from harness.data.read import column_names
 from harness.errors import HarnessError
+from harness.records.exported import DataSource, ExportManifest, write_export
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
 from harness.spec.study import StudySpec
@@ -89,30 +87,30 @@ def write_card(
         for key, value in values.model_dump(mode="json", exclude={"architecture"}).items()
     }
     num_rows = min(data.meta.rows["train"], config.data.train_rows or data.meta.rows["train"])
-    facts: dict[str, Any] = {
-        "study": spec.name,
-        "trial": number,
-        "task": spec.task,
-        "labels": list(data.labels),
-        "checkpoint": config.model.checkpoint,
-        "settings": settings,
-        "params": dict(record.params),
-        "seed": record.seed,
-        "seeds": list(seeds),
-        "validation": {name: record.metrics[name] for name in names},
-        "test": {name: asdict(interval) for name, interval in test.items()} if test else None,
-        "rows": data.meta.rows | {"trained": num_rows},
-        "step": record.best_step,
-        "total_steps": record.history[-1].total_steps if record.history else None,
-        "data": {"source": data.meta.source, "sha256": data.meta.sha256},
-        "preprocess": list(config.data.preprocess),
-        "max_length": config.data.max_length,
-        "columns": column_names(spec.data, task),
-        "place": record.place.model_dump() if record.place else None,
-        "versions": versions | {"python": platform.python_version()},
-    }
+    manifest = ExportManifest(
+        study=spec.name,
+        trial=number,
+        task=spec.task,
+        labels=data.labels,
+        checkpoint=config.model.checkpoint,
+        settings=settings,
+        params=record.params,
+        seed=record.seed,
+        seeds=seeds,
+        validation={name: record.metrics[name] for name in names},
+        test=dict(test) if test else None,
+        rows=data.meta.rows | {"trained": num_rows},
+        step=record.best_step,
+        total_steps=record.history[-1].total_steps if record.history else None,
+        data=DataSource(source=data.meta.source, sha256=data.meta.sha256),
+        preprocess=config.data.preprocess,
+        max_length=config.data.max_length,
+        columns=column_names(spec.data, task),
+        place=record.place,
+        versions=versions | {"python": platform.python_version()},
+    )
     card = _TEMPLATES.get_template("card.md.j2").render(
-        **facts | {"versions": versions},
+        **manifest.model_dump() | {"versions": versions},
         name=f"{spec.name}, trial {number}",
         number=number,
         pipeline=task.pipeline,
@@ -132,9 +130,7 @@ def write_card(
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
     hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
-    (folder / "manifest.json").write_text(
-        json.dumps(facts | {"files": hashes}, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    write_export(folder, manifest.model_copy(update={"files": hashes}))
 
 
 def _precision_reason(record: TrialRecord, precisions: Sequence[PrecisionChoice]) -> str:

@@ -5,7 +5,6 @@ The study is only read, and the test split is not scored again.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
+from harness.records.exported import EXPORT_FILES, read_export
 from harness.records.files import replace_folder, staging_path
 from harness.records.final import FinalModel, warnings_among
 from harness.records.results import Results
@@ -28,9 +28,6 @@ from harness.stats.metric import score
 from harness.tasks import task_of
 
 __all__ = ["export_trial"]
-
-#: A folder with these files is an export, which a later export may replace.
-_FILES = ("config.json", "model.safetensors", "manifest.json")
 
 
 def export_trial(
@@ -66,7 +63,7 @@ def export_trial(
 def _refuse_other_files(to: Path) -> None:
     if to.is_symlink() or (to.exists() and not to.is_dir()):
         raise InputError(f"--to {to} is not a folder; give one that is new, empty or an earlier export")
-    if to.is_dir() and any(to.iterdir()) and not all((to / name).is_file() for name in _FILES):
+    if to.is_dir() and any(to.iterdir()) and not all((to / name).is_file() for name in EXPORT_FILES):
         raise InputError(f"--to {to} holds other files; give a folder that is new, empty or an earlier export")
 
 
@@ -75,16 +72,16 @@ def _stage_winner(results: Results, staging: Path) -> None:
     if results.final is None or best is None:
         raise RunError(f"{results.folder} has no winner yet; let the sweep come to its end, or name a trial: --trial N")
     source = Path(best)
-    missing = [name for name in _FILES if not (source / name).is_file()]
+    missing = [name for name in EXPORT_FILES if not (source / name).is_file()]
     if missing:
         raise RunError(
             f"{source} is not whole (no {', '.join(missing)}); train it again: --trial {results.final.winner}"
         )
     shutil.rmtree(staging, ignore_errors=True)
     shutil.copytree(source, staging)
-    manifest = json.loads((staging / "manifest.json").read_text(encoding="utf-8"))
-    record = _run_of(results, results.final.winner, manifest["seed"])
-    _check(results, prepared_data(results), record, manifest["validation"], staging, processor=False)
+    manifest = read_export(staging)
+    record = _run_of(results, results.final.winner, manifest.seed)
+    _check(results, prepared_data(results), record, manifest.validation, staging, processor=False)
 
 
 def _run_of(results: Results, number: int, seed: int | None) -> TrialRecord:

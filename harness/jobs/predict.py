@@ -6,7 +6,6 @@ Only safetensors and JSON files are read from the exported folder, so that no co
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ import numpy as np
 
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
+from harness.records.exported import EXPORT_FILES, read_export
 
 __all__ = ["Export", "open_export", "predict_texts", "prediction_table", "read_table", "text_rows"]
 
-#: The files of every export.
-FILES = ("config.json", "model.safetensors", "manifest.json")
 _TABLES = (".csv", ".tsv")
 
 
@@ -51,26 +49,24 @@ def open_export(folder: Path) -> Export:
 
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; a sweep exports its winner to runs/STUDY/best")
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in EXPORT_FILES if not (folder / name).is_file()]
     if missing:
         best = folder / "best"
-        remedy = f"did you mean {best}?" if (best / FILES[2]).is_file() else "make one: harness export RUN --to DIR"
-        raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        columns = dict(manifest["columns"])
-        task = task_of(manifest["task"])
-        return Export(
-            folder=folder,
-            task=task.facts.name,
-            labels=tuple(manifest["labels"]),
-            preprocess=tuple(manifest["preprocess"]),
-            max_length=int(manifest["max_length"]),
-            columns={name: columns[name] for name in task.inputs if columns.get(name)},
-            value_columns=task.value_columns,
+        remedy = (
+            f"did you mean {best}?" if (best / "manifest.json").is_file() else "make one: harness export RUN --to DIR"
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder}: manifest.json is not one of an exported model ({error!r})") from error
+        raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
+    manifest = read_export(folder)
+    task = task_of(manifest.task)
+    return Export(
+        folder=folder,
+        task=task.facts.name,
+        labels=manifest.labels,
+        preprocess=manifest.preprocess,
+        max_length=manifest.max_length,
+        columns={name: manifest.columns[name] for name in task.inputs if name in manifest.columns},
+        value_columns=task.value_columns,
+    )
 
 
 def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

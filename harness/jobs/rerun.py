@@ -1,6 +1,7 @@
 """The job of `harness rerun`: trains one trial again from its record and compares its numbers with the recorded ones.
 
-It runs in a new worker on the recorded device with the recorded threads, in a temporary folder; the study is only read.
+It runs in a new worker on the recorded device, with the recorded threads and with speed-ups where the trial had them,
+in a temporary folder; the study is only read.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,6 +23,7 @@ from harness.machine.slots import plan_slots
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Reason, TrialRecord, TrialState, repeating
+from harness.runtime import PLAIN
 from harness.search.fixed import FixedList
 from harness.search.source import Decision
 from harness.spec.study import EngineSpec
@@ -145,7 +147,7 @@ def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRe
 
 @contextmanager
 def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
-    """Runs the one trial of `source` in a new process with the device and threads of `record`."""
+    """Runs the one trial of `source` in a new process with the device, threads and speed-ups of `record`."""
     task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     if record.num_changes:
         raise RunError(
@@ -158,6 +160,8 @@ def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator
         raise RunError(f"trial {record.number} never ran: its record names no device")
     engine = EngineSpec(device=place.device, slots_per_device=1, threads_per_slot=place.threads)
     slots = plan_slots(engine, num_trials=1)
+    if record.plain is not None:
+        slots = tuple(replace(slot, env=slot.env | {PLAIN: str(int(record.plain))}) for slot in slots)
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
         run = RunFolder(Path(folder))
         LocalEngine(run, slots).run(source, str(data.folder), TRIAL)

@@ -39,6 +39,7 @@ from harness.search.watch import LiveFile, Monitor, Watched
 from harness.spec.configure import arms, default_config, differences, may_choose_precision
 from harness.spec.continuing import as_begun_with
 from harness.spec.lengths import unpruned_line
+from harness.spec.rungs import rung_fractions
 from harness.spec.space import is_searched
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
@@ -111,7 +112,9 @@ def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
     earlier = read_manifest(run)
     if earlier is None or earlier.behaviour == BEHAVIOUR or differences(earlier.spec, spec):
         return False
-    store = StudyStore.open(run.storage(spec), spec.name, spec.search.objectives, create=False)
+    store = StudyStore.open(
+        run.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
+    )
     try:
         return bool(store.get(FINAL_OF) == _finish_keys(spec))
     finally:
@@ -250,8 +253,8 @@ class _Sweep:
         return features_of(self.folder, self.spec, self.data, record)
 
     def _open(self, name: str) -> StudyStore:
-        url = self.spec.search.storage or self.folder.database
-        store = StudyStore.open(url, name, self.spec.search.objectives)
+        spec = self.spec
+        store = StudyStore.open(self.folder.storage(spec), name, spec.search.objectives, rungs=rung_fractions(spec))
         self.stack.callback(store.close)
         return store
 

@@ -5,9 +5,10 @@ Each function takes the parsed JSON of a file or a study attribute of any versio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["array_key", "final", "manifest", "record"]
+__all__ = ["array_key", "export", "final", "manifest", "record"]
 
 #: The current array names by those of earlier versions, which had one kind of task.
 _PARTS = {"labels": "targets/labels", "probabilities": "outputs/probabilities"}
@@ -21,12 +22,18 @@ def manifest(raw: Any) -> Any:
     return {"behaviour": 1, **raw} if isinstance(raw, dict) else raw
 
 
-def record(raw: Any) -> Any:
-    """A trial's record. Evaluations that do not name their precision get the fixed one of the trial's configuration."""
-    precision = raw["config"]["training"]["precision"]
-    if precision == "auto" or all("precision" in row for row in raw["history"]):
-        return raw
-    return raw | {"history": [{"precision": precision, **row} for row in raw["history"]]}
+def record(raw: Any, rungs: Sequence[float] = ()) -> Any:
+    """A trial's record.
+
+    A trial without rungs of its own gets `rungs`, those of the study. Evaluations that do not name their precision get
+    the fixed one of the trial's configuration.
+    """
+    config, history = raw["config"], raw["history"]
+    if config.get("rungs") is None:
+        config = config | {"rungs": tuple(rungs)}
+    if (precision := config["training"]["precision"]) != "auto":
+        history = [{"precision": precision, **row} for row in history]
+    return raw | {"config": config, "history": history}
 
 
 def final(raw: Any) -> Any:
@@ -39,6 +46,13 @@ def final(raw: Any) -> Any:
         return raw
     comparisons = [{"metric": "accuracy", **row} for row in raw.get("comparisons", ())]
     return {key: value for key, value in raw.items() if key != "recommended"} | {"comparisons": comparisons}
+
+
+def export(raw: Any) -> Any:
+    """The manifest of an exported model. A column that the model does not take was null; it is left out."""
+    if not isinstance(raw, dict) or not isinstance(columns := raw.get("columns"), dict):
+        return raw
+    return raw | {"columns": {name: column for name, column in columns.items() if column}}
 
 
 def array_key(key: str) -> str:

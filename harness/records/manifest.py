@@ -22,6 +22,7 @@ __all__ = [
     "Manifest",
     "Meta",
     "Spread",
+    "first_error",
     "parsed",
     "read_manifest",
     "write_manifest",
@@ -139,11 +140,11 @@ def parsed(raw: Any, source: object) -> Manifest:
         remember_task(current.get("task"))  # before the study that names it
         return Manifest.model_validate(current)
     except (AttributeError, TypeError, ValueError) as error:
-        reason = _first_error(error) if isinstance(error, ValidationError) else str(error)
+        reason = first_error(error) if isinstance(error, ValidationError) else str(error)
         raise RunError(f"{source}: not a run that this version of harness can read ({reason})") from None
 
 
-def _first_error(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """The key and the message of the first validation error."""
     first = error.errors()[0]
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

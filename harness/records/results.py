@@ -206,7 +206,9 @@ def load(run: Path) -> Results:
     if manifest is None:
         raise RunError(f"{run} is not a run folder (no manifest.json); runs are made by harness sweep, under runs/")
     spec = manifest.spec
-    store = StudyStore.open(folder.storage(spec), spec.name, spec.search.objectives, create=False)
+    store = StudyStore.open(
+        folder.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
+    )
     try:
         final, confirm = store.get("final"), store.sibling(spec.name + CONFIRM)
         return Results(

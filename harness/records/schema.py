@@ -140,6 +140,9 @@ class Progress(Frozen):
     num_parameters: int = Field(default=0, description="of the model as it is saved; 0: not counted")
     threads: int = Field(default=0, description="of the training since the evaluation before")
     precision: str = Field(default="", description="of the training; empty in records of earlier versions")
+    plain: bool | None = Field(
+        default=None, description="whether speed-ups were off (HARNESS_PLAIN=1); null in records of earlier versions"
+    )
     place: Place | None = Field(default=None, description="where it was computed; set by the engine")
     span: Span | None = Field(default=None, description="when it was computed; set by the engine")
 
@@ -211,6 +214,11 @@ class TrialRecord(Frozen):
         return _precision(self.history) or (None if configured == "auto" else configured)
 
     @property
+    def plain(self) -> bool | None:
+        """Whether the training had no speed-ups; None where that is not known."""
+        return self.history[0].plain if self.history else None
+
+    @property
     def trained_config(self) -> TrialConfig:
         """The config, with `auto` replaced by the precision of the training."""
         return as_begun(self.config, self.history)
@@ -258,6 +266,7 @@ class TrialRecord(Frozen):
             "node": self.place.node if self.place else None,
             "threads": self.place.threads if self.place else None,
             "precision": self.precision,
+            "plain": self.plain,
             **({"mutations": self.mutations} if self.mutations else {}),
         }
 

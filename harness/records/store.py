@@ -78,18 +78,29 @@ def sound(record: TrialRecord) -> TrialRecord:
 class StudyStore:
     """One study of a database. Make it with `open`; `load` before writing to trials of an earlier process."""
 
-    def __init__(self, storage: RDBStorage, study_id: int, name: str, objectives: Sequence[str], label: str) -> None:
+    def __init__(
+        self,
+        storage: RDBStorage,
+        study_id: int,
+        name: str,
+        objectives: Sequence[str],
+        label: str,
+        rungs: Sequence[float] = (),
+    ) -> None:
         self.name = name
         self.objectives = tuple(objectives)
         self._storage = storage
         self._study_id = study_id
         self._label = label
+        self._rungs = rungs
         self._ids: dict[int, int] = {}
         self._active: dict[int, tuple[TrialConfig, list[Progress]]] = {}
 
     @classmethod
-    def open(cls, url: str | Path, name: str, objectives: Sequence[str], *, create: bool = True) -> Self:
-        """Opens study `name`; a `Path` is an SQLite file.
+    def open(
+        cls, url: str | Path, name: str, objectives: Sequence[str], *, rungs: Sequence[float] = (), create: bool = True
+    ) -> Self:
+        """Opens study `name`; a `Path` is an SQLite file. `rungs` are the study's, for trials of earlier versions.
 
         Raises:
             RunError: there is no such study (with `create` false), or the database cannot be used.
@@ -105,7 +116,7 @@ class StudyStore:
                 storage = _connect(url, create)
             except RuntimeError as error:  # written by an Optuna with another schema; the text says what to do
                 raise RunError(f"{label}: {error}") from None
-        store = cls(storage, -1, name, objectives, label).sibling(name, create=create)
+        store = cls(storage, -1, name, objectives, label, rungs).sibling(name, create=create)
         if store is None:
             raise RunError(f"{label}: no study '{name}'")
         return store
@@ -119,7 +130,7 @@ class StudyStore:
                 if not create:
                     return None
                 study_id = self._storage.create_new_study(directions(self.objectives), name)
-        return type(self)(self._storage, study_id, name, self.objectives, self._label)
+        return type(self)(self._storage, study_id, name, self.objectives, self._label, self._rungs)
 
     def close(self) -> None:
         """Closes the database's connections, which siblings share."""
@@ -145,7 +156,7 @@ class StudyStore:
             raise RunError(f"{self._label}: trial {trial.number} was not written by harness; use a study of its own")
         return StoredTrial(
             state=TrialState(trial.state.name),
-            record=TrialRecord.model_validate(earlier.record(trial.user_attrs[RECORD])),
+            record=TrialRecord.model_validate(earlier.record(trial.user_attrs[RECORD], self._rungs)),
             values=trial.intermediate_values,
             system_attrs=trial.system_attrs,
         )

@@ -48,8 +48,7 @@ class Proposer:
     """Draws params for each arm; `stored` are the trials of earlier coordinators, in order of their numbers."""
 
     def __init__(self, spec: StudySpec, stored: Sequence[StoredTrial] = (), num_train_rows: int | None = None) -> None:
-        self._rungs = rung_fractions(spec)
-        self._breadth_first = spec.search.pruner.name == "rungs" and bool(self._rungs)
+        self._breadth_first = spec.search.pruner.name == "rungs" and bool(rung_fractions(spec))
         self._objectives = spec.search.objectives
         early = self._breadth_first and earliest_rung(spec, num_train_rows) < EARLY
         self._arms = [_Arm(spec, index, early=early) for index in range(len(arms(spec)))]
@@ -71,10 +70,10 @@ class Proposer:
             self._arm_of[number] = self._arms[arm]
         return proposal
 
-    def observe(self, number: int, progress: Progress, rungs: TrialRungs | None = None) -> None:
-        """Reports an evaluation to the sampler; `rungs` are the trial's own, None stands for those of the study."""
+    def observe(self, number: int, progress: Progress, rungs: TrialRungs) -> None:
+        """Reports an evaluation to the sampler; `rungs` are the trial's."""
         mirror = self._arm_of[number].mirror
-        passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
+        passed = rungs_passed(rungs, progress.step, progress.total_steps)
         if mirror is None or not passed:
             return
         if self._breadth_first:

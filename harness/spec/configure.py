@@ -80,7 +80,7 @@ def resolve(
     """Returns one trial: the study's fixed values and `params`, without the params that are not active.
 
     The compared checkpoint is `arm`, else that of `params` (a trial run again), else the first. With `num_train_rows`,
-    the rows of the training split, the trial has its own rungs.
+    the rows of the training split, the trial has its own rungs, else those of the study.
 
     Raises:
         InputError: `params` lacks an active parameter, or has one that the study does not search.
@@ -100,7 +100,7 @@ def resolve(
 
 
 def default_config(spec: StudySpec, kind: Kind = "search", arm: str | None = None) -> TrialConfig:
-    """Returns the default recipe with the checkpoint `arm` (None: the study's first), without its own rungs."""
+    """Returns the default recipe with the checkpoint `arm` (None: the study's first), with the study's rungs."""
     arm = arms(spec)[0] if arm is None else arm
     return resolve(spec, number=0, params=default_params(spec, arm), kind=kind, arm=arm)
 
@@ -132,8 +132,8 @@ def _config(
     if seed is not None:
         training["seed"] = seed
     data, recipe = TrialData(**_section("data", TrialData, values)), TrialTraining(**training)
-    rungs = None if num_train_rows is None else _rungs(spec, data, recipe, num_train_rows)
-    points = evaluation_points(spec, recipe.epochs, rung_fractions(spec) if rungs is None else rungs)
+    rungs = rung_fractions(spec) if num_train_rows is None else _rungs(spec, data, recipe, num_train_rows)
+    points = evaluation_points(spec, recipe.epochs, rungs)
     return TrialConfig(
         task=spec.task,
         task_options={name: values[key] for name, key in keys_of(spec).items() if key == f"{OPTIONS}.{name}"},

@@ -105,12 +105,11 @@ def rungs_passed(rungs: Sequence[float | None], step: int, num_steps: int) -> li
     return [index for index, share in enumerate(rungs) if share is not None and step >= step_at(num_steps, share)]
 
 
-def rung_share(ladder: Sequence[float], rungs: TrialRungs | None, step: int, num_steps: int) -> float | None:
+def rung_share(ladder: Sequence[float], rungs: TrialRungs, step: int, num_steps: int) -> float | None:
     """Returns the study's share of the rung that a trial has reached at `step`; None where `step` is none of its rungs.
 
     A short trial is judged at a later share of its own training, but counts as at the same rung as its competitors.
-    `rungs` are the trial's own; None means that they are the study's `ladder`.
+    `ladder` are the study's rungs, `rungs` the trial's own.
     """
-    own = ladder if rungs is None else rungs
-    passed = rungs_passed(own, step, num_steps)
-    return ladder[passed[-1]] if passed and step == step_at(num_steps, own[passed[-1]] or 0.0) else None
+    passed = rungs_passed(rungs, step, num_steps)
+    return ladder[passed[-1]] if passed and step == step_at(num_steps, rungs[passed[-1]] or 0.0) else None

@@ -61,8 +61,7 @@ class TrialConfig(Frozen):
     searched values by their last key (`learning_rate`). `evaluate_at` are the shares of the full training, in
     (0, 1] and rising, after which the trial is evaluated; the last is 1. `validation_rows` gives how many rows of the
     (fixed, seeded) validation subset each of them scores; null means all. `rungs` are the shares at which the trial is
-    judged, one for each rung of the study and null where it is not judged; where they are missing (records of earlier
-    versions) they are the study's own.
+    judged, one for each rung of the study and null where it is not judged.
     """
 
     number: int
@@ -76,7 +75,7 @@ class TrialConfig(Frozen):
     training: TrialTraining
     evaluate_at: tuple[float, ...] = (1.0,)
     validation_rows: tuple[int | None, ...] = (None,)
-    rungs: TrialRungs | None = None
+    rungs: TrialRungs = ()
     objectives: tuple[str, ...] = Field(default=(), description="not given: the task's first metric")
     data_on_device: bool = False
     threads: tuple[tuple[int, int], ...] = Field(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import DataError, InputError
-from harness.jobs.predict import FILES, open_export, predict_texts, prediction_table, read_table, text_rows
+from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
+from harness.records.exported import EXPORT_FILES
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
         "task": "text-classification", "labels": ["no", "yes"], "preprocess": ["lowercase"], "max_length": 16,
         "columns": {"text": "question", "text_pair": None, "label": "label"},
     }  # fmt: skip
-    for name in FILES:
+    for name in EXPORT_FILES:
         (tmp_path / name).write_text("{}", encoding="utf-8")
     (tmp_path / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
     return tmp_path
@@ -33,7 +34,7 @@ def test_open_export_reads_what_the_input_must_be(folder: Path) -> None:
     assert export.value_columns == SHOWN
 
 
-@pytest.mark.parametrize("missing", FILES)
+@pytest.mark.parametrize("missing", EXPORT_FILES)
 def test_open_export_names_what_is_missing(folder: Path, missing: str) -> None:
     (folder / missing).unlink()
     with pytest.raises(InputError, match=f"not an exported model \\(no {missing}\\)"):

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from harness.data.prepare import prepare
 from harness.errors import FailReason, RunError
 from harness.jobs import rerun as module
 from harness.jobs.rerun import prepared_data, rerun, train_again, trial_of
+from harness.machine.slots import Slot
 from harness.records.manifest import DataFacts, Manifest
 from harness.records.results import Results, load
 from harness.records.schema import Place, Progress, TrialRecord, TrialState, record_of
+from harness.runtime import PLAIN
 from harness.search.source import Decision
 from harness.spec.configure import default_params, resolve
 from harness.spec.reader import load_study
@@ -138,6 +141,28 @@ def test_prepared_data_must_be_what_it_was(tmp_path: Path, monkeypatch: pytest.M
     results = replace(study_of(trial(evaluation(1))), manifest=Manifest(spec=SPEC, data=DataFacts(sha256="0" * 64)))
     with pytest.raises(RunError, match=r"smoke\.csv has changed since"):
         prepared_data(results)
+
+
+@pytest.mark.parametrize(("plain", "set_to"), [(None, None), (False, "0"), (True, "1")])
+def test_rerun_has_the_speed_ups_that_the_trial_had(
+    plain: bool | None, set_to: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    class Engine:
+        def __init__(self, run: object, slots: list[Slot]) -> None:
+            found.extend(slot.env.get(PLAIN) for slot in slots)
+
+        def run(self, source: module.StoppedTrial, data: str, trial_fn: str) -> None:
+            source.next()
+            source.end(recorded)
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.setattr(module, "LocalEngine", Engine)
+    recorded = trial(evaluation(1).model_copy(update={"plain": plain}))
+    data = DataFacts(sha256=prepare(SPEC).meta.sha256)
+    assert rerun(replace(study_of(recorded), manifest=Manifest(spec=SPEC, data=data)), 0).same
+    assert found == [set_to]
 
 
 @pytest.mark.long

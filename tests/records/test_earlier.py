@@ -50,9 +50,20 @@ def test_record_without_precisions_is_silent_about_one_that_was_chosen() -> None
     assert found.precision is None
 
 
-def test_todays_record_is_left_as_it_is() -> None:
-    raw = make_record("bf16").model_dump(mode="json")
-    assert earlier.record(raw) is raw
+@pytest.mark.parametrize("missing", [{}, {"rungs": None}])
+def test_record_without_rungs_has_those_of_the_study(missing: dict[str, None]) -> None:
+    record = make_record("bf16")
+    raw = record.model_dump(mode="json", exclude={"config": {"rungs"}})
+    raw["config"] |= missing
+    assert record.config.rungs == (1 / 16, 1 / 4)
+    assert TrialRecord.model_validate(earlier.record(raw, record.config.rungs)) == record
+    assert TrialRecord.model_validate(earlier.record(raw, (0.5,))).config.rungs == (0.5,)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "auto"])
+def test_todays_record_is_left_as_it_is(precision: str) -> None:
+    raw = make_record(precision).model_dump(mode="json")
+    assert earlier.record(raw, (0.5,)) == raw
 
 
 def test_store_reads_records_of_the_version_before(tmp_path: Path) -> None:

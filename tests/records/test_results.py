@@ -182,7 +182,7 @@ def test_results_leaderboard_takes_a_later_rung_for_the_same(run: Run) -> None:
     for number, batch_size, accuracy in ((0, 32, 0.4), (1, 8, 0.6)):
         params = {"learning_rate": 1e-4, "batch_size": batch_size}
         config = resolve(SPEC, number=number, params=params, num_train_rows=2000)
-        assert config.rungs is not None and config.rungs[0] is not None
+        assert config.rungs[0] is not None
         run.store.create(config)
         total = 3 * -(-2000 // batch_size)
         last = progress(number, round(total * config.rungs[0]), accuracy).model_copy(update={"total_steps": total})

@@ -140,7 +140,7 @@ def _config(shape: Shape, number: int, params: dict[str, Any], seed: int, **fiel
         {
             "number": number, "task": shape.task, "params": params, "data": {},
             "model": {"checkpoint": checkpoint, "layers": layers}, "training": training, "evaluate_at": RUNGS,
-            "validation_rows": (128, 256, None), "objectives": shape.objectives, **fields,
+            "validation_rows": (128, 256, None), "rungs": RUNGS[:-1], "objectives": shape.objectives, **fields,
         }
     )  # fmt: skip
 

@@ -25,9 +25,14 @@ def new_store(database: StudyStore, request: pytest.FixtureRequest) -> Callable[
     """Makes empty studies; called with an earlier store it opens that study anew, as another process would."""
     numbers = count()
 
-    def make(earlier: StudyStore | None = None, *, objectives: tuple[str, ...] = ("accuracy",)) -> StudyStore:
+    def make(
+        earlier: StudyStore | None = None,
+        *,
+        objectives: tuple[str, ...] = ("accuracy",),
+        rungs: tuple[float, ...] = (),
+    ) -> StudyStore:
         name = earlier.name if earlier else f"{request.node.nodeid} {next(numbers)}"
-        opener = StudyStore(database._storage, -1, name, objectives, "test")
+        opener = StudyStore(database._storage, -1, name, objectives, "test", rungs)
         store = opener.sibling(name, create=earlier is None)
         assert store is not None
         return store

@@ -15,11 +15,17 @@ from harness.records.schema import Progress, TrialState, Usage, record_of
 from harness.records.store import StudyStore
 from harness.search.search import Search
 from harness.search.source import Decision
+from harness.spec.rungs import TrialRungs, rung_fractions
 from harness.spec.steps import step_at, total_steps
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 
 TOTAL_STEPS = 160
+
+
+def study_rungs(policy: Any) -> TrialRungs:
+    """The rungs of the study that one of Optuna's pruners was made for."""
+    return rung_fractions(policy._spec)
 
 
 def num_steps(config: TrialConfig, rows: int | None = None) -> int:

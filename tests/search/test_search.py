@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import nan
 
@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import FailReason
+from harness.records import store as store_module
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialRecord, TrialState, record_of
 from harness.records.store import StudyStore
@@ -58,7 +59,7 @@ def check_promotions(
         sound = [each for each in records if each.state is not FAIL and each.params.get("checkpoint", arm) == arm]
         outside: set[int] = set()
         for index in range(len(ladder)):
-            rows = {each.number: row for each in sound if (row := row_at_rung(each, ladder, index)) is not None}
+            rows = {each.number: row for each in sound if (row := row_at_rung(each, index)) is not None}
             reached = [each for each in sound if each.number in rows]
             ranked = sorted(reached, key=lambda each: (-rows[each.number].metrics["accuracy"], each.number))
             numbers = [each.number for each in ranked if each.number not in outside]
@@ -77,9 +78,9 @@ def check_promotions(
             outside |= kept.difference(best)
 
 
-def row_at_rung(record: TrialRecord, ladder: Sequence[float], index: int) -> Progress | None:
+def row_at_rung(record: TrialRecord, index: int) -> Progress | None:
     """The evaluation at a rung; None where the trial did not come to it, or passes it by."""
-    share = (ladder if record.config.rungs is None else record.config.rungs)[index]
+    share = record.config.rungs[index]
     if share is None:
         return None
     return next((row for row in record.history if row.step == step_at(row.total_steps, share)), None)
@@ -333,18 +334,21 @@ def test_search_same_decisions_after_restarts(new_store: NewStore, folder: RunFo
 
 
 def test_search_goes_on_with_trials_of_before_that_have_no_rungs_of_their_own(
-    new_store: NewStore, folder: RunFolder
+    new_store: NewStore, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their rungs are the study's; new ones are judged later, and with them."""
     spec, store, rows = make_spec(trials=12), new_store(), 853
-    behave = partial(evaluation, rows=rows)
-    Simulator(Search(spec, store, folder), folder, Log(), rows=rows, behave=behave).run(most_events=5)
+    behave, ladder = partial(evaluation, rows=rows), rung_fractions(spec)
+    with monkeypatch.context() as version_before:
+        without = partial(TrialRecord.model_dump, mode="json", exclude={"config": {"rungs"}})
+        version_before.setattr(store_module, "_json", without)
+        Simulator(Search(spec, store, folder), folder, Log(), rows=rows, behave=behave).run(most_events=5)
     earlier = len(store.records())
-    store = new_store(store)
+    store = new_store(store, rungs=ladder)
     search = Search(spec, store, folder, num_train_rows=rows)
     assert Simulator(search, folder, Log(), rows=rows, behave=behave).run()
     records = store.records()
-    assert [each.config.rungs is None for each in records] == [number < earlier for number in range(12)]
+    assert [each.config.rungs == ladder for each in records] == [number < earlier for number in range(12)]
     assert set(states(records)) == {COMPLETE, PRUNED}
     assert all(each.history[0].fraction < 0.07 for each in records[:earlier])
     assert all(each.history[0].step >= 30 for each in records[earlier:])
@@ -386,7 +390,7 @@ def test_search_budget_takes_the_best_at_the_same_rung(new_store: NewStore, fold
     search = Search(spec, new_store(), folder, num_train_rows=2500, clock=clock)
     configs = [config for _ in range(3) if (config := search.next())]
     assert configs[0].training.batch_size == 32
-    shares = [config.rungs[0] for config in configs if config.rungs and config.rungs[0]]
+    shares = [config.rungs[0] for config in configs if config.rungs[0]]
     assert shares[0] == max(shares) > min(shares)
     for config, share, accuracy in zip(configs, shares, (0.5, 0.8, 0.6), strict=True):
         metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
@@ -532,7 +536,7 @@ def test_search_whatever_happens(
         evaluated = {step: times for (trial, step), times in log.evaluated.items() if trial == number}
         assert sum(evaluated.values()) <= len(evaluated) + log.kills, "each death repeats one evaluation at most"
     for record in records:
-        if record.config.rungs and not any(record.config.rungs):
+        if not any(record.config.rungs):
             assert record.state is not PRUNED, "it is too short to be judged"
     if pruner == "rungs":
         check_promotions(spec, records, exact=not failing, chance=chance)

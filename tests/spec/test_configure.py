@@ -19,6 +19,7 @@ from harness.spec.configure import (
     differences,
     num_values,
     resolve,
+    rung_fractions,
     search_space,
     values_of,
 )
@@ -256,7 +257,7 @@ def test_resolve_gives_a_trial_rungs_of_its_own() -> None:
     assert (long.rungs, short.rungs) == ((30 / 160, 0.25), (None, None))
     assert long.evaluate_at == (30 / 160, 0.25, 1.0) and long.validation_rows == (256, None, None)
     assert short.evaluate_at == (1.0,) and short.validation_rows == (None,)
-    assert resolve(spec, number=0, params={"batch_size": 8}).rungs is None
+    assert resolve(spec, number=0, params={"batch_size": 8}).rungs == rung_fractions(spec) == (1 / 16, 1 / 4)
     assert TrialConfig.model_validate_json(long.model_dump_json()) == long
 
 

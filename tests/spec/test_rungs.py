@@ -149,7 +149,7 @@ def test_rungs_passed_by_number() -> None:
 def test_rung_share_is_that_of_the_study() -> None:
     """Of 33 steps a quarter is 24.2 %, and a moved rung is as far as the one that it stands for."""
     ladder = (0.0625, 0.25)
-    assert rung_share(ladder, None, 8, 33) == 0.25
+    assert rung_share(ladder, ladder, 8, 33) == 0.25
     assert rung_share(ladder, (0.15, 0.25), 30, 200) == 0.0625
     assert rung_share(ladder, (None, 0.4), 32, 80) == 0.25
     assert rung_share(ladder, (None, 0.4), 31, 80) is None

@@ -2,9 +2,6 @@
 
 An attempt is what Tune calls a trial; here it is an object with a `status`. Tune pauses and resumes it. When its
 process or node is lost, the trial goes on in a new attempt, from its last snapshot or by replay.
-
-The source is asked in the same order as by the other engines: when a slot is free, after each evaluation, and at each
-end of a trial.
 """
 
 from __future__ import annotations
@@ -12,27 +9,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from harness.engines.active import Active, Ending
+from harness.engines.active import Ending
 from harness.engines.messages import Evaluated, Failed, Finished
-from harness.engines.ray.entry import Attempt, Entry, Files, SlotNumbers, Verdict
+from harness.engines.ray.entry import Entry, Files, SlotNumbers, Verdict
+from harness.engines.ray.queue import TrialQueue
+from harness.engines.trials import ActiveTrials
 from harness.errors import EngineError, FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, PruneReason, TrialState
 from harness.search.source import Decision, TrialSource
 from harness.spec.trial import TrialConfig
 
-__all__ = ["MOST_LOSSES", "Desk"]
+__all__ = ["Desk"]
 
-#: The source is asked again this often: it may have new trials, or drop some, for lack of time for example.
-ASK_EVERY_S = 1.0
 #: A trial that goes on without a pause is saved when this much work would be lost.
 SAVE_EVERY_S = 60.0
-#: A trial fails when its process or node was lost more often than this.
-MOST_LOSSES = 2
 MOST_FAILED_STARTS = 4
 #: A trial over its time ends at its next evaluation; after this much longer it is killed.
 GRACE_S = 5.0
-GIVEN_UP = ("ERROR", "TERMINATED")
 
 
 class Desk:
@@ -46,126 +40,29 @@ class Desk:
         *,
         trial_timeout_s: float | None = None,
     ) -> None:
-        self._source, self._run, self._files = source, run, files
-        self._timeout_s = trial_timeout_s
-        self._num_slots: Callable[[], int] = lambda: 0
+        self._trials = ActiveTrials(source, run, Entry, drop=self._prune, timeout_s=trial_timeout_s)
+        self.queue = TrialQueue(self._trials)
+        self._files = files
         self._node_name: Callable[[str], str] = str
         self._threads = 1
-        self._ray_pauses = False
         self._slot_numbers = SlotNumbers()
-        self._entries: dict[int, Entry] = {}
-        self._working: dict[int, Entry] = {}
-        self._waiting: list[Entry] = []
-        self._ask_now = True
-        self._asked_at = 0.0
-        self._exhausted = False
         self._ended: list[Entry] = []
 
     def open(
         self, num_slots: Callable[[], int], node_name: Callable[[str], str], *, threads: int, ray_pauses: bool = False
     ) -> None:
         """Sets where trials run. `ray_pauses`: a scheduler of Ray may pause trials without the source."""
-        self._num_slots, self._node_name = num_slots, node_name
-        self._threads, self._ray_pauses = threads, ray_pauses
+        self._node_name, self._threads = node_name, threads
+        self.queue.open(num_slots, ray_pauses=ray_pauses)
 
-    # Which trials run
-
-    def claim(self) -> bool:
-        """Takes a trial from the source; returns False when the source has none for now."""
-        config = self._source.next()
-        while config is None and self._end_dropped():
-            config = self._source.next()
-        self._exhausted = config is None
-        if config is None:
-            return False
-        entry = self._entries.get(config.number)
-        if entry is None:
-            snapshot, history = self._source.resume_from(config.number)
-            folder = self._run.trial_dir(config.kind, config.number)
-            fresh = snapshot is not None
-            trial = Active(config=config, folder=folder, history=list(history), snapshot=snapshot, fresh=fresh)
-            entry = Entry(trial=trial, resume=str(snapshot) if snapshot else "")
-            self._entries[config.number] = entry
-        self._waiting.append(entry)
-        return True
-
-    def fill(self) -> None:
-        """Claims a trial for each free slot, as long as the source has any.
-
-        Raises:
-            EngineError: all trials are paused, and the source neither lets them go on nor drops them.
-        """
-        now = time.monotonic()
-        if not self._ask_now and now - self._asked_at < ASK_EVERY_S:
-            return
-        while self._num_free() > 0:
-            if not self.claim():
-                self._ask_now, self._asked_at = False, now
-                self._check_stalled()
-                return
-
-    def _num_free(self) -> int:
-        self._working = {number: entry for number, entry in self._working.items() if not entry.paused or entry.working}
-        return self._num_slots() - len(self._working) - len(self._waiting)
-
-    def check_room(self) -> None:
-        """Checks that trials which wait for a process can get one; Tune asks for no more trials meanwhile.
-
-        Raises:
-            EngineError: there is no node on which they fit.
-        """
-        self._num_slots()
-
-    def _check_stalled(self) -> None:
-        if self._entries and not self._working and not self._waiting and not self._ray_pauses:
-            numbers = ", ".join(str(number) for number in sorted(self._entries))
-            raise EngineError(f"paused trials {numbers} neither go on nor end: the trial source has stalled")
-
-    def take_new(self) -> Entry | None:
-        """Returns a waiting trial that needs an attempt."""
-        entry = next((entry for entry in self._waiting if entry.attempt is None), None)
-        if entry is not None:
-            self._waiting.remove(entry)
-            entry.paused = False
-        return entry
-
-    def take_paused(self) -> Entry | None:
-        """Returns a waiting trial whose paused attempt can go on."""
-        for entry in self._waiting:
-            if entry.attempt is not None and entry.attempt.status == "PAUSED":
-                self._waiting.remove(entry)
-                self.resumed(entry.trial.number)
-                return entry
-        return None
-
-    @property
-    def finished(self) -> bool:
-        """True when the source had nothing left and all trials have ended."""
-        return self._exhausted and not self._entries
+    def entry(self, number: int) -> Entry | None:
+        """Returns the trial; None when it has ended."""
+        return self._trials.by_number.get(number)
 
     @property
     def numbers(self) -> list[int]:
         """The trials that have not ended."""
-        return sorted(self._entries)
-
-    def added(self, number: int, attempt: Attempt) -> None:
-        """Notes that Tune has created an attempt for a trial."""
-        entry = self._entries[number]
-        if entry in self._waiting:
-            self._waiting.remove(entry)
-        entry.attempt = attempt
-        self._working[number] = entry
-
-    def started(self, number: int) -> None:
-        """Notes that the attempt has a process and begins its first step."""
-        if entry := self._entries.get(number):
-            entry.since = time.time()
-            entry.failed_starts, entry.paused = 0, False
-            self._working[number] = entry
-
-    def entry(self, number: int) -> Entry | None:
-        """Returns the trial; None when it has ended."""
-        return self._entries.get(number)
+        return sorted(self._trials.by_number)
 
     # Results of attempts
 
@@ -175,86 +72,76 @@ class Desk:
         Raises:
             InputError: the study asks for something that cannot be trained.
         """
-        entry = self._entries.get(number)
+        entry = self._trials.by_number.get(number)
         if entry is None:
             return Verdict.STOP
-        trial = entry.trial
-        self._assign_slot(trial, place, event.start)
-        trial.add_span(trial.slot or 0, event.start, event.end)
+        self._assign_slot(entry, place, event.start)
+        entry.add_span(entry.slot or 0, event.start, event.end)
         entry.since = time.time()
         if log:
-            self._files.append_log(trial, log)
+            self._files.append_log(entry, log)
         match event:
             case Evaluated():
                 verdict = self._evaluated(entry, event)
             case Finished():
                 verdict = self._finished(entry)
             case Failed():
-                verdict = self._end(entry, trial.failure(event))
-        self._end_dropped()
+                verdict = self._end(entry, entry.failure(event))
+        self._trials.end_dropped()
         return verdict
 
-    def _assign_slot(self, trial: Active, place: Place, since: float) -> None:
-        if trial.slot is None:
-            trial.slot = self._slot_numbers.take(place.node, since)
-        trial.place = place.model_copy(
-            update={"node": self._node_name(place.node), "slot": trial.slot, "threads": self._threads}
+    def _assign_slot(self, entry: Entry, place: Place, since: float) -> None:
+        if entry.slot is None:
+            entry.slot = self._slot_numbers.take(place.node, since)
+        entry.place = place.model_copy(
+            update={"node": self._node_name(place.node), "slot": entry.slot, "threads": self._threads}
         )
 
     def _evaluated(self, entry: Entry, event: Evaluated) -> Verdict:
-        trial = entry.trial
-        progress = trial.learn(event)
+        progress = entry.learn(event)
         if progress is None:
             return Verdict.AGAIN  # the source has this evaluation
-        decision = self._source.decide(trial.number, progress)
-        if progress.done:
-            trial.ending = Ending(state=TrialState.COMPLETE, save=self._source.keep(trial.number, progress))
-            return Verdict.GO if trial.ending.save else self._end(entry, trial.ending)
-        if self._timeout_s is not None and trial.used_s > self._timeout_s:
-            return self._end(entry, self._late())
-        if decision is Decision.STOP:
-            return self._end(entry, Ending(state=TrialState.PRUNED))
-        if decision is Decision.PAUSE:
-            self.paused(trial.number)
-            return Verdict.PAUSE
-        return Verdict.SAVE if trial.unsaved_s > SAVE_EVERY_S else Verdict.GO
+        match self._trials.outcome(entry, progress):
+            case Ending(save=True) as ending:
+                entry.ending = ending
+                return Verdict.GO  # to save its weights
+            case Ending() as ending:
+                return self._end(entry, ending)
+            case Decision.PAUSE:
+                self.paused(entry.number)
+                return Verdict.PAUSE
+            case Decision.GO:
+                return Verdict.SAVE if entry.unsaved_s > SAVE_EVERY_S else Verdict.GO
 
     def _finished(self, entry: Entry) -> Verdict:
-        ending = entry.trial.ending or Ending(state=TrialState.COMPLETE, save=True)
-        self._files.fetch_weights(entry.trial)
-        return self._end(entry, ending)
+        self._files.fetch_weights(entry)
+        return self._end(entry, entry.ending or Ending(state=TrialState.COMPLETE, save=True))
 
     def paused(self, number: int) -> None:
         """Notes that the trial is paused; its slot is free once it is saved."""
-        if entry := self._entries.get(number):
+        if entry := self._trials.by_number.get(number):
             entry.paused = True
             self._free_slot(entry)
-            self._ask_now = True
+            self.queue.ask_again()
 
     def saved(self, number: int, resume: str) -> None:
         """Notes that the attempt's snapshot is at `resume`."""
-        if entry := self._entries.get(number):
-            entry.resume, entry.trial.unsaved_s = resume, 0.0
+        if entry := self._trials.by_number.get(number):
+            entry.resume, entry.unsaved_s = resume, 0.0
 
     def adopt_training(self, number: int, config: TrialConfig, history: Sequence[Progress]) -> None:
         """Gives a trial the config and history of another one, whose weights it has taken over."""
-        if entry := self._entries.get(number):
-            entry.trial.config = config
-            entry.trial.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
-            self._source.replace_history(number, entry.trial.history)
+        if entry := self._trials.by_number.get(number):
+            entry.config = config
+            entry.history = [progress.model_copy(update={"number": number, "span": None}) for progress in history]
+            self._trials.source.replace_history(number, entry.history)
 
     def pruned(self, number: int, message: str = "") -> None:
         """Ends a trial that a scheduler of Ray has stopped; `message` says why."""
-        if entry := self._entries.get(number):
+        if entry := self._trials.by_number.get(number):
             reason = PruneReason.RUNG if message else None
             self._end(entry, Ending(state=TrialState.PRUNED, reason=reason, message=message))
-            self._end_dropped()
-
-    def resumed(self, number: int) -> None:
-        """Notes that a paused trial goes on."""
-        if entry := self._entries.get(number):
-            entry.paused = False
-            self._working[number] = entry
+            self._trials.end_dropped()
 
     # Losses
 
@@ -266,90 +153,63 @@ class Desk:
         Raises:
             EngineError: no process can be started for the trial.
         """
-        entry = self._entries.get(number)
+        entry = self._trials.by_number.get(number)
         if entry is None:
             return
-        trial, entry.attempt = entry.trial, None
+        entry.attempt = None
         if entry.paused and not final:
             return  # it goes on from an older snapshot, or by replay
-        self._working.pop(number, None)
-        self._ask_now = True
+        self.queue.left(number)
         if entry.since is None and not final:
             entry.failed_starts += 1
             if entry.failed_starts > MOST_FAILED_STARTS:
                 raise EngineError(f"no process can be started for trial {number}: {message}")
-            self._waiting.append(entry)
+            self._trials.waiting.append(entry)
             return
         if entry.since is not None:
-            trial.add_span(trial.slot or 0, entry.since, time.time())
-        trial.losses += counts
-        if trial.ending is not None and not trial.ending.save:
-            self._end(entry, trial.ending)
-        elif final or reason is FailReason.OOM or trial.losses > MOST_LOSSES:
-            times = f" ({trial.losses} times)" if trial.losses > 1 else ""
+            entry.add_span(entry.slot or 0, entry.since, time.time())
+        entry.losses += counts
+        if entry.ending is not None and not entry.ending.save:
+            self._end(entry, entry.ending)
+        elif final or reason is FailReason.OOM or entry.lost_too_often:
+            times = f" ({entry.losses} times)" if entry.losses > 1 else ""
             self._end(entry, Ending(state=TrialState.FAIL, reason=reason, message=f"{message}{times}"))
         else:
             self._free_slot(entry)
-            self._waiting.append(entry)
-        self._end_dropped()
-
-    def vanished(self) -> list[int]:
-        """Returns trials whose attempts Tune has given up without a call, as when a process refuses another trial."""
-        return [
-            number
-            for number, entry in self._working.items()
-            if entry.attempt is not None and entry.attempt.status in GIVEN_UP
-        ]
+            self._trials.waiting.append(entry)
+        self._trials.end_dropped()
 
     def overdue(self) -> list[Entry]:
         """Returns trials that exceed their time by too much, each once; the caller kills them."""
-        if self._timeout_s is None:
-            return []
         now, late = time.time(), []
-        for entry in self._working.values():
-            if entry.since is None or entry.trial.ending is not None:
+        for entry in self.queue.working:
+            seconds_left = self._trials.seconds_left(entry)
+            if seconds_left is None or entry.since is None or entry.ending is not None:
                 continue
-            if entry.trial.used_s + now - entry.since > self._timeout_s + GRACE_S:
-                entry.trial.ending = self._late()
+            if now - entry.since > seconds_left + GRACE_S:
+                entry.ending = self._trials.late()
                 late.append(entry)
         return late
-
-    def _late(self) -> Ending:
-        message = f"not done after {self._timeout_s:g} s of work"
-        return Ending(state=TrialState.FAIL, reason=FailReason.TIMEOUT, message=message)
 
     # Ends
 
     def _free_slot(self, entry: Entry) -> None:
         """Frees the slot of a trial."""
-        trial = entry.trial
-        self._slot_numbers.leave(trial.slot, trial.spans[-1].end if trial.spans else 0.0)
-        trial.slot = entry.since = None
+        self._slot_numbers.leave(entry.slot, entry.spans[-1].end if entry.spans else 0.0)
+        entry.slot = entry.since = None
 
-    def _end_dropped(self) -> bool:
-        """Ends the paused trials that will never go on; returns True when there were any."""
-        any_dropped = False
-        while numbers := self._source.dropped():
-            any_dropped = True
-            for number in numbers:
-                self._end(self._entries[number], Ending(state=TrialState.PRUNED))
-        return any_dropped
+    def _prune(self, entry: Entry) -> None:
+        """Ends a paused trial that will never go on."""
+        self._end(entry, Ending(state=TrialState.PRUNED))
 
     def _end(self, entry: Entry, ending: Ending) -> Verdict:
-        trial = entry.trial
-        del self._entries[trial.number]
-        self._working.pop(trial.number, None)
-        if entry in self._waiting:
-            self._waiting.remove(entry)
+        self.queue.left(entry.number)
         self._free_slot(entry)
-        record = trial.record(ending, self._run)
-        self._source.end(record.model_copy(update={"extra": entry.extra}) if entry.extra else record)
-        trial.clear()
+        self._trials.end(entry, ending)
         if entry.paused and entry.attempt is not None:
             self._ended.append(entry)
         else:
-            self._files.forget(trial)
-        self._ask_now = True
+            self._files.forget(entry)
         return Verdict.STOP
 
     def take_ended(self) -> list[Entry]:
@@ -357,6 +217,6 @@ class Desk:
         done = [entry for entry in self._ended if not entry.working]
         self._ended = [entry for entry in self._ended if entry.working]
         for entry in done:
-            entry.trial.clear()  # its snapshot may have been written after the end
-            self._files.forget(entry.trial)
+            entry.clear()  # its snapshot may have been written after the end
+            self._files.forget(entry)
         return [entry for entry in done if entry.attempt.status == "PAUSED"]

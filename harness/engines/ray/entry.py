@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -43,18 +43,20 @@ class Files(Protocol):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Entry:
-    """A trial that has not ended. `resume` is the place of its snapshot, "" for a start at step 0."""
+class Entry(Active):
+    """A trial that has not ended, with its attempt."""
 
-    trial: Active
     attempt: Any = None
-    resume: str = ""
+    resume: str = field(init=False)
+    """The place of its snapshot; "" for a start at step 0."""
     paused: bool = False
     """True from a pause until the trial goes on."""
     failed_starts: int = 0
     since: float | None = None
     """When the present step began (`time.time`); None while it is paused."""
-    extra: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.resume = str(self.snapshot or "")
 
     @property
     def working(self) -> bool:

@@ -66,7 +66,7 @@ class Hooks(NotPickled):
     def folder_name(self, trial: Trial) -> str:
         """Returns Tune's name for the folder of an attempt."""
         entry = self.desk.entry(self.number(trial))
-        kind = entry.trial.config.kind if entry is not None else "search"
+        kind = entry.config.kind if entry is not None else "search"
         return f"{kind}-{self.number(trial)}-{trial.trial_id}"
 
     def kill_working(self) -> None:
@@ -138,13 +138,13 @@ class DeskSearcher(NotPickled, Searcher):
     @hook
     def suggest(self, trial_id: str) -> Any:
         desk = self.hooks.desk
-        for number in desk.vanished():
+        for number in desk.queue.vanished():
             desk.lost(number, FailReason.CRASH, "its process was of no more use")
-        desk.fill()
-        entry = desk.take_new()
+        desk.queue.fill()
+        entry = desk.queue.take_new()
         if entry is None:
-            return Searcher.FINISHED if desk.finished else None
-        self.hooks.numbers[trial_id] = entry.trial.number
+            return Searcher.FINISHED if desk.queue.finished else None
+        self.hooks.numbers[trial_id] = entry.number
         return {"order": self.hooks.order(entry).model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -171,7 +171,7 @@ class DeskScheduler(NotPickled, TrialScheduler):
     @hook
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self.hooks.controller = tune_controller
-        self.hooks.desk.added(self.hooks.number(trial), trial)
+        self.hooks.desk.queue.added(self.hooks.number(trial), trial)
         if self._ray_pruner is not None:
             self._ray_pruner.added(self.hooks.number(trial), trial)
             self._ray_pruner.scheduler.on_trial_add(tune_controller, trial)
@@ -223,19 +223,19 @@ class DeskScheduler(NotPickled, TrialScheduler):
     @hook
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         desk = self.hooks.desk
-        desk.check_room()
+        desk.queue.check_room()
         for late in desk.overdue():
             kill(late.attempt)
         for ended in desk.take_ended():
             tune_controller.stop_trial(ended.attempt)
-        entry = desk.take_paused()
+        entry = desk.queue.take_paused()
         if entry is not None:
             return cast(Trial, entry.attempt)
         chosen = (
             self._ray_pruner.scheduler.choose_trial_to_run(tune_controller) if self._ray_pruner is not None else None
         )
         if chosen is not None and chosen.status == Trial.PAUSED:
-            desk.resumed(self.hooks.number(chosen))
+            desk.queue.resumed(self.hooks.number(chosen))
         return chosen
 
     def debug_string(self) -> str:
@@ -250,7 +250,7 @@ class DeskCallback(NotPickled, Callback):
 
     @hook
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.hooks.desk.started(self.hooks.number(trial))
+        self.hooks.desk.queue.started(self.hooks.number(trial))
 
     @hook
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -264,7 +264,7 @@ class DeskCallback(NotPickled, Callback):
         Raises:
             AllTrialsEnded: all trials have ended, and all processes are gone.
         """
-        if self.hooks.desk.finished and self.hooks.error is None:
+        if self.hooks.desk.queue.finished and self.hooks.error is None:
             raise AllTrialsEnded
 
 

@@ -76,7 +76,7 @@ class RayPruner:
         """Gives the order for its actor to a trial of a population, which Tune creates without a searcher."""
         entry = self._desk.entry(number)
         if self.population and entry is not None:
-            params = entry.trial.config.params
+            params = entry.config.params
             entry.extra = {"mutations": [{"fraction": 0.0, "params": params}]}
             trial.config.update(
                 {name: params[name] for name in self._mutable} | {"order": self._order(entry).model_dump_json()}
@@ -85,7 +85,7 @@ class RayPruner:
     def ask(self, number: int, controller: Any, trial: Trial, result: dict[str, Any], progress: Progress) -> str:
         """Returns the scheduler's action after an evaluation, and passes it to the desk."""
         entry = self._desk.entry(number)
-        read = None if entry is None else self._clock.read(progress, entry.trial.config.rungs)
+        read = None if entry is None else self._clock.read(progress, entry.config.rungs)
         if read is None or not self._is_later(number, read["time"]):
             return TrialScheduler.CONTINUE
         self._guard.note(read["time"], progress)
@@ -122,7 +122,7 @@ class RayPruner:
         entry = self._desk.entry(number)
         if entry is None or time <= self._asked.get(number, 0.0):
             return False
-        self._asked[number], self._saved[number] = time, tuple(entry.trial.history)
+        self._asked[number], self._saved[number] = time, tuple(entry.history)
         return True
 
     def _note_mutation(self, number: int, trial: Trial, progress: Progress) -> None:
@@ -131,7 +131,7 @@ class RayPruner:
         The weights were saved at the other trial's last call of `ask`, so its history up to there belongs to them.
         """
         source, entry = Order.model_validate_json(trial.config["order"]), self._desk.entry(number)
-        if entry is None or entry.extra is None or source.config.number == number:
+        if entry is None or not entry.extra or source.config.number == number:
             return
         params = {name: trial.config[name] for name in self._mutable}
         config = source.config.model_copy(update={"number": number})
@@ -146,21 +146,21 @@ class RungClock:
     """Turns evaluations into results for Ray's schedulers, whose time is the number of rungs passed."""
 
     def __init__(self, spec: StudySpec) -> None:
-        self._rungs = rung_fractions(spec)
+        self._num_rungs = len(rung_fractions(spec))
         self._metric = metric_named(spec.search.objectives[0])
         self._pruner = spec.search.pruner
 
     @property
     def end(self) -> int:
         """The time at the end of a full training."""
-        return rung_resource(self._pruner, len(self._rungs))
+        return rung_resource(self._pruner, self._num_rungs)
 
-    def read(self, progress: Progress, rungs: TrialRungs | None) -> dict[str, float] | None:
-        """Returns time, objective and rung, or None without a finite value; `rungs` None stands for the study's."""
+    def read(self, progress: Progress, rungs: TrialRungs) -> dict[str, float] | None:
+        """Returns time, objective and rung, or None without a finite value; `rungs` are the trial's."""
         value = progress.metrics.get(self._metric.name, math.nan)
         if not math.isfinite(value):
             return None
-        passed = rungs_passed(self._rungs if rungs is None else rungs, progress.step, progress.total_steps)
+        passed = rungs_passed(rungs, progress.step, progress.total_steps)
         time = rung_resource(self._pruner, passed[-1]) if passed else 0
         return {"time": time, "objective": -self._metric.sort_key(value), RUNG: passed[-1] if passed else -1}
 
@@ -173,13 +173,13 @@ class RungClock:
         cut = float(np.nanpercentile(before, (1 - 1 / reduction_factor) * 100))
         where = f"where the best 1 in {reduction_factor} of the others begin"
         ranking = rank_so_far(rank, len(before) + 1)
-        return message(int(read[RUNG]), len(self._rungs), ranking, f"{self._against(read['objective'], cut)}, {where}")
+        return message(int(read[RUNG]), self._num_rungs, ranking, f"{self._against(read['objective'], cut)}, {where}")
 
     def halved(self, halved: Halved) -> str:
         """Returns the message of a trial that Hyperband stopped in its bracket."""
         ranking = behind_in_rank(halved.rank, halved.num_compared, halved.num_kept, where=" in its bracket")
         values = self._against(halved.result["objective"], halved.cut["objective"])
-        return message(int(halved.result[RUNG]), len(self._rungs), ranking, values)
+        return message(int(halved.result[RUNG]), self._num_rungs, ranking, values)
 
     def _against(self, own: float, other: float) -> str:
         sign = 1 if self._metric.maximize else -1

@@ -15,8 +15,9 @@ from typing import Any, Self
 from ray import tune
 
 from harness.data.prepared import PreparedData
+from harness.engines.active import MOST_LOSSES
 from harness.engines.precisions import Precisions
-from harness.engines.ray.desk import MOST_LOSSES, Desk
+from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import Entry
 from harness.engines.ray.environment import changed_environment
 from harness.engines.ray.hooks import (
@@ -105,7 +106,7 @@ class RayEngine:
             session = self._open()  # before a trial is claimed, so that none is RUNNING if Ray does not start
             places = self._places()
             desk = Desk(source, self._run, places, trial_timeout_s=self._timeout_s)
-            if not desk.claim():
+            if not desk.queue.claim():
                 return
             Run(self._run, self._spec, session, self._slots, desk, places, data, self._precisions).fit(trial_fn)
 
@@ -141,7 +142,7 @@ class Run:
         self._data, self._precisions = data, precisions
         self._plan = plan_trials(spec.engine, slots, session.resources(), private=session.private)
         self._room = Room(self._plan, session.capacity, session.resources)
-        self._hooks = Hooks(desk, self._order, lambda entry: places.snapshot(entry.trial))
+        self._hooks = Hooks(desk, self._order, places.snapshot)
         self._ray_pruner = self._make_ray_pruner()
         desk.open(
             self._num_slots, session.node_name, threads=self._plan.threads, ray_pauses=self._ray_pruner is not None
@@ -150,7 +151,7 @@ class Run:
     def _make_ray_pruner(self) -> RayPruner | None:
         """Returns Ray's own scheduler where the study names one; it prunes search trials only."""
         entries = [self._desk.entry(number) for number in self._desk.numbers]
-        if any(entry is not None and entry.trial.config.kind != "search" for entry in entries):
+        if any(entry is not None and entry.config.kind != "search" for entry in entries):
             return None
         scheduler = make_scheduler(self._spec)
         if scheduler is None:
@@ -167,18 +168,18 @@ class Run:
         return max(self._room(), self._ray_pruner.ahead) if self._ray_pruner is not None else self._room()
 
     def _order(self, entry: Entry) -> Order:
-        config = as_begun(entry.trial.config, entry.trial.history)
-        return Order(config=config, folder=self._places.folder(entry.trial), resume=entry.resume)
+        config = as_begun(entry.config, entry.history)
+        return Order(config=config, folder=self._places.folder(entry), resume=entry.resume)
 
     def fit(self, trial_fn: str) -> None:
         """Runs Tune until all trials have ended."""
-        while self._population and self._desk.claim():
+        while self._population and self._desk.queue.claim():
             pass
         try:
             with changed_environment(TUNE | {"TUNE_MAX_PENDING_TRIALS_PG": self._most()}):
                 self._tune(self._tuner(self._trainable(trial_fn)))
         finally:
-            self._places.close(finished=self._desk.finished)
+            self._places.close(finished=self._desk.queue.finished)
 
     def _tuner(self, trainable: Any) -> tune.Tuner:
         try:
@@ -208,7 +209,7 @@ class Run:
             raise EngineError(f"Ray Tune failed: {_last_line(error)}") from error
         if self._hooks.error is not None:
             raise self._hooks.error
-        if not self._desk.finished:
+        if not self._desk.queue.finished:
             raise EngineError("Ray Tune stopped before the study was finished; run it again to go on")
 
     def _trainable(self, trial_fn: str) -> Any:
@@ -240,7 +241,7 @@ class Run:
         if self._precisions is None or entry is None:
             return job
         if not self._precisions.choices:
-            measure_nodes(self._session, self._plan.need, job, refs, entry.trial.config, self._precisions)
+            measure_nodes(self._session, self._plan.need, job, refs, entry.config, self._precisions)
         return job.model_copy(update={"precisions": self._precisions.choices})
 
     def _configs(self) -> dict[str, Any]:

@@ -174,7 +174,13 @@ def _facts(view: View) -> dict[str, str]:
     manifest = view.results.manifest
     parts = manifest.model_dump(include={"behaviour", "weights", "machine", "versions", "git"})
     data = manifest.data.model_dump(include={"sha256", "rows_sha256", "rows"})
+    parts |= {"speed-ups": " and ".join(ways)} if (ways := _speed_ups(view)) else {}
     return dict(_flat("", {**presentable(view.results.spec).model_dump(mode="json"), "data files": data, **parts}))
+
+
+def _speed_ups(view: View) -> list[str]:
+    """Whether the speed-ups of training were on or off; both where trials differ, none where it is not known."""
+    return sorted({"off" if record.plain else "on" for record in view.trials if record.plain is not None})
 
 
 def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:

@@ -116,6 +116,7 @@ def _facts(view: View) -> Table:
     )
     rows += [["device", clip(device)] for device in devices]
     rows += _precision(view)
+    rows += _plain(view)
     rest = manifest.model_dump(include={"weights", "machine", "versions", "behaviour"})
     rows += [row for key, value in rest.items() for row in _flat(key, value)]
     return Table(
@@ -135,6 +136,14 @@ def _precision(view: View) -> list[list[str]]:
         device = choice.device_name or choice.device
         rows.append([f"precision auto on {clip(device, 80)}", clip(f"{choice.precision}, {choice.reason}")])
     return rows
+
+
+def _plain(view: View) -> list[list[str]]:
+    """The trials that were trained without speed-ups, where there are any."""
+    numbers = [record.number for record in view.trials if record.plain]
+    every = len(numbers) == sum(record.plain is not None for record in view.trials)
+    where = "all trials" if every else f"trials {', '.join(map(str, numbers))}"
+    return [["speed-ups of training", clip(f"off (HARNESS_PLAIN=1) in {where}")]] if numbers else []
 
 
 def _commit(git: Commit | None) -> str:

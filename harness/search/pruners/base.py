@@ -53,8 +53,8 @@ class ChanceGuard:
 class Policy:
     """Decides which trials of a study go on. This base class lets every trial run to its end.
 
-    Arms are numbered, and the trials of one arm compete with each other only. `rungs` are a trial's own; None (in
-    records of an earlier version) stands for those of the study. A pruner overrides `decide`, and what else it needs.
+    Arms are numbered, and the trials of one arm compete with each other only. `rungs` are a trial's own. A pruner
+    overrides `decide`, and what else it needs.
     """
 
     def __init__(self) -> None:
@@ -63,17 +63,10 @@ class Policy:
     def expect(self, arm: int, num_trials: int) -> None:
         """Sets how many trials the arm will have in all."""
 
-    def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
+    def add(self, number: int, arm: int, rungs: TrialRungs) -> None:
         """Adds a new trial, which starts at step 0."""
 
-    def restore(
-        self,
-        number: int,
-        arm: int,
-        history: Sequence[Progress],
-        state: TrialState,
-        rungs: TrialRungs | None = None,
-    ) -> None:
+    def restore(self, number: int, arm: int, history: Sequence[Progress], state: TrialState, rungs: TrialRungs) -> None:
         """Adds a trial of an earlier coordinator; one that has not ended counts as paused at its last rung.
 
         Call `settle` after the last one.

@@ -69,15 +69,14 @@ class OptunaPolicy(Policy):
     def __init__(self, spec: StudySpec, chance: Mapping[str, float] | None = None) -> None:
         super().__init__()
         self._spec = spec
-        self._fractions = rung_fractions(spec)
+        self._num_rungs = len(rung_fractions(spec))
         self._objective = spec.search.objectives[0]
         self._guard = ChanceGuard(self._objective, chance or {}, spec.search.trials)
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}
         self._messages: dict[int, str] = {}
 
-    def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
-        rungs = self._fractions if rungs is None else rungs
+    def add(self, number: int, arm: int, rungs: TrialRungs) -> None:
         first = next((index for index, share in enumerate(rungs) if share is not None), len(rungs))
         key = (arm, first)
         if key not in self._fields:
@@ -85,14 +84,7 @@ class OptunaPolicy(Policy):
         self._trials[number] = _Trial(rungs=rungs, field=self._fields[key])
         self._fields[key].mirror.add(number, {}, {})
 
-    def restore(
-        self,
-        number: int,
-        arm: int,
-        history: Sequence[Progress],
-        state: TrialState,
-        rungs: TrialRungs | None = None,
-    ) -> None:
+    def restore(self, number: int, arm: int, history: Sequence[Progress], state: TrialState, rungs: TrialRungs) -> None:
         self.add(number, arm, rungs)
         for progress in history:
             self.decide(number, progress)
@@ -120,7 +112,7 @@ class OptunaPolicy(Policy):
         pruner, field = self._spec.search.pruner, self._trials[number].field
         metric, step = metric_named(self._objective), rung_resource(pruner, rung)
         parts = _median if pruner.name == "median" else _halving
-        return message(rung, len(self._fractions), *parts(field, number, step, pruner.reduction_factor, metric))
+        return message(rung, self._num_rungs, *parts(field, number, step, pruner.reduction_factor, metric))
 
     def message(self, number: int) -> str:
         return self._messages.get(number, "")

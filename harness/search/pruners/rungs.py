@@ -51,13 +51,12 @@ class Rungs(Policy):
         num_trials: int = 1,
     ) -> None:
         super().__init__()
-        self._fractions = tuple(fractions)
         self._guard = ChanceGuard(objective, chance or {}, num_trials)
         self._factor = reduction_factor
         self._objective, self._task = objective, task
         self._least = least
         self._kept = frozenset(kept)
-        self._arms = [Ladder(len(self._fractions)) for _ in range(num_arms)]
+        self._arms = [Ladder(len(fractions)) for _ in range(num_arms)]
         self._trials: dict[int, RungTrial] = {}
         self._promoted: list[int] = []
         self._dropped: list[int] = []
@@ -92,23 +91,16 @@ class Rungs(Policy):
         self._arms[arm].expected = num_trials
         self._settle(self._arms[arm])
 
-    def add(self, number: int, arm: int, rungs: TrialRungs | None = None) -> None:
+    def add(self, number: int, arm: int, rungs: TrialRungs) -> None:
         ladder = self._arms[arm]
-        trial = self._trials[number] = RungTrial(arm, self._fractions if rungs is None else rungs)
+        trial = self._trials[number] = RungTrial(arm, rungs)
         if number in self._kept:
             ladder.kept = (number, trial)
         ladder.added += 1
         if trial.first is not None:
             ladder.rungs[trial.first].coming.add(number)
 
-    def restore(
-        self,
-        number: int,
-        arm: int,
-        history: Sequence[Progress],
-        state: TrialState,
-        rungs: TrialRungs | None = None,
-    ) -> None:
+    def restore(self, number: int, arm: int, history: Sequence[Progress], state: TrialState, rungs: TrialRungs) -> None:
         self.add(number, arm, rungs)
         trial, ladder = self._trials[number], self._arms[arm]
         for progress in history:

@@ -6,7 +6,6 @@ Without any of these lines, and the file behind it, training is the same but for
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import torch
 
 from harness.data.encoded import Encoded
 from harness.data.prepared import PreparedData
+from harness.runtime import trains_plain
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import Task
 from harness.tasks.encode import encoded_folder
@@ -34,12 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Fast", "kit_of"]
 
-PLAIN = "HARNESS_PLAIN"
-
 
 def kit_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> Plain:
     """Returns the parts of one trial's training, with or without speed-ups."""
-    kind = Plain if os.environ.get(PLAIN, "0") not in ("", "0") else Fast
+    kind = Plain if trains_plain() else Fast
     return kind(config, data, host, device)
 
 

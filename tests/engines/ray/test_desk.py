@@ -8,6 +8,7 @@ import pytest
 from harness.engines.drive import SNAPSHOT
 from harness.engines.messages import Evaluated, Failed, Finished
 from harness.engines.ray import desk as ray_desk
+from harness.engines.ray import queue
 from harness.engines.ray.desk import Desk
 from harness.engines.ray.entry import SlotNumbers, Verdict
 from harness.errors import EngineError, FailReason
@@ -51,18 +52,18 @@ class Play:
 
     def start(self) -> int | None:
         """What Tune does in a step: new trials first, then those that stand."""
-        self.desk.fill()
-        entry = self.desk.take_new()
+        self.desk.queue.fill()
+        entry = self.desk.queue.take_new()
         if entry is not None:
-            attempt = self.attempts[entry.trial.number] = Attempt()
-            self.desk.added(entry.trial.number, attempt)
+            attempt = self.attempts[entry.number] = Attempt()
+            self.desk.queue.added(entry.number, attempt)
         else:
-            entry = self.desk.take_paused()
+            entry = self.desk.queue.take_paused()
         if entry is None:
             return None
         entry.attempt.status = "RUNNING"
-        self.desk.started(entry.trial.number)
-        return entry.trial.number
+        self.desk.queue.started(entry.number)
+        return entry.number
 
     def evaluate(self, number: int, step: int, place: Place = PLACE) -> Verdict:
         progress = Progress(
@@ -100,8 +101,8 @@ def test_desk_asks_only_when_a_slot_is_free(one: Play) -> None:
     assert one.evaluate(0, 8) is Verdict.STOP
     assert one.start() == 1
     assert one.evaluate(1, 8) is Verdict.STOP
-    assert not one.desk.finished, "the source was not asked yet"
-    assert one.start() is None and one.desk.finished
+    assert not one.desk.queue.finished, "the source was not asked yet"
+    assert one.start() is None and one.desk.queue.finished
     words = [call.split()[:2] for call in one.source.calls]
     assert words == [
         *(["next", "0"], ["decide", "0"], ["decide", "0"], ["keep", "0"], ["end", "0"]),
@@ -115,7 +116,7 @@ def test_desk_asks_again_after_a_while(run: RunFolder, monkeypatch: pytest.Monke
     for _ in range(3):
         assert play.start() is None
     assert play.source.calls == ["next 0", "next None"]
-    monkeypatch.setattr(ray_desk, "ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(queue, "ASK_EVERY_S", 0.0)
     assert play.start() is None
     assert play.source.calls == ["next 0", "next None", "next None"]
 
@@ -164,7 +165,7 @@ def test_desk_dropped_trial_is_stopped_when_it_stands(run: RunFolder) -> None:
     folder = run.trial_dir("search", 1) / SNAPSHOT
     folder.mkdir()
     play.attempts[1].status = "PAUSED"
-    assert [entry.trial.number for entry in play.desk.take_ended()] == [1]
+    assert [entry.number for entry in play.desk.take_ended()] == [1]
     assert not folder.exists(), "a snapshot that was written after the end is removed"
     assert play.desk.take_ended() == []
 
@@ -222,28 +223,28 @@ def test_desk_standing_trial_survives_its_attempt(run: RunFolder) -> None:
     play.evaluate(1, 2)
     assert play.start() == 0, "in a new attempt, and from step 0"
     entry = play.desk.entry(0)
-    assert entry is not None and entry.resume == "" and entry.trial.losses == 0
+    assert entry is not None and entry.resume == "" and entry.losses == 0
     assert play.evaluate(0, 2) is Verdict.AGAIN
 
 
 def test_desk_process_that_cannot_start_is_an_error(run: RunFolder) -> None:
     play = Play(run, FakeSource([config(0)]))
     for _ in range(4):
-        play.desk.fill()
-        entry = play.desk.take_new()
+        play.desk.queue.fill()
+        entry = play.desk.queue.take_new()
         assert entry is not None
-        play.desk.added(0, Attempt())
+        play.desk.queue.added(0, Attempt())
         play.desk.lost(0, FailReason.CRASH, "no such file")
-    play.desk.fill()
-    play.desk.take_new()
+    play.desk.queue.fill()
+    play.desk.queue.take_new()
     with pytest.raises(EngineError, match="no process can be started for trial 0: no such file"):
         play.desk.lost(0, FailReason.CRASH, "no such file")
 
 
 def test_desk_given_up_attempts_are_found(one: Play) -> None:
-    assert one.desk.vanished() == []
+    assert one.desk.queue.vanished() == []
     one.attempts[0].status = "ERROR"
-    assert one.desk.vanished() == [0]
+    assert one.desk.queue.vanished() == [0]
 
 
 def test_desk_late_trial_ends_at_its_evaluation(run: RunFolder) -> None:
@@ -259,7 +260,7 @@ def test_desk_hanging_trial_is_overdue_once(run: RunFolder, monkeypatch: pytest.
     play.start()
     assert play.desk.overdue() == []
     monkeypatch.setattr(ray_desk, "GRACE_S", -1.0)
-    assert [entry.trial.number for entry in play.desk.overdue()] == [0]
+    assert [entry.number for entry in play.desk.overdue()] == [0]
     assert play.desk.overdue() == []
     play.desk.lost(0, FailReason.CRASH, "killed by us")
     assert play.source.records[0].reason is FailReason.TIMEOUT
@@ -279,7 +280,7 @@ def test_desk_rays_schedulers_may_stop_and_pause(one: Play) -> None:
     one.attempts[0].status = "PAUSED"
     assert one.start() == 1
     one.desk.pruned(1, "rung 1 of 2: 2nd of 2")
-    one.desk.resumed(0)
+    one.desk.queue.resumed(0)
     one.desk.pruned(0)
     assert [(record.state, record.reason, record.message) for record in one.source.records] == [
         (TrialState.PRUNED, PruneReason.RUNG, "rung 1 of 2: 2nd of 2"),

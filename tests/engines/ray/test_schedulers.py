@@ -37,8 +37,8 @@ class FakeDesk:
         self.messages: dict[int, str] = {}
 
     def entry(self, number: int) -> Any:
-        config = SimpleNamespace(rungs=self.rungs.get(number))
-        return SimpleNamespace(trial=SimpleNamespace(config=config, history=[]))
+        config = SimpleNamespace(rungs=self.rungs.get(number, (1 / 16, 1 / 4)))
+        return SimpleNamespace(config=config, history=[])
 
     def pruned(self, number: int, message: str = "") -> None:
         self.stopped.append(number)

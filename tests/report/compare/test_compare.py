@@ -41,6 +41,20 @@ def test_comparison_shows_in_what_the_runs_differ(tmp_path: Path) -> None:
     assert "training.epochs" not in rows, "what is the same is not listed"
 
 
+def test_comparison_shows_where_speed_ups_were_off(tmp_path: Path) -> None:
+    one, two = (make_results(tmp_path / name, trials=4, name=name) for name in ("one", "two"))
+    runs = []
+    for results, plain in ((one, True), (two, False)):
+        history = tuple(row.model_copy(update={"plain": plain}) for row in results.trials[0].history)
+        first = results.trials[0].model_copy(update={"history": history})
+        runs.append(replace(results, trials=(first, *results.trials[1:])))
+    write_comparison(runs, tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert [line.split("|")[1:4] for line in found.splitlines() if "speed-ups" in line] == [
+        [" speed-ups ", " off ", " on "]
+    ]
+
+
 def test_runs_of_other_test_rows_are_not_ranked(tmp_path: Path) -> None:
     found = summary_of(tmp_path, rows=300)
     assert found.startswith("## The runs cannot be ranked: they were scored on different test rows\n")

@@ -71,3 +71,18 @@ def test_evidence_counts_rows_that_have_no_classes(results: Results) -> None:
 def test_evidence_writes_percent_as_the_rest_of_the_page(results: Results) -> None:
     rows = table(results, "Data: source", facts=("padding at batch size 32: 2.8% in batches by length",))
     assert rows["padding at batch size 32"] == ["2.8\u00a0% in batches by length"]
+
+
+def trained_plain(results: Results, *plain: bool | None) -> list[str] | None:
+    """What the page says of speed-ups where the trials had none (True), had them, or do not know."""
+    trials = tuple(
+        record.model_copy(update={"history": tuple(row.model_copy(update={"plain": value}) for row in record.history)})
+        for record, value in zip(results.trials, plain, strict=True)
+    )
+    return table(results, "Environment", trials=trials).get("speed-ups of training")
+
+
+def test_evidence_says_which_trials_had_no_speed_ups(results: Results) -> None:
+    assert trained_plain(results, False, False, False, None) is None
+    assert trained_plain(results, True, False, True, None) == ["off (HARNESS_PLAIN=1) in trials 0, 2"]
+    assert trained_plain(results, True, True, True, None) == ["off (HARNESS_PLAIN=1) in all trials"]

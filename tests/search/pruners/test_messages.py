@@ -21,7 +21,7 @@ from harness.search.source import Decision
 from harness.spec.rungs import num_promoted
 from harness.spec.tasks import facts_of, metric_named
 from harness.stats.metric import COSTS
-from tests.search.simulate import at, make_spec
+from tests.search.simulate import at, make_spec, study_rungs
 
 STOP = Decision.STOP
 THIRDS = (1 / 16, 1 / 4)
@@ -38,7 +38,7 @@ def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", **more: A
     policy = Rungs(THIRDS, factor, objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count):
-        policy.add(number, 0)
+        policy.add(number, 0, THIRDS)
     return policy
 
 
@@ -139,7 +139,7 @@ def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
     policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 4)
     for number, value in enumerate([0.5, 0.9, 0.6, 0.7]):
-        policy.restore(number, 0, [row(number, value)], TrialState.RUNNING)
+        policy.restore(number, 0, [row(number, value)], TrialState.RUNNING, THIRDS)
     policy.settle()
     assert sorted(policy.dropped()) == [0, 2, 3]
     assert policy.message(0) == "rung 1 of 2: 4th of 4, the best went on; 50.0 % against 90.0 %"
@@ -152,9 +152,9 @@ def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
 ) -> None:
     policy = Rungs(THIRDS, 4, "accuracy", task=TASK, least=2)
     policy.expect(0, 3)
-    policy.restore(0, 0, [row(0, 0.9, fraction) for fraction in fractions], TrialState.PRUNED)
+    policy.restore(0, 0, [row(0, 0.9, fraction) for fraction in fractions], TrialState.PRUNED, THIRDS)
     for number, value in ((1, 0.8), (2, 0.7)):
-        policy.restore(number, 0, [row(number, value)], TrialState.RUNNING)
+        policy.restore(number, 0, [row(number, value)], TrialState.RUNNING, THIRDS)
     policy.settle()
     assert policy.message(2) == f"rung 1 of 2: 3rd of 3, {went_on}; 70.0 % against 80.0 %"
 
@@ -162,7 +162,7 @@ def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
 def test_asha_says_when_there_is_no_value() -> None:
     policy = optuna_policy("asha")
     complete(policy, 0, 0.9)
-    policy.add(1, 0)
+    policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, row(1, nan)) is STOP
     assert policy.message(1) == "rung 1 of 2: its value is not a number"
 
@@ -209,7 +209,7 @@ def optuna_policy(name: str, **search: Any) -> Policy:
 
 
 def complete(policy: Policy, number: int, accuracy: float) -> None:
-    policy.add(number, 0)
+    policy.add(number, 0, study_rungs(policy))
     for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
         policy.decide(number, row(number, accuracy, fraction))
     policy.end(number, TrialState.COMPLETE)
@@ -219,7 +219,7 @@ def test_asha_ranks_among_those_that_came_so_far() -> None:
     policy = optuna_policy("asha")
     for number, value in enumerate([0.9, 0.95, 0.96, 0.97, 0.98, 0.99, 0.995]):
         complete(policy, number, value)
-    policy.add(7, 0)
+    policy.add(7, 0, study_rungs(policy))
     assert policy.decide(7, row(7, 0.97)) is STOP
     assert policy.message(7) == (
         "rung 1 of 2: 4th of the 8 compared so far, of which the best 2 go on; 97.0 % against 99.0 %"
@@ -234,7 +234,7 @@ def test_asha_ranks_among_those_that_came_so_far() -> None:
 def test_asha_speaks_of_the_objective(objective: str, text: str) -> None:
     policy = optuna_policy("asha", objectives=[objective])
     complete(policy, 0, 0.9)
-    policy.add(1, 0)
+    policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, row(1, 0.1)) is STOP
     assert policy.message(1) == f"rung 1 of 2: 2nd of the 2 compared so far, of which the best goes on; {text}"
 
@@ -250,7 +250,7 @@ def test_halving_messages_agree_with_optuna(name: str, values: list[float]) -> N
     """Optuna stops whoever is behind the quota of those that it compares: the message must come to the same."""
     policy = optuna_policy(name)
     for number, value in enumerate(values):
-        policy.add(number, 0)
+        policy.add(number, 0, study_rungs(policy))
         state = TrialState.COMPLETE
         for fraction in (1 / 16, 1 / 4, 1.0):
             if policy.decide(number, row(number, value, fraction)) is STOP:
@@ -267,7 +267,7 @@ def test_hyperband_compares_within_a_bracket() -> None:
     policy = optuna_policy("hyperband")
     messages = []
     for number in range(30):
-        policy.add(number, 0)
+        policy.add(number, 0, study_rungs(policy))
         for fraction in (1 / 16, 1 / 4):
             if policy.decide(number, row(number, 0.9 - 0.01 * number, fraction)) is STOP:
                 messages.append(policy.message(number))
@@ -283,10 +283,10 @@ def test_median_names_the_median_and_its_best_value() -> None:
     values = [0.5, 0.6, 0.7, 0.8, 0.9]
     for number, value in enumerate(values):
         complete(policy, number, value)
-    policy.add(5, 0)
+    policy.add(5, 0, study_rungs(policy))
     assert policy.decide(5, row(5, 0.71, 1 / 4)) is Decision.GO
     assert policy.decide(5, row(5, 0.69, 1 / 2)) is Decision.GO, "its best so far counts"
-    policy.add(6, 0)
+    policy.add(6, 0, study_rungs(policy))
     assert policy.decide(6, row(6, 0.65, 1 / 4)) is STOP
     assert policy.message(6) == (
         f"rung 1 of 3: at best 65.0 % against {100 * median(values):.1f} %, the median of 5 completed trials there"
@@ -298,19 +298,19 @@ def test_optuna_messages_after_a_restart_are_those_of_one_life(name: str) -> Non
     one, two = optuna_policy(name), optuna_policy(name)
     for number in range(12):
         accuracy, history, state = 0.5 + 0.03 * (number * 7 % 11), [], TrialState.COMPLETE
-        one.add(number, 0)
+        one.add(number, 0, study_rungs(one))
         for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
             history.append(row(number, accuracy, fraction))
             if one.decide(number, history[-1]) is STOP:
                 state = TrialState.PRUNED
                 break
         one.end(number, state)
-        two.restore(number, 0, history, state)
+        two.restore(number, 0, history, state, study_rungs(two))
     two.settle()
     explained = 0
     for number in range(12, 30):
         for policy in (one, two):
-            policy.add(number, 0)
+            policy.add(number, 0, study_rungs(policy))
         for fraction in (1 / 16, 1 / 4, 1 / 2):
             decisions = [policy.decide(number, row(number, 0.4 + 0.005 * number, fraction)) for policy in (one, two)]
             if decisions[0] is STOP:
@@ -322,5 +322,5 @@ def test_optuna_messages_after_a_restart_are_those_of_one_life(name: str) -> Non
 
 def test_unpruned_has_nothing_to_say() -> None:
     policy = Unpruned()
-    policy.add(0, 0)
+    policy.add(0, 0, ())
     assert policy.message(0) == ""

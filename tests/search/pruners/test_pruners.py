@@ -17,7 +17,7 @@ from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, rungs_passed
 from harness.spec.tasks import facts_of
-from tests.search.simulate import at, make_spec
+from tests.search.simulate import at, make_spec, study_rungs
 
 GO, PAUSE, STOP = Decision.GO, Decision.PAUSE, Decision.STOP
 THIRDS = (1 / 16, 1 / 4)
@@ -28,7 +28,7 @@ def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bo
     policy = Rungs(THIRDS, factor, objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count if added else 0):
-        policy.add(number, 0)
+        policy.add(number, 0, THIRDS)
     return policy
 
 
@@ -96,7 +96,7 @@ def test_rungs_spare_waits_again_after_a_restart() -> None:
     for number in range(16):
         value = 0.9 - 0.01 * number
         history = [at(number, 1 / 16, value), at(number, 1 / 4, value)][: 2 if number < 4 else 1]
-        policy.restore(number, 0, history, TrialState.RUNNING if number < 2 else TrialState.PRUNED)
+        policy.restore(number, 0, history, TrialState.RUNNING if number < 2 else TrialState.PRUNED, THIRDS)
     policy.settle()
     assert policy.promoted() == [0]
     assert policy.dropped() == []
@@ -223,7 +223,7 @@ def test_rungs_failures_end_the_wait() -> None:
 def test_rungs_fewer_expected_end_the_wait() -> None:
     policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 10)
-    policy.add(0, 0)
+    policy.add(0, 0, THIRDS)
     assert policy.decide(0, at(0, 1 / 16, 0.5)) is PAUSE
     policy.expect(0, 1)
     assert policy.promoted() == [0]
@@ -234,7 +234,7 @@ def test_rungs_arms_compete_apart() -> None:
     for arm in (0, 1):
         policy.expect(arm, 4)
     for number in range(8):
-        policy.add(number, number % 2)
+        policy.add(number, number % 2, THIRDS)
     reach(policy, [0.1, 0.9, 0.2, 0.8, 0.3, 0.7, 0.25])
     assert policy.promoted() == [4]
     policy.decide(7, at(7, 1 / 16, 0.6))
@@ -254,7 +254,7 @@ def test_rungs_merged_in_a_short_training() -> None:
 def test_rungs_without_rungs() -> None:
     policy = Rungs((), 4, "accuracy", task=TASK)
     policy.expect(0, 2)
-    policy.add(0, 0)
+    policy.add(0, 0, ())
     assert policy.decide(0, at(0, 0.5, 0.1)) is GO
     assert policy.decide(0, at(0, 1.0, 0.1)) is GO
     policy.end(0, TrialState.COMPLETE)
@@ -358,7 +358,7 @@ def test_rungs_guard_is_restored() -> None:
         policy.expect(0, 4)
         for number in range(4):
             history = [at(number, 1 / 16, best - 0.01 * number if number == 0 else 0.1)]
-            policy.restore(number, 0, history, TrialState.RUNNING)
+            policy.restore(number, 0, history, TrialState.RUNNING, THIRDS)
         policy.settle()
         assert policy.promoted() == going
 
@@ -400,10 +400,10 @@ def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, dat
     for number in old.dropped():
         ended[number] = TrialState.PRUNED
     for number in range(alive):
-        new.restore(number, 0, histories[number], ended.get(number, TrialState.RUNNING))
+        new.restore(number, 0, histories[number], ended.get(number, TrialState.RUNNING), THIRDS)
     new.settle()
     for number in range(alive, len(values)):
-        new.add(number, 0)
+        new.add(number, 0, THIRDS)
     decisions = {number: new.decide(number, at(number, 1 / 16, values[number])) for number in range(alive, len(values))}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(new.promoted())
     best = sorted(range(len(values)), key=lambda number: (-values[number], number))
@@ -413,16 +413,16 @@ def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, dat
 def test_rungs_restored_before_its_first_rung_runs_again() -> None:
     policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
     policy.expect(0, 4)
-    policy.restore(0, 0, [], TrialState.RUNNING)
-    policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING)
+    policy.restore(0, 0, [], TrialState.RUNNING, THIRDS)
+    policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING, THIRDS)
     policy.settle()
     assert policy.promoted() == [0, 1]
 
 
 def test_unpruned_gives_restored_trials_again() -> None:
     policy = Unpruned()
-    policy.restore(0, 0, [at(0, 1.0, 0.5)], TrialState.COMPLETE)
-    policy.restore(1, 0, [at(1, 0.5, 0.5)], TrialState.RUNNING)
+    policy.restore(0, 0, [at(0, 1.0, 0.5)], TrialState.COMPLETE, ())
+    policy.restore(1, 0, [at(1, 0.5, 0.5)], TrialState.RUNNING, ())
     assert policy.promoted() == [1]
     assert policy.promoted() == []
 
@@ -457,7 +457,7 @@ def guarded(name: str) -> Policy:
 
 
 def complete(policy: Policy, number: int, accuracy: float) -> None:
-    policy.add(number, 0)
+    policy.add(number, 0, study_rungs(policy))
     for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
         assert policy.decide(number, at(number, fraction, accuracy)) is GO
     policy.end(number, TrialState.COMPLETE)
@@ -467,7 +467,7 @@ def test_asha_stops_the_worse() -> None:
     policy = optuna_policy("asha")
     complete(policy, 0, 0.9)
     for number in range(1, 6):
-        policy.add(number, 0)
+        policy.add(number, 0, study_rungs(policy))
         assert policy.decide(number, at(number, 1 / 16, 0.8 - 0.1 * number)) is STOP
         policy.end(number, TrialState.PRUNED)
     complete(policy, 6, 0.95)
@@ -477,9 +477,9 @@ def test_median_stops_the_worse_half() -> None:
     policy = optuna_policy("median")
     for number in range(5):
         complete(policy, number, 0.5 + 0.1 * number)
-    policy.add(5, 0)
+    policy.add(5, 0, study_rungs(policy))
     assert policy.decide(5, at(5, 1 / 4, 0.65)) is STOP
-    policy.add(6, 0)
+    policy.add(6, 0, study_rungs(policy))
     assert policy.decide(6, at(6, 1 / 4, 0.75)) is GO
 
 
@@ -490,17 +490,17 @@ def test_optuna_pruners_stop_nobody_while_all_guess(name: str, fraction: float) 
         for each in (policy, bold):
             complete(each, number, 0.3)
     for number, each, decision in ((6, bold, STOP), (6, policy, GO)):
-        each.add(number, 0)
+        each.add(number, 0, study_rungs(each))
         assert each.decide(number, at(number, fraction, 0.2)) is decision
 
 
 def test_optuna_pruner_stops_again_where_somebody_has_learned() -> None:
     policy = guarded("asha")
     for number, accuracy, decision in ((0, 0.5, GO), (1, 0.1, GO), (2, 0.9, GO), (3, 0.2, STOP)):
-        policy.add(number, 0)
+        policy.add(number, 0, study_rungs(policy))
         assert policy.decide(number, at(number, 1 / 16, accuracy)) is decision
     policy.end(2, TrialState.FAIL)
-    policy.add(4, 0)
+    policy.add(4, 0, study_rungs(policy))
     assert policy.decide(4, at(4, 1 / 16, 0.2)) is GO, "what a failed trial has reached proves nothing"
 
 
@@ -527,7 +527,7 @@ def test_optuna_pruner_sees_rungs_only() -> None:
     """Trials of other lengths are evaluated elsewhere in between, so that would compare nothing."""
     policy = make_policy(make_spec(trials=4, pruner={"name": "median"}))
     assert isinstance(policy, OptunaPolicy)
-    policy.add(0, 0)
+    policy.add(0, 0, study_rungs(policy))
     for fraction, accuracy in ((0.1, 0.3), (0.25, 0.5), (0.3, 0.9), (0.5, 0.6)):
         policy.decide(0, at(0, fraction, accuracy))
     (frozen,) = policy._fields[0, 0].mirror.study.get_trials(deepcopy=False)
@@ -539,7 +539,7 @@ def test_hyperband_has_brackets() -> None:
     policy = optuna_policy("hyperband")
     rung_of = {}
     for number in range(30):
-        policy.add(number, 0)
+        policy.add(number, 0, study_rungs(policy))
         for fraction in (1 / 16, 1 / 4, 1.0):
             if policy.decide(number, at(number, fraction, 0.9 - 0.01 * number)) is STOP:
                 rung_of[number] = fraction
@@ -557,20 +557,20 @@ def test_optuna_pruners_restored(name: str) -> None:
     one, two = optuna_policy(name), optuna_policy(name)
     for number in range(12):
         accuracy, history, state = 0.5 + 0.03 * (number * 7 % 11), [], TrialState.COMPLETE
-        one.add(number, 0)
+        one.add(number, 0, study_rungs(one))
         for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
             history.append(at(number, fraction, accuracy))
             if one.decide(number, history[-1]) is STOP:
                 state = TrialState.PRUNED
                 break
         one.end(number, state)
-        two.restore(number, 0, history, state)
+        two.restore(number, 0, history, state, study_rungs(two))
     two.settle()
     assert two.promoted() == []
     for number in range(12, 20):
         accuracy = 0.5 + 0.02 * (number * 5 % 13)
         for policy in (one, two):
-            policy.add(number, 0)
+            policy.add(number, 0, study_rungs(policy))
         for fraction in (1 / 16, 1 / 4, 1 / 2):
             first, second = (policy.decide(number, at(number, fraction, accuracy)) for policy in (one, two))
             assert first is second
@@ -581,14 +581,14 @@ def test_optuna_pruners_restored(name: str) -> None:
 def test_optuna_pruner_never_stops_a_finished_trial() -> None:
     policy = optuna_policy("asha")
     complete(policy, 0, 0.9)
-    policy.add(1, 0)
+    policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, at(1, 1.0, 0.1)) is GO
 
 
 def test_optuna_pruner_with_two_objectives_looks_at_the_first() -> None:
     policy = optuna_policy("asha", objectives=["accuracy", "samples_per_second"])
     complete(policy, 0, 0.9)
-    policy.add(1, 0)
+    policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, at(1, 1 / 16, 0.1)) is STOP
 
 

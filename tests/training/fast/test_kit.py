@@ -10,6 +10,7 @@ import torch
 
 from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
+from harness.runtime import PLAIN
 from harness.spec.configure import default_params, resolve
 from harness.spec.reader import load_study
 from harness.spec.trial import TrialConfig
@@ -18,7 +19,7 @@ from harness.training.clock import Clock
 from harness.training.fast.activations import _WithActivations
 from harness.training.fast.compact import CompactEmbedding
 from harness.training.fast.dropout import FastDropout
-from harness.training.fast.kit import PLAIN, Fast, kit_of
+from harness.training.fast.kit import Fast, kit_of
 from harness.training.fast.one_pass import OnePass, _library
 from harness.training.host import Host
 from harness.training.loop import Trainer
@@ -145,3 +146,14 @@ def test_environment_says_which(
     if value is not None:
         monkeypatch.setenv(PLAIN, value)
     assert type(kit_of(smoke_config, smoke_data, host, CPU)) is kind
+
+
+def test_evaluation_says_whether_there_were_speed_ups(
+    texts: PreparedData, host: Host, checkpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value, plain in (("0", False), ("1", True)):
+        monkeypatch.setenv(PLAIN, value)
+        found = [
+            pause.progress.plain for pause in run_trial(trial(checkpoint), str(texts.folder), Host(place=host.place))
+        ]
+        assert found == [plain, plain]
