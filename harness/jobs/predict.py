@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
+from harness.runtime import program
 
 __all__ = ["Export", "open_export", "predict_texts", "prediction_table", "read_table", "text_rows"]
 
@@ -54,7 +55,8 @@ def open_export(folder: Path) -> Export:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         best = folder / "best"
-        remedy = f"did you mean {best}?" if (best / FILES[2]).is_file() else "make one: harness export RUN --to DIR"
+        is_run = (best / FILES[2]).is_file()
+        remedy = f"did you mean {best}?" if is_run else f"make one: {program()} export RUN --to DIR"
         raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

@@ -14,11 +14,12 @@ from rich.text import Text
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialState, num_places
-from harness.report.kit.text import clip, duration, interval, metric, metric_title, number, shown_path
+from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.predictions import example_row
 from harness.report.study.verdict import judged_by
+from harness.runtime import program, shown_path
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
 from harness.terminal.table import Line, TextColumn, fitted
@@ -71,7 +72,7 @@ def print_leaderboard(console: Console, results: Results) -> None:
         lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
     table, left_out = fitted(_columns(results, params, places=places), lines, console.width)
     console.print(table)
-    full = f"harness results {_run(results)} --csv"
+    full = f"{program()} results {shown_path(results.folder)} --csv"
     notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
     notes += [
         "* default recipe",
@@ -195,9 +196,11 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
     if export is not None:
         steps.append(("model", shown_path(Path(export))))
         if results.task.reads("text"):
-            steps.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
+            steps.append(("try", f"{program()} predict {shown_path(Path(export))} {_example(results)}"))
     elif not results.final:
-        steps.append(("go on", shlex.join(results.manifest.command)))
+        command = results.manifest.command
+        words = f"{program()} {shlex.join(command[1:])}" if command[:1] == ("harness",) else shlex.join(command)
+        steps.append(("go on", words))
     return [(name, value) for name, value in steps if value]
 
 
@@ -205,7 +208,3 @@ def _example(results: Results) -> str:
     """A row of the study's own test split as an argument, else the option for a file."""
     row = None if results.spec.data.text_pair else example_row(View(results))
     return "--csv FILE.csv" if row is None else shlex.quote(row)
-
-
-def _run(results: Results) -> str:
-    return shown_path(results.folder)

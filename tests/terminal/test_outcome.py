@@ -11,7 +11,6 @@ from rich.console import Console
 from harness.records.final import Baseline
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
-from harness.report.kit.text import shown_path
 from harness.terminal.outcome import print_outcome
 from tests.report.factory import make_results
 
@@ -144,10 +143,3 @@ def test_outcome_obeys_no_data(tmp_path: Path) -> None:
     text = "\n".join(printed(results))
     assert "[bold]x[/bold]" in text
     assert not {"\x1b", "\x07"} & set(text)
-
-
-def test_shown_path_is_what_one_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert shown_path(tmp_path / "runs" / "a b") == "'runs/a b'"
-    assert shown_path(Path("/elsewhere/x")) == "/elsewhere/x"
-    assert "\x1b" not in shown_path(Path("/a\x1b[31m"))

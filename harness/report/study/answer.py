@@ -32,6 +32,7 @@ from harness.report.study.predictions import compared, validation_answers
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import evidence, judged_by
+from harness.runtime import program
 
 __all__ = ["Answer", "answer"]
 
@@ -204,7 +205,7 @@ def _changed(pick: TrialRecord | None) -> Iterator[str]:
         times = plural(pick.num_changes, "time")
         yield (
             f"The values of trial {pick.number} changed during training ({times}), and those shown are the last ones: "
-            "see mutations in harness results --json."
+            f"see mutations in {program()} results RUN --json."
         )
 
 
