@@ -79,6 +79,15 @@ class Results:
         """The facts of the study's task."""
         return facts_of(self.spec.task)
 
+    @property
+    def interrupted(self) -> bool:
+        """True where the process that worked on the study is gone, and left trials or the decision undone."""
+        if self.live.pid is None or self.live.is_alive():
+            return False
+        states = [record.state for record in (*self.trials, *self.confirm)]
+        undecided = self.final is None and TrialState.COMPLETE in states
+        return undecided or not all(state.ended for state in states)
+
     def leaderboard(self) -> list[LeaderRow]:
         """The search trials, best first; terminal, page and figures all show this order.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from harness.records.final import Baseline
+from harness.records.live import Live
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
 from harness.terminal.outcome import print_outcome
@@ -135,6 +137,20 @@ def test_outcome_before_the_decision_says_how_to_go_on(tmp_path: Path) -> None:
     lines = printed(make_results(tmp_path, trials=6, final=False))
     assert lines[-1].startswith("go on   harness sweep")
     assert not any(line.startswith("model") for line in lines)
+
+
+def test_outcome_of_an_interrupted_study_says_when_and_what_was_left(tmp_path: Path) -> None:
+    made = make_results(tmp_path, trials=6, final=False)
+    trials = (*made.trials[:-1], made.trials[-1].model_copy(update={"state": TrialState.RUNNING}))
+    left = Live(pid=2**22 + 1, updated_at=time.mktime((2026, 1, 31, 12, 0, 0, 0, 0, -1)))
+    running = printed(replace(made, trials=trials, live=left.model_copy(update={"pid": None})))
+    assert any(line.endswith(" running") for line in running)
+    lines = printed(replace(made, trials=trials, live=left))
+    assert any(line.endswith(" interrupted") for line in lines)
+    assert not any("running" in line for line in lines)
+    assert any("1 is interrupted" in line for line in lines)
+    assert lines[-2:] == ["stopped interrupted 2026-01-31 12:00:00", running[-1]]
+    assert lines[-1].startswith("go on   harness sweep")
 
 
 def test_outcome_obeys_no_data(tmp_path: Path) -> None:
