@@ -28,10 +28,14 @@ from harness.stats.metric import Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CONFIRM", "LeaderRow", "Results", "load", "rung"]
+    from harness.records.store import StudyStore
+
+__all__ = ["CONFIRM", "FINAL", "LeaderRow", "Results", "decision", "load", "rung"]
 
 #: Suffix of the study's name; the Optuna study of that name holds the confirmation trials.
 CONFIRM = "/confirm"
+#: The study's attribute that holds its decision.
+FINAL = "final"
 #: The live state of a run that no coordinator has begun.
 NOT_BEGUN = Live()
 ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
@@ -217,14 +221,14 @@ def load(run: Path) -> Results:
     spec = manifest.spec
     store = StudyStore.open(folder.storage(spec), spec.name, spec.search.objectives, create=False)
     try:
-        final, confirm = store.get("final"), store.sibling(spec.name + CONFIRM)
+        confirm = store.sibling(spec.name + CONFIRM)
         return Results(
             folder=folder.path,
             spec=spec,
             trials=tuple(store.records()),
             confirm=tuple(confirm.records()) if confirm else (),
             baselines=tuple(Baseline.model_validate(row) for row in store.get("baselines", [])),
-            final=Final.model_validate(earlier.final(final)) if final else None,
+            final=decision(store),
             manifest=manifest,
             live=folder.read_live(),
             spent_s=float(store.get("spent_s", 0.0)),
@@ -232,6 +236,12 @@ def load(run: Path) -> Results:
         )
     finally:
         store.close()
+
+
+def decision(store: StudyStore) -> Final | None:
+    """The last decision of a study; None before the first."""
+    final = store.get(FINAL)
+    return Final.model_validate(earlier.final(final)) if final else None
 
 
 def rung(record: TrialRecord) -> float:
