@@ -93,7 +93,7 @@ class FinalModel(Frozen):
     seed: int | None = None
     validation: dict[str, Float]
     test: dict[str, Interval]
-    predictions: str = Field(default="", description="empty where a later decision has replaced the file")
+    predictions: str
     speed: PredictionSpeed | None = Field(default=None, description="not measured for baselines")
     checkpoint: str | None = Field(default=None, description="as the study names it, where the study compares several")
 
@@ -124,7 +124,8 @@ class Final(Frozen):
     """The decision of a study. `winner` was chosen on validation, before any model was scored on test.
 
     It is the recommended trial, and `export` holds its model. `comparisons` are of the winner with every other model.
-    `earlier` are the trained models that earlier decisions of the study scored on test, and this one did not.
+    `earlier` are the trained models that earlier decisions of the study scored on test, and this one did not: their
+    weights are kept, and the files of their answers are replaced.
     """
 
     winner: int
@@ -149,7 +150,5 @@ class Final(Frozen):
         """The decision, with the trained models of the decision before it that it did not score again."""
         again = {(model.number, model.seed) for model in self.models}
         tested = earlier.tested if earlier is not None else ()
-        others = (model for model in tested if (model.number, model.seed) not in again)
-        return self.model_copy(
-            update={"earlier": tuple(model.model_copy(update={"predictions": ""}) for model in others)}
-        )
+        others = tuple(model for model in tested if (model.number, model.seed) not in again)
+        return self.model_copy(update={"earlier": others})
