@@ -19,6 +19,7 @@ from harness.records.files import replace_folder, staging_path
 from harness.records.final import (
     SHOWN,
     SHOWN_WIDTH,
+    WARNING,
     Comparison,
     Final,
     Finalist,
@@ -84,6 +85,7 @@ def conclude(
     check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
     scored = _final_models(run, spec, models, names, answers)
     comparisons = tuple(_compare(metric, role, answers) for role in answers if role != "winner")
+    facts = [*facts, *_left_out(spec, scorer)]
     warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
     write_card(
@@ -184,6 +186,14 @@ def _features_answers(run: RunFolder, spec: StudySpec) -> dict[str, dict[str, An
     return {
         task_of(spec.task).features_baseline: {split: read_answers(path, split) for split in ("validation", "test")}
     }
+
+
+def _left_out(spec: StudySpec, scorer: Scorer) -> list[str]:
+    """Tells, as a fact of the data is told, of a baseline whose computation failed."""
+    if not scorer.lost_features:
+        return []
+    name = task_of(spec.task).features_baseline
+    return [f"{WARNING}the baseline {name} was left out: the process that computes it died twice ({scorer.log.name})"]
 
 
 def _write_baselines(run: RunFolder, metric: Metric, simple: Mapping[str, Mapping[str, Answers]]) -> dict[Role, str]:
