@@ -1,15 +1,18 @@
-"""Settings of this process: quick imports, training without speed-ups, and low priority for work beside trials."""
+"""This process: quick imports, training without speed-ups, low priority, and the command that starts it."""
 
 from __future__ import annotations
 
 import gc
 import os
+import shlex
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-__all__ = ["PLAIN", "quick_imports", "stand_back", "trains_plain"]
+__all__ = ["PLAIN", "program", "quick_imports", "shown_path", "stand_back", "trains_plain"]
 
 #: The environment variable that switches the speed-ups of `training/fast/` off.
 PLAIN = "HARNESS_PLAIN"
@@ -45,5 +48,35 @@ def stand_back() -> None:
     Does nothing except on Linux, where each thread has its own niceness.
     """
     if sys.platform == "linux":
+        thread = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
+
+
+def shown_path(path: Path) -> str:
+    """Returns a path for the shell: relative when it is below the current folder, and quoted."""
+    absolute, current = path.absolute(), Path.cwd()
+    text = str(absolute.relative_to(current) if absolute.is_relative_to(current) else absolute)
+    return shlex.quote(text) if text.isprintable() else ascii(text)
+
+
+def program() -> str:
+    """Returns the words that run this program in a shell in the current folder.
+
+    They are `harness` where PATH finds this program under that name, else its path, and the interpreter with `-m` where
+    the program is not installed.
+    """
+    script = Path(sys.argv[0])
+    if script.name != "harness" or not script.is_file():
+        script = Path(sys.executable).with_name("harness")
+    if not script.is_file():
+        return f"{_word(Path(sys.executable))} -m harness"
+    found = shutil.which("harness")
+    is_it = found is not None and script.samefile(found)
+    return "harness" if is_it else _word(script)
+
+
+def _word(path: Path) -> str:
+    """The path of a program for the shell, with a slash in it: without one a shell looks it up on PATH."""
+    text = shown_path(path)
+    return text if "/" in text else f"./{text}"

@@ -36,6 +36,9 @@ def num_examples(full: int) -> int:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# As in an environment that was activated: commands are shown as `harness`.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+
 STUDIES = Path(__file__).parents[1] / "studies"
 
 

@@ -15,6 +15,7 @@ from harness.benchmark.data import made_up_table
 from harness.errors import InputError, nearest
 from harness.machine import resources
 from harness.records.bench import Mode
+from harness.runtime import program
 from harness.spec.configure import default_config
 from harness.spec.params import value_at
 from harness.spec.space import Choices, Range
@@ -120,7 +121,7 @@ def bench_study(checkpoints: tuple[str, ...] | None) -> StudySpec:
     """
     names = checkpoints or (DEFAULT_CHECKPOINT,)
     if any(name.partition("#")[0] == "scratch" for name in names):
-        raise InputError("--checkpoint scratch needs a study that gives its architecture: harness bench STUDY.yaml")
+        raise InputError(f"--checkpoint scratch needs a study with its architecture: {program()} bench STUDY.yaml")
     return StudySpec(name="bench", data=DataSpec(path=str(made_up_table())), model=ModelSpec(checkpoint=names))
 
 
@@ -149,7 +150,7 @@ def plan_cells(
     if "max" in batch_sizes and options.modes != ("train",):
         raise InputError("--batch-size max is for --mode train: what fits there fits anywhere")
     if not own_texts and "study" in lengths:
-        raise InputError("--length study needs a study: harness bench STUDY.yaml")
+        raise InputError(f"--length study needs a study: {program()} bench STUDY.yaml")
     whole = spec.model_copy(update={"model": spec.model.model_copy(update={"checkpoint": tuple(checkpoints)})})
     cells = [
         _planned(whole, checkpoint, mode, length, precision, size, seconds=options.seconds)

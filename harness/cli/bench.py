@@ -14,6 +14,7 @@ import typer
 
 from harness.cli.guard import guarded
 from harness.errors import InputError, SpecError, StudyFailed
+from harness.runtime import program
 
 if TYPE_CHECKING:
     from harness.benchmark.plan import BenchOptions
@@ -137,7 +138,7 @@ def _measure(
     from harness.data.prepare import prepare
 
     if study is None and overrides:
-        raise InputError("key=value needs a study: harness bench STUDY.yaml key=value")
+        raise InputError(f"key=value needs a study: {program()} bench STUDY.yaml key=value")
     if slots is not None:
         options.refuse_all_but(
             "--slots runs trials of the study's default recipe; change that by key=value",

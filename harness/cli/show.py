@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import psutil
 import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -23,7 +22,7 @@ from harness.report.kit.text import metric_title
 from harness.spec.requirement import parse_requirements
 from harness.terminal.board import Board
 from harness.terminal.console import make_console
-from harness.terminal.outcome import print_outcome
+from harness.terminal.outcome import print_going_on, print_outcome
 from harness.terminal.screen import screen
 from harness.terminal.table import Line, TextColumn, fitted
 
@@ -51,7 +50,7 @@ def show_status(run: Path) -> None:
     """Shows the state of a run; on a terminal it is updated while a process works on the run."""
     console = make_console()
     results = load(run)
-    if not console.is_terminal or not _is_worked_on(results):
+    if not console.is_terminal or not results.live.is_alive():
         _print_status(console, results)
         return
     try:
@@ -66,7 +65,7 @@ def show_status(run: Path) -> None:
 def _watch(console: Console, run: Path, results: Results) -> Results:
     """Updates the screen until no process works on the run."""
     with Live(_screen(console, results), console=console, auto_refresh=False, transient=True) as live:
-        while _is_worked_on(results):
+        while results.live.is_alive():
             time.sleep(EVERY_S)
             results = load(run)
             live.update(_screen(console, results), refresh=True)
@@ -74,13 +73,13 @@ def _watch(console: Console, run: Path, results: Results) -> Results:
 
 
 def _print_status(console: Console, results: Results) -> None:
-    working = _is_worked_on(results)
+    working = results.live.is_alive()
     if results.final is not None and not working:
         print_outcome(console, results)
         return
     console.print(_screen(console, results))
     if not working:
-        console.print(Text("nobody works on it: run its sweep again to go on"))
+        print_going_on(console, results)
 
 
 def _screen(console: Console, results: Results) -> RenderableType:
@@ -96,24 +95,15 @@ def _board(results: Results) -> Board:
     board.begin(phase, live.total or results.spec.search.trials, slots, records)
     board.num_slots = max(1, len({(place.node, place.slot) for place in slots}))
     board.began_at = live.started_at or board.began_at
-    if not _is_worked_on(results):
+    is_alive = live.is_alive()
+    if not is_alive:
         stopped_at = live.updated_at or board.began_at
         board.clock = lambda: stopped_at
     board.spent_before_s = results.spent_s - (board.clock() - board.began_at)
     states = {trial.number: trial.state for trial in live.active}
     for row in board.rows.values():
-        row.waiting = row.record is None and states.get(row.number) != "running"
+        row.waiting = row.record is None and not (is_alive and states.get(row.number) == "running")
     return board
-
-
-def _is_worked_on(results: Results) -> bool:
-    """Returns True while the process that wrote live.json is alive; a younger process only has the same id."""
-    if results.live.pid is None:
-        return False
-    try:
-        return psutil.Process(results.live.pid).create_time() <= results.live.started_at
-    except (psutil.Error, ValueError):
-        return False
 
 
 def show_rerun(run: Path, number: int) -> bool:

@@ -6,7 +6,6 @@ It stays warm from the first trial to the last and is killed when its parent is 
 from __future__ import annotations
 
 import faulthandler
-import fcntl
 import os
 import queue
 import signal
@@ -20,35 +19,12 @@ from pathlib import Path
 
 from harness.engines.drive import Driver, load_trial_function, warm_up
 from harness.engines.messages import Begin, Command, Event, Failed, Quit, Ready, Snapshot, Warm, decode_command, encode
+from harness.machine.lifeline import die_with_parent, kill_group
 from harness.training.host import Host
 
 __all__ = ["main"]
 
-STDIN, STDOUT, STDERR = 0, 1, 2
-
-
-def die_with_parent() -> None:
-    """Makes the kernel kill this process's group when the parent's end of standard input is closed.
-
-    The thread that reads commands notices that too, but needs the interpreter's lock, which a long C call may hold.
-    """
-    if not hasattr(fcntl, "F_SETSIG"):
-        return  # not Linux: the reading thread notices it alone
-    lifeline = os.dup(STDIN)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, STDIN)
-    os.close(null)
-    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
-    with suppress(BlockingIOError):
-        if os.read(lifeline, 1) == b"":
-            kill_group()  # the parent died before the signal was armed
-
-
-def kill_group() -> None:
-    """Kills this process and all that it started."""
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+STDOUT, STDERR = 1, 2
 
 
 @contextmanager

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
-from harness.errors import StudyFailed
+from harness.errors import RunError, StudyFailed
 from harness.jobs.decision_warnings import decision_warnings
 from harness.jobs.export import check_scores, stage_weights, write_card
-from harness.jobs.finalists import models_to_score, rank_finalists, search_number
+from harness.jobs.finalists import models_to_score, rank_finalists, scored_runs, search_number
 from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel, Scorer, features_of
 from harness.machine.resources import cores
 from harness.records.files import replace_folder, staging_path
 from harness.records.final import (
     SHOWN,
     SHOWN_WIDTH,
+    WARNING,
     Comparison,
     Final,
+    Finalist,
     FinalModel,
     PredictionSpeed,
     Role,
@@ -29,7 +31,7 @@ from harness.records.final import (
 from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
-from harness.report.kit.text import clip
+from harness.report.kit.text import clip, plural
 from harness.spec.configure import arm_of
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
@@ -41,7 +43,7 @@ from harness.tasks.encode import baselines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["conclude"]
+__all__ = ["conclude", "tidy"]
 
 
 def conclude(
@@ -58,7 +60,7 @@ def conclude(
     `facts` are the facts of the data, a line each; those that warn are among the decision's warnings.
 
     Raises:
-        StudyFailed: no trial completed.
+        RunError: the weights of the winner are gone.
         HarnessError: the exported model does not score what its trial scored.
     """
     metric = facts_of(spec.task).judged_by(spec.search.objectives)
@@ -66,7 +68,7 @@ def conclude(
     saved = [[record for record in records if _has_weights(run, record)] for records in (trials, confirm)]
     models = models_to_score(spec, finalists, trials, *saved)
     if "winner" not in models:
-        raise StudyFailed("no trial completed, so there is no winner: see the reasons in `harness results`")
+        raise RunError(_without_weights(run, finalists))
     best = models["winner"]
     staging = stage_weights(run.path / str(best.weights), staging_path(run.path / "best"))
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
@@ -83,6 +85,7 @@ def conclude(
     check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
     scored = _final_models(run, spec, models, names, answers)
     comparisons = tuple(_compare(metric, role, answers) for role in answers if role != "winner")
+    facts = [*facts, *_left_out(spec, scorer)]
     warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
     write_card(
@@ -98,7 +101,6 @@ def conclude(
         precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )
     replace_folder(staging, run.path / "best")
-    _tidy(run, (*trials, *confirm), list(models.values()))
     return Final(
         winner=winner.number,
         finalists=tuple(finalists),
@@ -143,12 +145,25 @@ def _request(
     )
 
 
-def _tidy(run: RunFolder, records: Sequence[TrialRecord], scored: Sequence[TrialRecord]) -> None:
-    """Removes the weights of all runs but the scored ones, which can be exported until the run is removed."""
-    kept = {record.weights for record in scored}
+def tidy(run: RunFolder, records: Sequence[TrialRecord], final: Final) -> None:
+    """Removes the weights of all runs but those scored on test, which can be exported until the run is removed.
+
+    It is called when the decision is stored, so that no weights are lost to a decision that never was.
+    """
+    kept = {record.weights for record in scored_runs(final, records)}
     for record in records:
         if record.weights and record.weights not in kept:
             shutil.rmtree(run.path / record.weights, ignore_errors=True)
+
+
+def _without_weights(run: RunFolder, finalists: Sequence[Finalist]) -> str:
+    if not finalists:
+        return f"{run.path}: no trial completed, so there is no winner"
+    number, num_seeds = finalists[0].number, len(finalists[0].seeds)
+    return (
+        f"{run.path}: trial {number} is the winner, and the weights of its {plural(num_seeds, 'seed')} are gone; "
+        f"train one more with confirm.seeds={num_seeds + 1}, or begin again (--fresh)"
+    )
 
 
 def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
@@ -171,6 +186,14 @@ def _features_answers(run: RunFolder, spec: StudySpec) -> dict[str, dict[str, An
     return {
         task_of(spec.task).features_baseline: {split: read_answers(path, split) for split in ("validation", "test")}
     }
+
+
+def _left_out(spec: StudySpec, scorer: Scorer) -> list[str]:
+    """Tells, as a fact of the data is told, of a baseline whose computation failed."""
+    if not scorer.lost_features:
+        return []
+    name = task_of(spec.task).features_baseline
+    return [f"{WARNING}the baseline {name} was left out: the process that computes it died twice ({scorer.log.name})"]
 
 
 def _write_baselines(run: RunFolder, metric: Metric, simple: Mapping[str, Mapping[str, Answers]]) -> dict[Role, str]:

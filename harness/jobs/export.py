@@ -20,6 +20,7 @@ from harness.errors import HarnessError
 from harness.records.exported import DataSource, ExportManifest, write_export
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
+from harness.runtime import program
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.stats.intervals import Interval
@@ -162,5 +163,5 @@ def check_scores(metric: Metric, expected: float, reloaded: float, what: str) ->
     if not abs(expected - reloaded) <= allowed:
         raise HarnessError(
             f"{what}: the exported model's {metric.title} on validation is {reloaded:.6f} after reloading, its trial's "
-            f"was {expected:.6f}; nothing was exported. Run `harness rerun` on the trial: is the device deterministic?"
+            f"was {expected:.6f}; nothing was exported. Is the device deterministic? See {program()} rerun"
         )

@@ -92,8 +92,8 @@ def _run_of(results: Results, number: int, seed: int | None) -> TrialRecord:
 
 
 def _scored(results: Results, number: int) -> FinalModel | None:
-    """The model of a search trial among those that were scored on test; None where it is not among them."""
-    models = results.final.models if results.final else ()
+    """The model of a search trial that this or an earlier decision scored on test; None where none did."""
+    models = results.final.tested if results.final else ()
     return next((model for model in models if model.number == number), None)
 
 
@@ -124,7 +124,8 @@ def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[st
 def _notes(results: Results, data: PreparedData, model: FinalModel | None) -> tuple[str, ...]:
     """The warnings for the card: of the data, and of the answers of a model that was scored on test."""
     lines = warnings_among(results.facts)
-    path = RunFolder(results.folder).inside(model.predictions) if model is not None else None
+    has_answers = results.final is not None and model in results.final.models
+    path = RunFolder(results.folder).inside(model.predictions) if model is not None and has_answers else None
     if path is not None and path.is_file():
         answers = read_answers(path, "test")
         lines += task_of(results.spec.task).answer_warnings(answers.outputs, answers.targets, data.labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-from harness.records.final import Finalist, Role, numbered
+from harness.records.final import Final, Finalist, Role, numbered
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
 from harness.spec.configure import arm_of, default_number
@@ -22,6 +22,7 @@ __all__ = [
     "pick_weights",
     "rank_finalists",
     "ranked",
+    "scored_runs",
     "search_number",
 ]
 
@@ -76,7 +77,11 @@ def _confirmation(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
 
 
 def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> list[Finalist]:
-    """The configurations with the most seeds, best mean first; without confirmation the complete trials themselves."""
+    """The configurations that may win, best mean first: those with as many seeds as `confirm.seeds`, or as any has.
+
+    Where the study confirms nothing (any more), the runs of an earlier confirmation still count: a configuration with
+    fewer of them may win only if the search ranks it above all of its arm that have more.
+    """
     objective = spec.search.objectives[0]
     candidates = []
     for trial in ranked(spec, trials):
@@ -92,10 +97,26 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
                 std={name: stdev(scores) if len(scores) > 1 else 0.0 for name, scores in values.items()},
             )
         )
-    most = max((len(finalist.seeds) for finalist in candidates), default=0)
     metric = facts_of(spec.task).metric(objective)
-    finalists = [finalist for finalist in candidates if len(finalist.seeds) == most]
-    return sorted(finalists, key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
+    return sorted(_may_win(spec, candidates), key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
+
+
+def _may_win(spec: StudySpec, candidates: Sequence[Finalist]) -> list[Finalist]:
+    """The candidates with enough seeds; `candidates` are in the order of the search."""
+    enough = max((len(finalist.seeds) for finalist in candidates), default=0)
+    confirms = spec.confirm is not None and spec.confirm.seeds > 1
+    if spec.confirm is not None and confirms:
+        enough = min(enough, spec.confirm.seeds)
+    passed: set[str | None] = set()
+    chosen = []
+    for finalist in candidates:
+        arm = arm_of(spec, finalist.params)
+        if len(finalist.seeds) >= enough:
+            passed.add(arm)
+            chosen.append(finalist)
+        elif not confirms and arm not in passed:
+            chosen.append(finalist)
+    return chosen
 
 
 def models_to_score(
@@ -141,6 +162,15 @@ def _leaders(spec: StudySpec, finalists: Sequence[Finalist]) -> list[Finalist]:
 def search_number(run: TrialRecord) -> int:
     """The number of the search trial that a run is, or repeats with another seed."""
     return run.number if run.config.of is None else run.config.of
+
+
+def scored_runs(final: Final, runs: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The runs whose models this decision or an earlier one scored on test.
+
+    Decisions of earlier versions name no seed: of these, every run of the trial counts.
+    """
+    tested = {(model.number, model.seed) for model in final.tested}
+    return [run for run in runs if tested & {(search_number(run), run.seed), (search_number(run), None)}]
 
 
 def pick_weights(

@@ -16,6 +16,7 @@ import numpy as np
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
 from harness.records.exported import EXPORT_FILES, read_export
+from harness.runtime import program
 
 __all__ = ["Export", "open_export", "predict_texts", "prediction_table", "read_table", "text_rows"]
 
@@ -52,9 +53,8 @@ def open_export(folder: Path) -> Export:
     missing = [name for name in EXPORT_FILES if not (folder / name).is_file()]
     if missing:
         best = folder / "best"
-        remedy = (
-            f"did you mean {best}?" if (best / "manifest.json").is_file() else "make one: harness export RUN --to DIR"
-        )
+        is_run = (best / "manifest.json").is_file()
+        remedy = f"did you mean {best}?" if is_run else f"make one: {program()} export RUN --to DIR"
         raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
     manifest = read_export(folder)
     task = task_of(manifest.task)

@@ -23,7 +23,7 @@ from harness.machine.slots import plan_slots
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Reason, TrialRecord, TrialState, repeating
-from harness.runtime import PLAIN
+from harness.runtime import PLAIN, program, shown_path
 from harness.search.fixed import FixedList
 from harness.search.source import Decision
 from harness.spec.study import EngineSpec
@@ -152,7 +152,7 @@ def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator
     if record.num_changes:
         raise RunError(
             f"trial {record.number} of {results.folder} cannot be trained again: its values changed during training, "
-            "see mutations in harness results --json"
+            f"see mutations in {program()} results {shown_path(results.folder)} --json"
         )
     data = prepared_data(results)
     place = record.place

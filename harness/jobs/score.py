@@ -1,6 +1,7 @@
-"""The process that scores saved models: `python -m harness.jobs.score`, which `harness.jobs.scorer` starts.
+"""The process that scores saved models: `python -m harness.jobs.score FD`, which `harness.jobs.scorer` starts.
 
-It writes one .npz of answers per model, and measures how fast the models predict.
+It reads its two lines from the pipe FD, writes one .npz of answers per model, and measures how fast the models predict.
+It is killed when the process that started it is gone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 from harness.data.answers import Answers, write_answers
 from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
-from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel
+from harness.jobs.scorer import SPEEDS, Features, Request, SavedModel
+from harness.machine.lifeline import die_with_parent
 from harness.records.files import write_json
 from harness.records.final import PredictionSpeed
 from harness.runtime import quick_imports, stand_back
@@ -101,7 +103,7 @@ def _score_features(asked: Features) -> None:
             task = task_of(asked.config.task)
             answers = {split: Answers(outputs[split], task.row_targets(data.frame(split))) for split in splits}
             Path(asked.out).mkdir(parents=True, exist_ok=True)
-            write_answers(Path(asked.out) / f"{FEATURES}.npz", answers)
+            write_answers(asked.file, answers)
     except Exception:  # a baseline less is no reason to lose the study
         traceback.print_exc()
 
@@ -139,12 +141,13 @@ def _speed(request: Request, saved: SavedModel, device: torch.device) -> Predict
 
 
 def _main() -> None:
-    """Imports modules and computes features while it waits for the request; ends at once if the coordinator ends."""
+    """Imports modules and computes features while it waits for the request; ends at once if none can come any more."""
+    die_with_parent()
     atexit.register(gc.freeze)  # a last collection of what torch and transformers left takes a second
-    with ThreadPoolExecutor(1, initializer=stand_back) as background:
+    with ThreadPoolExecutor(1, initializer=stand_back) as background, os.fdopen(int(sys.argv[1])) as lines:
         imported = background.submit(_import)
-        work = [_begun(background, sys.stdin.readline())]
-        line = sys.stdin.readline()
+        work = [_begun(background, lines.readline())]
+        line = lines.readline()
         if not line:
             os._exit(0)  # without waiting for the features of a study that nobody concludes
         imported.result()

@@ -1,7 +1,7 @@
 """What the coordinator asks of the process that scores saved models, and `Scorer`, which starts it.
 
-The process is `harness.jobs.score`. It reads two lines of JSON: the features to compute while trials still train (or
-null), then the models to score.
+The process is `harness.jobs.score`. It reads two lines of JSON from a pipe: the features to compute while trials still
+train (or null), then the models to score.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
@@ -24,6 +24,8 @@ from harness.spec.trial import TrialConfig
 
 __all__ = ["FEATURES", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
 
+#: The module that the process runs.
+PROGRAM = "harness.jobs.score"
 #: The file with the speed of each model by name, beside the answers.
 SPEEDS = "speeds.json"
 #: The name of the answers of the baseline on frozen features.
@@ -55,7 +57,7 @@ class SavedModel(Frozen):
 class Features(Frozen):
     """The baseline on frozen features: a simple model of `train_rows` rows on the untuned checkpoint of `config`.
 
-    Its answers are written to `<out>/features.npz`, where the task and the checkpoint have such a baseline.
+    Its answers are written to `file`, where the task and the checkpoint have such a baseline.
     """
 
     data: str
@@ -64,6 +66,11 @@ class Features(Frozen):
     config: TrialConfig
     train_rows: int | None
 
+    @property
+    def file(self) -> Path:
+        """`<out>/features.npz`."""
+        return Path(self.out) / f"{FEATURES}.npz"
+
 
 def features_of(run: RunFolder, spec: StudySpec, data: PreparedData, record: TrialRecord) -> Features | None:
     """The baseline on the frozen features of a trial's checkpoint; None where its precision or place is not known."""
@@ -71,9 +78,10 @@ def features_of(run: RunFolder, spec: StudySpec, data: PreparedData, record: Tri
     place = record.place or (record.history[-1].place if record.history else None)
     if config.training.precision == "auto" or place is None:
         return None
-    (folder / f"{FEATURES}.npz").unlink(missing_ok=True)  # of an earlier conclusion
     rows = spec.data.most_train_rows
-    return Features(data=str(data.folder), out=str(folder), place=place, config=config, train_rows=rows)
+    features = Features(data=str(data.folder), out=str(folder), place=place, config=config, train_rows=rows)
+    features.file.unlink(missing_ok=True)  # of an earlier conclusion
+    return features
 
 
 class Request(Frozen):
@@ -97,60 +105,100 @@ class Scorer:
     """A process that scores saved models once; it is started early, so that its imports are done before the request."""
 
     def __init__(self, log: Path) -> None:
-        self._log = log
+        self.log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self.computes_features = False
+        self._lines: IO[bytes] | None = None
+        self._features: Features | None = None
+        self.lost_features = False
+        """True when the process died twice while it computed the features, so that they were left out."""
+
+    @property
+    def computes_features(self) -> bool:
+        """True when the process was started with features to compute."""
+        return self._features is not None
 
     def start(self, features: Features | None = None) -> None:
         """Starts the process, unless it was started, with work at a low priority; it ends when this process ends."""
         if self._process is not None:
             return
-        with self._log.open("ab") as stream:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "harness.jobs.score"],
-                stdin=subprocess.PIPE,
-                stdout=stream,
-                stderr=stream,
-                env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
-                start_new_session=True,  # the terminal's Ctrl-C is for the coordinator
-            )
-        self.computes_features = features is not None
+        theirs, ours = os.pipe()
+        self._lines = os.fdopen(ours, "wb")
+        try:
+            with self.log.open("ab") as stream:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", PROGRAM, str(theirs)],
+                    pass_fds=(theirs,),
+                    stdin=subprocess.PIPE,  # never written: the kernel tells the process when this one is gone
+                    stdout=stream,
+                    stderr=stream,
+                    env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+                    start_new_session=True,  # the terminal's Ctrl-C is for the coordinator
+                )
+        finally:
+            os.close(theirs)
+        self._features = features
         self._write("null" if features is None else features.model_dump_json())
 
     def _write(self, line: str) -> None:
-        if self._process is None or self._process.stdin is None:
+        if self._lines is None:
             raise HarnessError("the scoring process was closed before it was asked")
-        with suppress(BrokenPipeError):  # the process ended early: its exit status is checked at the end
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # the process died early, which its exit status tells
+            self._lines.write(line.encode() + b"\n")
+            self._lines.flush()
 
     @contextmanager
     def scoring(self, request: Request) -> Iterator[None]:
         """Scores the request while the body runs; afterwards `<out>/<name>.npz` hold the answers by split.
 
+        A process that dies is started once more; one that dies before the features are written, then without them.
+
         Raises:
-            HarnessError: the process failed; the message names its log.
+            HarnessError: the process failed each time; the message names its log.
         """
         Path(request.out).mkdir(parents=True, exist_ok=True)
         self.start()
         self._write(request.model_dump_json())
         yield
-        if self._process is not None and self._process.wait():
-            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise HarnessError(f"scoring the saved models failed: {''.join(last)} (log: {self._log})")
+        if not self._has_failed():
+            return
+        features = request.features or self._features
+        missing = _is_missing(features)
+        for again in (features, None) if missing else (None,):
+            self.close()
+            self.start()
+            # One model after the other, which takes the least memory.
+            self._write(request.model_copy(update={"features": again, "at_once": 1}).model_dump_json())
+            if not self._has_failed():
+                self.lost_features = again is None and _is_missing(features)
+                return
+        last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        raise HarnessError(
+            f"scoring the saved models failed, and failed again: {''.join(last)} (log: {self.log}); nothing is lost: "
+            "run the same command again"
+        )
+
+    def _has_failed(self) -> bool:
+        """Waits until the process ends; True when it did not end well."""
+        return self._process is not None and self._process.wait() != 0
 
     def close(self) -> None:
         """Kills the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            if self._process.stdin is not None:
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._lines, self._process.stdin):
+            if pipe is not None:
                 with suppress(OSError):
-                    self._process.stdin.close()
-            self._process = None
+                    pipe.close()
+        self._process = self._lines = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_missing(features: Features | None) -> bool:
+    return features is not None and not features.file.exists()

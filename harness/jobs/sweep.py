@@ -15,7 +15,6 @@ from harness.data.checkpoints import resolve as resolve_checkpoint
 from harness.data.prepare import prepare
 from harness.engines.open import open_engine
 from harness.engines.precisions import Precisions
-from harness.engines.protocol import Engine
 from harness.errors import InputError, RunError, StudyFailed
 from harness.jobs.finalists import confirm_configs
 from harness.jobs.monitors import AfterStarts, Tidy
@@ -27,7 +26,7 @@ from harness.records.manifest import BEHAVIOUR, DataFacts, Manifest, read_manife
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, verify
-from harness.records.results import Results, load
+from harness.records.results import CONFIRM, FINAL, Results, decision, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
@@ -50,7 +49,7 @@ __all__ = ["TRIAL", "SweepView", "continued", "report_folder", "sweep"]
 #: The trial function, by the name under which workers import it.
 TRIAL = "harness.trial:run_trial"
 #: Study attributes.
-BASELINES, FACTS, FINAL, FINAL_OF = "baselines", "facts", "final", "final_of"
+BASELINES, FACTS, FINAL_OF = "baselines", "facts", "final_of"
 #: Told of a study that went on after its decision.
 SECOND_LOOK = f"{WARNING}the study went on after its first decision, so the test rows were looked at more than once"
 
@@ -192,11 +191,13 @@ class _Sweep:
         data = DataFacts(**self.data.meta.model_dump(), folder=str(self.data.folder))
         now = new_manifest(spec, data, weights, self.places, self.command, self.manifest.precision)
         self._refuse_changes(now)
-        store = self._open(spec.name)
+        store = self._open()
         self.manifest = now
         write_manifest(self.folder, now)
         rows = self.data.meta.rows["train"]
-        search = Search(spec, store, self.folder, num_train_rows=rows, chance=task_of(spec.task).chance(self.data))
+        chance, decided = task_of(spec.task).chance(self.data), decision(store)
+        tested = {model.number for model in decided.tested if model.number is not None} if decided else set()
+        search = Search(spec, store, self.folder, num_train_rows=rows, chance=chance, tested=tested)
         finished = store.get(FINAL_OF) == _finish_keys(spec)
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
@@ -227,7 +228,7 @@ class _Sweep:
                 lambda: background.submit(_import_conclusion),
             )
             try:
-                self._phase("search", self.engine, search, self.spec.search.trials, Tidy(self.folder, search), later)
+                self._phase("search", search, self.spec.search.trials, Tidy(self.folder, search), later)
             except InputError:
                 if not any(record.history for record in store.records()):
                     self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
@@ -237,7 +238,7 @@ class _Sweep:
             store.set(BASELINES, measured[0].result())
             store.set(FACTS, described.result())
         trials = store.records()
-        return trials, self._confirm(self.engine, trials), scorer
+        return trials, self._confirm(store, trials), scorer
 
     def _early_features(self, store: StudyStore) -> Features | None:
         """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.
@@ -252,20 +253,18 @@ class _Sweep:
             return None
         return features_of(self.folder, self.spec, self.data, record)
 
-    def _open(self, name: str) -> StudyStore:
-        spec = self.spec
-        store = StudyStore.open(self.folder.storage(spec), name, spec.search.objectives, rungs=rung_fractions(spec))
+    def _open(self) -> StudyStore:
+        spec, rungs = self.spec, rung_fractions(self.spec)
+        store = StudyStore.open(self.folder.storage(spec), spec.name, spec.search.objectives, rungs=rungs)
         self.stack.callback(store.close)
         return store
 
-    def _phase(
-        self, name: Literal["search", "confirm"], engine: Engine, source: TrialSource, total: int, *more: Monitor
-    ) -> None:
+    def _phase(self, name: Literal["search", "confirm"], source: TrialSource, total: int, *more: Monitor) -> None:
         self.phases.go(name)
         live = LiveFile(self.folder, name, total)
         self.view.begin(name, total, self.places)
         try:
-            engine.run(Watched(source, live, self.view, self.loggers, *more), str(self.data.folder), TRIAL)
+            self.engine.run(Watched(source, live, self.view, self.loggers, *more), str(self.data.folder), TRIAL)
         finally:
             live.close()
             self.view.end(name)
@@ -302,32 +301,36 @@ class _Sweep:
         measured = {name: task.metrics(output["validation"], targets["validation"]) for name, output in outputs.items()}
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
 
-    def _confirm(self, engine: Engine, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    def _confirm(self, study: StudyStore, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """Trains what is to be confirmed and was not yet; returns every confirmation run, earlier ones too."""
         configs = confirm_configs(self.spec, trials)
-        if not configs:
+        store = study.sibling(self.spec.name + CONFIRM, create=bool(configs))
+        if store is None:
             return []
-        store = self._open(f"{self.spec.name}/confirm")
         source = FixedList(configs, store, self.folder)
-        self._phase("confirm", engine, source, len(configs))
+        if configs:
+            self._phase("confirm", source, len(configs))
         return store.records()
 
     def _conclude(
         self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
     ) -> None:
         """Scores the finalists on the test split, unless no trial completed."""
-        from harness.jobs.conclude import conclude
+        from harness.jobs.conclude import conclude, tidy
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
         self.view.show_work("testing the finalists, exporting the winner")
-        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if store.get(FINAL) else [])]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer)
+        before = decision(store)
+        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before else [])]
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer).after(before)
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
         ]
         store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, _finish_keys(self.spec))
+        tidy(self.folder, (*trials, *confirmed), final)
 
 
 def _import_conclusion() -> None:

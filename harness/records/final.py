@@ -124,6 +124,8 @@ class Final(Frozen):
     """The decision of a study. `winner` was chosen on validation, before any model was scored on test.
 
     It is the recommended trial, and `export` holds its model. `comparisons` are of the winner with every other model.
+    `earlier` are the trained models that earlier decisions of the study scored on test, and this one did not: their
+    weights are kept, and the files of their answers are replaced.
     """
 
     winner: int
@@ -132,8 +134,21 @@ class Final(Frozen):
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
     export: str | None = Field(default=None, description="the exported model's folder, in the run folder")
+    earlier: tuple[FinalModel, ...] = ()
 
     @property
     def winning_model(self) -> FinalModel | None:
         """The winner among the models that were scored on test; None in records that hold none."""
         return next((model for model in self.models if model.role == "winner"), None)
+
+    @property
+    def tested(self) -> tuple[FinalModel, ...]:
+        """Every trained model that was scored on test; those of earlier decisions come last."""
+        return tuple(model for model in (*self.models, *self.earlier) if model.number is not None)
+
+    def after(self, earlier: Final | None) -> Final:
+        """The decision, with the trained models of the decision before it that it did not score again."""
+        again = {(model.number, model.seed) for model in self.models}
+        tested = earlier.tested if earlier is not None else ()
+        others = tuple(model for model in tested if (model.number, model.seed) not in again)
+        return self.model_copy(update={"earlier": others})

@@ -56,3 +56,14 @@ class Live(Stored):
     updated_at: float = 0.0
     ended: dict[str, int] = {}
     active: tuple[LiveTrial, ...] = ()
+
+    def is_alive(self) -> bool:
+        """True while the process that wrote this is alive; a younger process only has the same id."""
+        import psutil
+
+        if self.pid is None:
+            return False
+        try:
+            return psutil.Process(self.pid).create_time() <= self.started_at
+        except (psutil.Error, ValueError):
+            return False

@@ -28,10 +28,14 @@ from harness.stats.metric import Metric
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CONFIRM", "LeaderRow", "Results", "load", "rung"]
+    from harness.records.store import StudyStore
+
+__all__ = ["CONFIRM", "FINAL", "LeaderRow", "Results", "decision", "load", "rung"]
 
 #: Suffix of the study's name; the Optuna study of that name holds the confirmation trials.
 CONFIRM = "/confirm"
+#: The study's attribute that holds its decision.
+FINAL = "final"
 #: The live state of a run that no coordinator has begun.
 NOT_BEGUN = Live()
 ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
@@ -78,6 +82,15 @@ class Results:
     def task(self) -> TaskFacts:
         """The facts of the study's task."""
         return facts_of(self.spec.task)
+
+    @property
+    def interrupted(self) -> bool:
+        """True where the process that worked on the study is gone, and left trials or the decision undone."""
+        if self.live.pid is None or self.live.is_alive():
+            return False
+        states = [record.state for record in (*self.trials, *self.confirm)]
+        undecided = self.final is None and TrialState.COMPLETE in states
+        return undecided or not all(state.ended for state in states)
 
     def leaderboard(self) -> list[LeaderRow]:
         """The search trials, best first; terminal, page and figures all show this order.
@@ -210,14 +223,14 @@ def load(run: Path) -> Results:
         folder.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
     )
     try:
-        final, confirm = store.get("final"), store.sibling(spec.name + CONFIRM)
+        confirm = store.sibling(spec.name + CONFIRM)
         return Results(
             folder=folder.path,
             spec=spec,
             trials=tuple(store.records()),
             confirm=tuple(confirm.records()) if confirm else (),
             baselines=tuple(Baseline.model_validate(row) for row in store.get("baselines", [])),
-            final=Final.model_validate(earlier.final(final)) if final else None,
+            final=decision(store),
             manifest=manifest,
             live=folder.read_live(),
             spent_s=float(store.get("spent_s", 0.0)),
@@ -225,6 +238,12 @@ def load(run: Path) -> Results:
         )
     finally:
         store.close()
+
+
+def decision(store: StudyStore) -> Final | None:
+    """The last decision of a study; None before the first."""
+    final = store.get(FINAL)
+    return Final.model_validate(earlier.final(final)) if final else None
 
 
 def rung(record: TrialRecord) -> float:

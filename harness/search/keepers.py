@@ -1,4 +1,4 @@
-"""Decides which trials keep their weights on disk: the best of each arm so far, and its default recipe.
+"""Decides which trials keep their weights on disk: the best of each arm so far, its default recipe, and tested models.
 
 No file is touched here: the engine saves weights before a trial ends, and the owner of the run folder deletes them.
 """
@@ -14,21 +14,21 @@ Key = tuple[float, float]
 
 
 class Keepers:
-    """Keeps the weights of the best `top` trials of each arm, and of the default recipes, which the report compares.
+    """Keeps the weights of the best `top` trials of each arm, and of the trials `always`, however good they are.
 
     A key sorts the better value first.
     """
 
-    def __init__(self, top: int, num_arms: int, defaults: Collection[int]) -> None:
+    def __init__(self, top: int, num_arms: int, always: Collection[int]) -> None:
         self._top = top
         self._best: list[list[tuple[Key, int]]] = [[] for _ in range(num_arms)]
-        self._defaults = defaults
+        self._always = always
         self._saved: dict[int, int] = {}
 
     def wants(self, number: int, arm: int, key: Key) -> bool:
         """Returns True when the weights of a trial that ends with `key` are to be kept."""
         best = self._best[arm]
-        return number in self._defaults or len(best) < self._top or (key, number) < best[self._top - 1]
+        return number in self._always or len(best) < self._top or (key, number) < best[self._top - 1]
 
     def ended(self, number: int, arm: int, key: Key, *, saved: bool) -> None:
         """Adds a completed trial; `saved` says that its weights are on disk."""
@@ -44,4 +44,4 @@ class Keepers:
         return unneeded
 
     def _kept(self, number: int, arm: int) -> bool:
-        return number in self._defaults or any(number == other for _, other in self._best[arm][: self._top])
+        return number in self._always or any(number == other for _, other in self._best[arm][: self._top])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -68,7 +68,8 @@ class Search:
     """A `TrialSource`. `store` must be freshly opened; `run` is the folder that holds snapshots.
 
     With `num_train_rows`, the rows of the training split, each trial gets rungs of its own. `chance` is the validation
-    score of the task's trivial baseline, by metric: no trial is pruned while no trial is better.
+    score of the task's trivial baseline, by metric: no trial is pruned while no trial is better. The weights of the
+    trials `tested`, which an earlier decision scored on test, are kept.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Search:
         *,
         num_train_rows: int | None = None,
         chance: Mapping[str, float] | None = None,
+        tested: Collection[int] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec, self._store, self._run = spec, store, run
@@ -92,7 +94,7 @@ class Search:
         self._finalist: int | None = None
         self._needs_finalist = False
         top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
-        self._keepers = Keepers(top, self._num_arms, default_numbers(spec))
+        self._keepers = Keepers(top, self._num_arms, {*default_numbers(spec), *tested})
         stored = [self._restarted(self._finished(trial)) for trial in store.load()]
         self._dealer = Dealer(spec, store, stored, num_train_rows)
         self._proposer = self._dealer.proposer

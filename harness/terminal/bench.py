@@ -10,6 +10,7 @@ from rich.text import Text
 from harness.records.bench import BenchFile, Cell, Sharing, SlotsRow
 from harness.report.benchmark.table import measurement_facts, shown_columns, warnings, why
 from harness.report.kit.text import duration, number, percent, plural
+from harness.runtime import program, shown_path
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
@@ -51,7 +52,8 @@ class ConsoleView:
             self.say(_shared(sharing, bench.noise.spread or 0.0))
         self._console.print(Text(f"file    {self._path}"), soft_wrap=True)
         if bench.cells:
-            self._console.print(Text(f"compare harness compare {self._path} OTHER.json"), soft_wrap=True)
+            command = f"{program()} compare {shown_path(self._path)} OTHER.json"
+            self._console.print(Text(f"compare {command}"), soft_wrap=True)
 
     def _cells(self, bench: BenchFile) -> None:
         measured = shown_columns(bench.cells)

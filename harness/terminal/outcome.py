@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -13,18 +14,19 @@ from rich.text import Text
 
 from harness.records.final import FinalModel
 from harness.records.results import LeaderRow, Results
-from harness.records.schema import TrialState, num_places
-from harness.report.kit.text import clip, duration, interval, metric, metric_title, number, shown_path
+from harness.records.schema import TrialRecord, TrialState, num_places
+from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.predictions import example_row
 from harness.report.study.verdict import judged_by
+from harness.runtime import program, shown_path
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import column_name, ending_of, param_text, params_line, plain
 
-__all__ = ["print_leaderboard", "print_outcome"]
+__all__ = ["print_going_on", "print_leaderboard", "print_outcome"]
 
 _STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
 _NUM_SHOWN, _NUM_FAILURES = 40, 5
@@ -39,7 +41,16 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     console.print(Text(plain(f"{verdict.headline}: {_params(results)}"), style="bold"))
     console.print(_facts(results, verdict))
     console.print()
-    for name, value in _next(results, report):
+    _print_steps(console, _next(results, report))
+
+
+def print_going_on(console: Console, results: Results) -> None:
+    """Prints when a study stopped that no process works on, and the command that continues it."""
+    _print_steps(console, _going_on(results))
+
+
+def _print_steps(console: Console, steps: Sequence[tuple[str, str]]) -> None:
+    for name, value in steps:
         # People copy paths and commands, so these are neither wrapped nor cut.
         console.print(Text(f"{name:<8}{value}"), soft_wrap=True)
 
@@ -71,7 +82,7 @@ def print_leaderboard(console: Console, results: Results) -> None:
         lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
     table, left_out = fitted(_columns(results, params, places=places), lines, console.width)
     console.print(table)
-    full = f"harness results {_run(results)} --csv"
+    full = f"{program()} results {shown_path(results.folder)} --csv"
     notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
     notes += [
         "* default recipe",
@@ -118,10 +129,15 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *
             number(speed) if speed else "–",
             duration(record.duration_s) if record.duration_s else "–",
             *([plain(record.where) or "–"] if places else []),
-            ", ".join([ending_of(record), *_marks(results, row)]),
+            ", ".join([_ending(results, record), *_marks(results, row)]),
         ),
         "bold green" if winner else _STYLES.get(record.state, "cyan"),
     )
+
+
+def _ending(results: Results, record: TrialRecord) -> str:
+    """How a trial ended; "interrupted" of one that had not when its study was."""
+    return ending_of(record) if record.state.ended or not results.interrupted else "interrupted"
 
 
 def _mean(row: LeaderRow, name: str) -> str:
@@ -195,17 +211,21 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
     if export is not None:
         steps.append(("model", shown_path(Path(export))))
         if results.task.reads("text"):
-            steps.append(("try", f"harness predict {shown_path(Path(export))} {_example(results)}"))
-    elif not results.final:
-        steps.append(("go on", shlex.join(results.manifest.command)))
+            steps.append(("try", f"{program()} predict {shown_path(Path(export))} {_example(results)}"))
+    if results.interrupted or not results.final:
+        steps += _going_on(results)
     return [(name, value) for name, value in steps if value]
+
+
+def _going_on(results: Results) -> list[tuple[str, str]]:
+    """When the study was interrupted, where that is known, and the command that continues it."""
+    command = results.manifest.command
+    words = f"{program()} {shlex.join(command[1:])}" if command[:1] == ("harness",) else shlex.join(command)
+    stopped = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(results.live.updated_at))
+    return [*([("stopped", f"interrupted {stopped}")] if results.interrupted else []), ("go on", words)]
 
 
 def _example(results: Results) -> str:
     """A row of the study's own test split as an argument, else the option for a file."""
     row = None if results.spec.data.text_pair else example_row(View(results))
     return "--csv FILE.csv" if row is None else shlex.quote(row)
-
-
-def _run(results: Results) -> str:
-    return shown_path(results.folder)

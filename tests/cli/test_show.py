@@ -51,7 +51,7 @@ def live_of(**fields: Any) -> Live:
 
 
 def worked_on(results: Results, **fields: Any) -> bool:
-    return show._is_worked_on(replace(results, live=live_of(**fields)))
+    return replace(results, live=live_of(**fields)).live.is_alive()
 
 
 def test_worked_on_means_that_very_process(run: Path) -> None:
@@ -61,7 +61,7 @@ def test_worked_on_means_that_very_process(run: Path) -> None:
     assert not worked_on(results, started_at=born - 100)  # an earlier process had our number
     assert not worked_on(results, pid=2**22 + 1)
     assert not worked_on(results, pid=-1)
-    assert not show._is_worked_on(results)
+    assert not results.live.is_alive()
 
 
 def test_status_of_a_stopped_run_says_so(run: Path, console: Console) -> None:
@@ -69,15 +69,26 @@ def test_status_of_a_stopped_run_says_so(run: Path, console: Console) -> None:
     text = text_of(console)
     assert "reviews: search" in text
     assert "1 of 4 done, 1 waiting" in text
-    assert "nobody works on it: run its sweep again to go on" in text
+    assert "go on   harness sweep study.yaml" in text
+    assert "interrupted" not in text, "no process has said that it works on it"
+
+
+def test_status_of_an_interrupted_run_says_when_and_what_waits(run: Path, console: Console) -> None:
+    gone = live_of(pid=2**22 + 1, updated_at=time.mktime((2026, 1, 31, 12, 0, 0, 0, 0, -1)))
+    RunFolder(run).write_live(gone)
+    show.show_status(run)
+    text = text_of(console)
+    assert "1 of 4 done, 1 waiting" in text
+    assert "stopped interrupted 2026-01-31 12:00:00" in text
+    assert "go on   harness sweep study.yaml" in text
 
 
 def test_status_watches_until_nobody_works_on_it(run: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     RunFolder(run).write_live(live_of())
     answers = iter([True, True, False])
-    monkeypatch.setattr(show, "_is_worked_on", lambda results: next(answers, False))
+    monkeypatch.setattr(Live, "is_alive", lambda live: next(answers, False))
     show.show_status(run)
-    assert "nobody works on it" in text_of(console)
+    assert "stopped interrupted" in text_of(console)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Terminated])

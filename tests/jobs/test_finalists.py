@@ -1,6 +1,16 @@
 from __future__ import annotations
 
-from harness.jobs.finalists import confirm_configs, models_to_score, num_pruned_at_chance, rank_finalists
+import pytest
+
+from harness.jobs.finalists import (
+    confirm_configs,
+    models_to_score,
+    num_pruned_at_chance,
+    rank_finalists,
+    scored_runs,
+    search_number,
+)
+from harness.records.final import Final, FinalModel
 from harness.records.schema import TrialRecord, TrialState, record_of
 from harness.spec.configure import resolve
 from harness.spec.study import StudySpec
@@ -53,6 +63,69 @@ def test_num_pruned_at_chance_none_where_a_trial_has_learned() -> None:
     assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.35, 60), pruned], CHANCE, 80) == 0
     assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), pruned], CHANCE, 800) == 0
     assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60)], CHANCE, 80) == 0
+
+
+def with_seeds(trial: TrialRecord, *accuracies: float) -> list[TrialRecord]:
+    """The runs of a trial with the seeds 1, 2, ..."""
+    runs = []
+    for seed, accuracy in enumerate(accuracies, start=1):
+        training = trial.config.training.model_copy(update={"seed": seed})
+        config = trial.config.model_copy(update={"kind": "confirm", "of": trial.number, "training": training})
+        metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
+        runs.append(record_of(config, TrialState.COMPLETE, [evaluation(config, 1.0, metrics=metrics)]))
+    return runs
+
+
+def ranks(confirm: dict[str, int] | None, trials: list[TrialRecord], *runs: TrialRecord) -> list[tuple[int, int]]:
+    """Number of the trial and number of its seeds, for each configuration that may win."""
+    spec = make_spec(trials=4, confirm=confirm)
+    return [(finalist.number, len(finalist.seeds)) for finalist in rank_finalists(spec, trials, list(runs))]
+
+
+def test_finalists_have_the_seeds_that_are_asked_for() -> None:
+    a, b, c = trained(0, 32, 0.9, 60), trained(1, 16, 0.8, 60), trained(2, 8, 0.7, 60)
+    runs = [*with_seeds(a, 0.5, 0.5), *with_seeds(b, 0.8)]
+    assert ranks({"top": 2, "seeds": 3}, [a, b, c], *runs) == [(0, 3)]
+    assert ranks({"top": 2, "seeds": 2}, [a, b, c], *runs) == [(1, 2), (0, 3)], "fewer than some have are enough"
+    assert ranks({"top": 2, "seeds": 4}, [a, b, c], *runs) == [(0, 3)], "more than any has"
+    assert ranks({"top": 2, "seeds": 2}, [a, b, c]) == [(0, 1), (1, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("confirm", [None, {"top": 2, "seeds": 1}])
+def test_finalists_without_confirmation_are_those_of_an_earlier_one_and_better_trials(
+    confirm: dict[str, int] | None,
+) -> None:
+    a, b, c, new = trained(0, 32, 0.9, 60), trained(1, 16, 0.8, 60), trained(2, 8, 0.7, 60), trained(3, 4, 0.95, 60)
+    runs = [*with_seeds(a, 0.5), *with_seeds(b, 0.6)]
+    assert ranks(confirm, [a, b, c]) == [(0, 1), (1, 1), (2, 1)]
+    assert ranks(confirm, [a, b, c], *runs) == [(0, 2), (1, 2)], "c was passed over, though 0.7 is as much as they have"
+    assert ranks(confirm, [a, b, c, new], *runs) == [(3, 1), (0, 2), (1, 2)]
+    assert ranks(confirm, [a, b, trained(2, 8, 0.85, 60)], *with_seeds(a, 0.9)) == [(0, 2)]
+
+
+def test_finalists_without_confirmation_are_chosen_for_each_compared_checkpoint() -> None:
+    spec = compared_study().model_copy(update={"confirm": None})
+    one, two = of_checkpoint(spec, 0, "org/one", 0.9), of_checkpoint(spec, 1, "org/two", 0.5)
+    better = of_checkpoint(spec, 2, "org/two", 0.6)
+    runs = [*with_seeds(one, 0.9), *with_seeds(two, 0.5)]
+    assert [finalist.number for finalist in rank_finalists(spec, [one, two, better], runs)] == [0, 2, 1]
+
+
+def test_scored_runs_are_those_of_this_and_of_earlier_decisions() -> None:
+    a, b = trained(0, 32, 0.9, 60), trained(1, 16, 0.8, 60)
+    runs = [a, b, *with_seeds(a, 0.5), *with_seeds(b, 0.6)]
+    first = Final(
+        winner=0, models=(model_of("winner", 0, 1), model_of("default", 0, 0), model_of("baseline", None, None))
+    )
+    second = Final(winner=1, models=(model_of("winner", 1, None),)).after(first)
+    assert [(search_number(run), run.seed) for run in scored_runs(first, runs)] == [(0, 0), (0, 1)]
+    assert scored_runs(second, runs) == [a, b, *with_seeds(a, 0.5), *with_seeds(b, 0.6)]
+    third = Final(winner=0, models=(model_of("winner", 0, 1),)).after(second)
+    assert [(model.number, model.seed) for model in third.tested] == [(0, 1), (1, None), (0, 0)]
+
+
+def model_of(role: str, number: int | None, seed: int | None) -> FinalModel:
+    return FinalModel(role=role, name=role, number=number, seed=seed, validation={}, test={}, predictions=f"{role}.npz")
 
 
 def compared_study(top: int = 1) -> StudySpec:

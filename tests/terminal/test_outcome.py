@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from harness.records.final import Baseline
+from harness.records.live import Live
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
-from harness.report.kit.text import shown_path
 from harness.terminal.outcome import print_outcome
 from tests.report.factory import make_results
 
@@ -138,16 +139,23 @@ def test_outcome_before_the_decision_says_how_to_go_on(tmp_path: Path) -> None:
     assert not any(line.startswith("model") for line in lines)
 
 
+def test_outcome_of_an_interrupted_study_says_when_and_what_was_left(tmp_path: Path) -> None:
+    made = make_results(tmp_path, trials=6, final=False)
+    trials = (*made.trials[:-1], made.trials[-1].model_copy(update={"state": TrialState.RUNNING}))
+    left = Live(pid=2**22 + 1, updated_at=time.mktime((2026, 1, 31, 12, 0, 0, 0, 0, -1)))
+    running = printed(replace(made, trials=trials, live=left.model_copy(update={"pid": None})))
+    assert any(line.endswith(" running") for line in running)
+    lines = printed(replace(made, trials=trials, live=left))
+    assert any(line.endswith(" interrupted") for line in lines)
+    assert not any("running" in line for line in lines)
+    assert any("1 is interrupted" in line for line in lines)
+    assert lines[-2:] == ["stopped interrupted 2026-01-31 12:00:00", running[-1]]
+    assert lines[-1].startswith("go on   harness sweep")
+
+
 def test_outcome_obeys_no_data(tmp_path: Path) -> None:
     evil = "[bold]x[/bold]\x1b[2J\x07"
     results = make_results(tmp_path, trials=8, only_failed=True, message=evil, extra_params={"checkpoint": evil})
     text = "\n".join(printed(results))
     assert "[bold]x[/bold]" in text
     assert not {"\x1b", "\x07"} & set(text)
-
-
-def test_shown_path_is_what_one_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert shown_path(tmp_path / "runs" / "a b") == "'runs/a b'"
-    assert shown_path(Path("/elsewhere/x")) == "/elsewhere/x"
-    assert "\x1b" not in shown_path(Path("/a\x1b[31m"))

@@ -37,6 +37,7 @@ from harness.report.study.page import results_of
 from harness.report.study.summary import markdown_table
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import judged_by
+from harness.runtime import program
 from harness.spec.tasks import metric_named
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
     """
     views = [View(results_of(run)) for run in runs]
     if len(views) < 2:
-        raise InputError(f"compare needs two or more runs, not {len(views)}; a single one has harness report")
+        raise InputError(f"compare needs two or more runs, not {len(views)}; a single one has {program()} report RUN")
     named = list(zip(_labels(views), views, strict=True))
     name = _metric(views)
     named.sort(key=lambda run: metric_named(name).sort_key(getattr(scored(run[1], name), "value", None)))

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import html
 import re
-import shlex
 from collections.abc import Iterable
 from math import inf, isfinite
-from pathlib import Path
 from typing import Any, Protocol
 
 from harness.spec.tasks import find_metric
@@ -41,7 +39,6 @@ __all__ = [
     "probability_text",
     "score_and_interval",
     "short_name",
-    "shown_path",
     "verdict_word",
 ]
 
@@ -198,13 +195,6 @@ def duration(seconds: float | None) -> str:
 def capitalised(text: str) -> str:
     """The text with a capital first letter; the others stay ("ROC AUC")."""
     return text[:1].upper() + text[1:]
-
-
-def shown_path(path: Path) -> str:
-    """Returns a path for the shell: relative when it is below the current folder, and quoted."""
-    absolute, current = path.absolute(), Path.cwd()
-    text = str(absolute.relative_to(current) if absolute.is_relative_to(current) else absolute)
-    return shlex.quote(text) if text.isprintable() else ascii(text)
 
 
 def plural(count: int, word: str) -> str:

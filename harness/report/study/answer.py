@@ -32,6 +32,7 @@ from harness.report.study.predictions import compared, validation_answers
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import evidence, judged_by
+from harness.runtime import program
 
 __all__ = ["Answer", "answer"]
 
@@ -89,16 +90,16 @@ def _not_beaten(view: View) -> list[FinalModel]:
 
 def _progress(view: View, pick: TrialRecord | None) -> str:
     """The progress of a search, with the best completed trial, else the best of the trials that have trained most."""
-    states = Counter(record.state for record in view.trials)
+    states, words = Counter(record.state for record in view.trials), _state_words(view)
     num_trials = max(view.results.spec.search.trials, len(view.trials))
     ended = sum(count for state, count in states.items() if state.ended)
     counts = [(ended, f"of {plural(num_trials, 'trial')} {'has' if ended == 1 else 'have'} ended")]
     counts += [
-        (states[state], f"{'is' if states[state] == 1 else 'are'} {_STATE_WORDS[state]}")
+        (states[state], f"{'is' if states[state] == 1 else 'are'} {words[state]}")
         for state in (TrialState.RUNNING, TrialState.WAITING)
         if states[state]
     ]
-    progress = ", ".join(f"{count:,} {words}" for count, words in counts)
+    progress = ", ".join(f"{count:,} {what}" for count, what in counts)
     scored = [record for record in view.trials if isfinite(view.score(record))]
     best = pick or min(
         scored,
@@ -147,7 +148,7 @@ def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
 def _cost(view: View) -> Sentence:
     counts = [
         f"{sum(record.state is state for record in view.trials):,} {word}"
-        for state, word in _STATE_WORDS.items()
+        for state, word in _state_words(view).items()
         if any(record.state is state for record in view.trials)
     ]
     confirmed = len(view.results.confirm)
@@ -169,13 +170,14 @@ def _export(view: View) -> list[Sentence]:
     ]
 
 
-_STATE_WORDS = {
-    TrialState.COMPLETE: "completed",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-    TrialState.WAITING: "waiting",
-}
+def _state_words(view: View) -> dict[TrialState, str]:
+    return {
+        TrialState.COMPLETE: "completed",
+        TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
+        TrialState.RUNNING: "interrupted" if view.results.interrupted else "running",
+        TrialState.WAITING: "waiting",
+    }
 
 
 def _warnings(view: View) -> tuple[str, ...]:
@@ -204,7 +206,7 @@ def _changed(pick: TrialRecord | None) -> Iterator[str]:
         times = plural(pick.num_changes, "time")
         yield (
             f"The values of trial {pick.number} changed during training ({times}), and those shown are the last ones: "
-            "see mutations in harness results --json."
+            f"see mutations in {program()} results RUN --json."
         )
 
 

@@ -99,7 +99,7 @@ def timeline(view: View) -> Figure | None:
         title="Which slot ran which trial, and when",
         data=data,
         layout=layout(
-            axis(f"time since the first start ({unit})", rangemode="tozero"),
+            axis(f"time since the first start, without that in which no trial ran ({unit})", rangemode="tozero"),
             axis("", **categories([f"slot {slot}" for slot in slots]), showgrid=False, autorange="reversed"),
             130 + 34 * len(slots) if len(slots) <= 24 else 130 + 900 * len(slots) // (len(slots) + 10),
             barmode="overlay",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
@@ -21,6 +20,7 @@ from harness.report.kit.text import (
     percent,
 )
 from harness.report.kit.view import View
+from harness.runtime import program, shown_path
 from harness.spec.tasks import find_metric
 from harness.stats.metric import COSTS
 
@@ -156,12 +156,13 @@ def _number(value: float) -> float | None:
 
 def details(view: View) -> dict[str, Any]:
     """The details that a click on a trial shows, by trial number: curve, log, params, commands, figure label."""
-    run = _shown_folder(view.results.folder)
+    run = shown_path(view.results.folder.resolve())
     budget = max(300, min(_MAX_LOG_BYTES, _ALL_LOGS_BYTES // max(1, len(view.trials))))
-    return {str(record.number): _detail(view, record, run, budget) for record in view.trials}
+    own = program()
+    return {str(record.number): _detail(view, record, own, run, budget) for record in view.trials}
 
 
-def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[str, Any]:
+def _detail(view: View, record: TrialRecord, own: str, run: str, log_bytes: int) -> dict[str, Any]:
     history = record.history[:: max(1, -(-len(record.history) // _MAX_EVALUATIONS))]
     return {
         "label": _label(view, record),
@@ -172,8 +173,8 @@ def _detail(view: View, record: TrialRecord, run: str, log_bytes: int) -> dict[s
         "score": [progress.metrics.get(view.objective) for progress in history],
         "loss": [progress.train_loss for progress in history],
         "log": _log(view, record, log_bytes),
-        "rerun": f"harness rerun {run} {record.number}",
-        "export": f"harness export {run} --trial {record.number} --to model-{record.number}"
+        "rerun": f"{own} rerun {run} {record.number}",
+        "export": f"{own} export {run} --trial {record.number} --to model-{record.number}"
         if record.state.value == "COMPLETE"
         else "",
     }
@@ -220,10 +221,3 @@ def _log_tail(path: Path | None, limit: int) -> str:
         text = file.read().decode("utf-8", errors="replace")
     lines = text.splitlines()
     return "\n".join(clip(line, 400) for line in (lines[1:] if size > limit and len(lines) > 1 else lines))
-
-
-def _shown_folder(folder: Path) -> str:
-    """The run folder for a command line: relative to the working directory if inside it, and quoted for the shell."""
-    current = Path.cwd()
-    path = folder.resolve()
-    return shlex.quote(str(path.relative_to(current) if path.is_relative_to(current) else path))

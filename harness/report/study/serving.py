@@ -12,10 +12,10 @@ from harness.report.kit.text import (
     metric_title,
     number,
     score_and_interval,
-    shown_path,
     verdict_word,
 )
 from harness.report.kit.view import View
+from harness.runtime import program, shown_path
 
 __all__ = ["alternative", "checkpoint_lines", "speed_text"]
 
@@ -65,7 +65,7 @@ def alternative(view: View, pick: FinalModel) -> list[Sentence]:
     if rival is None or rival.speed is None or pick.speed is None or factor < _FASTER:
         return []
     rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
-    command = f"harness export {shown_path(view.results.folder)} --trial {rival.number} --to DIR"
+    command = f"{program()} export {shown_path(view.results.folder)} --trial {rival.number} --to DIR"
     return [
         Sentence(
             "Alternative",

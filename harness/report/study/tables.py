@@ -79,21 +79,27 @@ def finalists_frame(view: View) -> pd.DataFrame:
 
 
 def spans_frame(view: View) -> pd.DataFrame:
-    """One row per span of work on a slot: trial, kind, state, slot, start and end in seconds after the first start."""
+    """One row per span of work on a slot: trial, kind, state, slot, start and end in seconds after the first start.
+
+    Time in which no trial ran, as between two sweeps of a study, is left out.
+    """
     records = [*view.trials, *view.results.confirm]
-    first = min((span.start for record in records for span in record.spans), default=0.0)
-    rows = [
-        {
-            "number": record.number,
-            "kind": record.kind,
-            "state": record.state.value,
-            "slot": span.slot,
-            "start_s": span.start - first,
-            "end_s": span.end - first,
-        }
-        for record in records
-        for span in record.spans
-    ]
+    work = sorted(((span, record) for record in records for span in record.spans), key=lambda pair: pair[0].start)
+    left_out = until = work[0][0].start if work else 0.0
+    rows = []
+    for span, record in work:
+        left_out += max(0.0, span.start - until)
+        until = max(until, span.end)
+        rows.append(
+            {
+                "number": record.number,
+                "kind": record.kind,
+                "state": record.state.value,
+                "slot": span.slot,
+                "start_s": span.start - left_out,
+                "end_s": span.end - left_out,
+            }
+        )
     columns = ["number", "kind", "state", "slot", "start_s", "end_s"]
     return pd.DataFrame(rows, columns=columns).sort_values(["slot", "start_s"], ignore_index=True)
 

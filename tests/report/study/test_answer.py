@@ -18,6 +18,7 @@ from harness.report.study import leaderboard
 from harness.report.study.answer import answer
 from harness.report.study.summary import summary
 from harness.report.study.winner import models_table
+from harness.runtime import program
 from harness.spec.study import BudgetSpec
 from harness.stats.intervals import Interval
 from tests.report.factory import make_results
@@ -338,7 +339,7 @@ def test_details_of_a_pruned_trial_say_why(results: Results) -> None:
 def test_details_have_commands_that_a_shell_takes(tmp_path: Path) -> None:
     folder = tmp_path / "my runs; rm -rf $HOME"
     found = leaderboard.details(View(make_results(folder, trials=3, fail_every=0)))["1"]
-    assert found["rerun"] == f"harness rerun '{folder.resolve()}/runs/reviews' 1"
+    assert found["rerun"] == f"{program()} rerun '{folder.resolve()}/runs/reviews' 1"
     assert found["export"].endswith("--trial 1 --to model-1")
 
 

@@ -12,6 +12,7 @@ from harness.records.final import Comparison, FinalModel, PredictionSpeed
 from harness.records.results import Results
 from harness.report.kit.view import View
 from harness.report.study.answer import answer
+from harness.runtime import program
 from harness.spec.space import Range
 from tests.report.factory import make_results
 
@@ -60,7 +61,7 @@ def test_faster_rival_is_named_where_it_cannot_be_told_apart(
     if is_named:
         assert lines["Alternative"].startswith(f"Trial {rival.number} cannot be told apart from the winner")
         assert f"predicts {factor:.1f} times as fast" in lines["Alternative"]
-        assert f"harness export {results.folder} --trial {rival.number} --to DIR" in lines["Alternative"]
+        assert f"{program()} export {results.folder} --trial {rival.number} --to DIR" in lines["Alternative"]
 
 
 def test_test_rows_can_show_what_the_interval_says(results: Results) -> None:

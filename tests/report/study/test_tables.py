@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from harness.records.results import Results
-from harness.records.schema import TrialState
+from harness.records.schema import Span, TrialState
 from harness.report.kit.text import number as number_text
 from harness.report.kit.view import View
 from harness.report.study import leaderboard
@@ -88,6 +89,17 @@ def test_frames_of_nothing_are_empty(make: object, tmp_path: Path) -> None:
 def test_spans_do_not_overlap_on_a_slot(view: View) -> None:
     for _, spans in spans_frame(view).groupby("slot"):
         assert (spans["start_s"].to_numpy()[1:] >= spans["end_s"].to_numpy()[:-1] - 1e-6).all()
+
+
+def test_spans_leave_out_the_time_between_two_sweeps(results: Results) -> None:
+    """A sweep was interrupted after ten seconds, and went on a day later."""
+    ran = [[Span(slot=0, start=100, end=110)], [Span(slot=1, start=104, end=108), Span(slot=1, start=86500, end=86520)]]
+    trials = (
+        record.model_copy(update={"spans": tuple(spans)}) for record, spans in zip(results.trials[:2], ran, strict=True)
+    )
+    spans = spans_frame(View(replace(results, trials=tuple(trials), confirm=())))
+    assert spans[["number", "start_s", "end_s"]].to_numpy().tolist() == [[0, 0, 10], [1, 4, 8], [1, 10, 30]]
+    assert slot_use(spans) == (pytest.approx(34 / 60), 30.0)
 
 
 def test_slot_use_is_the_busy_share() -> None:

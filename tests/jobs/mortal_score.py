@@ -1,0 +1,35 @@
+"""A program in place of `harness.jobs.score` that scores nothing, and dies when the plan in the output folder says so.
+
+The plan has a word for each start. A line of the diary is written for each request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    with os.fdopen(int(sys.argv[1])) as lines:
+        early, request = json.loads(lines.readline()), json.loads(lines.readline())
+    out = Path(request["out"])
+    features: Any = early or request["features"]
+    with (out / "diary").open("a") as diary:
+        diary.write(f"{'features' if features else 'none'} {request['at_once']}\n")
+    word, *later = (out / "plan").read_text().split()
+    (out / "plan").write_text(" ".join(later))
+    if word == "dies":
+        os.write(1, b"struck down\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if features:
+        (out / "features.npz").touch()
+    if word == "fails":
+        sys.exit("a model cannot be loaded")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""A study that goes on after its decision: what is decided again, and which weights stay."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.errors import RunError
+from harness.jobs import export_trial as export_module
+from harness.jobs import sweep as module
+from harness.jobs.export_trial import export_trial
+from harness.jobs.finalists import scored_runs, search_number
+from harness.jobs.sweep import sweep
+from harness.records.results import Results
+from harness.records.schema import TrialRecord
+from harness.spec.reader import load_study
+from tests.conftest import STUDIES
+from tests.jobs.test_going_on import Said
+
+#: By log loss, of which no two trials have the same.
+STUDY = (
+    "training.precision=fp32",
+    "training.learning_rate={low: 1e-6, high: 3e-3, log: true}",
+    "search.sampler=random",
+    "search.objectives=[log_loss]",
+)
+TWO, MORE_SEEDS, MORE_TRIALS = "confirm={top: 2, seeds: 2}", "confirm={top: 2, seeds: 3}", "search.trials=6"
+NO_CONFIRMATION = "confirm=null"
+
+
+@pytest.fixture(autouse=True)
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_report", lambda *_, **__: None)
+
+
+def swept(runs: Path, *overrides: str) -> Results:
+    """The study, begun or continued in `runs`."""
+    spec = load_study(STUDIES / "smoke.yaml", [*STUDY, *overrides])
+    return sweep(spec, runs=runs, fresh=False, command=["harness", "sweep"], view=Said())
+
+
+def with_weights(results: Results) -> list[TrialRecord]:
+    runs = (*results.trials, *results.confirm)
+    return [run for run in runs if run.weights and (results.folder / run.weights / "model.safetensors").is_file()]
+
+
+def on_test(results: Results) -> list[tuple[int | None, int | None]]:
+    """Number and seed of each trained model that this or an earlier decision scored on test."""
+    assert results.final is not None
+    return [(model.number, model.seed) for model in results.final.tested]
+
+
+def check_going_on(runs: Path, before: Results, *overrides: str) -> Results:
+    """Continues the study and returns its results; models that were tested keep their weights, and others do not."""
+    after = swept(runs, *overrides)
+    assert after.final is not None and after.final.winning_model is not None
+    assert after.final.winning_model.number == after.final.winner
+    assert set(on_test(before)) <= set(on_test(after))
+    assert {(search_number(run), run.seed) for run in with_weights(after)} == set(on_test(after))
+    return after
+
+
+def test_a_model_of_an_earlier_decision_can_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of further trials, which are not confirmed any more, one wins; the runner-up of before is on the list no more."""
+    first = swept(tmp_path, "search.trials=2", TWO)
+    after = check_going_on(tmp_path, first, MORE_TRIALS, NO_CONFIRMATION)
+    assert first.final is not None and after.final is not None
+    assert after.final.winner > 1, "a trial without a second seed"
+    assert any("looked at more than once" in line for line in after.final.warnings)
+    model = after.final.earlier[0]
+    assert model.number is not None
+    (run,) = (run for run in scored_runs(after.final, with_weights(after)) if search_number(run) == model.number)
+    monkeypatch.delattr(export_module, "train_again")
+    to = export_trial(after, model.number, tmp_path / "model")
+    weights = after.folder / str(run.weights) / "model.safetensors"
+    assert (to / "model.safetensors").read_bytes() == weights.read_bytes()
+    card = (to / "README.md").read_text("utf-8")
+    assert f"Seed {model.seed}." in card
+    assert f"{model.test['accuracy'].value:.4f} (" in card, "its test score"
+
+
+@pytest.mark.long
+def test_every_change_of_the_confirmation_decides_again(tmp_path: Path) -> None:
+    results = swept(tmp_path, NO_CONFIRMATION)
+    seeds = []
+    for change in (TWO, "confirm={top: 3, seeds: 2}", NO_CONFIRMATION, MORE_SEEDS, TWO, "confirm={top: 1, seeds: 1}"):
+        results = check_going_on(tmp_path, results, change)
+        assert results.final is not None
+        seeds.append(sorted((len(finalist.seeds) for finalist in results.final.finalists), reverse=True))
+    assert seeds == [[2, 2], [2, 2, 2], [2, 2, 2], [3, 3], [3, 3, 2], [3, 3]]
+    results = check_going_on(tmp_path, results, MORE_TRIALS, "confirm={top: 3, seeds: 2}")
+    assert results.final is not None
+    assert len(results.final.finalists) >= 3
+
+
+@pytest.mark.long
+def test_a_winner_without_weights_is_told_before_anything_is_lost(tmp_path: Path) -> None:
+    first = swept(tmp_path, NO_CONFIRMATION)
+    for run in with_weights(first):
+        shutil.rmtree(first.folder / str(run.weights))
+    best = (first.folder / "best" / "README.md").read_text("utf-8")
+    with pytest.raises(RunError, match=r"weights of its 1 seed are gone; train one more with confirm\.seeds=2"):
+        swept(tmp_path, "confirm={top: 1, seeds: 1}")
+    assert (first.folder / "best" / "README.md").read_text("utf-8") == best
+    after = swept(tmp_path, TWO)
+    assert after.final is not None and after.final.winning_model is not None
+    assert after.final.winning_model.seed == 1
