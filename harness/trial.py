@@ -79,9 +79,9 @@ class Trial:
         progress = Progress(
             number=self.config.number,
             step=step,
-            total_steps=self.trainer.total_steps,
-            epoch=step / self.trainer.steps_per_epoch,
-            num_rows=len(self.trainer.validation_rows[point]),
+            total_steps=self.trainer.splits.total_steps,
+            epoch=step / self.trainer.splits.steps_per_epoch,
+            num_rows=len(self.trainer.splits.scored[point]),
             metrics=metrics,
             train_loss=train_loss,
             usage=usage,
@@ -102,7 +102,7 @@ class Trial:
 
     def _keep_best(self) -> None:
         """Copies the weights before training goes on, when they are the best so far on the full validation split."""
-        full = len(self.trainer.validation_rows[-1])
+        full = len(self.trainer.splits.scored[-1])
         if self.history and self.best_is_current and self.history[-1].num_rows == full:
             self.best = (self.trainer.weights.copy(), self.trainer.optimiser.decay)
 

@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from harness.data.encoded import Ragged
-from harness.training.plain import Rows
+from harness.training.splits import Rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
