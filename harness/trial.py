@@ -154,10 +154,11 @@ class Trial:
 
     @property
     def memory_bytes(self) -> int:
-        """The bytes of the model, its masters with two moments each, the best weights and the graphs of its steps."""
+        """The bytes of the model, its masters, the optimiser's state, the best weights and the graphs of its steps."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
-        return model + (4 if self.best else 3) * masters + self.trainer.forward.memory_bytes
+        kept = self.trainer.optimiser.memory_bytes + self.trainer.forward.memory_bytes
+        return model + (2 if self.best else 1) * masters + kept
 
 
 class Pause:

@@ -31,6 +31,7 @@ from harness.training.evaluate import predict, to_device
 from harness.training.host import Host
 from harness.training.loop import WARMUP_STEPS, Trainer
 from harness.training.model import tune_for, write_model
+from harness.training.optimiser import entry_of
 from harness.training.plain import Forward
 from harness.training.weights import DTYPES, cast_model
 
@@ -46,8 +47,9 @@ UNTIMED = WARMUP_STEPS
 class Workload(Protocol):
     """The work of a cell, done step by step."""
 
-    trains: bool
     precision: str
+    #: The numbers that the optimiser keeps of each weight; None where nothing is trained.
+    moments: int | None
 
     @property
     def micro_batch_size(self) -> int:
@@ -115,10 +117,9 @@ class _MarkedTrainer(Trainer):
 class Training:
     """Training steps of a trial."""
 
-    trains = True
-
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
         self.precision: str = config.training.precision
+        self.moments: int | None = entry_of(config.training).moments
         self._random = devices.RandomState(config.training.seed, device)
         with self._random.active():
             self._trainer = _MarkedTrainer(config, data, host, device)
@@ -208,7 +209,7 @@ class Training:
 class _Scoring:
     """Scores batches of a fixed number of rows, made by length, again and again."""
 
-    trains = False
+    moments: int | None = None
 
     def __init__(self, examples: Encoded, batch_size: int) -> None:
         self._lengths = np.asarray(examples.lengths)

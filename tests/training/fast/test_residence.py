@@ -170,9 +170,14 @@ def test_activations_are_found_for_resident_rows(
     assert found == loss
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("precision", "optimizer"), [("fp32", "adamw"), ("bf16", "adamw"), ("fp32", "sgd")])
 def test_a_training_step_reads_nothing_from_the_device(
-    precision: str, smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch
+    precision: str,
+    optimizer: str,
+    smoke_config: TrialConfig,
+    smoke_data: PreparedData,
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A tensor on `meta` has no values: reading one raises, and so does mixing it with one on the CPU."""
     free(monkeypatch, 2**30)
@@ -182,7 +187,13 @@ def test_a_training_step_reads_nothing_from_the_device(
     )
     # Not ours: to leave an attention mask out, transformers asks the device whether anything is padded.
     monkeypatch.setattr("transformers.masking_utils._ignore_bidirectional_mask_sdpa", lambda *args: False)
-    update = {"precision": precision, "class_weights": "balanced", "batch_size": 8, "accumulation_steps": 2}
+    update = {
+        "precision": precision,
+        "optimizer": optimizer,
+        "class_weights": "balanced",
+        "batch_size": 8,
+        "accumulation_steps": 2,
+    }
     config = asking(smoke_config.model_copy(update={"training": smoke_config.training.model_copy(update=update)}))
     trainer = Trainer(config, smoke_data, host, META, Clock())
     trainer.train_to(3)
