@@ -104,6 +104,12 @@ CASES: Mapping[str, Any] = {
         weight_decay=0.1,
         warmup_fraction=0.0,
     ),
+    "bert-adafactor": text_case(optimizer="adafactor", learning_rate=2e-2),
+    "bert-adafactor-bf16": text_case(optimizer="adafactor", **BF16),
+    "bert-sgd": text_case(optimizer="sgd", learning_rate=5e-2),
+    "bert-sgd-accumulation-2-bf16": text_case(
+        optimizer="sgd", accumulation_steps=2, **(BF16 | {"learning_rate": 2e-2})
+    ),
     "scratch-bert-fp32": text_case(model={"checkpoint": "scratch", "architecture": BERT}),
     "scratch-gpt2-fp32": text_case(model={"checkpoint": "scratch", "architecture": GPT2}),
     "vit-fp32": image_case(),

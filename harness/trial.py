@@ -80,9 +80,9 @@ class Trial:
         progress = Progress(
             number=self.config.number,
             step=step,
-            total_steps=self.trainer.total_steps,
-            epoch=step / self.trainer.steps_per_epoch,
-            num_rows=len(self.trainer.validation_rows[point]),
+            total_steps=self.trainer.splits.total_steps,
+            epoch=step / self.trainer.splits.steps_per_epoch,
+            num_rows=len(self.trainer.splits.scored[point]),
             metrics=metrics,
             train_loss=train_loss,
             usage=usage,
@@ -104,7 +104,7 @@ class Trial:
 
     def _keep_best(self) -> None:
         """Copies the weights before training goes on, when they are the best so far on the full validation split."""
-        full = len(self.trainer.validation_rows[-1])
+        full = len(self.trainer.splits.scored[-1])
         if self.history and self.best_is_current and self.history[-1].num_rows == full:
             self.best = (self.trainer.weights.copy(), self.trainer.optimiser.decay)
 
@@ -156,10 +156,11 @@ class Trial:
 
     @property
     def memory_bytes(self) -> int:
-        """The bytes of the model, its masters with two moments each, the best weights and the graphs of its steps."""
+        """The bytes of the model, its masters, the optimiser's state, the best weights and the graphs of its steps."""
         model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
-        return model + (4 if self.best else 3) * masters + self.trainer.forward.memory_bytes
+        kept = self.trainer.optimiser.memory_bytes + self.trainer.forward.memory_bytes
+        return model + (2 if self.best else 1) * masters + kept
 
 
 class Pause:

@@ -42,10 +42,10 @@ from harness.spec.trial import TrialTraining
 from harness.stats.metric import Metric, score
 from harness.tasks import task_of
 from harness.tasks.losses import CLASS_WEIGHTS
-from harness.training.optimiser import schedule_factor
+from harness.training.optimiser import OPTIMISERS, schedule_factor, torch_optimiser
 from harness.training.precision import CANDIDATES
 from harness.training.trainable.freeze import freeze_parameters
-from harness.training.weights import DTYPES, dtype_of
+from harness.training.weights import DTYPES, FlatWeights, dtype_of
 
 CPU = torch.device("cpu")
 
@@ -99,6 +99,12 @@ def walk_precision(name: str, folder: Path) -> None:
     for precision in {name} if name != "auto" else {one for each in CANDIDATES.values() for one in each}:
         assert dtype_of(precision) is DTYPES[precision]
         assert memory.BYTES[precision] == torch.zeros(1, dtype=DTYPES[precision]).element_size()
+
+
+def walk_optimizer(name: str, folder: Path) -> None:
+    recipe = cast(TrialTraining, SimpleNamespace(optimizer=name, learning_rate=0.1, weight_decay=0.1))
+    found = torch_optimiser(FlatWeights(torch.nn.Linear(2, 2), torch.float32), recipe)
+    assert type(found).__name__.lower().endswith(name)
 
 
 def walk_schedule(name: str, folder: Path) -> None:
@@ -158,6 +164,7 @@ WALKS: Mapping[str, Callable[[str, Path], None]] = {
     "data.preprocess": lambda name, folder: assert_text(clean(["A b"], [cast(Any, name)])),
     "data.augment": lambda name, folder: assert_text(augment(["A b"], [cast(Any, name)], seed=0)),
     "model.freeze": walk_freeze,
+    "training.optimizer": walk_optimizer,
     "training.schedule": walk_schedule,
     "training.precision": walk_precision,
     "training.class_weights": walk_class_weights,
@@ -226,6 +233,10 @@ def test_pruner_of_ray_has_a_scheduler(tmp_path: Path) -> None:
         walk_ray_pruner(name, tmp_path)
     with pytest.raises(InputError, match=r"'ray-pb' is unknown; .* did you mean 'ray-pbt'"):
         walk_ray_pruner("ray-pb", tmp_path)
+
+
+def test_optimisers_are_those_of_the_schema() -> None:
+    assert set(OPTIMISERS) == set(NAMES["training.optimizer"])
 
 
 def test_bench_modes_are_those_of_the_file() -> None:

@@ -77,11 +77,22 @@ def test_trials_interleaved_in_one_process_do_not_disturb_each_other(
     assert torch.equal(torch.get_rng_state(), outer)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"precision": "fp32"},
+        {"precision": "bf16"},
+        {"optimizer": "adafactor", "learning_rate": 2e-2},
+        {"optimizer": "adafactor", "learning_rate": 2e-2, "precision": "bf16"},
+        {"optimizer": "sgd", "learning_rate": 0.1},
+        {"optimizer": "sgd", "learning_rate": 0.1, "precision": "bf16", "accumulation_steps": 2},
+    ],
+    ids=lambda recipe: "-".join(str(recipe[key]) for key in ("optimizer", "precision") if key in recipe),
+)
 def test_trial_resumed_from_a_snapshot_goes_on_to_the_bit(
-    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path, precision: str
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path, recipe: dict[str, object]
 ) -> None:
-    config = learning(smoke_config, precision=precision)
+    config = learning(smoke_config, **recipe)
     whole = full_run(config, smoke_data, host)
     trial = run_trial(config, str(smoke_data.folder), host)
     next(trial)

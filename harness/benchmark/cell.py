@@ -29,6 +29,7 @@ from harness.tasks.encode import encoded
 from harness.tasks.models import model_config
 from harness.training import device as devices
 from harness.training.host import Host
+from harness.training.optimiser import entry_of
 from harness.training.precision import chosen_precision
 
 __all__ = ["MODES", "open_cell", "run_cell"]
@@ -120,7 +121,7 @@ def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:
         rows=config.training.batch_size,
         length=tokens_of(settings, longest),
         precision=config.training.precision,
-        training=config.params["mode"] == "train",
+        moments=entry_of(config.training).moments if config.params["mode"] == "train" else None,
     )
     admit(needed)
 

@@ -99,7 +99,7 @@ def _rates(steps: Sequence[StepCost]) -> dict[str, Any]:
 def _arithmetic(work: Workload, steps: Sequence[StepCost]) -> dict[str, Any]:
     """Returns FLOPs of the real tokens, the least memory traffic, and the formula's ratio to torch's own count."""
     model, settings = work.model, work.model.config
-    formula = flops_formula(model, training=work.trains)
+    formula = flops_formula(model, training=work.moments is not None)
     step, padded = work.once(COUNTED_ROWS)
     counted = count_flops(step)
     ratio = formula.of(padded) / counted if formula is not None and counted else None
@@ -113,7 +113,7 @@ def _arithmetic(work: Workload, steps: Sequence[StepCost]) -> dict[str, Any]:
             rows=len(timed.lengths),
             length=tokens_of(settings, int(timed.lengths.max())),
             precision=work.precision,
-            training=work.trains,
+            moments=work.moments,
         )
         for timed in steps
     ]

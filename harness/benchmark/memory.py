@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["admit", "available_bytes", "estimated_bytes", "largest_that_fits", "moved_bytes", "release_memory"]
 
 BYTES = {name: dtype.itemsize for name, dtype in DTYPES.items()}
-MASTER_BYTES = 16  # fp32 weight, gradient and two moments
+FP32_BYTES = 4
 #: Torch, transformers and the data, before the first model.
 PROCESS_BYTES = 450 * 2**20
 #: Measured peaks were up to 1.46 times the formula (MiniLM in fp32 and bf16, batches of 8 and 32 of 64 to 256 tokens).
@@ -34,9 +34,11 @@ MARGIN = 1.5
 
 
 def estimated_bytes(
-    config: PreTrainedConfig, parameters: int, *, rows: int, length: int, precision: str, training: bool
+    config: PreTrainedConfig, parameters: int, *, rows: int, length: int, precision: str, moments: int | None
 ) -> float | None:
     """Returns the bytes of weights, optimiser and activations; None for a configuration without layers, width or heads.
+
+    `moments` are the numbers that the optimiser keeps of each weight; None where nothing is trained.
 
     Activations: rows x length x width x layers x (34 + 5 heads x length / width) for values of 2 bytes (Korthikanti et
     al. 2022, equation 1); without a backward pass one layer's worth is alive at a time.
@@ -44,26 +46,27 @@ def estimated_bytes(
     activations = _activations(config, rows, length, precision)
     if activations is None:
         return None
-    layers = _num_layers(config)
-    weights = parameters * (2 * BYTES[precision] + MASTER_BYTES if training else BYTES[precision])
-    return weights + (activations * layers if training else activations)
+    if moments is None:
+        return parameters * BYTES[precision] + activations
+    masters = (2 + moments) * FP32_BYTES  # weight, gradient and moments
+    return parameters * (2 * BYTES[precision] + masters) + activations * _num_layers(config)
 
 
 def moved_bytes(
-    config: PreTrainedConfig, parameters: int, *, rows: int, length: int, precision: str, training: bool
+    config: PreTrainedConfig, parameters: int, *, rows: int, length: int, precision: str, moments: int | None
 ) -> float | None:
-    """Returns the least bytes that a step must move: each weight and activation once a pass, AdamW's state once.
+    """Returns the least bytes that a step must move: each weight and activation once a pass, each moment once.
 
-    Forward reads weights and writes activations; backward reads both and writes gradients; AdamW reads gradient,
-    weight and two moments and writes the last three, in fp32. None as for `estimated_bytes`.
+    Forward reads weights and writes activations; backward reads both and writes gradients; the optimiser reads
+    gradient, weight and moments and writes the last two, in fp32. `moments` and None as for `estimated_bytes`.
     """
     activations = _activations(config, rows, length, precision)
     if activations is None:
         return None
     all_activations = activations * _num_layers(config)
-    if not training:
+    if moments is None:
         return parameters * BYTES[precision] + all_activations
-    return parameters * (3 * BYTES[precision] + 7 * 4) + 2 * all_activations
+    return parameters * (3 * BYTES[precision] + (3 + 2 * moments) * FP32_BYTES) + 2 * all_activations
 
 
 def _activations(config: PreTrainedConfig, rows: int, length: int, precision: str) -> float | None:

@@ -242,6 +242,7 @@ def new_cell(planned: PlannedCell, slot: Slot, data: PreparedData, code: str) ->
     recipe = {
         **config.model.model_dump(mode="json", exclude={"checkpoint"}, exclude_none=True),
         **config.training.model_dump(mode="json", include={"accumulation_steps", "max_grad_norm"}),
+        **({"optimizer": config.training.optimizer} if config.training.optimizer != "adamw" else {}),
         **({"step_graphs": True} if config.training.step_graphs else {}),
         "data": data.meta.sha256[:12],
     }

@@ -31,6 +31,7 @@ from harness.training.evaluate import predict, to_device
 from harness.training.host import Host
 from harness.training.loop import WARMUP_STEPS, Trainer
 from harness.training.model import tune_for, write_model
+from harness.training.optimiser import entry_of
 from harness.training.plain import Forward
 from harness.training.weights import DTYPES, cast_model
 
@@ -46,8 +47,9 @@ UNTIMED = WARMUP_STEPS
 class Workload(Protocol):
     """The work of a cell, done step by step."""
 
-    trains: bool
     precision: str
+    #: The numbers that the optimiser keeps of each weight; None where nothing is trained.
+    moments: int | None
 
     @property
     def micro_batch_size(self) -> int:
@@ -115,10 +117,9 @@ class _MarkedTrainer(Trainer):
 class Training:
     """Training steps of a trial."""
 
-    trains = True
-
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> None:
         self.precision: str = config.training.precision
+        self.moments: int | None = entry_of(config.training).moments
         self._random = devices.RandomState(config.training.seed, device)
         with self._random.active():
             self._trainer = _MarkedTrainer(config, data, host, device)
@@ -131,7 +132,7 @@ class Training:
     @property
     def lengths(self) -> np.ndarray:
         """The tokens of each training example [examples]."""
-        return np.asarray(self._trainer.lengths)
+        return np.asarray(self._trainer.splits.lengths)
 
     @property
     def micro_batch_size(self) -> int:
@@ -152,7 +153,7 @@ class Training:
         step_parts = list(self._steps())
         if trainer.micro_batch_size != before or len(trainer.batches) != len(step_parts):
             return self.run(steps)  # a step was repeated in smaller micro-batches: the times are not those of the cell
-        lengths = np.asarray(trainer.train_data.lengths)
+        lengths = np.asarray(trainer.splits.train.examples.lengths)
         return [
             StepCost(seconds=sum(parts.values()), lengths=lengths[rows], parts=parts)
             for parts, rows in zip(step_parts, trainer.batches, strict=True)
@@ -175,8 +176,8 @@ class Training:
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
         """See `Workload`. The gradients are freed, so training goes on unchanged."""
         trainer = self._trainer
-        chosen = trainer.rows[:rows]
-        lengths = np.asarray(trainer.train_data.lengths)[chosen]
+        chosen = trainer.splits.train.rows[:rows]
+        lengths = np.asarray(trainer.splits.train.examples.lengths)[chosen]
 
         def step() -> None:
             forward, trainer.forward = trainer.forward, Forward(trainer.model)  # products in a graph cannot be counted
@@ -190,7 +191,7 @@ class Training:
     def fits(self, batch_size: int) -> bool:
         """Whether a batch of the longest rows can be trained in one micro-batch."""
         trainer = self._trainer
-        longest = trainer.rows[np.argsort(-trainer.lengths, kind="stable")[:batch_size]]
+        longest = trainer.splits.train.rows[np.argsort(-trainer.splits.lengths, kind="stable")[:batch_size]]
         trainer.micro_batch_size = batch_size
         try:
             with self._random.active():
@@ -208,7 +209,7 @@ class Training:
 class _Scoring:
     """Scores batches of a fixed number of rows, made by length, again and again."""
 
-    trains = False
+    moments: int | None = None
 
     def __init__(self, examples: Encoded, batch_size: int) -> None:
         self._lengths = np.asarray(examples.lengths)
@@ -257,7 +258,7 @@ class Evaluating(_Scoring):
         self._training = Training(config, data, host, device)
         self._trainer = self._training._trainer
         self.precision: str = config.training.precision
-        super().__init__(self._trainer.validation_data, config.training.batch_size)
+        super().__init__(self._trainer.splits.validation.examples, config.training.batch_size)
 
     @property
     def model(self) -> PreTrainedModel:
@@ -266,11 +267,11 @@ class Evaluating(_Scoring):
 
     def _score(self, rows: np.ndarray) -> None:
         trainer = self._trainer
-        predict(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device, may_split=False)
+        predict(trainer.model, trainer.task, trainer.splits.validation.examples, rows, trainer.device, may_split=False)
 
     def once(self, rows: int) -> tuple[Any, np.ndarray]:
         trainer = self._trainer
-        return _forward(trainer.model, trainer.task, trainer.validation_data, rows, trainer.device)
+        return _forward(trainer.model, trainer.task, trainer.splits.validation.examples, rows, trainer.device)
 
 
 class Predicting(_Scoring):

@@ -28,6 +28,7 @@ __all__ = [
     "Freeze",
     "HubSpec",
     "ModelSpec",
+    "OptimizerName",
     "Precision",
     "PreprocessStep",
     "PrunerSpec",
@@ -45,6 +46,7 @@ CHECKPOINT_PATTERN = r"^([^#]|#[^#/]*/)+(#layers=[1-9][0-9]{0,2})?$"
 
 PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
 AugmentStep = Literal["delete", "swap"]
+OptimizerName = Literal["adamw", "adafactor", "sgd"]
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ClassWeights = Literal["none", "balanced"]
@@ -193,12 +195,19 @@ class ModelSpec(Frozen):
 
 
 class TrainingSpec(Frozen):
-    """The recipe: AdamW on the task's loss, with a schedule with warm-up over the full training."""
+    """The recipe: an optimiser on the task's loss, with a schedule with warm-up over the full training."""
 
     learning_rate: Searchable[Positive] = 5e-5
     batch_size: Searchable[Count] = 32
     epochs: Searchable[Epochs] = 3.0
-    weight_decay: Searchable[NotNegative] = 0.01
+    optimizer: Searchable[OptimizerName] = Field(
+        default="adamw",
+        description="adafactor keeps almost no state, and its learning rate is a share of the size of each weight "
+        "tensor (1e-3 is a usual one); sgd has momentum 0.9 and wants a larger learning rate (1e-2 is a usual one)",
+    )
+    weight_decay: Searchable[NotNegative] = Field(
+        default=0.01, description="decoupled in every optimizer: a step shrinks weights by learning rate x weight_decay"
+    )
     warmup_fraction: Searchable[Fraction] = 0.06
     schedule: Searchable[Schedule] = "linear"
     precision: Searchable[Precision] = Field(

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from harness.spec.rungs import TrialRungs
 from harness.spec.space import Frozen, Scalar
-from harness.spec.study import AugmentStep, ClassWeights, Freeze, Precision, PreprocessStep, Schedule
+from harness.spec.study import AugmentStep, ClassWeights, Freeze, OptimizerName, Precision, PreprocessStep, Schedule
 from harness.spec.tasks import facts_of
 
 __all__ = ["ParamValue", "TrialConfig", "TrialData", "TrialModel", "TrialTraining"]
@@ -42,6 +42,7 @@ class TrialTraining(Frozen):
     learning_rate: float
     batch_size: int
     epochs: float
+    optimizer: OptimizerName = "adamw"
     weight_decay: float
     warmup_fraction: float
     schedule: Schedule

@@ -7,19 +7,16 @@ next step is in `Trainer`, so that a trial resumed from its snapshot makes the s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from harness.data.batch import training_batches
 from harness.data.encoded import Arrays, by_row, file_arrays
 from harness.data.prepared import PreparedData
-from harness.errors import DataError, FailReason, TrialFailure
-from harness.spec.steps import num_batches, step_at, total_steps
+from harness.errors import FailReason, TrialFailure
+from harness.spec.steps import step_at
 from harness.spec.trial import TrialConfig
-from harness.tasks.encode import training_rows, validation_rows
 from harness.training import device as devices
 from harness.training.clock import Clock
 from harness.training.evaluate import predict, to_device
@@ -27,7 +24,6 @@ from harness.training.fast.kit import kit_of
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
-from harness.training.plain import Rows
 from harness.training.weights import FlatWeights, dtype_of
 
 __all__ = ["Trainer"]
@@ -40,31 +36,16 @@ class Trainer:
     """A model under training. The trial's random state must be active when a method is called."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
-        self.config, self.device, self.clock = config, device, clock
-        self.recipe = config.training
+        self.recipe, self.device, self.clock = config.training, device, clock
         kit = kit_of(config, data, host, device)
-        self.train_data, self.validation_data = kit.examples("train"), kit.examples("validation")
-        self.rows = training_rows(data, config)
-        if not len(self.rows):
-            raise DataError("the training split has no rows")
-        self.lengths = np.asarray(self.train_data.lengths)[self.rows]
-        self.validation_rows = [
-            np.arange(len(self.validation_data)) if count is None else validation_rows(data, config, count)
-            for count in config.validation_rows
-        ]
-        parts = (
-            Rows(split="train", examples=self.train_data, rows=self.rows),
-            Rows(split="validation", examples=self.validation_data, rows=np.arange(len(self.validation_data))),
-        )
-        self.model = fresh_model(config, data, host, device, lambda template: kit.replacements(template, parts))
+        self.splits = kit.splits()
+        self.model = fresh_model(config, data, host, device, lambda template: kit.replacements(template, self.splits))
         self.compact = kit.cut_table(self.model)
         self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache)
-        self.task = kit.task(self.model, parts)
-        self.loss = self.task.make_loss(config, data, self.train_data, self.rows, device)
+        self.task = kit.task(self.model, self.splits)
+        self.loss = self.task.make_loss(config, data, self.splits.train.examples, self.splits.train.rows, device)
         self.forward = kit.forward(self.model)
-        self.steps_per_epoch = num_batches(len(self.rows), self.recipe.batch_size)
-        self.total_steps = total_steps(len(self.rows), self.recipe.batch_size, self.recipe.epochs)
-        self.optimiser = Optimiser(self.weights, self.recipe, self.total_steps, device, kit.straight_step)
+        self.optimiser = Optimiser(self.weights, self.recipe, self.splits.total_steps, device, kit.straight_step)
         self.step = 0
         self.micro_batch_size = math.ceil(self.recipe.batch_size / self.recipe.accumulation_steps)
         self._loss_sum = torch.zeros((), device=device)
@@ -72,16 +53,7 @@ class Trainer:
 
     def step_at(self, fraction: float) -> int:
         """Returns the step at a share of the full training, at least step 1."""
-        return step_at(self.total_steps, fraction)
-
-    def _batches(self, start: int, end: int) -> Iterator[np.ndarray]:
-        """Yields the rows of steps `start` to `end`, through all epochs."""
-        epoch, plan = -1, []
-        for step in range(start, end):
-            if step // self.steps_per_epoch != epoch:
-                epoch = step // self.steps_per_epoch
-                plan = training_batches(self.lengths, self.recipe.batch_size, seed=self.recipe.seed, epoch=epoch)
-            yield self.rows[plan[step % self.steps_per_epoch]]
+        return step_at(self.splits.total_steps, fraction)
 
     def train_to(self, step: int) -> None:
         """Trains up to `step`.
@@ -92,7 +64,7 @@ class Trainer:
         self.model.train()
         settled = min(self.step + WARMUP_STEPS, step - 1)
         self.clock.go("data")
-        for rows in self._batches(self.step, step):
+        for rows in self.splits.batches(self.step, step):
             if self.step == settled:
                 devices.synchronize(self.device)
                 self.clock.start_steady(torch.get_num_threads())
@@ -108,10 +80,46 @@ class Trainer:
         self._update()
         self._loss_sum += loss
         self._loss_steps += 1
-        tokens = int(np.asarray(self.train_data.lengths)[rows].sum())
+        tokens = int(np.asarray(self.splits.train.examples.lengths)[rows].sum())
         self.clock.count(samples=len(rows), tokens=tokens, positions=positions)
         if self.device.type == "cpu" and not math.isfinite(loss.item()):
             self._fail_nan()
+
+    def _backward(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
+        """Returns the loss of a batch and its positions (tokens and padding); leaves its gradients for `_update`."""
+        total, positions = torch.zeros((), device=self.device), 0
+        weight = self.loss.weight(rows)
+        for start in range(0, len(rows), self.micro_batch_size):
+            part = rows[start : start + self.micro_batch_size]
+            loss, length = self._backward_part(part, weight)
+            self.optimiser.gather(is_first=start == 0, is_last=start + len(part) == len(rows))
+            total += loss
+            positions += len(part) * length
+        return total, positions
+
+    def _backward_part(self, rows: np.ndarray, weight: float) -> tuple[torch.Tensor, int]:
+        """Returns a micro-batch's share in the loss of its batch, and its padded length. Its graph is freed."""
+        is_full = len(rows) == self.micro_batch_size
+        inputs, targets, length = self._batch(rows, is_full)
+        output = self._forward(inputs, is_full)
+        loss = self.loss(output, targets) / weight
+        self.optimiser.scaler.scale(loss).backward()
+        return loss.detach(), length
+
+    def _batch(self, rows: np.ndarray, is_full: bool) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], int]:
+        """Returns the model's inputs and the targets for `rows`, on the device, and the length of a padded row."""
+        examples = self.splits.train.examples
+        length = self.forward.padded_length(int(examples.lengths[rows].max()), self.splits.lengths, is_full=is_full)
+        inputs = to_device(self.task.collate(examples, rows, length), self.model, self.device)
+        targets = self.task.targets(examples, rows, length)
+        return inputs, {name: devices.upload(array, self.device) for name, array in targets.items()}, length
+
+    def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
+        """Returns the model's output, or as much of it as the task reads."""
+        return self.forward(inputs, is_full=is_full)
+
+    def _update(self) -> None:
+        self.optimiser.step(self.step)
 
     def _backward_or_shrink(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
         """Computes the gradients of the batch; out of memory, again from its start in halved micro-batches."""
@@ -129,37 +137,6 @@ class Trainer:
             devices.empty_cache(self.device)
             self.micro_batch_size = math.ceil(self.micro_batch_size / 2)
 
-    def _backward(self, rows: np.ndarray) -> tuple[torch.Tensor, int]:
-        """Returns the loss of a batch and its positions (tokens and padding); leaves its gradients for `_update`."""
-        total, positions = torch.zeros((), device=self.device), 0
-        weight = self.loss.weight(rows)
-        for start in range(0, len(rows), self.micro_batch_size):
-            part = rows[start : start + self.micro_batch_size]
-            loss, length = self._backward_part(part, weight)
-            self.optimiser.gather(is_first=start == 0, is_last=start + len(part) == len(rows))
-            total += loss
-            positions += len(part) * length
-        return total, positions
-
-    def _backward_part(self, rows: np.ndarray, weight: float) -> tuple[torch.Tensor, int]:
-        """Returns a micro-batch's share in the loss of its batch, and its padded length. Its graph is freed."""
-        is_full = len(rows) == self.micro_batch_size
-        longest = int(self.train_data.lengths[rows].max())
-        length = self.forward.padded_length(longest, self.lengths, is_full=is_full)
-        inputs = to_device(self.task.collate(self.train_data, rows, length), self.model, self.device)
-        targets = self.task.targets(self.train_data, rows, length)
-        output = self._forward(inputs, is_full)
-        loss = self.loss(output, {name: devices.upload(array, self.device) for name, array in targets.items()}) / weight
-        self.optimiser.scaler.scale(loss).backward()
-        return loss.detach(), length
-
-    def _forward(self, inputs: dict[str, torch.Tensor], is_full: bool) -> Any:
-        """Returns the model's output, or as much of it as the task reads."""
-        return self.forward(inputs, is_full=is_full)
-
-    def _update(self) -> None:
-        self.optimiser.step(self.step)
-
     def take_train_loss(self) -> float:
         """Returns the mean training loss since the last call.
 
@@ -173,14 +150,14 @@ class Trainer:
         self._loss_steps = 0
         return loss
 
+    def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
+        """Returns outputs and targets of the validation rows of evaluation point `point`, by name."""
+        examples, rows = self.splits.validation.examples, self.splits.scored[point]
+        outputs = predict(self.model, self.task, examples, rows, self.device)
+        if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
+            self._fail_nan()
+        return outputs, by_row(examples.targets, rows)
+
     def _fail_nan(self) -> None:
         where = f"step {self.step + 1} (learning rate {self.recipe.learning_rate:g})"
         raise TrialFailure(FailReason.NAN, f"the loss is not finite at {where}")
-
-    def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
-        """Returns outputs and targets of the validation rows of evaluation point `point`, by name."""
-        rows = self.validation_rows[point]
-        outputs = predict(self.model, self.task, self.validation_data, rows, self.device)
-        if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
-            self._fail_nan()
-        return outputs, by_row(self.validation_data.targets, rows)

@@ -120,7 +120,7 @@ def write_model(
 ) -> None:
     """Writes config.json and model.safetensors in fp32, as plain transformers reads them.
 
-    `decay` is the factor by which AdamW has shrunk the embeddings of words that do not occur.
+    `decay` is the factor by which the optimiser has shrunk the embeddings of words that do not occur.
     """
     values = weights.full_precision()
     state: dict[str, torch.Tensor] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -14,11 +15,14 @@ from harness.spec.trial import TrialTraining
 from harness.training.plain import StraightStep
 from harness.training.weights import FlatWeights
 
-__all__ = ["OPTIMISERS", "SCHEDULES", "Optimiser", "OptimiserEntry", "adamw", "entry_of", "schedule_factor"]
+__all__ = ["OPTIMISERS", "SCHEDULES", "Optimiser", "OptimiserEntry", "entry_of", "schedule_factor", "torch_optimiser"]
 
 # The decoupled-weight-decay defaults of the field (Loshchilov and Hutter 2019; torch.optim.AdamW).
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+MOMENTUM = 0.9
+#: torch's parameter groups: each has `params` and `weight_decay`.
+Groups = list[dict[str, Any]]
 #: The share of the learning rate, by the share of the steps after the warm-up that are left.
 SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "linear": lambda left: left,
@@ -42,7 +46,7 @@ class Optimiser:
         straight_step: Callable[[FlatWeights, torch.optim.Optimizer], StraightStep | None] = lambda *_: None,
     ) -> None:
         """`straight_step` returns a step that needs no gathered gradients, or None."""
-        self.inner = entry_of(recipe).factory(weights, recipe)
+        self.inner = torch_optimiser(weights, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.decay = 1.0
         self._weights, self._recipe, self._total_steps = weights, recipe, total_steps
@@ -68,47 +72,95 @@ class Optimiser:
 
     def _step(self) -> None:
         if self._recipe.max_grad_norm is not None:
-            self.scaler.unscale_(self.inner)
-            norm = torch.nn.utils.get_total_norm([m.grad for m in self._weights.masters if m.grad is not None])
-            # Clipping without a pass of its own: fused AdamW divides by this while it reads the gradients.
-            self.inner.grad_scale = (norm / self._recipe.max_grad_norm).clamp_(min=1.0)  # type: ignore[attr-defined]
+            self._clip(self._recipe.max_grad_norm)
         self.scaler.step(self.inner)
         self.scaler.update()
         self._weights.refresh()
 
+    def _clip(self, max_norm: float) -> None:
+        self.scaler.unscale_(self.inner)
+        gradients = [master.grad for master in self._weights.masters if master.grad is not None]
+        too_large = (torch.nn.utils.get_total_norm(gradients) / max_norm).clamp_(min=1.0)
+        if self.inner.defaults.get("fused"):
+            # Clipping without a pass of its own: a fused optimiser divides by this while it reads the gradients.
+            self.inner.grad_scale = too_large  # type: ignore[attr-defined]
+        else:
+            torch._foreach_div_(gradients, too_large)
 
-def adamw(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.AdamW:
-    """Returns AdamW over the masters; biases and norms are not decayed.
+    @property
+    def memory_bytes(self) -> int:
+        """The memory of what the optimiser keeps between steps."""
+        tensors = [tensor for state in self.inner.state.values() for tensor in state.values()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
-    The fused form counts steps and divides by `grad_scale` on the device of the masters, so the host does not wait.
-    """
-    groups = [
-        {"params": [master], "weight_decay": recipe.weight_decay if decayed else 0.0}
-        for master, decayed in zip(weights.masters, weights.decayed, strict=True)
-    ]
-    # Not capturable: that is for steps within a CUDA graph; fused it changes nothing, and outside of one torch warns.
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=BETAS, eps=EPSILON, fused=True)
+
+class DecoupledSGD(torch.optim.SGD):
+    """SGD whose weight decay shrinks the weights and is no part of the gradients (Loshchilov and Hutter 2019, SGDW)."""
+
+    def __init__(self, groups: Groups, learning_rate: float) -> None:
+        decoupled = [{**group, "weight_decay": 0.0, "decoupled_decay": group["weight_decay"]} for group in groups]
+        super().__init__(decoupled, lr=learning_rate, momentum=MOMENTUM)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """Makes one step."""
+        for group in self.param_groups:
+            if group["decoupled_decay"]:
+                torch._foreach_mul_(group["params"], 1 - group["lr"] * group["decoupled_decay"])
+        return super().step(closure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptimiserEntry:
-    """An optimiser on flat weights.
+    """How an optimiser is made from parameter groups and a learning rate, and what it allows.
 
-    `may_leave_rows` says that the optimiser only shrinks a row of a table that never has a gradient, by a factor that
-    is known (`Optimiser.decay`), so that such rows may be left out of training.
+    Attributes:
+        factory: makes the optimiser.
+        is_flat: it updates every number by itself, so that it may have the flat masters; if not, it has parameters in
+            the shapes of the model's.
+        may_leave_rows: a row of a table that never has a gradient only shrinks, in each step by the learning rate
+            times the weight decay (`Optimiser.decay`), so that such rows may be left out of training.
+        moments: how many fp32 numbers it keeps of each weight.
     """
 
-    factory: Callable[[FlatWeights, TrialTraining], torch.optim.Optimizer]
+    factory: Callable[[Groups, float], torch.optim.Optimizer]
+    is_flat: bool
     may_leave_rows: bool
+    moments: int
 
 
-#: Each must update every number by itself: the masters are flat tensors without the shapes of the parameters.
-OPTIMISERS: dict[str, OptimiserEntry] = {"adamw": OptimiserEntry(factory=adamw, may_leave_rows=True)}
+OPTIMISERS: Mapping[str, OptimiserEntry] = {
+    "adamw": OptimiserEntry(
+        # Fused, it counts steps and divides by `grad_scale` on the device of the masters, so the host does not wait.
+        # Not capturable: that is for steps within a CUDA graph; fused it changes nothing, and outside of one torch
+        # warns.
+        factory=lambda groups, rate: torch.optim.AdamW(groups, lr=rate, betas=BETAS, eps=EPSILON, fused=True),
+        is_flat=True,
+        may_leave_rows=True,
+        moments=2,
+    ),
+    # The size of a step follows that of the whole tensor, rows without a gradient included.
+    "adafactor": OptimiserEntry(factory=torch.optim.Adafactor, is_flat=False, may_leave_rows=False, moments=0),
+    "sgd": OptimiserEntry(factory=DecoupledSGD, is_flat=True, may_leave_rows=True, moments=1),
+}
 
 
 def entry_of(recipe: TrialTraining) -> OptimiserEntry:
-    """Returns the optimiser of a recipe: AdamW, as long as the table has no other and the study no key."""
-    return OPTIMISERS["adamw"]
+    """Returns the optimiser of a recipe.
+
+    Raises:
+        InputError: there is no such optimiser.
+    """
+    return look_up(OPTIMISERS, recipe.optimizer, "training.optimizer")
+
+
+def torch_optimiser(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.Optimizer:
+    """Returns torch's optimiser of a recipe over the weights; biases and norms are not decayed."""
+    entry = entry_of(recipe)
+    params = [[master] for master in weights.masters] if entry.is_flat else weights.shaped()
+    decays = [recipe.weight_decay if decayed else 0.0 for decayed in weights.decayed]
+    groups = [{"params": part, "weight_decay": decay} for part, decay in zip(params, decays, strict=True)]
+    return entry.factory(groups, recipe.learning_rate)
 
 
 def schedule_factor(step: int, total_steps: int, recipe: TrialTraining) -> float:

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,21 +18,13 @@ from harness.tasks import task_of
 from harness.tasks.base import Task
 from harness.tasks.encode import encoded
 from harness.training.host import Host
+from harness.training.splits import Splits
 from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["CutTable", "Forward", "Plain", "Rows", "StraightStep"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
-    """The rows of one split that a trial may ask for."""
-
-    split: str
-    examples: Encoded
-    rows: np.ndarray
+__all__ = ["CutTable", "Forward", "Plain", "StraightStep"]
 
 
 class CutTable(Protocol):
@@ -94,7 +85,11 @@ class Plain:
         """The encoded examples of a split."""
         return encoded(self.data, self.config, split)
 
-    def replacements(self, template: PreTrainedModel, parts: Sequence[Rows]) -> dict[int, torch.nn.Module]:
+    def splits(self) -> Splits:
+        """Returns the rows that the trial trains on and is scored on."""
+        return Splits(self.config, self.data, self.examples)
+
+    def replacements(self, template: PreTrainedModel, splits: Splits) -> dict[int, torch.nn.Module]:
         """Returns modules that replace those of `template` in its copy, by the `id` of the replaced module."""
         return {}
 
@@ -102,8 +97,8 @@ class Plain:
         """Returns the word embeddings of `model` if only a part of them is in it, else None."""
         return None
 
-    def task(self, model: PreTrainedModel, parts: Sequence[Rows]) -> Task:
-        """Returns the task that makes the model's batches of `parts`."""
+    def task(self, model: PreTrainedModel, splits: Splits) -> Task:
+        """Returns the task that makes the model's batches of `splits`."""
         return task_of(self.config.task)
 
     def forward(self, model: PreTrainedModel) -> Forward:

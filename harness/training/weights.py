@@ -1,6 +1,6 @@
 """The trainable weights of a model as two flat fp32 tensors, with low-precision copies that the model computes with.
 
-One flat tensor each for decayed and undecayed weights makes clipping, AdamW, copying and snapshots one operation
+One flat tensor each for decayed and undecayed weights makes clipping, the update, copying and snapshots one operation
 instead of a hundred. In fp32 the model's own parameters are views of them; in bf16 and fp16 they are views of a
 low-precision copy that is refreshed after every optimiser step, so that small updates are never lost (fp32 master
 weights: Micikevicius et al. 2018, section 3.1).
@@ -92,6 +92,16 @@ class FlatWeights:
                         view.zero_()
             for parameter in group:
                 parameter.grad = None
+
+    def shaped(self) -> list[list[torch.nn.Parameter]]:
+        """Returns each master as parameters in the shapes of the model's, which share its values and its gradient."""
+        shaped = []
+        for master, gradients, group in zip(self.masters, self._gradients, self.groups, strict=True):
+            parameters = [torch.nn.Parameter(view) for view in _views(master.detach(), group)]
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            shaped.append(parameters)
+        return shaped
 
     def forget_gradients(self) -> None:
         """Frees the model's gradients, also those that a failed backward pass left."""

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from harness.benchmark import run as bench_run
-from harness.benchmark.plan import BenchOptions
-from harness.benchmark.run import Bench, bench_slot
+from harness.benchmark.plan import BenchOptions, planned_of
+from harness.benchmark.run import Bench, bench_slot, new_cell
 from harness.data.prepared import PreparedData
 from harness.errors import FailReason, InputError, TrialFailure
 from harness.records.bench import read_bench
 from harness.spec.reader import load_study
+from harness.spec.trial import TrialConfig
 from tests.benchmark.conftest import Noted, run_inline
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -150,3 +151,18 @@ def test_out_of_memory_is_final(
 def test_slot_of_a_bench_has_the_device_to_itself() -> None:
     slot = bench_slot("cpu", 2)
     assert (slot.place.slot, slot.place.threads, slot.env["OMP_NUM_THREADS"]) == (0, 2, "2")
+
+
+def test_cell_names_an_optimizer_that_is_not_the_usual_one(smoke_config: TrialConfig, smoke_data: PreparedData) -> None:
+    """So that `compare` tells it from others; files of before the key existed go on to be comparable."""
+    found = []
+    for name in ("adamw", "sgd"):
+        training = smoke_config.training.model_copy(update={"optimizer": name})
+        planned = planned_of(
+            smoke_config.model_copy(update={"training": training}), "a", mode="train", length=8, rows=8, seconds=1.0
+        )
+        found.append(new_cell(planned, bench_slot("cpu", 1), smoke_data, "code"))
+    usual, other = (cell.recipe for cell in found)
+    assert other == usual | {"optimizer": "sgd"}
+    assert "optimizer" not in usual
+    assert found[0].id != found[1].id

@@ -77,7 +77,7 @@ def test_fixed_lengths_are_exact_and_without_padding(
     assert found.flops_ratio == pytest.approx(1.0, rel=0.02)
     assert found.model_flops is not None
     assert found.moved_bytes is not None
-    assert work.trains is (mode == "train")
+    assert work.moments == (2 if mode == "train" else None)
 
 
 def test_training_costs_three_times_the_flops(

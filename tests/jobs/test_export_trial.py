@@ -41,6 +41,7 @@ def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     assert [lines[1] for lines in tables] == ["|---|---|---|", "|---|---|"]
     assert [lines[2].split("|")[1].strip() for lines in tables] == ["accuracy", "model.checkpoint"]
     assert 'pipeline("text-classification", model="FOLDER")' in card
+    assert "Trained with adamw on" in card
 
 
 def test_export_of_a_trial_that_was_scored_is_that_model(results: Results, tmp_path: Path) -> None:

@@ -115,6 +115,8 @@ def _facts(view: View) -> Table:
         f"{place.node}: {place.device_name or place.device}, {plural(place.threads, 'thread')}" for place in places
     )
     rows += [["device", clip(device)] for device in devices]
+    optimizers = sorted({record.config.training.optimizer for record in view.trials})
+    rows += [["optimizer of training", ", ".join(optimizers)]] if optimizers else []
     rows += _precision(view)
     rows += _plain(view)
     rest = manifest.model_dump(include={"weights", "machine", "versions", "behaviour"})

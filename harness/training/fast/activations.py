@@ -28,7 +28,7 @@ from harness.tasks.encode import encoded_folder
 from harness.training.evaluate import MAX_POSITIONS, to_device
 from harness.training.fast.prefix import FrozenPrefix, NotSkippable
 from harness.training.host import Host
-from harness.training.plain import Rows
+from harness.training.splits import Rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -1,7 +1,7 @@
 """Word embeddings cut down to the words that occur: half of a small model is words that a data set never uses.
 
-AdamW only shrinks a row without gradients, by the same factor as every other such row, so leaving these rows out
-changes nothing but rounding: the factor is applied when the table is written.
+An optimiser that only shrinks a row without gradients, by the same factor as every other such row, changes nothing but
+rounding when these rows are left out: the factor is applied when the table is written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from harness.data.encoded import Ragged
-from harness.training.plain import Rows
+from harness.training.splits import Rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -6,7 +6,6 @@ Without any of these lines, and the file behind it, training is the same but for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +14,7 @@ from harness.data.encoded import Encoded
 from harness.data.prepared import PreparedData
 from harness.runtime import trains_plain
 from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
 from harness.tasks.base import Task
 from harness.tasks.encode import encoded_folder
 from harness.training import device as devices
@@ -26,7 +26,8 @@ from harness.training.fast.one_pass import one_pass
 from harness.training.fast.residence import resident
 from harness.training.host import Host
 from harness.training.optimiser import entry_of
-from harness.training.plain import CutTable, Forward, Plain, Rows, StraightStep
+from harness.training.plain import CutTable, Forward, Plain, StraightStep
+from harness.training.splits import Splits
 from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ class Fast(Plain):
             return examples
         return resident(examples, encoded_folder(self.data, self.config, split), self.device, self.host)
 
-    def replacements(self, template: PreTrainedModel, parts: Sequence[Rows]) -> dict[int, torch.nn.Module]:
+    def replacements(self, template: PreTrainedModel, splits: Splits) -> dict[int, torch.nn.Module]:
         """Returns faster dropout on a CPU, and word embeddings without the unused words if they are trained."""
         modules: dict[int, torch.nn.Module] = {}
         if self.device.type == "cpu":
             modules |= fast_dropouts(template)
-        words = words_of(parts)
+        words = words_of(splits.both)
         if words is not None and self._may_cut_words():
             modules |= compact_table(template, words, self.device)
         return modules
@@ -72,14 +73,14 @@ class Fast(Plain):
         """Returns the table that `replacements` has cut."""
         return next((part for part in model.modules() if isinstance(part, CompactEmbedding)), None)
 
-    def task(self, model: PreTrainedModel, parts: Sequence[Rows]) -> Task:
+    def task(self, model: PreTrainedModel, splits: Splits) -> Task:
         """Returns a task whose batches let the model skip its frozen layers."""
-        return skip_frozen(super().task(model, parts), model, self.config, self.data, self.host, parts)
+        return skip_frozen(super().task(model, splits), model, self.config, self.data, self.host, splits.both)
 
     def forward(self, model: PreTrainedModel) -> Forward:
         """Returns a forward pass through CUDA graphs, where the study sets them and the task reads logits alone."""
         use_graphs = self.config.training.step_graphs and devices.has_step_graphs(self.device)
-        if not use_graphs or super().task(model, ()).reads != ("logits",):
+        if not use_graphs or task_of(self.config.task).reads != ("logits",):
             return super().forward(model)
         return StepGraphs(model, self.device, self.host.cache, CudaCapture())
 

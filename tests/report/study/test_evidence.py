@@ -38,6 +38,15 @@ def test_evidence_always_says_which_commit(results: Results, git: Commit | None,
     assert table(results, "Environment", manifest=results.manifest.model_copy(update={"git": git}))["commit"] == [shown]
 
 
+def test_evidence_says_which_optimizers_were_used(results: Results) -> None:
+    assert table(results, "Environment")["optimizer of training"] == ["adamw"]
+    first, *rest = results.trials
+    training = first.config.training.model_copy(update={"optimizer": "sgd"})
+    changed = first.model_copy(update={"config": first.config.model_copy(update={"training": training})})
+    assert table(results, "Environment", trials=(changed, *rest))["optimizer of training"] == ["adamw, sgd"]
+    assert "optimizer of training" not in table(results, "Environment", trials=())
+
+
 def trained_on(results: Results, *rows: int | None) -> dict[str, list[str]]:
     """The table of rows where the trials trained on these numbers of rows."""
     trials = []

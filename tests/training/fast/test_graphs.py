@@ -106,7 +106,7 @@ def test_losses_are_those_of_eager_steps(training: dict[str, Any], smoke_data: P
 def test_captured_shapes_are_full_and_rounded_up(smoke_data: PreparedData, host: Host) -> None:
     capture = FakeCapture()
     trainer = graphed(trial(), smoke_data, host, capture)
-    longest = int(trainer.lengths.max())
+    longest = int(trainer.splits.lengths.max())
     losses(trainer, 30)
     assert capture.shapes
     assert all(rows == 4 and (length % MULTIPLE == 0 or length == longest) for rows, length in capture.shapes)
@@ -120,19 +120,19 @@ def test_short_batch_is_neither_rounded_nor_captured(smoke_data: PreparedData, h
     trainer.model.register_forward_pre_hook(
         lambda module, args, kwargs: seen.append(kwargs["input_ids"].shape), with_kwargs=True
     )
-    rows = trainer.rows[np.argsort(trainer.lengths, kind="stable")][:3]
+    rows = trainer.splits.train.rows[np.argsort(trainer.splits.lengths, kind="stable")][:3]
     for _ in range(CAPTURED_AT + 1):
         _, positions = trainer._backward(rows)
-    assert set(seen) == {torch.Size([3, int(trainer.train_data.lengths[rows].max())])}
+    assert set(seen) == {torch.Size([3, int(trainer.splits.train.examples.lengths[rows].max())])}
     assert positions == seen[0].numel()
     assert not capture.shapes
 
 
 def test_positions_count_the_padding_of_rounded_lengths(smoke_data: PreparedData, host: Host) -> None:
     trainer = graphed(trial(batch_size=2), smoke_data, host, FakeCapture())
-    rows = trainer.rows[np.argsort(trainer.lengths, kind="stable")][:2]
-    longest = int(trainer.train_data.lengths[rows].max())
-    rounded = min(-(-longest // MULTIPLE) * MULTIPLE, int(trainer.lengths.max()))
+    rows = trainer.splits.train.rows[np.argsort(trainer.splits.lengths, kind="stable")][:2]
+    longest = int(trainer.splits.train.examples.lengths[rows].max())
+    rounded = min(-(-longest // MULTIPLE) * MULTIPLE, int(trainer.splits.lengths.max()))
     assert rounded > longest
     assert trainer._backward(rows)[1] == 2 * rounded
 

@@ -23,6 +23,7 @@ from harness.training.fast.kit import Fast, kit_of
 from harness.training.fast.one_pass import OnePass, _library
 from harness.training.host import Host
 from harness.training.loop import Trainer
+from harness.training.optimiser import OPTIMISERS
 from harness.training.plain import Plain
 from harness.training.trainable.freeze import repeated_blocks
 from harness.trial import run_trial
@@ -72,8 +73,10 @@ def checkpoint(texts: PreparedData, host: Host, tmp_path: Path) -> str:
         ({"freeze": 1}, 1e-4),
         ({"freeze": "backbone", "accumulation_steps": 2}, 1e-4),
         ({"precision": "bf16", "batch_size": 32}, 1e-2),
+        ({"optimizer": "adafactor", "learning_rate": 2e-2}, 1e-5),
+        ({"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0.1}, 1e-5),
     ],
-    ids=["all", "frozen", "backbone-accumulated", "bf16"],
+    ids=["all", "frozen", "backbone-accumulated", "bf16", "adafactor", "sgd"],
 )
 def test_training_without_speed_ups_is_the_same_but_for_rounding(
     fields: dict[str, Any],
@@ -109,6 +112,14 @@ def test_plain_training_has_none_of_the_speed_ups(
     assert plain.compact is None
     assert plain.optimiser._straight is None
     assert not isinstance(trainer(frozen, texts, host).task, _WithActivations)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_words_are_cut_where_the_optimiser_allows_it(
+    name: str, texts: PreparedData, host: Host, checkpoint: str
+) -> None:
+    found = trainer(trial(checkpoint, optimizer=name), texts, host)
+    assert (found.compact is not None) == OPTIMISERS[name].may_leave_rows
 
 
 def test_frozen_layers_have_no_dropout_in_plain_training_either(

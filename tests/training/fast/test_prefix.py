@@ -25,7 +25,6 @@ from harness.training.fast import activations
 from harness.training.host import Host
 from harness.training.loop import Trainer
 from harness.training.model import tune_for
-from harness.training.plain import Rows
 from harness.training.trainable.freeze import repeated_blocks
 from harness.training.weights import DTYPES, cast_model
 from harness.trial import run_trial
@@ -236,10 +235,10 @@ def test_activations_of_other_weights_are_not_taken(texts: PreparedData, host: H
 
 def test_augmented_copies_have_activations_of_their_own(texts: PreparedData, host: Host) -> None:
     mine = trainer(trial(1, augment=("delete",), train_rows=10), texts, host)
-    assert len(mine.rows) == 20
-    rows = mine.rows[[3, 13]]
-    inputs = mine.task.collate(mine.train_data, rows)
-    plain = task_of("text-classification").collate(mine.train_data, rows)
+    assert len(mine.splits.train.rows) == 20
+    rows = mine.splits.train.rows[[3, 13]]
+    inputs = mine.task.collate(mine.splits.train.examples, rows)
+    plain = task_of("text-classification").collate(mine.splits.train.examples, rows)
     found = mine.model.base_model.eval()(**plain, output_hidden_states=True).hidden_states[1]
     given = next(inputs[name] for name in inputs if name not in plain)
     real = plain["attention_mask"].bool()
@@ -278,8 +277,7 @@ def test_model_whose_layers_are_one_layer_trains_as_usual(
 def test_trained_parameter_below_the_frozen_layers_is_not_forgotten(texts: PreparedData, host: Host) -> None:
     mine = trainer(trial(1, frozen_dropout=True), texts, host)
     mine.model.base_model.embeddings.LayerNorm.weight.requires_grad_(True)
-    rows = [Rows(split="train", examples=mine.train_data, rows=mine.rows)]
-    assert activations.skip_frozen(mine.task, mine.model, trial(1), texts, host, rows) is mine.task
+    assert activations.skip_frozen(mine.task, mine.model, trial(1), texts, host, [mine.splits.train]) is mine.task
 
 
 def test_resumed_trial_goes_on_to_the_bit(texts: PreparedData, host: Host, tmp_path: Path) -> None:

@@ -143,14 +143,15 @@ def test_training_on_resident_data_is_training_to_the_bit(
 ) -> None:
     _, loss, probabilities = trained(smoke_config, smoke_data, host)
     free(monkeypatch, 2**30)
-    assert not isinstance(trained(smoke_config, smoke_data, host)[0].train_data, Resident), "nobody asked for it"
+    unasked, *_ = trained(smoke_config, smoke_data, host)
+    assert not isinstance(unasked.splits.train.examples, Resident), "nobody asked for it"
     first, *found = trained(asking(smoke_config), smoke_data, host)
-    assert isinstance(first.train_data, Resident)
+    assert isinstance(first.splits.train.examples, Resident)
     assert found[0] == loss
     np.testing.assert_array_equal(found[1], probabilities)
     second, *_ = trained(asking(smoke_config), smoke_data, host)
-    assert second.train_data is first.train_data
-    assert second.validation_data is first.validation_data
+    assert second.splits.train.examples is first.splits.train.examples
+    assert second.splits.validation.examples is first.splits.validation.examples
 
 
 def test_activations_are_found_for_resident_rows(
@@ -162,15 +163,21 @@ def test_activations_are_found_for_resident_rows(
     _, loss, _ = trained(config, smoke_data, host)
     free(monkeypatch, 2**30)
     trainer, found, _ = trained(asking(config), smoke_data, host)
-    names = trainer.task.collate(trainer.train_data, trainer.rows[:2], int(trainer.lengths.max()))
+    train, longest = trainer.splits.train, int(trainer.splits.lengths.max())
+    names = trainer.task.collate(train.examples, train.rows[:2], longest)
     assert any(name.startswith("frozen_prefix.") for name in names)
     assert len({tuple(tensor.shape[:2]) for tensor in names.values()}) == 1
     assert found == loss
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("precision", "optimizer"), [("fp32", "adamw"), ("bf16", "adamw"), ("fp32", "sgd")])
 def test_a_training_step_reads_nothing_from_the_device(
-    precision: str, smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch
+    precision: str,
+    optimizer: str,
+    smoke_config: TrialConfig,
+    smoke_data: PreparedData,
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A tensor on `meta` has no values: reading one raises, and so does mixing it with one on the CPU."""
     free(monkeypatch, 2**30)
@@ -180,14 +187,20 @@ def test_a_training_step_reads_nothing_from_the_device(
     )
     # Not ours: to leave an attention mask out, transformers asks the device whether anything is padded.
     monkeypatch.setattr("transformers.masking_utils._ignore_bidirectional_mask_sdpa", lambda *args: False)
-    update = {"precision": precision, "class_weights": "balanced", "batch_size": 8, "accumulation_steps": 2}
+    update = {
+        "precision": precision,
+        "optimizer": optimizer,
+        "class_weights": "balanced",
+        "batch_size": 8,
+        "accumulation_steps": 2,
+    }
     config = asking(smoke_config.model_copy(update={"training": smoke_config.training.model_copy(update=update)}))
     trainer = Trainer(config, smoke_data, host, META, Clock())
     trainer.train_to(3)
     assert trainer.step == 3
     assert {tensor.device for tensor in trainer.optimiser.inner.state[trainer.weights.masters[0]].values()} == {META}
     with pytest.raises((RuntimeError, NotImplementedError)):
-        predict(trainer.model, trainer.task, trainer.validation_data, np.arange(4), META)
+        predict(trainer.model, trainer.task, trainer.splits.validation.examples, np.arange(4), META)
 
 
 def test_a_prepared_split_is_named_by_its_folder(tmp_path: Path, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,5 +212,5 @@ def test_a_prepared_split_is_named_by_its_folder(tmp_path: Path, host: Host, mon
     short = config.model_copy(update={"data": config.data.model_copy(update={"max_length": 5})})
     trainers = [Trainer(each, data, host, CPU, Clock()) for each in (config, short)]
     for trainer, each in zip(trainers, (config, short), strict=True):
-        assert int(trainer.lengths.max()) == int(np.asarray(encoded(data, each, "train").lengths).max())
+        assert int(trainer.splits.lengths.max()) == int(np.asarray(encoded(data, each, "train").lengths).max())
     assert len(host.cache["resident:cpu"]) == 4
