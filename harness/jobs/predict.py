@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.data.checkpoint_folder import refuse_own_code
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
 
@@ -56,6 +57,7 @@ def open_export(folder: Path) -> Export:
         best = folder / "best"
         remedy = f"did you mean {best}?" if (best / FILES[2]).is_file() else "make one: harness export RUN --to DIR"
         raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
+    refuse_own_code(str(folder), folder)
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         columns = dict(manifest["columns"])
