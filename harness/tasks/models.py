@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "load_saved", "model_config", "quiet", "saved_config"]
 
+#: Words in the names of settings that have a value for each layer (layer_types, attention_window).
+_BY_LAYER = ("layer", "attention", "attn", "block")
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
@@ -91,12 +94,15 @@ def _keep_layers(config: PreTrainedConfig, layers: int, name: str) -> None:
     keys = [key for key in ("num_hidden_layers", "num_decoder_layers", "decoder_layers") if hasattr(config, key)]
     if not keys:
         raise CheckpointError(f"model.layers: a {config.model_type} model ('{name}') cannot be cut; use layers: null")
+    whole = getattr(config, keys[0])
     for key in keys:
         if layers > getattr(config, key):
             raise CheckpointError(f"model.layers: {layers} layers asked for, '{name}' has {getattr(config, key)}")
         setattr(config, key, layers)
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
+    for key, value in config.to_dict().items():
+        is_by_layer = any(word in key for word in _BY_LAYER)
+        if is_by_layer and isinstance(value, (list, tuple)) and len(value) == whole:
+            setattr(config, key, value[:layers])
 
 
 def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
