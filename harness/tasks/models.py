@@ -12,6 +12,7 @@ from harness.data.checkpoints import resolve
 from harness.errors import CheckpointError
 from harness.runtime import IMPORTING
 from harness.spec.trial import TrialModel
+from harness.tasks.grey import GREY, narrow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
@@ -64,6 +65,7 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
                 config = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
             else:
                 config = saved_config(resolve(model.checkpoint).folder)
+                _forget(config, GREY)  # the widened model is trained as it is
         except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
             where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
             raise CheckpointError(f"{where}: {_first_line(error)}") from error
@@ -179,4 +181,5 @@ def load_saved(folder: Path, auto: str) -> PreTrainedModel:
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
     unfold(model)
+    narrow(model)
     return model
