@@ -1,21 +1,42 @@
-"""This process: quick imports, training without speed-ups, low priority, and the command that starts it."""
+"""This process: imports, quiet libraries, training without speed-ups, low priority, and the command that starts it."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shlex
 import shutil
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["PLAIN", "program", "quick_imports", "shown_path", "stand_back", "trains_plain"]
+__all__ = [
+    "IMPORTING",
+    "PLAIN",
+    "hush_libraries",
+    "program",
+    "quick_imports",
+    "shown_path",
+    "stand_back",
+    "trains_plain",
+]
 
 #: The environment variable that switches the speed-ups of `training/fast/` off.
 PLAIN = "HARNESS_PLAIN"
+#: Held by a thread while it imports torch, transformers, scikit-learn or scipy for the first time. Their modules import
+#: each other in circles, and where two threads go through a circle at once, Python gives one of them a module that is
+#: not finished: "cannot import name".
+IMPORTING = threading.RLock()
+#: Environment variables that silence libraries, in this process and in those that it starts.
+_SILENCE = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+}
 
 #: A thread with this niceness gets a tenth of a core beside one of usual priority, and a whole core that is idle.
 NICENESS = 10
@@ -23,18 +44,32 @@ NICENESS = 10
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Switches the garbage collector off within the block.
+    """Lets this thread alone import within the block, with the garbage collector switched off.
 
     Importing torch and transformers makes a million objects that all stay, and the collector walks through them time
     and again: 4.1 s without this, 3.3 s with it.
     """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    with IMPORTING:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_enabled:
+                gc.enable()
+
+
+def hush_libraries() -> None:
+    """Keeps progress bars, notes and warnings of libraries off the terminal; what the user has set stays.
+
+    They concern the code that calls the libraries, and users can do nothing about them.
+    """
+    for name, value in _SILENCE.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger().addHandler(logging.NullHandler())
+    if not sys.warnoptions:
+        # Not by a filter: scikit-learn puts filters of its own before it.
+        warnings.showwarning = lambda *arguments, **options: None
 
 
 def trains_plain() -> bool:

@@ -6,7 +6,7 @@ A trial that is not pulled is paused; one whose generator is closed is stopped, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -19,6 +19,7 @@ from harness.records.schema import Progress, best_progress
 from harness.runtime import trains_plain
 from harness.spec.trial import TrialConfig
 from harness.training import device as devices
+from harness.training.check import check_model
 from harness.training.clock import Clock
 from harness.training.host import Host
 from harness.training.loop import Trainer
@@ -26,7 +27,7 @@ from harness.training.model import warm_up, write_model
 from harness.training.precision import choose, chosen_precision
 from harness.training.snapshot import Best, read_snapshot, write_snapshot
 
-__all__ = ["Pause", "measure_precision", "release", "run_trial", "warm_up"]
+__all__ = ["Pause", "check_models", "measure_precision", "release", "run_trial", "warm_up"]
 
 
 class Trial:
@@ -208,6 +209,16 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
         trial.trainer.forward.forget()
         del trial
         devices.empty_cache(device)
+
+
+def check_models(configs: Sequence[TrialConfig], data: str, host: Host) -> None:
+    """Checks that the model of each config can be trained on the data.
+
+    Raises:
+        HarnessError: one of them cannot; the message says why.
+    """
+    for config in configs:
+        check_model(config, PreparedData(Path(data)), host)
 
 
 def measure_precision(config: TrialConfig, data: str, host: Host) -> PrecisionChoice:

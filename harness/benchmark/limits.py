@@ -11,7 +11,8 @@ from harness.data.prepared import PreparedData
 from harness.errors import InputError
 from harness.spec.trial import TrialModel
 from harness.tasks.models import model_config
-from harness.tasks.tokenizers import length_limit, load_tokenizer
+from harness.tasks.token_ids import length_limit
+from harness.tasks.tokenizers import load_tokenizer
 
 __all__ = ["refuse_lengths"]
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from harness.cli.commands import app
 from harness.cli.guard import catch_termination
+from harness.runtime import hush_libraries
 
 __all__ = ["app", "main"]
 
@@ -19,6 +20,7 @@ __all__ = ["app", "main"]
 def main() -> None:
     """Runs the program `harness`."""
     catch_termination()
+    hush_libraries()
     atexit.register(gc.freeze)  # the collection at exit took up to half a second
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal's encoding lacks is escaped instead of raising.

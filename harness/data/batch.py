@@ -31,13 +31,20 @@ def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: 
     return [batches[at] for at in random.permutation(len(batches))]
 
 
-def evaluation_batches(lengths: np.ndarray, *, max_positions: int, max_rows: int = 256) -> list[np.ndarray]:
-    """Returns all rows by length, in batches of at most `max_positions` tokens and padding and `max_rows` rows."""
+def evaluation_batches(
+    lengths: np.ndarray, *, max_positions: int, max_rows: int = 256, padded: bool = True
+) -> list[np.ndarray]:
+    """Returns all rows by length, in batches of at most `max_positions` tokens and padding and `max_rows` rows.
+
+    Where `padded` is false, the rows of a batch have one length.
+    """
     order = np.argsort(lengths, kind="stable")
     batches: list[np.ndarray] = []
     start = 0
     for at in range(1, len(order) + 1):
-        if at == len(order) or at - start == max_rows or (at - start + 1) * int(lengths[order[at]]) > max_positions:
+        is_full = at == len(order) or at - start == max_rows
+        longest = 0 if is_full else int(lengths[order[at]])
+        if is_full or (at - start + 1) * longest > max_positions or (not padded and longest > lengths[order[start]]):
             batches.append(order[start:at])
             start = at
     return batches

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
+from harness.data.checkpoint_folder import TOKENIZER_FILES, check_folder, weight_files
 from harness.errors import CheckpointError, nearest
 from harness.records.files import write_text
 from harness.spec.study import split_checkpoint
@@ -44,7 +45,7 @@ PACKAGED: Mapping[str, Packaged] = {
 }
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
-_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_FILES = [*TOKENIZER_FILES, "*.safetensors"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Checkpoint:
         """The hash of the weights (of several files: of their names and hashes); None for `scratch`."""
         if self.path is None:
             return None
-        files = _weight_files(self.path)
+        files = weight_files(self.path)
         if len(files) == 1:
             return _remembered_sha256(files[0])
         lines = "".join(f"{file.name}:{_remembered_sha256(file)}\n" for file in files)
@@ -83,7 +84,7 @@ class Checkpoint:
         """How many numbers the weight files hold, read from their headers; None for `scratch`."""
         if self.path is None:
             return None
-        return sum(_num_values(file) for file in _weight_files(self.path))
+        return sum(_num_values(file) for file in weight_files(self.path))
 
 
 def resolve(name: str) -> Checkpoint:
@@ -114,33 +115,13 @@ def _near(name: str) -> str:
     return nearest(name, [*PACKAGED, *(id_.rpartition("/")[2] for id_ in PACKAGED), "scratch"])
 
 
+def _where(name: str) -> str:
+    return f"model.checkpoint: '{name}'"
+
+
 def _from_folder(name: str, folder: Path) -> Checkpoint:
-    _check(name, folder)
+    check_folder(_where(name), folder)
     return Checkpoint(id=name, source="folder", path=folder)
-
-
-def _check(name: str, folder: Path) -> None:
-    """Raises CheckpointError for a folder that cannot hold a checkpoint."""
-    if not (folder / "config.json").is_file():
-        listed = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-        raise CheckpointError(f"model.checkpoint: '{name}' has no config.json (it holds: {listed})")
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"model.checkpoint: '{name}': config.json cannot be read ({error})") from error
-    if not isinstance(config, dict) or "model_type" not in config:
-        raise CheckpointError(f"model.checkpoint: '{name}': config.json names no model_type")
-    if not _weight_files(folder):
-        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".pt", ".pth", ".ckpt"))
-        why = f"only {pickles[0]}, a pickle, which can run code when it is loaded" if pickles else "no weights"
-        raise CheckpointError(
-            f"model.checkpoint: '{name}' has {why}; allowed: model.safetensors "
-            "(load and save it once with transformers: save_pretrained writes safetensors)"
-        )
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
 
 
 def _num_values(file: Path) -> int:
@@ -166,7 +147,7 @@ def _from_package(name: str, packaged: Packaged) -> Checkpoint:
     folder = Path(places[0] if places else packaged.module) / packaged.folder
     if not folder.is_dir():
         raise CheckpointError(f"model.checkpoint: '{name}': {folder} is not there; reinstall it: {packaged.install}")
-    _check(name, folder)
+    check_folder(_where(name), folder)
     checkpoint = Checkpoint(id=name, source="package", path=folder)
     if checkpoint.sha256 != packaged.sha256:
         raise CheckpointError(
@@ -183,7 +164,7 @@ def _in_hub_cache(name: str) -> Checkpoint | None:
 
     try:
         folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"], local_files_only=True))
-        _check(name, folder)
+        check_folder(_where(name), folder)
     except (OSError, ValueError, CheckpointError):
         return None
     return Checkpoint(id=name, source="hub-cache", path=folder, revision=folder.name)
@@ -206,7 +187,7 @@ def _from_hub(name: str) -> Checkpoint:
             f"model.checkpoint: '{name}' is no folder, in no installed package, not in the Hub cache, and the Hub did "
             f"not give it ({reason[:160]}){_near(name)}; without a network: {remedy}"
         ) from error
-    _check(name, folder)
+    check_folder(_where(name), folder)
     return Checkpoint(id=name, source="hub", path=folder, revision=folder.name)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from harness.errors import look_up
+from harness.runtime import quick_imports
 from harness.spec.study import PreprocessStep
 
 __all__ = ["CHINESE_STOP_WORDS", "NEGATIONS", "clean", "is_cjk", "normalised"]
@@ -79,7 +80,8 @@ def _remove_stop_words(text: str) -> str:
 
 @cache
 def _english_stop_words() -> frozenset[str]:
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+    with quick_imports():
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     return frozenset(ENGLISH_STOP_WORDS) - NEGATIONS
 

@@ -57,7 +57,7 @@ class Encoded:
 
     `fields` are the model's inputs by name, `targets` the targets by name, `lengths` the real tokens of each example
     `[examples]` int32 (1 for images). `row_of` holds the row of each example where a row has several; None where
-    example i is row i. `stats` are JSON: truncated_fraction, unknown_fraction, mean_length, max_length, ...
+    example i is row i. `stats` are JSON: truncated_fraction, unknown_fraction, mean_length, max_length, padding, ...
     """
 
     fields: Arrays
@@ -68,6 +68,11 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def may_pad(self) -> bool:
+        """False where a model's answers are right only in batches of rows of one length."""
+        return self.stats.get("padding") != "none"
 
     def write(self, folder: Path) -> None:
         """Writes arrays and stats into `folder`, which must be new; the caller renames it into place."""

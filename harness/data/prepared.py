@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import DataError
 from harness.records.manifest import Meta
+from harness.runtime import quick_imports
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,8 @@ class PreparedData:
 
     def frame(self, split: str) -> pd.DataFrame:
         """Reads the rows of "train", "validation" or "test"."""
-        import pandas as pd
+        with quick_imports():
+            import pandas as pd
+            import pandas.core.arrays.arrow.extension_types
 
         return pd.read_parquet(self.folder / f"{split}.parquet")

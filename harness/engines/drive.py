@@ -7,7 +7,7 @@ import importlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,13 +103,15 @@ class Driver:
         trial_fn: TrialFunction,
         *,
         memory_budget_bytes: int,
+        models: Sequence[TrialConfig] = (),
         capture: Capture = lambda log: nullcontext(),
     ) -> None:
-        """`capture` redirects what a trial prints to a log file."""
+        """`models` are checked when the first trial starts; `capture` redirects what a trial prints to a log file."""
         self._host = host
         self._data = data
         self._trial_fn = trial_fn
         self._budget_bytes = memory_budget_bytes
+        self._models = models
         self._capture = capture
         self._trials: dict[int, LoadedTrial] = {}
 
@@ -177,7 +179,19 @@ class Driver:
     def _generate(self, config: TrialConfig, resume: Path | None) -> Generator[PausedTrial]:
         """Returns the trial function's generator; an error of the call itself is raised at the first pull."""
         trust(config.task)  # the coordinator has checked that the user trusts it
+        self._check_models()
         yield from self._trial_fn(config, self._data, self._host, resume)
+
+    def _check_models(self) -> None:
+        """Lets the trial function's module check, once, every model that a trial may have.
+
+        Raises:
+            InputError: one of them cannot be trained.
+        """
+        models, self._models = self._models, ()
+        check = getattr(sys.modules[self._trial_fn.__module__], "check_models", None)
+        if models and check is not None:
+            check(models, self._data, self._host)
 
     def snapshot(self, number: int) -> Snapshotted | Failed:
         """Writes the snapshot of a paused trial in place of an older one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from harness.engines.dispatch import Dispatcher
 from harness.engines.drive import Driver, load_trial_function
@@ -11,6 +12,7 @@ from harness.engines.precisions import Precisions
 from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.search.source import TrialSource
+from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 
 __all__ = ["InlineEngine"]
@@ -53,17 +55,26 @@ class InlineEngine:
         trial_timeout_s: float | None = None,
         memory_budget_bytes: int | None = None,
         precisions: Precisions | None = None,
+        models: Sequence[TrialConfig] = (),
     ) -> None:
+        """`models` are checked before the first trial."""
         self._run = run
         self._slot = slot
         self._trial_timeout_s = trial_timeout_s
         self._precisions = precisions
+        self._models = models
         self._host = Host(place=slot.place)
         self._budget_bytes = slot.standing_bytes(memory_budget_bytes)
 
     def run(self, source: TrialSource, data: str, trial_fn: str) -> None:
         """Runs all trials of `source`; on any exception the active trials are closed, and stay RUNNING."""
-        driver = Driver(self._host, data, load_trial_function(trial_fn), memory_budget_bytes=self._budget_bytes)
+        driver = Driver(
+            self._host,
+            data,
+            load_trial_function(trial_fn),
+            memory_budget_bytes=self._budget_bytes,
+            models=self._models,
+        )
         pool = InlinePool(self._slot, driver)
         try:
             dispatcher = Dispatcher(

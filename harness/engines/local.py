@@ -14,6 +14,7 @@ from harness.engines.processes import ProcessPool
 from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.search.source import TrialSource
+from harness.spec.trial import TrialConfig
 
 __all__ = ["LocalEngine"]
 
@@ -37,16 +38,19 @@ class LocalEngine:
         max_restarts: int = 3,
         lend_threads: bool = False,
         precisions: Precisions | None = None,
+        models: Sequence[TrialConfig] = (),
     ) -> None:
         """`memory_budget_bytes` is what paused trials may hold in one worker (None: a share of the slot's memory);
         `max_restarts` is how often in a row a worker may die at its start; with `lend_threads` the last trials of a
-        phase use the CPU threads of idle slots too; with `precisions` slots measure what `precision: auto` means."""
+        phase use the CPU threads of idle slots too; with `precisions` slots measure what `precision: auto` means;
+        `models` are checked before the first trial."""
         self._run = run
         self._slots = slots
         self._needs = Needs()
         self._trial_timeout_s = trial_timeout_s
         self._lend_threads = lend_threads
         self._precisions = precisions
+        self._models = models
         self._pool = ProcessPool(slots, memory_budget_bytes=memory_budget_bytes, max_restarts=max_restarts)
         self._depth = 0
 
@@ -82,5 +86,5 @@ class LocalEngine:
                 precisions=self._precisions,
             )
             if dispatcher.claim():
-                self._pool.begin(data, trial_fn)
+                self._pool.begin(data, trial_fn, self._models)
                 dispatcher.run()

@@ -49,6 +49,7 @@ class Begin(Frozen):
     data: str
     trial_fn: str = Field(description="module:function")
     memory_budget_bytes: int = Field(description="what paused trials may hold together")
+    models: tuple[TrialConfig, ...] = Field(default=(), description="checked when the first trial starts")
 
 
 class Warm(Frozen):

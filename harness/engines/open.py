@@ -12,6 +12,7 @@ from harness.engines.protocol import Engine
 from harness.errors import look_up
 from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
+from harness.spec.configure import models_of
 from harness.spec.study import StudySpec
 
 __all__ = ["ENGINES", "open_engine"]
@@ -44,14 +45,18 @@ def open_engine(
 def _inline(
     spec: StudySpec, run: RunFolder, slots: Sequence[Slot], timeout_s: float | None, precisions: Precisions | None
 ) -> AbstractContextManager[Engine]:
-    return nullcontext(InlineEngine(run, slots[0], trial_timeout_s=timeout_s, precisions=precisions))
+    return nullcontext(
+        InlineEngine(run, slots[0], trial_timeout_s=timeout_s, precisions=precisions, models=models_of(spec))
+    )
 
 
 def _local(
     spec: StudySpec, run: RunFolder, slots: Sequence[Slot], timeout_s: float | None, precisions: Precisions | None
 ) -> AbstractContextManager[Engine]:
     lend = spec.engine.threads_per_slot == "auto"
-    return LocalEngine(run, slots, trial_timeout_s=timeout_s, lend_threads=lend, precisions=precisions)
+    return LocalEngine(
+        run, slots, trial_timeout_s=timeout_s, lend_threads=lend, precisions=precisions, models=models_of(spec)
+    )
 
 
 def _ray(

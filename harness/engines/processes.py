@@ -35,6 +35,7 @@ from harness.engines.messages import (
 from harness.errors import EngineError, FailReason
 from harness.machine import resources
 from harness.machine.slots import Slot
+from harness.spec.trial import TrialConfig
 
 __all__ = ["ProcessPool"]
 
@@ -120,7 +121,7 @@ class ProcessPool:
             if slot not in self._workers:
                 self._workers[slot] = WorkerProcess(self._slots[slot], Warm(trial_fn=trial_fn))
 
-    def begin(self, data: str, trial_fn: str) -> None:
+    def begin(self, data: str, trial_fn: str, models: Sequence[TrialConfig] = ()) -> None:
         """Gives every worker its job; missing workers are started, all at once."""
         self._jobs = [
             Begin(
@@ -128,6 +129,7 @@ class ProcessPool:
                 data=data,
                 trial_fn=trial_fn,
                 memory_budget_bytes=slot.standing_bytes(self._budget_bytes),
+                models=tuple(models),
             )
             for slot in self._slots
         ]

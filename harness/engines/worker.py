@@ -115,7 +115,12 @@ class Worker:
         trial_fn = load_trial_function(job.trial_fn)
         self._host = Host(place=job.place, cache=self._host.cache if self._host is not None else {})
         self._driver = Driver(
-            self._host, job.data, trial_fn, memory_budget_bytes=job.memory_budget_bytes, capture=captured
+            self._host,
+            job.data,
+            trial_fn,
+            memory_budget_bytes=job.memory_budget_bytes,
+            models=job.models,
+            capture=captured,
         )
         return Ready(import_s=time.perf_counter() - start)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.data.checkpoint_folder import refuse_own_code
 from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
 from harness.records.exported import EXPORT_FILES, read_export
@@ -56,6 +57,7 @@ def open_export(folder: Path) -> Export:
         is_run = (best / "manifest.json").is_file()
         remedy = f"did you mean {best}?" if is_run else f"make one: {program()} export RUN --to DIR"
         raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")
+    refuse_own_code(str(folder), folder)
     manifest = read_export(folder)
     task = task_of(manifest.task)
     return Export(

@@ -32,6 +32,7 @@ from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
+from harness.search.samplers import import_libraries
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
@@ -216,6 +217,7 @@ class _Sweep:
 
     def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
         """Searches and confirms; baselines and imports run in a background thread once all trials have been started."""
+        import_libraries(self.spec.search.sampler)
         self.stack.enter_context(self.loggers)
         scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
         with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as background:

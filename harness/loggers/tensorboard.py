@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.loggers.base import Logger, hyperparameters, label, scalars
 from harness.records.schema import Progress, TrialRecord
+from harness.runtime import quick_imports
 from harness.spec.trial import TrialConfig
 from harness.stats.metric import COSTS
 
@@ -28,7 +29,8 @@ class TensorBoardLogger(Logger):
 
     def started(self, config: TrialConfig) -> None:
         """Opens the trial's event file."""
-        from torch.utils.tensorboard import SummaryWriter
+        with quick_imports():
+            from torch.utils.tensorboard import SummaryWriter
 
         self.paused(config.number)
         self._writers[config.number] = SummaryWriter(str(self._folder / label(config)), flush_secs=5)

@@ -7,19 +7,34 @@ draws the same params after a restart as without one.
 from __future__ import annotations
 
 import hashlib
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import look_up
+from harness.runtime import quick_imports
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-__all__ = ["SAMPLERS", "derived_seed", "make_sampler", "num_startup"]
+__all__ = ["SAMPLERS", "derived_seed", "import_libraries", "make_sampler", "num_startup"]
 
 LEARNERS = ("tpe", "gp")
 STARTUP_EARLY = 16
+#: What a sampler imports when it draws.
+LIBRARIES = {
+    "tpe": ("scipy.stats.qmc",),
+    "qmc": ("scipy.stats.qmc",),
+    "gp": ("scipy.stats.qmc", "scipy.optimize", "torch", "torch.utils._device"),
+}
+
+
+def import_libraries(name: str) -> None:
+    """Imports what the sampler needs for a draw ahead of it, before other threads import at the same time."""
+    with quick_imports():
+        for library in LIBRARIES.get(name, ()):
+            importlib.import_module(library)
 
 
 def derived_seed(seed: int, index: int) -> int:

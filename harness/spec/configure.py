@@ -34,7 +34,7 @@ from harness.spec.params import (
 )
 from harness.spec.rungs import TrialRungs, rung_fractions, trial_rungs
 from harness.spec.schedule import evaluation_points, validation_rows
-from harness.spec.space import is_searched
+from harness.spec.space import Range, is_searched
 from harness.spec.steps import num_examples, total_steps
 from harness.spec.study import StudySpec, split_checkpoint
 from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
@@ -53,6 +53,7 @@ __all__ = [
     "is_compared",
     "keeps_default",
     "may_choose_precision",
+    "models_of",
     "moved_defaults",
     "num_values",
     "resolve",
@@ -103,6 +104,26 @@ def default_config(spec: StudySpec, kind: Kind = "search", arm: str | None = Non
     """Returns the default recipe with the checkpoint `arm` (None: the study's first), with the study's rungs."""
     arm = arms(spec)[0] if arm is None else arm
     return resolve(spec, number=0, params=default_params(spec, arm), kind=kind, arm=arm)
+
+
+def models_of(spec: StudySpec) -> tuple[TrialConfig, ...]:
+    """Returns a trial of each checkpoint of the study; where layers are searched, another one with the fewest."""
+    configs = [
+        _with_checkpoint(default_config(spec, arm=name if is_compared(spec) else None), name)
+        for name in spec.model.checkpoints
+    ]
+    domain = spec.model.layers
+    if is_searched(domain):
+        numbers = [domain.low] if isinstance(domain, Range) else [part for part in domain.choices if part is not None]
+        fewest = [config.model.model_copy(update={"layers": min(numbers)}) for config in configs if numbers]
+        configs += [config.model_copy(update={"model": model}) for config, model in zip(configs, fewest, strict=False)]
+    return tuple(config for at, config in enumerate(configs) if config not in configs[:at])
+
+
+def _with_checkpoint(config: TrialConfig, name: str) -> TrialConfig:
+    checkpoint, layers = split_checkpoint(name)
+    changed: dict[str, Any] = {"checkpoint": checkpoint} | ({} if layers is None else {"layers": layers})
+    return config.model_copy(update={"model": config.model.model_copy(update=changed)})
 
 
 def _refuse_unknown(params: Mapping[str, ParamValue], names: set[str]) -> None:

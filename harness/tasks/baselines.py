@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.clean import is_cjk
+from harness.runtime import quick_imports
 
 __all__ = [
     "features_baseline",
@@ -36,7 +37,8 @@ def text_baseline(
     train: Sequence[str], labels: np.ndarray, others: Mapping[str, Sequence[str]], num_labels: int
 ) -> tuple[str, dict[str, np.ndarray]]:
     """Fits TF-IDF of 1-2-grams (`text_vectors`) and logistic regression with C=10; returns name and probabilities."""
-    from sklearn.linear_model import LogisticRegression
+    with quick_imports():
+        from sklearn.linear_model import LogisticRegression
 
     kind, vectors = text_vectors(train)
     # The default solver finds the same optimum in ten times the time (4,897 questions: 1.1 s against 0.1 s).
@@ -48,7 +50,8 @@ def text_baseline(
 
 def text_vectors(texts: Sequence[str]) -> tuple[str, Any]:
     """Returns "word" or "character" and a fitted TF-IDF of such 1-2-grams; characters where most letters are CJK."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    with quick_imports():
+        from sklearn.feature_extraction.text import TfidfVectorizer
 
     word = not _mostly_cjk(texts) and any(_TWO_LETTERS.search(text) for text in texts)
     vectors = TfidfVectorizer(ngram_range=(1, 2), analyzer="word" if word else "char")
@@ -64,7 +67,8 @@ def image_baseline(
     train: np.ndarray, labels: np.ndarray, others: Mapping[str, np.ndarray], num_labels: int
 ) -> tuple[str, dict[str, np.ndarray]]:
     """Fits logistic regression on the pixels [rows, values], scaled to 0..1; returns name and probabilities."""
-    from sklearn.linear_model import LogisticRegression
+    with quick_imports():
+        from sklearn.linear_model import LogisticRegression
 
     flat = {name: pixels.reshape(len(pixels), -1) / 255.0 for name, pixels in others.items()}
     model = LogisticRegression(max_iter=1000)
@@ -77,7 +81,8 @@ def features_baseline(
     train: np.ndarray, labels: np.ndarray, others: Mapping[str, np.ndarray], num_labels: int
 ) -> dict[str, np.ndarray]:
     """Fits logistic regression with C=10 on features [rows, width], scaled; returns probabilities."""
-    from sklearn.linear_model import LogisticRegression
+    with quick_imports():
+        from sklearn.linear_model import LogisticRegression
 
     # Scaled features are as long as rows of TF-IDF, whatever their width, so the same C suits both.
     model = LogisticRegression(C=10.0, max_iter=1000)

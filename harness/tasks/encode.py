@@ -26,7 +26,7 @@ from harness.tasks import task_of
 __all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows"]
 
 #: Raised when the same rows would be encoded differently.
-VERSION = 3
+VERSION = 4
 #: The file with the stratum of each row, beside the encoded examples.
 STRATA = "strata.npy"
 MAX_UNKNOWN = 0.1

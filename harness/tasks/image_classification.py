@@ -22,7 +22,8 @@ from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import image_baseline
 from harness.tasks.classification import Classification, as_outputs
-from harness.tasks.models import build, model_config
+from harness.tasks.grey import GREY
+from harness.tasks.models import build, model_config, saved_config
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,8 +115,9 @@ class ImageClassification(Classification):
             "do_rescale": True,
             "rescale_factor": 1 / 255,
             "do_normalize": True,
-            "image_mean": stats["mean"],
-            "image_std": stats["std"],
+            # Images are opened in colour; a model of grey ones is saved so that it takes them (`grey.py`).
+            "image_mean": stats["mean"] * (3 // stats["num_channels"]),
+            "image_std": stats["std"] * (3 // stats["num_channels"]),
         }
         (folder / _PROCESSOR).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
@@ -127,9 +129,7 @@ class ImageClassification(Classification):
         preprocess: Sequence[PreprocessStep] = (),
     ) -> Encoded:
         """Encodes rows as training did; `max_length` and `preprocess` are for texts and not used."""
-        from transformers import AutoConfig
-
-        stats = _stats(AutoConfig.from_pretrained(folder), _processor(folder))
+        stats = _stats(saved_config(folder), _processor(folder))
         return _encoded(_pixels([row["image"] for row in rows]), {}, stats)
 
 
@@ -169,13 +169,9 @@ def _stats(settings: PreTrainedConfig, processor: Mapping[str, Any]) -> dict[str
     if isinstance(size, dict):
         size = [size["height"], size["width"]] if "height" in size else size.get("shortest_edge", 224)
     pair = [size, size] if isinstance(size, int) else list(size)
-    channels = int(getattr(settings, "num_channels", 3))
-    return {
-        "size": pair,
-        "num_channels": channels,
-        "mean": list(processor.get("image_mean") or [0.5] * channels),
-        "std": list(processor.get("image_std") or [0.5] * channels),
-    }
+    channels = 1 if getattr(settings, GREY, None) else int(getattr(settings, "num_channels", 3))
+    mean, std = (list(processor.get(key) or [0.5] * channels) for key in ("image_mean", "image_std"))
+    return {"size": pair, "num_channels": channels, "mean": mean[:channels], "std": std[:channels]}
 
 
 TASK = ImageClassification()

@@ -10,31 +10,40 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.checkpoints import resolve
 from harness.errors import CheckpointError
+from harness.runtime import IMPORTING
 from harness.spec.trial import TrialModel
+from harness.tasks.grey import GREY, narrow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["build", "load_saved", "model_config", "quiet"]
+__all__ = ["build", "load_saved", "model_config", "quiet", "saved_config"]
+
+#: Words in the names of settings that have a value for each layer (layer_types, attention_window).
+_BY_LAYER = ("layer", "attention", "attn", "block")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within the block, transformers prints neither progress bars nor its table of newly drawn head weights."""
-    import transformers
+    """Lets this thread alone load with transformers within the block, which prints no bars, tables and warnings.
 
-    logging: Any = transformers.utils.logging
-    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bar:
-            logging.enable_progress_bar()
+    Loading imports modules, and changes settings that all threads share.
+    """
+    with IMPORTING:
+        import transformers
+
+        logging: Any = transformers.utils.logging
+        verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bar:
+                logging.enable_progress_bar()
 
 
 def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
@@ -47,18 +56,19 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
     Raises:
         CheckpointError: it cannot be read, or has fewer layers than `layers`.
     """
-    from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoConfig
+    with quiet():
+        from huggingface_hub.errors import StrictDataclassError
+        from transformers import AutoConfig
 
-    try:
-        with quiet():
+        try:
             if model.checkpoint == "scratch":
                 config = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
             else:
-                config = AutoConfig.from_pretrained(resolve(model.checkpoint).folder)
-    except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
-        where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
-        raise CheckpointError(f"{where}: {_first_line(error)}") from error
+                config = saved_config(resolve(model.checkpoint).folder)
+                _forget(config, GREY)  # the widened model is trained as it is
+        except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
+            where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
+            raise CheckpointError(f"{where}: {_first_line(error)}") from error
     if model.layers is not None:
         _keep_layers(config, model.layers, model.checkpoint)
     if model.dropout is not None:
@@ -66,17 +76,35 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
     return config
 
 
+def saved_config(folder: Path) -> PreTrainedConfig:
+    """Returns the configuration of a folder, without the names of Python code that it may hold."""
+    with quiet():
+        from transformers import AutoConfig
+
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    _forget(config, "auto_map")
+    return config
+
+
+def _forget(config: PreTrainedConfig, key: str) -> None:
+    if hasattr(config, key):
+        delattr(config, key)
+
+
 def _keep_layers(config: PreTrainedConfig, layers: int, name: str) -> None:
     """Cuts the configuration to `layers`: a checkpoint loaded into it keeps its first layers."""
     keys = [key for key in ("num_hidden_layers", "num_decoder_layers", "decoder_layers") if hasattr(config, key)]
     if not keys:
         raise CheckpointError(f"model.layers: a {config.model_type} model ('{name}') cannot be cut; use layers: null")
+    whole = getattr(config, keys[0])
     for key in keys:
         if layers > getattr(config, key):
             raise CheckpointError(f"model.layers: {layers} layers asked for, '{name}' has {getattr(config, key)}")
         setattr(config, key, layers)
-    if getattr(config, "layer_types", None):
-        config.layer_types = config.layer_types[:layers]
+    for key, value in config.to_dict().items():
+        is_by_layer = any(word in key for word in _BY_LAYER)
+        if is_by_layer and isinstance(value, (list, tuple)) and len(value) == whole:
+            setattr(config, key, value[:layers])
 
 
 def _set_dropout(config: PreTrainedConfig, dropout: float) -> None:
@@ -96,14 +124,14 @@ def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedM
     Raises:
         CheckpointError: the weights do not fit the configuration, or the model type has no such head.
     """
-    import torch
-    import transformers
-
-    loader = getattr(transformers, auto)
     try:
         with quiet():
+            import torch
+            import transformers
+
+            loader = getattr(transformers, auto)
             if model.checkpoint == "scratch":
-                built: PreTrainedModel = loader.from_config(config, dtype=torch.float32)
+                built: PreTrainedModel = loader.from_config(config, dtype=torch.float32, trust_remote_code=False)
                 return built
             built, info = loader.from_pretrained(
                 resolve(model.checkpoint).folder,
@@ -112,6 +140,7 @@ def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedM
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,
                 output_loading_info=True,
+                trust_remote_code=False,
             )
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         raise CheckpointError(f"model.checkpoint: '{model.checkpoint}': {_first_line(error)}") from error
@@ -140,15 +169,17 @@ def _first_line(error: Exception) -> str:
 
 
 def load_saved(folder: Path, auto: str) -> PreTrainedModel:
-    """Returns the fp32 model of a folder, loaded by the auto class `auto`; a `ScaledLinear` head is restored."""
-    import torch
-    import transformers
+    """Returns the fp32 model of a folder, loaded by the auto class `auto`; what was changed for saving is restored."""
+    with quiet():
+        import torch
+        import transformers
 
-    from harness.tasks.heads import unfold
+        from harness.tasks.heads import unfold
 
-    transformers.utils.logging.disable_progress_bar()
-    model: PreTrainedModel = getattr(transformers, auto).from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True
-    )
+        loader = getattr(transformers, auto)
+        model: PreTrainedModel = loader.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        )
     unfold(model)
+    narrow(model)
     return model

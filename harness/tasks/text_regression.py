@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.data.encoded import Arrays, Encoded, Ragged
 from harness.data.prepared import PreparedData
+from harness.runtime import quick_imports
 from harness.spec.tasks import NUMBER, facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import scaled_features, text_vectors
@@ -69,7 +70,8 @@ class TextRegression(TextTask):
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """Yields the mean of the training rows, and TF-IDF with ridge regression (see `_features` for pairs)."""
-        from sklearn.linear_model import Ridge
+        with quick_imports():
+            from sklearn.linear_model import Ridge
 
         numbers = np.asarray(self.row_targets(train)["numbers"])
         mean = float(np.mean(numbers))
@@ -89,7 +91,8 @@ class TextRegression(TextTask):
         data: PreparedData,
     ) -> dict[str, Arrays] | None:
         """Returns the predictions of ridge regression, with the penalty of that on TF-IDF."""
-        from sklearn.linear_model import Ridge
+        with quick_imports():
+            from sklearn.linear_model import Ridge
 
         scaled, scaled_others = scaled_features(train_features, features)
         model = Ridge().fit(scaled, np.asarray(train_targets["numbers"]))
@@ -123,7 +126,8 @@ def _features(frame: pd.DataFrame, vectors: Any) -> Any:
 
     Of a pair it is the TF-IDF of both texts together, the cosine between them and their lengths in characters.
     """
-    from scipy.sparse import csr_array, hstack
+    with quick_imports():
+        from scipy.sparse import csr_array, hstack
 
     whole = vectors.transform(joined_texts(frame))
     if "text_pair" not in frame:

@@ -21,8 +21,9 @@ from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import TaskBase
-from harness.tasks.models import build, model_config
-from harness.tasks.tokenizers import encode_texts, length_limit, load_tokenizer, tokenizer_digest, train_tokenizer
+from harness.tasks.models import build, model_config, quiet, saved_config
+from harness.tasks.token_ids import WITHOUT_VOCABULARY, encode_texts, least_tokens, length_limit, padding_of
+from harness.tasks.tokenizers import load_tokenizer, tokenizer_digest, train_tokenizer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ __all__ = ["TextTask", "joined_texts"]
 
 _TEXTS = ("text", "text_pair")
 _DEFAULT_POSITIONS = 512
+_DEFAULT_VOCABULARY = 30_000
 
 
 class TextTask(TaskBase):
@@ -60,7 +62,7 @@ class TextTask(TaskBase):
         return _encoded(columns, targets, tokenizer, _config(config), config.data.max_length)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
-        """Returns input_ids, attention_mask (and token_type_ids): int64 [rows, longest row], padded on the right."""
+        """Returns input_ids, attention_mask (and token_type_ids): int64 [rows, longest row], with padding."""
         import torch
 
         offsets = np.asarray(encoded.fields["input_ids"].offsets)  # type: ignore[union-attr]
@@ -69,10 +71,10 @@ class TextTask(TaskBase):
         padded = int(lengths.max()) if length is None else length
         if isinstance(encoded, Resident) and encoded.tensors:
             return _collated_on_device(encoded, starts, lengths, padded)
-        columns = np.arange(padded)
-        mask = columns < lengths[:, None]
-        # Beyond a row's end the index stays on its last token: always valid, and replaced by padding below.
-        at = starts[:, None] + np.minimum(columns, lengths[:, None] - 1)
+        columns = np.arange(padded) - _shift(encoded, padded, lengths[:, None])
+        mask = (columns >= 0) & (columns < lengths[:, None])
+        # Beyond a row's ends the index stays on one of its tokens: always valid, and replaced by padding below.
+        at = starts[:, None] + np.clip(columns, 0, lengths[:, None] - 1)
         padding = _padding(encoded)
         inputs = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
         for name, field in encoded.fields.items():
@@ -89,10 +91,11 @@ class TextTask(TaskBase):
             settings.bos_token_id, settings.eos_token_id = tokenizer.cls_token_id, tokenizer.sep_token_id
             if settings.is_encoder_decoder:
                 settings.decoder_start_token_id = tokenizer.pad_token_id
-        if len(tokenizer) > settings.vocab_size:
+        vocab_size = getattr(settings, "vocab_size", None)  # CANINE hashes characters and has none
+        if vocab_size is not None and len(tokenizer) > vocab_size:
             raise CheckpointError(
                 f"model.checkpoint: '{config.model.checkpoint}': its tokenizer has {len(tokenizer)} tokens, its model "
-                f"{settings.vocab_size}"
+                f"{vocab_size}"
             )
         self.set_head(settings, data)
         return build(self.auto, config.model, settings)
@@ -105,8 +108,12 @@ class TextTask(TaskBase):
         return "\n".join(str(row[name]) for name in _TEXTS if row.get(name) is not None)
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
-        """Writes the tokenizer."""
-        load_tokenizer(_tokenizer_folder(config, data)).save_pretrained(folder)
+        """Writes the tokenizer, which pads on the side on which the model was trained with padding."""
+        tokenizer = load_tokenizer(_tokenizer_folder(config, data))
+        side = "left" if padding_of(_config(config)) == "left" else "right"
+        tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = side
+        with quiet():
+            tokenizer.save_pretrained(folder)
 
     def predict_inputs(
         self,
@@ -116,11 +123,14 @@ class TextTask(TaskBase):
         preprocess: Sequence[PreprocessStep] = (),
     ) -> Encoded:
         """Encodes rows as training did, from the files of an exported model alone."""
-        from transformers import AutoConfig
-
         names = [name for name in _TEXTS if rows and rows[0].get(name) is not None]
         columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
-        return _encoded(columns, {}, load_tokenizer(folder), AutoConfig.from_pretrained(folder), max_length)
+        return _encoded(columns, {}, load_tokenizer(folder), saved_config(folder), max_length)
+
+
+def _shift(encoded: Encoded, padded: int, lengths: Any) -> Any:
+    """Returns the position of each row's first token in a batch of length `padded`."""
+    return padded - lengths if encoded.stats.get("padding") == "left" else 0
 
 
 def _padding(encoded: Encoded) -> dict[str, int]:
@@ -135,9 +145,9 @@ def _collated_on_device(
     import torch
 
     begin, end = encoded.upload(np.stack([starts, lengths])[..., None])
-    columns = torch.arange(padded, device=begin.device)
-    mask = columns < end
-    at, beyond = begin + columns, ~mask
+    columns = torch.arange(padded, device=begin.device) - _shift(encoded, padded, end)
+    beyond = (columns < 0) | (columns >= end)
+    at, mask = begin + columns.clamp(min=0), ~beyond
     padding = _padding(encoded)
     inputs = {"attention_mask": mask.long()}
     for name, values in encoded.tensors.items():
@@ -147,7 +157,7 @@ def _collated_on_device(
 
 def _config(config: TrialConfig) -> PreTrainedConfig:
     settings = model_config(config.model)
-    if not hasattr(settings, "vocab_size"):
+    if not hasattr(settings, "vocab_size") and settings.model_type not in WITHOUT_VOCABULARY:
         raise CheckpointError(f"model: a {settings.model_type} model has no vocabulary: it does not take texts")
     return settings
 
@@ -166,8 +176,10 @@ def _encoded(
         length_limit(settings, tokenizer, max_length),
         segments=segments,
         end_id=tokenizer.eos_token_id or tokenizer.sep_token_id if settings.is_encoder_decoder else None,
+        least=least_tokens(settings),
     )
     lengths = np.diff(fields["input_ids"].offsets).astype(np.int32)
+    stats["padding"] = padding_of(settings)
     return Encoded(fields=fields, targets=targets, lengths=lengths, stats=stats)
 
 
@@ -182,14 +194,15 @@ def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
         return resolve(config.model.checkpoint).folder
     settings = _config(config)
     positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
-    key = {"preprocess": config.data.preprocess, "vocab_size": settings.vocab_size, "positions": positions}
+    vocab_size = getattr(settings, "vocab_size", _DEFAULT_VOCABULARY)
+    key = {"preprocess": config.data.preprocess, "vocab_size": vocab_size, "positions": positions}
     key["segments"] = _uses_segments(settings)
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
     def build(folder: Path) -> None:
         frame = data.frame("train")
         texts = [text for column in _TEXTS if column in frame for text in clean(frame[column], config.data.preprocess)]
-        train_tokenizer(texts, settings.vocab_size, positions, _uses_segments(settings), folder)
+        train_tokenizer(texts, vocab_size, positions, _uses_segments(settings), folder)
 
     return built_once(data.folder / "tokenizers" / name, build)
 

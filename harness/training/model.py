@@ -18,6 +18,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
+from harness.tasks.grey import widen
 from harness.tasks.heads import fold
 from harness.training.host import Host
 from harness.training.plain import CutTable
@@ -133,6 +134,7 @@ def write_model(
     buffers = dict(model.named_buffers())
     state |= {name: buffers[name].cpu().contiguous() for name in model.state_dict() if name in buffers}
     config = copy.deepcopy(model.config)
+    widen(model, state, config)
     config.architectures = [type(model).__name__]
     config.dtype = torch.float32
     folder.mkdir(parents=True, exist_ok=True)

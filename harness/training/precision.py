@@ -24,7 +24,7 @@ from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded
 from harness.training import device as devices
-from harness.training.evaluate import to_device
+from harness.training.evaluate import evaluating, to_device
 from harness.training.host import Host
 from harness.training.model import template_of
 from harness.training.weights import DTYPES
@@ -134,19 +134,9 @@ def _batch(
 def products_of(model: PreTrainedModel, inputs: Mapping[str, torch.Tensor], device: torch.device) -> list[Product]:
     """Returns the at most three products of linear layers and convolutions that do most work in a forward pass."""
     seen: dict[tuple[Any, ...], Product] = {}
-    with devices.kept_random(device), _evaluating(model), _recorded(model, seen), torch.no_grad():
+    with devices.kept_random(device), evaluating(model), _recorded(model, seen), torch.no_grad():
         model(**inputs)
     return sorted(seen.values(), key=lambda product: -product.flops * product.times)[:MOST_PRODUCTS]
-
-
-@contextmanager
-def _evaluating(model: PreTrainedModel) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
 
 
 @contextmanager

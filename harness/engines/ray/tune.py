@@ -40,6 +40,7 @@ from harness.machine.slots import Slot
 from harness.records.rundir import RunFolder
 from harness.records.schema import as_begun
 from harness.search.source import TrialSource
+from harness.spec.configure import models_of
 from harness.spec.rungs import POPULATION
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
@@ -229,6 +230,7 @@ class Run:
             storage=self._places.storage,
             by_value=bool(self._places.storage) or self._population,
             parcels=parcels,
+            models=models_of(self._spec),
             environment={name: str(self._plan.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")},
         )
         job = self._measured(job, refs)

@@ -51,6 +51,7 @@ class Job(Frozen):
     by_value: bool = False
     parcels: tuple[Parcel, ...] = ()
     precisions: tuple[PrecisionChoice, ...] = ()
+    models: tuple[TrialConfig, ...] = ()
     environment: dict[str, str] = {}
 
 
@@ -225,7 +226,9 @@ def open_driver(job: Job, refs: Mapping[str, Any]) -> tuple[Driver, Place, dict[
     place = _place(job)
     host = Host(place=place.model_copy(update={"device": _inside(place.device)}))
     host.precision = next((choice for choice in job.precisions if choice.kind == device_kind(place)), None)
-    driver = Driver(host, moved.get(job.data, job.data), trial_fn, memory_budget_bytes=0, capture=captured)
+    models = [with_local_checkpoint(config, moved) for config in job.models]
+    data = moved.get(job.data, job.data)
+    driver = Driver(host, data, trial_fn, memory_budget_bytes=0, models=models, capture=captured)
     return driver, place, moved
 
 

@@ -7,6 +7,7 @@ rounding when these rows are left out: the factor is applied when the table is w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +71,9 @@ def compact_table(model: PreTrainedModel, used_ids: np.ndarray, device: torch.de
     It is empty where few rows are saved, where the table is shared with an output layer, and where it is a subclass of
     `nn.Embedding`. The whole table is not copied but shared, so `model` must not change.
     """
-    table = model.get_input_embeddings()
+    table = None
+    with suppress(NotImplementedError):  # CANINE hashes characters
+        table = model.get_input_embeddings()
     if type(table) is not torch.nn.Embedding:
         return {}
     shared = sum(1 for _, weight in model.named_parameters(remove_duplicate=False) if weight is table.weight)
