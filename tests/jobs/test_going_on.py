@@ -170,7 +170,7 @@ def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest
 
     view = Said()
     monkeypatch.setattr(module._Sweep, "_train", train)
-    monkeypatch.setitem(sys.modules, "harness.jobs.conclude", SimpleNamespace(conclude=conclude))
+    monkeypatch.setitem(sys.modules, "harness.jobs.conclude", SimpleNamespace(conclude=conclude, tidy=lambda *_: None))
     monkeypatch.setitem(sys.modules, "harness.report.study.page", SimpleNamespace(write_report=write_report))
     go_on(study("confirm=null"), view)
     assert view.work == ["testing the finalists, exporting the winner", "writing the report"]
