@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["conclude"]
+
+#: The answers on validation, beside the weights of a run.
+_VALIDATION = "validation.npz"
 
 
 def conclude(
@@ -144,11 +146,16 @@ def _request(
 
 
 def _tidy(run: RunFolder, records: Sequence[TrialRecord], scored: Sequence[TrialRecord]) -> None:
-    """Removes the weights of all runs but the scored ones, which can be exported until the run is removed."""
+    """Removes the weights of all runs but the scored ones, which can be exported until the run is removed.
+
+    The answers on validation stay: the report computes from them how uncertain a configuration's score is.
+    """
     kept = {record.weights for record in scored}
     for record in records:
         if record.weights and record.weights not in kept:
-            shutil.rmtree(run.path / record.weights, ignore_errors=True)
+            for path in (run.path / record.weights).glob("*"):
+                if path.name != _VALIDATION:
+                    path.unlink()
 
 
 def _has_weights(run: RunFolder, record: TrialRecord) -> bool:
@@ -196,7 +203,7 @@ def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
 def _answers(run: RunFolder, role: Role, record: TrialRecord) -> dict[str, Answers]:
     """A trained model's answers by split. On validation they lie beside the weights, except for the winner."""
     scored = run.path / "final" / f"{role}.npz"
-    saved = scored if role == "winner" else run.path / str(record.weights) / "validation.npz"
+    saved = scored if role == "winner" else run.path / str(record.weights) / _VALIDATION
     return {"validation": read_answers(saved, "validation"), "test": read_answers(scored, "test")}
 
 
