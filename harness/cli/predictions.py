@@ -11,14 +11,47 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import InputError
-from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
+from harness.errors import DataError, InputError
+from harness.jobs.labelled import table_scores
+from harness.jobs.predict import (
+    Export,
+    open_export,
+    predict_outputs,
+    predict_texts,
+    prediction_table,
+    predictions_of,
+    read_table,
+    text_rows,
+)
 from harness.records.files import write_text
+from harness.stats.metric import Arrays
+from harness.stats.shown import shown
 from harness.terminal.console import make_console
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
-__all__ = ["predict_file", "predict_here"]
+__all__ = ["predict_file", "predict_here", "texts_of"]
+
+#: So many classes of a prediction are shown.
+_NUM_LIKELIEST = 3
+
+
+def texts_of(arguments: Sequence[str]) -> Sequence[str]:
+    """Returns the texts of the command line; for a single "-" the lines of standard input that are not empty.
+
+    Raises:
+        InputError: standard input is not UTF-8, or has no text.
+    """
+    if list(arguments) != ["-"]:
+        return arguments
+    try:
+        lines = sys.stdin.buffer.read().decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is not UTF-8 ({error}); convert it: iconv -t UTF-8") from None
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise InputError("standard input has no text; give one a line")
+    return texts
 
 
 def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
@@ -44,13 +77,21 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
 
 
 def _values(prediction: Mapping[str, Any], value_columns: Sequence[str]) -> list[tuple[str, Any]]:
-    """Returns the values named in `value_columns`, then those of every mapping in the prediction, with their names."""
+    """Returns the values named in `value_columns`, then the likeliest others of every mapping, with their names."""
+    values = [(name, prediction[name]) for name in value_columns]
     parts = [part for part in prediction.values() if isinstance(part, Mapping)]
-    return [(name, prediction[name]) for name in value_columns] + [pair for part in parts for pair in part.items()]
+    return values + [("next", _likeliest(part, [value for _, value in values])) for part in parts]
+
+
+def _likeliest(part: Mapping[str, Any], told: Sequence[Any]) -> str:
+    """Returns the names with the three largest values, without those that are `told`: "neutral 0.051, bad 0.037"."""
+    numbers = [(name, value) for name, value in part.items() if isinstance(value, (int, float))]
+    largest = sorted(numbers, key=lambda item: -item[1])[:_NUM_LIKELIEST]
+    return ", ".join(f"{_short(name)} {value:.3f}" for name, value in largest if name not in told)
 
 
 def _line(text: str, values: Sequence[Any]) -> Line:
-    cells = (_short(value) if isinstance(value, str) else f"{value:.3f}" for value in values)
+    cells = (plain(value) if isinstance(value, str) else f"{value:.3f}" for value in values)
     return Line((*cells, " ".join(plain(text).split())[:60]))
 
 
@@ -59,15 +100,34 @@ def _short(label: str) -> str:
 
 
 def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) -> None:
-    """Writes the table with the predictions added to `out`, or to standard output."""
+    """Writes the table with the predictions added to `out`, or to standard output; scores go to standard error.
+
+    There are scores where the table has the column that the model was trained to predict.
+    """
     export = open_export(folder)
     columns, rows = read_table(export, table)
-    predictions = predict_texts(export, rows)
+    outputs = predict_outputs(export, rows) if rows else {}
+    predictions = predictions_of(export, outputs, len(rows))
     text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
     if out is None:
         sys.stdout.write(text)
     else:
         _write(out, text)
+    if rows and (line := _scores_line(export, columns, outputs)):
+        sys.stderr.write(line + "\n")
+
+
+def _scores_line(export: Export, columns: Mapping[str, Sequence[str]], outputs: Arrays) -> str:
+    """Returns the scores against the table's own column of targets; "" where it has none."""
+    try:
+        found = table_scores(export, columns, outputs)
+    except DataError as error:
+        return f"not scored: {error}"
+    if found is None:
+        return ""
+    values = ", ".join(f"{metric.title} {shown(metric, value)}" for metric, value in found.scores)
+    num_rows = f"{found.num_rows:,} of {len(columns[export.target]):,} rows"
+    return f"scored against column {export.target!r} ({num_rows} have a value that the model knows): {values}"
 
 
 def _as_json(predictions: Sequence[Mapping[str, Any]]) -> str:

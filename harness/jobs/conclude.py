@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["conclude", "tidy"]
+
+#: The answers on validation, beside the weights of a run.
+_VALIDATION = "validation.npz"
 
 
 def conclude(
@@ -148,12 +150,15 @@ def _request(
 def tidy(run: RunFolder, records: Sequence[TrialRecord], final: Final) -> None:
     """Removes the weights of all runs but those scored on test, which can be exported until the run is removed.
 
-    It is called when the decision is stored, so that no weights are lost to a decision that never was.
+    It is called when the decision is stored, so that no weights are lost to a decision that never was. The answers on
+    validation stay: the report computes from them how uncertain a configuration's score is.
     """
     kept = {record.weights for record in scored_runs(final, records)}
     for record in records:
         if record.weights and record.weights not in kept:
-            shutil.rmtree(run.path / record.weights, ignore_errors=True)
+            for path in (run.path / record.weights).glob("*"):
+                if path.name != _VALIDATION:
+                    path.unlink()
 
 
 def _without_weights(run: RunFolder, finalists: Sequence[Finalist]) -> str:
@@ -219,7 +224,7 @@ def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
 def _answers(run: RunFolder, role: Role, record: TrialRecord) -> dict[str, Answers]:
     """A trained model's answers by split. On validation they lie beside the weights, except for the winner."""
     scored = run.path / "final" / f"{role}.npz"
-    saved = scored if role == "winner" else run.path / str(record.weights) / "validation.npz"
+    saved = scored if role == "winner" else run.path / str(record.weights) / _VALIDATION
     return {"validation": read_answers(saved, "validation"), "test": read_answers(scored, "test")}
 
 

@@ -18,8 +18,18 @@ from harness.data.formats import read_columns
 from harness.errors import DataError, InputError, nearest
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.runtime import program
+from harness.stats.metric import Arrays
 
-__all__ = ["Export", "open_export", "predict_texts", "prediction_table", "read_table", "text_rows"]
+__all__ = [
+    "Export",
+    "open_export",
+    "predict_outputs",
+    "predict_texts",
+    "prediction_table",
+    "predictions_of",
+    "read_table",
+    "text_rows",
+]
 
 _TABLES = (".csv", ".tsv")
 
@@ -28,8 +38,8 @@ _TABLES = (".csv", ".tsv")
 class Export:
     """An exported model: its folder, and the input that its manifest describes.
 
-    `columns` are the columns of a table by the task's names for them; `value_columns` are the values of a prediction
-    that are added to a table.
+    `columns` are the columns of a table by the task's names for them, and `target` is the column that the model was
+    trained to predict ("": none). `value_columns` are the values of a prediction that are added to a table.
     """
 
     folder: Path
@@ -38,6 +48,7 @@ class Export:
     preprocess: tuple[Any, ...]
     max_length: int
     columns: Mapping[str, str]
+    target: str
     value_columns: tuple[str, ...]
 
 
@@ -67,19 +78,18 @@ def open_export(folder: Path) -> Export:
         preprocess=manifest.preprocess,
         max_length=manifest.max_length,
         columns={name: manifest.columns[name] for name in task.inputs if name in manifest.columns},
+        target=manifest.columns.get(task.facts.target.name, "") if task.facts.target else "",
         value_columns=task.value_columns,
     )
 
 
-def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The predictions for rows of `text` (and `text_pair`), a JSON dictionary per row.
+def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays:
+    """The outputs of the model for rows, at least one, of `text` (and `text_pair`).
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
     _require_text(export)
-    if not rows:
-        return []
     import torch
 
     from harness.tasks import task_of
@@ -94,8 +104,25 @@ def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dic
         raise InputError(f"{export.folder}: the model cannot be loaded ({reason[:200]})") from error
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
-    outputs = predict(model.to(device), task, encoded, np.arange(len(rows)), device)
-    return [task.predict(outputs, row, export.labels) for row in range(len(rows))]
+    return predict(model.to(device), task, encoded, np.arange(len(rows)), device)
+
+
+def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The predictions for rows of `text` (and `text_pair`), a JSON dictionary per row.
+
+    Raises:
+        InputError: the model does not take texts, or its files cannot be loaded.
+    """
+    _require_text(export)
+    return predictions_of(export, predict_outputs(export, rows), len(rows)) if rows else []
+
+
+def predictions_of(export: Export, outputs: Arrays, num_rows: int) -> list[dict[str, Any]]:
+    """The predictions that a model's outputs are, a JSON dictionary per row."""
+    from harness.tasks import task_of
+
+    task = task_of(export.task)
+    return [task.predict(outputs, row, export.labels) for row in range(num_rows)]
 
 
 def _require_text(export: Export) -> None:

@@ -21,10 +21,10 @@ import numpy as np
 from harness.data.answers import Answers, write_answers
 from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
+from harness.jobs.prediction_speed import measured_speed, summary
 from harness.jobs.scorer import SPEEDS, Features, Request, SavedModel
 from harness.machine.lifeline import die_with_parent
 from harness.records.files import write_json
-from harness.records.final import PredictionSpeed
 from harness.runtime import quick_imports, stand_back
 from harness.spec.foreign import trust
 
@@ -50,13 +50,20 @@ def _score(request: Request) -> None:
 
 
 def _measure(request: Request) -> None:
-    """Measures each kind of model by itself, and writes the speeds of all."""
+    """Measures each kind of model by itself, and writes the speeds of all.
+
+    Several kinds are measured in two rounds, so that a busy moment of the machine slows none of them alone.
+    """
     from harness.training.device import bind
 
     if request.speeds:
         device = bind(request.place)
-        measured = {saved.speed_key: saved for saved in reversed(request.models)}
-        speeds = {key: _speed(request, saved, device) for key, saved in measured.items()}
+        kinds = {saved.speed_key: saved for saved in reversed(request.models)}
+        rounds = [
+            {key: _speed(request, saved, device) for key, saved in kinds.items()}
+            for _ in range(2 if len(kinds) > 1 else 1)
+        ]
+        speeds = {key: summary([measured[key] for measured in rounds], saved.folder) for key, saved in kinds.items()}
         by_name = {saved.name: speeds[saved.speed_key].model_dump() for saved in request.models}
         write_json(Path(request.out) / SPEEDS, by_name)
 
@@ -126,18 +133,15 @@ def _loaded(request: Request, saved: SavedModel, device: torch.device) -> PreTra
     return model
 
 
-def _speed(request: Request, saved: SavedModel, device: torch.device) -> PredictionSpeed:
-    """Measures a model on its validation rows."""
-    from harness.jobs.prediction_speed import measured_speed
+def _speed(request: Request, saved: SavedModel, device: torch.device) -> tuple[list[float], list[float]]:
+    """Measures a model on its validation rows: the rows a second of several passes, and the ms of single rows."""
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
     from harness.training.device import use_threads
 
     use_threads(saved.threads)
     examples = encoded(PreparedData(Path(request.data)), saved.config, "validation")
-    rows_per_second, row_ms = measured_speed(_loaded(request, saved, device), task_of(request.task), examples, device)
-    size = (Path(saved.folder) / "model.safetensors").stat().st_size
-    return PredictionSpeed(rows_per_second=rows_per_second, row_ms=row_ms, megabytes=size / 1e6)
+    return measured_speed(_loaded(request, saved, device), task_of(request.task), examples, device)
 
 
 def _main() -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from harness.data.answers import Answers
 from harness.data.checkpoints import resolve as resolve_checkpoint
 from harness.data.prepare import prepare
 from harness.engines.open import open_engine
 from harness.engines.precisions import Precisions
 from harness.errors import InputError, RunError, StudyFailed
+from harness.jobs.detectable import detectable_lines
 from harness.jobs.finalists import confirm_configs
 from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.scorer import Features, Scorer, features_of
@@ -292,15 +295,23 @@ class _Sweep:
             lines += [line for line in other if line.startswith(WARNING) and line not in lines]
         for line in lines:
             self.view.say(line)
-        return lines
+        smallest = detectable_lines(self.spec, self.data, lambda: self._simple)
+        for line in smallest:
+            self.view.say(line)
+        return lines + smallest
+
+    @cached_property
+    def _simple(self) -> dict[str, Answers]:
+        """The validation answers of the task's baselines by name."""
+        outputs, targets = baselines(self.data, self.spec.task, self.spec.data.most_train_rows, ["validation"])
+        return {name: Answers(of_split["validation"], targets["validation"]) for name, of_split in outputs.items()}
 
     def _baselines(self, stored: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
         """The task's baselines on validation: those stored, else they are measured."""
         if stored:
             return stored
-        task, rows = task_of(self.spec.task), self.spec.data.most_train_rows
-        outputs, targets = baselines(self.data, self.spec.task, rows, ["validation"])
-        measured = {name: task.metrics(output["validation"], targets["validation"]) for name, output in outputs.items()}
+        task = task_of(self.spec.task)
+        measured = {name: task.metrics(answers.outputs, answers.targets) for name, answers in self._simple.items()}
         return [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
 
     def _confirm(self, study: StudyStore, trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -76,7 +76,12 @@ class PredictionSpeed(Frozen):
     Models of one checkpoint, precision and length predict equally fast, and have one measurement.
     """
 
-    rows_per_second: float = Field(description="in batches by length, with the threads of a slot")
+    rows_per_second: float = Field(
+        description="in batches by length, with the threads of a slot; the fastest of several passes"
+    )
+    slowest_rows_per_second: float | None = Field(
+        default=None, description="of the slowest of these passes; None in records of earlier versions"
+    )
     row_ms: float = Field(description="milliseconds for a single row; median")
     megabytes: float = Field(description="of the weights' file, in 10^6 bytes")
 

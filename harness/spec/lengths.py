@@ -37,7 +37,7 @@ def earliest_rung(spec: StudySpec, num_train_rows: int | None) -> float:
 
 
 def unpruned_line(spec: StudySpec, num_train_rows: int) -> str | None:
-    """Says which trials of the space are too short to be pruned; None where all can be, or there is no pruner."""
+    """Says which trials of the space are too short to be stopped early; None where all can be, or without a pruner."""
     if not rung_fractions(spec):
         return None
     lengths = _lengths(spec, num_train_rows)
@@ -47,15 +47,15 @@ def unpruned_line(spec: StudySpec, num_train_rows: int) -> str | None:
     sizes = sorted({length.batch_size for length in short})
     partly = any(length.first is not None and length.batch_size in sizes for length in lengths)
     why = (
-        f"{_steps(short)}, and none is judged before its warm-up has ended and {FIRST_STEPS} steps are made, "
-        "nor for the first time in its second half"
+        f"trials are first compared after their warm-up and at least {FIRST_STEPS} steps, and here that is not within "
+        f"the first half of their {_steps(short)}"
     )
     if len(short) == len(lengths):
-        return f"no pruning (as with search.pruner.name=none): a trial has {why}"
+        return f"no trial will be stopped early (as with search.pruner.name=none): {why}"
     who = "some trials" if partly else "trials"
     if len({length.batch_size for length in lengths}) > 1:
         who += f" with batch size {_listed(sizes)}"
-    return f"{who} are not pruned (with search.pruner.name=none no trial is): they have {why}"
+    return f"{who} will not be stopped early (with search.pruner.name=none no trial will): {why}"
 
 
 def _lengths(spec: StudySpec, num_train_rows: int) -> list[_Length]:

@@ -130,10 +130,14 @@ class TaskFacts:
             raise InputError(f"metric {name[:60]!r} is unknown to {self.name}; {allowed}")
         return metrics[name]
 
+    def scored_by(self, objectives: Sequence[str]) -> tuple[Metric, ...]:
+        """Returns the objectives that are no cost; the first metric where all are costs."""
+        metrics = tuple(self.metric(name) for name in objectives)
+        return tuple(metric for metric in metrics if not metric.is_cost) or self.metrics[:1]
+
     def judged_by(self, objectives: Sequence[str]) -> Metric:
         """Returns the metric that compares models: the first objective that is no cost, else the first metric."""
-        metrics = (self.metric(name) for name in objectives)
-        return next((metric for metric in metrics if not metric.is_cost), self.metrics[0])
+        return self.scored_by(objectives)[0]
 
     def rank_key(self, metrics: Mapping[str, float], objective: str) -> tuple[float, float]:
         """Returns a key that sorts the better trial first: by the objective, and among equals by the loss."""

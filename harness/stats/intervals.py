@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import hypot, inf, nan, sqrt
 
 import numpy as np
 
@@ -96,11 +96,13 @@ def mcnemar_p(wins: int, losses: int) -> float:
     return float(min(1.0, 2 * tail))
 
 
-def seed_interval(values: Sequence[float], num_rows: int | None = None) -> Interval:
-    """Returns the mean of a score over seeds with a 95 % interval.
+def seed_interval(values: Sequence[float], rows: Interval | None, scale: tuple[float, float] = (-inf, inf)) -> Interval:
+    """Returns the mean of a score over seeds with a 95 % interval that holds the noise of the rows and of the seeds.
 
-    For a share of rows, `num_rows` adds the sampling of the rows (Wilson) to the spread over the seeds, as the root of
-    the sum of squares. Without it only the spread counts, and a single seed has no interval.
+    `rows` is the interval of such a score on its rows. Its distances from its value and the spread over the seeds add
+    up as the root of the sum of squares; where it is not known, neither is the interval. None stands for what is not
+    computed from rows (a speed): the interval is then of the seeds alone, and a single seed has none. The bounds stay
+    on the `scale` of the metric.
     """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
@@ -108,8 +110,8 @@ def seed_interval(values: Sequence[float], num_rows: int | None = None) -> Inter
         return unknown()
     mean = float(finite.mean())
     spread = _Z * float(finite.std(ddof=1)) / sqrt(len(finite)) if len(finite) > 1 else 0.0
-    if num_rows:
-        rows = wilson(min(1.0, max(0.0, mean)), num_rows)
-        below, above = sqrt((mean - rows.low) ** 2 + spread**2), sqrt((rows.high - mean) ** 2 + spread**2)
-        return Interval(value=mean, low=max(0.0, mean - below), high=min(1.0, mean + above))
-    return unknown(mean) if len(finite) == 1 else Interval(value=mean, low=mean - spread, high=mean + spread)
+    if rows is None:
+        return Interval(value=mean, low=mean - spread, high=mean + spread) if len(finite) > 1 else unknown(mean)
+    below, above = hypot(rows.value - rows.low, spread), hypot(rows.high - rows.value, spread)
+    low, high = (float(bound) for bound in np.clip((mean - below, mean + above), *scale))
+    return Interval(value=mean, low=low, high=high)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import isclose, isfinite, nan, sqrt
 
-__all__ = ["DETECTABLE", "DISAGREEMENT", "smallest_difference"]
+from harness.stats.intervals import Interval
+from harness.stats.metric import Arrays, Metric, num_rows
+from harness.stats.resampling import interval
+
+__all__ = ["DISAGREEMENT", "difference_shown_by", "expected_difference", "smallest_difference"]
 
 #: Standard errors between 0 and a difference that is called one, at a level of 5 %, in 8 of 10 samples.
 DETECTABLE = 1.96 + 0.84
 #: Before a study: the share of rows on which one of two models is right and the other wrong.
 DISAGREEMENT = 0.2
+#: Before a study: the correlation, over the rows, of what each row adds to the scores of two models.
+CORRELATION = 0.5
 
 
 def smallest_difference(num_rows: int, disagreement: float = DISAGREEMENT) -> float:
@@ -17,4 +23,26 @@ def smallest_difference(num_rows: int, disagreement: float = DISAGREEMENT) -> fl
 
     The variance of a paired difference is at most `disagreement / num_rows` (Connor 1987).
     """
-    return DETECTABLE * sqrt(disagreement / num_rows) if num_rows else float("nan")
+    return DETECTABLE * sqrt(disagreement / num_rows) if num_rows else nan
+
+
+def difference_shown_by(difference: Interval) -> float:
+    """Returns the smallest difference that is shown in 8 of 10 samples, from the 95 % interval of a paired difference.
+
+    It assumes that the standard error is the same whatever the difference is. NaN where the interval has no width but
+    that of rounding errors.
+    """
+    width = difference.high - difference.low
+    is_point = isclose(difference.low, difference.high, rel_tol=1e-9, abs_tol=1e-12)
+    return DETECTABLE * width / (2 * 1.96) if isfinite(width) and not is_point else nan
+
+
+def expected_difference(metric: Metric, outputs: Arrays, targets: Arrays, num_test_rows: int) -> float:
+    """Returns the smallest difference of any metric that `num_test_rows` rows are expected to show in 8 of 10 samples.
+
+    It is computed from the interval of one simple model's score on other rows of the same kind. It assumes that two
+    models are as uncertain as this one, that what a row adds to their scores correlates as `CORRELATION` says, and that
+    the standard error falls with the square root of the number of rows. NaN where the score has no interval.
+    """
+    error_ratio = sqrt(2 * (1 - CORRELATION) * num_rows(targets) / num_test_rows)
+    return error_ratio * difference_shown_by(interval(metric, outputs, targets))

@@ -43,7 +43,7 @@ def shown(metric: Metric, value: float | None, more: int = 0) -> str:
     if metric.unit == "MiB":
         large = value >= MIB_PER_GIB
         return f"{value / MIB_PER_GIB:.{1 + more}f} GiB" if large else f"{value:.{more}f} MiB"
-    return number(value, 3 + more) if metric.unit == "1/s" else f"{value:.{3 + more}f}"
+    return number(value, 3 + more) if metric.unit == "1/s" else f"{value:z.{3 + more}f}"
 
 
 def shown_apart(metric: Metric, a: float | None, b: float | None) -> tuple[str, str]:

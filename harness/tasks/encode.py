@@ -20,7 +20,6 @@ from harness.data.prepared import PreparedData
 from harness.data.split import subset
 from harness.records.final import WARNING
 from harness.spec.trial import TrialConfig
-from harness.stats.power import DISAGREEMENT, smallest_difference
 from harness.tasks import task_of
 
 __all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows"]
@@ -102,24 +101,11 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     most = config.data.train_rows
     if most is not None and most < data.meta.rows["train"]:
         lines.append(f"rows that a trial trains on: {most} of {data.meta.rows['train']} (data.train_rows)")
-    lines += _detectable(data, config)
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
     lines += [f"{WARNING}{warning}" for warning in task_of(config.task).data_warnings(config, data)]
     return lines + [f"note: {note}" for note in data.meta.notes]
-
-
-def _detectable(data: PreparedData, config: TrialConfig) -> list[str]:
-    """Returns the smallest difference that the test rows can show, for metrics that are a share of the rows."""
-    metric, num_rows = task_of(config.task).facts.judged_by(config.objectives), data.meta.rows["test"]
-    if not metric.is_share or not num_rows:
-        return []
-    points = 100 * smallest_difference(num_rows)
-    return [
-        f"smallest difference: the {num_rows} test rows can show one of {points:.1f} points of {metric.title} (between "
-        f"models that disagree on {DISAGREEMENT:.0%} of them)"
-    ]
 
 
 def _targets(data: PreparedData, split: str, limit: int = 6) -> str:

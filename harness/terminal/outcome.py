@@ -18,7 +18,7 @@ from harness.records.schema import TrialRecord, TrialState, num_places
 from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
-from harness.report.study.predictions import example_row
+from harness.report.study.example import example
 from harness.report.study.verdict import judged_by
 from harness.runtime import program, shown_path
 from harness.spec.configure import default_numbers
@@ -30,6 +30,10 @@ __all__ = ["print_going_on", "print_leaderboard", "print_outcome"]
 
 _STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
 _NUM_SHOWN, _NUM_FAILURES = 40, 5
+#: The true value of the row that the last line predicts.
+_TRUTH = "truth"
+#: Sentences of the answer that are printed with the other paths.
+_PRINTED_BELOW = ("Exported", "Try it")
 
 
 def print_outcome(console: Console, results: Results, report: Path | None = None) -> None:
@@ -38,7 +42,7 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     _print_failures(console, results)
     console.print()
     verdict = answer(View(results))
-    console.print(Text(plain(f"{verdict.headline}: {_params(results)}"), style="bold"))
+    console.print(Text(plain(f"{verdict.headline}{_params(results)}"), style="bold"))
     console.print(_facts(results, verdict))
     console.print()
     _print_steps(console, _next(results, report))
@@ -52,16 +56,16 @@ def print_going_on(console: Console, results: Results) -> None:
 def _print_steps(console: Console, steps: Sequence[tuple[str, str]]) -> None:
     for name, value in steps:
         # People copy paths and commands, so these are neither wrapped nor cut.
-        console.print(Text(f"{name:<8}{value}"), soft_wrap=True)
+        console.print(Text(f"{name:<8}{value}"), soft_wrap=name != _TRUTH)
 
 
 def _facts(results: Results, verdict: Answer) -> Table:
-    """Returns the evidence of the answer as a table; the model's folder is printed with the other paths."""
+    """Returns the evidence of the answer as a table, without the sentences on the exported model's folder."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
     facts = [("Winner", text) for text in _winner(results)]
-    facts += [(sentence.about, sentence.text) for sentence in verdict.sentences if sentence.about != "Exported"]
+    facts += [(sentence.about, sentence.text) for sentence in verdict.sentences if sentence.about not in _PRINTED_BELOW]
     for about, text in facts:
         grid.add_row(Text(plain(about.replace("Against the", "Against"))), Text(plain(text)))
     for warning in verdict.warnings:
@@ -88,6 +92,8 @@ def print_leaderboard(console: Console, results: Results) -> None:
         "* default recipe",
         *(f"{_baseline_word(results, at)}: {clip(model.name)}" for at, model in enumerate(results.baselines)),
     ]
+    if any(row.confirmed for _, row in rows):
+        notes.append("first those trained with several seeds (mean ± standard deviation), then those of one seed")
     if left_out:
         notes.append(f"no room for {', '.join(left_out)}: {full}")
     for note in notes:
@@ -185,7 +191,7 @@ def _print_failures(console: Console, results: Results) -> None:
 
 def _params(results: Results) -> str:
     pick = View(results).winner
-    return params_line(pick.params) if pick is not None else "no params"
+    return f" ({params_line(pick.params)})" if pick is not None else ""
 
 
 def _winner(results: Results) -> list[str]:
@@ -210,8 +216,9 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
     export = results.export_path()
     if export is not None:
         steps.append(("model", shown_path(Path(export))))
-        if results.task.reads("text"):
-            steps.append(("try", f"{program()} predict {shown_path(Path(export))} {_example(results)}"))
+        if (tried := example(View(results), program())) is not None:
+            steps += [(_TRUTH, f"{plain(tried.truth)} (of the test row in the next line)")] if tried.truth else []
+            steps.append(("try", tried.command))
     if results.interrupted or not results.final:
         steps += _going_on(results)
     return [(name, value) for name, value in steps if value]
@@ -225,7 +232,5 @@ def _going_on(results: Results) -> list[tuple[str, str]]:
     return [*([("stopped", f"interrupted {stopped}")] if results.interrupted else []), ("go on", words)]
 
 
-def _example(results: Results) -> str:
-    """A row of the study's own test split as an argument, else the option for a file."""
-    row = None if results.spec.data.text_pair else example_row(View(results))
-    return "--csv FILE.csv" if row is None else shlex.quote(row)
+def _run(results: Results) -> str:
+    return shown_path(results.folder)

@@ -1,14 +1,19 @@
-"""Where `harness predict --out` writes."""
+"""What `harness predict` reads and prints, and where `--out` writes."""
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from harness.cli.predictions import _as_csv, _write
+from harness.cli import app
+from harness.cli.predictions import _as_csv, _values, _write, texts_of
 from harness.errors import InputError
 
 
@@ -50,3 +55,46 @@ def test_out_that_is_a_folder_is_refused(tmp_path: Path) -> None:
 
 def test_csv_quotes_what_needs_it() -> None:
     assert _as_csv([["text", "label"], ['a "b", c\nd', "x"]]) == 'text,label\n"a ""b"", c\nd",x\n'
+
+
+def test_three_likeliest_classes_are_shown_whatever_their_names() -> None:
+    probabilities = {"a": 0.05, "b": 0.1, "c": 0.02, "y": 0.2, "z": 0.63}
+    prediction = {"label": "z", "probability": 0.63, "probabilities": probabilities}
+    assert _values(prediction, ("label", "probability")) == [
+        ("label", "z"), ("probability", 0.63), ("next", "y 0.200, b 0.100"),
+    ]  # fmt: skip
+
+
+def standard_input(content: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+
+
+def test_dash_reads_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", standard_input("\ufeffone\n\n zwei \u00fc\r\nthree".encode()))
+    assert texts_of(["-"]) == ["one", " zwei \u00fc", "three"]
+    assert texts_of(["a", "-"]) == ["a", "-"], "among other texts it is a text"
+
+
+@pytest.mark.parametrize(("content", "message"), [(b"\n \n", "has no text"), (b"caf\xe9", "not UTF-8")])
+def test_dash_refuses(monkeypatch: pytest.MonkeyPatch, content: bytes, message: str) -> None:
+    monkeypatch.setattr(sys, "stdin", standard_input(content))
+    with pytest.raises(InputError, match=message):
+        texts_of(["-"])
+
+
+def test_predict_of_standard_input(smoke_run: Path) -> None:
+    done = CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "-", "--json"], input="a cat\na soup\n")
+    assert done.exit_code == 0, done.output
+    assert [row["text"] for row in json.loads(done.stdout)] == ["a cat", "a soup"]
+
+
+def test_predict_of_a_table_with_labels_is_scored_beside_it(smoke_run: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("text,label\na cat,animal\na soup,food\nrain,\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "--csv", str(table)])
+    assert done.exit_code == 0, done.output
+    assert len(done.stdout.splitlines()) == 4
+    assert done.stderr.startswith("scored against column 'label' (2 of 3 rows have a value that the model knows): ")
+    assert " accuracy " in done.stderr
+    table.write_text("text\na cat\n", encoding="utf-8")
+    assert CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "--csv", str(table)]).stderr == ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from harness.jobs import prediction_speed
-from harness.jobs.prediction_speed import measured_speed
+from harness.jobs.prediction_speed import measured_speed, summary
 
 
 class Clock:
@@ -30,11 +31,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_speed_is_of_batches_and_of_single_rows(clock: Clock) -> None:
-    rate, single = measured_speed(None, None, range(20), torch.device("cpu"))  # type: ignore[arg-type]
-    assert rate == pytest.approx(20 / 0.205)
-    assert single == pytest.approx(15.0)
+    rates, singles = measured_speed(None, None, range(20), torch.device("cpu"))  # type: ignore[arg-type]
+    assert rates == pytest.approx([20 / 0.205] * 5), "after five passes a second is over"
+    assert singles == pytest.approx([15.0] * 15)
 
 
-def test_slow_model_is_measured_once(clock: Clock) -> None:
-    measured_speed(None, None, range(1000), torch.device("cpu"))  # type: ignore[arg-type]
-    assert clock.calls[1:3] == [256, 1], "one pass over the most rows took longer than a second"
+def test_slow_model_is_measured_as_often_as_a_spread_needs(clock: Clock) -> None:
+    rates, _ = measured_speed(None, None, range(1000), torch.device("cpu"))  # type: ignore[arg-type]
+    assert clock.calls[1:5] == [128, 128, 128, 1], "each pass took longer than a second"
+    assert len(rates) == 3
+
+
+def test_speed_of_several_rounds_is_that_of_the_fastest_pass_with_the_slowest_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(2_000_000))
+    speed = summary([([90.0, 100.0], [3.0, 5.0]), ([80.0, 95.0], [4.0])], str(tmp_path))
+    assert (speed.rows_per_second, speed.slowest_rows_per_second) == (100.0, 80.0)
+    assert (speed.row_ms, speed.megabytes) == (4.0, 2.0)

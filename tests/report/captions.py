@@ -139,8 +139,8 @@ def expected_best(figure: Figure) -> None:
 
 def parallel(figure: Figure) -> None:
     params, score, pick = groups(
-        r"One line a trial through (.+) to its (.+); the more a line stands out from the page, the better its place\."
-        r"(?: The orange line is trial (\d+), the pick\.)?",
+        r"Each line is a trial: it passes its values of (.+) and ends at its (.+); the stronger the line, the better "
+        r"the trial\.(?: The orange line is trial (\d+), the (?:winner|best so far)\.)?",
         figure,
     )
     axes = ticks(figure)
@@ -206,13 +206,14 @@ def slice_of(figure: Figure) -> None:
 
 def curves(figure: Figure) -> None:
     number, crosses = groups(
-        r"(.+) of (?:validation .+?|training loss)(?:; (.+) ends? at a cross, (?:its|their) rung)?\.", figure
+        r"(.+) of (?:validation .+?|training loss)(?:; (.+) (?:was|were) stopped early, (?:each )?at its cross)?\.",
+        figure,
     )
     ends = [point for trace in traces(figure, "markers") for point in points(trace)]
     lines = traces(figure, "lines+markers")
     drawn = {n for trace in lines for n, y in zip(trace["customdata"], trace["y"], strict=True) if y is not None}
     assert number == counted(len(drawn), "learning curve")
-    assert crosses == (counted(len(ends), "pruned trial") if ends else "")
+    assert crosses == (counted(len(ends), "trial") if ends else "")
 
 
 def time(figure: Figure) -> None:
@@ -428,7 +429,9 @@ def residuals(figure: Figure) -> None:
 
 def seeds(figure: Figure) -> None:
     number, mean, low, high = groups(
-        rf"(.+): mean validation .+? ({SCORE})(?:, from ({SCORE}) to ({SCORE}))?, at the large dots\.", figure
+        rf"(.+): mean validation .+? ({SCORE})(?:, from ({SCORE}) to ({SCORE}))?, each at its best evaluation, the "
+        r"large dot\.",
+        figure,
     )
     large = []
     for trace in figure.data:

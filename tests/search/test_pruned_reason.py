@@ -19,6 +19,7 @@ from tests.search.simulate import Log, Simulator, evaluation, make_spec, sweep, 
 
 COMPLETE, PRUNED, RUNG = TrialState.COMPLETE, TrialState.PRUNED, PruneReason.RUNG
 NewStore = Callable[..., StudyStore]
+AT_FIRST = "stopped at rung 1 of 2, where trials are compared: "
 
 
 def pruned(store: StudyStore) -> list[TrialRecord]:
@@ -34,8 +35,9 @@ def test_every_pruner_gives_its_reason(new_store: NewStore, folder: RunFolder, p
     assert found
     assert {record.reason for record in found} == {RUNG}
     num_rungs = 3 if pruner == "median" else 2
-    assert all(record.message.startswith(f"rung {len(record.history)} of {num_rungs}: ") for record in found)
-    values = [float(re.findall(r"([\d.]+) % against", record.message)[0]) for record in found]
+    starts = [f"stopped at rung {len(record.history)} of {num_rungs}, where " for record in found]
+    assert all(record.message.startswith(start) for record, start in zip(found, starts, strict=True))
+    values = [float(re.findall(r"\(accuracy ([\d.]+) %", record.message)[0]) for record in found]
     assert values == pytest.approx([100 * record.metrics["accuracy"] for record in found], abs=0.06)
     others = [record for record in store.records() if record.state is COMPLETE]
     assert {(record.reason, record.message) for record in others} == {(None, "")}
@@ -62,9 +64,9 @@ def test_trials_that_no_process_holds_are_ended_with_their_reason(new_store: New
     again = new_store(store)
     Search(spec, again, folder).next()
     assert [(record.number, record.reason, record.message) for record in pruned(again)] == [
-        (0, RUNG, "rung 1 of 2: 4th of 4, the best went on; 50.0 % against 80.0 %"),
-        (1, RUNG, "rung 1 of 2: 3rd of 4, the best went on; 60.0 % against 80.0 %"),
-        (2, RUNG, "rung 1 of 2: 2nd of 4, the best went on; 70.0 % against 80.0 %"),
+        (0, RUNG, f"{AT_FIRST}it was 4th of 4, and only the best trained on (accuracy 50.0 %; the best had 80.0 %)"),
+        (1, RUNG, f"{AT_FIRST}it was 3rd of 4, and only the best trained on (accuracy 60.0 %; the best had 80.0 %)"),
+        (2, RUNG, f"{AT_FIRST}it was 2nd of 4, and only the best trained on (accuracy 70.0 %; the best had 80.0 %)"),
     ]
 
 
@@ -103,7 +105,8 @@ def test_a_trial_that_was_pruned_before_time_was_over_keeps_that_reason(new_stor
     assert search.dropped() == [0]
     record = search.end(record_of(configs[0], PRUNED, [rows[0]]))
     assert record.reason is RUNG
-    assert record.message.startswith("rung 1 of 2: 2nd of the 2 compared so far, at most 1 of 3 goes on; 50.0 %")
+    ranking = "it was 2nd of the 2 that had come so far, and at most 1 of all 3 trains on"
+    assert record.message.startswith(f"{AT_FIRST}{ranking} (accuracy 50.0 %; the best had ")
 
 
 def test_ray_gives_its_own_message(new_store: NewStore, folder: RunFolder) -> None:

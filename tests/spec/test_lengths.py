@@ -10,7 +10,10 @@ import pytest
 from harness.spec.lengths import earliest_rung, unpruned_line
 from harness.spec.study import StudySpec
 
-WHY = "and none is judged before its warm-up has ended and 30 steps are made, nor for the first time in its second half"
+WHY = (
+    "trials are first compared after their warm-up and at least 30 steps, and here that is not within the first half "
+    "of their"
+)
 
 
 def study(pruner: str = "rungs", data: dict[str, Any] | None = None, **training: Any) -> StudySpec:
@@ -27,25 +30,25 @@ def study(pruner: str = "rungs", data: dict[str, Any] | None = None, **training:
 
 def test_unpruned_line_none_of_them() -> None:
     line = unpruned_line(study(batch_size=[16, 32]), 320)
-    assert line == f"no pruning (as with search.pruner.name=none): a trial has 20 to 40 steps, {WHY}"
+    assert line == f"no trial will be stopped early (as with search.pruner.name=none): {WHY} 20 to 40 steps"
 
 
 def test_unpruned_line_some_batch_sizes() -> None:
     line = unpruned_line(study(batch_size=[8, 16, 32]), 636)
-    who = "trials with batch size 32 are not pruned (with search.pruner.name=none no trial is)"
-    assert line == f"{who}: they have 40 steps, {WHY}"
+    who = "trials with batch size 32 will not be stopped early (with search.pruner.name=none no trial will)"
+    assert line == f"{who}: {WHY} 40 steps"
     line = unpruned_line(study(batch_size=[8, 16, 32]), 320)
-    assert line is not None and line.startswith("trials with batch size 16 and 32 are not pruned")
+    assert line is not None and line.startswith("trials with batch size 16 and 32 will not be stopped early")
     line = unpruned_line(study(batch_size={"low": 8, "high": 64, "step": 8}), 320)
-    assert line is not None and line.startswith("trials with batch size 16 to 64 are not pruned")
+    assert line is not None and line.startswith("trials with batch size 16 to 64 will not be stopped early")
 
 
 def test_unpruned_line_some_trials() -> None:
     line = unpruned_line(study(epochs={"low": 1.0, "high": 4.0}), 640)
-    assert line is not None and line.startswith("some trials are not pruned")
-    assert "they have 20 steps" in line
+    assert line is not None and line.startswith("some trials will not be stopped early")
+    assert line.endswith("of their 20 steps")
     line = unpruned_line(study(batch_size=[8, 16], warmup_fraction={"low": 0.0, "high": 0.6}), 10_000)
-    assert line is not None and line.startswith("some trials with batch size 8 and 16 are not pruned")
+    assert line is not None and line.startswith("some trials with batch size 8 and 16 will not be stopped early")
 
 
 @pytest.mark.parametrize(

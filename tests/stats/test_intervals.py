@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.stats.intervals import bca, difference_interval, mcnemar_p, seed_interval, wilson
+from harness.stats.intervals import Interval, bca, difference_interval, mcnemar_p, seed_interval, unknown, wilson
 
 
 def test_wilson_is_the_textbook_value() -> None:
@@ -92,23 +92,45 @@ def test_mcnemar_without_a_difference_is_one() -> None:
 
 
 def test_seed_interval_of_one_seed_is_that_of_its_rows() -> None:
-    assert seed_interval([0.9], 200) == wilson(0.9, 200)
+    rows = wilson(0.9, 200)
+    found = seed_interval([0.9], rows)
+    assert (found.value, found.low, found.high) == pytest.approx((rows.value, rows.low, rows.high))
 
 
 def test_seed_interval_grows_with_the_spread() -> None:
-    close, apart = seed_interval([0.90, 0.90], 200), seed_interval([0.85, 0.95], 200)
+    rows = wilson(0.9, 200)
+    close, apart = seed_interval([0.90, 0.90], rows), seed_interval([0.85, 0.95], rows)
     assert (close.value, apart.value) == pytest.approx((0.9, 0.9))
     assert apart.low < close.low
     assert apart.high > close.high
 
 
-def test_seed_interval_without_rows_is_of_the_seeds_alone() -> None:
-    found = seed_interval([1.0, 3.0])
+def test_seed_interval_adds_squares_of_row_noise_and_seed_noise() -> None:
+    found = seed_interval([1.0, 3.0], Interval(value=1.5, low=0.5, high=4.5))
+    spread = 1.959964 * math.sqrt(2) / math.sqrt(2)
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (2.0, 2 - math.hypot(1, spread), 2 + math.hypot(3, spread))
+    )
+
+
+def test_seed_interval_is_unknown_where_the_noise_of_the_rows_is() -> None:
+    found = seed_interval([1.0, 3.0], unknown())
+    assert found.value == 2.0
+    assert math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_seed_interval_stays_on_the_scale() -> None:
+    found = seed_interval([0.9, 1.0], wilson(0.95, 10), (0.0, 1.0))
+    assert found.high == 1.0 > found.value > found.low > 0.0
+
+
+def test_seed_interval_of_what_has_no_rows_is_of_the_seeds_alone() -> None:
+    found = seed_interval([1.0, 3.0], None)
     assert found.value == 2.0
     assert found.high - 2.0 == pytest.approx(1.959964 * math.sqrt(2) / math.sqrt(2))
-    assert math.isnan(seed_interval([1.0]).low)
+    assert math.isnan(seed_interval([1.0], None).low)
 
 
 def test_seed_interval_leaves_out_what_is_not_a_number() -> None:
-    assert seed_interval([0.5, math.nan]).value == 0.5
-    assert math.isnan(seed_interval([math.nan]).value)
+    assert seed_interval([0.5, math.nan], wilson(0.5, 10)).value == 0.5
+    assert math.isnan(seed_interval([math.nan], unknown()).value)

@@ -101,7 +101,8 @@ def test_outcome_ends_with_paths_and_a_command(
     lines = printed(results, report=tmp_path / "report")
     assert f"report  {tmp_path}/report/index.html" in lines
     assert "model   reviews/best" in lines
-    assert lines[-1].startswith("try     harness predict reviews/best 'This is review number ")
+    assert lines[-2] == "truth   label 'positive' (of the test row in the next line)"
+    assert lines[-1] == "try     harness predict reviews/best 'This is review number 100, and it is quite good.'"
 
 
 @pytest.mark.parametrize("width", [40, 80, 100])

@@ -25,7 +25,7 @@ from harness.engines.ray.worker import Order
 from harness.errors import InputError, unknown_name
 from harness.records.schema import Progress
 from harness.search.pruners.base import ChanceGuard
-from harness.search.pruners.messages import against, behind_in_rank, message, rank_so_far
+from harness.search.pruners.messages import against, behind_in_rank, message, of_place, rank_so_far
 from harness.spec.configure import rung_fractions, search_space
 from harness.spec.rungs import POPULATION, TrialRungs, rung_resource, rungs_passed
 from harness.spec.space import Choices, Range
@@ -171,19 +171,20 @@ class RungClock:
         """
         rank = 1 + sum(objective > read["objective"] for objective in before)
         cut = float(np.nanpercentile(before, (1 - 1 / reduction_factor) * 100))
-        where = f"where the best 1 in {reduction_factor} of the others begin"
-        ranking = rank_so_far(rank, len(before) + 1)
-        return message(int(read[RUNG]), self._num_rungs, ranking, f"{self._against(read['objective'], cut)}, {where}")
+        ranking = rank_so_far(rank, len(before) + 1, f"only the best 1 in {reduction_factor} of them trains on")
+        values = self._against(read["objective"], cut, "the limit was")
+        return message(int(read[RUNG]), self._num_rungs, ranking, values)
 
     def halved(self, halved: Halved) -> str:
         """Returns the message of a trial that Hyperband stopped in its bracket."""
         ranking = behind_in_rank(halved.rank, halved.num_compared, halved.num_kept, where=" in its bracket")
-        values = self._against(halved.result["objective"], halved.cut["objective"])
+        whose = f"{of_place(halved.num_kept)} had"
+        values = self._against(halved.result["objective"], halved.cut["objective"], whose)
         return message(int(halved.result[RUNG]), self._num_rungs, ranking, values)
 
-    def _against(self, own: float, other: float) -> str:
+    def _against(self, own: float, other: float, whose: str) -> str:
         sign = 1 if self._metric.maximize else -1
-        return against(self._metric, sign * own, sign * other)
+        return against(self._metric, sign * own, sign * other, whose)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,13 +103,17 @@ def gain(name: str, bounds: Interval) -> str:
         amount = f"{100 * bounds.value:+z.1f} points of {title}".replace("-", "−")
     else:
         amount = f"{abs(bounds.value):.3f} {'less' if bounds.value < 0 else 'more'} {title}"
-    return f"{amount} (95\u00a0% interval {low} to {high})"
+    of_what = "" if _definition(name).percent else " of the difference"
+    return f"{amount} (95\u00a0% interval{of_what} {low} to {high})"
 
 
 def amount(name: str, value: float) -> str:
-    """A difference of a metric without a sign: "4.9 points of accuracy", "0.120 of RMSE"."""
-    title = metric_title(name)
-    return f"{100 * value:.1f} points of {title}" if _definition(name).percent else f"{value:.3f} of {title}"
+    """A difference of a metric without a sign: "4.9 points of accuracy", "0.12 nats of log loss", "0.12 of RMSE"."""
+    definition = _definition(name)
+    if definition.percent:
+        return f"{100 * value:.1f} points of {definition.title}"
+    unit = f" {definition.unit}" if definition.unit else ""
+    return f"{number(value, 2)}{unit} of {definition.title}"
 
 
 def _scaled(name: str, value: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, nan
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from harness.records.final import Comparison, FinalModel
@@ -15,8 +16,7 @@ from harness.report.kit.text import metric, short_name
 from harness.spec.configure import default_number, default_numbers
 from harness.spec.space import Range, is_searched
 from harness.spec.study import split_checkpoint
-from harness.spec.tasks import TaskFacts, find_metric
-from harness.stats.intervals import Interval, seed_interval
+from harness.spec.tasks import TaskFacts
 from harness.stats.metric import Metric
 
 if TYPE_CHECKING:
@@ -106,18 +106,14 @@ class View:
         confirmed = self.confirmations.get(record.number, ())
         return (record, *confirmed) if record.state is TrialState.COMPLETE or not confirmed else confirmed
 
-    def mean(self, record: TrialRecord, name: str | None = None) -> Interval:
-        """The mean of a metric over the seeds of a configuration, with its 95 % interval."""
-        name = name or self.objective
-        scores = [self.score(run, name) for run in self.seeds(record)]
-        rows = max((progress.num_rows for progress in record.history), default=0)
-        definition = find_metric(name)
-        is_share = definition is not None and definition.is_share
-        return seed_interval([score for score in scores if isfinite(score)], rows if is_share else None)
+    def mean(self, record: TrialRecord, name: str | None = None) -> float:
+        """The mean of a metric (the first objective by default) over the seeds of a configuration; NaN without any."""
+        scores = [score for run in self.seeds(record) if isfinite(score := self.score(run, name))]
+        return fmean(scores) if scores else nan
 
     def cost(self, record: TrialRecord, name: str) -> float:
         """Speed or memory of a configuration: the mean over its seeds, as for scores; 0 where it was not measured."""
-        value = self.mean(record, name).value
+        value = self.mean(record, name)
         return value if value > 0 else 0.0
 
     @cached_property

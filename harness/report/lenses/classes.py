@@ -36,6 +36,11 @@ class Classes:
             return False
         return probabilities.dtype.kind == "f" and 0 <= labels.min() <= labels.max() < probabilities.shape[1]
 
+    def truth(self, view: View, answers: Answers, row: int) -> str:
+        """The label of a row: "label 'positive'"."""
+        names = class_names(view, np.asarray(answers.outputs["probabilities"]).shape[1])
+        return f"label '{names[int(np.asarray(answers.targets['labels'])[row])]}'"
+
     def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
         """Confusion matrix, calibration, and tables of the classes, the confused pairs and the surest errors."""
         scores = ClassScores.of(answers)

@@ -32,6 +32,10 @@ class Numbers:
         sides = answers.outputs.get("predictions"), answers.targets.get("numbers")
         return all(isinstance(side, np.ndarray) and side.ndim == 1 and side.dtype.kind in "fiu" for side in sides)
 
+    def truth(self, view: View, answers: Answers, row: int) -> str:
+        """The number of a row: "number 3.5"."""
+        return f"number {float(np.asarray(answers.targets['numbers'])[row]):.6g}"
+
     def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
         """Predicted against true numbers, errors against predictions; the rows with the largest errors."""
         errors = NumberErrors.of(answers)

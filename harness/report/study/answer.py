@@ -27,8 +27,10 @@ from harness.report.kit.text import (
     plural,
 )
 from harness.report.kit.view import View
+from harness.report.study.example import example
 from harness.report.study.objectives import tradeoff
 from harness.report.study.predictions import compared, validation_answers
+from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import evidence, judged_by
@@ -120,10 +122,12 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
         return metric(name, bounds.value), f"test {metric_title(name)}, 95 % interval {interval(name, bounds)}"
     if pick is None:
         return "", ""
-    mean = view.mean(pick)
+    mean = mean_interval(view, pick)
     bounds_text = interval(view.objective, mean)
     interval_text = f", 95 % interval {bounds_text}" if isfinite(mean.low) else ""
-    return view.score_text(mean.value), f"validation {view.score_name}{interval_text}; test not opened yet"
+    seeds = len(view.seeds(pick))
+    of_seeds = f"mean over {seeds} seeds" if seeds > 1 else f"seed {pick.seed}"
+    return view.score_text(mean.value), f"validation {view.score_name} ({of_seeds}){interval_text}; test not opened yet"
 
 
 def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
@@ -139,8 +143,8 @@ def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
     peak = f", with {metric('peak_memory_mib', memory)} of memory at its peak" if memory else ""
     device = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
     text = (
-        f"{number(speed)} samples/s ({number(tokens)} real tokens/s{mean}) in the steady step{device}{peak}; "
-        f"one training takes {duration(pick.duration_s)}."
+        f"{number(speed)} samples/s ({number(tokens)} tokens/s without padding{mean}) in steady training{device}{peak}"
+        f"; one training takes {duration(pick.duration_s)}."
     )
     return [Sentence("Speed", text)]
 
@@ -165,9 +169,13 @@ def _export(view: View) -> list[Sentence]:
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
     size = f"; it {speed_text(winner.speed)}" if winner is not None and winner.speed is not None else ""
-    return [
-        Sentence("Exported", f"The run's folder {Path(final.export).name}/ holds trial {final.winner}{seed}{size}.")
+    sentences = [
+        Sentence("Exported", f"{Path(final.export).name}/ in the run's folder holds trial {final.winner}{seed}{size}.")
     ]
+    if (tried := example(view)) is not None:
+        truth = f" (a test row with {tried.truth})" if tried.truth else ""
+        sentences.append(Sentence("Try it", f"{tried.command}{truth}"))
+    return sentences
 
 
 def _state_words(view: View) -> dict[TrialState, str]:
@@ -228,6 +236,6 @@ def _validation_too_small(view: View) -> Iterator[str]:
     comparison = compared(view.judge, first, second)
     if first is not None and comparison is not None and comparison.tie:
         yield (
-            f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: another one "
-            "might have chosen the other."
+            f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: other rows "
+            "might have chosen the runner-up."
         )

@@ -33,6 +33,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.figures_winner import forest
 from harness.report.study.predictions import compared, validation_answers
+from harness.report.study.seeds import mean_interval
 from harness.stats.intervals import Interval
 
 __all__ = ["Candidate", "candidates", "checkpoint_choices", "checkpoints_section", "probability_better"]
@@ -70,12 +71,12 @@ def _candidate(view: View, checkpoint: str, own: list[TrialRecord], done: list[T
     # Only those with the most seeds: a single run may be better than a mean over seeds by luck.
     most = max(len(view.seeds(record)) for record in done)
     ready = [record for record in done if len(view.seeds(record)) == most]
-    best = min(ready, key=lambda record: view.metric.sort_key(view.mean(record).value))
+    best = min(ready, key=lambda record: view.metric.sort_key(view.mean(record)))
     runs = [run for record in own for run in (record, *view.confirmations.get(record.number, ()))]
     return Candidate(
         checkpoint=checkpoint,
         best=best,
-        score=view.mean(best),
+        score=mean_interval(view, best),
         num_trials=len(own),
         num_seeds=most,
         num_parameters=_num_parameters(view, best),
@@ -140,7 +141,7 @@ def checkpoint_choices(view: View, ranked: list[Candidate]) -> list[dict[str, An
         # At best equal to the leader of its checkpoint: a lucky single run does not precede a mean over seeds.
         leader = leaders[view.checkpoint_of(record)]
         key = view.metric.sort_key
-        return max(key(view.mean(record).value), key(leader.score.value)), record is not leader.best
+        return max(key(view.mean(record)), key(leader.score.value)), record is not leader.best
 
     choices: list[dict[str, Any]] = []
     for record in sorted(view.completed if ranked else (), key=place):
@@ -152,7 +153,7 @@ def checkpoint_choices(view: View, ranked: list[Candidate]) -> list[dict[str, An
             {
                 "name": clip(view.checkpoint_of(record), 120),
                 "speed": speed,
-                "text": f"validation {view.score_name} {view.score_text(view.mean(record).value)} at {number(speed)} "
+                "text": f"validation {view.score_name} {view.score_text(view.mean(record))} at {number(speed)} "
                 f"samples/s (trial {record.number})",
             }
         )

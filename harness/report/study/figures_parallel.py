@@ -36,7 +36,8 @@ def parallel(view: View) -> Figure | None:
     marked = ""
     if pick is not None and pick.number in ranks:
         data.append(_lines(scales, [pick], COLORS["orange"], 3.5))
-        marked = f" The orange line is trial {pick.number}, the pick."
+        role = "the winner" if view.results.final is not None else "the best so far"
+        marked = f" The orange line is trial {pick.number}, {role}."
     return Figure(
         key="parallel",
         title="Which params go with a good score",
@@ -54,8 +55,8 @@ def parallel(view: View) -> Figure | None:
             shapes=[_pole(place) for place in range(len(scales))],
             legend=False,
         ),
-        alt=f"One line a trial through {plural(len(names), 'param')} to its {view.score_name}; "
-        f"the more a line stands out from the page, the better its place.{marked}",
+        alt=f"Each line is a trial: it passes its values of {plural(len(names), 'param')} and ends at its "
+        f"{view.score_name}; the stronger the line, the better the trial.{marked}",
         note=note,
         wide=True,
         min_width=110 * len(scales),

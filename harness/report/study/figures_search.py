@@ -164,7 +164,8 @@ def best_of_n(view: View) -> Figure | None:
         layout=layout(axis("number of trials", **log_ticks(1, len(scores), whole=True)), score_axis(view)),
         alt=f"With {plural(half, 'trial')} the best would be {view.score_text(mean[half - 1])} on average, "
         f"with all {len(scores):,} of them {view.score_text(mean[-1])}.",
-        note="Dodge et al. 2019: as if the trials were independent draws; a pruned trial counts with its best score.",
+        note="The average best of so many trials, if each were drawn independently of the others (Dodge et al. 2019); "
+        "a pruned trial counts with its best score.",
     )
 
 

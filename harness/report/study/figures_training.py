@@ -72,10 +72,8 @@ def _curves_caption(data: list[dict[str, Any]], of: str) -> str:
     ]
     curves = len({number for mode, number in points if mode != "markers"})
     crosses = sum(mode == "markers" for mode, _ in points)
-    ends = "ends at a cross, its rung" if crosses == 1 else "end at a cross, their rung"
-    return f"{plural(curves, 'learning curve')} {of}" + (
-        f"; {plural(crosses, 'pruned trial')} {ends}." if crosses else "."
-    )
+    ends = "was stopped early, at its cross" if crosses == 1 else "were stopped early, each at its cross"
+    return f"{plural(curves, 'learning curve')} {of}" + (f"; {plural(crosses, 'trial')} {ends}." if crosses else ".")
 
 
 def _value(record: TrialRecord, name: str) -> list[float | None]:
@@ -190,8 +188,8 @@ def _fronts(view: View) -> list[Figure]:
 
 
 def _front(view: View, other: str) -> Figure | None:
-    records = [record for record in view.completed if isfinite(view.mean(record, other).value)]
-    points = np.array([[view.mean(r, other).value, view.mean(r).value] for r in records]).reshape(-1, 2)
+    records = [record for record in view.completed if isfinite(view.mean(record, other))]
+    points = np.array([[view.mean(r, other), view.mean(r)] for r in records]).reshape(-1, 2)
     if not len(records) or (len(records) > 1 and np.ptp(points[:, 0]) == 0):
         return None
     best = pareto_front(points, [metric_named(other).maximize, view.metric.maximize])

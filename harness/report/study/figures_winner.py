@@ -102,5 +102,6 @@ def seed_curves(view: View) -> Figure | None:
         title=f"Learning curve of each seed of trial {view.winner.number}",
         data=data,
         layout=layout(axis("epoch", rangemode="tozero"), score_axis(view), 380),
-        alt=f"{plural(len(scores), 'seed')}: mean validation {view.score_name} {mean}{spread}, at the large dots.",
+        alt=f"{plural(len(scores), 'seed')}: mean validation {view.score_name} {mean}{spread}, each at its best "
+        "evaluation, the large dot.",
     )

@@ -20,11 +20,12 @@ from harness.report.kit.text import (
     percent,
 )
 from harness.report.kit.view import View
+from harness.report.study.seeds import mean_interval
 from harness.runtime import program, shown_path
 from harness.spec.tasks import find_metric
 from harness.stats.metric import COSTS
 
-__all__ = ["TrialColumn", "TrialRow", "columns", "details", "rows"]
+__all__ = ["TrialColumn", "TrialRow", "caption", "columns", "details", "rows"]
 
 _MAX_LOG_BYTES = 3000
 _ALL_LOGS_BYTES = 1_000_000
@@ -81,6 +82,23 @@ def columns(view: View) -> list[TrialColumn]:
     ]
 
 
+def caption(view: View) -> str:
+    """The sentences above the leaderboard: its order, and whether a score is of one seed or a mean."""
+    rest = "completed trials before pruned and failed ones"
+    num_confirmed = sum(len(view.seeds(record)) > 1 for record in view.completed)
+    if not num_confirmed:
+        return f"Every trial with its score on the validation rows, of one training each: {rest}, best first."
+    them = (
+        "The configuration that was trained again with other seeds stands first"
+        if num_confirmed == 1
+        else f"The {num_confirmed:,} configurations that were trained again with other seeds stand first"
+    )
+    return (
+        f"Every trial with its score on the validation rows. {them}, with the mean over the seeds; below, {rest}, best "
+        "first, with the score of their one training, which may by luck be higher than a mean."
+    )
+
+
 def _memory_scale(view: View) -> float:
     """The unit of the memory column in MiB, the same for all rows, so that a limit in the filter is in this unit."""
     return 1024.0 if max((view.cost(record, "peak_memory_mib") for record in view.trials), default=0.0) >= 1024 else 1.0
@@ -112,7 +130,7 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
         pruned = f" at {percent(reached, 0)}" if record.state.value == "PRUNED" else ""
         return record.state.value.lower() + pruned, record.state.value
     if key == "interval":
-        bounds = view.mean(record)
+        bounds = mean_interval(view, record)
         return interval(view.objective, bounds), _number(bounds.low)
     if key == "seeds":
         return str(len(view.seeds(record))), float(len(view.seeds(record)))
@@ -129,13 +147,14 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
         return metric(key, value), value
     if key in view.params and find_metric(key) is None:
         return _param_cell(view, record, key)
-    bounds = view.mean(record, key)
-    return metric(key, bounds.value), _number(bounds.value)
+    mean, num_seeds = view.mean(record, key), len(view.seeds(record))
+    text = metric(key, mean)
+    return f"{text} (mean of {num_seeds})" if num_seeds > 1 else text, _number(mean)
 
 
 def _why(record: TrialRecord) -> str:
-    """Why a trial failed or was pruned. The message of a pruned trial begins with its reason, the rung."""
-    message = clip(record.message, 160)
+    """Why a trial failed or was pruned. The message of a pruned trial names its reason, the rung."""
+    message = clip(record.message, 240)
     if record.reason is None or record.reason is PruneReason.RUNG:
         return message
     return f"{record.reason.value}: {message}" if message else record.reason.value

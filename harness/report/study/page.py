@@ -34,7 +34,9 @@ def write_report(results_or_run: Results | Path | str, out: Path) -> Path:
     view = View(results_of(results_or_run))
     top, columns, rows = answer(view), leaderboard.columns(view), leaderboard.rows(view)
     page = _page(view, top, columns, rows)
-    save_document(Path(out) / "summary.md", summary(view, top, models_table(view), columns, rows))
+    save_document(
+        Path(out) / "summary.md", summary(view, top, models_table(view), leaderboard.caption(view), columns, rows)
+    )
     return save_document(Path(out) / "index.html", page)
 
 
@@ -84,6 +86,7 @@ def _page(view: View, top: Answer, columns: list[leaderboard.TrialColumn], rows:
         forest=forest,
         filter_example=_filter_example(view),
         states=list(Counter(row.state for row in rows).items()),
+        leaderboard_caption=leaderboard.caption(view),
         columns=columns,
         rows=rows,
         best=view.winner.number if view.winner else None,

@@ -15,9 +15,7 @@ from harness.report.lenses.registry import lens_of
 from harness.stats.metric import Metric
 from harness.stats.resampling import PairedComparison, compare
 
-__all__ = ["answers_of", "compared", "example_row", "shown_rows", "validation_answers"]
-
-_EXAMPLE = range(12, 61)
+__all__ = ["answers_of", "compared", "shown_rows", "validation_answers"]
 
 
 def answers_of(view: View, model: FinalModel, split: str = "test") -> Answers | None:
@@ -69,21 +67,3 @@ def shown_rows(view: View, num_rows: int) -> Sequence[str]:
     if not isinstance(rows, list) or len(rows) != num_rows or not all(isinstance(row, str) for row in rows):
         return ()
     return [clip(row, SHOWN_WIDTH) for row in rows]
-
-
-def example_row(view: View) -> str | None:
-    """A short test row that the winner gets right, to try the exported model with; None where there is none.
-
-    A task whose metrics are no share of the rows has no right or wrong rows: any short row is taken.
-    """
-    answers = answers_of(view, view.chosen) if view.chosen is not None else None
-    if answers is None:
-        return None
-    share = next((metric for metric in view.task.metrics if metric.is_share and metric.row_stats is not None), None)
-    hits = share.row_stats(answers.outputs, answers.targets)[:, 0] if share and share.row_stats else [1] * len(answers)
-    rows = zip(shown_rows(view, len(answers)), hits, strict=False)
-    return next((row for row, hit in rows if hit and _is_easy_to_type(row)), None)
-
-
-def _is_easy_to_type(row: str) -> bool:
-    return len(row) in _EXAMPLE and row.isprintable() and row[0].isalnum() and "'" not in row

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, nan
 
 from harness.records.final import FinalModel
 from harness.report.kit.sections import Sentence
-from harness.report.kit.text import amount, clip, difference, metric
+from harness.report.kit.text import amount, clip, difference, join, metric
 from harness.report.kit.view import View
-from harness.report.study.predictions import answers_of
+from harness.report.study.predictions import answers_of, compared
 from harness.stats import resampling
 from harness.stats.intervals import Interval, difference_interval, unknown, wilson
-from harness.stats.power import DETECTABLE
+from harness.stats.metric import Metric
+from harness.stats.power import difference_shown_by
 
 __all__ = ["detectable", "gap"]
 
@@ -21,7 +22,8 @@ def gap(view: View, model: FinalModel, name: str) -> list[Sentence]:
     validation, test = model.validation.get(name), model.test[name]
     if validation is None or not isfinite(validation):
         return []
-    scores = f"{metric(name, validation)} on validation, {metric(name, test.value)} on test"
+    exported = f"The exported model{f' (seed {model.seed})' if model.seed is not None else ''}"
+    scores = f"{exported} has {metric(name, validation)} on validation and {metric(name, test.value)} on test"
     bounds = _gap_interval(view, model, name)
     if not isfinite(bounds.low):
         return [Sentence("Validation to test", f"{scores}.")]
@@ -51,23 +53,30 @@ def _validation_rows(view: View) -> int:
     return view.results.manifest.data.rows.get("validation", 0)
 
 
-def detectable(view: View, name: str) -> list[Sentence]:
-    """The smallest difference between the winner and its closest rival that the test rows can show."""
-    pairs = (view.comparison(role) for role in view.models if role != "winner")
-    compared = next((pair for pair in pairs if pair is not None and pair.difference.high > pair.difference.low), None)
+def detectable(view: View) -> list[Sentence]:
+    """The smallest difference from the winner that the test rows can show, by each objective that is no cost."""
     num_rows = view.results.manifest.data.rows.get("test", 0)
-    if compared is None or not num_rows or compared.metric != name:
+    parts = [text for metric in view.task.scored_by(view.objectives) if (text := _smallest(view, metric))]
+    if not num_rows or not parts:
         return []
-    error = (compared.difference.high - compared.difference.low) / (2 * 1.96)
-    smallest = DETECTABLE * error
-    if not smallest:
-        return []
-    rival = view.models[compared.b]
-    other = f"trial {rival.number}" if rival.number is not None else clip(rival.name)
-    return [
-        Sentence(
-            "Test rows",
-            f"These {num_rows:,} rows can show differences from {amount(name, smallest)} on, between models as alike "
-            f"as the winner and {other}.",
-        )
-    ]
+    return [Sentence("Test rows", f"These {num_rows:,} rows can show a difference of {join(parts)}.")]
+
+
+def _smallest(view: View, metric: Metric) -> str:
+    """The smallest difference that is shown between the winner and the first model that it differs from; "" if none."""
+    for role, rival in view.models.items():
+        smallest = difference_shown_by(_difference(view, metric, role)) if role != "winner" else nan
+        if isfinite(smallest):
+            other = f"trial {rival.number}" if rival.number is not None else clip(rival.name)
+            return f"{amount(metric.name, smallest)} or more, between models as alike as the winner and {other}"
+    return ""
+
+
+def _difference(view: View, metric: Metric, role: str) -> Interval:
+    """The winner's test score less that of the model `role`: of the decision, else computed from kept answers."""
+    recorded = view.comparison(role)
+    if recorded is not None and recorded.metric == metric.name:
+        return recorded.difference
+    models = (view.models.get("winner"), view.models[role])
+    pair = compared(metric, *(answers_of(view, model) if model is not None else None for model in models))
+    return unknown() if pair is None else pair.difference

@@ -16,9 +16,14 @@ _MAX_ROWS = 10
 
 
 def summary(
-    view: View, answer: Answer, models: Table | None, columns: Sequence[TrialColumn], rows: Sequence[TrialRow]
+    view: View,
+    answer: Answer,
+    models: Table | None,
+    caption: str,
+    columns: Sequence[TrialColumn],
+    rows: Sequence[TrialRow],
 ) -> str:
-    """Returns the answer, the final models and the top of the leaderboard."""
+    """Returns the answer, the final models and the top of the leaderboard under its `caption`."""
     params = ", ".join(f"{for_markdown(name)} **{for_markdown(value)}**" for name, value in answer.params)
     lines = [f"## {for_markdown(view.results.spec.name)}: {for_markdown(answer.headline)}", ""]
     lines += [params, ""] if params else []
@@ -27,7 +32,7 @@ def summary(
     lines += [f"- **{sentence.about}**: {for_markdown(sentence.text, 600)}" for sentence in answer.sentences]
     if models is not None:
         lines += ["", "### Final models on test", "", markdown_table(models)]
-    lines += ["", "### Leaderboard", "", _leaderboard(columns, rows)]
+    lines += ["", "### Leaderboard", "", for_markdown(caption, 600), "", _leaderboard(columns, rows)]
     return "\n".join(lines) + "\n"
 
 

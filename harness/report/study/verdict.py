@@ -50,7 +50,7 @@ def evidence(view: View, model: FinalModel | None) -> list[Sentence]:
         *checkpoint_lines(view, name, model),
         *alternative(view, model),
         *gap(view, model, name),
-        *detectable(view, name),
+        *detectable(view),
     ]
 
 
@@ -140,12 +140,12 @@ def _against_baselines(view: View, name: str) -> list[Sentence]:
     baselines = [model for model in view.models.values() if model.kind == "baseline"]
     parts = []
     for model in baselines:
-        compared, text = view.comparison(model.role), f"{clip(model.name, 80)} ({_score(name, model)}"
+        compared, text = view.comparison(model.role), f"{clip(model.name, 80)}, which has {_score(name, model)}"
         if compared is not None and not isfinite(compared.difference.value):
             text = f"not comparable with {text}"
         elif compared is not None:
             phrase = verdict_word(compared) + (" from" if compared.tie else " than")
-            text = f"{phrase} {text}; {difference(name, compared.difference)}"
-        parts.append(f"{text})")
+            text = f"{phrase} {text} (95\u00a0% interval of the difference {difference(name, compared.difference)})"
+        parts.append(text)
     about = "Against the baseline" if len(baselines) == 1 else "Against the baselines"
-    return [Sentence(about, f"{capitalised(join(parts))}.")] if parts else []
+    return [Sentence(about, f"{capitalised('; '.join(parts))}.")] if parts else []

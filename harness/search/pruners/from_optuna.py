@@ -19,7 +19,14 @@ from harness.errors import unknown_name
 from harness.records.schema import Progress, TrialState
 from harness.search.mirror import Mirror
 from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
-from harness.search.pruners.messages import against, message, rank_so_far
+from harness.search.pruners.messages import (
+    against,
+    message,
+    not_a_number,
+    of_place,
+    only_the_best,
+    rank_so_far,
+)
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, num_promoted, rung_fractions, rung_resource
 from harness.spec.study import PrunerSpec, StudySpec
@@ -31,8 +38,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = ["OptunaPolicy"]
-
-NOT_A_NUMBER = "its value is not a number"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,15 +135,16 @@ class OptunaPolicy(Policy):
 
 
 def _median(field: _Field, number: int, step: int, factor: int, metric: Metric) -> tuple[str, ...]:
-    """Returns the message's part for median pruning: the trial's best value and the median of completed trials."""
+    """Returns the message's parts for median pruning: the trial's best value and the median of completed trials."""
     from optuna.trial import TrialState as OptunaState
 
     own = min(field.mirror.frozen(number).intermediate_values.values(), key=metric.sort_key)
     if math.isnan(own):
-        return (NOT_A_NUMBER,)
+        return (not_a_number(metric),)
     values = [value for trial, value in field.at_step(step) if trial.state is OptunaState.COMPLETE]
     trials = f"{len(values):,} completed {'trial' if len(values) == 1 else 'trials'}"
-    return (f"at best {against(metric, own, median(values))}, the median of {trials} there",)
+    ranking = f"its best value so far was worse than the median of {trials} there"
+    return ranking, against(metric, own, median(values), "the median was")
 
 
 def _halving(field: _Field, number: int, step: int, factor: int, metric: Metric) -> tuple[str, ...]:
@@ -156,11 +162,11 @@ def _halving(field: _Field, number: int, step: int, factor: int, metric: Metric)
     values = sorted((value for _, value in rivals), key=metric.sort_key)
     value = own.intermediate_values[step]
     if math.isnan(value):
-        return (NOT_A_NUMBER,)
+        return (not_a_number(metric),)
     quota = num_promoted(len(values), factor)
     rank = 1 + sum(metric.better(other, value) for other in values)
-    goes = "the best goes on" if quota == 1 else f"the best {quota} go on"
-    return rank_so_far(rank, len(values), f"of which {goes}", where), against(metric, value, values[quota - 1])
+    ranking = rank_so_far(rank, len(values), only_the_best(quota), where)
+    return ranking, against(metric, value, values[quota - 1], f"{of_place(quota)} had")
 
 
 def _pruner(spec: PrunerSpec, first: int) -> BasePruner:

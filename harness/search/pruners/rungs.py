@@ -26,7 +26,7 @@ from collections.abc import Collection, Mapping, Sequence
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
 from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial, rung_key
-from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, rank_so_far
+from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, of_place, rank_so_far
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, num_promoted
 from harness.spec.tasks import TaskFacts, metric_named
@@ -220,17 +220,18 @@ class Rungs(Policy):
         ranked = Ranked(rung, self._outside(ladder, index))
         quota = self._quota(rung, len(ranked) + coming)
         rank = ranked.rank(own)
-        cut = ranked[min(quota, rank - 1) - 1]
+        place = min(quota, rank - 1)
+        cut, whose = ranked[place - 1], f"{of_place(place)} had"
         if coming:
             ranking = rank_so_far(rank, len(ranked), at_most(quota, len(ranked) + coming))
         else:
             num_lost = sum(ranked[at].number in rung.dropped for at in range(quota))
             ranking = behind_in_rank(rank, len(ranked), quota, num_lost)
         if own.key[0] == cut.key[0]:
-            values = equal_on(self._task, self._objective, own.progress, cut.progress)
+            values = equal_on(self._task, self._objective, own.progress, cut.progress, whose)
         else:
-            both = (judged.progress.metrics.get(self._objective) for judged in (own, cut))
-            values = against(metric_named(self._objective), *both)
+            mine, other = (judged.progress.metrics.get(self._objective) for judged in (own, cut))
+            values = against(metric_named(self._objective), mine, other, whose)
         self._messages[number] = message(index, len(ladder.rungs), ranking, values)
 
     def _settle(self, ladder: Ladder) -> None:

@@ -65,7 +65,8 @@ def test_asha_stops_nobody_while_all_guess() -> None:
     assert asha(desk, [0.5, 0.4, 0.9, 0.1]) == ["CONTINUE", "CONTINUE", "CONTINUE", "STOP"]
     assert desk.stopped == [3]
     assert desk.messages[3] == (
-        "rung 1 of 2: 4th of the 4 compared so far; 10.0 % against 70.0 %, where the best 1 in 4 of the others begin"
+        "stopped at rung 1 of 2, where trials are compared: it was 4th of the 4 that had come so far, and only the "
+        "best 1 in 4 of them trains on (accuracy 10.0 %; the limit was 70.0 %)"
     )
 
 
@@ -84,7 +85,7 @@ def test_asha_message_is_what_ray_compared() -> None:
     for number in desk.stopped:
         others = values[:number]
         rank = 1 + sum(value > values[number] for value in others)
-        assert desk.messages[number].startswith(f"rung 1 of 2: {ordinal(rank)} of the {number + 1} compared so far; ")
+        assert f" it was {ordinal(rank)} of the {number + 1} that had come so far, " in desk.messages[number]
         own, cut = map(float, re.findall(r"([\d.]+) %", desk.messages[number]))
         assert (own, cut) == pytest.approx((100 * values[number], 100 * np.percentile(others, 75)), abs=0.06)
         assert own < cut
@@ -144,8 +145,10 @@ def test_hyperband_halves_a_bracket_that_has_learned() -> None:
     controller.report(SECOND, 4, better=True)
     assert controller.stopped() == [3, 4, 5, 6]
     assert controller.next() == [7], "8 came last and runs on"
-    assert controller.message(3) == "rung 2 of 2: 6th of 6 in its bracket, the best 2 went on; 3.0 % against 7.0 %"
-    assert controller.message(6) == "rung 2 of 2: 3rd of 6 in its bracket, the best 2 went on; 6.0 % against 7.0 %"
+    where = "stopped at rung 2 of 2, where trials are compared: it was"
+    kept, cut = "of 6 in its bracket, and only the best 2 trained on", "the 2nd best had 7.0 %"
+    assert controller.message(3) == f"{where} 6th {kept} (accuracy 3.0 %; {cut})"
+    assert controller.message(6) == f"{where} 3rd {kept} (accuracy 6.0 %; {cut})"
 
 
 def test_hyperband_keeps_a_bracket_that_guesses() -> None:

@@ -122,7 +122,7 @@ def test_for_markdown_leaves_no_markup(foreign: str) -> None:
 def test_differences_have_no_negative_zero() -> None:
     none = Interval(value=-1e-9, low=-0.061, high=0.061)
     assert text.gain("accuracy", none) == "+0.0 points of accuracy (95\u00a0% interval −6.1 to +6.1)"
-    assert text.gain("log_loss", none) == "0.000 less log loss (95\u00a0% interval −0.061 to +0.061)"
+    assert text.gain("log_loss", none) == "0.000 less log loss (95\u00a0% interval of the difference −0.061 to +0.061)"
     assert text.difference("log_loss", Interval(value=0, low=-1e-9, high=0.1)) == "+0.000 to +0.100"
 
 
@@ -131,8 +131,8 @@ def test_differences_have_no_negative_zero() -> None:
     [
         ("accuracy", "+1.2 points of accuracy (95\u00a0% interval −0.3 to +2.7)"),
         ("macro_f1", "+1.2 points of macro F1 (95\u00a0% interval −0.3 to +2.7)"),
-        ("mcc", "0.012 more MCC (95\u00a0% interval −0.003 to +0.027)"),
-        ("of_nobody", "0.012 more of_nobody (95\u00a0% interval −0.003 to +0.027)"),
+        ("mcc", "0.012 more MCC (95\u00a0% interval of the difference −0.003 to +0.027)"),
+        ("of_nobody", "0.012 more of_nobody (95\u00a0% interval of the difference −0.003 to +0.027)"),
     ],
 )
 def test_gain_is_in_the_metrics_own_unit(name: str, shown: str) -> None:
@@ -141,7 +141,7 @@ def test_gain_is_in_the_metrics_own_unit(name: str, shown: str) -> None:
 
 def test_gain_by_a_loss_is_less_of_it() -> None:
     found = text.gain("log_loss", Interval(value=-0.12, low=-0.2, high=-0.031))
-    assert found == "0.120 less log loss (95\u00a0% interval −0.200 to −0.031)"
+    assert found == "0.120 less log loss (95\u00a0% interval of the difference −0.200 to −0.031)"
 
 
 def test_footer_says_how_the_intervals_were_made() -> None:

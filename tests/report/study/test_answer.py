@@ -55,9 +55,9 @@ def test_answer_names_trial_params_and_score(results: Results) -> None:
 def test_answer_has_one_sentence_for_each_question(results: Results) -> None:
     assert list(texts(results)) == [
         "Against the runner-up", "Against the default recipe", "Against the baseline", "Validation to test",
-        "Test rows", "Speed", "Cost", "Exported",
+        "Test rows", "Speed", "Cost", "Exported", "Try it",
     ]  # fmt: skip
-    assert all(text.endswith(".") for text in texts(results).values())
+    assert all(text.endswith(".") for about, text in texts(results).items() if about != "Try it")
 
 
 def test_answer_calls_a_tie_a_tie(results: Results) -> None:
@@ -105,7 +105,7 @@ def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: 
     results = make_results(tmp_path, trials=30, objectives=names, prune=False)
     view = View(results)
     told = texts(results)["Objectives"]
-    points = {record.number: [view.mean(record, name).value for name in names] for record in view.completed}
+    points = {record.number: [view.mean(record, name) for name in names] for record in view.completed}
     front = [
         a
         for a, mine in points.items()
@@ -363,7 +363,7 @@ def test_summary_is_short_and_escapes_markup(tmp_path: Path) -> None:
     results = make_results(tmp_path, trials=30, baseline=foreign, warning=foreign)
     view = View(results)
     columns, rows = leaderboard.columns(view), leaderboard.rows(view)
-    text = summary(view, answer(view), models_table(view), columns, rows)
+    text = summary(view, answer(view), models_table(view), leaderboard.caption(view), columns, rows)
     assert text.startswith("## reviews: Use the model of trial")
     assert "20 more trials are in" in text
     assert len(text) < 8000

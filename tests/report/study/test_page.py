@@ -220,3 +220,12 @@ def test_writing_a_report_loads_neither_torch_nor_ray(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_leaderboard_says_its_order_and_whether_a_score_is_a_mean(usual: str, tmp_path: Path) -> None:
+    assert "The 3 configurations that were trained again with other seeds stand first, with the mean" in usual
+    assert usual.count("(mean of 3)") >= 3
+    single = make_results(tmp_path, trials=6, confirm=0)
+    page = write_report(single, tmp_path / "report").read_text(encoding="utf-8")
+    assert "Every trial with its score on the validation rows, of one training each" in page
+    assert "(mean of" not in page

@@ -48,13 +48,27 @@ def test_each_compared_checkpoint_has_a_line(results: Results) -> None:
     assert not {"all-MiniLM-L6-v2", "large"} & set(sentences(single))
 
 
-@pytest.mark.parametrize(("factor", "tie", "is_named"), [(1.3, True, True), (1.2, True, False), (5.0, False, False)])
-def test_faster_rival_is_named_where_it_cannot_be_told_apart(
-    results: Results, factor: float, tie: bool, is_named: bool
+@pytest.mark.parametrize(
+    ("factor", "slowest", "tie", "is_named"),
+    [
+        (1.3, None, True, True),
+        (1.2, None, True, False),
+        (5.0, None, False, False),
+        (1.4, 1.26, True, True),
+        (1.4, 1.2, True, False),
+    ],
+)
+def test_faster_rival_is_named_where_it_cannot_be_told_apart_and_all_its_passes_are_faster(
+    results: Results, factor: float, slowest: float | None, tie: bool, is_named: bool
 ) -> None:
     assert results.final is not None
     winner, rival, *others = results.final.models
-    fast = PredictionSpeed(rows_per_second=800 * factor, row_ms=1.0, megabytes=10.0)
+    fast = PredictionSpeed(
+        rows_per_second=800 * factor,
+        slowest_rows_per_second=slowest and 800 * slowest,
+        row_ms=1.0,
+        megabytes=10.0,
+    )
     pairs = [pair.model_copy(update={"tie": tie and pair.b == rival.role}) for pair in results.final.comparisons]
     lines = sentences(changed(results, [winner, rival.model_copy(update={"speed": fast}), *others], pairs))
     assert ("Alternative" in lines) == is_named
@@ -71,7 +85,26 @@ def test_test_rows_can_show_what_the_interval_says(results: Results) -> None:
     shown = sentences(
         changed(results, list(results.final.models), [first.model_copy(update={"difference": narrow}), *others])
     )
-    assert shown["Test rows"].startswith("These 500 rows can show differences from 2.8 points of accuracy on")
+    rival = results.final.models[1].number
+    assert shown["Test rows"] == (
+        "These 500 rows can show a difference of 2.8 points of accuracy or more, between models as alike as the winner "
+        f"and trial {rival}."
+    )
+
+
+def test_test_rows_can_show_it_by_every_objective_that_is_no_cost(tmp_path: Path) -> None:
+    objectives = ("accuracy", "macro_f1", "log_loss", "samples_per_second")
+    text = sentences(make_results(tmp_path, trials=12, objectives=objectives))["Test rows"]
+    assert re.fullmatch(
+        r"These 500 rows can show a difference of [\d.]+ points of accuracy or more, .*, [\d.]+ points of macro F1 or "
+        r"more, .* and [\d.]+ nats of log loss or more, between models as alike as the winner and trial \d+\.",
+        text,
+    )
+
+
+def test_test_rows_can_show_it_in_the_units_of_a_number(tmp_path: Path) -> None:
+    text = sentences(make_results(tmp_path, trials=12, task="text-regression"))["Test rows"]
+    assert re.match(r"These 500 rows can show a difference of 0\.\d+ of RMSE or more", text)
 
 
 def test_default_recipe_says_what_the_space_excludes(tmp_path: Path) -> None:

@@ -87,7 +87,9 @@ def test_metric_of_which_only_the_facts_are_kept_is_not_computed(
     summary = (tmp_path / "report" / "summary.md").read_text(encoding="utf-8")
     assert "test RMSE, 95 % interval" in summary
     assert "Against the baseline" in summary
-    assert re.search(r"Validation to test\*\*: [\d.]+ on validation, [\d.]+ on test\.", summary)
+    assert re.search(
+        r"Validation to test\*\*: The exported model .* [\d.]+ on validation and [\d.]+ on test\.", summary
+    )
     assert "too small" not in summary
     write_comparison(runs, tmp_path / "out")
     summary = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")

@@ -26,6 +26,7 @@ from tests.search.simulate import at, make_spec, study_rungs
 STOP = Decision.STOP
 THIRDS = (1 / 16, 1 / 4)
 TASK = facts_of("text-classification")
+FIRST, SECOND = (f"stopped at rung {rung} of 2, where trials are compared: it was " for rung in (1, 2))
 
 
 def row(number: int, accuracy: float, fraction: float = 1 / 16, num_rows: int = 10_000, **metrics: float) -> Progress:
@@ -55,10 +56,11 @@ def test_ordinal(number: int, text: str) -> None:
 
 
 def test_against_is_in_the_metrics_own_form() -> None:
-    assert against(metric_named("accuracy"), 0.712, 0.78) == "71.2\u00a0% against 78.0\u00a0%"
-    assert against(metric_named("accuracy"), 0.7121, 0.7123) == "71.21\u00a0% against 71.23\u00a0%"
-    assert against(metric_named("log_loss"), 0.7, 0.65) == "0.700 against 0.650"
-    assert against(COSTS["samples_per_second"], 812.0, 1020.0) == "812 against 1,020 samples/s"
+    had = "the best had"
+    assert against(metric_named("accuracy"), 0.712, 0.78, had) == "accuracy 71.2\u00a0%; the best had 78.0\u00a0%"
+    assert against(metric_named("accuracy"), 0.7121, 0.7123, had) == "accuracy 71.21\u00a0%; the best had 71.23\u00a0%"
+    assert against(metric_named("log_loss"), 0.7, 0.65, had) == "log loss 0.700; the best had 0.650"
+    assert against(COSTS["samples_per_second"], 812.0, 1020.0, had) == "samples/s 812; the best had 1,020"
 
 
 # Rungs
@@ -70,19 +72,21 @@ def test_rungs_last_one_decides_for_those_that_waited() -> None:
     reach(policy, values)
     assert policy.decide(15, row(15, 0.81)) is Decision.GO
     assert policy.dropped()[-1] == 14
-    assert policy.message(14) == "rung 1 of 2: 5th of 16, the best 4 went on; 60.0 % against 78.0 %"
+    assert (
+        policy.message(14)
+        == f"{FIRST}5th of 16, and only the best 4 trained on (accuracy 60.0 %; the 4th best had 78.0 %)"
+    )
     assert policy.message(15) == policy.message(0) == "", "they went on"
 
 
 def test_rungs_says_so_when_others_are_to_come() -> None:
     policy = rungs(16)
     assert reach(policy, [0.9, 0.8, 0.7, 0.6, 0.5])[-1] is STOP
-    expected = "rung 1 of 2: 5th of the 5 compared so far, at most 4 of 16 go on; 50.0 % against 60.0 %"
+    rule = "that had come so far, and at most 4 of all 16 train on"
+    expected = f"{FIRST}5th of the 5 {rule} (accuracy 50.0 %; the 4th best had 60.0 %)"
     assert policy.message(4) == expected
     policy.decide(5, row(5, 0.95))
-    assert policy.message(3) == (
-        "rung 1 of 2: 5th of the 6 compared so far, at most 4 of 16 go on; 60.0 % against 70.0 %"
-    )
+    assert policy.message(3) == f"{FIRST}5th of the 6 {rule} (accuracy 60.0 %; the 4th best had 70.0 %)"
     assert policy.message(4) == expected, "as it was when it was dropped"
     policy.end(4, TrialState.PRUNED)
     assert policy.message(4) == ""
@@ -96,21 +100,23 @@ def test_rungs_second_rung_and_lower_is_better() -> None:
     policy.decide(1, row(1, 0.9, 1 / 4))
     policy.end(1, TrialState.COMPLETE)
     assert policy.dropped()[-1] == 7
-    assert policy.message(7) == "rung 2 of 2: 2nd of 2, the best went on; 0.150 against 0.100"
+    assert policy.message(7) == f"{SECOND}2nd of 2, and only the best trained on (log loss 0.150; the best had 0.100)"
 
 
 @pytest.mark.parametrize(
     ("losses", "why"),
-    [((0.5, 0.4), "log loss 0.500 against 0.400"), ((0.4, 0.4), "the lower trial number goes first")],
+    [
+        ((0.5, 0.4), "log loss decided: 0.500 against 0.400"),
+        ((0.4, 0.4), "the trial with the lower number was preferred"),
+    ],
 )
 def test_rungs_names_what_decided_between_equal_values(losses: tuple[float, float], why: str) -> None:
     """On 100 rows 72 % and 71 % are one value."""
     policy = rungs(2)
     policy.decide(0, row(0, 0.71, num_rows=100, log_loss=losses[1]))
     assert policy.decide(1, row(1, 0.72, num_rows=100, log_loss=losses[0])) is STOP
-    assert policy.message(1) == (
-        f"rung 1 of 2: 2nd of 2, the best went on; 72.0 % against 71.0 %, equal on 100 rows: {why}"
-    )
+    equal = "accuracy 72.0 %; the best had 71.0 %; these are equal on 100 rows"
+    assert policy.message(1) == f"{FIRST}2nd of 2, and only the best trained on ({equal}, so {why})"
 
 
 def test_rungs_kept_trial_takes_no_rank_where_it_has_no_place() -> None:
@@ -121,7 +127,9 @@ def test_rungs_kept_trial_takes_no_rank_where_it_has_no_place() -> None:
         policy.decide(number, row(number, 0.01 * number, 1 / 4))
     policy.decide(0, row(0, 0.9, 1 / 4))
     assert policy.dropped()[-1] == 13
-    assert policy.message(13) == "rung 2 of 2: 3rd of 4, the best went on; 13.0 % against 15.0 %"
+    assert (
+        policy.message(13) == f"{SECOND}3rd of 4, and only the best trained on (accuracy 13.0 %; the best had 15.0 %)"
+    )
 
 
 def test_rungs_counts_those_that_really_went_on() -> None:
@@ -131,7 +139,7 @@ def test_rungs_counts_those_that_really_went_on() -> None:
     policy.end(2, TrialState.PRUNED)
     policy.end(0, TrialState.FAIL)
     assert policy.decide(3, row(3, 0.1)) is STOP
-    assert policy.message(3) == "rung 1 of 2: 3rd of 3, 1 went on; 10.0 % against 70.0 %"
+    assert policy.message(3) == f"{FIRST}3rd of 3, and only 1 trained on (accuracy 10.0 %; the 2nd best had 70.0 %)"
 
 
 def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
@@ -142,13 +150,15 @@ def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
         policy.restore(number, 0, [row(number, value)], TrialState.RUNNING, THIRDS)
     policy.settle()
     assert sorted(policy.dropped()) == [0, 2, 3]
-    assert policy.message(0) == "rung 1 of 2: 4th of 4, the best went on; 50.0 % against 90.0 %"
-    assert policy.message(3) == "rung 1 of 2: 2nd of 4, the best went on; 70.0 % against 90.0 %"
+    assert policy.message(0) == f"{FIRST}4th of 4, and only the best trained on (accuracy 50.0 %; the best had 90.0 %)"
+    assert policy.message(3) == f"{FIRST}2nd of 4, and only the best trained on (accuracy 70.0 %; the best had 90.0 %)"
 
 
-@pytest.mark.parametrize(("fractions", "went_on"), [((1 / 16,), "1 went on"), ((1 / 16, 1 / 8), "the best 2 went on")])
+@pytest.mark.parametrize(
+    ("fractions", "trained_on"), [((1 / 16,), "1 trained on"), ((1 / 16, 1 / 8), "the best 2 trained on")]
+)
 def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
-    fractions: tuple[float, ...], went_on: str
+    fractions: tuple[float, ...], trained_on: str
 ) -> None:
     policy = Rungs(THIRDS, 4, "accuracy", task=TASK, least=2)
     policy.expect(0, 3)
@@ -156,7 +166,7 @@ def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
     for number, value in ((1, 0.8), (2, 0.7)):
         policy.restore(number, 0, [row(number, value)], TrialState.RUNNING, THIRDS)
     policy.settle()
-    assert policy.message(2) == f"rung 1 of 2: 3rd of 3, {went_on}; 70.0 % against 80.0 %"
+    assert policy.message(2) == f"{FIRST}3rd of 3, and only {trained_on} (accuracy 70.0 %; the 2nd best had 80.0 %)"
 
 
 def test_asha_says_when_there_is_no_value() -> None:
@@ -164,13 +174,14 @@ def test_asha_says_when_there_is_no_value() -> None:
     complete(policy, 0, 0.9)
     policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, row(1, nan)) is STOP
-    assert policy.message(1) == "rung 1 of 2: its value is not a number"
+    assert policy.message(1) == "stopped at rung 1 of 2, where trials are compared: its accuracy is not a number"
 
 
 RUNG = re.compile(
-    r"rung 1 of 2: (?P<rank>\d+)\w\w of (?:the )?(?P<num>\d+)"
-    r"(?:, the best(?: (?P<kept>\d+))? went on| compared so far, at most (?P<most>\d+) of (?P<total>\d+) goe?s? on)"
-    r"; (?P<own>[\d.]+) % against (?P<cut>[\d.]+) %"
+    r"stopped at rung 1 of 2, where trials are compared: it was (?P<rank>\d+)\w\w of (?:the )?(?P<num>\d+)"
+    r"(?:, and only the best(?: (?P<kept>\d+))? trained on"
+    r"| that had come so far, and at most (?P<most>\d+) of all (?P<total>\d+) trains? on)"
+    r" \(accuracy (?P<own>[\d.]+) %; the(?: (?P<place>\d+)\w\w)? best had (?P<cut>[\d.]+) %"
 )
 
 
@@ -193,7 +204,7 @@ def test_rungs_messages_are_true(values: list[float], factor: int, least: int, r
             assert found is not None, policy.message(other)
             kept = num_promoted(len(values), factor, least)
             assert (int(found["rank"]), int(found["num"])) == (ranked.index(other) + 1, count)
-            assert int(found["most"] or found["kept"] or 1) == kept
+            assert int(found["most"] or found["kept"] or 1) == int(found["place"] or 1) == kept
             assert found["total"] is None if count == len(values) else int(found["total"]) == len(values)
             assert float(found["own"]) == pytest.approx(100 * values[other])
             assert float(found["cut"]) == pytest.approx(100 * values[ranked[kept - 1]])
@@ -221,26 +232,29 @@ def test_asha_ranks_among_those_that_came_so_far() -> None:
         complete(policy, number, value)
     policy.add(7, 0, study_rungs(policy))
     assert policy.decide(7, row(7, 0.97)) is STOP
-    assert policy.message(7) == (
-        "rung 1 of 2: 4th of the 8 compared so far, of which the best 2 go on; 97.0 % against 99.0 %"
-    )
+    rule = "that had come so far, and only the best 2 of them train on"
+    assert policy.message(7) == f"{FIRST}4th of the 8 {rule} (accuracy 97.0 %; the 2nd best had 99.0 %)"
     policy.end(7, TrialState.PRUNED)
     assert policy.message(7) == ""
 
 
 @pytest.mark.parametrize(
-    ("objective", "text"), [("accuracy", "10.0 % against 90.0 %"), ("log_loss", "0.900 against 0.100")]
+    ("objective", "text"),
+    [("accuracy", "accuracy 10.0 %; the best had 90.0 %"), ("log_loss", "log loss 0.900; the best had 0.100")],
 )
 def test_asha_speaks_of_the_objective(objective: str, text: str) -> None:
     policy = optuna_policy("asha", objectives=[objective])
     complete(policy, 0, 0.9)
     policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, row(1, 0.1)) is STOP
-    assert policy.message(1) == f"rung 1 of 2: 2nd of the 2 compared so far, of which the best goes on; {text}"
+    assert (
+        policy.message(1) == f"{FIRST}2nd of the 2 that had come so far, and only the best of them trains on ({text})"
+    )
 
 
 ASHA = re.compile(
-    r"rung \d of 2: (\d+)\w\w of the (\d+) compared so far(?: in its bracket)?, of which the best(?: (\d+))? "
+    r"stopped at rung \d of 2, where trials are compared: it was (\d+)\w\w of the (\d+) that had come so far"
+    r"(?: in its bracket)?, and only the best(?: (\d+))? of them trains? on "
 )
 
 
@@ -272,9 +286,9 @@ def test_hyperband_compares_within_a_bracket() -> None:
             if policy.decide(number, row(number, 0.9 - 0.01 * number, fraction)) is STOP:
                 messages.append(policy.message(number))
                 break
-    assert {text[:11] for text in messages} == {"rung 1 of 2", "rung 2 of 2"}
-    assert all("compared so far in its bracket, of which" in text for text in messages)
-    seconds = [int(re.findall(r"of the (\d+) compared", text)[0]) for text in messages if text.startswith("rung 2")]
+    assert {text[:22] for text in messages} == {"stopped at rung 1 of 2", "stopped at rung 2 of 2"}
+    assert all("that had come so far in its bracket, and only" in text for text in messages)
+    seconds = [int(re.findall(r"of the (\d+) that", text)[0]) for text in messages if "rung 2 of 2" in text]
     assert seconds == sorted(seconds) and seconds[-1] < 30
 
 
@@ -289,7 +303,8 @@ def test_median_names_the_median_and_its_best_value() -> None:
     policy.add(6, 0, study_rungs(policy))
     assert policy.decide(6, row(6, 0.65, 1 / 4)) is STOP
     assert policy.message(6) == (
-        f"rung 1 of 3: at best 65.0 % against {100 * median(values):.1f} %, the median of 5 completed trials there"
+        "stopped at rung 1 of 3, where trials are compared: its best value so far was worse than the median of 5 "
+        f"completed trials there (accuracy 65.0 %; the median was {100 * median(values):.1f} %)"
     )
 
 

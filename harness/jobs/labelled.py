@@ -1,0 +1,51 @@
+"""Scores predictions for a table that has the column which the model was trained to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from harness.data.kinds import kind_of
+from harness.jobs.predict import Export
+from harness.stats.metric import Arrays, Metric, scores
+from harness.stats.ragged import by_row
+
+__all__ = ["TableScores", "table_scores"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableScores:
+    """The scores of predictions, by metric; `num_rows` rows of the table have a target that the model knows."""
+
+    num_rows: int
+    scores: tuple[tuple[Metric, float], ...]
+
+
+def table_scores(export: Export, columns: Mapping[str, Sequence[str]], outputs: Arrays) -> TableScores | None:
+    """Returns the scores on the rows that have a target; None where the table has no column of targets, or no target.
+
+    An empty cell and a class that the model was not trained on count as no target.
+
+    Raises:
+        DataError: the column holds values of another kind.
+    """
+    from harness.tasks import task_of
+
+    facts = task_of(export.task).facts
+    if facts.target is None or export.target not in columns:
+        return None
+    kind = kind_of(facts.target)
+    values = kind.read("the table", export.target, columns[export.target])
+    if export.labels:
+        places = {label: place for place, label in enumerate(export.labels)}
+        values = [places.get(value, "") for value in values]
+    rows = np.array([row for row, value in enumerate(values) if value != ""], dtype=np.int64)
+    if not len(rows):
+        return None
+    targets = {kind.target: np.array([values[row] for row in rows], dtype=kind.dtype)}
+    named = scores(facts.metrics, by_row(outputs, rows), targets)
+    finite = tuple((metric, named[metric.name]) for metric in facts.metrics if isfinite(named[metric.name]))
+    return TableScores(num_rows=len(rows), scores=finite)

@@ -1,0 +1,40 @@
+"""The mean of a metric over the seeds of a configuration, with an interval that holds the noise of rows and seeds."""
+
+from __future__ import annotations
+
+from math import inf
+
+from harness.records.schema import TrialRecord
+from harness.report.kit.view import View
+from harness.report.study.predictions import validation_answers
+from harness.spec.tasks import find_metric
+from harness.stats import resampling
+from harness.stats.intervals import Interval, seed_interval, unknown, wilson
+from harness.stats.metric import Metric
+
+__all__ = ["mean_interval"]
+
+
+def mean_interval(view: View, record: TrialRecord, name: str | None = None) -> Interval:
+    """The mean of a metric (the first objective by default) over a configuration's seeds, with its 95 % interval.
+
+    The interval is not known where that of the rows is not.
+    """
+    name = name or view.objective
+    metric = find_metric(name)
+    scores = [view.score(run, name) for run in view.seeds(record)]
+    scale = (metric.low, metric.high) if metric is not None else (-inf, inf)
+    if metric is not None and metric.is_cost:
+        return seed_interval(scores, None, scale)
+    rows = _rows_interval(view, record, metric, view.mean(record, name)) if metric is not None else unknown()
+    return seed_interval(scores, rows, scale)
+
+
+def _rows_interval(view: View, record: TrialRecord, metric: Metric, mean: float) -> Interval:
+    """The interval of one of the models on the validation rows, from its kept answers where the metric is no share."""
+    if metric.is_share:
+        return wilson(mean, max((progress.num_rows for progress in record.history), default=0))
+    answers = validation_answers(view, record.number)
+    if answers is None or not metric.has_formula:
+        return unknown()
+    return resampling.interval(metric, answers.outputs, answers.targets)
