@@ -61,7 +61,9 @@ def _short(label: str) -> str:
 def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) -> None:
     """Writes the table with the predictions added to `out`, or to standard output."""
     export = open_export(folder)
-    columns, rows = read_table(export, table)
+    columns, rows, notes = read_table(export, table)
+    for note in notes:
+        sys.stderr.write(f"{note}\n")
     predictions = predict_texts(export, rows)
     text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
     if out is None:

@@ -74,7 +74,7 @@ def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | 
 def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
     try:
         file = open_table(path)
-        return look_up(FORMATS, file.suffix, f"data.path: {file.name}")(file, names, form)
+        return look_up(FORMATS, file.suffix, file.place)(file, names, form)
     except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is damaged or cut off ({error}); copy or download it again") from error
     except OSError as error:

@@ -39,7 +39,7 @@ BOUNDS = {
 PATTERNS = {
     NAME_PATTERN: "1 to 64 letters, digits, '.', '_' or '-'",
     REVISION_PATTERN: "a commit of 40 hex digits (a branch or tag may move)",
-    DELIMITER_PATTERN: "one character, or tab",
+    DELIMITER_PATTERN: "comma, semicolon, tab, pipe or one character",
     CHECKPOINT_PATTERN: "a name or folder, with '#layers=<number>' or no '#' behind it",
 }
 

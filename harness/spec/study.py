@@ -43,7 +43,7 @@ __all__ = [
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 REVISION_PATTERN = r"^[0-9a-f]{40}$"
-DELIMITER_PATTERN = r"^(tab|[^\"\r\n])$"
+DELIMITER_PATTERN = r"^(comma|semicolon|tab|pipe|[^\"\r\n])$"
 CHECKPOINT_PATTERN = r"^([^#]|#[^#/]*/)+(#layers=[1-9][0-9]{0,2})?$"
 
 PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
@@ -150,7 +150,8 @@ class DataSpec(Frozen):
     hub: HubSpec | None = None
     builtin: Literal["digits"] | None = Field(default=None, description="a data set of an installed package")
     delimiter: Annotated[str, Field(pattern=DELIMITER_PATTERN)] | None = Field(
-        default=None, description="what separates the cells of a text file: a character, or tab; null: found out"
+        default=None,
+        description="what separates the cells of a text file: comma, semicolon, tab, pipe or a sign; null: found out",
     )
     encoding: Annotated[Text, AfterValidator(_known_encoding)] | None = Field(
         default=None, description="the encoding of a text file, as Python names it; null: found out"

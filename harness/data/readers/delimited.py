@@ -49,11 +49,12 @@ class DelimitedReader:
             lines = stream.readlines(sample_chars)
             is_all = not stream.readline()
         form, num_above = _without_mark(lines, form)
-        dialect = find_dialect(file.place, lines, names or (), form, Dialect(self.delimiter, self.quoted, 0))
+        expected = form.expected if names is None else names
+        dialect = find_dialect(file.place, lines, expected, form, Dialect(self.delimiter, self.quoted, 0))
         first_rows = _first_rows(lines, dialect)
         if not first_rows:
             raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
-        header = find_header(file.place, first_rows, names, form.header, dialect.width)
+        header = find_header(file.place, first_rows, expected, form.header, dialect.width)
         table = _Table(file.place, header, dialect, is_all, header.places(file.place, names))
         with file.text(encoding) as stream:
             columns = table.read(stream, max(header.last, num_above))

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from harness.data.readers.cut import Cut, cut_plain, cut_quoted, header_candidates
 from harness.data.readers.form import Form
 from harness.data.readers.swallowed import count_swallowed
-from harness.errors import DataError
+from harness.errors import DataError, look_up
 
 __all__ = ["Dialect", "find_dialect"]
 
+#: Whether double quotes enclose cells, by the names of data.quoting.
+QUOTINGS = {"double": True, "none": False}
 DELIMITERS = (",", "\t", ";", "|")
 #: A delimiter is the table's where no more than this share of the lines is not of the usual width.
 MAX_MISFITS = 0.1
@@ -35,7 +37,7 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
     Args:
         place: the file, for messages.
         lines: the lines to look at, with their ends.
-        names: the columns that are wanted.
+        names: the columns that it is expected to have.
         form: what the study gives.
         usual: the dialect of the file's ending, which decides where several fit.
 
@@ -49,7 +51,7 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
     plain, quoted = max(cuts, key=lambda both: _fit(lines, names, *both))  # of equals the first
     is_quoted, notes = usual.quoted, []
     if form.quoting:
-        is_quoted = form.quoting == "double"
+        is_quoted = look_up(QUOTINGS, form.quoting, "data.quoting")
     elif has_quotes:
         is_quoted = _quotes_enclose(place, lines, plain, quoted, usual.quoted)
         if is_quoted != usual.quoted or (quoted.spanning and not is_quoted):
@@ -72,7 +74,7 @@ def _fit(lines: Sequence[str], names: Sequence[str], plain: Cut, quoted: Cut) ->
     best = min(plain, quoted, key=lambda cut: cut.misfits)
     rows = header_candidates(lines, plain.delimiter)
     has_columns = max((1 + (len(cells) == best.width) for cells in rows if set(names) <= set(cells)), default=0)
-    return has_columns, best.width > 1 and best.misfits <= MAX_MISFITS * len(lines), -best.misfits
+    return has_columns, best.width > 1 and best.misfits <= max(1, MAX_MISFITS * len(lines)), -best.misfits
 
 
 def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, usually: bool) -> bool:

@@ -37,7 +37,9 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
     if not rows:
         raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
     texts = [(number, ["" if cell is None else str(cell) for cell in cells]) for number, cells in rows[:HEADER_RECORDS]]
-    header = find_header(file.place, texts, names, form.header, max(len(cells) for _, cells in rows))
+    header = find_header(
+        file.place, texts, form.expected if names is None else names, form.header, max(len(cells) for _, cells in rows)
+    )
     places = header.places(file.place, names)
     below = [cells for number, cells in rows if number > header.last]
     columns: dict[str, list[Any]] = {

@@ -12,23 +12,27 @@ from harness.spec.study import DataSpec
 
 __all__ = ["Content", "Form", "Reader", "require_columns"]
 
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
     """How the text of a file is cut into cells; None is found out from the file.
 
-    `header` is the line of the header, or "none" where a file has no header.
+    `header` is the line of the header, or "none" where a file has no header. `expected` are columns by which the header
+    is known where all columns are read.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     quoting: Literal["double", "none"] | None = None
     header: int | Literal["none"] | None = None
+    expected: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: DataSpec) -> Form:
         """Returns the form that a study gives."""
-        delimiter = "\t" if spec.delimiter == "tab" else spec.delimiter
+        delimiter = _DELIMITERS.get(spec.delimiter, spec.delimiter) if spec.delimiter else None
         return cls(delimiter=delimiter, encoding=spec.encoding, quoting=spec.quoting, header=spec.header)
 
 
