@@ -277,6 +277,8 @@ def test_keys_of_files_go_with_a_path_alone(study: Path, hub: Path) -> None:
     assert (data.delimiter, data.encoding, data.quoting, data.header) == (";", "cp1252", "none", 2)
     assert "delimiter, header: goes with data.path" in error_of(hub, "data.delimiter=tab", "data.header=none")
     study.write_text(GOOD.replace("path: a.csv", "path: a.csv, delimiter: ;"), encoding="utf-8")
+    assert load_study(study, ["data.path=b.csv"]).data.delimiter == ";"
+    assert load_study(study, ["data.builtin=digits", "task=image-classification"]).data.delimiter is None
 
 
 def test_columns_may_be_numbers(study: Path) -> None:

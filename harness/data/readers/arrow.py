@@ -35,7 +35,9 @@ def read_arrow(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
     check_signature(file, "Arrow", (b"ARROW1", b"\xff\xff\xff\xff"))
 
     def batches(stream: Any) -> tuple[Any, Callable[[list[str]], Iterable[Any]]]:
-        if stream.peek(6)[:6] == b"ARROW1":
+        is_file = stream.read(6) == b"ARROW1"
+        stream.seek(0)
+        if is_file:
             table = ipc.open_file(stream)
             return table.schema, lambda _: (table.get_batch(at) for at in range(table.num_record_batches))
         table = ipc.open_stream(stream)
@@ -52,7 +54,7 @@ def _content(
     import pyarrow as pa
 
     try:
-        with file.open() as stream:
+        with file.seekable() as stream:
             schema, read = batches(stream)
             names = schema.names if names is None else names
             require_columns(file.place, names, schema.names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.data.readers.cut import Cut, cut_plain, cut_quoted, header_candidates
 from harness.data.readers.form import Form
-from harness.data.readers.swallowed import count_swallowed
+from harness.data.readers.swallowed import find_swallowed
 from harness.errors import DataError, look_up
 
 __all__ = ["Dialect", "find_dialect"]
@@ -82,8 +82,9 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
     if quoted.misfits > plain.misfits:
         # A table in quotes with a broken line is read as such: the reader then names the line.
         return _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
-    if swallowed := count_swallowed(lines, quoted):
-        if len(swallowed) == len(quoted.spanning) and plain.misfits <= quoted.misfits:
+    swallowed, sure = find_swallowed(lines, quoted)
+    if swallowed:
+        if sure and len(swallowed) == len(quoted.spanning) and plain.misfits <= quoted.misfits:
             return False
         first, last = swallowed[0].first, swallowed[0].last
         raise DataError(

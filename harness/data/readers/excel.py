@@ -25,7 +25,7 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
             f"{file.place}: an Excel workbook needs the package openpyxl: pip install 'finetune-harness[xlsx]'; "
             "or save the sheet as .csv"
         ) from error
-    with file.open() as stream:
+    with file.seekable() as stream:
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
             sheet, *others = book.worksheets

@@ -32,6 +32,14 @@ class TableFile:
         """The ending of the name, in lower case."""
         return Path(self.name).suffix.lower()
 
+    def seekable(self) -> BinaryIO:
+        """Opens the file so that it can be read in any order; what is packed is unpacked into memory."""
+        stream = self.open()
+        if stream.seekable():
+            return stream
+        with stream:
+            return io.BytesIO(stream.read())
+
     def text(self, encoding: str, newline: str = "") -> TextIO:
         """Opens the file as text."""
         return io.TextIOWrapper(self.open(), encoding=encoding, newline=newline)
