@@ -21,6 +21,7 @@ from harness.benchmark import memory
 from harness.benchmark.cell import MODES
 from harness.data.augment import augment
 from harness.data.clean import clean
+from harness.data.formats import Form, read_files
 from harness.data.read import column_names, read_table
 from harness.engines.open import open_engine
 from harness.errors import InputError, MissingPackage, look_up, unknown_name
@@ -158,9 +159,17 @@ def walk_logger(name: str, folder: Path) -> None:
         open_loggers([name], RunFolder(folder), lambda line: None)
 
 
+def walk_form(folder: Path, **form: Any) -> None:
+    path = folder / "t.csv"
+    path.write_text('"a b",1\n"c d",0\n', encoding="utf-8")
+    assert read_files([path], ["1", "2"], Form(**form)).columns["2"] == ["1", "0"]
+
+
 WALKS: Mapping[str, Callable[[str, Path], None]] = {
     "task": walk_task,
     "data.builtin": walk_builtin,
+    "data.quoting": lambda name, folder: walk_form(folder, quoting=cast(Any, name)),
+    "data.header": lambda name, folder: walk_form(folder, header=cast(Any, name)),
     "data.preprocess": lambda name, folder: assert_text(clean(["A b"], [cast(Any, name)])),
     "data.augment": lambda name, folder: assert_text(augment(["A b"], [cast(Any, name)], seed=0)),
     "model.freeze": walk_freeze,

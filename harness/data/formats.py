@@ -1,145 +1,81 @@
-"""Reads CSV, TSV, JSONL and Parquet files, each into columns of plain values."""
+"""The formats of tables, by the ending of a file's name, and how a file of any of them is read."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gzip
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, look_up, nearest
+from harness.data.readers.arrow import read_arrow, read_parquet
+from harness.data.readers.delimited import DelimitedReader
+from harness.data.readers.excel import read_excel
+from harness.data.readers.file import PACKED, open_table, table_name
+from harness.data.readers.form import Content, Form, Reader, require_columns
+from harness.data.readers.json_rows import read_json
+from harness.errors import DataError, look_up
 
-__all__ = ["FORMATS", "read_columns", "require_columns"]
+__all__ = ["ENDINGS", "FORMATS", "Content", "Form", "is_table", "read_columns", "read_files", "require_columns"]
 
-_MAX_CELL_BYTES = 16 * 2**20
+#: The reader of a table by the ending of its name. Each may be packed: `.csv.gz`, or the only file of a `.zip`.
+FORMATS: Mapping[str, Reader] = {
+    ".csv": DelimitedReader("CSV", delimiter=",", quoted=True),
+    ".tsv": DelimitedReader("TSV", delimiter="\t", quoted=False),
+    ".txt": DelimitedReader("text", delimiter="\t", quoted=False),
+    ".json": read_json,
+    ".jsonl": read_json,
+    ".parquet": read_parquet,
+    ".feather": read_arrow,
+    ".arrow": read_arrow,
+    ".xlsx": read_excel,
+}
+
+
+#: What the name of a table may end in.
+ENDINGS = (*FORMATS, *PACKED)
+
+
+def is_table(path: Path) -> bool:
+    """True for a file whose name says that it is a table, which may be packed."""
+    name = table_name(path)
+    return Path(name).suffix.lower() in (*FORMATS, ".zip") and path.is_file()
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Returns the `names` columns of a file, each a list with a value for each row; a CSV's values are its exact text.
+    """Returns the `names` columns of a file, each a list with a value for each row; see `read_files`."""
+    return read_files([path], names).columns
+
+
+def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | None = None) -> Content:
+    """Returns the columns of a table, which is one file or shards of one, and notes on how they were read.
+
+    A CSV's values are its exact text; null and NaN are None.
+
+    Args:
+        paths: the files, in their order.
+        names: the wanted columns; None for all.
+        form: how the files' text is cut, where the study says it.
 
     Raises:
-        DataError: the file cannot be read, is broken (with its line), or lacks a column.
+        DataError: a file cannot be read, is broken (with its line), or lacks a column.
         InputError: no format has this file name extension.
     """
-    read = look_up(FORMATS, path.suffix.lower(), f"data.path: {path.name}")
+    contents = [_read(path, names, form or Form()) for path in paths]
+    columns = contents[0].columns
+    for path, content in zip(paths[1:], contents[1:], strict=True):
+        require_columns(str(path), columns, list(content.columns))
+        for name, values in columns.items():
+            values += content.columns[name]
+    return Content(columns, tuple(note for content in contents for note in content.notes))
+
+
+def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
     try:
-        return read(path, names)
+        file = open_table(path)
+        return look_up(FORMATS, file.suffix, file.place)(file, names, form)
+    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: is damaged or cut off ({error}); copy or download it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def require_columns(place: str, names: Iterable[str], present: Sequence[str]) -> None:
-    """Raises DataError, which says the nearest column, when one of `names` is missing."""
-    for name in names:
-        if name not in present:
-            listed = ", ".join(f"'{column}'" for column in present[:20]) or "none"
-            more = f" and {len(present) - 20} more" if len(present) > 20 else ""
-            raise DataError(
-                f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}; "
-                f"name it with data.text=, data.text_pair= or data.label="
-            )
-
-
-def _text(path: Path) -> str:
-    content = path.read_bytes()
-    if not content.removeprefix(codecs.BOM_UTF8).strip():
-        raise DataError(f"{path}: the file is empty; give a table with a header and rows")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            place, guess = "it starts like UTF-16", "UTF-16"
-        else:
-            line = content.count(b"\n", 0, error.start) + 1
-            place, guess = f"line {line}: byte 0x{content[error.start]:02x}", "OLD_ENCODING"
-        raise DataError(
-            f"{path}: not UTF-8 ({place}); convert it: iconv -f {guess} -t UTF-8 {path.name} > new{path.suffix}"
-        ) from error
-
-
-def _csv(path: Path, names: Sequence[str], delimiter: str = ",") -> dict[str, list[Any]]:
-    """Reads with the csv module instead of pandas.
-
-    It knows the line of a row with too many or too few cells, and takes no text for a missing value.
-    """
-    csv.field_size_limit(_MAX_CELL_BYTES)
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=delimiter, strict=True)
-    columns: dict[str, list[Any]] = {}
-    try:
-        header = next(row for row in reader if row)
-        _require_header(path, names, header)
-        picked = [(columns.setdefault(name, []), header.index(name)) for name in names]
-        for row in reader:
-            if len(row) != len(header):
-                if not row:
-                    continue
-                raise DataError(
-                    f"{path}: line {reader.line_num}: {len(row)} fields where the header has {len(header)}; "
-                    f'put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'
-                )
-            for column, at in picked:
-                column.append(row[at])
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: {error}; is a double quote left open?") from error
-    return columns
-
-
-def _tsv(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    return _csv(path, names, delimiter="\t")
-
-
-def _require_header(path: Path, names: Sequence[str], header: list[str]) -> None:
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise DataError(f"{path}: column '{twice}' occurs twice in the header; rename one of them")
-    if len(header) == 1 and names[0] not in header:
-        other = next((mark for mark in ("\t", ";", "|", ",") if mark in header[0]), None)
-        if other is not None:
-            raise DataError(
-                f"{path}: one column only, {header[0]!r}: its cells seem to be separated by {other!r}; "
-                "write .csv with commas, or .tsv with tabs"
-            )
-    require_columns(str(path), names, header)
-
-
-def _jsonl(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            detail = f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
-            raise DataError(f"{path}: line {number}: not JSON ({detail}); one object a line is allowed") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path}: line {number}: {type(row).__name__} instead of an object {{column: value}}")
-        require_columns(f"{path}: line {number}", names, list(row))
-        for name in names:
-            columns[name].append(row[name])
-    return columns
-
-
-def _parquet(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        require_columns(str(path), names, parquet.read_schema(path).names)
-        # ParquetFile, not read_table: the latter would take column=value folders above the file for columns.
-        table = parquet.ParquetFile(path).read(columns=list(names))
-    except pa.ArrowException as error:
-        raise DataError(f"{path}: not a Parquet file that can be read ({str(error).splitlines()[0]})") from error
-    return {name: table.column(name).to_pylist() for name in names}
-
-
-#: The reader of a file, by the extension of its name.
-FORMATS: Mapping[str, Callable[[Path, Sequence[str]], dict[str, list[Any]]]] = {
-    ".csv": _csv,
-    ".tsv": _tsv,
-    ".jsonl": _jsonl,
-    ".parquet": _parquet,
-}

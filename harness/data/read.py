@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats import read_columns, require_columns
+from harness.data.formats import Form, read_files, require_columns
 from harness.data.sources import Source, find_source
 from harness.data.table import check_targets, clean_frame
 from harness.errors import DataError, MissingPackage, look_up
@@ -56,7 +56,7 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
         InputError: there is no such task, or no such built-in data set.
     """
     source, facts = source or find_source(spec), facts_of(task)
-    names = column_names(spec, facts)
+    names, notes = column_names(spec, facts), list(source.notes)
     target = facts.target
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
@@ -68,10 +68,13 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
         columns = _from_hub(spec.hub, list(names.values()))
         places = {split: f"{spec.hub.id}: {split}" for split in columns}
     else:
-        columns = {split: read_columns(path, list(names.values())) for split, path in source.files.items()}
-        places = {split: path.name for split, path in source.files.items()}
+        contents = {
+            split: read_files(paths, list(names.values()), Form.of(spec)) for split, paths in source.files.items()
+        }
+        columns = {split: content.columns for split, content in contents.items()}
+        places = {split: paths[0].name for split, paths in source.files.items()}
+        notes += [note for content in contents.values() for note in content.notes]
     frames: dict[str, pd.DataFrame] = {}
-    notes = list(source.notes)
     for split, values in columns.items():
         # The test splits of public benchmarks often have no labels; such a split counts as missing.
         if split != "train" and target and not any(value not in (None, "") for value in values[names[target.name]]):

@@ -5,7 +5,6 @@ Only safetensors and JSON files are read from the exported folder, so that no co
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.checkpoint_folder import refuse_own_code
-from harness.data.formats import read_columns
+from harness.data.formats import Form, read_files
 from harness.errors import DataError, InputError, nearest
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.runtime import program
@@ -30,8 +29,6 @@ __all__ = [
     "read_table",
     "text_rows",
 ]
-
-_TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,40 +144,26 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
     return [{"text": text} for text in texts]
 
 
-def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[dict[str, str]]]:
-    """All columns of a CSV or TSV file as text, and the rows of those that the model takes.
+def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[dict[str, str]], tuple[str, ...]]:
+    """All columns of a table as text, the rows of those that the model takes, and notes on how it was read.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
     _require_text(export)
-    if path.suffix.lower() not in _TABLES:
-        raise DataError(f"{path}: harness predict --csv reads {' and '.join(_TABLES)} files only")
-    required = list(export.columns.values())
-    header = _header(path)
-    for column in required:
-        if header and column not in header:
-            listed = ", ".join(f"'{name}'" for name in header[:20])
+    content = read_files([path], None, Form(expected=tuple(export.columns.values())))
+    columns = {
+        name: ["" if value is None else str(value) for value in column] for name, column in content.columns.items()
+    }
+    for column in export.columns.values():
+        if column not in columns:
+            listed = ", ".join(f"'{name}'" for name in list(columns)[:20])
             raise DataError(
                 f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
-                f"{nearest(column, header)}; rename the column of texts"
+                f"{nearest(column, columns)}; rename the column of texts"
             )
-    columns = read_columns(path, header or required)
-    texts = [columns[column] for column in required]
-    return columns, [dict(zip(export.columns, row, strict=True)) for row in zip(*texts, strict=True)]
-
-
-def _header(path: Path) -> list[str]:
-    """The first row; empty where the file is unreadable: `read_columns` then raises the error."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return next((row for row in csv.reader(file, delimiter=_delimiter(path)) if row), [])
-    except (OSError, ValueError, csv.Error):
-        return []
-
-
-def _delimiter(path: Path) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else ","
+    texts = [columns[column] for column in export.columns.values()]
+    return columns, [dict(zip(export.columns, row, strict=True)) for row in zip(*texts, strict=True)], content.notes
 
 
 def prediction_table(

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from harness.errors import nearest
 from harness.spec.space import Choices, Range
-from harness.spec.study import CHECKPOINT_PATTERN, NAME_PATTERN, REVISION_PATTERN, StudySpec
+from harness.spec.study import CHECKPOINT_PATTERN, DELIMITER_PATTERN, NAME_PATTERN, REVISION_PATTERN, StudySpec
 from harness.spec.yamltree import KeyPath
 
 __all__ = ["mistakes", "related", "show"]
@@ -39,6 +39,7 @@ BOUNDS = {
 PATTERNS = {
     NAME_PATTERN: "1 to 64 letters, digits, '.', '_' or '-'",
     REVISION_PATTERN: "a commit of 40 hex digits (a branch or tag may move)",
+    DELIMITER_PATTERN: "comma, semicolon, tab, pipe or one character",
     CHECKPOINT_PATTERN: "a name or folder, with '#layers=<number>' or no '#' behind it",
 }
 

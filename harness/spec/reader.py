@@ -20,7 +20,7 @@ from harness.spec.bundled import bundled_studies, find_study
 from harness.spec.checks import contradictions
 from harness.spec.foreign import is_foreign, trust
 from harness.spec.mistakes import mistakes, related, show
-from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.study import FILE_KEYS, StudySpec, split_checkpoint
 from harness.spec.yamltree import KeyPath, Unreadable, dotted, read_yaml
 
 __all__ = ["load_study", "study_schema"]
@@ -73,7 +73,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
     `path` may also be the name of a bundled study: `quickstart`.
     Paths in the file are relative to it, those on the command line to the current folder; the result's are absolute.
     One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's. If it is another kind of
-    source, `data.text` and `data.label` go back to their defaults, unless they are overridden too.
+    source, `data.text`, `data.label` and the keys of files go back to their defaults, unless they are overridden too.
 
     Raises:
         SpecError: the file cannot be read, or has mistakes; all of them, one a key.
@@ -194,14 +194,14 @@ def _replace_source(draft: _Draft) -> None:
     replaced = [source for source in SOURCES if source not in chosen and data.get(source) is not None]
     if not chosen or not replaced:
         return
-    for key in [*replaced, *{"text", "label"} - commanded]:
+    for key in [*replaced, *{"text", "label", *FILE_KEYS} - commanded]:
         data.pop(key, None)
 
 
 def _make_paths_absolute(draft: _Draft, file: Path) -> None:
     data, model, engine = (draft.raw.get(name) for name in ("data", "model", "engine"))
-    if isinstance(data, dict) and isinstance(data.get("path"), str) and data["path"]:
-        data["path"] = _absolute(draft, ("data", "path"), data["path"], file)
+    if isinstance(data, dict) and isinstance(path := data.get("path"), str) and path and "://" not in path:
+        data["path"] = _absolute(draft, ("data", "path"), path, file)
     if isinstance(engine, dict) and isinstance(folder := engine.get("storage_path"), str) and "://" not in folder:
         engine["storage_path"] = _absolute(draft, ("engine", "storage_path"), folder, file)
     if isinstance(model, dict) and "checkpoint" in model:

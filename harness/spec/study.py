@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from harness.errors import InputError
 from harness.spec.foreign import FOREIGN_PATTERN
@@ -17,6 +17,7 @@ from harness.spec.tasks import TASKS, facts_of
 
 __all__ = [
     "CHECKPOINT_PATTERN",
+    "DELIMITER_PATTERN",
     "NAME_PATTERN",
     "REVISION_PATTERN",
     "AugmentStep",
@@ -42,6 +43,7 @@ __all__ = [
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 REVISION_PATTERN = r"^[0-9a-f]{40}$"
+DELIMITER_PATTERN = r"^(comma|semicolon|tab|pipe|[^\"\r\n])$"
 CHECKPOINT_PATTERN = r"^([^#]|#[^#/]*/)+(#layers=[1-9][0-9]{0,2})?$"
 
 PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
@@ -61,6 +63,23 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _column_name(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Column = Annotated[Text, BeforeValidator(_column_name, json_schema_input_type=Text | Annotated[int, Field(ge=1)])]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError(f"{name!r} is no encoding that Python knows, such as utf-8, cp1252 or gb18030") from None
+    return name
+
+
 Checkpoint = Annotated[str, Field(pattern=CHECKPOINT_PATTERN)]
 
 
@@ -114,20 +133,39 @@ class HubSpec(Frozen):
     config: Text | None = None
 
 
+#: The keys of `data` that say how a file is read.
+FILE_KEYS = ("delimiter", "encoding", "quoting", "header")
+
+
 class DataSpec(Frozen):
     """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin.
 
     A source on the command line replaces the file's. Another kind of source has other columns, so `text` and `label`
-    then go back to their defaults, unless they are on the command line too.
+    then go back to their defaults, and so do the keys of files, unless they are on the command line too.
     """
 
-    path: Text | None = Field(default=None, description="CSV, TSV, JSONL, Parquet, or a folder of splits")
+    path: Text | None = Field(
+        default=None, description="a table (CSV, TSV, JSON, Parquet, Arrow, Excel; gzip or zip), or a folder of splits"
+    )
     hub: HubSpec | None = None
     builtin: Literal["digits"] | None = Field(default=None, description="a data set of an installed package")
-    text: Text = "text"
-    text_pair: Text | None = Field(default=None, description="second text column; the two make a pair")
-    label: Text = Field(default="label", description="the column of the target, whatever the task learns")
-    columns: dict[str, Text] = Field(default={}, description="columns by the names of the task's fields")
+    delimiter: Annotated[str, Field(pattern=DELIMITER_PATTERN)] | None = Field(
+        default=None,
+        description="what separates the cells of a text file: comma, semicolon, tab, pipe or a sign; null: found out",
+    )
+    encoding: Annotated[Text, AfterValidator(_known_encoding)] | None = Field(
+        default=None, description="the encoding of a text file, as Python names it; null: found out"
+    )
+    quoting: Literal["double", "none"] | None = Field(
+        default=None, description="double: double quotes enclose cells; none: they are plain text; null: found out"
+    )
+    header: Literal["none"] | Count | None = Field(
+        default=None, description="the line of the header; none: the file has none; null: found out"
+    )
+    text: Column = Field(default="text", description="the column of texts: its name, or its number from 1")
+    text_pair: Column | None = Field(default=None, description="second text column; the two make a pair")
+    label: Column = Field(default="label", description="the column of the target, whatever the task learns")
+    columns: dict[str, Column] = Field(default={}, description="columns by the names of the task's fields")
     split: SplitSpec = SplitSpec()
     preprocess: SearchableList[tuple[PreprocessStep, ...]] = ()
     augment: SearchableList[tuple[AugmentStep, ...]] = ()
@@ -139,6 +177,9 @@ class DataSpec(Frozen):
         sources = [name for name in ("path", "hub", "builtin") if getattr(self, name) is not None]
         if len(sources) != 1:
             raise ValueError(f"give exactly one of path, hub, builtin (given: {', '.join(sources) or 'none'})")
+        of_files = [name for name in FILE_KEYS if getattr(self, name) is not None]
+        if of_files and self.path is None:
+            raise ValueError(f"{', '.join(of_files)}: goes with data.path")
         return self
 
     @property

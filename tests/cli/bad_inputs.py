@@ -14,6 +14,7 @@ from harness.records.store import StudyStore
 from harness.spec.configure import default_params, resolve
 from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
+from tests.cli.bad_tables import make_bad_tables
 
 __all__ = ["make_bad_inputs", "make_run"]
 
@@ -50,14 +51,11 @@ def make_bad_inputs(folder: Path) -> None:
         "one-class.csv": _table([(text, "positive") for text, _ in ROWS]),
         "no-texts.csv": _table([("", label) for _, label in ROWS]),
         "floats.csv": _table([(text, f"{at}.5") for at, (text, _) in enumerate(ROWS)]),
-        "ragged.csv": _table(ROWS) + "a text, with a comma,positive\n",
-        "empty.csv": "",
-        "reviews.xlsx": "PK",
         "questions.csv": "question\nwhy?\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "latin1.csv").write_bytes(_table([("a caf\u00e9", "positive"), *ROWS]).encode("latin-1"))
+    make_bad_tables(folder, ROWS)
     (folder / "no-tables").mkdir()
     (folder / "no-config").mkdir()
     (folder / "no-config" / "model.safetensors").write_bytes(b"")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.data.formats import read_columns
+from harness.data.formats import FORMATS, read_columns
 from harness.errors import DataError
 from tests.conftest import num_examples
 
@@ -53,21 +53,36 @@ def test_parquet_gives_plain_values(tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("t.csv", "text,label\na,x\nb,y,z\n", "line 3: 3 fields where the header has 2"),
-        ("t.csv", "text,label\na\n", "line 2: 1 fields where the header has 2"),
-        ("t.csv", 'text,label\n"a,x\nb,y\n', "double quote left open"),
+        ("t.csv", "text,label\na\n", "line 2: 1 fields where the header has 2: none for 'label'"),
+        ("t.csv", 'text,label\n"a, b",x\n"c, d",x\n"a,x\nb,y\n', "line 4 to 5: unexpected end of data; is a double"),
         ("t.csv", "", "the file is empty"),
         ("t.csv", "\n \n", "the file is empty"),
         ("t.csv", b"\xef\xbb\xbf\n", "the file is empty"),
+        ("t.jsonl", " \n", "the file is empty"),
         ("t.csv", "txt,label\na,b\n", "no column 'text' (columns: 'txt', 'label'); did you mean 'txt'?"),
-        ("t.csv", "text;label\na;b\n", "separated by ';'"),
         ("t.csv", "text,label,text\na,b,c\n", "column 'text' occurs twice"),
-        ("t.csv", b"text,label\nok,a\n\xe9t\xe9,b\n", "not UTF-8 (line 3: byte 0xe9)"),
-        ("t.csv", "text,label\na,b\n".encode("utf-16"), "it starts like UTF-16"),
+        ("t.csv", b"text,label\nok,a\n\xe9\xff\x81t\xe9,b\n", "not UTF-8 (line 3: byte 0xe9)"),
+        ("t.csv", b"\xff\xfea\0,\0\xd8", "it starts like UTF-16"),
         ("t.jsonl", '{"text": "a", "label": 1}\n{"text": }\n', "line 2: not JSON"),
-        ("t.jsonl", "[1]\n", "line 1: list instead of an object"),
-        ("t.jsonl", '{"text": "a", "label": 1}\n{"text": "a"}\n', "line 2: no column 'label'"),
-        ("t.jsonl", "[" * 100_000, "line 1: not JSON"),
-        ("t.parquet", "PAR1 nothing", "not a Parquet file"),
+        ("t.jsonl", "[1]\n", "item 1: int instead of an object"),
+        ("t.jsonl", '{"text": "a"}\n5\n', "line 2: int instead of an object"),
+        ("t.jsonl", '{"txt": "a", "label": 1}\n{"label": 1}\n', "no column 'text' (columns: 'txt', 'label')"),
+        ("t.json", '[{"text": "a", "label": 1}, {"text": ]', "item 2 of the list: not JSON"),
+        ("t.json", '[{"text": "a", "label": 1}', "no ',' or ']' behind item 1 of the list"),
+        ("t.json", '[{"text": "a", "label": 1}\n{"text": "a"}]', "no ',' or ']' behind item 1 of the list"),
+        ("t.json", '[{"text": "a", "label": 1}] x', "text behind the list's end"),
+        ("t.json", '{\n"data": []}', "line 1: not JSON"),
+        ("t.jsonl", "[" * 100_000, "item 1 of the list: not JSON"),
+        ("t.parquet", "PAR1 nothing", "cannot be read as .parquet"),
+        ("t.parquet", "a,b", "is no Parquet file"),
+        ("t.arrow", "ARROW1 nothing", "cannot be read as .arrow"),
+        ("t.csv", "version https://git-lfs.github.com/spec/v1\noid x\n", "is a Git LFS pointer, not the data"),
+        ("t.csv", b"\x1f\x8b\x08", "is gzip-compressed, where its name says CSV; add .gz to its name"),
+        ("t.csv", b"PK\x03\x04", "is a zip file, where its name says CSV"),
+        ("t.jsonl", " <!DOCTYPE html><html>", "is a web page (HTML or XML), where its name says JSON"),
+        ("t.parquet", b"ARROW1\0\0", "is an Arrow (Feather) file, where its name says Parquet; name it .arrow"),
+        ("t.csv.gz", "text,label\na,b\n", "is damaged or cut off"),
+        ("t.zip", "text,label\na,b\n", "is damaged or cut off"),
     ],
 )
 def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
@@ -104,7 +119,7 @@ def test_csv_gives_back_any_text(tmp_path: Path, rows: list[tuple[str, str]]) ->
 @settings(max_examples=num_examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=60))
 def test_any_bytes_are_a_table_or_a_data_error(tmp_path: Path, content: bytes) -> None:
-    for suffix in (".csv", ".tsv", ".jsonl", ".parquet"):
+    for suffix in FORMATS.keys() - {".xlsx"}:
         path = written(tmp_path, f"t{suffix}", b'text,label\n"' + content)
         try:
             columns = read_columns(path, WANTED)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DataError, InputError
+from harness.errors import InputError
 from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
 from harness.records.exported import EXPORT_FILES
 
@@ -58,9 +58,19 @@ def test_open_export_of_a_broken_manifest(folder: Path, text: str) -> None:
 def test_read_table_takes_the_column_of_training(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.tsv"
     table.write_text('\ufeffid\tquestion\n1\t"why, oh ""why"""\n2\tNA\n', encoding="utf-8")
-    columns, rows = read_table(open_export(folder), table)
+    columns, rows, notes = read_table(open_export(folder), table)
     assert columns == {"id": ["1", "2"], "question": ['why, oh "why"', "NA"]}
     assert rows == [{"text": 'why, oh "why"'}, {"text": "NA"}]
+    assert notes == ("t.tsv: double quotes enclose cells (data.quoting: double)",)
+
+
+def test_read_table_reads_what_a_sweep_reads(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.jsonl"
+    table.write_text('{"question": "why?", "id": 1}\n{"question": null}\n', encoding="utf-8")
+    columns, rows, notes = read_table(open_export(folder), table)
+    assert columns == {"question": ["why?", ""], "id": ["1", ""]}
+    assert rows == [{"text": "why?"}, {"text": ""}]
+    assert notes == ()
 
 
 @pytest.mark.parametrize(
@@ -69,15 +79,15 @@ def test_read_table_takes_the_column_of_training(folder: Path, tmp_path: Path) -
         ("t.csv", "text\nx\n", "no column 'question', which the model was trained on"),
         ("t.csv", "questions\nx\n", "did you mean 'questions'"),
         ("t.csv", "", "the file is empty"),
-        ("t.csv", "question,id\nx\n", "line 2: 1 fields where the header has 2"),
+        ("t.csv", "id,question\n1,a\n2\n", "line 3: 1 fields where the header has 2: none for 'question'"),
         ("t.csv", "question,question\nx,y\n", "occurs twice"),
-        ("t.csv", b"question\ncaf\xe9\n", "not UTF-8"),
-        ("t.json", "[]", "reads .csv and .tsv files only"),
+        ("t.csv", b"question\ncaf\xe9\x81\xff\n", "not UTF-8"),
+        ("t.ods", "PK", "'.ods' is unknown; allowed: .csv"),
     ],
 )
 def test_read_table_refuses(folder: Path, tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(InputError, match=message):
         read_table(open_export(folder), tmp_path / name)
 
 

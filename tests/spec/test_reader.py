@@ -265,7 +265,26 @@ def test_storage_path_is_absolute_unless_it_is_a_url(study: Path) -> None:
     assert load_study(study, ["engine.storage_path=s3://x/y"]).engine.storage_path == "s3://x/y"
 
 
+def test_address_as_path_is_kept_for_the_error_of_the_reader(study: Path) -> None:
+    assert load_study(study, ["data.path=https://x.org/t.csv"]).data.path == "https://x.org/t.csv"
+
+
 # Sources of data
+
+
+def test_keys_of_files_go_with_a_path_alone(study: Path, hub: Path) -> None:
+    data = load_study(study, ["data.delimiter=;", "data.encoding=cp1252", "data.quoting=none", "data.header=2"]).data
+    assert (data.delimiter, data.encoding, data.quoting, data.header) == (";", "cp1252", "none", 2)
+    assert "delimiter, header: goes with data.path" in error_of(hub, "data.delimiter=tab", "data.header=none")
+    study.write_text(GOOD.replace("path: a.csv", "path: a.csv, delimiter: ;"), encoding="utf-8")
+    assert load_study(study, ["data.path=b.csv"]).data.delimiter == ";"
+    assert load_study(study, ["data.builtin=digits", "task=image-classification"]).data.delimiter is None
+
+
+def test_columns_may_be_numbers(study: Path) -> None:
+    data = load_study(study, ["data.label=1", "data.columns={text: 3}"]).data
+    assert (data.label, data.columns) == ("1", {"text": "3"})
+    assert "must be text" in error_of(study, "data.text=true")
 
 
 def test_path_on_command_line_replaces_the_hub_and_its_columns(hub: Path) -> None:

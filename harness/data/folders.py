@@ -1,0 +1,142 @@
+"""Finds the tables of each split in a folder: one file a split, shards, or a saved Hugging Face data set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.data.formats import ENDINGS, is_table
+from harness.data.readers.file import table_name
+from harness.errors import DataError
+
+__all__ = ["FolderFiles", "files_of_folder"]
+
+_SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+_SHARD = re.compile(r"(?P<split>[a-z]+)([-_.](?P<number>\d+)(-of-(?P<count>\d+))?)?")
+_PART = re.compile(r"part[-_.]?\d+.*")
+
+
+@dataclass(frozen=True, slots=True)
+class FolderFiles:
+    """The files of each split of a folder, in their order, and notes."""
+
+    files: Mapping[str, tuple[Path, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def files_of_folder(folder: Path) -> FolderFiles:
+    """Returns the tables of a folder by split.
+
+    Raises:
+        DataError: there is no table of train, or two for one split, or a shard is missing.
+    """
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
+    for find in (_saved, _split_files, _parts, _split_folders):
+        if files := find(folder, entries):
+            break
+    else:
+        below = [path for path in entries if path.is_dir() and any(map(is_table, path.iterdir()))]
+        chosen = [path for path in below if path.name == "data"] or below
+        if len(chosen) == 1:
+            return files_of_folder(chosen[0])
+    if "train" not in files:
+        listed = ", ".join(path.name for path in entries[:10]) or "nothing"
+        raise DataError(
+            f"data.path: folder '{folder}' has no train table (it holds: {listed}); allowed: "
+            f"train{{{','.join(ENDINGS)}}}, optional validation and test, or give one file: data.path={folder}/FILE"
+        )
+    used = {path for paths in files.values() for path in paths}
+    ignored = [path.name for path in entries if path not in used and not any(path in other.parents for other in used)]
+    return FolderFiles(files, (f"ignored in {folder.name}: {_shortened(ignored)}",) if ignored else ())
+
+
+def _saved(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Returns the files of a data set that `save_to_disk` of the package datasets wrote: Arrow files and state.json."""
+    if (folder / "state.json").is_file():
+        return {"train": _saved_split(folder)}
+    if not (folder / "dataset_dict.json").is_file():
+        return {}
+    folders = {path.name.lower(): path for path in entries if (path / "state.json").is_file()}
+    return {
+        split: _saved_split(folders[name]) for split, names in _SPLIT_NAMES.items() for name in names if name in folders
+    }
+
+
+def _saved_split(folder: Path) -> tuple[Path, ...]:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        files = tuple(folder / Path(entry["filename"]).name for entry in state["_data_files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder / 'state.json'}: is not the state of a saved data set ({error})") from error
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing is not None or not files:
+        raise DataError(f"{folder}: {missing.name if missing else 'its data'} is missing; save the data set again")
+    if state.get("_indices_data_files"):
+        raise DataError(f"{folder}: holds rows by an index; call flatten_indices() before save_to_disk()")
+    return files
+
+
+def _split_files(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    shards: dict[str, list[tuple[Path, re.Match[str]]]] = {}
+    splits = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
+    for path in filter(is_table, entries):
+        match = _SHARD.fullmatch(_stem(path))
+        if match and (split := splits.get(match["split"])):
+            shards.setdefault(split, []).append((path, match))
+    return {split: _whole(folder, split, shards[split]) for split in _SPLIT_NAMES if split in shards}
+
+
+def _whole(folder: Path, split: str, shards: Sequence[tuple[Path, re.Match[str]]]) -> tuple[Path, ...]:
+    """Returns the shards of a split in their order.
+
+    Raises:
+        DataError: one is missing, or they are not shards of one table.
+    """
+    numbers = {int(match["number"]): path for path, match in shards if match["number"]}
+    counts = {int(match["count"]) for _, match in shards if match["count"]}
+    kinds = {(match["split"], table_name(path)[match.end() :]) for path, match in shards}
+    if len(shards) > 1 and (len(numbers) < len(shards) or len(kinds) > 1 or len(counts) > 1):
+        listed = ", ".join(path.name for path, _ in shards)
+        raise DataError(f"data.path: '{folder}' holds more than one {split} split ({listed}); keep one of them")
+    if counts and (absent := set(range(*counts)) - set(numbers)):
+        raise DataError(
+            f"data.path: '{folder}' lacks shard {min(absent)} of {max(counts)} of {split} (the first is 0); copy or "
+            "download all of them"
+        )
+    return tuple(numbers[number] for number in sorted(numbers)) or (shards[0][0],)
+
+
+def _parts(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Returns the files of one table in parts, as Spark writes it."""
+    parts = [path for path in entries if is_table(path) and _PART.fullmatch(_stem(path))]
+    return _of_one_ending(folder, "train", parts)
+
+
+def _split_folders(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Returns the tables in folders named train, validation and test."""
+    files: dict[str, tuple[Path, ...]] = {}
+    for split, names in _SPLIT_NAMES.items():
+        for path in entries:
+            if path.name.lower() in names and path.is_dir():
+                files |= _of_one_ending(path, split, sorted(filter(is_table, path.iterdir())))
+    return files
+
+
+def _of_one_ending(folder: Path, split: str, paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    if len({Path(table_name(path)).suffix.lower() for path in paths}) > 1:
+        listed = ", ".join(path.name for path in paths)
+        raise DataError(f"data.path: '{folder}' holds tables of several formats ({listed}); keep one of them")
+    return {split: tuple(paths)} if paths else {}
+
+
+def _stem(path: Path) -> str:
+    return Path(table_name(path)).stem.lower()
+
+
+def _shortened(names: Iterable[str], limit: int = 6) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

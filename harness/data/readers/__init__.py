@@ -1,0 +1,1 @@
+"""Readers of tables: a small module for each family of formats."""

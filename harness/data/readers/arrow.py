@@ -1,0 +1,79 @@
+"""Reads Parquet, and Arrow's own files (Feather, and the streams that Hugging Face's data sets are kept in)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from harness.data.readers.class_names import class_names, named
+from harness.data.readers.file import TableFile
+from harness.data.readers.form import Content, Form, require_columns
+from harness.data.readers.signature import check_signature
+from harness.errors import DataError
+
+__all__ = ["read_arrow", "read_parquet"]
+
+
+def read_parquet(file: TableFile, names: Sequence[str] | None, form: Form) -> Content:
+    """Returns the columns `names` of a file, or all columns; see `Reader`."""
+    from pyarrow import parquet
+
+    check_signature(file, "Parquet", (b"PAR1",))
+
+    def batches(stream: Any) -> tuple[Any, Callable[[list[str]], Iterable[Any]]]:
+        # ParquetFile, not read_table: the latter would take column=value folders above the file for columns.
+        table = parquet.ParquetFile(stream)
+        return table.schema_arrow, lambda columns: table.iter_batches(columns=columns)
+
+    return _content(file, names, batches)
+
+
+def read_arrow(file: TableFile, names: Sequence[str] | None, form: Form) -> Content:
+    """Returns the columns `names` of a file, or all columns; see `Reader`."""
+    from pyarrow import ipc
+
+    check_signature(file, "Arrow", (b"ARROW1", b"\xff\xff\xff\xff"))
+
+    def batches(stream: Any) -> tuple[Any, Callable[[list[str]], Iterable[Any]]]:
+        is_file = stream.read(6) == b"ARROW1"
+        stream.seek(0)
+        if is_file:
+            table = ipc.open_file(stream)
+            return table.schema, lambda _: (table.get_batch(at) for at in range(table.num_record_batches))
+        table = ipc.open_stream(stream)
+        return table.schema, lambda _: table
+
+    return _content(file, names, batches)
+
+
+def _content(
+    file: TableFile,
+    names: Sequence[str] | None,
+    batches: Callable[[Any], tuple[Any, Callable[[list[str]], Iterable[Any]]]],
+) -> Content:
+    import pyarrow as pa
+
+    try:
+        with file.seekable() as stream:
+            schema, read = batches(stream)
+            names = schema.names if names is None else names
+            require_columns(file.place, names, schema.names)
+            classes = class_names(schema.metadata)
+            columns: dict[str, list[Any]] = {name: [] for name in names}
+            for batch in read(list(names)):
+                for name, values in columns.items():
+                    values += _values(batch.column(name), classes.get(name))
+    except (pa.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or ["damaged"])[0]
+        raise DataError(f"{file.place}: cannot be read as {file.suffix} ({reason})") from error
+    return Content(columns)
+
+
+def _values(column: Any, classes: Sequence[str] | None) -> list[Any]:
+    """Returns plain values, None for null and NaN, names for class ids."""
+    import pyarrow as pa
+
+    values: list[Any] = column.to_pylist()
+    if classes:
+        return [named(value, classes) for value in values]
+    return [None if value != value else value for value in values] if pa.types.is_floating(column.type) else values

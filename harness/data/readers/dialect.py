@@ -1,0 +1,110 @@
+"""Finds the delimiter of a table and whether its quotes enclose cells, from many of its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.data.readers.cut import Cut, cut_plain, cut_quoted, header_candidates
+from harness.data.readers.form import Form
+from harness.data.readers.swallowed import find_swallowed
+from harness.errors import DataError, look_up
+
+__all__ = ["Dialect", "find_dialect"]
+
+#: Whether double quotes enclose cells, by the names of data.quoting.
+QUOTINGS = {"double": True, "none": False}
+DELIMITERS = (",", "\t", ";", "|")
+#: A delimiter is the table's where no more than this share of the lines is not of the usual width.
+MAX_MISFITS = 0.1
+#: Quotes enclose cells where this share of the lines has cells in quotes, whether they need it or not.
+MIN_QUOTED = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How lines are cut into cells: `quoted` says that quotes enclose cells, `width` is the usual number of cells."""
+
+    delimiter: str
+    quoted: bool
+    width: int
+    notes: tuple[str, ...] = ()
+
+
+def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> Dialect:
+    """Returns the dialect that fits the lines; what the form gives is taken as it is.
+
+    Args:
+        place: the file, for messages.
+        lines: the lines to look at, with their ends.
+        names: the columns that it is expected to have.
+        form: what the study gives.
+        usual: the dialect of the file's ending, which decides where several fit.
+
+    Raises:
+        DataError: the quotes can be read in two ways that give different rows.
+    """
+    delimiters = sorted(DELIMITERS, key=lambda mark: mark != usual.delimiter)
+    plain_cuts = [cut_plain(lines, mark) for mark in ([form.delimiter] if form.delimiter else delimiters)]
+    has_quotes = any('"' in line for line in lines)
+    cuts = [(plain, cut_quoted(lines, plain.delimiter) if has_quotes else plain) for plain in plain_cuts]
+    plain, quoted = max(cuts, key=lambda both: _fit(lines, names, *both))  # of equals the first
+    is_quoted, notes = usual.quoted, []
+    if form.quoting:
+        is_quoted = look_up(QUOTINGS, form.quoting, "data.quoting")
+    elif has_quotes:
+        is_quoted = _quotes_enclose(place, lines, plain, quoted, usual.quoted)
+        if is_quoted != usual.quoted or (quoted.spanning and not is_quoted):
+            notes.append(_QUOTED if is_quoted else _PLAIN)
+    if is_quoted and quoted.spanning:
+        first = quoted.spanning[0].first
+        notes.append(f"{len(quoted.spanning)} cells hold a line break and the delimiter (first: line {first})")
+    cut = quoted if is_quoted else plain
+    if cut.delimiter not in (usual.delimiter, form.delimiter) and cut.width > 1:
+        notes.insert(0, f"cells are separated by {cut.delimiter!r} (data.delimiter)")
+    return Dialect(cut.delimiter, is_quoted, cut.width, tuple(notes))
+
+
+_QUOTED = "double quotes enclose cells (data.quoting: double)"
+_PLAIN = "double quotes are plain text (data.quoting: none)"
+
+
+def _fit(lines: Sequence[str], names: Sequence[str], plain: Cut, quoted: Cut) -> tuple[int, bool, int]:
+    """Says how well a delimiter fits: by the wanted columns, by equal widths, and by the lines that do not fit."""
+    best = min(plain, quoted, key=lambda cut: cut.misfits)
+    rows = header_candidates(lines, plain.delimiter)
+    has_columns = max((1 + (len(cells) == best.width) for cells in rows if set(names) <= set(cells)), default=0)
+    return has_columns, best.width > 1 and best.misfits <= max(1, MAX_MISFITS * len(lines)), -best.misfits
+
+
+def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, usually: bool) -> bool:
+    """Says whether quotes enclose cells; `usually` decides where both ways give the same rows."""
+    if quoted.misfits > plain.misfits:
+        # A table in quotes with a broken line is read as such: the reader then names the line.
+        return _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
+    swallowed, sure = find_swallowed(lines, quoted)
+    if swallowed:
+        if sure and len(swallowed) == len(quoted.spanning) and plain.misfits <= quoted.misfits:
+            return False
+        first, last = swallowed[0].first, swallowed[0].last
+        raise DataError(
+            f"{place}: line {first}: a double quote opens here and closes on line {last}, and the lines between look "
+            "like rows of their own; set data.quoting=none if quotes are plain text, data.quoting=double if they "
+            "enclose cells"
+        )
+    if quoted.misfits < plain.misfits or quoted.width != plain.width:
+        return True
+    opened = [cell for line in lines for cell in line.rstrip("\r\n").split(plain.delimiter) if cell.startswith('"')]
+    if any('""' in cell[1:-1] or not cell.endswith('"') for cell in opened):
+        return True
+    return usually or _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
+
+
+def _share_in_quotes(lines: Sequence[str], delimiter: str) -> float:
+    """Returns the share of lines with cells that begin and end with a quote, as many as begin with one."""
+    in_quotes = 0
+    for line in lines:
+        marked = f"{delimiter}{line.rstrip()}{delimiter}"
+        opening, closing = marked.count(f'{delimiter}"'), marked.count(f'"{delimiter}')
+        in_quotes += 0 < opening == closing
+    return in_quotes / max(1, len(lines))

@@ -1,0 +1,68 @@
+"""What a reader is asked for, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from harness.data.readers.file import TableFile
+from harness.errors import DataError, nearest
+from harness.spec.study import DataSpec
+
+__all__ = ["Content", "Form", "Reader", "require_columns"]
+
+_DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How the text of a file is cut into cells; None is found out from the file.
+
+    `header` is the line of the header, or "none" where a file has no header. `expected` are columns by which the header
+    is known where all columns are read.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    quoting: Literal["double", "none"] | None = None
+    header: int | Literal["none"] | None = None
+    expected: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, spec: DataSpec) -> Form:
+        """Returns the form that a study gives."""
+        delimiter = _DELIMITERS.get(spec.delimiter, spec.delimiter) if spec.delimiter else None
+        return cls(delimiter=delimiter, encoding=spec.encoding, quoting=spec.quoting, header=spec.header)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Columns by name, each a list with a value for each row, and notes on how the file was read."""
+
+    columns: dict[str, list[Any]]
+    notes: tuple[str, ...] = ()
+
+
+class Reader(Protocol):
+    """Reads one format."""
+
+    def __call__(self, file: TableFile, names: Sequence[str] | None, form: Form) -> Content:
+        """Returns the columns `names` of a file, or all columns.
+
+        Raises:
+            DataError: the file is broken (with its line), or lacks a column.
+        """
+        ...
+
+
+def require_columns(place: str, names: Iterable[str], present: Sequence[str], hint: str = "") -> None:
+    """Raises DataError, which says the nearest column, when one of `names` is missing."""
+    for name in names:
+        if name not in present:
+            listed = ", ".join(f"'{column}'" for column in present[:20]) or "none"
+            more = f" and {len(present) - 20} more" if len(present) > 20 else ""
+            raise DataError(
+                f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}; "
+                + (hint or "name it with data.text=, data.text_pair= or data.label=")
+            )

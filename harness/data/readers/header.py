@@ -1,0 +1,115 @@
+"""Finds the header of a table among its first rows, and the places of the wanted columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.data.readers.form import require_columns
+from harness.errors import DataError, look_up
+
+__all__ = ["Header", "find_header"]
+
+#: The line of the header, by the names of data.header.
+WORDS = {"none": 0}
+NO_HEADER = "if the file has no header, name columns by number: data.text=2 data.label=1 data.header=none"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The columns of a table; the rows up to line `last` are the header and what stands above it (0: no such row).
+
+    `may_be_values` says that the header looks like a row of values.
+    """
+
+    columns: list[str]
+    last: int
+    notes: tuple[str, ...] = ()
+    may_be_values: bool = False
+
+    def places(self, place: str, names: Sequence[str] | None) -> dict[str, int]:
+        """Returns the place of each wanted column, by its name or else its number from 1.
+
+        Raises:
+            DataError: there is no such column, or there are two.
+        """
+        if names is None:
+            names = [name for name in dict.fromkeys(self.columns) if name]
+        places = {}
+        for name in names:
+            if self.columns.count(name) > 1:
+                raise DataError(f"{place}: column '{name}' occurs twice in the header; rename one of them")
+            if name in self.columns:
+                places[name] = self.columns.index(name)
+            elif name.isdecimal() and 1 <= int(name) <= len(self.columns):
+                places[name] = int(name) - 1
+            else:
+                require_columns(place, [name], [column for column in self.columns if column], self._hint())
+        return places
+
+    def _hint(self) -> str:
+        return NO_HEADER if self.may_be_values or self.last == 0 else ""
+
+
+def find_header(
+    place: str,
+    rows: Sequence[tuple[int, Sequence[str]]],
+    names: Sequence[str],
+    given: int | Literal["none"] | None,
+    width: int,
+) -> Header:
+    """Returns the header: the first row with all wanted columns, else the first row of the usual width.
+
+    Args:
+        place: the file, for messages.
+        rows: the first rows, each with the line it ends on.
+        names: the columns that it is expected to have.
+        given: what the study says.
+        width: the usual number of cells.
+
+    Raises:
+        DataError: the line that the study gives is no row.
+    """
+    name = place.rpartition("/")[2]
+    if isinstance(given, str):
+        return Header(_numbers(width), look_up(WORDS, given, "data.header"))
+    if given is not None:
+        if given not in (lines := dict(rows)):
+            raise DataError(f"{place}: data.header is {given}, and no row ends on that line; the first is {rows[0][0]}")
+        return Header(list(lines[given]), given)
+    wanted = set(names)
+    whole = next((row for row in rows if wanted <= set(row[1])), None) if wanted else None
+    first = next((row for row in rows if len(row[1]) == width), rows[0])
+    may_be_values = whole is None and _looks_like_values(first, rows)
+    if may_be_values and wanted and all(column.isdecimal() for column in wanted):
+        return Header(_numbers(width), 0, (f"{name}: no header, line {first[0]} is a row (data.header)",))
+    line, cells = whole or first
+    above = sum(row[0] < line for row in rows)
+    notes = []
+    if above or (whole is None and wanted):
+        left_out = f", {above} rows above it are left out" if above else ""
+        notes.append(f"{name}: line {line} is the header{left_out} (data.header)")
+    return Header(list(cells), line, tuple(notes), may_be_values)
+
+
+def _numbers(width: int) -> list[str]:
+    return [str(number) for number in range(1, width + 1)]
+
+
+def _looks_like_values(row: tuple[int, Sequence[str]], rows: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    """True when a cell of the row is a value of its column further down, or a number above numbers."""
+    below = [cells for line, cells in rows if line > row[0]]
+    for at, cell in enumerate(row[1]):
+        others = [cells[at].strip() for cells in below if at < len(cells)]
+        if cell.strip() and others and (cell.strip() in others or all(map(_is_number, [cell, *others]))):
+            return True
+    return False
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

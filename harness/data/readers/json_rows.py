@@ -1,0 +1,119 @@
+"""Reads rows of JSON: one object a line, or a list of objects; a missing key, null and NaN are None."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import Any, TextIO
+
+from harness.data.readers.encoding import find_encoding
+from harness.data.readers.file import TableFile
+from harness.data.readers.form import Content, Form, require_columns
+from harness.data.readers.signature import check_signature
+from harness.errors import DataError
+
+__all__ = ["read_json"]
+
+_CHUNK_CHARS = 2**20
+#: Numbers of so many characters are the same after a way through float.
+_EXACT_CHARS = 16
+_SPACE = " \t\r\n"
+
+
+def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Content:
+    """Returns the columns `names` of a file, or all columns; see `Reader`."""
+    check_signature(file, "JSON")
+    encoding, notes = find_encoding(file, form.encoding)
+    with file.text(encoding, newline="\n") as stream:
+        start = next((char for line in stream if (char := line.lstrip()[:1])), "")
+    if not start:
+        raise DataError(f"{file.place}: the file is empty; give one object a line, or a list of objects")
+    with file.text(encoding, newline="\n") as stream:
+        rows = _items(file.place, stream) if start == "[" else _lines(file.place, stream)
+        return Content(_columns(file.place, rows, names), notes)
+
+
+def _columns(place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] | None) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for name in names or ()}
+    missing, present = list(columns), dict[str, None]()
+    for count, (where, row) in enumerate(rows):
+        if not isinstance(row, dict):
+            raise DataError(f"{place}: {where}: {type(row).__name__} instead of an object {{column: value}}")
+        if names is None:
+            columns |= {name: [None] * count for name in row if name not in columns}
+        elif missing:
+            missing = [name for name in missing if name not in row]
+            present |= dict.fromkeys(row)
+        for name, values in columns.items():
+            values.append(row.get(name))
+    require_columns(place, missing, list(present))
+    return columns
+
+
+def _lines(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
+    """Yields the value of each line that is not blank, and its place."""
+    for number, line in enumerate(stream, start=1):
+        if not line.strip():
+            continue
+        try:
+            yield f"line {number}", _DECODER.decode(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{place}: line {number}: not JSON ({_reason(error)}); allowed: one object a line, or a list of objects"
+            ) from error
+
+
+def _items(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
+    """Yields the items of a list and their places, without holding more than some of its text."""
+    text, number = _next_text("", stream)[1:], 0
+    while not (text := _next_text(text, stream)).startswith("]"):
+        if number and not text.startswith(","):
+            raise DataError(f"{place}: no ',' or ']' behind item {number} of the list; was the file cut off?")
+        number += 1
+        item, text = _first_item(place, number, text[number > 1 :], stream)
+        yield f"item {number}", item
+    if _next_text(text[1:], stream):
+        raise DataError(f"{place}: text behind the list's end; allowed: one object a line, or one list of objects")
+
+
+def _next_text(text: str, stream: TextIO) -> str:
+    """Returns the text from its first sign on, or what follows in the stream; empty at the end."""
+    while not (text := text.lstrip(_SPACE)) and (text := stream.read(_CHUNK_CHARS)):
+        pass
+    return text
+
+
+def _first_item(place: str, number: int, text: str, stream: TextIO) -> tuple[Any, str]:
+    """Returns the first item of a text and the text behind it; more is read while the item is not complete."""
+    chars = _CHUNK_CHARS
+    while True:
+        text = text.lstrip(_SPACE)
+        try:
+            item, end = _DECODER.raw_decode(text)
+        except RecursionError as error:
+            raise DataError(f"{place}: item {number} of the list: not JSON ({error})") from error
+        except ValueError as error:
+            if not (more := stream.read(chars)):
+                raise DataError(f"{place}: item {number} of the list: not JSON ({_reason(error)})") from error
+        else:
+            if end < len(text) or not (more := stream.read(chars)):
+                return item, text[end:]
+        text, chars = text + more, chars * 2
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+
+
+def _number(text: str) -> float | str:
+    """Returns a number as float, or its text where a float is not exactly this number."""
+    value = float(text)
+    return value if len(text) < _EXACT_CHARS and isfinite(value) else text
+
+
+def _constant(text: str) -> float | None:
+    return None if text == "NaN" else float(text)
+
+
+_DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_constant)

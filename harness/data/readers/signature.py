@@ -1,0 +1,79 @@
+"""Tells by its first bytes that a file is not what the ending of its name says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.data.readers.file import TableFile
+from harness.errors import DataError
+
+__all__ = ["check_signature"]
+
+_UNPACK = "unpack it and give the table in it"
+_HEAD_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """The first bytes of a kind of file, what it is called, and what to do with one; `at` is their place."""
+
+    start: bytes
+    what: str
+    remedy: str
+    at: int = 0
+
+
+_SIGNATURES = (
+    _Signature(b"version https://git-lfs.", "a Git LFS pointer, not the data", "fetch the data: git lfs pull"),
+    _Signature(b"\x1f\x8b", "gzip-compressed", "add .gz to its name, or unpack it with gunzip"),
+    _Signature(b"PK\x03\x04", "a zip file", "name it .zip or, if it is an Excel workbook, .xlsx"),
+    _Signature(b"PAR1", "a Parquet file", "name it .parquet"),
+    _Signature(b"ARROW1", "an Arrow (Feather) file", "name it .arrow"),
+    _Signature(b"\xff\xff\xff\xff", "an Arrow stream", "name it .arrow"),
+    _Signature(b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "save it as .xlsx or .csv"),
+    _Signature(b"%PDF", "a PDF", "give the table as .csv"),
+    _Signature(b"SQLite format 3\0", "an SQLite database", "write its table to .csv"),
+    _Signature(b"\x89HDF", "an HDF5 file", "write its table to .parquet"),
+    _Signature(b"BZh", "bzip2-compressed", _UNPACK),
+    _Signature(b"\xfd7zXZ", "xz-compressed", _UNPACK),
+    _Signature(b"\x28\xb5\x2f\xfd", "zstd-compressed", _UNPACK),
+    _Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    _Signature(b"Rar!", "a RAR archive", _UNPACK),
+    _Signature(b"ustar", "a tar archive", _UNPACK, at=257),
+    _Signature(
+        b"\x80\x04\x95", "a Python pickle, which can run code when it is loaded", "write it as .parquet or .csv"
+    ),
+    _Signature(
+        b"\x80\x05\x95", "a Python pickle, which can run code when it is loaded", "write it as .parquet or .csv"
+    ),
+)
+_PAGES = (b"<!doctype html", b"<html", b"<?xml")
+
+
+def check_signature(file: TableFile, title: str, starts: tuple[bytes, ...] = ()) -> None:
+    """Refuses a file that is empty or of another kind.
+
+    Args:
+        file: the file.
+        title: what the ending of its name says that it is.
+        starts: the first bytes of such a file; none for text.
+
+    Raises:
+        DataError: what it is, and what to do.
+    """
+    with file.open() as stream:
+        head = stream.read(_HEAD_BYTES)
+    if not head.removeprefix(b"\xef\xbb\xbf").strip() and len(head) < _HEAD_BYTES:
+        raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
+    if any(head.startswith(start) for start in starts):
+        return
+    for known in _SIGNATURES:
+        if head.startswith(known.start, known.at):
+            raise DataError(f"{file.place}: is {known.what}, where its name says {title}; {known.remedy}")
+    if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
+        raise DataError(
+            f"{file.place}: is a web page (HTML or XML), where its name says {title}; download the file itself "
+            "(the 'raw' or 'download' link)"
+        )
+    if starts:
+        raise DataError(f"{file.place}: is no {title} file; was it cut off when it was copied?")

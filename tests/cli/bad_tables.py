@@ -1,0 +1,91 @@
+"""Tables that cannot be read, by the names that docs/errors.md uses."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["make_bad_tables"]
+
+Rows = Sequence[tuple[str, str]]
+
+
+def make_bad_tables(folder: Path, rows: Rows) -> None:
+    """Writes files and folders of tables, each with one fault, into `folder`."""
+    good = _csv(rows)
+    texts = {
+        "empty.csv": "",
+        "reviews-utf8.csv": good.replace("far", "f\u00e4r"),
+        "ragged.csv": good + "a text, with a comma,positive\n",
+        "short.csv": good + "a text\n",
+        "twice.csv": good.replace("text,label", "text,label,text").replace("\n", ",\n").replace("text,\n", "text\n"),
+        "no-header.csv": good.partition("\n")[2],
+        "quotes.csv": _quotes(rows),
+        "open-quote.csv": good.replace("so far", "so, far") + '"an open quote,positive\na text,negative\n',
+        "pointer.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
+        "page.csv": "<!DOCTYPE html>\n<html></html>\n",
+        "reviews.ods": "PK",
+        "broken.jsonl": _json_lines(rows) + '{"text": \n',
+        "number.jsonl": _json_lines(rows) + "5\n",
+        "other-keys.jsonl": '{"review": "good", "label": 1}\n',
+        "object.json": '{\n"rows": []\n}\n',
+        "cut.json": json.dumps([{"text": text, "label": label} for text, label in rows])[:-1],
+        "open.json": '[{"text": "good", "label": ',
+        "two.json": "[] []\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    words = ["Größe", "žluťoučký", "ñandú", "ação", "świetna", "¿qué?"]
+    contents = {
+        "doubt.csv": _csv([(word, "positive") for word in words]).encode("cp1250", "ignore"),
+        "utf16.csv": good.encode("utf-16")[:-1],
+        "zipped.csv": b"PK\x03\x04",
+        "table.parquet": good.encode(),
+        "cut.parquet": b"PAR1 and more",
+        "book.xlsx": good.encode(),
+        "cut.csv.gz": gzip.compress(good.encode())[:-9],
+        "bomb.zip": b"",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    _zip(folder / "two.zip", {"a.csv": good, "b.csv": good})
+    _zip(folder / "bomb.zip", {"a.csv": good + " " * 2**28})
+    _folder(folder / "two-trains", "train.csv", "train.tsv")
+    _folder(folder / "shard-missing", "train-00000-of-00002.csv")
+    _folder(folder / "two-formats", "part-0.csv", "part-1.tsv")
+    _folder(folder / "saved", "state.json")
+    _folder(folder / "saved-index", "data-0.arrow")
+    state = {"_data_files": [{"filename": "data-0.arrow"}], "_indices_data_files": [{"filename": "indices.arrow"}]}
+    (folder / "saved-index" / "state.json").write_text(json.dumps(state), encoding="utf-8")
+    _folder(folder / "saved-cut", "README.md")
+    (folder / "saved-cut" / "state.json").write_text(json.dumps(state), encoding="utf-8")
+
+
+def _csv(rows: Rows) -> str:
+    return "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows)
+
+
+def _quotes(rows: Rows) -> str:
+    """Rows of which some need quotes, and two have one quote in their text."""
+    lines = [f'"{text}, well",{label}' for text, label in rows]
+    lines[3:6] = ['"a quote opens,positive', "a text,negative", 'a quote closes",positive']
+    return "\n".join(["text,label", *lines, ""])
+
+
+def _json_lines(rows: Rows) -> str:
+    return "".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+
+
+def _zip(path: Path, members: dict[str, str]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def _folder(path: Path, *names: str) -> None:
+    path.mkdir()
+    for name in names:
+        (path / name).write_text("text,label\n", encoding="utf-8")

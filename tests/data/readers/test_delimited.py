@@ -1,0 +1,194 @@
+"""CSV, TSV and other delimited text: which delimiter, quoting and header a file has, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.data.formats import Content, Form, read_files
+from harness.data.readers import delimited
+from harness.errors import DataError
+
+TEXTS = [f"the {animal} number {number}" for number, animal in enumerate(["cat", "dog", "cow", "fox", "owl"] * 6)]
+LABELS = ["food", "animal", "weather"] * 10
+ROWS = list(zip(TEXTS, LABELS, strict=True))
+
+
+def content(
+    folder: Path, name: str, text: str, names: tuple[str, ...] | None = ("text", "label"), form: Form | None = None
+) -> Content:
+    path = folder / name
+    path.write_bytes(text.encode())
+    return read_files([path], names, form)
+
+
+def error(folder: Path, name: str, text: str, names: tuple[str, ...] = ("text", "label"), **form: object) -> str:
+    with pytest.raises(DataError) as caught:
+        content(folder, name, text, names, Form(**form))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def table(delimiter: str, rows: list[tuple[str, str]] = ROWS, header: str = "text,label\n") -> str:
+    return header.replace(",", delimiter) + "".join(f"{text}{delimiter}{label}\n" for text, label in rows)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.txt"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiter_is_found_and_said(tmp_path: Path, name: str, delimiter: str) -> None:
+    found = content(tmp_path, name, table(delimiter))
+    assert found.columns == {"text": TEXTS, "label": LABELS}
+    usual = "," if name == "t.csv" else "\t"
+    said = () if delimiter == usual else (f"{name}: cells are separated by {delimiter!r} (data.delimiter)",)
+    assert found.notes == said
+
+
+def test_delimiter_of_other_signs_in_the_texts(tmp_path: Path) -> None:
+    rows = [(f"{text}, or | so; well, {'a, ' * number}", label) for number, (text, label) in enumerate(ROWS)]
+    assert content(tmp_path, "t.csv", table("\t", rows)).columns["text"] == [text for text, _ in rows]
+
+
+def test_delimiter_by_a_line_sep(tmp_path: Path) -> None:
+    assert content(tmp_path, "t.csv", "sep=;\n" + table(";")).columns["text"] == TEXTS
+    without = content(tmp_path, "t.csv", "sep=;\n" + table(";", header=""), ("1", "2"))
+    assert without.columns == {"1": TEXTS, "2": LABELS}
+
+
+def test_delimiter_that_is_given(tmp_path: Path) -> None:
+    assert content(tmp_path, "t.csv", table("~"), form=Form(delimiter="~")).columns["label"] == LABELS
+    assert "no column 'text' (columns: 'text|label')" in error(tmp_path, "t.csv", table("|"), delimiter=",")
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_quotes_that_open_and_close_in_two_rows_are_text(tmp_path: Path, name: str, delimiter: str) -> None:
+    rows = [
+        (f'"{text}' if number % 6 == 0 else f'{text}"' if number % 6 == 3 else text, label)
+        for number, (text, label) in enumerate(ROWS)
+    ]
+    found = content(tmp_path, name, table(delimiter, rows))
+    assert found.columns == {"text": [text for text, _ in rows], "label": LABELS}
+    assert f"{name}: double quotes are plain text (data.quoting: none)" in found.notes
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_quotes_in_texts_are_text(tmp_path: Path, delimiter: str) -> None:
+    rows = [
+        (f'"{text} he said' if number % 5 == 0 else f'he said "yes" {text}', label)
+        for number, (text, label) in enumerate(ROWS)
+    ]
+    for name in ("t.csv", "t.tsv"):
+        assert content(tmp_path, name, table(delimiter, rows)).columns["text"] == [text for text, _ in rows]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        TEXTS,
+        [f'{text} ""so""' for text in TEXTS],
+        [f"{text}\nof two lines" for text in TEXTS],
+        [f"{text}{{}}\nand{{}} so" if number % 7 == 3 else text for number, text in enumerate(TEXTS)],
+        [f"{text}{{}}\nand so" if number % 7 == 3 else text for number, text in enumerate(TEXTS)],
+    ],
+    ids=["needless", "doubled", "lines", "lines-and-delimiters", "lines-like-rows"],
+)
+def test_quotes_around_all_cells_enclose(tmp_path: Path, name: str, delimiter: str, texts: list[str]) -> None:
+    texts = [text.replace("{}", delimiter) for text in texts]
+    rows = [(f'"{text}"', f'"{label}"') for text, label in zip(texts, LABELS, strict=True)]
+    found = content(tmp_path, name, table(delimiter, rows))
+    assert found.columns == {"text": [text.replace('""', '"') for text in texts], "label": LABELS}
+
+
+def test_quotes_where_they_are_needed_enclose(tmp_path: Path) -> None:
+    rows = [(f'"{text},\nwell"' if number % 4 == 0 else text, label) for number, (text, label) in enumerate(ROWS)]
+    found = content(tmp_path, "t.csv", table(",", rows))
+    assert found.columns["text"][:2] == [f"{TEXTS[0]},\nwell", TEXTS[1]]
+    assert found.notes == ("t.csv: 8 cells hold a line break and the delimiter (first: line 2)",)
+
+
+def test_quotes_that_may_be_either_are_refused(tmp_path: Path) -> None:
+    rows = [(f'"{text}, well"', label) for text, label in ROWS]
+    rows[3], rows[5] = ('"' + TEXTS[3], LABELS[3]), (TEXTS[5] + '"', LABELS[5])
+    rows[4] = ROWS[4]
+    said = error(tmp_path, "t.csv", table(",", rows))
+    assert "t.csv: line 5: a double quote opens here and closes on line 7" in said
+    assert "set data.quoting=none" in said
+    found = content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="double"))
+    assert len(found.columns["text"]) == 28
+
+
+def test_quoting_that_is_given(tmp_path: Path) -> None:
+    rows = [(f'"{text}"', label) for text, label in ROWS]
+    plain = content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="none"))
+    assert plain.columns["text"][0] == f'"{TEXTS[0]}"'
+    assert content(tmp_path, "t.csv", table(",", rows)).columns["text"] == TEXTS
+
+
+def test_quotes_escaped_by_a_backslash_are_refused_with_their_line(tmp_path: Path) -> None:
+    rows = [(f'"{text}"', label) for text, label in ROWS]
+    rows[6] = (r'"he said \"no\", so"', "food")
+    assert "t.csv: line 8: ',' expected after '\"'" in error(tmp_path, "t.csv", table(",", rows))
+
+
+def test_what_comes_after_the_sample_decides_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "SAMPLE_CHARS", 100)
+    quoted = [*ROWS, ('"a, b"', "food"), ('"c ""d"""', "animal")]
+    assert content(tmp_path, "t.csv", table(",", quoted)).columns["text"][-2:] == ["a, b", 'c "d"']
+    rows = [*ROWS, ('"a', "food"), ("b", "animal"), ('c"', "food"), ("d", "animal")]
+    for name, delimiter in (("t.csv", ","), ("t.tsv", "\t")):
+        assert content(tmp_path, name, table(delimiter, rows)).columns["text"][-4:] == ['"a', "b", 'c"', "d"]
+    assert "line 32: 3 fields where the header has 2" in error(tmp_path, "t.csv", table(",", [*ROWS, ("a,b", "c")]))
+    tabs = [*ROWS, *(('"a\tb"', label) for label in LABELS)]
+    assert content(tmp_path, "t.tsv", table("\t", tabs)).columns["text"][-1] == "a\tb"
+
+
+def test_titles_above_the_header_are_left_out_and_said(tmp_path: Path) -> None:
+    found = content(tmp_path, "t.csv", "Reviews of May\n\n" + table(","))
+    assert found.columns == {"text": TEXTS, "label": LABELS}
+    assert found.notes == ("t.csv: line 3 is the header, 1 rows above it are left out (data.header)",)
+
+
+def test_no_header(tmp_path: Path) -> None:
+    rows = table(",", header="")
+    found = content(tmp_path, "t.csv", rows, ("1", "2"))
+    assert found.columns == {"1": TEXTS, "2": LABELS}
+    assert found.notes == ("t.csv: no header, line 1 is a row (data.header)",)
+    said = error(tmp_path, "t.csv", rows)
+    assert said.endswith("if the file has no header, name columns by number: data.text=2 data.label=1 data.header=none")
+    assert content(tmp_path, "t.csv", rows, ("2",), Form(header="none")).columns == {"2": LABELS}
+    assert "no column 'text'" in error(tmp_path, "t.csv", table(","), header="none")
+
+
+def test_columns_by_number_below_a_header(tmp_path: Path) -> None:
+    found = content(tmp_path, "t.csv", table(","), ("2", "1"))
+    assert found.columns == {"2": LABELS, "1": TEXTS}
+    assert found.notes == ("t.csv: line 1 is the header (data.header)",)
+    assert content(tmp_path, "t.csv", table(","), ("2",), Form(header=3)).columns["2"] == LABELS[2:]
+    assert "data.header is 99, and no row ends on that line" in error(tmp_path, "t.csv", table(","), header=99)
+
+
+def test_columns_that_nobody_asked_for_decide_nothing(tmp_path: Path) -> None:
+    text = ",,text,label,x,x,\n" + "".join(f"{at},,{text},{label},1,2,\n" for at, (text, label) in enumerate(ROWS))
+    assert content(tmp_path, "t.csv", text) == Content({"text": TEXTS, "label": LABELS})
+    ragged = text.replace(",cow number 2,weather,1,2,\n", ",cow number 2,weather\n").replace(",1,2,\n", ",1,2,,,\n", 1)
+    assert content(tmp_path, "t.csv", ragged).columns == {"text": TEXTS, "label": LABELS}
+
+
+def test_short_and_long_rows_have_words_of_their_own(tmp_path: Path) -> None:
+    short = "text,label,id\n" + "".join(f"{text},{label},1\n" for text, label in ROWS)
+    (note,) = content(tmp_path, "t.csv", short + "a,food\n").notes
+    assert "t.csv: 1 rows have fewer cells than the header (first: line 32)" in note
+    assert "line 32: 1 fields where the header has 3: none for 'label'" in error(tmp_path, "t.csv", short + "a\n")
+    assert "line 32: 4 fields where the header has 3; put a text" in error(tmp_path, "t.csv", short + "a,b,food,1\n")
+
+
+def test_one_column_of_texts_with_commas(tmp_path: Path) -> None:
+    text = "text\n" + "".join(f"{text}, well\n" for text in TEXTS)
+    assert content(tmp_path, "t.csv", text, ("text",)).columns["text"] == [f"{text}, well" for text in TEXTS]
+
+
+def test_all_columns(tmp_path: Path) -> None:
+    assert content(tmp_path, "t.csv", table(";"), None).columns == {"text": TEXTS, "label": LABELS}

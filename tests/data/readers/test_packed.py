@@ -1,0 +1,61 @@
+"""Tables in gzip and zip files."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from harness.data.formats import read_columns
+from harness.data.readers import file
+from harness.errors import DataError, InputError
+
+CSV = "text,label\na,x\nb,y\n"
+COLUMNS = {"text": ["a", "b"], "label": ["x", "y"]}
+
+
+def zipped(path: Path, **members: str) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_columns(path, ["text", "label"])
+    return str(caught.value)
+
+
+def test_gzip_and_zip_are_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(CSV.encode()))
+    assert read_columns(tmp_path / "t.csv.gz", ["text", "label"]) == COLUMNS
+    path = zipped(tmp_path / "t.zip", **{"folder/t.tsv": CSV.replace(",", "\t"), "__MACOSX/t.tsv": "x"})
+    assert read_columns(path, ["text", "label"]) == COLUMNS
+
+
+def test_zip_of_several_files_or_none_is_refused_with_their_names(tmp_path: Path) -> None:
+    said = refused(zipped(tmp_path / "t.zip", **{"a.csv": CSV, "b.csv": CSV}))
+    assert "t.zip: holds 2 files (a.csv, b.csv), not one table; unpack it" in said
+    assert "holds 0 files (nothing)" in refused(zipped(tmp_path / "t.zip"))
+    assert "'.md' is unknown; allowed: .csv" in refused(zipped(tmp_path / "t.zip", **{"a.md": CSV}))
+
+
+def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "SMALL_BYTES", 1000)
+    text = CSV + "a,x\n" * 100_000
+    assert "t.zip: unpacks to 400019 bytes, above the bound of" in refused(
+        zipped(tmp_path / "t.zip", **{"a.csv": text})
+    )
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    assert "t.csv.gz: unpacks to more than" in refused(tmp_path / "t.csv.gz")
+    monkeypatch.setattr(file, "MAX_RATIO", 10_000)
+    assert len(read_columns(tmp_path / "t.csv.gz", ["text"])["text"]) == 100_002
+
+
+def test_cut_off_gzip_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(CSV.encode() * 1000)[:-20])
+    with pytest.raises(DataError, match="is damaged or cut off"):
+        read_columns(tmp_path / "t.csv.gz", ["text"])

@@ -1,0 +1,122 @@
+"""The values that readers give: exact numbers, None for what is missing, and names for class ids."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import feather, ipc, parquet
+
+from harness.data.formats import read_columns, read_files
+from harness.errors import DataError, MissingPackage
+
+
+def of_json(folder: Path, text: str, name: str = "t.jsonl") -> dict[str, list[Any]]:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return read_columns(path, ["text", "label"])
+
+
+def test_json_missing_keys_null_and_nan_are_none(tmp_path: Path) -> None:
+    lines = '{"text": NaN, "label": null}\n{"label": "nan"}\n{"text": "null"}\n'
+    expected = {"text": [None, None, "null"], "label": [None, "nan", None]}
+    assert of_json(tmp_path, lines) == expected
+    assert of_json(tmp_path, f"[{','.join(lines.splitlines())}]", "t.json") == expected
+
+
+def test_json_numbers_are_exact(tmp_path: Path) -> None:
+    lines = (
+        '{"text": 12345678901234567890123, "label": 12345678901234567.0}\n'
+        '{"text": 0.5, "label": 0.1234567890123456789}\n'
+        '{"text": true, "label": 1}\n{"text": 1e5, "label": 1e999}\n'
+    )
+    assert of_json(tmp_path, lines) == {
+        "text": [12345678901234567890123, 0.5, True, 1e5],
+        "label": ["12345678901234567.0", "0.1234567890123456789", 1, "1e999"],
+    }
+
+
+@pytest.mark.parametrize("chars", [1, 7, 1000])
+def test_json_list_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chars: int) -> None:
+    monkeypatch.setattr("harness.data.readers.json_rows._CHUNK_CHARS", chars)
+    rows = [{"text": f"a, ]{number}" * number, "label": number} for number in range(20)]
+    for indent in (None, 2):
+        columns = of_json(tmp_path, f"\n {json.dumps(rows, indent=indent)} \n", "t.json")
+        assert columns == {"text": [row["text"] for row in rows], "label": list(range(20))}
+
+
+def test_json_all_columns(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n{"b": 2}\n', encoding="utf-8")
+    assert read_files([tmp_path / "t.jsonl"], None).columns == {"a": [1, None], "b": [None, 2]}
+
+
+def arrow_table() -> pa.Table:
+    info = {
+        "info": {
+            "features": {
+                "label": {"names": ["no", "yes"], "_type": "ClassLabel"},
+                "tags": {"feature": {"names": ["x", "y"], "_type": "ClassLabel"}, "_type": "Sequence"},
+                "text": {"dtype": "string", "_type": "Value"},
+            }
+        }
+    }
+    table = pa.table(
+        {
+            "text": ["a", None, "nan", "d"],
+            "label": [0, 1, -1, None],
+            "tags": [[0], [], [1, 0], None],
+            "number": [1.5, float("nan"), None, 2.0],
+            "big": [2**53 + 1, 0, 1, 2],
+            "kind": pa.array(["u", "v", "u", "v"]).dictionary_encode(),
+        }
+    )
+    return table.replace_schema_metadata({"huggingface": json.dumps(info)})
+
+
+EXPECTED = {
+    "text": ["a", None, "nan", "d"],
+    "label": ["no", "yes", None, None],
+    "tags": [["x"], [], ["y", "x"], None],
+    "number": [1.5, None, None, 2.0],
+    "big": [2**53 + 1, 0, 1, 2],
+    "kind": ["u", "v", "u", "v"],
+}
+
+
+def test_parquet_and_arrow_give_the_same_values(tmp_path: Path) -> None:
+    table = arrow_table()
+    parquet.write_table(table, tmp_path / "t.parquet", row_group_size=3)
+    feather.write_feather(table, str(tmp_path / "t.feather"))
+    with ipc.new_stream(tmp_path / "t.arrow", table.schema) as stream:
+        stream.write_table(table, max_chunksize=2)
+    for name in ("t.parquet", "t.feather", "t.arrow"):
+        assert read_files([tmp_path / name], None).columns == EXPECTED, name
+        assert read_columns(tmp_path / name, ["big", "text"]) == {name: EXPECTED[name] for name in ("big", "text")}
+        with pytest.raises(DataError, match="no column 'labels'"):
+            read_columns(tmp_path / name, ["labels"])
+
+
+def test_excel_is_read_as_a_csv_is(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["Reviews of May"], ["text", "label", "more"], ["a", 1, None], [None, 0.5, True], [], ["nan", 2]):
+        book.active.append(row)
+    book.create_sheet("notes")
+    book.save(tmp_path / "t.xlsx")
+    found = read_files([tmp_path / "t.xlsx"], ["text", "label"])
+    assert found.columns == {"text": ["a", None, "nan"], "label": [1, 0.5, 2]}
+    assert found.notes == (
+        "t.xlsx: the first sheet, 'Sheet', is read, of 2",
+        "t.xlsx: line 2 is the header, 1 rows above it are left out (data.header)",
+    )
+
+
+def test_excel_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    with pytest.raises(MissingPackage, match=r"pip install 'finetune-harness\[xlsx\]'"):
+        read_columns(tmp_path / "t.xlsx", ["text"])

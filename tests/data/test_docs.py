@@ -1,0 +1,49 @@
+"""docs/data.md is true: every example in it gives the rows that it promises."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.data.formats import ENDINGS, Form, read_columns, read_files
+
+DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+ROWS = {"text": ["good, yes", "so, so"], "label": ["yes", "no"]}
+FILES = dict(re.findall(r"^`([\w.]+)`[^`]*\n\n```\n(.*?)```", DOCS, re.DOTALL | re.MULTILINE))
+SNIPPETS = re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_example_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(FILES[name], encoding="utf-8")
+    if name == "numbered.csv":
+        columns = read_files([tmp_path / name], ["2", "1"], Form(header="none")).columns
+        assert columns == {"2": ROWS["text"], "1": ROWS["label"]}
+    else:
+        assert read_columns(tmp_path / name, ["text", "label"]) == ROWS
+
+
+def test_snippets_write_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(SNIPPETS[0], names)  # noqa: S102
+    written = list(tmp_path.iterdir())
+    assert len(written) == 4
+    for path in written:
+        assert read_files([path], None).columns == ROWS
+
+
+def test_snippet_of_excel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openpyxl")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(SNIPPETS[0] + SNIPPETS[1], names)  # noqa: S102
+    assert read_columns(tmp_path / "reviews.xlsx", ["text", "label"]) == ROWS
+
+
+def test_every_ending_is_documented() -> None:
+    table = DOCS.partition("| ending")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\.\w+)`", table)) == set(ENDINGS)
+    assert len(FILES) == 7

@@ -1,0 +1,94 @@
+"""Folders of tables: one file a split, shards, parts, folders of splits, and saved data sets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.data.folders import files_of_folder
+from harness.data.formats import read_files
+from harness.data.sources import find_source
+from harness.errors import DataError
+from harness.spec.study import DataSpec
+
+SHARDS = ["train-00001-of-00002.parquet", "train-00000-of-00002.parquet"]
+
+
+def folder(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("text,label\na,x\n", encoding="utf-8")
+    return root
+
+
+def found(root: Path) -> dict[str, list[str]]:
+    files = files_of_folder(root).files
+    return {split: [path.relative_to(root).as_posix() for path in paths] for split, paths in files.items()}
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train.csv", "dev.csv.gz", "test.zip"], {"train": [0], "validation": [1], "test": [2]}),
+        ([*SHARDS, "test-00000-of-00001.parquet", "README.md"], {"train": [1, 0], "test": [2]}),
+        (["train_2.csv", "train_10.csv", "train_1.csv"], {"train": [2, 0, 1]}),
+        (["part-00001.csv", "part-00000.csv", "_SUCCESS"], {"train": [1, 0]}),
+        (["README.md", *(f"data/{name}" for name in SHARDS)], {"train": [2, 1]}),
+        (["plain_text/train.csv"], {"train": [0]}),
+        (["train/b.csv", "train/a.csv", "val/part-0.csv"], {"train": [1, 0], "validation": [2]}),
+    ],
+)
+def test_files_of_splits(tmp_path: Path, names: list[str], expected: dict[str, list[int]]) -> None:
+    wanted = {split: [names[number] for number in numbers] for split, numbers in expected.items()}
+    assert found(folder(tmp_path, *names)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (SHARDS[:1], "lacks shard 0 of 2 of train"),
+        (
+            ["train-0.csv", "train-1.tsv"],
+            "holds more than one train split (train-0.csv, train-1.tsv); keep one of them",
+        ),
+        (["train.csv", "train-1.csv"], "holds more than one train split"),
+        (["part-0.csv", "part-1.jsonl"], "holds tables of several formats (part-0.csv, part-1.jsonl)"),
+        (["a/x.csv", "b/x.csv"], "has no train table (it holds: a, b)"),
+        (["test.csv"], "has no train table (it holds: test.csv)"),
+    ],
+)
+def test_folders_that_are_refused(tmp_path: Path, names: list[str], said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        files_of_folder(folder(tmp_path, *names))
+    assert said in str(caught.value)
+
+
+def test_saved_data_set(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        folder(tmp_path, f"{split}/data-00000-of-00002.arrow", f"{split}/data-00001-of-00002.arrow")
+        files = [{"filename": f"data-0000{number}-of-00002.arrow"} for number in range(2)]
+        (tmp_path / split / "state.json").write_text(json.dumps({"_data_files": files}), encoding="utf-8")
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}', encoding="utf-8")
+    assert found(tmp_path)["test"] == ["test/data-00000-of-00002.arrow", "test/data-00001-of-00002.arrow"]
+    assert found(tmp_path / "train") == {"train": ["data-00000-of-00002.arrow", "data-00001-of-00002.arrow"]}
+    (tmp_path / "train" / "data-00001-of-00002.arrow").unlink()
+    with pytest.raises(DataError, match=r"data-00001-of-00002\.arrow is missing"):
+        files_of_folder(tmp_path)
+    (tmp_path / "train" / "state.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match="is not the state of a saved data set"):
+        files_of_folder(tmp_path)
+
+
+def test_hash_depends_on_every_shard(tmp_path: Path) -> None:
+    folder(tmp_path, "train-0.csv", "train-1.csv")
+    before = find_source(DataSpec(path=str(tmp_path)))
+    assert read_files(before.files["train"], ["text"]).columns == {"text": ["a", "a"]}
+    (tmp_path / "train-1.csv").write_text("text,label\nb,x\n", encoding="utf-8")
+    assert find_source(DataSpec(path=str(tmp_path))).sha256 != before.sha256
+
+
+def test_an_address_is_told_as_that() -> None:
+    with pytest.raises(DataError, match=r"'https://x\.org/t\.csv' is an address; download the file"):
+        find_source(DataSpec(path="https://x.org/t.csv"))
