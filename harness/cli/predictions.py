@@ -107,8 +107,7 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     export = open_export(folder)
     columns, rows, notes = read_table(export, table)
     for note in notes:
-        sys.stderr.write(f"{note}
-")
+        sys.stderr.write(f"{note}\n")
     outputs = predict_outputs(export, rows) if rows else {}
     predictions = predictions_of(export, outputs, len(rows))
     text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
