@@ -123,7 +123,7 @@ def test_compare_prints_where_it_is(smoke_run: Path, tmp_path: Path) -> None:
 def test_predict_prints_a_line_a_text(smoke_run: Path) -> None:
     done = harness("predict", smoke_run / "best", "a dog barks", "[red]rain[/red]")
     lines = [line.rstrip() for line in done.stdout.splitlines()]
-    assert lines[0].split() == ["label", "probability", "animal", "food", "weather", "text"]
+    assert lines[0].split() == ["label", "probability", "next", "text"]
     assert lines[1].endswith("a dog barks")
     assert lines[2].endswith("[red]rain[/red]")
 
