@@ -244,7 +244,7 @@ class TrainingSpec(Frozen):
     optimizer: Searchable[OptimizerName] = Field(
         default="adamw",
         description="adafactor keeps almost no state, and its learning rate is a share of the size of each weight "
-        "tensor (1e-3 is a usual one); sgd has momentum 0.9 and wants a larger learning rate (1e-2 is a usual one)",
+        "tensor (1e-3 to 5e-3); sgd has momentum 0.9 and wants a larger learning rate (1e-2 to 1e-1)",
     )
     weight_decay: Searchable[NotNegative] = Field(
         default=0.01, description="decoupled in every optimizer: a step shrinks weights by learning rate x weight_decay"
