@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import log
 from random import Random
@@ -64,6 +64,8 @@ def _apart(domain: Domain, a: ParamValue, b: ParamValue) -> float:
     values: list[Any] = [a, b, *ends]
     if a == b or any(isinstance(value, bool) or not isinstance(value, (int, float)) for value in values):
         return float(a != b)
+    scale: Callable[[float], float] = float
     if min(values) > 0 and (not isinstance(domain, Range) or domain.log):
-        values = [log(value) for value in values]
-    return abs(values[0] - values[1]) / (max(values[2:]) - min(values[2:]) or 1)
+        scale = log
+    first, second, *scaled = (scale(value) for value in values)
+    return abs(first - second) / (max(scaled) - min(scaled) or 1)

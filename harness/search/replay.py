@@ -47,10 +47,10 @@ class Replayed:
 
 def replay(curves: Curves, spec: StudySpec, num_slots: int = 1) -> Replayed:
     """Replays the search of `spec`, the study of the curves with another pruner, sampler, seed or number of trials."""
-    proposer = CurveProposer(spec, curves)
+    store, proposer = MemoryStore(), CurveProposer(spec, curves)
     search = Search(
         spec,
-        MemoryStore(),
+        store,
         RunFolder(Path("replay")),
         num_train_rows=curves.num_train_rows,
         chance=curves.chance,

@@ -13,7 +13,9 @@ def fronts(keys: np.ndarray) -> np.ndarray:
     A point is in the first front whose points, and those of later fronts, do not dominate it: none is at least as good
     in all objectives and better in one (Deb et al. 2002, section III.A).
     """
-    no_worse = (keys[:, None, :] <= keys[None, :, :]).all(axis=2)
+    no_worse = np.ones((len(keys), len(keys)), dtype=bool)
+    for values in keys.T:
+        no_worse &= values[:, None] <= values
     dominates = no_worse & ~no_worse.T
     front_of = np.full(len(keys), -1)
     left, front = np.ones(len(keys), dtype=bool), 0

@@ -30,7 +30,7 @@ def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> P
         return Rungs(
             rung_fractions(spec),
             pruner.reduction_factor,
-            spec.search.objectives[0],
+            *spec.search.objectives,
             task=facts_of(spec.task),
             num_arms=len(arms(spec)),
             least=spec.num_finalists,
