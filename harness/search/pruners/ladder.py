@@ -25,14 +25,16 @@ class Judged(NamedTuple):
 
 @dataclass(slots=True)
 class Rung:
-    """One rung of one arm. `coming` are trials that train towards it, `reached` all that were evaluated at it.
+    """One rung of one arm; one in `factor` of its trials goes on.
 
-    `better` are the reached trials that are better than the trivial baseline, `waiting` those that are paused here,
+    `coming` are trials that train towards it, `reached` all that were evaluated at it, the best first,
+    `better` those of them that are better than the trivial baseline, `waiting` those that are paused here,
     `dropped` those that were stopped here. No trial behind the first `cut` reached ones waits. `settled`: no further
     trial can reach the rung. `is_ranked_early`: a further trial does not change which of two others is better.
     """
 
     is_ranked_early: ClassVar[bool] = True
+    factor: int
     coming: set[int] = field(default_factory=set)
     reached: list[Judged] = field(default_factory=list)
     better: set[int] = field(default_factory=set)
