@@ -123,7 +123,7 @@ class ReplayTrial:
     def of(cls, config: TrialConfig, curve: Curve) -> ReplayTrial:
         """Plans the evaluations: at the trial's rungs, at its end, and at other points that the curve has."""
         total = curve.history[-1].total_steps
-        rungs = {step_at(total, share) for share in config.rungs or () if share is not None}
+        rungs = {step_at(total, share) for share in config.rungs if share is not None}
         known = rungs | {progress.step for progress in curve.history} | {total}
         points = zip(config.evaluate_at, config.validation_rows, strict=True)
         steps = {step_at(total, share): num_rows for share, num_rows in points}

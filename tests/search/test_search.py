@@ -336,7 +336,7 @@ def test_search_goes_on_with_trials_of_before_that_have_no_rungs_of_their_own(
     new_store: NewStore, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their rungs are the study's; new ones of few steps are judged later, and with them."""
-    spec, store, rows = make_spec(trials=12), new_store(), 213
+    spec, store, rows = make_spec(trials=12), new_store(), 150
     behave, ladder = partial(evaluation, rows=rows), rung_fractions(spec)
     with monkeypatch.context() as version_before:
         without = partial(TrialRecord.model_dump, mode="json", exclude={"config": {"rungs"}})

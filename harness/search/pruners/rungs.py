@@ -39,14 +39,13 @@ __all__ = ["Rungs"]
 
 
 class Rungs(Policy):
-    """A `Policy`. `fractions` are the rungs below the full training; at each, one in so many of `factors` goes on.
+    """A `Policy`. `factors` say of each rung below the full training one in how many trials goes on.
 
     `kept` are the numbers of the trials that are never dropped.
     """
 
     def __init__(
         self,
-        fractions: Sequence[float],
         factors: Sequence[int],
         *objectives: str,
         task: TaskFacts,

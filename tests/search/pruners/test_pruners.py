@@ -25,7 +25,7 @@ TASK = facts_of("text-classification")
 
 
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
-    policy = Rungs(THIRDS, (factor, factor), objective, task=TASK, **more)
+    policy = Rungs((factor, factor), objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count if added else 0):
         policy.add(number, 0, THIRDS)
@@ -91,7 +91,7 @@ def test_rungs_spare_takes_the_place_of_a_failed_finalist() -> None:
 
 
 def test_rungs_spare_waits_again_after_a_restart() -> None:
-    policy = Rungs(THIRDS, (4, 4), "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 16)
     for number in range(16):
         value = 0.9 - 0.01 * number
@@ -221,7 +221,7 @@ def test_rungs_failures_end_the_wait() -> None:
 
 
 def test_rungs_fewer_expected_end_the_wait() -> None:
-    policy = Rungs(THIRDS, (4, 4), "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 10)
     policy.add(0, 0, THIRDS)
     assert policy.decide(0, at(0, 1 / 16, 0.5)) is PAUSE
@@ -230,7 +230,7 @@ def test_rungs_fewer_expected_end_the_wait() -> None:
 
 
 def test_rungs_arms_compete_apart() -> None:
-    policy = Rungs(THIRDS, (4, 4), "accuracy", task=TASK, num_arms=2)
+    policy = Rungs((4, 4), "accuracy", task=TASK, num_arms=2)
     for arm in (0, 1):
         policy.expect(arm, 4)
     for number in range(8):
@@ -252,7 +252,7 @@ def test_rungs_merged_in_a_short_training() -> None:
 
 
 def test_rungs_without_rungs() -> None:
-    policy = Rungs((), (), "accuracy", task=TASK)
+    policy = Rungs((), "accuracy", task=TASK)
     policy.expect(0, 2)
     policy.add(0, 0, ())
     assert policy.decide(0, at(0, 0.5, 0.1)) is GO
@@ -262,7 +262,7 @@ def test_rungs_without_rungs() -> None:
 
 def mixed(kinds: Iterable[TrialRungs], **more: Any) -> Rungs:
     """An arm whose trials have these rungs."""
-    policy, all_rungs = Rungs(THIRDS, (4, 4), "accuracy", task=TASK, **more), list(kinds)
+    policy, all_rungs = Rungs((4, 4), "accuracy", task=TASK, **more), list(kinds)
     policy.expect(0, len(all_rungs))
     for number, own in enumerate(all_rungs):
         policy.add(number, 0, own)
@@ -354,7 +354,7 @@ def test_rungs_a_failed_trial_proves_nothing() -> None:
 
 def test_rungs_guard_is_restored() -> None:
     for best, going in ((0.3, [0, 1, 2, 3]), (0.9, [0])):
-        policy = Rungs(THIRDS, (4, 4), "accuracy", task=TASK, chance=CHANCE)
+        policy = Rungs((4, 4), "accuracy", task=TASK, chance=CHANCE)
         policy.expect(0, 4)
         for number in range(4):
             history = [at(number, 1 / 16, best - 0.01 * number if number == 0 else 0.1)]
@@ -411,7 +411,7 @@ def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, dat
 
 
 def test_rungs_restored_before_its_first_rung_runs_again() -> None:
-    policy = Rungs(THIRDS, (4, 4), "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 4)
     policy.restore(0, 0, [], TrialState.RUNNING, THIRDS)
     policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING, THIRDS)
@@ -447,7 +447,7 @@ def test_make_policy_least_is_confirmation() -> None:
         policy = make_policy(make_spec(trials=4, confirm=confirm))
         policy.expect(0, 4)
         for number in range(4):
-            policy.add(number, 0)
+            policy.add(number, 0, THIRDS)
         reach(policy, [0.1, 0.2, 0.3, 0.4])
         going = {3, *policy.promoted()}
         last = [policy.decide(number, at(number, 1 / 4, 0.1 * number)) for number in sorted(going)]
@@ -459,7 +459,7 @@ def test_make_policy_keeps_half_at_an_early_rung() -> None:
     policy = make_policy(make_spec(trials=16, confirm=None))
     policy.expect(0, 16)
     for number in range(16):
-        policy.add(number, 0)
+        policy.add(number, 0, THIRDS)
     reach(policy, [0.01 * number for number in range(16)])
     assert policy.promoted() == [14, 13, 12, 11, 10, 9, 8], "15 came last and was told to go"
     for number in range(8, 16):

@@ -27,10 +27,10 @@ def row(number: int, accuracy: float, fraction: float = 1 / 16, **costs: float) 
 
 
 def rungs(count: int, cost: str, **more: Any) -> Rungs:
-    policy = Rungs(THIRDS, (4, 4), "accuracy", cost, task=TASK, **more)
+    policy = Rungs((4, 4), "accuracy", cost, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count):
-        policy.add(number, 0)
+        policy.add(number, 0, THIRDS)
     return policy
 
 
@@ -82,14 +82,14 @@ def test_rungs_of_several_objectives_decide_alike_after_a_restart(cost: str, ali
     values = [(0.5 + 0.03 * (number * 7 % 11), 100.0 * (1 + number * 5 % 9)) for number in range(12)]
     rows = [row(number, accuracy, **{cost: value}) for number, (accuracy, value) in enumerate(values)]
     expected = set(gone_on(rungs(12, cost, kept={0}), values, cost))
-    policy = Rungs(THIRDS, (4, 4), "accuracy", cost, task=TASK, kept={0})
+    policy = Rungs((4, 4), "accuracy", cost, task=TASK, kept={0})
     policy.expect(0, 12)
     for number in reversed(range(alive)):
-        policy.restore(number, 0, [rows[number]], TrialState.RUNNING)
+        policy.restore(number, 0, [rows[number]], TrialState.RUNNING, THIRDS)
     policy.settle()
     going = set(policy.promoted())
     for number in range(alive, 12):
-        policy.add(number, 0)
+        policy.add(number, 0, THIRDS)
     going |= {number for number in range(alive, 12) if policy.decide(number, rows[number]) is Decision.GO}
     assert going | set(policy.promoted()) == expected
     assert 0 in expected
@@ -116,5 +116,5 @@ def test_make_policy_gives_rungs_all_objectives() -> None:
     policy.expect(0, 8)
     values = [(0.5, 900.0), (0.9, 100.0), (0.4, 850.0), (0.2, 800.0), *[(0.3, 90.0)] * 4]
     for number in range(8):
-        policy.add(number, 0)
+        policy.add(number, 0, THIRDS)
     assert sorted(gone_on(policy, values, SPEED))[:3] == [0, 1, 2], "half of them, as the first rung is an early one"
