@@ -35,22 +35,22 @@ def replay(
     from harness.terminal.console import make_console
     from harness.terminal.replay import print_outcomes
 
-    curves = read_curves(source)
-    search = curves.spec.search
     options = ReplayOptions(
         pruners=_names(pruner),
-        samplers=_names(search.sampler if sampler is None else sampler),
+        samplers=() if sampler is None else _names(sampler),
         num_replays=n,
-        num_trials=search.trials if trials is None else trials,
+        num_trials=trials,
         num_slots=slots,
     )
+    options.check()
+    curves = read_curves(source)
     results = list(outcomes(curves, options))
     if as_json:
         replayed = {
             "name": curves.name,
-            "objective": search.objectives[0],
+            "objective": curves.spec.search.objectives[0],
             "replays": n,
-            "trials": options.num_trials,
+            "trials": options.trials_of(curves),
             "outcomes": [outcome.to_json() for outcome in results],
         }
         sys.stdout.write(json.dumps(plain(replayed), indent=1) + "\n")

@@ -23,13 +23,30 @@ PRUNERS = tuple(name for name in get_args(PrunerSpec.model_fields["name"].annota
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayOptions:
-    """What is replayed, how often (`num_replays`, with a seed each), and with how many trials on how many slots."""
+    """What is replayed: how often, each with a seed of its own, with how many trials on how many slots.
+
+    Without samplers or a number of trials, those of the study.
+    """
 
     pruners: tuple[str, ...]
-    samplers: tuple[str, ...]
-    num_replays: int
-    num_trials: int
+    samplers: tuple[str, ...] = ()
+    num_replays: int = 200
+    num_trials: int | None = None
     num_slots: int = 1
+
+    def check(self) -> None:
+        """Raises InputError where there is no such pruner or sampler, or a number is not above 0."""
+        for name in self.pruners:
+            look_up(dict.fromkeys(PRUNERS), name, "--pruner")
+        for name in self.samplers:
+            look_up(dict.fromkeys(("grid", *SAMPLERS)), name, "--sampler")
+        for option, number in (("--n", self.num_replays), ("--trials", self.num_trials), ("--slots", self.num_slots)):
+            if number is not None and number < 1:
+                raise InputError(f"{option} {number}: must be 1 or more")
+
+    def trials_of(self, curves: Curves) -> int:
+        """Returns how many trials each replayed search has."""
+        return min(self.num_trials or curves.spec.search.trials, curves.num_params)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +69,8 @@ class Outcome:
 
 
 def outcomes(curves: Curves, options: ReplayOptions) -> Iterator[Outcome]:
-    """Replays the curves with each pruner and sampler, and yields the outcome of each.
-
-    Raises:
-        InputError: there is no such pruner or sampler, or a number is not above 0.
-    """
-    for name in options.pruners:
-        look_up(dict.fromkeys(PRUNERS), name, "--pruner")
-    for name in options.samplers:
-        look_up(dict.fromkeys(("grid", *SAMPLERS)), name, "--sampler")
-    for option, number in (
-        ("--n", options.num_replays),
-        ("--trials", options.num_trials),
-        ("--slots", options.num_slots),
-    ):
-        if number < 1:
-            raise InputError(f"{option} {number}: must be 1 or more")
-    for sampler in options.samplers:
+    """Replays the curves with each pruner and sampler, and yields the outcome of each."""
+    for sampler in options.samplers or (curves.spec.search.sampler,):
         for pruner in options.pruners:
             yield _outcome(curves, pruner, sampler, options)
 
@@ -76,7 +78,7 @@ def outcomes(curves: Curves, options: ReplayOptions) -> Iterator[Outcome]:
 def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) -> Outcome:
     spec = curves.spec if sampler != "grid" else _on_a_grid(curves)
     replays = [
-        replay(curves, _changed(spec, pruner, sampler, options.num_trials, seed), options.num_slots)
+        replay(curves, _changed(spec, pruner, sampler, options.trials_of(curves), seed), options.num_slots)
         for seed in range(options.num_replays)
     ]
     return Outcome(

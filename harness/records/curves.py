@@ -56,17 +56,24 @@ class Curves:
     chance: Mapping[str, float]
     curves: tuple[Curve, ...]
 
+    @property
+    def num_params(self) -> int:
+        """How many curves differ in more than their seed."""
+        return len({repr(sorted(curve.params.items())) for curve in self.curves})
+
 
 def read_curves(path: Path) -> Curves:
     """Reads a table of full trainings (.parquet), or the trials of a run folder.
 
     Raises:
         DataError: the table cannot be read or lacks a column.
-        InputError: there are fewer than two trials with evaluations.
+        InputError: there is no such file, or there are fewer than two trials with evaluations.
     """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such table or run folder")
     curves = _of_run(load(path)) if path.is_dir() else _of_table(path)
-    if len(curves.curves) < 2:
-        raise InputError(f"{path}: has {len(curves.curves)} trials with evaluations; a replay needs two or more")
+    if (count := len(curves.curves)) < 2:
+        raise InputError(f"{path} has {count or 'no'} trial with evaluations; a replay needs two or more")
     return curves
 
 
@@ -91,8 +98,8 @@ def _of_table(path: Path) -> Curves:
 
     try:
         table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+    except (OSError, pa.ArrowInvalid):
+        raise DataError(f"{path} is neither a Parquet table nor a run folder; see docs/pruning.md") from None
     spec, meta = _meta(path, table.schema.metadata or {})
     names = [param.name for param in search_space(spec)]
     for name in (*COLUMNS, *names, *spec.search.objectives):

@@ -28,7 +28,7 @@ def print_outcomes(console: Console, curves: Curves, options: ReplayOptions, out
     """Prints what was replayed, a line for each pruner and sampler, and which trials cannot be known."""
     metric = facts_of(curves.spec.task).metric(curves.spec.search.objectives[0])
     known, ended = len(curves.curves), sum(curve.whole for curve in curves.curves)
-    drawn = f"{plural(min(options.num_trials, known), 'trial')} drawn from {known}"
+    drawn = f"{plural(options.trials_of(curves), 'trial')} drawn from {curves.num_params}"
     console.print(Text(plain(f"{curves.name}: {plural(options.num_replays, 'replay')}, {drawn}, by {metric.title}")))
     if ended < known:
         console.print(

@@ -51,9 +51,17 @@ def test_outcomes_differ_by_seed(curves: Curves) -> None:
         ({"num_slots": 0}, "--slots 0: must be 1 or more"),
     ],
 )
-def test_outcomes_refuse(curves: Curves, changes: dict[str, object], message: str) -> None:
+def test_options_refuse(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        list(outcomes(curves, replace(OPTIONS, **changes)))  # type: ignore[arg-type]
+        replace(OPTIONS, **changes).check()  # type: ignore[arg-type]
+
+
+def test_options_stand_for_those_of_the_study(curves: Curves) -> None:
+    options = ReplayOptions(pruners=("none",), num_replays=1)
+    options.check()
+    (outcome,) = outcomes(curves, options)
+    assert (outcome.sampler, options.trials_of(curves)) == ("tpe", 12)
+    assert replace(options, num_trials=99).trials_of(curves) == 30, "no more than there are"
 
 
 def test_outcomes_of_a_run() -> None:

@@ -70,7 +70,7 @@ def test_read_curves_without_a_column(tmp_path: Path, name: str, message: str) -
 
 def test_read_curves_of_another_file(tmp_path: Path) -> None:
     (tmp_path / "table.parquet").write_text("no table")
-    with pytest.raises(DataError, match="cannot be read as Parquet"):
+    with pytest.raises(DataError, match="is neither a Parquet table nor a run folder"):
         read_curves(tmp_path / "table.parquet")
     with pytest.raises(DataError, match="metadata hold no study"):
         read_curves(write_table(tmp_path / "table.parquet", study={"name": "x"}))
@@ -80,5 +80,5 @@ def test_read_curves_of_another_file(tmp_path: Path) -> None:
 
 
 def test_read_curves_of_one_trial(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has 1 trials with evaluations; a replay needs two or more"):
+    with pytest.raises(InputError, match="has 1 trial with evaluations; a replay needs two or more"):
         read_curves(write_table(tmp_path / "table.parquet", rows_of_table(20)[: len(SHARES)]))
