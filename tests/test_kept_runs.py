@@ -1,4 +1,8 @@
-"""Runs that an old version wrote (kept/README.md): later versions read them as that version did, and continue them."""
+"""Runs that an old version wrote (kept/README.md): later versions read them as that version did.
+
+They are of behaviour 1, and their rungs are others, so only that version continues them. That their snapshots, records
+and weights can be gone on from is tested with that number in the place of today's.
+"""
 
 from __future__ import annotations
 
@@ -76,11 +80,25 @@ def test_finished_run_shows_its_winner(copied: Callable[[str], Path]) -> None:
     assert "Winner" in harness("status", run)
 
 
+def test_stopped_run_is_shown_and_names_the_version_that_finishes_it(copied: Callable[[str], Path]) -> None:
+    run = copied("stopped_early")
+    assert {trial["state"] for trial in results(run)["trials"]} == {"COMPLETE", "PRUNED", "RUNNING"}
+    assert Path(harness("report", run).strip()).is_file()
+    done = CliRunner().invoke(app, ["sweep", str(KEPT / "stopped_early.yaml"), "--runs", str(run.parent)])
+    assert done.exit_code == 2
+    assert "was begun by finetune-harness 0.1.0, in which the same study gives other results" in done.output
+    assert "that version finishes it" in done.output
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [pytest.param("stopped", (), marks=pytest.mark.long), ("stopped_early", ("--engine", "inline"))],
 )
-def test_stopped_run_goes_on(name: str, options: tuple[str, ...], copied: Callable[[str], Path]) -> None:
+def test_stopped_run_goes_on(
+    name: str, options: tuple[str, ...], copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("records.provenance", "jobs.sweep"):
+        monkeypatch.setattr(f"harness.{module}.BEHAVIOUR", 1)
     run = copied(name)
     before = by_number(results(run))
     assert {trial["state"] for trial in before.values()} == {"COMPLETE", "PRUNED", "RUNNING"}

@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.bench import bench
 from harness.cli.guard import guarded
+from harness.cli.replay import replay
 from harness.runtime import quick_imports
 
 __all__ = ["app"]
@@ -137,6 +138,7 @@ def compare(
 
 
 app.command()(bench)
+app.command()(replay)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from harness.errors import FailReason, MissingPackage, RunError
 from harness.records import earlier
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
 
-__all__ = ["StoredTrial", "StudyStore", "directions", "sound"]
+__all__ = ["StoredTrial", "StudyStore", "TrialStore", "directions", "sound"]
 
 RECORD = "record"
 #: File system types that several machines may mount: a write-ahead log needs memory that all its users share.
@@ -52,6 +52,38 @@ class StoredTrial:
     def config(self) -> TrialConfig:
         """The trial's configuration."""
         return self.record.config
+
+
+class TrialStore(Protocol):
+    """What a search asks of the store of its study; `StudyStore` is the one on disk."""
+
+    def load(self) -> list[StoredTrial]:
+        """All trials by number."""
+
+    def create(
+        self,
+        config: TrialConfig,
+        *,
+        values: Mapping[str, Any] | None = None,
+        distributions: Mapping[str, BaseDistribution] | None = None,
+        system_attrs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Adds a running trial."""
+
+    def report(self, number: int, progress: Progress) -> None:
+        """Adds an evaluation of a running trial."""
+
+    def rewrite(self, number: int, history: Sequence[Progress]) -> None:
+        """Replaces the history of a running trial."""
+
+    def end(self, record: TrialRecord) -> TrialRecord:
+        """Writes the record of an ended trial and returns it as written."""
+
+    def set(self, key: str, value: Any) -> None:
+        """Sets an attribute of the study (JSON)."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An attribute of the study (JSON); `default` where it is not set."""
 
 
 def directions(objectives: Sequence[str]) -> list[StudyDirection]:

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from harness.records.store import StudyStore
+from harness.records.store import TrialStore
 
 __all__ = ["Budget"]
 
@@ -20,7 +20,7 @@ class Budget:
 
     Confirmation and report never call `tick`, so their time does not count."""
 
-    def __init__(self, minutes: float | None, store: StudyStore, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, minutes: float | None, store: TrialStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit_s = math.inf if minutes is None else minutes * 60
         self._store = store
         self._clock = clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.records.store import StoredTrial, StudyStore
+from harness.records.store import StoredTrial, TrialStore
 from harness.search.propose import Proposal, Proposer
 from harness.spec.configure import arms, resolve
 from harness.spec.study import StudySpec
@@ -20,9 +20,14 @@ class Dealer:
     """Asks the sampler for params and creates trials from them in the study."""
 
     def __init__(
-        self, spec: StudySpec, store: StudyStore, stored: Sequence[StoredTrial], num_train_rows: int | None = None
+        self,
+        spec: StudySpec,
+        store: TrialStore,
+        stored: Sequence[StoredTrial],
+        num_train_rows: int | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
-        self.proposer = Proposer(spec, stored, num_train_rows)
+        self.proposer = proposer or Proposer(spec, stored, num_train_rows)
         self._num_train_rows = num_train_rows
         self.exhausted: set[int] = set(store.get(EXHAUSTED, []))
         self._spec, self._store = spec, store

@@ -56,6 +56,11 @@ class Mirror:
         """Marks a drawn trial as failed, so that no sampler learns from it."""
         self._storage.set_trial_state_values(self._id(trial.number), TrialState.FAIL)
 
+    def move(self, number: int, values: Mapping[str, Any], distributions: Mapping[str, Any]) -> None:
+        """Gives a running trial other params than it drew."""
+        frozen = self.frozen(number)  # nothing else uses this storage, and it caches no params
+        frozen.params, frozen.distributions = dict(values), dict(distributions)
+
     def take_notes(self) -> dict[str, Any]:
         """Returns study attributes that samplers set since the last call (Sobol positions, parents of a generation)."""
         now = self._storage.get_study_system_attrs(self._study_id)

@@ -9,11 +9,13 @@ from harness.spec.steps import step_at, warmup_steps
 from harness.spec.study import PrunerSpec, StudySpec
 
 __all__ = [
+    "EARLY",
     "FIRST_STEPS",
     "NEAR_A_RUNG",
     "POPULATION",
     "TrialRungs",
     "num_promoted",
+    "reduction_factors",
     "rung_fractions",
     "rung_resource",
     "rung_share",
@@ -26,11 +28,15 @@ QUARTERS = (0.25, 0.5, 0.75)
 POPULATION = "ray-pbt"
 AT_QUARTERS = ("median", POPULATION)
 HALVING = ("rungs", "asha", "hyperband", "ray-asha", "ray-hyperband")
+#: Before this share of a training a rung can only prune the worst trials: those that look best learn fast, and may end
+#: behind others.
+EARLY = 0.2
 #: Points of a training that are nearer to each other than this share of it count as one.
 NEAR_A_RUNG = 0.02
-#: No trial is judged before it has made so many steps: until then a model of many classes may still guess.
-FIRST_STEPS = 30
-#: A training that could be judged only after this share of it is not worth pruning.
+#: No trial is judged before it has made so many steps. Whether a rung has a signal is asked of its scores
+#: (`ChanceGuard`).
+FIRST_STEPS = 5
+#: A rung that moves further than this share of the training is not worth its place.
 HALF = 0.5
 
 TrialRungs = tuple[float | None, ...]
@@ -62,6 +68,12 @@ def rung_fractions(spec: StudySpec) -> tuple[float, ...]:
     return tuple(rungs)
 
 
+def reduction_factors(spec: StudySpec) -> tuple[int, ...]:
+    """Returns for each rung one in how many trials goes on: the study's factor, but half of them before `EARLY`."""
+    factor = spec.search.pruner.reduction_factor
+    return tuple(2 if share < EARLY else factor for share in rung_fractions(spec))
+
+
 def rung_resource(pruner: PrunerSpec, rung: int) -> int:
     """Returns a rung as the whole number that Optuna's and Ray's pruners need.
 
@@ -80,24 +92,24 @@ def num_promoted(num_reached: int, reduction_factor: int, least: int = 1) -> int
 
 
 def trial_rungs(spec: StudySpec, num_steps: int, warmup_fraction: float) -> TrialRungs:
-    """Returns the rungs of a trial of `num_steps`: none before its warm-up has ended, nor before `FIRST_STEPS`.
+    """Returns the rungs of a trial of `num_steps`: those of the study that it can be judged at.
 
-    An earlier rung moves to that step. Where it would reach the next rung, the trial is not judged at it, and is first
-    judged at the next one. Where no rung is left in the first half of the training, the trial has none, unless the
-    study's own first rung is as late. Population-based training prunes no trial and keeps its rungs.
+    A rung within the warm-up moves to its end, unless that is as late as the next rung or in the second half of the
+    training. One that comes before `FIRST_STEPS` is left out and not moved: trials with the same warm-up are compared
+    at the same share of their trainings, because the one that has done more of its training looks better.
+    Population-based training prunes no trial and keeps its rungs.
     """
     ladder = rung_fractions(spec)
     if not ladder or spec.search.pruner.name == POPULATION:
         return ladder
-    first_step = max(FIRST_STEPS, warmup_steps(num_steps, warmup_fraction))
+    warm = warmup_steps(num_steps, warmup_fraction)
     own: list[float | None] = []
-    for share, following in zip(ladder, (*ladder[1:], None), strict=True):
-        moved = step_at(num_steps, share) < first_step
-        place = first_step / num_steps if moved else share
-        is_left_out = moved and following is not None and place > following - NEAR_A_RUNG
+    for share, following in zip(ladder, (*ladder[1:], HALF), strict=True):
+        moved = step_at(num_steps, share) < warm
+        place = warm / num_steps if moved else share
+        is_left_out = step_at(num_steps, place) < FIRST_STEPS or (moved and place > min(following, HALF) - NEAR_A_RUNG)
         own.append(None if is_left_out else place)
-    first = next(share for share in own if share is not None)
-    return (None,) * len(ladder) if first >= HALF and first != ladder[0] else tuple(own)
+    return tuple(own)
 
 
 def rungs_passed(rungs: Sequence[float | None], step: int, num_steps: int) -> list[int]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor
 
-from harness.spec.rungs import NEAR_A_RUNG, POPULATION, SAME
+from harness.spec.rungs import EARLY, NEAR_A_RUNG, POPULATION, SAME
 from harness.spec.study import StudySpec
 
 __all__ = ["EARLY", "evaluation_points", "validation_rows"]
 
 MAX_EPOCH_ENDS = 8
-#: Before this share of a training a rung can only prune the worst trials.
-EARLY = 0.2
 EARLY_ROWS = 256
 
 

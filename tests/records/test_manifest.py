@@ -101,7 +101,7 @@ def test_manifest_of_a_version_that_knows_more() -> None:
 
 def test_manifest_needs_no_more_than_a_study() -> None:
     found = parsed({"spec": EARLIER["spec"]}, "manifest.json")
-    assert found == Manifest(spec=SPEC)
+    assert found == Manifest(spec=SPEC, behaviour=1)
     assert found.version == "" and found.created_at == 0.0
 
 

@@ -253,21 +253,21 @@ def test_resolve_evaluates_by_the_trials_own_epochs() -> None:
 
 
 def test_resolve_gives_a_trial_rungs_of_its_own() -> None:
-    """None before the 30th step; on a quarter of the rows nobody judges it at all."""
+    """None before the 5th step, and none at another share of the training than other trials."""
     spec = training(batch_size=[8, 32], epochs=2)
     long, short = (resolve(spec, number=0, params={"batch_size": size}, num_train_rows=640) for size in (8, 32))
-    assert (long.rungs, short.rungs) == ((30 / 160, 0.25), (None, None))
-    assert long.evaluate_at == (30 / 160, 0.25, 1.0) and long.validation_rows == (256, None, None)
-    assert short.evaluate_at == (1.0,) and short.validation_rows == (None,)
+    assert (long.rungs, short.rungs) == ((0.0625, 0.25), (None, 0.25))
+    assert long.evaluate_at == (0.0625, 0.25, 1.0) and long.validation_rows == (256, None, None)
+    assert short.evaluate_at == (0.25, 1.0) and short.validation_rows == (None, None)
     assert resolve(spec, number=0, params={"batch_size": 8}).rungs == rung_fractions(spec) == (1 / 16, 1 / 4)
     assert TrialConfig.model_validate_json(long.model_dump_json()) == long
 
 
 def test_resolve_counts_the_rows_that_are_trained_on() -> None:
-    few = study(data={"path": "a.csv", "train_rows": 640}, training={"batch_size": 8, "epochs": 2})
-    assert resolve(few, number=0, params={}, num_train_rows=9999).rungs == (30 / 160, 0.25)
+    few = study(data={"path": "a.csv", "train_rows": 160}, training={"batch_size": 8, "epochs": 2})
+    assert resolve(few, number=0, params={}, num_train_rows=9999).rungs == (None, 0.25)
     copied = study(data={"path": "a.csv", "augment": ["swap"]}, training={"batch_size": 16, "epochs": 2})
-    assert resolve(copied, number=0, params={}, num_train_rows=640).rungs == (30 / 160, 0.25)
+    assert resolve(copied, number=0, params={}, num_train_rows=160).rungs == (None, 0.25)
 
 
 def test_resolve_leaves_out_what_is_not_active() -> None:

@@ -11,8 +11,8 @@ from harness.spec.lengths import earliest_rung, unpruned_line
 from harness.spec.study import StudySpec
 
 WHY = (
-    "trials are first compared after their warm-up and at least 30 steps, and here that is not within the first half "
-    "of their"
+    "trials are compared after their warm-up and at least 5 steps, and here that is later than the last rung, "
+    "at 25 % of their"
 )
 
 
@@ -29,24 +29,24 @@ def study(pruner: str = "rungs", data: dict[str, Any] | None = None, **training:
 
 
 def test_unpruned_line_none_of_them() -> None:
-    line = unpruned_line(study(batch_size=[16, 32]), 320)
-    assert line == f"no trial will be stopped early (as with search.pruner.name=none): {WHY} 20 to 40 steps"
+    line = unpruned_line(study(batch_size=[16, 32]), 128)
+    assert line == f"no trial will be stopped early (as with search.pruner.name=none): {WHY} 8 to 16 steps"
 
 
 def test_unpruned_line_some_batch_sizes() -> None:
-    line = unpruned_line(study(batch_size=[8, 16, 32]), 636)
+    line = unpruned_line(study(batch_size=[8, 16, 32]), 250)
     who = "trials with batch size 32 will not be stopped early (with search.pruner.name=none no trial will)"
-    assert line == f"{who}: {WHY} 40 steps"
-    line = unpruned_line(study(batch_size=[8, 16, 32]), 320)
+    assert line == f"{who}: {WHY} 16 steps"
+    line = unpruned_line(study(batch_size=[8, 16, 32]), 128)
     assert line is not None and line.startswith("trials with batch size 16 and 32 will not be stopped early")
-    line = unpruned_line(study(batch_size={"low": 8, "high": 64, "step": 8}), 320)
+    line = unpruned_line(study(batch_size={"low": 8, "high": 64, "step": 8}), 128)
     assert line is not None and line.startswith("trials with batch size 16 to 64 will not be stopped early")
 
 
 def test_unpruned_line_some_trials() -> None:
-    line = unpruned_line(study(epochs={"low": 1.0, "high": 4.0}), 640)
+    line = unpruned_line(study(epochs={"low": 1.0, "high": 4.0}), 320)
     assert line is not None and line.startswith("some trials will not be stopped early")
-    assert line.endswith("of their 20 steps")
+    assert line.endswith("of their 10 steps")
     line = unpruned_line(study(batch_size=[8, 16], warmup_fraction={"low": 0.0, "high": 0.6}), 10_000)
     assert line is not None and line.startswith("some trials with batch size 8 and 16 will not be stopped early")
 
@@ -57,7 +57,7 @@ def test_unpruned_line_some_trials() -> None:
         (study(batch_size=[8, 16, 32]), 5000),
         (study("none"), 20),
         (study("ray-pbt"), 20),
-        (study(data={"augment": ["delete", "swap"], "train_rows": 400}, batch_size=16), 5000),
+        (study(data={"augment": ["delete", "swap"], "train_rows": 100}, batch_size=16), 5000),
     ],
 )
 def test_unpruned_line_says_nothing(spec: StudySpec, rows: int) -> None:
@@ -65,13 +65,13 @@ def test_unpruned_line_says_nothing(spec: StudySpec, rows: int) -> None:
 
 
 def test_unpruned_line_counts_the_rows_that_are_trained_on() -> None:
-    assert unpruned_line(study(data={"train_rows": 400}, batch_size=16), 5000) is not None
-    assert unpruned_line(study(data={"train_rows": {"choices": [400, 4000]}}, batch_size=16), 5000) is not None
+    assert unpruned_line(study(data={"train_rows": 100}, batch_size=16), 5000) is not None
+    assert unpruned_line(study(data={"train_rows": {"choices": [100, 4000]}}, batch_size=16), 5000) is not None
 
 
 def test_earliest_rung_of_the_space() -> None:
     assert earliest_rung(study(), None) == 0.0625
     assert earliest_rung(study("none"), None) == inf
     assert earliest_rung(study(batch_size=[8, 16, 32]), 5000) == 0.0625
-    assert earliest_rung(study(batch_size=[8, 32]), 640) == 30 / 160
-    assert earliest_rung(study(), 640) == inf
+    assert earliest_rung(study(batch_size=[8, 32]), 256) == 0.25
+    assert earliest_rung(study(), 128) == inf

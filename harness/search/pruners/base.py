@@ -1,4 +1,7 @@
-"""The base class of pruners, which decide which trials go on. All pruners look at the first objective only."""
+"""The base class of pruners, which decide which trials go on.
+
+Rungs look at all objectives, the other pruners at the first only.
+"""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from harness.records.schema import Progress
 from harness.spec.rungs import TrialRungs
@@ -24,13 +25,16 @@ class Judged(NamedTuple):
 
 @dataclass(slots=True)
 class Rung:
-    """One rung of one arm. `coming` are trials that train towards it, `reached` all that were evaluated at it.
+    """One rung of one arm; one in `factor` of its trials goes on.
 
-    `better` are the reached trials that are better than the trivial baseline, `waiting` those that are paused here,
+    `coming` are trials that train towards it, `reached` all that were evaluated at it, the best first,
+    `better` those of them that are better than the trivial baseline, `waiting` those that are paused here,
     `dropped` those that were stopped here. No trial behind the first `cut` reached ones waits. `settled`: no further
-    trial can reach the rung.
+    trial can reach the rung. `is_ranked_early`: a further trial does not change which of two others is better.
     """
 
+    is_ranked_early: ClassVar[bool] = True
+    factor: int
     coming: set[int] = field(default_factory=set)
     reached: list[Judged] = field(default_factory=list)
     better: set[int] = field(default_factory=set)
@@ -42,6 +46,9 @@ class Rung:
     def reach(self, judged: Judged) -> None:
         """Adds a trial that was evaluated here."""
         insort(self.reached, judged)
+
+    def rank(self) -> None:
+        """Sorts the trials reached, the best first, once all have come; here they are sorted all along."""
 
     def place(self, judged: Judged) -> int:
         """Returns the trial's place among those reached, 0 for the best, or the place it would have."""
@@ -55,7 +62,7 @@ class Rung:
     def forget(self, judged: Judged) -> None:
         """Removes a failed trial."""
         if self.holds(judged):
-            del self.reached[self.place(judged)]
+            self.reached.remove(judged)
         self.better.discard(judged.number)
 
 
@@ -98,8 +105,8 @@ class RungTrial:
 class Ladder:
     """The rungs of one arm; the full training comes after the last. `kept` is the trial that is never dropped."""
 
-    def __init__(self, num_rungs: int) -> None:
-        self.rungs = [Rung() for _ in range(num_rungs)]
+    def __init__(self, rungs: Sequence[Rung]) -> None:
+        self.rungs = rungs
         self.kept: tuple[int, RungTrial] | None = None
         self.expected = 0
         self.added = 0

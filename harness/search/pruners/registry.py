@@ -8,7 +8,8 @@ from harness.errors import unknown_name
 from harness.search.pruners.base import Policy, Unpruned
 from harness.search.pruners.from_optuna import OptunaPolicy
 from harness.search.pruners.rungs import Rungs
-from harness.spec.configure import arms, default_numbers, keeps_default, rung_fractions
+from harness.spec.configure import arms, default_numbers, keeps_default
+from harness.spec.rungs import reduction_factors
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 
@@ -28,9 +29,8 @@ def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> P
     pruner = spec.search.pruner
     if pruner.name == "rungs":
         return Rungs(
-            rung_fractions(spec),
-            pruner.reduction_factor,
-            spec.search.objectives[0],
+            reduction_factors(spec),
+            *spec.search.objectives,
             task=facts_of(spec.task),
             num_arms=len(arms(spec)),
             least=spec.num_finalists,

@@ -36,7 +36,7 @@ def row(number: int, accuracy: float, fraction: float = 1 / 16, num_rows: int = 
 
 
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", **more: Any) -> Rungs:
-    policy = Rungs(THIRDS, factor, objective, task=TASK, **more)
+    policy = Rungs((factor, factor), objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count):
         policy.add(number, 0, THIRDS)
@@ -144,7 +144,7 @@ def test_rungs_counts_those_that_really_went_on() -> None:
 
 def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
     """The next coordinator restores them one by one, and ends those that no process holds."""
-    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 4)
     for number, value in enumerate([0.5, 0.9, 0.6, 0.7]):
         policy.restore(number, 0, [row(number, value)], TrialState.RUNNING, THIRDS)
@@ -160,7 +160,7 @@ def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
 def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
     fractions: tuple[float, ...], trained_on: str
 ) -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", task=TASK, least=2)
+    policy = Rungs((4, 4), "accuracy", task=TASK, least=2)
     policy.expect(0, 3)
     policy.restore(0, 0, [row(0, 0.9, fraction) for fraction in fractions], TrialState.PRUNED, THIRDS)
     for number, value in ((1, 0.8), (2, 0.7)):

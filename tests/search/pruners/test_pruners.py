@@ -15,7 +15,7 @@ from harness.search.pruners.ladder import rung_key
 from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
-from harness.spec.rungs import TrialRungs, rungs_passed
+from harness.spec.rungs import TrialRungs, num_promoted, rungs_passed
 from harness.spec.tasks import facts_of
 from tests.search.simulate import at, make_spec, study_rungs
 
@@ -25,7 +25,7 @@ TASK = facts_of("text-classification")
 
 
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
-    policy = Rungs(THIRDS, factor, objective, task=TASK, **more)
+    policy = Rungs((factor, factor), objective, task=TASK, **more)
     policy.expect(0, count)
     for number in range(count if added else 0):
         policy.add(number, 0, THIRDS)
@@ -91,7 +91,7 @@ def test_rungs_spare_takes_the_place_of_a_failed_finalist() -> None:
 
 
 def test_rungs_spare_waits_again_after_a_restart() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 16)
     for number in range(16):
         value = 0.9 - 0.01 * number
@@ -221,7 +221,7 @@ def test_rungs_failures_end_the_wait() -> None:
 
 
 def test_rungs_fewer_expected_end_the_wait() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 10)
     policy.add(0, 0, THIRDS)
     assert policy.decide(0, at(0, 1 / 16, 0.5)) is PAUSE
@@ -230,7 +230,7 @@ def test_rungs_fewer_expected_end_the_wait() -> None:
 
 
 def test_rungs_arms_compete_apart() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", task=TASK, num_arms=2)
+    policy = Rungs((4, 4), "accuracy", task=TASK, num_arms=2)
     for arm in (0, 1):
         policy.expect(arm, 4)
     for number in range(8):
@@ -252,7 +252,7 @@ def test_rungs_merged_in_a_short_training() -> None:
 
 
 def test_rungs_without_rungs() -> None:
-    policy = Rungs((), 4, "accuracy", task=TASK)
+    policy = Rungs((), "accuracy", task=TASK)
     policy.expect(0, 2)
     policy.add(0, 0, ())
     assert policy.decide(0, at(0, 0.5, 0.1)) is GO
@@ -262,7 +262,7 @@ def test_rungs_without_rungs() -> None:
 
 def mixed(kinds: Iterable[TrialRungs], **more: Any) -> Rungs:
     """An arm whose trials have these rungs."""
-    policy, all_rungs = Rungs(THIRDS, 4, "accuracy", task=TASK, **more), list(kinds)
+    policy, all_rungs = Rungs((4, 4), "accuracy", task=TASK, **more), list(kinds)
     policy.expect(0, len(all_rungs))
     for number, own in enumerate(all_rungs):
         policy.add(number, 0, own)
@@ -354,7 +354,7 @@ def test_rungs_a_failed_trial_proves_nothing() -> None:
 
 def test_rungs_guard_is_restored() -> None:
     for best, going in ((0.3, [0, 1, 2, 3]), (0.9, [0])):
-        policy = Rungs(THIRDS, 4, "accuracy", task=TASK, chance=CHANCE)
+        policy = Rungs((4, 4), "accuracy", task=TASK, chance=CHANCE)
         policy.expect(0, 4)
         for number in range(4):
             history = [at(number, 1 / 16, best - 0.01 * number if number == 0 else 0.1)]
@@ -380,7 +380,7 @@ def test_rungs_order_does_not_matter(
     decisions = {number: policy.decide(number, at(number, 1 / 16, values[number])) for number in order}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(policy.promoted())
     best = sorted(order, key=lambda number: (-values[number], number))
-    assert gone_on == set(best[: policy.num_promoted(len(values))]) | ({0} if keep_first else set())
+    assert gone_on == set(best[: num_promoted(len(values), factor, least)]) | ({0} if keep_first else set())
     stopped = {number for number, decision in decisions.items() if decision is STOP}
     assert stopped.isdisjoint(gone_on)
     assert stopped | set(policy.dropped()) | gone_on == set(order)
@@ -407,11 +407,11 @@ def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, dat
     decisions = {number: new.decide(number, at(number, 1 / 16, values[number])) for number in range(alive, len(values))}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(new.promoted())
     best = sorted(range(len(values)), key=lambda number: (-values[number], number))
-    assert gone_on == set(best[: new.num_promoted(len(values))]) | ({0} if keep_first else set())
+    assert gone_on == set(best[: num_promoted(len(values), 4)]) | ({0} if keep_first else set())
 
 
 def test_rungs_restored_before_its_first_rung_runs_again() -> None:
-    policy = Rungs(THIRDS, 4, "accuracy", task=TASK)
+    policy = Rungs((4, 4), "accuracy", task=TASK)
     policy.expect(0, 4)
     policy.restore(0, 0, [], TrialState.RUNNING, THIRDS)
     policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING, THIRDS)
@@ -442,10 +442,29 @@ def test_make_policy_kinds(name: str, kind: type) -> None:
 
 
 def test_make_policy_least_is_confirmation() -> None:
-    assert isinstance(policy := make_policy(make_spec(trials=4, confirm={"top": 3})), Rungs)
-    assert policy.num_promoted(4) == 3
-    assert isinstance(policy := make_policy(make_spec(trials=4, confirm=None)), Rungs)
-    assert policy.num_promoted(4) == 1
+    """Three finalists, and the default recipe behind them; without confirmation one."""
+    for confirm, num_finalists in (({"top": 3}, 4), (None, 1)):
+        policy = make_policy(make_spec(trials=4, confirm=confirm))
+        policy.expect(0, 4)
+        for number in range(4):
+            policy.add(number, 0, THIRDS)
+        reach(policy, [0.1, 0.2, 0.3, 0.4])
+        going = {3, *policy.promoted()}
+        last = [policy.decide(number, at(number, 1 / 4, 0.1 * number)) for number in sorted(going)]
+        assert last.count(GO) + len(policy.promoted()) == num_finalists
+
+
+def test_make_policy_keeps_half_at_an_early_rung() -> None:
+    """Before a fifth of the training those that learn fast look best: half go on, and a quarter of them at 1/4."""
+    policy = make_policy(make_spec(trials=16, confirm=None))
+    policy.expect(0, 16)
+    for number in range(16):
+        policy.add(number, 0, THIRDS)
+    reach(policy, [0.01 * number for number in range(16)])
+    assert policy.promoted() == [14, 13, 12, 11, 10, 9, 8], "15 came last and was told to go"
+    for number in range(8, 16):
+        policy.decide(number, at(number, 1 / 4, 0.01 * number))
+    assert policy.promoted() == [14]
 
 
 def optuna_policy(name: str, **search: object) -> Policy:
