@@ -7,6 +7,7 @@ train (or null), then the models to score.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from harness.records.schema import Place, TrialRecord
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
 
 __all__ = ["FEATURES", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
 
@@ -73,10 +75,15 @@ class Features(Frozen):
 
 
 def features_of(run: RunFolder, spec: StudySpec, data: PreparedData, record: TrialRecord) -> Features | None:
-    """The baseline on the frozen features of a trial's checkpoint; None where its precision or place is not known."""
+    """The baseline on the frozen features of a trial's checkpoint.
+
+    None where there is no such baseline, and where the trial's precision or place is not known.
+    """
     config, folder = record.trained_config, run.path / "final"
     place = record.place or (record.history[-1].place if record.history else None)
     if config.training.precision == "auto" or place is None:
+        return None
+    if config.model.checkpoint == "scratch" or not task_of(spec.task).features_baseline:
         return None
     rows = spec.data.most_train_rows
     features = Features(data=str(data.folder), out=str(folder), place=place, config=config, train_rows=rows)
@@ -171,15 +178,21 @@ class Scorer:
             if not self._has_failed():
                 self.lost_features = again is None and _is_missing(features)
                 return
-        last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         raise HarnessError(
-            f"scoring the saved models failed, and failed again: {''.join(last)} (log: {self.log}); nothing is lost: "
+            f"scoring the saved models failed, and failed again: {self._cause()} (log: {self.log}); nothing is lost: "
             "run the same command again"
         )
 
     def _has_failed(self) -> bool:
         """Waits until the process ends; True when it did not end well."""
         return self._process is not None and self._process.wait() != 0
+
+    def _cause(self) -> str:
+        """The signal that ended the process, else the last line that it printed."""
+        status = self._process.returncode if self._process is not None else 0
+        if status < 0:
+            return f"the process died ({signal.Signals(-status).name})"
+        return "".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:])
 
     def close(self) -> None:
         """Kills the process."""

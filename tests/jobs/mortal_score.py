@@ -23,7 +23,6 @@ def main() -> None:
     word, *later = (out / "plan").read_text().split()
     (out / "plan").write_text(" ".join(later))
     if word == "dies":
-        os.write(1, b"struck down\n")
         os.kill(os.getpid(), signal.SIGKILL)
     if features:
         (out / "features.npz").touch()

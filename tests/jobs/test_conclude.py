@@ -9,9 +9,10 @@ import pandas as pd
 
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
-from harness.jobs.conclude import _shown_rows
+from harness.jobs.conclude import _left_out, _shown_rows
 from harness.jobs.decision_warnings import pruning_warnings
-from harness.records.final import SHOWN, SHOWN_WIDTH
+from harness.jobs.scorer import Scorer
+from harness.records.final import SHOWN, SHOWN_WIDTH, warnings_among
 from harness.records.results import load
 from harness.stats.metric import score
 from tests.jobs.test_finalists import SPEC, trained
@@ -37,6 +38,17 @@ def test_pruning_warnings_name_the_key(tmp_path: Path) -> None:
         "search.pruner.name=none switches it off."
     )
     assert pruning_warnings(SPEC, data, [trained(0, 32, 0.4, 60), pruned]) == ()
+
+
+def test_a_baseline_that_was_left_out_is_told_of(tmp_path: Path) -> None:
+    scorer = Scorer(tmp_path / "final.log")
+    assert _left_out(SPEC, scorer) == []
+    scorer.lost_features = True
+    (fact,) = _left_out(SPEC, scorer)
+    assert warnings_among([fact]) == [
+        "the baseline logistic regression on frozen features was left out: the process that computes it died twice "
+        "(final.log)"
+    ]
 
 
 def test_answers_and_rows_of_test_are_kept_in_one_order(smoke_run: Path) -> None:

@@ -71,9 +71,9 @@ def test_a_dead_process_is_started_again_and_then_without_the_features(
 @pytest.mark.parametrize(
     ("plan", "with_features", "said"),
     [
-        ("dies dies", False, "struck down"),
+        ("dies dies", False, r"the process died \(SIGKILL\)"),
         ("fails fails", False, "a model cannot be loaded"),
-        ("dies dies dies", True, "struck down"),
+        ("dies dies dies", True, r"the process died \(SIGKILL\)"),
         ("fails fails", True, "a model cannot be loaded"),
     ],
 )
