@@ -20,7 +20,9 @@ from harness.errors import HarnessError
 from harness.records.exported import DataSource, ExportManifest, write_export
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
+from harness.report.study.verdict import moved_text
 from harness.runtime import program
+from harness.spec.configure import arm_of, default_numbers
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.stats.intervals import Interval
@@ -121,6 +123,8 @@ def write_card(
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
         is_winner=is_winner,
+        is_default=number in default_numbers(spec),
+        moved=moved_text(spec, arm_of(spec, record.params)),
         num_copies=len(config.data.augment),
         num_trials=num_trials,
         notes=notes,

@@ -19,7 +19,7 @@ from harness.report.kit.text import clip, duration, interval, metric, metric_tit
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.example import example
-from harness.report.study.verdict import judged_by
+from harness.report.study.verdict import judged_by, moved_text
 from harness.runtime import program, shown_path
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
@@ -88,8 +88,9 @@ def print_leaderboard(console: Console, results: Results) -> None:
     console.print(table)
     full = f"{program()} results {shown_path(results.folder)} --csv"
     notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
+    moved = moved_text(results.spec)
     notes += [
-        "* default recipe",
+        f"* default recipe, within this study's space: {moved}" if moved else "* default recipe",
         *(f"{_baseline_word(results, at)}: {clip(model.name)}" for at, model in enumerate(results.baselines)),
     ]
     if any(row.confirmed for _, row in rows):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.data.prepared import PreparedData
 from harness.errors import HarnessError, InputError, RunError
+from harness.jobs.export import write_card
 from harness.jobs.export_trial import export_trial
 from harness.jobs.predict import open_export, predict_texts
 from harness.records.results import Results, load
@@ -42,6 +44,42 @@ def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     assert [lines[2].split("|")[1].strip() for lines in tables] == ["accuracy", "model.checkpoint"]
     assert 'pipeline("text-classification", model="FOLDER")' in card
     assert "Trained with adamw on" in card
+
+
+def test_export_card_says_what_was_trained_and_what_is_exported(results: Results) -> None:
+    """The smoke study's space excludes the default learning rate and batch size."""
+    assert results.final is not None and results.final.winning_model is not None
+    folder, model = results.folder / "best", results.final.winning_model
+    card, facts = (folder / "README.md").read_text("utf-8"), json.loads((folder / "manifest.json").read_text("utf-8"))
+    runs = [run for run in (*results.trials, *results.confirm) if model.number in (run.config.of, run.number)]
+    run = next(
+        run for run in runs if run.seed == model.seed and run.metrics["accuracy"] == facts["validation"]["accuracy"]
+    )
+    assert (
+        f"trained on {results.manifest.data.rows['train']} of {results.manifest.data.rows['train']} training rows"
+        in card
+    )
+    assert (
+        f"Seed {model.seed}. The weights are those after step {run.best_step} of {run.history[-1].total_steps}." in card
+    )
+    assert f"in {run.precision}" in card and f"| training.precision | {run.precision} |" in card
+    default = "It is the default recipe, within the study's space: learning rate 3e-4 instead of 5e-5 and batch size 16"
+    assert (default in card) == (model.number == 0)
+
+
+def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Results, tmp_path: Path) -> None:
+    spec = results.spec.model_copy(update={"data": results.spec.data.model_copy(update={"train_rows": 20})})
+    config = results.trials[0].config
+    data = config.data.model_copy(update={"train_rows": 20})
+    record = results.trials[0].model_copy(update={"config": config.model_copy(update={"data": data}), "best_step": 3})
+    prepared = PreparedData(Path(results.manifest.data.folder))
+    write_card(tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), num_trials=4)
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert (
+        "default recipe, within the study's space: learning rate 3e-4 instead of 5e-5 and batch size 16 instead" in card
+    )
+    assert f"trained on 20 of {results.manifest.data.rows['train']} training rows" in card
+    assert f"The weights are those after step 3 of {record.history[-1].total_steps}." in card
 
 
 def test_export_of_a_trial_that_was_scored_is_that_model(results: Results, tmp_path: Path) -> None:
