@@ -84,8 +84,8 @@ def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) 
     return Outcome(
         pruner=pruner,
         sampler=sampler,
-        cost=seed_interval([replayed.cost for replayed in replays]),
-        regret=seed_interval([replayed.regret for replayed in replays]),
+        cost=seed_interval([replayed.cost for replayed in replays], rows=None),
+        regret=seed_interval([replayed.regret for replayed in replays], rows=None),
         unknown=tuple(sorted({number for replayed in replays for number in replayed.unknown})),
     )
 

@@ -48,8 +48,8 @@ def unpruned_line(spec: StudySpec, num_train_rows: int) -> str | None:
     sizes = sorted({length.batch_size for length in short})
     partly = any(length.first is not None and length.batch_size in sizes for length in lengths)
     why = (
-        f"trials are compared after their warm-up and at least {FIRST_STEPS} steps, and here that is later than the last "
-        f"rung, at {100 * last:.3g} % of their {_steps(short)}"
+        f"trials are compared after their warm-up and at least {FIRST_STEPS} steps, and here that is later than the "
+        f"last rung, at {100 * last:.3g} % of their {_steps(short)}"
     )
     if len(short) == len(lengths):
         return f"no trial will be stopped early (as with search.pruner.name=none): {why}"

@@ -33,7 +33,7 @@ from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTria
 from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, of_place, rank_so_far
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, num_promoted
-from harness.spec.tasks import TaskFacts, metric_named
+from harness.spec.tasks import TaskFacts
 
 __all__ = ["Rungs"]
 
@@ -242,8 +242,9 @@ class Rungs(Policy):
         if len(self._objectives) == 1 and own.key[0] == cut.key[0]:
             return equal_on(self._task, self._objectives[0], own.progress, cut.progress, whose)
         metrics = [self._task.metric(name) for name in self._objectives]
-        values = [[judged.progress.metrics.get(metric.name) for judged in (own, cut)] for metric in metrics]
-        return "; ".join(against(metric, *pair, whose) for metric, pair in zip(metrics, values, strict=True))
+        values = [(own.progress.metrics.get(name), cut.progress.metrics.get(name)) for name in self._objectives]
+        pairs = zip(metrics, values, strict=True)
+        return "; ".join(against(metric, mine, other, whose) for metric, (mine, other) in pairs)
 
     def _settle(self, ladder: Ladder) -> None:
         """Promotes from every rung that no further trial can reach, from the lowest up."""

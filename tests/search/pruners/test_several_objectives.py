@@ -57,8 +57,8 @@ def test_rungs_promote_the_front_of_accuracy_and_speed() -> None:
     policy = rungs(8, SPEED)
     assert sorted(gone_on(policy, values, SPEED)) == [1, 2]
     assert policy.message(0) == (
-        "rung 1 of 2: 3rd of 8 by dominance, the best 2 went on; "
-        "accuracy 90.0 % against 70.0 %, 100 against 400 samples/s"
+        "stopped at rung 1 of 2, where trials are compared: it was 3rd of 8 by dominance, and only the best 2 trained "
+        "on (accuracy 90.0 %; the 2nd best had 70.0 %; samples/s 100; the 2nd best had 400)"
     )
 
 
