@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from harness.data.readers.file import TableFile
-from harness.errors import DataError, nearest
+from harness.errors import MissingColumn, nearest
 from harness.spec.study import DataSpec
 
 __all__ = ["Content", "Form", "Reader", "require_columns"]
@@ -57,12 +57,13 @@ class Reader(Protocol):
 
 
 def require_columns(place: str, names: Iterable[str], present: Sequence[str], hint: str = "") -> None:
-    """Raises DataError, which says the nearest column, when one of `names` is missing."""
+    """Raises MissingColumn, which says the nearest column, when one of `names` is missing."""
     for name in names:
         if name not in present:
             listed = ", ".join(f"'{column}'" for column in present[:20]) or "none"
             more = f" and {len(present) - 20} more" if len(present) > 20 else ""
-            raise DataError(
+            raise MissingColumn(
+                name,
                 f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}; "
-                + (hint or "name it with data.text=, data.text_pair= or data.label=")
+                + (hint or "name it with data.text=, data.text_pair= or data.label="),
             )

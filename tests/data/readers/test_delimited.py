@@ -8,7 +8,7 @@ import pytest
 
 from harness.data.formats import Content, Form, read_files
 from harness.data.readers import delimited
-from harness.errors import DataError
+from harness.errors import DataError, MissingColumn
 
 TEXTS = [f"the {animal} number {number}" for number, animal in enumerate(["cat", "dog", "cow", "fox", "owl"] * 6)]
 LABELS = ["food", "animal", "weather"] * 10
@@ -188,6 +188,12 @@ def test_short_and_long_rows_have_words_of_their_own(tmp_path: Path) -> None:
 def test_one_column_of_texts_with_commas(tmp_path: Path) -> None:
     text = "text\n" + "".join(f"{text}, well\n" for text in TEXTS)
     assert content(tmp_path, "t.csv", text, ("text",)).columns["text"] == [f"{text}, well" for text in TEXTS]
+
+
+def test_missing_column_is_named_by_the_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingColumn) as caught:
+        content(tmp_path, "t.csv", table(";"), ("text", "stars"))
+    assert caught.value.column == "stars"
 
 
 def test_all_columns(tmp_path: Path) -> None:
