@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.runtime import NICENESS, program, shown_path, stand_back
+
+ROOT = Path(__file__).parents[1]
 
 
 def niceness() -> int:
@@ -77,3 +80,69 @@ def test_program_without_its_script_is_the_one_beside_the_interpreter(
     assert program() == ".venv/bin/harness"
     monkeypatch.setattr(sys, "executable", f"{installed}/bin/python3")
     assert program() == "bin/python3 -m harness"
+#: Runs a command and prints the libraries that a thread imports, beside others that may, without holding the lock.
+WATCH = """
+import builtins, sys, threading
+from harness.runtime import IMPORTING
+watched, idle = {"torch", "transformers", "sklearn", "scipy", "tokenizers", "pandas"}, {"heartbeat", "loggers"}
+inner, found, plain = threading.local(), [], builtins.__import__
+
+def watch(name, globals=None, locals=None, fromlist=(), level=0):
+    first = level == 0 and name.partition(".")[0] in watched and name not in sys.modules
+    others = sum(thread.name not in idle for thread in threading.enumerate()) > 1
+    if first and others and not getattr(inner, "depth", 0) and not IMPORTING._is_owned():
+        found.append(f"{threading.current_thread().name}: {name}")
+    inner.depth = getattr(inner, "depth", 0) + 1
+    try:
+        return plain(name, globals, locals, fromlist, level)
+    finally:
+        inner.depth -= 1
+
+builtins.__import__ = watch
+from typer.testing import CliRunner
+from harness.cli import app
+done = CliRunner().invoke(app, sys.argv[1:])
+print(done.exit_code, sorted(set(found)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("engine", "sampler"),
+    [("inline", "tpe"), *(pytest.param("local", name, marks=pytest.mark.long) for name in ("tpe", "gp", "cmaes"))],
+)
+def test_threads_never_import_a_library_at_once(engine: str, sampler: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WATCH, "sweep", str(ROOT / "studies" / "smoke.yaml"), "--engine", engine]
+    command += [f"search.sampler={sampler}", "search.trials=8", "training.epochs=0.2", "confirm=null"]
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "HARNESS_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "0 []", done.stdout + done.stderr
+
+
+#: Warns and logs in every way that the libraries do.
+NOISE = """
+import sys, warnings, logging
+from harness import cli
+cli.app = lambda **options: None
+cli.main()
+from sklearn.exceptions import ConvergenceWarning
+import sklearn, transformers
+warnings.warn("not converged", ConvergenceWarning)
+warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, module="sklearn.linear_model")
+transformers.utils.logging.get_logger("transformers.modeling_utils").warning("newly initialized")
+transformers.utils.logging.get_logger("transformers.tokenization_utils_base").warning_advice("too long")
+logging.getLogger("some.library").warning("beware")
+for _ in transformers.utils.logging.tqdm(range(3)):
+    pass
+"""
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_the_program_keeps_libraries_off_the_terminal(quiet: bool) -> None:
+    command = [sys.executable, *([] if quiet else ["-Wdefault"]), "-c", NOISE]
+    environ = os.environ | {"PYTHONPATH": str(ROOT), "TRANSFORMERS_VERBOSITY": "error" if quiet else "warning"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    shown = done.stdout + done.stderr
+    if quiet:
+        assert not any(text in shown for text in ("converged", "old", "initialized", "too long", "beware")), shown
+    else:
+        assert "not converged" in shown and "newly initialized" in shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,10 +28,11 @@ __all__ = ["check_model"]
 ROWS = 64
 #: The answer for a row beside a longer one differs from that alone by no more than this, relative to the largest.
 TOLERANCE = 1e-3
+SMALL = 2**20
 
 
 def check_model(config: TrialConfig, data: PreparedData, host: Host) -> None:
-    """Computes the answers for two training rows, together and each alone, and one backward pass.
+    """Computes the answers for two training rows together, those for the shorter one alone, and one backward pass.
 
     Nothing of the model or of the random state changes. Too little memory is no error here: trials split their batches.
 
@@ -60,20 +62,19 @@ def check_model(config: TrialConfig, data: PreparedData, host: Host) -> None:
 
 
 def _difference(model: PreTrainedModel, task: Task, examples: Encoded, rows: np.ndarray, device: torch.device) -> float:
-    """Returns how far the answers for the rows together are from those for each alone, relative to the largest."""
+    """Returns how far the answer for the first row beside the other is from that alone, relative to the largest."""
     together = _answers(model, task, examples, rows, device)
-    try:
-        sum(answer.float().sum() for answer in together).backward()  # type: ignore[union-attr]
-    finally:
-        model.zero_grad(set_to_none=True)
+    loss = torch.stack([answer.float().sum() for answer in together]).sum()
+    # The gradient of the first small parameter goes back through all layers, and takes no memory.
+    small = (weight for weight in model.parameters() if weight.requires_grad and weight.numel() <= SMALL)
+    torch.autograd.grad(loss, list(islice(small, 1)), allow_unused=True)
     with torch.no_grad():
-        alone = [_answers(model, task, examples, rows[at : at + 1], device) for at in range(len(rows))]
+        alone = _answers(model, task, examples, rows[:1], device)
     differences = [0.0]
-    for both, *parts in zip(together, *alone, strict=True):
-        if all(part.shape[1:] == both.shape[1:] for part in parts):  # answers for each token are as long as the batch
-            whole = torch.cat(parts).float()
-            largest = max(float(whole.abs().max()), torch.finfo(torch.float32).tiny)
-            differences.append(float((both.detach().float() - whole).abs().max()) / largest)
+    for both, one in zip((answer.detach() for answer in together), alone, strict=True):
+        if one.shape[1:] == both.shape[1:]:  # answers for each token are as long as the batch
+            largest = max(float(both.abs().max()), torch.finfo(torch.float32).tiny)
+            differences.append(float((both[:1].float() - one.float()).abs().max()) / largest)
     return max(differences)
 
 

@@ -62,9 +62,24 @@ def make_bad_inputs(folder: Path) -> None:
     (folder / "pickle").mkdir()
     (folder / "pickle" / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     (folder / "pickle" / "pytorch_model.bin").write_bytes(b"")
+    _checkpoint(folder / "own-code", model_type="xnew", auto_map={"AutoConfig": "configuration_x.XConfig"})
+    _checkpoint(folder / "four-bits", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    _checkpoint(folder / "pointer", weights=b"version https://git-lfs.github.com/spec/v1")
+    (_checkpoint(folder / "pieces") / "spm.model").write_bytes(b"")
+    (_checkpoint(folder / "adapter") / "adapter_config.json").write_text(
+        '{"base_model_name_or_path": "owner/base"}', encoding="utf-8"
+    )
     _export(folder / "model", task="text-classification")
     _export(folder / "image-model", task="image-classification")
     _export(folder / "pair-model", task="text-classification", text_pair="answer")
+
+
+def _checkpoint(folder: Path, *, weights: bytes = b"weights", model_type: str = "bert", **settings: Any) -> Path:
+    """A checkpoint as far as it is read before it is loaded."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type, **settings}), encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
 
 
 def _export(folder: Path, *, task: str, text_pair: str | None = None) -> None:

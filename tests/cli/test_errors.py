@@ -54,6 +54,7 @@ def outcome(case: Case, folder: Path, patch: pytest.MonkeyPatch) -> tuple[int, s
     patch.chdir(folder)
     patch.setenv("HARNESS_CACHE", str(folder / "cache"))
     patch.setattr("harness.machine.slots.accelerators", lambda: ())
+    patch.setattr("harness.data.checkpoint_folder._READERS", {"sentencepiece": "surely_absent"})
     with ExitStack() as stack:
         if "name=held" in case.command:
             run = RunFolder.of(folder / "runs", "held")
@@ -104,3 +105,20 @@ assert not {{"torch", "transformers", "ray"}} & set(sys.modules)
     environ = os.environ | {"PYTHONPATH": str(ROOT), "HARNESS_CACHE": str(folder / "cache")}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+#: A model type that needs a language, which a study cannot give.
+UNTRAINABLE = "{model_type: xmod, hidden_size: 32, num_hidden_layers: 1, num_attention_heads: 2, intermediate_size: 64}"
+
+
+def test_a_model_that_cannot_be_trained_leaves_no_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["harness", "sweep", "study.yaml", "name=untrainable", "--engine", "inline"]
+    command.append(f"model={{checkpoint: [scratch, 'scratch#layers=1'], architecture: {UNTRAINABLE}}}")
+    code, shown = outcome(Case("", shlex.join(command), ""), folder, monkeypatch)
+    last = shown.splitlines()[-1]
+    assert (code, last.partition(" (")[0]) == (
+        2,
+        "error: model.checkpoint: 'scratch': a xmod model cannot be trained on this data",
+    )
+    assert last.endswith("; choose another")
+    assert not list((folder / "runs" / "untrainable").glob("*.*"))

@@ -38,3 +38,11 @@ def test_evaluation_batches_keep_to_the_limit(lengths: np.ndarray, max_positions
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * lengths[batch].max() <= max_positions
+
+
+@given(lengths=lengths_of, max_positions=st.integers(1, 500))
+def test_evaluation_batches_without_padding_have_one_length(lengths: np.ndarray, max_positions: int) -> None:
+    batches = evaluation_batches(lengths, max_positions=max_positions, padded=False)
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert all(len(set(lengths[batch])) == 1 for batch in batches)
+    assert all(len(batch) == 1 or batch.size * lengths[batch[0]] <= max_positions for batch in batches)

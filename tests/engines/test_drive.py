@@ -22,7 +22,7 @@ from harness.engines.messages import (
     decode_event,
 )
 from harness.engines.messages import encode as wire
-from harness.errors import FailReason
+from harness.errors import CheckpointError, FailReason
 from harness.testing.engines import make_slots
 from harness.testing.fakes import FakePausedTrial, config, diary, run_trial
 from harness.training.host import Host
@@ -212,3 +212,27 @@ def test_messages_keep_every_float(tmp_path: Path, data: str) -> None:
     start = Start(config=config(3), folder=tmp_path, resume=tmp_path / "snapshot")
     assert decode_command(wire(start)) == start
     assert decode_command(wire(Release())) == Release()
+
+
+def test_driver_checks_the_models_once_before_the_first_trial(
+    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[list[int]] = []
+
+    def check_models(configs: Any, data: str, host: Host) -> None:
+        checked.append([config.number for config in configs])
+        if len(checked) == 2:
+            raise CheckpointError("model.checkpoint: 'x': a model that cannot be trained")
+
+    monkeypatch.setattr(sys.modules[run_trial.__module__], "check_models", check_models, raising=False)
+    models = [config(number) for number in (0, 5)]
+    host = Host(place=make_slots(1)[0].place)
+    driver = Driver(host, data, run_trial, memory_budget_bytes=10**9, models=models)
+    for number in (0, 1):
+        assert isinstance(driver.start(config(number), folder(tmp_path, number)), Evaluated)
+    assert checked == [[0, 5]]
+    driver.close_all()
+    driver = Driver(host, data, run_trial, memory_budget_bytes=10**9, models=models)
+    failed = driver.start(config(2), folder(tmp_path, 2))
+    assert isinstance(failed, Failed) and failed.refused
+    assert failed.message == "model.checkpoint: 'x': a model that cannot be trained"

@@ -17,6 +17,7 @@ from harness.spec.configure import (
     default_numbers,
     default_params,
     differences,
+    models_of,
     num_values,
     resolve,
     rung_fractions,
@@ -434,3 +435,21 @@ def test_source_of_another_kind_is_two_lines() -> None:
         "data.path: a.csv -> null",
         f"data.hub: null -> {{id: a/b, revision: {'0' * 40}}}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"checkpoint": "a"}, [("a", None)]),
+        ({"checkpoint": ["a", "b#layers=2"]}, [("a", None), ("b", 2)]),
+        ({"checkpoint": {"choices": ["a", "b"]}, "layers": 3}, [("a", 3), ("b", 3)]),
+        ({"checkpoint": "a", "layers": {"low": 2, "high": 6}}, [("a", 6), ("a", 2)]),
+        ({"checkpoint": ["a", "b"], "layers": [None, 4]}, [("a", None), ("b", None), ("a", 4), ("b", 4)]),
+        ({"checkpoint": "a", "layers": [None]}, [("a", None)]),
+    ],
+)
+def test_models_of_has_each_checkpoint_whole_and_with_the_fewest_layers(
+    model: dict[str, Any], expected: list[tuple[str, int | None]]
+) -> None:
+    configs = models_of(study(model=model))
+    assert [(config.model.checkpoint, config.model.layers) for config in configs] == expected
