@@ -80,6 +80,8 @@ def test_program_without_its_script_is_the_one_beside_the_interpreter(
     assert program() == ".venv/bin/harness"
     monkeypatch.setattr(sys, "executable", f"{installed}/bin/python3")
     assert program() == "bin/python3 -m harness"
+
+
 #: Runs a command and prints the libraries that a thread imports, beside others that may, without holding the lock.
 WATCH = """
 import builtins, sys, threading

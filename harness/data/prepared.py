@@ -51,6 +51,6 @@ class PreparedData:
         """Reads the rows of "train", "validation" or "test"."""
         with quick_imports():
             import pandas as pd
-            import pandas.core.arrays.arrow.extension_types
+            import pandas.core.arrays.arrow.extension_types  # type: ignore[import-not-found]
 
         return pd.read_parquet(self.folder / f"{split}.parquet")

@@ -34,7 +34,7 @@ from harness.spec.params import (
 )
 from harness.spec.rungs import TrialRungs, rung_fractions, trial_rungs
 from harness.spec.schedule import evaluation_points, validation_rows
-from harness.spec.space import Range, is_searched
+from harness.spec.space import Choices, Range, is_searched
 from harness.spec.steps import num_examples, total_steps
 from harness.spec.study import StudySpec, split_checkpoint
 from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
@@ -113,8 +113,9 @@ def models_of(spec: StudySpec) -> tuple[TrialConfig, ...]:
         for name in spec.model.checkpoints
     ]
     domain = spec.model.layers
-    if is_searched(domain):
-        numbers = [domain.low] if isinstance(domain, Range) else [part for part in domain.choices if part is not None]
+    if isinstance(domain, (Range, Choices)):
+        parts = [domain.low] if isinstance(domain, Range) else domain.choices
+        numbers = [int(part) for part in parts if part is not None]
         fewest = [config.model.model_copy(update={"layers": min(numbers)}) for config in configs if numbers]
         configs += [config.model_copy(update={"model": model}) for config, model in zip(configs, fewest, strict=False)]
     return tuple(config for at, config in enumerate(configs) if config not in configs[:at])

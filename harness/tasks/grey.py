@@ -49,4 +49,4 @@ def narrow(model: PreTrainedModel) -> None:
     stem.in_channels = model.config.num_channels = 1
     for part in model.modules():
         if getattr(part, "num_channels", None) == len(SHARES):
-            part.num_channels = 1  # type: ignore[assignment]
+            part.num_channels = 1
