@@ -61,10 +61,10 @@ def test_sweep_trial_zero_is_the_default_recipe(swept: tuple[Path, dict[str, Any
     assert results["trials"][0]["params"] == {"learning_rate": pytest.approx(3e-4), "batch_size": 16}
 
 
-def test_sweep_says_that_short_trials_are_not_pruned(swept: tuple[Path, dict[str, Any]]) -> None:
+def test_sweep_says_which_trials_are_too_short_to_be_pruned(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, results = swept
     said = (folder / "said.txt").read_text(encoding="utf-8")
-    assert "no trial will be stopped early (as with search.pruner.name=none): " in said
+    assert "trials with batch size 16 will not be stopped early (with search.pruner.name=none no trial will): " in said
     assert [trial["state"] for trial in results["trials"]] == ["COMPLETE"] * 4
 
 
