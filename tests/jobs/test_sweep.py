@@ -64,7 +64,7 @@ def test_sweep_trial_zero_is_the_default_recipe(swept: tuple[Path, dict[str, Any
 def test_sweep_says_that_short_trials_are_not_pruned(swept: tuple[Path, dict[str, Any]]) -> None:
     folder, results = swept
     said = (folder / "said.txt").read_text(encoding="utf-8")
-    assert "no trial will be stopped early (as with search.pruner.name=none): " in said
+    assert "trials with batch size 16 will not be stopped early (with search.pruner.name=none no trial will): " in said
     assert [trial["state"] for trial in results["trials"]] == ["COMPLETE"] * 4
 
 
