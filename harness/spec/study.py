@@ -273,8 +273,8 @@ class TrainingSpec(Frozen):
 class PrunerSpec(Frozen):
     """When a trial is pruned. `min_fraction` is the first rung, as a share of the full training.
 
-    No trial is judged before its warm-up has ended and it has made 5 steps, and none is stopped at a rung at which no
-    trial is better than a guess. Before a fifth of the training half of the trials go on.
+    No trial is judged before its warm-up has ended and it has made 5 steps, and none is stopped at a rung at which
+    fewer trials are better than a guess than would go on. Before a fifth of the training half of the trials go on.
     """
 
     name: Literal["rungs", "asha", "hyperband", "median", "none", "ray-asha", "ray-hyperband", "ray-pbt"] = "rungs"

@@ -11,8 +11,9 @@ into the training, ranking by accuracy alone dropped every trial that became goo
 With several objectives trials are ranked by dominance (`FrontRung`), once all have reached the rung.
 
 A trial is judged at its own rungs. One that skips the first rungs is judged at its first rung together with the trials
-promoted to it; one without rungs runs to its end and counts for no quota. At a rung at which no trial is better than
-the trivial baseline, no trial is dropped: all of them go on to the next rung.
+promoted to it; one without rungs runs to its end and counts for no quota. Where fewer trials than the best that go on
+are better than the trivial baseline, some of these would be picked among guesses: then no trial is dropped, and all of
+them go on to the next rung.
 
 A trial in `kept` (the default recipe of its arm) is never dropped. When it is not among the best, it goes on in
 addition to them, so that the winner can be compared with it after the same training.
@@ -71,8 +72,9 @@ class Rungs(Policy):
         return FrontRung(factor=factor, objectives=self._objectives, task=self._task) if several else Rung(factor)
 
     def _quota(self, rung: Rung, num_reached: int) -> int:
-        """Returns how many of the trials that reached this rung go on: all, where none is better than the baseline."""
-        return num_promoted(num_reached, rung.factor, self._least) if rung.better else num_reached
+        """Returns how many of the trials that reached this rung go on: all, where it has no signal."""
+        quota = num_promoted(num_reached, rung.factor, self._least)
+        return quota if len(rung.better) >= quota else num_reached
 
     def _num_kept(self, ladder: Ladder, index: int, num_reached: int) -> int:
         """Returns how many of them are not dropped: those that go on, and at the last rung a spare one."""
@@ -198,7 +200,7 @@ class Rungs(Policy):
     def _drop_hopeless(self, ladder: Ladder, index: int, arrived: int | None = None) -> None:
         """Drops the trials that cannot be promoted even if no better trial comes; it looks only near the cut."""
         rung = ladder.rungs[index]
-        if not rung.better or not rung.is_ranked_early:
+        if not rung.is_ranked_early:
             rung.cut = len(rung.reached)
             return
         # The kept trial may rank before the trials that count.

@@ -323,8 +323,17 @@ def test_rungs_drop_nobody_while_all_guess() -> None:
     assert reach(policy, [0.5, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25, 0.3]) == [PAUSE] * 8
     assert policy.dropped() == []
     assert sorted(policy.promoted()) == list(range(8))
-    reach(policy, [0.9, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25, 0.3], fraction=1 / 4)
+    reach(policy, [0.9, 0.1, 0.3, 0.2, 0.8, 0.25, 0.25, 0.3], fraction=1 / 4)
     assert policy.promoted() == [0, 4], "two of eight"
+
+
+def test_rungs_pick_nobody_among_guesses() -> None:
+    """Two of eight can go on, and one has learned: which of the others is second, the rung cannot tell."""
+    policy = rungs(8, chance=CHANCE)
+    assert reach(policy, [0.9, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25]) == [PAUSE] * 7
+    assert policy.decide(7, at(7, 1 / 16, 0.3)) is PAUSE
+    assert policy.dropped() == []
+    assert sorted(policy.promoted()) == list(range(8))
 
 
 def test_rungs_drop_nobody_at_all_while_all_guess() -> None:
@@ -338,9 +347,10 @@ def test_rungs_drop_nobody_at_all_while_all_guess() -> None:
 def test_rungs_one_that_has_learned_ends_the_mercy() -> None:
     policy = rungs(8, chance=CHANCE)
     assert reach(policy, [0.5, 0.1, 0.3, 0.2]) == [PAUSE] * 4
-    assert policy.dropped() == []
     assert policy.decide(4, at(4, 1 / 16, 0.6)) is PAUSE
-    assert policy.dropped() == [1, 2, 3], "two of eight can go on, and 0 is second"
+    assert policy.dropped() == [], "two of eight can go on, and one of them would be a guess"
+    assert policy.decide(5, at(5, 1 / 16, 0.7)) is PAUSE
+    assert policy.dropped() == [0, 1, 2, 3]
 
 
 def test_rungs_a_failed_trial_proves_nothing() -> None:
