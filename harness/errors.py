@@ -22,6 +22,7 @@ __all__ = [
     "FailReason",
     "HarnessError",
     "InputError",
+    "MissingColumn",
     "MissingPackage",
     "Problem",
     "RunError",
@@ -70,6 +71,14 @@ class InputError(HarnessError):
 
 class DataError(InputError):
     """A data set cannot be used as asked."""
+
+
+class MissingColumn(DataError):
+    """A table lacks the column `column`."""
+
+    def __init__(self, column: str, message: str) -> None:
+        self.column = column
+        super().__init__(message)
 
 
 class CheckpointError(InputError):

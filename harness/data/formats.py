@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.errors import DataError, look_up, nearest
+from harness.errors import DataError, MissingColumn, look_up, nearest
 
 __all__ = ["FORMATS", "read_columns", "require_columns"]
 
@@ -32,14 +32,15 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def require_columns(place: str, names: Iterable[str], present: Sequence[str]) -> None:
-    """Raises DataError, which says the nearest column, when one of `names` is missing."""
+    """Raises MissingColumn, which says the nearest column, when one of `names` is missing."""
     for name in names:
         if name not in present:
             listed = ", ".join(f"'{column}'" for column in present[:20]) or "none"
             more = f" and {len(present) - 20} more" if len(present) > 20 else ""
-            raise DataError(
+            raise MissingColumn(
+                name,
                 f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}; "
-                f"name it with data.text=, data.text_pair= or data.label="
+                f"name it with data.text=, data.text_pair= or data.label=",
             )
 
 

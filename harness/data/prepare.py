@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.cache import built_once, default_cache
+from harness.data.extra import extra_columns
 from harness.data.kinds import kind_of
 from harness.data.prepared import Meta, PreparedData
 from harness.data.read import Tables, column_names, read_table
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["natural_order", "prepare"]
 
 #: Raised when the same bytes and keys would be prepared differently, so that older folders are not used.
-VERSION = 2
+VERSION = 3
 #: Rows whose values are hashed at once.
 HASHED_ROWS = 4096
 
@@ -53,6 +54,7 @@ def _key(spec: StudySpec, source: Source) -> str:
         "name": source.name,
         "sha256": source.sha256,
         "columns": column_names(spec.data, facts_of(spec.task)),
+        "extra": extra_columns(spec.data),
         "split": spec.data.split.model_dump(mode="json"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

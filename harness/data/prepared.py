@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.data.extra import RESAMPLE_BY
 from harness.errors import DataError
 from harness.records.manifest import Meta
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 __all__ = ["Meta", "PreparedData"]
@@ -51,3 +53,13 @@ class PreparedData:
         import pandas as pd
 
         return pd.read_parquet(self.folder / f"{split}.parquet")
+
+    def units(self, split: str) -> np.ndarray | None:
+        """The unit of each row of a split that intervals draw (`data.resample_by`) [rows]; None: rows are drawn."""
+        import pandas as pd
+        from pyarrow import parquet
+
+        path = self.folder / f"{split}.parquet"
+        if RESAMPLE_BY not in parquet.read_schema(path).names:
+            return None
+        return pd.read_parquet(path, columns=[RESAMPLE_BY])[RESAMPLE_BY].to_numpy(dtype=object)
