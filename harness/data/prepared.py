@@ -48,6 +48,13 @@ class PreparedData:
             raise DataError(f"{self.meta.source}: the data has no images; give task: image-classification images")
         return self.meta.image
 
+    def has_variety(self, split: str) -> bool:
+        """False where all rows of a split have the same class or number."""
+        counts, numbers = self.meta.counts.get(split), self.meta.numbers.get(split, {})
+        if counts:
+            return sum(count > 0 for count in counts.values()) > 1
+        return not numbers or any(spread.low < spread.high for spread in numbers.values())
+
     def frame(self, split: str) -> pd.DataFrame:
         """Reads the rows of "train", "validation" or "test"."""
         import pandas as pd
@@ -55,11 +62,8 @@ class PreparedData:
         return pd.read_parquet(self.folder / f"{split}.parquet")
 
     def units(self, split: str) -> np.ndarray | None:
-        """The unit of each row of a split that intervals draw (`data.resample_by`) [rows]; None: rows are drawn."""
+        """The number of each row's unit that intervals draw (`data.resample_by`) [rows]; None: rows are drawn."""
         import pandas as pd
-        from pyarrow import parquet
 
-        path = self.folder / f"{split}.parquet"
-        if RESAMPLE_BY not in parquet.read_schema(path).names:
-            return None
-        return pd.read_parquet(path, columns=[RESAMPLE_BY])[RESAMPLE_BY].to_numpy(dtype=object)
+        frame = self.frame(split)
+        return pd.factorize(frame[RESAMPLE_BY])[0] if RESAMPLE_BY in frame else None

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import prepare as module
+from harness.data.extra import RESAMPLE_BY
 from harness.data.prepare import natural_order, prepare
 from harness.errors import DataError
 from harness.spec.study import DataSpec, ModelSpec, SplitSpec, StudySpec
@@ -104,8 +105,13 @@ def test_prepare_splits_in_order(tmp_path: Path) -> None:
 def test_prepare_splits_by_group_and_keeps_the_units_of_intervals(tmp_path: Path) -> None:
     path = dated(tmp_path / "t.csv")
     data = prepare(study(path, split=SplitSpec(group="user"), resample_by="user"), tmp_path / "cache")
-    units = {split: set(data.units(split)) for split in data.meta.rows}
-    assert sum(map(len, units.values())) == 21  # the row without a user is one of its own
+    frames = {split: data.frame(split) for split in data.meta.rows}
+    assert sum(frame[RESAMPLE_BY].nunique() for frame in frames.values()) == 21  # the row without a user is one
+    units = data.units("test")
+    assert units is not None
+    assert (units[:, None] == units).tolist() == [
+        [mine == other for other in frames["test"][RESAMPLE_BY]] for mine in frames["test"][RESAMPLE_BY]
+    ]
     assert prepare(study(path), tmp_path / "cache").units("test") is None
     with pytest.raises(DataError, match="no column 'users'"):
         prepare(study(path, resample_by="users"), tmp_path / "cache")

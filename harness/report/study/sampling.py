@@ -8,7 +8,7 @@ from harness.records.final import FinalModel
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import amount, clip, difference, metric
 from harness.report.kit.view import View
-from harness.report.study.predictions import answers_of
+from harness.report.study.predictions import answers_of, units_of
 from harness.stats import resampling
 from harness.stats.intervals import Interval, difference_interval, unknown, wilson
 from harness.stats.power import DETECTABLE
@@ -39,7 +39,9 @@ def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
     answers, num_rows = answers_of(view, model, "validation"), _validation_rows(view)
     judge = view.task.metric(name)
     if answers is not None and judge.has_formula:
-        validation = resampling.interval(judge, answers.outputs, answers.targets)
+        units = units_of(view, "validation")
+        groups = units if units is not None and len(units) == len(answers) else None
+        validation = resampling.interval(judge, answers.outputs, answers.targets, groups)
     elif judge.is_share and num_rows:
         validation = wilson(model.validation[name], num_rows)
     else:
