@@ -207,18 +207,20 @@ def _return_to_train(parts: dict[str, list[int]], groups: np.ndarray, labels: Se
 def subset(strata: np.ndarray, num_rows: int | None, seed: int) -> np.ndarray:
     """Returns `num_rows` row numbers, rising, in which each stratum keeps its share; all rows if there are fewer.
 
-    Each stratum has one row at least, where there are as many rows. A smaller subset is contained in every larger one
-    of the same seed.
+    Each stratum has a row where there are twice as many rows as strata. A smaller subset is contained in every larger
+    one of the same seed.
     """
     strata = np.asarray(strata)
     if num_rows is None or num_rows >= len(strata):
         return np.arange(len(strata))
-    random = np.random.default_rng(seed)
+    random, names = np.random.default_rng(seed), np.unique(strata)
     place = np.empty(len(strata))
     is_first = np.zeros(len(strata), dtype=bool)
     # Each stratum is spread evenly over [0, 1): the first rows by place are then a stratified sample of any size.
-    for stratum in np.unique(strata):
+    for stratum in names:
         members = random.permutation(np.flatnonzero(strata == stratum))
         place[members] = (np.arange(len(members)) + random.random()) / len(members)
         is_first[members[0]] = True
-    return np.sort(np.lexsort((place, ~is_first))[:num_rows])
+    order = np.argsort(place, kind="stable")
+    start, rest = order[: len(names)], order[len(names) :]
+    return np.sort(np.concatenate([start, rest[is_first[rest]], rest[~is_first[rest]]])[:num_rows])

@@ -200,3 +200,9 @@ def test_subset_keeps_rare_classes() -> None:
     labels = np.array([0] * 2997 + [1] * 3)
     assert set(labels[subset(labels, 100, seed=42)]) == {0, 1}
     assert len(subset(np.arange(20), 5, seed=0)) == 5
+
+
+def test_subset_of_few_rows_keeps_the_shares_before_the_classes() -> None:
+    labels = np.array([0] * 500 + list(range(1, 51)))
+    assert np.sum(labels[subset(labels, 40, seed=0)] == 0) > 30
+    assert len(set(labels[subset(labels, 102, seed=0)])) == 51
