@@ -5,14 +5,16 @@ The reader, the checks, the search for duplicates and the split ask the kind of 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.data.clean import normalised
+from harness.data.labels import alike_note, label_name, whole_numbers
+from harness.data.values import as_text, is_missing, number_of
 from harness.errors import DataError, look_up
 from harness.spec.tasks import Field, TaskFacts
 
@@ -26,13 +28,12 @@ MAX_LABELS = 1000
 MAX_BINS, MIN_BIN_ROWS = 10, 10
 #: Numbers beyond it have no square in fp32's range.
 LARGEST = 1e18
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 
 
 class Kind:
     """A kind of field. The defaults hold for a field that is never a target.
 
-    `dtype` is how a column is stored; `can_be_empty` says that a cell may be empty, which leaves its row out.
+    `dtype` is how a column is stored; `can_be_empty` says that a value may be missing, which leaves its row out.
     """
 
     dtype: str = "object"
@@ -41,12 +42,24 @@ class Kind:
     target: str = ""
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """Returns the values of a column, checked and converted; `""` for an empty cell.
+        """Returns the values of a column, checked and converted; None for a missing one.
 
         Raises:
             DataError: a value is of another kind; the message names `place`, row, column and value.
         """
         raise NotImplementedError
+
+    def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Returns the targets of each split, all written by one rule, which those of train decide.
+
+        Raises:
+            DataError: they are of another kind; the message names `place`, the table of train.
+        """
+        return dict(values)
+
+    def notes(self, column: str, values: Sequence[Any]) -> list[str]:
+        """Returns what a person should know of the targets of all splits, a sentence each."""
+        return []
 
     def same(self, value: Any) -> str:
         """Returns a text that is equal for two values that count as the same."""
@@ -75,8 +88,11 @@ class Text(Kind):
     """Texts, as str. Two are the same when they differ in case, white space or Unicode form only."""
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """Returns texts; numbers and dates become text, None an empty one."""
-        return [_as_text(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+        """Returns texts; numbers and dates become text."""
+        return [
+            None if is_missing(value) else as_text(f"{place}: row {row}: '{column}'", value)
+            for row, value in enumerate(values, start=1)
+        ]
 
     def same(self, value: Any) -> str:
         """Returns the text after normalisation."""
@@ -109,22 +125,27 @@ class Label(Kind):
     target = "labels"
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
-        """Returns class names; 1.0 and "1.0" become "1" where every label is a number."""
-        texts = KINDS["text"].read(place, column, values)
-        labels = [
-            "" if value != value else str(value).lower() if isinstance(value, bool) else text.strip()
-            for value, text in zip(values, texts, strict=True)
-        ]
-        if not all(_NUMBER.fullmatch(label) for label in labels if label):
-            return labels
-        for row, label in enumerate(labels, start=1):
-            if label and not float(label).is_integer():
+        """Returns class names."""
+        return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+
+    def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Writes 1.0 as 1 in all splits where every label of train is a number; refuses numbers with fractions."""
+        numbers = {label: number_of(label) for label in set(values["train"]) if label is not None}
+        if any(number is None for number in numbers.values()):
+            return dict(values)
+        for row, label in enumerate(values["train"], start=1):
+            number = None if label is None else numbers[label]
+            if number is not None and number != int(number):
                 raise DataError(
                     f"{place}: row {row}: '{column}' is {label}: labels are numbers with fractions: this is "
                     "regression; set task: text-regression, cut the numbers into named classes, or name the right "
                     "column with data.label="
                 )
-        return [str(int(float(label))) if "." in label or "e" in label.lower() else label for label in labels]
+        return {split: whole_numbers(labels) for split, labels in values.items()}
+
+    def notes(self, column: str, values: Sequence[Any]) -> list[str]:
+        """Lists the labels that may be one class under two spellings."""
+        return alike_note(column, values)
 
     def check(self, place: str, column: str, values: Sequence[Any]) -> None:
         """Refuses one class, too many classes, or a column of identifiers."""
@@ -154,7 +175,7 @@ class Label(Kind):
 
 
 class Number(Kind):
-    """Real numbers, float64; an empty cell, null and NaN are empty."""
+    """Real numbers, float64."""
 
     dtype = "float64"
     target = "numbers"
@@ -213,16 +234,6 @@ def strata_of(frame: pd.DataFrame, facts: TaskFacts) -> np.ndarray:
     return kind_of(target).strata(frame[target.name].tolist()) if target else np.zeros(len(frame), dtype=np.int64)
 
 
-def _as_text(place: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, (list, dict, bytes)):
-        raise DataError(f"{place} holds a {type(value).__name__}, not a text: {str(value)[:60]}")
-    text = str(value)
-    # JSON can spell half a surrogate pair, which no UTF-8 file and no tokenizer can.
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def _as_image(place: str, value: Any) -> np.ndarray:
     """Returns an image [height, width] or [height, width, channels] uint8."""
     try:
@@ -239,11 +250,11 @@ def _as_image(place: str, value: Any) -> np.ndarray:
     return image.astype(np.uint8)
 
 
-def _as_number(place: str, value: Any) -> float | str:
-    """Returns a finite number, or "" for an empty cell."""
-    if value is None or value != value or (isinstance(value, str) and not value.strip()):
-        return ""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+def _as_number(place: str, value: Any) -> float | None:
+    """Returns a finite number, or None for a missing one."""
+    if is_missing(value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise DataError(f"{place} holds a {type(value).__name__}, not a number: {str(value)[:60]}")
     try:
         number = float(value)

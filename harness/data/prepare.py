@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.cache import built_once, default_cache
+from harness.data.extra import extra_columns
 from harness.data.formats import Form
 from harness.data.kinds import kind_of
 from harness.data.prepared import Meta, PreparedData
@@ -56,6 +57,7 @@ def _key(spec: StudySpec, source: Source) -> str:
         "sha256": source.sha256,
         "columns": column_names(spec.data, facts_of(spec.task)),
         "form": asdict(Form.of(spec.data)),
+        "extra": extra_columns(spec.data),
         "split": spec.data.split.model_dump(mode="json"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

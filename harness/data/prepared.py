@@ -10,11 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.data.extra import RESAMPLE_BY
 from harness.errors import DataError
 from harness.records.manifest import Meta
 from harness.runtime import quick_imports
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 __all__ = ["Meta", "PreparedData"]
@@ -47,6 +49,13 @@ class PreparedData:
             raise DataError(f"{self.meta.source}: the data has no images; give task: image-classification images")
         return self.meta.image
 
+    def has_variety(self, split: str) -> bool:
+        """False where all rows of a split have the same class or number."""
+        counts, numbers = self.meta.counts.get(split), self.meta.numbers.get(split, {})
+        if counts:
+            return sum(count > 0 for count in counts.values()) > 1
+        return not numbers or any(spread.low < spread.high for spread in numbers.values())
+
     def frame(self, split: str) -> pd.DataFrame:
         """Reads the rows of "train", "validation" or "test"."""
         with quick_imports():
@@ -54,3 +63,10 @@ class PreparedData:
             import pandas.core.arrays.arrow.extension_types  # type: ignore[import-not-found]
 
         return pd.read_parquet(self.folder / f"{split}.parquet")
+
+    def units(self, split: str) -> np.ndarray | None:
+        """The number of each row's unit that intervals draw (`data.resample_by`) [rows]; None: rows are drawn."""
+        import pandas as pd
+
+        frame = self.frame(split)
+        return pd.factorize(frame[RESAMPLE_BY])[0] if RESAMPLE_BY in frame else None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats import Form, read_files, require_columns
+from harness.data.extra import GROUP, ORDER, extra_columns, extra_values
+from harness.data.formats import Content, Form, read_files, require_columns
 from harness.data.sources import Source, find_source
-from harness.data.table import check_targets, clean_frame
-from harness.errors import DataError, MissingPackage, look_up
+from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
+from harness.errors import DataError, MissingColumn, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
 from harness.spec.tasks import TaskFacts, facts_of
 
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Tables", "column_names", "read_table"]
 
-Columns = Mapping[str, Sequence[Any]]
+Columns = dict[str, list[Any]]
+Reader = Callable[[list[str]], Content]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """The given splits: a column for each field of the task, and `row` (the row in its source, from 1)."""
+    """The given splits: a column for each field of the task, those of `extra`, and `row` (the row in its source)."""
 
     train: pd.DataFrame
     validation: pd.DataFrame | None
@@ -56,33 +59,28 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
         InputError: there is no such task, or no such built-in data set.
     """
     source, facts = source or find_source(spec), facts_of(task)
-    names, notes = column_names(spec, facts), list(source.notes)
-    target = facts.target
+    names, extra = column_names(spec, facts), extra_columns(spec)
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
-    if spec.builtin is not None:
-        columns = {"train": look_up(BUILTIN, spec.builtin, "data.builtin")()}
-        places = {"train": f"data.builtin: {spec.builtin}"}
-        require_columns(places["train"], names.values(), list(columns["train"]))
-    elif spec.hub is not None:
-        columns = _from_hub(spec.hub, list(names.values()))
-        places = {split: f"{spec.hub.id}: {split}" for split in columns}
-    else:
-        contents = {
-            split: read_files(paths, list(names.values()), Form.of(spec)) for split, paths in source.files.items()
-        }
-        columns = {split: content.columns for split, content in contents.items()}
-        places = {split: paths[0].name for split, paths in source.files.items()}
-        notes += [note for content in contents.values() for note in content.notes]
-    frames: dict[str, pd.DataFrame] = {}
-    for split, values in columns.items():
-        # The test splits of public benchmarks often have no labels; such a split counts as missing.
-        if split != "train" and target and not any(value not in (None, "") for value in values[names[target.name]]):
-            notes.append(f"{places[split]}: no row has a {target.name}; the split is made from train instead")
-            continue
-        frames[split], dropped = clean_frame(places[split], values, names, facts)
-        notes.extend(dropped)
-    check_targets(places["train"], frames["train"], names, facts)
+    readers, places = _readers(spec, source)
+    target = names[facts.target.name] if facts.target else None
+    optional = {extra.get(ORDER), extra.get(GROUP), target}
+    wanted = list(dict.fromkeys([*names.values(), *extra.values()]))
+    contents = {
+        split: _columns(read, wanted, set() if split == "train" else optional) for split, read in readers.items()
+    }
+    columns = {split: content.columns for split, content in contents.items()}
+    fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
+    fields, notes = unify_targets(fields, places, names, facts)
+    beside, more_notes = extra_values({split: columns[split] for split in fields}, places, extra)
+    read_notes = [note for content in contents.values() for note in content.notes]
+    notes = [*source.notes, *read_notes, *notes, *more_notes]
+    cleaned = {
+        split: clean_frame(places[split], values | beside[split], names, facts) for split, values in fields.items()
+    }
+    frames = {split: frame for split, (frame, _) in cleaned.items()}
+    check_targets(places["train"], *cleaned["train"], names, facts)
+    notes += [note for _, dropped in cleaned.values() for note in dropped]
     return Tables(
         train=frames["train"],
         validation=frames.get("validation"),
@@ -90,6 +88,37 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
         source=source,
         notes=tuple(notes),
     )
+
+
+def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[str, str]]:
+    """Returns a function for each given split, which reads columns by name, and the splits' names for messages."""
+    if spec.builtin is not None:
+        place, columns = f"data.builtin: {spec.builtin}", look_up(BUILTIN, spec.builtin, "data.builtin")()
+
+        def read(names: list[str]) -> Content:
+            require_columns(place, names, list(columns))
+            return Content(columns)
+
+        return {"train": read}, {"train": place}
+    if spec.hub is not None:
+        tables = _from_hub(spec.hub)
+        places = {split: f"{spec.hub.id}: {split}" for split in tables}
+        return {split: partial(_hub_columns, places[split], table) for split, table in tables.items()}, places
+    places = {split: paths[0].name for split, paths in source.files.items()}
+    form = Form.of(spec)
+    return {split: partial(read_files, paths, form=form) for split, paths in source.files.items()}, places
+
+
+def _columns(read: Reader, names: list[str], optional: Set[str | None]) -> Content:
+    """Returns the columns `names`; one that is missing and optional holds None."""
+    try:
+        return read(names)
+    except MissingColumn as error:
+        if error.column not in optional or len(names) == 1:
+            raise
+        present = _columns(read, [name for name in names if name != error.column], optional)
+        num_rows = len(next(iter(present.columns.values())))
+        return Content({**present.columns, error.column: [None] * num_rows}, present.notes)
 
 
 def _digits() -> Columns:
@@ -104,7 +133,8 @@ def _digits() -> Columns:
 BUILTIN: Mapping[str, Callable[[], Columns]] = {"digits": _digits}
 
 
-def _from_hub(hub: HubSpec, columns: list[str]) -> dict[str, Columns]:
+def _from_hub(hub: HubSpec) -> dict[str, Any]:
+    """Returns the tables of a data set by split."""
     try:
         import datasets
     except ImportError as error:
@@ -125,17 +155,17 @@ def _from_hub(hub: HubSpec, columns: list[str]) -> dict[str, Columns]:
     splits = {names[name]: table for name, table in loaded.items() if name in names}
     if "train" not in splits:
         raise DataError(f"data.hub: {hub.id} has no train split (it has: {', '.join(loaded)}); choose another config")
-    return {split: _hub_columns(f"{hub.id}: {split}", table, columns) for split, table in splits.items()}
+    return splits
 
 
-def _hub_columns(place: str, table: Any, columns: list[str]) -> Columns:
+def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
     """Returns columns as lists; class ids become class names, and -1 (no label) becomes None."""
     require_columns(place, columns, table.column_names)
-    values_by_name: dict[str, Sequence[Any]] = {}
+    values_by_name: Columns = {}
     for name in columns:
         classes = getattr(table.features[name], "names", None)
         values = list(table[name])
         if classes:
             values = [classes[value] if value is not None and value >= 0 else None for value in values]
         values_by_name[name] = values
-    return values_by_name
+    return Content(values_by_name)

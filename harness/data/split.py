@@ -1,4 +1,4 @@
-"""Splits rows into train, validation and test: stratified, seeded, and without a text in two of them."""
+"""Splits rows into train, validation and test: stratified and seeded, or in order; without a text in two of them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.data.extra import GROUP, ORDER
 from harness.data.kinds import duplicate_keys, kind_of, strata_of
 from harness.data.read import Tables
+from harness.data.units import cut_in_order, units_of
 from harness.errors import DataError
 from harness.spec.study import SplitSpec
 from harness.spec.tasks import TaskFacts
@@ -27,7 +29,8 @@ def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dic
     """Returns the three splits and notes on what was moved or dropped.
 
     A given test split is never changed. Rows of test leave train and validation, rows of validation leave train. A
-    missing split is its share of train.
+    missing split is its share of train: by strata, or the last rows in the order of `split.by`. The groups of
+    `split.group` never straddle train and a split that is made here.
 
     Raises:
         DataError: a split has no rows left, or nothing can be learned from train.
@@ -38,21 +41,53 @@ def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dic
     for split, others in (("validation", ["test"]), ("train", ["test", "validation"])):
         for other in (other for other in others if other in frames and split in frames):
             frames[split] = _without(frames[split], frames[other], split, other, notes, facts)
+    notes += _given_notes(frames, spec)
     shares = {split: share for split, share in _shares(spec).items() if split not in frames}
     if shares:
         train = frames["train"].reset_index(drop=True)
-        parts, moved = deal(
-            duplicate_keys(train, facts),
-            strata_of(train, facts).tolist(),
-            shares,
-            seed=spec.seed,
-            stratify=spec.stratify,
-            are_classes=facts.reads("label"),
-        )
+        parts, moved = _parts(train, shares, spec, facts)
         frames |= {split: train.iloc[rows] for split, rows in parts.items()}
         notes += moved
     _check(frames, facts)
-    return {split: frames[split].reset_index(drop=True) for split in tables_by_split}, notes
+    kept = {split: frame.drop(columns=[ORDER, GROUP], errors="ignore") for split, frame in frames.items()}
+    return {split: kept[split].reset_index(drop=True) for split in tables_by_split}, notes
+
+
+def _parts(
+    train: pd.DataFrame, shares: dict[str, float], spec: SplitSpec, facts: TaskFacts
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Returns the row numbers of train and of each split in `shares`, and notes."""
+    texts, strata, are_classes = duplicate_keys(train, facts), strata_of(train, facts).tolist(), facts.reads("label")
+    units = units_of(texts, train[GROUP].tolist()) if GROUP in train else units_of(texts)
+    notes = _repeated_note(texts, strata, are_classes)
+    if ORDER in train:
+        parts = cut_in_order(units, train[ORDER].to_numpy(dtype=np.int64), shares)
+        return parts, notes
+    what = f"groups ('{spec.group}')" if GROUP in train else "texts"
+    parts, moved = deal(
+        units.tolist(), strata, shares, seed=spec.seed, stratify=spec.stratify, are_classes=are_classes, what=what
+    )
+    return parts, notes + moved
+
+
+def _given_notes(frames: dict[str, pd.DataFrame], spec: SplitSpec) -> list[str]:
+    """Returns how far the given splits break the order or straddle groups: they stay as they are."""
+    notes = []
+    for split, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        if split not in frames or other not in frames:
+            continue
+        rows, others = frames[split], frames[other]
+        if GROUP in rows and (shared := int(rows[GROUP].isin(others[GROUP]).sum())):
+            notes.append(
+                f"{shared} of {len(rows)} rows of {split} share their '{spec.group}' with rows of {other}: given "
+                "splits stay as they are (data.split.group)"
+            )
+        if ORDER in rows and (early := int(others[ORDER].between(0, rows[ORDER].max() - 1).sum())):
+            notes.append(
+                f"{early} of {len(others)} rows of {other} come before the last row of {split} in the order of "
+                f"'{spec.by}': given splits stay as they are (data.split.by)"
+            )
+    return notes
 
 
 def _shares(spec: SplitSpec) -> dict[str, float]:
@@ -83,32 +118,32 @@ def _check(frames: dict[str, pd.DataFrame], facts: TaskFacts) -> None:
 
 
 def deal(
-    keys: Sequence[str],
+    keys: Sequence[Any],
     strata: Sequence[Any],
     shares: dict[str, float],
     *,
     seed: int,
     stratify: bool = True,
     are_classes: bool = True,
+    what: str = "texts",
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns row numbers of train and of each split in `shares`, and notes.
+    """Returns row numbers of train and of each split in `shares`, and notes; `what` are the keys, for the notes.
 
     Rows with the same key are a group, which stays together and counts as one. A group belongs to the commonest
     stratum of its rows. Within a stratum the groups are shuffled and dealt by share, rounded so that the totals hold
     too. A stratum with fewer than 3 groups goes to train; any other has at least one group in every split. Where the
-    strata are classes, each is in train. scikit-learn's train_test_split fails on rare classes and has no groups, so it
-    is not used.
+    strata are classes, each is in train. Where a split would be empty, the strata are not used. scikit-learn's
+    train_test_split fails on rare classes and has no groups, so it is not used.
     """
-    group_ids: dict[str, int] = {}
+    group_ids: dict[Any, int] = {}
     groups = np.array([group_ids.setdefault(key, len(group_ids)) for key in keys])
-    stratum_of_group, notes = _group_strata(groups, strata, are_classes)
-    names, group_strata = np.unique(stratum_of_group, return_inverse=True)
+    names, group_strata = np.unique(_group_strata(groups, strata), return_inverse=True)
     if not stratify:
         names, group_strata = np.array(["all"]), np.zeros_like(group_strata)
     random = np.random.default_rng(seed)
     parts: dict[str, list[int]] = {split: [] for split in shares}
     carried = dict.fromkeys(shares, 0.0)
-    rare = []
+    rare, notes = [], list[str]()
     for number, name in enumerate(names):
         members = random.permutation(np.flatnonzero(group_strata == number))
         if len(members) < MIN_GROUPS:
@@ -121,28 +156,40 @@ def deal(
             carried[split] = max(-0.5, min(exact - count, 0.5))
             parts[split].extend(members[at : at + count].tolist())
             at += count
+    if stratify and not all(parts.values()) and len(group_ids) >= MIN_GROUPS:
+        return deal(keys, strata, shares, seed=seed, stratify=False, are_classes=are_classes, what=what)
     if are_classes:
-        if rare:
+        if rare and stratify:
             listed = ", ".join(f"'{label[:40]}'" for label in rare[:5]) + (", ..." if len(rare) > 5 else "")
-            notes.append(f"{len(rare)} classes with fewer than {MIN_GROUPS} distinct texts are in train only: {listed}")
+            notes.append(
+                f"{len(rare)} classes with fewer than {MIN_GROUPS} distinct {what} are in train only: {listed}"
+            )
         _return_to_train(parts, groups, strata, notes)
     rows = {split: np.flatnonzero(np.isin(groups, members)) for split, members in parts.items()}
     out = np.concatenate([*rows.values(), np.empty(0, dtype=np.int64)]).astype(np.int64)
     return {"train": np.setdiff1d(np.arange(len(keys)), out), **rows}, notes
 
 
-def _group_strata(groups: np.ndarray, strata: Sequence[Any], are_classes: bool) -> tuple[list[Any], list[str]]:
-    """Returns the commonest stratum of each group (the first of equals), and a note on repeated texts."""
-    counts: list[Counter[Any]] = [Counter() for _ in range(int(groups.max()) + 1)]
-    for group, stratum in zip(groups, strata, strict=True):
-        counts[group][stratum] += 1
-    notes = []
+def _group_strata(groups: np.ndarray, strata: Sequence[Any]) -> list[Any]:
+    """Returns the commonest stratum of each group, the first of equals."""
+    return [count.most_common(1)[0][0] for count in _counts_by_group(groups.tolist(), strata)]
+
+
+def _repeated_note(texts: Sequence[str], strata: Sequence[Any], are_classes: bool) -> list[str]:
+    """Returns a note on texts that occur more than once; empty where there are none."""
+    counts = _counts_by_group(texts, strata)
     repeated = sum(count.total() > 1 for count in counts)
-    if repeated:
-        num_mixed = sum(len(count) > 1 for count in counts) if are_classes else 0
-        kept = f"; {num_mixed} of them with different labels, kept as they are" if num_mixed else ""
-        notes.append(f"{repeated} texts occur more than once: each is kept within one split{kept}")
-    return [count.most_common(1)[0][0] for count in counts], notes
+    num_mixed = sum(len(count) > 1 for count in counts) if are_classes else 0
+    kept = f"; {num_mixed} of them with different labels, kept as they are" if num_mixed else ""
+    return [f"{repeated} texts occur more than once: each is kept within one split{kept}"] if repeated else []
+
+
+def _counts_by_group(groups: Sequence[Any], strata: Sequence[Any]) -> list[Counter[Any]]:
+    """Returns how often each stratum occurs in each group, in the order of the groups' first rows."""
+    counts: dict[Any, Counter[Any]] = {}
+    for group, stratum in zip(groups, strata, strict=True):
+        counts.setdefault(group, Counter())[stratum] += 1
+    return list(counts.values())
 
 
 def _return_to_train(parts: dict[str, list[int]], groups: np.ndarray, labels: Sequence[str], notes: list[str]) -> None:
@@ -154,21 +201,26 @@ def _return_to_train(parts: dict[str, list[int]], groups: np.ndarray, labels: Se
         for part in parts.values():
             if group in part:
                 part.remove(group)
-        notes.append(f"the class '{label[:40]}' had no row in train: one text of it was moved there")
+        notes.append(f"the class '{label[:40]}' had no row in train: some of it was moved there")
 
 
 def subset(strata: np.ndarray, num_rows: int | None, seed: int) -> np.ndarray:
     """Returns `num_rows` row numbers, rising, in which each stratum keeps its share; all rows if there are fewer.
 
-    A smaller subset is contained in every larger one of the same seed.
+    Each stratum has a row where there are twice as many rows as strata. A smaller subset is contained in every larger
+    one of the same seed.
     """
     strata = np.asarray(strata)
     if num_rows is None or num_rows >= len(strata):
         return np.arange(len(strata))
-    random = np.random.default_rng(seed)
+    random, names = np.random.default_rng(seed), np.unique(strata)
     place = np.empty(len(strata))
+    is_first = np.zeros(len(strata), dtype=bool)
     # Each stratum is spread evenly over [0, 1): the first rows by place are then a stratified sample of any size.
-    for stratum in np.unique(strata):
+    for stratum in names:
         members = random.permutation(np.flatnonzero(strata == stratum))
         place[members] = (np.arange(len(members)) + random.random()) / len(members)
-    return np.sort(np.argsort(place, kind="stable")[:num_rows])
+        is_first[members[0]] = True
+    order = np.argsort(place, kind="stable")
+    start, rest = order[: len(names)], order[len(names) :]
+    return np.sort(np.concatenate([start, rest[is_first[rest]], rest[~is_first[rest]]])[:num_rows])

@@ -14,15 +14,15 @@ from harness.spec.tasks import TaskFacts
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_targets", "clean_frame"]
+__all__ = ["check_targets", "clean_frame", "read_fields", "unify_targets"]
 
 MIN_ROWS = 10
 
 
-def clean_frame(
+def read_fields(
     place: str, columns: Mapping[str, Sequence[Any]], names: Mapping[str, str], facts: TaskFacts
-) -> tuple[pd.DataFrame, list[str]]:
-    """Returns the rows without empty fields, with `row` (the row in its source, from 1), and notes on dropped rows.
+) -> dict[str, list[Any]]:
+    """Returns the values of each field, None where one is missing.
 
     Args:
         place: the file, for messages.
@@ -31,35 +31,77 @@ def clean_frame(
         facts: the facts of the task.
 
     Raises:
-        DataError: a value is not of its field's kind, or most rows are empty.
+        DataError: a value is not of its field's kind.
+    """
+    return {name: kind_of(facts.field(name)).read(place, column, columns[column]) for name, column in names.items()}
+
+
+def unify_targets(
+    fields: Mapping[str, dict[str, list[Any]]], places: Mapping[str, str], names: Mapping[str, str], facts: TaskFacts
+) -> tuple[dict[str, dict[str, list[Any]]], list[str]]:
+    """Returns the fields of the splits that have targets, which one rule has written in all of them, and notes.
+
+    The test splits of public benchmarks often have none: every value is missing, or the same one that no training row
+    has (-1, "?", "unknown"). Such a split counts as not given.
+
+    Raises:
+        DataError: the targets are not of their field's kind.
+    """
+    if facts.target is None:
+        return dict(fields), []
+    target, kind, column = facts.target.name, kind_of(facts.target), names[facts.target.name]
+    unified = kind.unify(places["train"], column, {split: values[target] for split, values in fields.items()})
+    known = {split: [value for value in values if value is not None] for split, values in unified.items()}
+    of_train = {kind.same(value) for value in known["train"]}
+    given, notes = {}, []
+    for split, values in fields.items():
+        distinct = {kind.same(value) for value in known[split]}
+        if split == "train" or len(distinct) > 1 or distinct & of_train or len(known[split]) == 1:
+            given[split] = {**values, target: unified[split]}
+            continue
+        why = f"every row has '{known[split][0]}', which no row of train has" if distinct else f"no row has a {target}"
+        notes.append(f"{places[split]}: {why}; the split is made from train instead")
+    return given, [*notes, *kind.notes(column, [value for split in given for value in known[split]])]
+
+
+def clean_frame(
+    place: str, fields: Mapping[str, Sequence[Any]], names: Mapping[str, str], facts: TaskFacts
+) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the rows without missing values, with `row` (the row in its source, from 1), and notes on dropped rows.
+
+    Raises:
+        DataError: every row lacks its target, or most rows lack an input.
     """
     import pandas as pd
 
-    kinds = {name: kind_of(facts.field(name)) for name in names}
-    values = {name: kinds[name].read(place, column, columns[column]) for name, column in names.items()}
-    frame = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
+    frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in fields.items()})
     frame["row"] = np.arange(1, len(frame) + 1)
     notes = []
-    for name in (name for name in names if kinds[name].can_be_empty):
-        empty = np.array([isinstance(value, str) and not value.strip() for value in frame[name]], dtype=bool)
+    for name in (name for name in names if kind_of(facts.field(name)).can_be_empty):
+        empty = np.array([value is None for value in frame[name]], dtype=bool)
         if not empty.any():
             continue
         first = int(frame["row"].to_numpy()[empty][0])
         what = f"{place}: {int(empty.sum())} of {len(frame)} rows have an empty '{names[name]}' (first: row {first})"
-        if empty.sum() * 2 > len(frame):
+        if empty.all() or (empty.sum() * 2 > len(frame) and not facts.field(name).target):
             raise DataError(f"{what}; is {facts.field(name).key} the right column?")
         notes.append(f"{what}: dropped")
         frame = frame[~empty].reset_index(drop=True)
     return frame, notes
 
 
-def check_targets(place: str, frame: pd.DataFrame, names: Mapping[str, str], facts: TaskFacts) -> None:
-    """Refuses training rows from which nothing can be learned.
+def check_targets(
+    place: str, frame: pd.DataFrame, dropped: Sequence[str], names: Mapping[str, str], facts: TaskFacts
+) -> None:
+    """Refuses training rows from which nothing can be learned; `dropped` are the notes on the rows that left.
 
     Raises:
         DataError: there are too few rows, or nothing can be learned from their targets.
     """
-    if len(frame) < MIN_ROWS:
-        raise DataError(f"{place}: {len(frame)} usable rows; at least {MIN_ROWS} are needed")
-    if facts.target is not None:
-        kind_of(facts.target).check(place, names[facts.target.name], frame[facts.target.name].tolist())
+    try:
+        if len(frame) < MIN_ROWS:
+            raise DataError(f"{place}: {len(frame)} usable rows; at least {MIN_ROWS} are needed")
+        if facts.target is not None:
+            kind_of(facts.target).check(place, names[facts.target.name], frame[facts.target.name].tolist())
+    except DataError as error:
+        raise DataError("; ".join([str(error), *dropped])) from None

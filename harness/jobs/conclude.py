@@ -18,6 +18,7 @@ from harness.records.files import replace_folder, staging_path
 from harness.records.final import (
     SHOWN,
     SHOWN_WIDTH,
+    UNITS,
     WARNING,
     Comparison,
     Final,
@@ -41,6 +42,8 @@ from harness.tasks.encode import baselines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
 
 __all__ = ["conclude", "tidy"]
 
@@ -78,6 +81,8 @@ def conclude(
     with scorer.scoring(_request(run, spec, data, models, folders, features)):
         simple = _baseline_answers(spec, data)
         run.write_json(SHOWN, _shown_rows(spec, data))
+    units = {split: rows for split in ("validation", "test") if (rows := data.units(split)) is not None}
+    run.write_json(UNITS, {split: rows.tolist() for split, rows in units.items()})
     simple |= _features_answers(run, spec)
     names = _write_baselines(run, metric, simple)
     answers = {role: _answers(run, role, record) for role, record in models.items()}
@@ -85,8 +90,8 @@ def conclude(
     validation = answers["winner"]["validation"]
     exported_score = score(metric, validation.outputs, validation.targets)
     check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
-    scored = _final_models(run, spec, models, names, answers)
-    comparisons = tuple(_compare(metric, role, answers) for role in answers if role != "winner")
+    scored = _final_models(run, spec, models, names, answers, units.get("test"))
+    comparisons = tuple(_compare(metric, role, answers, units.get("test")) for role in answers if role != "winner")
     facts = [*facts, *_left_out(spec, scorer)]
     warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
@@ -234,8 +239,9 @@ def _final_models(
     models: Mapping[Role, TrialRecord],
     names: Mapping[Role, str],
     answers: Mapping[Role, Mapping[str, Answers]],
+    units: np.ndarray | None,
 ) -> tuple[FinalModel, ...]:
-    """The trained models, the winner first, then the baselines."""
+    """The trained models, the winner first, then the baselines; intervals draw the `units` of the test rows."""
     metrics = facts_of(spec.task).metrics
     speeds = json.loads((run.path / "final" / SPEEDS).read_bytes())
     described: dict[Role, dict[str, Any]] = {role: {"name": name} for role, name in names.items()}
@@ -252,7 +258,8 @@ def _final_models(
             role=role,
             validation=scores(metrics, by_split["validation"].outputs, by_split["validation"].targets),
             test={
-                metric.name: interval(metric, by_split["test"].outputs, by_split["test"].targets) for metric in metrics
+                metric.name: interval(metric, by_split["test"].outputs, by_split["test"].targets, units)
+                for metric in metrics
             },
             predictions=f"final/{role}.npz",
             **described[role],
@@ -261,10 +268,12 @@ def _final_models(
     )
 
 
-def _compare(metric: Metric, role: Role, answers: Mapping[Role, Mapping[str, Answers]]) -> Comparison:
-    """The winner compared with the model of `role` on test."""
+def _compare(
+    metric: Metric, role: Role, answers: Mapping[Role, Mapping[str, Answers]], units: np.ndarray | None
+) -> Comparison:
+    """The winner compared with the model of `role` on test, by draws of the rows' `units`."""
     winner, other = answers["winner"]["test"], answers[role]["test"]
-    paired = compare(metric, winner.outputs, other.outputs, winner.targets)
+    paired = compare(metric, winner.outputs, other.outputs, winner.targets, units)
     return Comparison(
         a="winner",
         b=role,

@@ -17,12 +17,12 @@ __all__ = ["detectable_lines"]
 
 
 def detectable_lines(spec: StudySpec, data: PreparedData, simple: Callable[[], Mapping[str, Answers]]) -> list[str]:
-    """Returns a line for each objective that is computed from answers, none where nothing is known of it.
+    """Returns a line for each objective that is computed from answers; none where rows come in groups of one unit.
 
     `simple` returns the validation answers of the task's baselines by name; it is called for metrics that are no share.
     """
     num_rows = data.meta.rows["test"]
-    if not num_rows:
+    if not num_rows or data.units("test") is not None:
         return []
     lines = []
     for metric in facts_of(spec.task).scored_by(spec.search.objectives):

@@ -20,6 +20,7 @@ from harness.errors import FailReason, RunError
 from harness.jobs.finalists import search_number
 from harness.jobs.sweep import TRIAL
 from harness.machine.slots import plan_slots
+from harness.records.provenance import refuse_other_rows
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Reason, TrialRecord, TrialState, repeating
@@ -114,6 +115,7 @@ def prepared_data(results: Results) -> PreparedData:
     """
     data = prepare(results.spec)
     recorded = results.manifest.data
+    refuse_other_rows(results.manifest, data.meta)
     if not recorded.same_rows(data.meta):
         raise RunError(
             f"{data.meta.source} has changed since {results.folder} was made "

@@ -21,6 +21,7 @@ from harness.errors import InputError, RunError, StudyFailed
 from harness.jobs.detectable import detectable_lines
 from harness.jobs.finalists import confirm_configs
 from harness.jobs.monitors import AfterStarts, Tidy
+from harness.jobs.refusals import refuse_undefined
 from harness.jobs.scorer import Features, Scorer, features_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
@@ -28,7 +29,7 @@ from harness.records.final import WARNING, Baseline
 from harness.records.manifest import BEHAVIOUR, DataFacts, Manifest, read_manifest, write_manifest
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
-from harness.records.provenance import new_manifest, verify
+from harness.records.provenance import new_manifest, reads_other_rows, verify
 from harness.records.results import CONFIRM, FINAL, Results, decision, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
@@ -113,7 +114,12 @@ def sweep(
 def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
     """True when a version of another behaviour number has finished this study."""
     earlier = read_manifest(run)
-    if earlier is None or earlier.behaviour == BEHAVIOUR or differences(earlier.spec, spec):
+    return earlier is not None and earlier.behaviour != BEHAVIOUR and _is_finished(spec, earlier.spec, run)
+
+
+def _is_finished(spec: StudySpec, recorded: StudySpec, run: RunFolder) -> bool:
+    """True when the study that the run was begun with is this one, and is finished."""
+    if differences(recorded, spec, free=("data.path",)):
         return False
     store = StudyStore.open(
         run.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
@@ -194,7 +200,11 @@ class _Sweep:
         weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
         data = DataFacts(**self.data.meta.model_dump(), folder=str(self.data.folder))
         now = new_manifest(spec, data, weights, self.places, self.command, self.manifest.precision)
+        if self.earlier and reads_other_rows(self.earlier, data) and _is_finished(spec, self.earlier.spec, self.folder):
+            return _finished(self.folder, self.view, self.phases)
         self._refuse_changes(now)
+        if self.earlier is None:
+            refuse_undefined(spec, self.data)
         store = self._open()
         self.manifest = now
         write_manifest(self.folder, now)
@@ -208,7 +218,12 @@ class _Sweep:
         else:
             if line := unpruned_line(spec, rows):
                 self.view.say(line)
-            trials, confirmed, scorer = self._train(store, search)
+            try:
+                trials, confirmed, scorer = self._train(store, search)
+            except InputError:
+                if not any(record.history for record in store.records()):
+                    self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
+                raise
             self.phases.go("concluding")
             self._conclude(store, trials, confirmed, scorer)
             self.stack.close()
@@ -219,29 +234,29 @@ class _Sweep:
         return results
 
     def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
-        """Searches and confirms; baselines and imports run in a background thread once all trials have been started."""
+        """Searches and confirms; baselines and imports run in a background thread once all trials have been started.
+
+        The data is described before the first trial, so that what cannot be encoded ends the study there.
+        """
         import_libraries(self.spec.search.sampler)
         self.stack.enter_context(self.loggers)
         scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
+        described = self._said(facts(self.data, default_config(self.spec)))
         with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as background:
-            described = background.submit(self._describe)
-            measured: list[Future[list[dict[str, Any]]]] = []
+            others = background.submit(self._found_beside, described)
+            measured: list[Future[tuple[list[dict[str, Any]], list[str]]]] = []
             later = AfterStarts(
                 search,
                 lambda: scorer.start(self._early_features(store)),
                 lambda: measured.append(background.submit(self._baselines, store.get(BASELINES))),
                 lambda: background.submit(_import_conclusion),
             )
-            try:
-                self._phase("search", search, self.spec.search.trials, Tidy(self.folder, search), later)
-            except InputError:
-                if not any(record.history for record in store.records()):
-                    self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
-                raise
+            self._phase("search", search, self.spec.search.trials, Tidy(self.folder, search), later)
             self.view.show_work("measuring the baselines")
             later.now()
-            store.set(BASELINES, measured[0].result())
-            store.set(FACTS, described.result())
+            simple, failed = measured[0].result()
+            store.set(BASELINES, simple)
+            store.set(FACTS, [*described, *others.result(), *failed])
         trials = store.records()
         return trials, self._confirm(store, trials), scorer
 
@@ -286,33 +301,46 @@ class _Sweep:
         self.manifest = self.manifest.model_copy(update={"precision": (*others, choice)})
         write_manifest(self.folder, self.manifest)
 
-    def _describe(self) -> list[str]:
-        """Shows the facts of the data and returns them, a line each."""
-        first = default_config(self.spec)
-        lines = facts(self.data, first)
-        for arm in arms(self.spec)[1:]:
-            other = facts(self.data, default_config(self.spec, arm=arm))
-            lines += [line for line in other if line.startswith(WARNING) and line not in lines]
+    def _said(self, lines: list[str]) -> list[str]:
+        """Shows the lines, and returns them."""
         for line in lines:
             self.view.say(line)
-        smallest = detectable_lines(self.spec, self.data, lambda: self._simple)
-        for line in smallest:
-            self.view.say(line)
-        return lines + smallest
+        return lines
 
     @cached_property
-    def _simple(self) -> dict[str, Answers]:
-        """The validation answers of the task's baselines by name."""
-        outputs, targets = baselines(self.data, self.spec.task, self.spec.data.most_train_rows, ["validation"])
-        return {name: Answers(of_split["validation"], targets["validation"]) for name, of_split in outputs.items()}
+    def _simple(self) -> tuple[dict[str, Answers], list[str]]:
+        """The validation answers of the task's baselines by name, and a sentence when one failed."""
+        rows, failed = self.spec.data.most_train_rows, list[str]()
+        outputs, targets = baselines(self.data, self.spec.task, rows, ["validation"], failed.append)
+        answers = {name: Answers(of_split["validation"], targets["validation"]) for name, of_split in outputs.items()}
+        return answers, failed
 
-    def _baselines(self, stored: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
-        """The task's baselines on validation: those stored, else they are measured."""
+    def _found_beside(self, described: Sequence[str]) -> list[str]:
+        """Shows and returns what is found out beside trials: warnings of other checkpoints, what test can show."""
+        warnings = self._warnings_of_other_checkpoints(described)
+        return warnings + self._said(detectable_lines(self.spec, self.data, lambda: self._simple[0]))
+
+    def _warnings_of_other_checkpoints(self, lines: Sequence[str]) -> list[str]:
+        """Shows and returns the warnings of the compared checkpoints but the first that are not among `lines`."""
+        warnings: list[str] = []
+        for arm in arms(self.spec)[1:]:
+            try:
+                told = facts(self.data, default_config(self.spec, arm=arm))
+            except InputError as error:  # its trials fail for the same reason; those of other checkpoints go on
+                told = [f"{WARNING}{error}"]
+            new = [line for line in told if line.startswith(WARNING) and line not in (*lines, *warnings)]
+            warnings += self._said(new)
+        return warnings
+
+    def _baselines(self, stored: list[dict[str, Any]] | None) -> tuple[list[dict[str, Any]], list[str]]:
+        """The task's baselines on validation, those stored or measured here, and warnings of those that failed."""
         if stored:
-            return stored
+            return stored, []
+        answers, failed = self._simple
         task = task_of(self.spec.task)
-        measured = {name: task.metrics(answers.outputs, answers.targets) for name, answers in self._simple.items()}
-        return [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
+        measured = {name: task.metrics(own.outputs, own.targets) for name, own in answers.items()}
+        simple = [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
+        return simple, self._said([f"{WARNING}{warning}" for warning in failed])
 
     def _confirm(self, study: StudyStore, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Trains what is to be confirmed and was not yet; returns every confirmation run, earlier ones too."""

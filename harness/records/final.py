@@ -18,6 +18,7 @@ from harness.stats.intervals import Interval
 __all__ = [
     "SHOWN",
     "SHOWN_WIDTH",
+    "UNITS",
     "WARNING",
     "Baseline",
     "Comparison",
@@ -32,6 +33,8 @@ __all__ = [
 
 #: File in the run folder with the test rows as text (a JSON list), and the most characters of a row.
 SHOWN, SHOWN_WIDTH = "final/shown.json", 600
+#: File in the run folder with the number of each row's unit by split, where intervals draw units (data.resample_by).
+UNITS = "final/units.json"
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
 Role = Annotated[str, Field(pattern=r"^(winner|runner-up|default|(checkpoint|baseline)(-[0-9]+)?)$")]

@@ -70,16 +70,23 @@ class Meta(Stored):
     notes: tuple[str, ...] = Field(default=(), description="what was repaired or dropped, a sentence each")
 
     def same_rows(self, other: Meta) -> bool:
-        """True when both have the same rows: by the rows' hashes where both are known, else by the sources' bytes."""
+        """True when both have the same rows: by the rows' hashes where both are known, else by bytes and counts."""
         if self.rows_sha256 and other.rows_sha256:
             return self.rows_sha256 == other.rows_sha256
-        return self.sha256 == other.sha256
+        same_counts = not self.rows or (self.rows, self.labels, self.counts) == (other.rows, other.labels, other.counts)
+        return self.sha256 == other.sha256 and same_counts
 
     def changed(self, other: Meta) -> str:
-        """Describes the hash that differs in `other`, the old value and the new."""
+        """Describes what differs in `other`, the old value and the new."""
         if self.rows_sha256 and other.rows_sha256:
             return f"sha256 of the prepared rows {self.rows_sha256[:12]} -> {other.rows_sha256[:12]}"
+        if self.sha256 == other.sha256:
+            return f"rows of each split {_listed(self.rows)} -> {_listed(other.rows)}"
         return f"sha256 {self.sha256[:12] or 'not known'} -> {other.sha256[:12] or 'not known'}"
+
+
+def _listed(rows: dict[str, int]) -> str:
+    return ", ".join(f"{split} {count}" for split, count in rows.items())
 
 
 class DataFacts(Meta):

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import RunError
-from harness.records.manifest import BEHAVIOUR, Commit, Computer, DataFacts, Manifest
+from harness.records.manifest import BEHAVIOUR, Commit, Computer, DataFacts, Manifest, Meta
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Place
 from harness.records.task_copy import copy_of
@@ -24,7 +24,7 @@ from harness.spec.bundled import find_study
 from harness.spec.configure import differences
 from harness.spec.study import StudySpec
 
-__all__ = ["new_manifest", "presentable", "refuse_behaviour", "verify"]
+__all__ = ["new_manifest", "presentable", "reads_other_rows", "refuse_behaviour", "refuse_other_rows", "verify"]
 
 PACKAGES = (
     "finetune-harness",
@@ -86,6 +86,8 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
         RunError: the same study gives other results in this version than in the one that began the run.
     """
     refuse_behaviour(recorded)
+    if not differences(recorded.spec, now.spec, free=("data.path",)):
+        refuse_other_rows(recorded, now.data)
     changed = bool(now.data.sha256) and not recorded.data.same_rows(now.data)
     lines = differences(recorded.spec, now.spec, free=() if changed else ("data.path",))
     if changed:
@@ -102,14 +104,33 @@ def refuse_behaviour(recorded: Manifest) -> None:
     Raises:
         RunError: the run was begun by a version in which the same study gives other results.
     """
-    if recorded.behaviour == BEHAVIOUR:
-        return
+    if recorded.behaviour != BEHAVIOUR:
+        why = f"the same study gives other results (behaviour {recorded.behaviour}, here {BEHAVIOUR})"
+        raise _begun_by_other_version(recorded, f"in which {why}")
+
+
+def reads_other_rows(recorded: Manifest, data: Meta) -> bool:
+    """True when `data` has the bytes that a run was begun with, but other rows: this version reads them otherwise."""
+    return bool(data.sha256) and recorded.data.sha256 == data.sha256 and not recorded.data.same_rows(data)
+
+
+def refuse_other_rows(recorded: Manifest, data: Meta) -> None:
+    """Raises when the version that began a run has read other rows from the same bytes.
+
+    Raises:
+        RunError: it has; new trials would not be comparable.
+    """
+    if reads_other_rows(recorded, data):
+        why = f"which read other rows from {data.source} ({recorded.data.changed(data)})"
+        raise _begun_by_other_version(recorded, why)
+
+
+def _begun_by_other_version(recorded: Manifest, why: str) -> RunError:
     version = recorded.version or "of another number"
     how = f"pip install finetune-harness=={version}" if recorded.version else "install that version"
-    raise RunError(
-        f"'{recorded.spec.name}' was begun by finetune-harness {version}, in which the same study gives other results "
-        f"(behaviour {recorded.behaviour}, here {BEHAVIOUR}): harness results, report and compare read it, "
-        f"and that version finishes it ({how}); or begin again (--fresh)"
+    return RunError(
+        f"'{recorded.spec.name}' was begun by finetune-harness {version}, {why}: harness results, report and compare "
+        f"read it, and that version finishes it ({how}); or begin again (--fresh)"
     )
 
 

@@ -116,6 +116,11 @@ class SplitSpec(Frozen):
     test: Positive = 0.1
     seed: Seed = 42
     stratify: bool = True
+    by: Text | None = Field(
+        default=None,
+        description="a column of dates, numbers or texts: train has the first rows in its order, test the last",
+    )
+    group: Text | None = Field(default=None, description="a column whose values never straddle splits that are made")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -167,6 +172,11 @@ class DataSpec(Frozen):
     label: Column = Field(default="label", description="the column of the target, whatever the task learns")
     columns: dict[str, Column] = Field(default={}, description="columns by the names of the task's fields")
     split: SplitSpec = SplitSpec()
+    resample_by: Text | None = Field(
+        default=None,
+        description="a column (a user, a passage): rows with the same value are drawn together for intervals and "
+        "comparisons",
+    )
     preprocess: SearchableList[tuple[PreprocessStep, ...]] = ()
     augment: SearchableList[tuple[AugmentStep, ...]] = ()
     max_length: Searchable[Count] = 128

@@ -116,7 +116,7 @@ CLASSIFICATION: tuple[Metric, ...] = (
         row_stats=_class_counts,
         of_sums=_mcc,
     ),
-    Metric(name="roc_auc", title="ROC AUC", maximize=True, low=0.0, high=1.0, value=_roc_auc),
+    Metric(name="roc_auc", title="ROC AUC", maximize=True, low=0.0, high=1.0, needs_variety=True, value=_roc_auc),
     Metric(
         name="log_loss",
         title="log loss",

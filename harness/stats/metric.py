@@ -37,7 +37,8 @@ class Metric:
     and neither has the copy of a user's metric in a run's manifest.
 
     `title` is the name for readers; `percent` says that it is shown as 95.8 %. `is_share` says that it is the mean of
-    0 or 1 over the rows; its `row_stats` are then [hit, 1]. `is_cost` is true for a metric that is measured while a
+    0 or 1 over the rows; its `row_stats` are then [hit, 1]. `needs_variety` says that it is undefined where all rows
+    have the same target. `is_cost` is true for a metric that is measured while a
     model trains, and not computed from its outputs.
     """
 
@@ -49,6 +50,7 @@ class Metric:
     unit: str = ""
     percent: bool = False
     is_share: bool = False
+    needs_variety: bool = False
     is_cost: bool = False
     row_stats: RowStats | None = None
     of_sums: OfSums | None = None

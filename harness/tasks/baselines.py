@@ -101,13 +101,17 @@ def _probabilities(
     model: Any, train: Any, labels: np.ndarray, others: Mapping[str, Any], num_labels: int
 ) -> dict[str, np.ndarray]:
     """Returns probabilities [rows, num_labels] of each of `others`; 0 for a class that is not in train."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a solver that stops at max_iter still gives a baseline
-        model.fit(train, labels)
+    classes = np.unique(labels)
+    if len(classes) > 1:  # scikit-learn fits no model to one class
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a solver that stops at max_iter still gives a baseline
+            model.fit(train, labels)
     probabilities = {}
     for name, rows in others.items():
         num_rows = rows.shape[0] if hasattr(rows, "shape") else len(rows)
         probabilities[name] = np.zeros((num_rows, num_labels))
-        if num_rows:
+        if len(classes) == 1:
+            probabilities[name][:, classes] = 1.0
+        elif num_rows:
             probabilities[name][:, model.classes_] = model.predict_proba(rows)
     return probabilities

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +81,15 @@ def _strata(data: PreparedData, config: TrialConfig, split: str) -> np.ndarray:
 
 
 def baselines(
-    data: PreparedData, task: str, num_rows: int | None, splits: Sequence[str]
+    data: PreparedData,
+    task: str,
+    num_rows: int | None,
+    splits: Sequence[str],
+    on_failure: Callable[[str], object] = lambda warning: None,
 ) -> tuple[dict[str, dict[str, Arrays]], dict[str, Arrays]]:
     """Returns the task's baselines, fitted on the rows of a trial with `train_rows: num_rows`, without copies.
+
+    `on_failure` gets a sentence when one of them fails; those before it are returned.
 
     Returns:
         The outputs of each baseline by its name and by split; and the targets by split, as a fine-tuned model has them.
@@ -91,7 +97,12 @@ def baselines(
     kind = task_of(task)
     train, frames = data.frame("train"), {split: data.frame(split) for split in splits}
     rows = subset(strata_of(train, kind.facts), num_rows, data.meta.seed)
-    outputs = dict(kind.baselines(train.iloc[rows], frames, data))
+    outputs: dict[str, dict[str, Arrays]] = {}
+    try:
+        for name, by_split in kind.baselines(train.iloc[rows], frames, data):
+            outputs[name] = by_split
+    except Exception as error:  # a baseline less is no reason to lose the study
+        on_failure(f"a baseline failed, and is left out ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
     return outputs, {split: kind.row_targets(frame) for split, frame in frames.items()}
 
 
@@ -104,8 +115,16 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
-    lines += [f"{WARNING}{warning}" for warning in task_of(config.task).data_warnings(config, data)]
+    warnings = [*_undefined_on_test(data, config), *task_of(config.task).data_warnings(config, data)]
+    lines += [f"{WARNING}{warning}" for warning in warnings]
     return lines + [f"note: {note}" for note in data.meta.notes]
+
+
+def _undefined_on_test(data: PreparedData, config: TrialConfig) -> list[str]:
+    """Returns a warning of an objective that the test rows cannot have, because all have the same target."""
+    metrics = [task_of(config.task).facts.metric(name) for name in config.objectives]
+    titles = [metric.title for metric in metrics if metric.needs_variety and not data.has_variety("test")]
+    return [f"all test rows have the same target, so {', '.join(titles)} is undefined there"] if titles else []
 
 
 def _targets(data: PreparedData, split: str, limit: int = 6) -> str:

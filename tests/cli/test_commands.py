@@ -17,7 +17,19 @@ from typer.testing import CliRunner, Result
 from harness.cli import app
 from tests.conftest import STUDIES
 
-COMMANDS = ("sweep", "results", "status", "report", "compare", "bench", "replay", "export", "predict", "rerun", "schema")
+COMMANDS = (
+    "sweep",
+    "results",
+    "status",
+    "report",
+    "compare",
+    "bench",
+    "replay",
+    "export",
+    "predict",
+    "rerun",
+    "schema",
+)
 
 
 def harness(*arguments: object) -> Result:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import prepare as module
+from harness.data.extra import RESAMPLE_BY
 from harness.data.prepare import natural_order, prepare
 from harness.errors import DataError
 from harness.spec.study import DataSpec, ModelSpec, SplitSpec, StudySpec
@@ -80,6 +81,51 @@ def test_prepare_says_what_cannot_be_learned(tmp_path: Path, table: Path) -> Non
     data = prepare(study(folder), tmp_path / "cache")
     assert data.labels == ("2", "9", "10", "new")
     assert data.meta.notes == ("the class 'new' is in test but not in train: its rows cannot be got right",)
+
+
+def dated(path: Path) -> Path:
+    rows = [
+        f"text {number},{number % 2},{number % 28 + 1}.{number // 28 + 1}.2024,u{number % 20}" for number in range(100)
+    ]
+    path.write_text("\n".join(["text,label,day,user", *rows, "undated,1,,"]), encoding="utf-8")
+    return path
+
+
+def test_prepare_splits_in_order(tmp_path: Path) -> None:
+    spec = study(dated(tmp_path / "t.csv"), split=SplitSpec(by="day"))
+    data = prepare(spec, tmp_path / "cache")
+    assert [data.frame(split)["row"].min() for split in data.meta.rows] == [1, 81, 91]
+    assert list(data.frame("train").columns) == ["text", "label", "row"]
+    assert data.meta.notes == (
+        "rows are in the order of 'day', as dates (data.split.by)",
+        "t.csv: 1 of 101 rows have an empty 'day': they come first",
+    )
+
+
+def test_prepare_splits_by_group_and_keeps_the_units_of_intervals(tmp_path: Path) -> None:
+    path = dated(tmp_path / "t.csv")
+    data = prepare(study(path, split=SplitSpec(group="user"), resample_by="user"), tmp_path / "cache")
+    frames = {split: data.frame(split) for split in data.meta.rows}
+    assert sum(frame[RESAMPLE_BY].nunique() for frame in frames.values()) == 21  # the row without a user is one
+    units = data.units("test")
+    assert units is not None
+    assert (units[:, None] == units).tolist() == [
+        [mine == other for other in frames["test"][RESAMPLE_BY]] for mine in frames["test"][RESAMPLE_BY]
+    ]
+    assert prepare(study(path), tmp_path / "cache").units("test") is None
+    with pytest.raises(DataError, match="no column 'users'"):
+        prepare(study(path, resample_by="users"), tmp_path / "cache")
+
+
+def test_prepare_given_splits_need_no_order_and_no_group(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    dated(folder / "train.csv")
+    (folder / "test.csv").write_text("text,label\nnew,0\nother,1\n", encoding="utf-8")
+    data = prepare(study(folder, split=SplitSpec(by="day", group="user")), tmp_path / "cache")
+    assert data.meta.rows["test"] == 2
+    with pytest.raises(DataError, match=r"test\.csv: no column 'user'"):
+        prepare(study(folder, resample_by="user"), tmp_path / "cache")
 
 
 def test_prepare_digits(tmp_path: Path) -> None:

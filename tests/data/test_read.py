@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from harness.data.read import read_table
@@ -126,12 +127,95 @@ def test_read_table_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     assert text.encode("utf-8").decode("utf-8") == "a \ufffd 0"
 
 
-def test_read_table_a_test_split_without_labels_is_no_test_split(tmp_path: Path) -> None:
-    table(tmp_path / "train.csv", some_rows())
-    table(tmp_path / "test.csv", [(f"t{i}", "") for i in range(5)])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([""] * 5, "no row has a label"),
+        (["-1"] * 5, "every row has '-1', which no row of train has"),
+        (["-1.0", "-1", "", "-1", "-1"], "every row has '-1', which no row of train has"),
+        (["?"] * 5, "every row has '?', which no row of train has"),
+        (["0.5"] * 5, "every row has '0.5', which no row of train has"),
+        (None, "no row has a label"),
+    ],
+)
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_read_table_a_split_without_labels_is_not_given(
+    tmp_path: Path, split: str, labels: list[str] | None, said: str
+) -> None:
+    table(tmp_path / "train.csv", some_rows(labels=("0.0", "1.0")))
+    path = tmp_path / f"{split}.csv"
+    if labels is None:
+        path.write_text("id,text\n" + "".join(f"{i},t{i}\n" for i in range(5)), encoding="utf-8")
+    else:
+        table(path, [(f"t{i}", label) for i, label in enumerate(labels)])
     tables = read_table(DataSpec(path=str(tmp_path)))
+    assert (tables.validation, tables.test) == (None, None)
+    assert set(tables.train["label"]) == {"0", "1"}
+    assert tables.notes == (f"{split}.csv: {said}; the split is made from train instead",)
+
+
+def test_read_table_numbers_of_a_hidden_test_split_are_not_given(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", [(f"t{i}", i / 2) for i in range(12)])
+    table(tmp_path / "test.csv", [(f"u{i}", "-1.0") for i in range(5)])
+    tables = read_table(DataSpec(path=str(tmp_path)), "text-regression")
     assert tables.test is None
-    assert tables.notes == ("test.csv: no row has a label; the split is made from train instead",)
+    assert tables.notes == (
+        "test.csv: every row has '-1.0', which no row of train has; the split is made from train instead",
+    )
+
+
+def test_read_table_a_test_split_of_one_class_of_train_is_given(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", some_rows(labels=("0.0", "1.0")))
+    table(tmp_path / "test.csv", [(f"t{i}", "1") for i in range(5)])
+    tables = read_table(DataSpec(path=str(tmp_path)))
+    assert tables.test is not None
+    assert set(tables.test["label"]) == {"1"}
+
+
+def test_read_table_one_rule_writes_the_labels_of_all_splits(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", some_rows(labels=("0.0", "1.0")))
+    table(tmp_path / "test.csv", [(f"t{i}", ("1.0", "0", "unknown")[i % 3]) for i in range(6)])
+    tables = read_table(DataSpec(path=str(tmp_path)))
+    assert tables.test is not None
+    assert set(tables.train["label"]) == {"0", "1"}
+    assert tables.test["label"].tolist() == ["1", "0", "unknown"] * 2
+
+
+def test_read_table_a_missing_column_of_inputs_is_refused_in_every_split(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", some_rows())
+    (tmp_path / "test.csv").write_text("id,label\n1,yes\n2,no\n", encoding="utf-8")
+    assert "test.csv: no column 'text'" in refused(DataSpec(path=str(tmp_path)))
+    (tmp_path / "train.csv").write_text("text\n" + "a\n" * 12, encoding="utf-8")
+    assert "train.csv: no column 'label'" in refused(DataSpec(path=str(tmp_path)))
+
+
+def test_read_table_half_labelled_rows_are_counted(tmp_path: Path) -> None:
+    rows = [*some_rows(), *((f"more {i}", "") for i in range(30))]
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", rows))))
+    assert len(tables.train) == 12
+    assert tables.notes == ("t.csv: 30 of 42 rows have an empty 'label' (first: row 13): dropped",)
+    spec = DataSpec(path=str(table(tmp_path / "one.csv", [*some_rows(labels=("yes",)), ("x", "")])))
+    assert refused(spec) == (
+        "one.csv: every row has the label 'yes'; at least 2 classes are needed; "
+        "one.csv: 1 of 13 rows have an empty 'label' (first: row 13): dropped"
+    )
+
+
+def test_read_table_a_missing_value_is_no_word(tmp_path: Path) -> None:
+    values: dict[str, list[object]] = {
+        "text": ["nan", None, "NA", "", "null", *(f"t{i}" for i in range(10))],
+        "label": ["a", "b", "NA", "a", "a", None, *("ab"[i % 2] for i in range(9))],
+    }
+    pd.DataFrame(values).to_parquet(tmp_path / "t.parquet")
+    tables = read_table(DataSpec(path=str(tmp_path / "t.parquet")))
+    assert tables.train["text"].tolist() == ["nan", "NA", "null", *(f"t{i}" for i in range(1, 10))]
+    assert set(tables.train["label"]) == {"a", "b", "NA"}
+    pd.DataFrame({"text": [float("nan"), *range(12)], "label": [*"abababababab", "a"]}).to_parquet(
+        tmp_path / "numbers.parquet"
+    )
+    tables = read_table(DataSpec(path=str(tmp_path / "numbers.parquet")))
+    assert "nan" not in tables.train["text"].tolist()
+    assert tables.notes == ("numbers.parquet: 1 of 13 rows have an empty 'text' (first: row 1): dropped",)
 
 
 def test_read_table_digits() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.data.extra import GROUP, ORDER
 from harness.data.read import Tables
 from harness.data.sources import Source
 from harness.data.split import deal, split_tables, subset
@@ -117,6 +118,52 @@ def test_split_refuses_to_leave_a_split_empty() -> None:
         split_tables(tables(frame(texts(20)), test=frame(texts(20))), SplitSpec(), FACTS)
 
 
+def test_split_in_order_gives_train_the_first_rows_and_test_the_last() -> None:
+    when = np.random.default_rng(0).permutation(100)
+    data = frame(texts(100)).assign(**{ORDER: when})
+    frames, notes = split_tables(tables(data), SplitSpec(by="when"), FACTS)
+    assert notes == []
+    assert [len(frames[name]) for name in ("train", "validation", "test")] == [80, 10, 10]
+    place = dict(zip(data["row"], when, strict=True))
+    train, validation, test = ([place[row] for row in frames[name]["row"]] for name in frames)
+    assert max(train) < min(validation) < max(validation) < min(test)
+    assert list(frames["train"].columns) == ["text", "label", "row"]
+
+
+@pytest.mark.parametrize("by", [None, "when"])
+def test_split_never_cuts_a_group(by: str | None) -> None:
+    groups = np.random.default_rng(1).integers(0, 40, 300).astype(str)
+    extra = {GROUP: groups} | ({ORDER: np.arange(300)} if by else {})
+    frames, _ = split_tables(tables(frame(texts(300)).assign(**extra)), SplitSpec(group="user", by=by), FACTS)
+    homes = [set(groups[part["row"].to_numpy() - 1]) for part in frames.values()]
+    assert sum(map(len, homes)) == len(set(groups))
+    assert all(len(part) >= 15 for part in frames.values())
+
+
+def test_split_with_few_groups_leaves_no_split_empty() -> None:
+    data = frame(texts(60), [str(number % 20) for number in range(60)]).assign(**{GROUP: ["a", "b", "c"] * 20})
+    frames, _ = split_tables(tables(data), SplitSpec(group="user"), FACTS)
+    assert [len(part) for part in frames.values()] == [20, 20, 20]
+    with pytest.raises(DataError, match="validation split has no rows"):
+        split_tables(tables(frame(texts(60)).assign(**{GROUP: ["a", "b"] * 30})), SplitSpec(group="user"), FACTS)
+
+
+def test_split_leaves_given_splits_as_they_are_and_counts_what_they_break() -> None:
+    train = frame(texts(100)).assign(**{GROUP: ["a", "b"] * 50, ORDER: range(100)})
+    validation = frame(texts(20, 200)).assign(**{GROUP: [f"c{number}" for number in range(20)], ORDER: range(200, 220)})
+    test = frame(texts(10, 300)).assign(**{GROUP: ["a", "d"] * 5, ORDER: range(95, 105)})
+    frames, notes = split_tables(tables(train, validation, test), SplitSpec(group="user", by="when"), FACTS)
+    assert [len(part) for part in frames.values()] == [100, 20, 10]
+    assert notes == [
+        "50 of 100 rows of train share their 'user' with rows of test: given splits stay as they are "
+        "(data.split.group)",
+        "4 of 10 rows of test come before the last row of train in the order of 'when': given splits stay as they are "
+        "(data.split.by)",
+        "10 of 10 rows of test come before the last row of validation in the order of 'when': given splits stay as "
+        "they are (data.split.by)",
+    ]
+
+
 rows = st.lists(st.tuples(st.integers(0, 30), st.sampled_from("abcd")), min_size=1, max_size=80)
 
 
@@ -147,3 +194,15 @@ def test_subset_keeps_the_shares_of_the_classes() -> None:
         counts = np.bincount(labels[subset(labels, size, seed=3)], minlength=3)
         assert np.abs(counts - size * np.array([0.8, 0.15, 0.05])).max() <= 1
     assert len(subset(labels, None, 0)) == len(subset(labels, 5000, 0)) == 1000
+
+
+def test_subset_keeps_rare_classes() -> None:
+    labels = np.array([0] * 2997 + [1] * 3)
+    assert set(labels[subset(labels, 100, seed=42)]) == {0, 1}
+    assert len(subset(np.arange(20), 5, seed=0)) == 5
+
+
+def test_subset_of_few_rows_keeps_the_shares_before_the_classes() -> None:
+    labels = np.array([0] * 500 + list(range(1, 51)))
+    assert np.sum(labels[subset(labels, 40, seed=0)] == 0) > 30
+    assert len(set(labels[subset(labels, 102, seed=0)])) == 51

@@ -130,22 +130,41 @@ def test_a_run_of_another_behaviour_is_not_continued(run: RunFolder) -> None:
     assert [record.number for record in load(run.path).trials] == [0, 1]
 
 
-def test_a_finished_run_of_another_behaviour_gives_its_results(run: RunFolder) -> None:
-    recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1})
-    write_manifest(run, recorded)
-    store = StudyStore.open(run.database, "reviews", recorded.spec.search.objectives)
+def finish(run: RunFolder, spec: StudySpec) -> Said:
+    """Ends the study on disk, with a report; returns a view for what follows."""
+    store = StudyStore.open(run.database, "reviews", spec.search.objectives)
     store.set(module.FINAL, Final(winner=0).model_dump(mode="json"))
-    store.set(module.FINAL_OF, module._finish_keys(recorded.spec))
+    store.set(module.FINAL_OF, module._finish_keys(spec))
     store.close()
     report = Path("reports/reviews/index.html")
     report.parent.mkdir(parents=True)
     report.touch()
-    view = Said()
+    return Said()
+
+
+def test_a_finished_run_of_another_behaviour_gives_its_results(run: RunFolder) -> None:
+    recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1})
+    write_manifest(run, recorded)
+    view = finish(run, recorded.spec)
     go_on(study(), view)
     assert view.lines == ["reviews is finished: these are its results"]
     assert manifest_of(run) == recorded
     with pytest.raises(RunError, match="and that version finishes it"):
         go_on(study("search.trials=9"))
+
+
+def test_a_run_whose_version_read_other_rows_is_shown_and_not_continued(run: RunFolder) -> None:
+    recorded = manifest_of(run)
+    data = recorded.data.model_copy(update={"rows_sha256": "f" * 64})
+    recorded = recorded.model_copy(update={"data": data, "versions": {"finetune-harness": "7.5"}})
+    write_manifest(run, recorded)
+    with pytest.raises(RunError, match=r"which read other rows from reviews\.csv .*pip install finetune-harness==7\.5"):
+        go_on(study())
+    assert [record.number for record in load(run.path).trials] == [0, 1]
+    view = finish(run, recorded.spec)
+    go_on(study(), view)
+    assert view.lines == ["reviews is finished: these are its results"]
+    assert manifest_of(run) == recorded
 
 
 def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:

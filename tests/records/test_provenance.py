@@ -74,7 +74,7 @@ def test_verify_shows_each_difference() -> None:
 def test_verify_goes_by_the_rows_wherever_and_however_they_lie() -> None:
     moved = make_manifest(make_spec(data={"path": "elsewhere/reviews.parquet"}), data="c" * 64)
     assert verify(make_manifest(), moved) == []
-    other = make_manifest(make_spec(data={"path": "elsewhere/reviews.csv"}), rows="c" * 64)
+    other = make_manifest(make_spec(data={"path": "elsewhere/reviews.csv"}), data="c" * 64, rows="c" * 64)
     path, rows = verify(make_manifest(), other)
     assert path == "data.path: reviews.csv -> elsewhere/reviews.csv"
     assert rows.startswith("the data changed")
@@ -87,6 +87,17 @@ def test_verify_goes_by_the_file_where_the_rows_hash_was_not_taken(monkeypatch: 
     assert verify(recorded, make_manifest()) == []
     assert verify(recorded, make_manifest(make_spec(data={"path": "elsewhere/reviews.csv"}))) == []
     assert verify(recorded, make_manifest(data="c" * 64)) == ["the data changed: sha256 aaaaaaaaaaaa -> cccccccccccc"]
+
+
+def test_verify_names_the_version_where_the_same_file_gives_other_rows() -> None:
+    with pytest.raises(RunError, match=r"which read other rows from .*eeeeeeeeeeee -> cccccccccccc\).*finishes it"):
+        verify(make_manifest(), make_manifest(rows="c" * 64))
+    counted = before(make_manifest()).model_dump(mode="json")
+    counted["data"]["rows"] = {"train": 8, "test": 2}
+    with pytest.raises(RunError, match=r"rows of each split train 8, test 2 -> \)"):
+        verify(parsed(counted, "manifest.json"), make_manifest())
+    changed = make_manifest(make_spec(data={"path": "reviews.csv", "label": "stars"}), rows="c" * 64)
+    assert verify(make_manifest(), changed)[0] == "data.label: label -> stars"
 
 
 def test_verify_leaves_data_that_is_not_read_yet_for_later() -> None:

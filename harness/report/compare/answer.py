@@ -20,7 +20,7 @@ from harness.report.kit.text import (
 )
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
-from harness.report.study.predictions import answers_of, compared
+from harness.report.study.predictions import answers_of, compared, units_of
 from harness.stats.intervals import Interval
 from harness.stats.resampling import PairedComparison
 
@@ -38,7 +38,7 @@ def compared_picks(a: View, b: View, name: str) -> PairedComparison | None:
     """The paired comparison of the picks of `a` and `b` on test by a metric; None where their test rows differ."""
     if a.task.name != b.task.name or name not in a.task.objectives or _data(a) != _data(b):
         return None
-    return compared(a.task.metric(name), _answers(a), _answers(b))
+    return compared(a.task.metric(name), _answers(a), _answers(b), units_of(a, "test"))
 
 
 def same_data(runs: Named) -> bool:

@@ -29,7 +29,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.example import example
 from harness.report.study.objectives import tradeoff
-from harness.report.study.predictions import compared, validation_answers
+from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
@@ -233,7 +233,7 @@ def _validation_too_small(view: View) -> Iterator[str]:
     numbers = [view.models[role].number for role in _PICKED if role in view.models]
     answers = [validation_answers(view, number) for number in numbers if number is not None]
     first, second = answers if len(answers) == len(_PICKED) else (None, None)
-    comparison = compared(view.judge, first, second)
+    comparison = compared(view.judge, first, second, units_of(view, "validation"))
     if first is not None and comparison is not None and comparison.tie:
         yield (
             f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: other rows "

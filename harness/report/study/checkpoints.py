@@ -32,7 +32,7 @@ from harness.report.kit.text import (
 )
 from harness.report.kit.view import View
 from harness.report.study.figures_winner import forest
-from harness.report.study.predictions import compared, validation_answers
+from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.report.study.seeds import mean_interval
 from harness.stats.intervals import Interval
 
@@ -121,7 +121,8 @@ def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, b
     It is a paired bootstrap on the validation rows where the predictions of both are kept. Else it comes from the two
     intervals, taken as independent and normal, which is less exact.
     """
-    paired = compared(view.judge, *(validation_answers(view, candidate.best.number) for candidate in (a, b)))
+    first, second = (validation_answers(view, candidate.best.number) for candidate in (a, b))
+    paired = compared(view.judge, first, second, units_of(view, "validation"))
     if paired is not None:
         return paired.probability, True
     gain = (a.score.value - b.score.value) * (1 if view.metric.maximize else -1)

@@ -6,16 +6,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from harness.data.answers import Answers, read_answers
 from harness.errors import RunError
-from harness.records.final import SHOWN, SHOWN_WIDTH, FinalModel
+from harness.records.final import SHOWN, SHOWN_WIDTH, UNITS, FinalModel
 from harness.report.kit.text import clip
 from harness.report.kit.view import View
 from harness.report.lenses.registry import lens_of
 from harness.stats.metric import Metric
 from harness.stats.resampling import PairedComparison, compare
 
-__all__ = ["answers_of", "compared", "shown_rows", "validation_answers"]
+__all__ = ["answers_of", "compared", "shown_rows", "units_of", "validation_answers"]
 
 
 def answers_of(view: View, model: FinalModel, split: str = "test") -> Answers | None:
@@ -46,15 +48,28 @@ def _read(view: View, path: Path | None, split: str) -> Answers | None:
     return answers if len(answers) and (lens is None or lens.fits(answers)) else None
 
 
-def compared(metric: Metric, a: Answers | None, b: Answers | None) -> PairedComparison | None:
-    """The paired comparison of model `a` with model `b`, row by row.
+def units_of(view: View, split: str) -> np.ndarray | None:
+    """The number of each row's unit that intervals draw; None where they draw rows, and where it was not kept."""
+    path = view.file(UNITS)
+    try:
+        units = json.loads(path.read_text(encoding="utf-8")).get(split) if path is not None else None
+    except (OSError, ValueError, AttributeError):
+        return None
+    return np.array(units) if units and all(isinstance(unit, int) for unit in units) else None
+
+
+def compared(
+    metric: Metric, a: Answers | None, b: Answers | None, units: np.ndarray | None = None
+) -> PairedComparison | None:
+    """The paired comparison of model `a` with model `b`, row by row, or by draws of the rows' `units`.
 
     None where the answers of one are missing or of other rows, and for a metric without a formula: that of a user's own
     task, of which the run keeps the facts and not the code.
     """
     if a is None or b is None or not metric.has_formula or not a.same_targets(b):
         return None
-    return compare(metric, a.outputs, b.outputs, a.targets)
+    groups = units if units is not None and len(units) == len(a) else None
+    return compare(metric, a.outputs, b.outputs, a.targets, groups)
 
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:

@@ -8,7 +8,7 @@ from harness.records.final import FinalModel
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import amount, clip, difference, join, metric
 from harness.report.kit.view import View
-from harness.report.study.predictions import answers_of, compared
+from harness.report.study.predictions import answers_of, compared, units_of
 from harness.stats import resampling
 from harness.stats.intervals import Interval, difference_interval, unknown, wilson
 from harness.stats.metric import Metric
@@ -41,7 +41,9 @@ def _gap_interval(view: View, model: FinalModel, name: str) -> Interval:
     answers, num_rows = answers_of(view, model, "validation"), _validation_rows(view)
     judge = view.task.metric(name)
     if answers is not None and judge.has_formula:
-        validation = resampling.interval(judge, answers.outputs, answers.targets)
+        units = units_of(view, "validation")
+        groups = units if units is not None and len(units) == len(answers) else None
+        validation = resampling.interval(judge, answers.outputs, answers.targets, groups)
     elif judge.is_share and num_rows:
         validation = wilson(model.validation[name], num_rows)
     else:
@@ -77,6 +79,7 @@ def _difference(view: View, metric: Metric, role: str) -> Interval:
     recorded = view.comparison(role)
     if recorded is not None and recorded.metric == metric.name:
         return recorded.difference
-    models = (view.models.get("winner"), view.models[role])
-    pair = compared(metric, *(answers_of(view, model) if model is not None else None for model in models))
+    winner = view.models.get("winner")
+    first = answers_of(view, winner) if winner is not None else None
+    pair = compared(metric, first, answers_of(view, view.models[role]), units_of(view, "test"))
     return unknown() if pair is None else pair.difference

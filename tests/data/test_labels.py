@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.data.kinds import KINDS
+from harness.data.labels import alike_note, label_name
+from harness.errors import DataError
+
+LABEL = KINDS["label"]
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (" yes ", "yes"),
+        (1, "1"),
+        (True, "true"),
+        (1.0, "1.0"),
+        ("nan", "nan"),
+        (["yes"], "yes"),
+        ([["yes"]], "yes"),
+        ([], None),
+        ([None], None),
+        (None, None),
+        ("  ", None),
+        (float("nan"), None),
+    ],
+)
+def test_label_name(value: object, name: str | None) -> None:
+    assert label_name("t", value) == name
+
+
+def test_label_name_refuses_several_labels_and_other_values() -> None:
+    with pytest.raises(DataError, match=r"t: row 3: 'label' holds 2 labels, \['a', 'b'\]: .* not among the tasks"):
+        LABEL.read("t", "label", [["a"], "b", ["a", "b"]])
+    with pytest.raises(DataError, match="holds a dict, not a text"):
+        label_name("t", [{"name": "a"}])
+
+
+def unified(train: list[str | None], test: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    values = LABEL.unify("t", "label", {"train": train, "test": test})
+    return values["train"], values["test"]
+
+
+def test_unify_writes_whole_numbers_where_train_has_numbers_alone() -> None:
+    assert unified(["1.0", None, "2e1", "-0.0"], ["1", "x", "20.0"]) == (["1", None, "20", "0"], ["1", "x", "20"])
+    assert unified(["1.0", "x"], ["1"]) == (["1.0", "x"], ["1"])
+
+
+def test_unify_keeps_every_digit() -> None:
+    large = ["12345678901234567.0", "12345678901234568.0", "1.2345678901234569e16"]
+    assert unified([*large], [])[0] == ["12345678901234567", "12345678901234568", "12345678901234569"]
+    assert unified(["007", "7", "1e999999999"], [])[0] == ["007", "7", "1e999999999"]
+
+
+def test_unify_refuses_fractions_of_train_alone() -> None:
+    with pytest.raises(DataError, match=r"t: row 2: 'label' is 0\.5: labels are numbers with fractions"):
+        unified(["1", "0.5"], [])
+    assert unified(["1", "0"], ["0.5"])[1] == ["0.5"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "listed"),
+    [
+        (["yes", "Yes", "no"], "'Yes' (1 rows) and 'yes' (1 rows)"),
+        (["caf\u00e9", "cafe\u0301", "cafe\u0301"], r"'cafe\u0301' (2 rows) and 'caf\xe9' (1 rows)"),
+        (["07", "7"], "'07' (1 rows) and '7' (1 rows)"),
+        (["true", "1", "false", "0"], "'0' (1 rows) and 'false' (1 rows); '1' (1 rows) and 'true' (1 rows)"),
+        (["a b", "a  b"], "'a  b' (1 rows) and 'a b' (1 rows)"),
+    ],
+)
+def test_alike_note_lists_the_labels(labels: list[str], listed: str) -> None:
+    (note,) = alike_note("label", labels)
+    assert f"are classes of their own: {listed};" in note
+
+
+def test_alike_note_is_silent_where_nothing_is_alike() -> None:
+    assert alike_note("label", ["true", "false", "1a", "2", "10"]) == []

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from harness.data.order import ranks_in_order
+from harness.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("values", "ranks", "kind"),
+    [
+        (["10", "9", " 9.0", "1e3"], [1, 0, 0, 2], "numbers"),
+        ([3, 1.5, Decimal("2.5")], [2, 0, 1], "numbers"),
+        (["2024-02-01", "2023-12-31T23:00:00", "2024-01-01 10:00"], [2, 0, 1], "dates"),
+        ([date(2024, 2, 1), datetime(2024, 1, 1, tzinfo=UTC)], [1, 0], "dates"),
+        (["31/01/2024", "01/02/2024", "03/12/2023"], [1, 2, 0], "dates"),
+        (["12/31/2023", "1/2/2024"], [0, 1], "dates"),
+        (["2 Feb 2024", "10 Jan 2024"], [1, 0], "dates"),
+        (["Mon Jun 01 10:00:00 +0000 2009", "Sun May 31 23:00:00 +0000 2009"], [1, 0], "dates"),
+        (["b", "a", "10"], [2, 1, 0], "texts"),
+        (["b", None, "a", ""], [1, -1, 0, -1], "texts"),
+    ],
+)
+def test_ranks_in_order(values: list[object], ranks: list[int], kind: str) -> None:
+    assert (ranks_in_order("when", values)[0].tolist(), ranks_in_order("when", values)[1]) == (ranks, kind)
+
+
+def test_ranks_in_order_refuses_dates_that_can_be_read_in_two_orders() -> None:
+    with pytest.raises(DataError, match="in '03/04/2024' and all other dates, the first number"):
+        ranks_in_order("when", ["03/04/2024", "04/03/2024"])
+    assert ranks_in_order("when", ["03/04/2024", "05/06/2024"])[0].tolist() == [0, 1]  # both orders are the same
