@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.cache import built_once, default_cache
-from harness.data.extra import extra_columns
 from harness.data.formats import Form
 from harness.data.kinds import kind_of
 from harness.data.prepared import Meta, PreparedData
 from harness.data.read import Tables, column_names, read_table
 from harness.data.sources import Source, find_source
-from harness.data.split import split_tables
+from harness.data.splits.extra import extra_columns
+from harness.data.splits.split import split_tables
 from harness.records.manifest import Spread
 from harness.spec.study import StudySpec
 from harness.spec.tasks import TaskFacts, facts_of

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.data.extra import RESAMPLE_BY
+from harness.data.splits.extra import RESAMPLE_BY
 from harness.errors import DataError
 from harness.records.manifest import Meta
 from harness.runtime import quick_imports

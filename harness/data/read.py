@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.data.extra import GROUP, ORDER, extra_columns, extra_values
 from harness.data.formats import Content, Form, read_files, require_columns
 from harness.data.sources import Source, find_source
+from harness.data.splits.extra import GROUP, ORDER, extra_columns, extra_values
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
 from harness.errors import DataError, MissingColumn, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec

@@ -17,7 +17,7 @@ from harness.data.cache import built_once
 from harness.data.encoded import Arrays, Encoded
 from harness.data.kinds import strata_of
 from harness.data.prepared import PreparedData
-from harness.data.split import subset
+from harness.data.splits.split import subset
 from harness.records.final import WARNING
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of

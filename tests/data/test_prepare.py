@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data import prepare as module
-from harness.data.extra import RESAMPLE_BY
 from harness.data.prepare import natural_order, prepare
+from harness.data.splits.extra import RESAMPLE_BY
 from harness.errors import DataError
 from harness.spec.study import DataSpec, ModelSpec, SplitSpec, StudySpec
 

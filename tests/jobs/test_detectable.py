@@ -15,7 +15,13 @@ from harness.jobs.detectable import detectable_lines
 from harness.spec.study import StudySpec
 
 
-def lines(task: str, objectives: list[str], simple: Mapping[str, Answers] | None = None, rows: int = 400) -> list[str]:
+def lines(
+    task: str,
+    objectives: list[str],
+    simple: Mapping[str, Answers] | None = None,
+    rows: int = 400,
+    units: np.ndarray | None = None,
+) -> list[str]:
     spec = StudySpec.model_validate(
         {
             "name": "x",
@@ -25,7 +31,7 @@ def lines(task: str, objectives: list[str], simple: Mapping[str, Answers] | None
             "search": {"objectives": objectives},
         }
     )
-    data: Any = SimpleNamespace(meta=SimpleNamespace(rows={"test": rows}))
+    data: Any = SimpleNamespace(meta=SimpleNamespace(rows={"test": rows}), units=lambda split: units)
 
     def answers() -> Mapping[str, Answers]:
         assert simple is not None, "a share needs no baseline"
@@ -50,6 +56,10 @@ def test_share_is_told_without_a_baseline() -> None:
         "smallest difference: the 400 test rows can show one of about 6.3 points of accuracy (between models that "
         "disagree on 20% of them)"
     ]
+
+
+def test_nothing_is_told_of_rows_that_come_in_units() -> None:
+    assert lines("text-classification", ["accuracy"], units=np.arange(400) // 4) == []
 
 
 @pytest.mark.parametrize(

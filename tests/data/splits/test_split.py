@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.data.extra import GROUP, ORDER
 from harness.data.read import Tables
 from harness.data.sources import Source
-from harness.data.split import deal, split_tables, subset
+from harness.data.splits.extra import GROUP, ORDER
+from harness.data.splits.split import deal, split_tables, subset
 from harness.errors import DataError
 from harness.spec.study import SplitSpec
 from harness.spec.tasks import facts_of

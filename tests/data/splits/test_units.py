@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.data.units import cut_in_order, units_of
+from harness.data.splits.units import cut_in_order, units_of
 
 SHARES = {"validation": 0.1, "test": 0.1}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.data.order import ranks_in_order
+from harness.data.splits.order import ranks_in_order
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError
 from harness.spec.study import DataSpec

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from harness.data.order import ranks_in_order
+from harness.data.splits.order import ranks_in_order
 from harness.errors import DataError
 
 

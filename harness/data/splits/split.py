@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.data.extra import GROUP, ORDER
 from harness.data.kinds import duplicate_keys, kind_of, strata_of
 from harness.data.read import Tables
-from harness.data.units import cut_in_order, units_of
+from harness.data.splits.extra import GROUP, ORDER
+from harness.data.splits.units import cut_in_order, units_of
 from harness.errors import DataError
 from harness.spec.study import SplitSpec
 from harness.spec.tasks import TaskFacts
