@@ -5,21 +5,40 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from harness.records.files import replace_folder
+from harness.errors import InputError
+from harness.records.files import can_write, replace_folder
 
 __all__ = ["built_once", "default_cache", "private_folder"]
 
 
 def default_cache() -> Path:
-    """Returns $HARNESS_CACHE, else $XDG_CACHE_HOME/harness, else ~/.cache/harness."""
+    """Returns $HARNESS_CACHE; else, of $XDG_CACHE_HOME/harness and ~/.cache/harness, the first that can be written.
+
+    Without either (no home, another user's home) it is a folder of this user's own among the temporary files.
+
+    Raises:
+        InputError: there is no such folder.
+    """
     own, shared = os.environ.get("HARNESS_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if own:
         return Path(own).expanduser()
-    return (Path(shared) if shared else Path.home() / ".cache") / "harness"
+    home = os.path.expanduser("~/.cache")  # noqa: PTH111 - the method of Path raises where there is no home
+    for folder in (Path(shared or home), Path(home)):
+        if folder.is_absolute() and can_write(folder):
+            return folder / "harness"
+    folder = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            return folder
+    raise InputError("no folder for the cache of prepared data can be written: name one in HARNESS_CACHE")
 
 
 def private_folder(path: Path) -> Path:

@@ -29,7 +29,7 @@ from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
 from harness.tasks import task_of
 
-__all__ = ["check_scores", "stage_weights", "write_card"]
+__all__ = ["check_scores", "sha256_of", "stage_weights", "write_card"]
 
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
 #: Allowed relative difference of a score that is not a share of rows: after reloading, sums have another order.
@@ -134,7 +134,7 @@ def write_card(
         device=(record.place.device_name or record.place.device) if record.place else "an unknown device",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
-    hashes = {path.name: _sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
     write_export(folder, manifest.model_copy(update={"files": hashes}))
 
 
@@ -152,7 +152,10 @@ def _hub_id(checkpoint: str) -> str | None:
     return name if "/" in name and not Path(name).is_absolute() else None
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file in hex; empty where there is none."""
+    if not path.is_file():
+        return ""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
-from harness.errors import InputError, RunError
-from harness.jobs.export import check_scores, stage_weights, write_card
+from harness.errors import DataError, InputError, RunError
+from harness.jobs.export import check_scores, sha256_of, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
@@ -29,15 +29,20 @@ from harness.tasks import task_of
 
 __all__ = ["export_trial"]
 
+#: The file of an export that its user may have edited.
+CARD = "README.md"
+
 
 def export_trial(
     results: Results, number: int | None, to: Path, say: Callable[[str], object] = lambda line: None
 ) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
-    The winner's folder is copied from the run, with its test score. Another trial's weights are copied where they were
-    kept, else the trial is trained again. A trial that was scored on test is exported with the seed that was scored,
-    and its card has that score; the card of another has validation scores only. `say` gets a line before a training.
+    The winner's folder is copied from the run, with its test score: its hashes are checked, and it is scored again if
+    the run's data is there. Another trial's weights are copied where they were kept, else the trial is trained again. A
+    trial that was scored on test is exported with the seed that was scored, and its card has that score; the card of
+    another has validation scores only. `say` gets a line before a training, and one where the winner is not scored
+    again.
 
     Raises:
         InputError: `to` is not a folder, or holds other files than an export.
@@ -51,7 +56,7 @@ def export_trial(
     staging = staging_path(to)
     try:
         if number is None or (results.final is not None and number == results.final.winner):
-            _stage_winner(results, staging)
+            _stage_winner(results, staging, say)
         else:
             _stage_trial(results, number, staging, say)
         replace_folder(staging, to)
@@ -67,7 +72,7 @@ def _refuse_other_files(to: Path) -> None:
         raise InputError(f"--to {to} holds other files; give a folder that is new, empty or an earlier export")
 
 
-def _stage_winner(results: Results, staging: Path) -> None:
+def _stage_winner(results: Results, staging: Path, say: Callable[[str], object]) -> None:
     best = results.export_path()
     if results.final is None or best is None:
         raise RunError(f"{results.folder} has no winner yet; let the sweep come to its end, or name a trial: --trial N")
@@ -80,8 +85,17 @@ def _stage_winner(results: Results, staging: Path) -> None:
     shutil.rmtree(staging, ignore_errors=True)
     shutil.copytree(source, staging)
     manifest = read_export(staging)
+    digests = {name: digest for name, digest in manifest.files.items() if name != CARD}
+    changed = [name for name, digest in digests.items() if sha256_of(staging / name) != digest]
+    if changed:
+        raise RunError(f"{source} has changed since it was exported ({', '.join(changed)}): its hashes differ")
+    try:
+        data = prepared_data(results)
+    except (DataError, RunError) as error:
+        say(f"copied by its hashes, not scored again: {error}")
+        return
     record = _run_of(results, results.final.winner, manifest.seed)
-    _check(results, prepared_data(results), record, manifest.validation, staging, processor=False)
+    _check(results, data, record, manifest.validation, staging, processor=False)
 
 
 def _run_of(results: Results, number: int, seed: int | None) -> TrialRecord:

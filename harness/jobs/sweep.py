@@ -25,6 +25,7 @@ from harness.jobs.refusals import refuse_undefined
 from harness.jobs.scorer import Features, Scorer, features_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
+from harness.records.files import can_write
 from harness.records.final import WARNING, Baseline
 from harness.records.manifest import BEHAVIOUR, DataFacts, Manifest, read_manifest, write_manifest
 from harness.records.precision import PrecisionChoice
@@ -76,8 +77,9 @@ class SweepView(Monitor, Protocol):
 
 
 def report_folder(run: Path) -> Path:
-    """The default folder of a run's report: reports/NAME for runs/NAME."""
-    return Path("reports") / run.resolve().name
+    """The default folder of a run's report: reports/NAME, or in the run where the current folder cannot be written."""
+    folder = Path("reports") / run.resolve().name
+    return folder if can_write(folder) or not can_write(run) else run / "report"
 
 
 def continued(spec: StudySpec, run: RunFolder) -> StudySpec:

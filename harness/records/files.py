@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "can_write",
     "fill_folder",
     "leftovers",
     "plain",
@@ -158,6 +159,12 @@ def _put_back(folder: Path) -> None:
     old = _old_path(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
+
+
+def can_write(folder: Path) -> bool:
+    """True when this process may write into `folder`, or make it."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def staging_path(folder: Path) -> Path:

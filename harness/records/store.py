@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -299,6 +300,8 @@ def _connect(url: str | Path, create: bool) -> RDBStorage:
         return RDBStorage(str(url).replace("{", "{{").replace("}", "}}"))  # Optuna formats the URL as a template
     if not create and not path.is_file():
         raise RunError(f"{path}: there is no study database")
+    if not create and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return RDBStorage("sqlite:///study.db", engine_kwargs={"creator": partial(_connect_to_read, path)})
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
@@ -312,6 +315,17 @@ def _connect(url: str | Path, create: bool) -> RDBStorage:
 
     # The URL is only a name, and `creator` has the path: in a URL, `?`, `%` or `{` of a path would be parsed.
     return RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """Opens a database that this process may not write.
+
+    SQLite then reads a write-ahead log where its two files are there: a coordinator is at work. Where they are not, the
+    database does not change, and SQLite must be told so, because it cannot make them.
+    """
+    is_written = path.with_name(f"{path.name}-wal").exists()
+    mode = "mode=ro" if is_written else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_S, check_same_thread=False)
 
 
 def _sqlite_path(url: str | Path) -> Path | None:

@@ -37,6 +37,21 @@ def test_export_of_the_winner_is_the_runs_best(results: Results, tmp_path: Path)
     assert [path.name for path in to.parent.iterdir()] == ["model"]
 
 
+def test_export_of_a_copied_run_without_its_data_is_its_best_by_the_hashes(results: Results, tmp_path: Path) -> None:
+    data = results.spec.data.model_copy(update={"path": str(tmp_path / "gone.csv")})
+    copied = Path(shutil.copytree(results.folder, tmp_path / "copy"))
+    without = replace(results, folder=copied, spec=results.spec.model_copy(update={"data": data}))
+    said: list[str] = []
+    to = export_trial(without, None, tmp_path / "model", said.append)
+    assert (to / "model.safetensors").read_bytes() == (results.folder / "best" / "model.safetensors").read_bytes()
+    assert [line.partition(": ")[0] for line in said] == ["copied by its hashes, not scored again"]
+    weights = copied / "best" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(RunError, match=r"has changed since it was exported \(model\.safetensors\)"):
+        export_trial(without, None, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     card = (results.folder / "best" / "README.md").read_text("utf-8")
     tables = [block.splitlines() for block in card.split("\n\n") if block.startswith("|")]

@@ -335,3 +335,26 @@ def test_store_is_read_while_it_is_written(store: StudyStore, tmp_path: Path) ->
     store.report(0, progress(0, 2))
     assert len(reader.records()[0].history) == 1
     reader.close()
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_study_that_may_not_be_written_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_live: bool
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    writer = StudyStore.open(folder / "study.db", "study", ["accuracy"])
+    writer.create(config(0))
+    if not is_live:
+        writer.close()
+    names = {path.name for path in folder.iterdir()}
+    assert (names == {"study.db"}) is not is_live
+    monkeypatch.setattr(store_module.os, "access", lambda *_: False)  # root may write whatever the modes are
+    folder.chmod(0o555)
+    reader = StudyStore.open(folder / "study.db", "study", ["accuracy"], create=False)
+    assert [record.number for record in reader.records()] == [0]
+    with pytest.raises(RunError, match="readonly database"):
+        reader.set("key", 1)
+    reader.close()
+    writer.close()
+    folder.chmod(0o755)
