@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.checkpoint_folder import refuse_own_code
+from harness.data.checkpoints.folder import refuse_own_code
 from harness.data.formats import Form, read_files
 from harness.errors import DataError, InputError, nearest
 from harness.records.exported import EXPORT_FILES, read_export

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.checkpoint_folder import TOKENIZER_FILES, missing_package
+from harness.data.checkpoints.folder import TOKENIZER_FILES, missing_package
 from harness.errors import CheckpointError
 from harness.tasks.models import quiet
 

@@ -54,7 +54,7 @@ def outcome(case: Case, folder: Path, patch: pytest.MonkeyPatch) -> tuple[int, s
     patch.chdir(folder)
     patch.setenv("HARNESS_CACHE", str(folder / "cache"))
     patch.setattr("harness.machine.slots.accelerators", lambda: ())
-    patch.setattr("harness.data.checkpoint_folder._READERS", {"sentencepiece": "surely_absent"})
+    patch.setattr("harness.data.checkpoints.folder._READERS", {"sentencepiece": "surely_absent"})
     with ExitStack() as stack:
         if "name=held" in case.command:
             run = RunFolder.of(folder / "runs", "held")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from harness.data import checkpoint_folder as module
-from harness.data.checkpoint_folder import check_folder, refuse_own_code
+from harness.data.checkpoints import folder as module
+from harness.data.checkpoints.folder import check_folder, refuse_own_code
 from harness.errors import CheckpointError, InputError, MissingPackage
 
 Spoil = Callable[[Path], Any]

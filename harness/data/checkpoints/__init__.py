@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
-from harness.data.checkpoint_folder import TOKENIZER_FILES, check_folder, weight_files
+from harness.data.checkpoints.folder import TOKENIZER_FILES, check_folder, weight_files
 from harness.errors import CheckpointError, nearest
 from harness.records.files import write_text
 from harness.spec.study import split_checkpoint
