@@ -15,6 +15,7 @@ from make_tables import Folders, fill, jobs_of
 
 from harness.errors import InputError
 from harness.spec.configure import search_space
+from harness.spec.rungs import FIRST_STEPS
 from harness.spec.study import StudySpec
 
 WORDS = {"good": ("fine", "lovely", "tasty"), "bad": ("cold", "late", "stale"), "other": ("blue", "round", "wide")}
@@ -106,7 +107,7 @@ def test_a_table_goes_on_after_an_interruption_and_is_read_back(folders: Folders
         assert steps == sorted(set(steps))
         assert steps[-1] == cell[-1]["total_steps"]
         assert 0 <= cell[-1]["test_accuracy"] <= 1
-        assert steps[-1] <= 30 or 30 in steps, "a pruner may judge the trial there"
+        assert steps[-1] <= FIRST_STEPS or FIRST_STEPS in steps, "a pruner may judge the trial there"
 
 
 def test_a_table_of_another_study_is_not_continued(folders: Folders) -> None:
@@ -124,10 +125,10 @@ def test_no_cell_is_begun_when_time_is_up(folders: Folders) -> None:
 
 
 @pytest.mark.parametrize("kept", GRIDS, ids=lambda kept: kept.spec.name)
-def test_every_grid_has_24_cells_and_8_of_them_twice_spread_over_all_values(kept: Grid) -> None:
+def test_every_grid_has_24_cells_or_more_and_a_third_of_them_twice_spread_over_all_values(kept: Grid) -> None:
     cells = planned(kept.spec)
-    assert len(cells) == 32
-    second = [params for params, seed in cells if seed == 1]
-    assert len(second) == 8
+    first, second = ([params for params, own in cells if own == seed] for seed in (0, 1))
+    assert len(first) in (24, 32)
+    assert len(second) == round(len(first) / 3)
     for param in search_space(kept.spec):
         assert {params[param.name] for params in second} == set(param.domain.choices)
