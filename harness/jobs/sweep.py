@@ -35,6 +35,7 @@ from harness.records.results import CONFIRM, FINAL, Results, decision, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
+from harness.records.task_copy import copy_of
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
 from harness.search.samplers import import_libraries
@@ -172,8 +173,8 @@ class _Sweep:
         self.stack = stack
         self.earlier = read_manifest(run)
         self.manifest = self.earlier or Manifest(spec=spec)
-        # Before the data is read there is only the study to compare.
-        self._refuse_changes(Manifest(spec=spec))
+        # Before the data is read there are only the study and its task to compare.
+        self._refuse_changes(Manifest(spec=spec, task=copy_of(spec.task)))
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
         # Workers need as long to start as the data needs to be prepared; a finished study needs none.

@@ -80,7 +80,8 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
 
     The study may differ in trials, budget, confirm, engine and loggers. The prepared rows must be the same, wherever
     the table lies; where `now` has no data yet, neither the rows nor the path are compared. The weights must
-    have the same hashes. Versions and machines may differ: a run that moves to another machine is still one run.
+    have the same hashes. A user's own task must have the same facts, where both manifests have them. Versions and
+    machines may differ: a run that moves to another machine is still one run.
 
     Raises:
         RunError: the same study gives other results in this version than in the one that began the run.
@@ -90,6 +91,8 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
         refuse_other_rows(recorded, now.data)
     changed = bool(now.data.sha256) and not recorded.data.same_rows(now.data)
     lines = differences(recorded.spec, now.spec, free=() if changed else ("data.path",))
+    if recorded.task and now.task and recorded.task.name == now.task.name:
+        lines += recorded.task.differences(now.task)
     if changed:
         lines.append(f"the data changed: {recorded.data.changed(now.data)}")
     for name, digest in recorded.weights.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import inf, isfinite
 from typing import Any
@@ -62,6 +64,34 @@ class TaskCopy(Stored):
             lens=self.lens,
             pipeline=self.pipeline,
         )
+
+    def differences(self, other: TaskCopy) -> list[str]:
+        """Returns a line for each fact that differs in `other` (`task.metrics.gap.maximize: false -> true`)."""
+        old, new = dict(_flat("task", self._by_name())), dict(_flat("task", other._by_name()))
+        return [
+            f"{key}: {_as_text(old, key)} -> {_as_text(new, key)}" for key in old | new if old.get(key) != new.get(key)
+        ]
+
+    def _by_name(self) -> dict[str, Any]:
+        """The facts as JSON, fields and metrics by their names; the loader's name for the task is left out."""
+        facts = self.model_dump(mode="json", exclude={"name"})
+        facts["recipe"] = sorted(facts["recipe"])
+        for part in ("fields", "metrics"):
+            facts[part] = {entry["name"]: entry for entry in facts[part]}
+        return facts
+
+
+def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yields each leaf of nested mappings with its dotted key."""
+    if not isinstance(value, dict):
+        yield key, value
+        return
+    for name, part in value.items():
+        yield from _flat(f"{key}.{name}", part)
+
+
+def _as_text(facts: Mapping[str, Any], key: str) -> str:
+    return json.dumps(facts[key], ensure_ascii=False) if key in facts else "not there"
 
 
 def copy_of(name: str) -> TaskCopy | None:

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import create_model
 
 from harness.errors import RunError
 from harness.records.manifest import BEHAVIOUR, Commit, DataFacts, Manifest, parsed
 from harness.records.provenance import new_manifest, presentable, verify
 from harness.records.schema import Place
+from harness.spec import tasks
+from harness.spec.space import Frozen
 from harness.spec.study import StudySpec
+from harness.spec.tasks import TASKS, remember
 
 
 def make_spec(**changes: Any) -> StudySpec:
@@ -71,6 +77,28 @@ def test_verify_shows_each_difference() -> None:
     assert len(lines) == 4
 
 
+def test_verify_shows_what_changed_in_a_users_own_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(**changes: Any) -> Manifest:
+        changed = replace(
+            gap, **{name: value for name, value in changes.items() if name in ("maximize", "unit", "low")}
+        )
+        facts = replace(TASKS["text-regression"], name=name_of_task, metrics=(changed, error), loss="error")
+        remember(replace(facts, options=create_model("Options", __base__=Frozen, steps=(int, changes.get("steps", 1)))))
+        return parsed(make_manifest(make_spec(task=name_of_task)).model_dump(mode="json"), "manifest.json")
+
+    monkeypatch.setattr(tasks, "_FOREIGN", {})
+    name_of_task = "somebodys.module:Task"
+    gap = replace(TASKS["text-regression"].metric("r2"), name="gap", low=-1.0)
+    error = replace(TASKS["text-regression"].metric("rmse"), name="error")
+    recorded = made()
+    assert verify(recorded, made()) == []
+    assert verify(recorded, made(maximize=False)) == ["task.metrics.gap.maximize: true -> false"]
+    assert verify(recorded, made(unit="days")) == ['task.metrics.gap.unit: "" -> "days"']
+    assert verify(recorded, made(low=-inf)) == ["task.metrics.gap.low: -1.0 -> null"]
+    assert verify(recorded, made(steps=2)) == ["task.options.steps: 1 -> 2"]
+    assert verify(recorded.model_copy(update={"task": None}), made(steps=2)) == [], "its facts were not recorded"
+
+
 def test_verify_goes_by_the_rows_wherever_and_however_they_lie() -> None:
     moved = make_manifest(make_spec(data={"path": "elsewhere/reviews.parquet"}), data="c" * 64)
     assert verify(make_manifest(), moved) == []
@@ -89,15 +117,16 @@ def test_verify_goes_by_the_file_where_the_rows_hash_was_not_taken(monkeypatch: 
     assert verify(recorded, make_manifest(data="c" * 64)) == ["the data changed: sha256 aaaaaaaaaaaa -> cccccccccccc"]
 
 
-def test_verify_names_the_version_where_the_same_file_gives_other_rows() -> None:
+def test_verify_names_the_version_where_the_same_file_gives_other_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunError, match=r"which read other rows from .*eeeeeeeeeeee -> cccccccccccc\).*finishes it"):
         verify(make_manifest(), make_manifest(rows="c" * 64))
-    counted = before(make_manifest()).model_dump(mode="json")
-    counted["data"]["rows"] = {"train": 8, "test": 2}
-    with pytest.raises(RunError, match=r"rows of each split train 8, test 2 -> \)"):
-        verify(parsed(counted, "manifest.json"), make_manifest())
     changed = make_manifest(make_spec(data={"path": "reviews.csv", "label": "stars"}), rows="c" * 64)
     assert verify(make_manifest(), changed)[0] == "data.label: label -> stars"
+    counted = before(make_manifest()).model_dump(mode="json")
+    counted["data"]["rows"] = {"train": 8, "test": 2}
+    monkeypatch.setattr("harness.records.provenance.BEHAVIOUR", 1)
+    with pytest.raises(RunError, match=r"rows of each split train 8, test 2 -> \)"):
+        verify(parsed(counted, "manifest.json"), make_manifest())
 
 
 def test_verify_leaves_data_that_is_not_read_yet_for_later() -> None:
