@@ -61,6 +61,8 @@ class Metric:
             raise ValueError(f"metric '{self.name}' has one of row_stats and of_sums; give both")
         if self.row_stats is not None and self.value is not None:
             raise ValueError(f"metric '{self.name}' has two formulas; give row_stats and of_sums, or value")
+        if not self.low <= self.high:
+            raise ValueError(f"metric '{self.name}': low {self.low} is not at most high {self.high}")
 
     @property
     def is_like_share(self) -> bool:
