@@ -85,9 +85,14 @@ Checkpoint = Annotated[str, Field(pattern=CHECKPOINT_PATTERN)]
 
 def _known_task(name: str) -> str:
     try:
-        return facts_of(name).name
+        options = facts_of(name).options.model_fields
     except InputError as error:
         raise ValueError(str(error).removeprefix("task ")) from None
+    for section, model in (("data", DataSpec), ("model", ModelSpec), ("training", TrainingSpec)):
+        for option in options:
+            if option in model.model_fields:
+                raise ValueError(f"{name!r}: its option '{option}' is also a key of {section}; choose another name")
+    return name
 
 
 _TASK_NAMES = {"anyOf": [{"enum": list(TASKS)}, {"pattern": FOREIGN_PATTERN}]}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import Field
+from pydantic import Field, create_model
 
 from harness.spec import tasks
 from harness.spec.checks import contradictions
@@ -74,3 +74,11 @@ def test_options_stand_in_conditions() -> None:
 )
 def test_wrong_options_are_told(options: dict[str, Any], message: str) -> None:
     assert messages(study(options, search={"trials": 1})) == [message]
+
+
+@pytest.mark.parametrize(("option", "section"), [("epochs", "training"), ("layers", "model"), ("path", "data")])
+def test_options_named_like_a_key_of_the_study_are_refused(option: str, section: str) -> None:
+    options = create_model("Options", __base__=Frozen, **{option: (int, 1)})
+    remember(replace(TASKS["text-regression"], name=NAME, options=options))
+    with pytest.raises(ValueError, match=f"its option '{option}' is also a key of {section}; choose another name"):
+        study({})
