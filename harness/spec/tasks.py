@@ -93,8 +93,20 @@ class TaskFacts:
         for name, option in self.options.model_fields.items():
             if option.is_required() or not isinstance(option.default, (str, int, float, bool, type(None))):
                 raise ValueError(f"task '{self.name}': option '{name}' needs a default: a text, number, bool or None")
-        if self.loss not in {metric.name for metric in self.metrics}:
+        metrics = {metric.name: metric for metric in self.metrics}
+        if len(metrics) < len(self.metrics):
+            raise ValueError(f"task '{self.name}': metrics need names of their own")
+        if no_names := [name for name in (*names, *metrics, *self.options.model_fields) if not name.isidentifier()]:
+            raise ValueError(f"task '{self.name}': {no_names[0]!r} is no name; use letters, digits and underscores")
+        shorts = [field.short for field in self.fields if field.short]
+        if len(set(shorts)) < len(shorts):
+            raise ValueError(f"task '{self.name}': two fields have the same short; give it to one of them")
+        if self.loss not in metrics:
             raise ValueError(f"task '{self.name}': loss {self.loss!r} is none of its metrics")
+        if metrics[self.loss].maximize:
+            raise ValueError(
+                f"task '{self.name}': loss {self.loss!r} has maximize=True; name a metric that is minimised"
+            )
 
     @property
     def target(self) -> Field | None:
@@ -206,6 +218,9 @@ def facts_of(name: str) -> TaskFacts:
         if not isinstance(facts, TaskFacts):
             raise InputError(f"{name!r} is no task: it has no attribute facts, a harness.spec.tasks.TaskFacts")
         for metric in facts.metrics:
+            if not metric.has_formula:
+                formula = "give row_stats and of_sums, or value"
+                raise InputError(f"{name!r}: its metric '{metric.name}' has no formula; {formula}")
             _refuse_taken(metric, name)
         remember(replace(facts, name=name))
     if name not in _FOREIGN:
@@ -215,11 +230,11 @@ def facts_of(name: str) -> TaskFacts:
 
 
 def _refuse_taken(metric: Metric, task: str) -> None:
-    """Raises InputError for a metric that is called as one that is built in, and is another."""
+    """Raises InputError for a metric that has the name of a built-in one and another fact or formula."""
     built_in = [of_task for facts in TASKS.values() for of_task in facts.metrics] + list(COSTS.values())
     taken = next((other for other in built_in if other.name == metric.name), None)
-    if taken is not None and (taken.maximize, taken.title, taken.unit) != (metric.maximize, metric.title, metric.unit):
-        raise InputError(f"{task!r}: its metric '{metric.name}' is not the one that is built in; give it another name")
+    if taken is not None and taken != metric:
+        raise InputError(f"{task!r}: its metric '{metric.name}' is not the one that is built in; choose another name")
 
 
 def remember(facts: TaskFacts) -> None:

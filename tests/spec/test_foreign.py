@@ -16,6 +16,7 @@ from harness.spec import foreign
 from harness.spec.foreign import import_object, is_foreign, trust
 from harness.spec.space import Frozen
 from harness.spec.tasks import TASKS, TEXT, Field, facts_of
+from harness.stats.regression import REGRESSION
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +98,12 @@ def test_what_cannot_be_imported_is_told(
         ({"options": create_model("Options", __base__=Frozen, stride=(int, ...))}, "'stride' needs a default"),
         ({"options": create_model("Options", __base__=Frozen, steps=(tuple, ("a",)))}, "'steps' needs a default"),
         ({"loss": "gap"}, "'gap' is none of its metrics"),
+        ({"loss": "r2"}, "'r2' has maximize=True; name a metric that is minimised"),
+        ({"metrics": (*REGRESSION, REGRESSION[1])}, "metrics need names of their own"),
+        ({"metrics": (*REGRESSION, replace(REGRESSION[1], name="a\nb"))}, r"'a\\nb' is no name"),
+        ({"fields": (Field(name="../x", kind="text"),)}, "'../x' is no name"),
+        ({"options": create_model("Options", __base__=Frozen, **{"a-b": (int, 1)})}, "'a-b' is no name"),
+        ({"fields": (TEXT, replace(TEXT, name="other"))}, "two fields have the same short"),
     ],
 )
 def test_facts_that_contradict_each_other_are_refused(changed: dict[str, Any], message: str) -> None:
@@ -104,16 +111,57 @@ def test_facts_that_contradict_each_other_are_refused(changed: dict[str, Any], m
         replace(TASKS["text-regression"], **changed)
 
 
-def test_metric_that_is_called_as_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def task_with_metrics(folder: Path, monkeypatch: pytest.MonkeyPatch, metrics: str) -> str:
+    """The name of a task in a module of its own, whose metrics are this expression."""
     lines = [
         "from dataclasses import replace",
+        "from math import inf",
         "from harness.spec.tasks import TASKS",
+        "from harness.stats.metric import Metric, of_function",
         "known = TASKS['text-regression']",
-        "turned = tuple(replace(metric, maximize=not metric.maximize) for metric in known.metrics)",
+        "rmse, *others = known.metrics",
         "class Task:",
-        "    facts = replace(known, metrics=turned)",
+        f"    facts = replace(known, metrics=({metrics}))",
     ]
-    monkeypatch.syspath_prepend(written(tmp_path / "lib", "\n".join(lines), name="their_task"))
+    monkeypatch.syspath_prepend(written(folder / "lib", "\n".join(lines), name="their_task"))
     trust("their_task:Task")
-    with pytest.raises(InputError, match="its metric 'rmse' is not the one that is built in"):
-        facts_of("their_task:Task")
+    return "their_task:Task"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "title='error'",
+        "unit='days'",
+        "low=-1.0",
+        "high=5.0",
+        "percent=True",
+        "is_share=True",
+        "needs_variety=True",
+        "row_stats=None, of_sums=None, value=of_function(lambda outputs, targets: 1.0)",
+    ],
+)
+def test_metric_that_is_called_as_another_is_refused(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = task_with_metrics(tmp_path, monkeypatch, f"replace(rmse, {change}), *others")
+    with pytest.raises(InputError, match="'rmse' is not the one that is built in; choose another name"):
+        facts_of(name)
+
+
+def test_metric_of_another_direction_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = task_with_metrics(tmp_path, monkeypatch, "rmse, replace(others[0], maximize=True)")
+    with pytest.raises(InputError, match="'mae' is not the one that is built in"):
+        facts_of(name)
+
+
+def test_built_in_metrics_may_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = task_with_metrics(tmp_path, monkeypatch, "rmse, replace(rmse, name='other', unit='days')")
+    assert [metric.name for metric in facts_of(name).metrics] == ["rmse", "other"]
+
+
+def test_metric_without_a_formula_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "Metric(name='own', title='own', maximize=False, low=0.0, high=inf)"
+    name = task_with_metrics(tmp_path, monkeypatch, f"rmse, {own}")
+    with pytest.raises(InputError, match="'own' has no formula; give row_stats and of_sums, or value"):
+        facts_of(name)
