@@ -33,7 +33,7 @@ def test_metric_has_one_formula() -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (math.nan, 1.0)])
 def test_bounds_of_a_metric_are_in_order(low: float, high: float) -> None:
-    with pytest.raises(ValueError, match="'own': low .* is not at most high"):
+    with pytest.raises(ValueError, match=r"'own': low .* is not at most high"):
         Metric(name="own", title="own", maximize=True, low=low, high=high)
 
 
