@@ -58,7 +58,7 @@ def compare_answer(runs: Named, name: str) -> Answer:
     """Returns which of `runs` (best first by the metric `name`) has the best pick, or why they cannot be ranked."""
     with_score = [(label, view, score) for label, view in runs if (score := scored(view, name)) is not None]
     warnings = tuple(
-        f"{label} has no test score{_reason(view)}, so it cannot be compared."
+        f"{label} {_unscored(view, name)}, so it cannot be compared."
         for label, view in runs
         if scored(view, name) is None
     )
@@ -67,7 +67,12 @@ def compare_answer(runs: Named, name: str) -> Answer:
     ]
     if not pairs or len(pairs) < len(with_score) - 1:
         return Answer(
-            headline=_not_ranked(with_score, name), params=(), score="", score_of="", sentences=(), warnings=warnings
+            headline=_not_ranked(runs, with_score, name),
+            params=(),
+            score="",
+            score_of="",
+            sentences=(),
+            warnings=warnings,
         )
     (best, view, best_score), pick = with_score[0], with_score[0][1].winner
     ties, sentences = [(best, view)], []
@@ -87,13 +92,23 @@ def compare_answer(runs: Named, name: str) -> Answer:
     )
 
 
-def _reason(view: View) -> str:
-    """The reason of a missing test score."""
-    return " yet" if view.completed or not all(record.state.ended for record in view.trials) else ": no trial completed"
+def _unscored(view: View, name: str) -> str:
+    """Says that a run lacks a test score by the metric `name`, and why."""
+    if name not in view.task.objectives:
+        return f"is a run of {view.task.name}, which has no metric {metric_title(name)}"
+    pending = view.completed or not all(record.state.ended for record in view.trials)
+    return f"has no test score{' yet' if pending else ': no trial completed'}"
 
 
-def _not_ranked(with_score: Sequence[tuple[str, View, Interval]], name: str) -> str:
+def _without_common_metric(runs: Named) -> bool:
+    """True when no metric, costs apart, is one of every run's task."""
+    return not set.intersection(*({metric.name for metric in view.task.metrics} for _, view in runs))
+
+
+def _not_ranked(runs: Named, with_score: Sequence[tuple[str, View, Interval]], name: str) -> str:
     """The headline where no order can be given, and why."""
+    if _without_common_metric(runs):
+        return "The runs cannot be ranked: they have no metric in common"
     if not with_score:
         return "No run has a test score yet"
     if len(with_score) == 1:

@@ -92,6 +92,16 @@ def test_a_run_without_a_test_score_is_not_ranked(tmp_path: Path, second: dict[s
     assert "best pick" not in found
 
 
+def test_runs_of_tasks_without_a_common_metric_are_told_so(tmp_path: Path) -> None:
+    shapes = {"words": {"task": "text-classification"}, "days": {"task": "text-regression", "labels": ()}}
+    runs = {name: make_results(tmp_path / name, trials=6, name=name, **shape) for name, shape in shapes.items()}
+    write_comparison(runs.values(), tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert found.startswith("## The runs cannot be ranked: they have no metric in common")
+    assert "days is a run of text-regression, which has no metric accuracy, so it cannot be compared" in found
+    assert "no test score" not in found
+
+
 def test_two_runs_are_ranked_beside_a_third_without_a_test_score(tmp_path: Path) -> None:
     shapes = {"one": {"accuracy": 0.95}, "two": {"accuracy": 0.8}, "three": {"final": False}}
     write_comparison([make_results(tmp_path / n, trials=9, name=n, **s) for n, s in shapes.items()], tmp_path / "out")
