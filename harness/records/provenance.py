@@ -24,7 +24,7 @@ from harness.spec.bundled import find_study
 from harness.spec.configure import differences
 from harness.spec.study import StudySpec
 
-__all__ = ["new_manifest", "presentable", "reads_other_rows", "refuse_behaviour", "refuse_other_rows", "verify"]
+__all__ = ["behaviour_refusal", "new_manifest", "presentable", "reads_other_rows", "refuse_other_rows", "verify"]
 
 PACKAGES = (
     "finetune-harness",
@@ -86,7 +86,8 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
     Raises:
         RunError: the same study gives other results in this version than in the one that began the run.
     """
-    refuse_behaviour(recorded)
+    if refusal := behaviour_refusal(recorded):
+        raise refusal
     if not differences(recorded.spec, now.spec, free=("data.path",)):
         refuse_other_rows(recorded, now.data)
     changed = bool(now.data.sha256) and not recorded.data.same_rows(now.data)
@@ -101,15 +102,12 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
     return lines
 
 
-def refuse_behaviour(recorded: Manifest) -> None:
-    """Raises when new trials of a run would not be comparable with those that it has.
-
-    Raises:
-        RunError: the run was begun by a version in which the same study gives other results.
-    """
-    if recorded.behaviour != BEHAVIOUR:
-        why = f"the same study gives other results (behaviour {recorded.behaviour}, here {BEHAVIOUR})"
-        raise _begun_by_other_version(recorded, f"in which {why}")
+def behaviour_refusal(recorded: Manifest) -> RunError | None:
+    """The error that names the version which finishes a run; None where this version gives the same results."""
+    if recorded.behaviour == BEHAVIOUR:
+        return None
+    why = f"the same study gives other results (behaviour {recorded.behaviour}, here {BEHAVIOUR})"
+    return _begun_by_other_version(recorded, f"in which {why}")
 
 
 def reads_other_rows(recorded: Manifest, data: Meta) -> bool:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.records.final import FinalModel
+from harness.records.provenance import behaviour_refusal
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialRecord, TrialState, num_places
 from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
@@ -49,7 +50,7 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
 
 
 def print_going_on(console: Console, results: Results) -> None:
-    """Prints when a study stopped that no process works on, and the command that continues it."""
+    """Prints when a study stopped that no process works on, and the command or the version that continues it."""
     _print_steps(console, _going_on(results))
 
 
@@ -226,11 +227,19 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
 
 
 def _going_on(results: Results) -> list[tuple[str, str]]:
-    """When the study was interrupted, where that is known, and the command that continues it."""
-    command = results.manifest.command
-    words = f"{program()} {shlex.join(command[1:])}" if command[:1] == ("harness",) else shlex.join(command)
+    """When the study was interrupted, where that is known, and the command or the version that continues it."""
     stopped = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(results.live.updated_at))
-    return [*([("stopped", f"interrupted {stopped}")] if results.interrupted else []), ("go on", words)]
+    return [
+        *([("stopped", f"interrupted {stopped}")] if results.interrupted else []),
+        ("go on", _how_to_go_on(results)),
+    ]
+
+
+def _how_to_go_on(results: Results) -> str:
+    if refusal := behaviour_refusal(results.manifest):
+        return plain(str(refusal))
+    command = results.manifest.command
+    return f"{program()} {shlex.join(command[1:])}" if command[:1] == ("harness",) else shlex.join(command)
 
 
 def _run(results: Results) -> str:

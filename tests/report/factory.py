@@ -13,7 +13,7 @@ import numpy as np
 from harness.data.answers import Answers, write_answers
 from harness.errors import FailReason
 from harness.records.final import SHOWN, Baseline, Comparison, Final, Finalist, FinalModel, PredictionSpeed
-from harness.records.manifest import Manifest, parsed
+from harness.records.manifest import BEHAVIOUR, Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
 from harness.spec.study import StudySpec, split_checkpoint
@@ -410,6 +410,7 @@ def _manifest(shape: Shape, spec: StudySpec, data: Path) -> Manifest:
     meta = json.loads((data / "meta.json").read_text(encoding="utf-8"))
     raw = {
         "format": 1,
+        "behaviour": BEHAVIOUR,
         "created_at": START,
         "spec": spec.model_dump(mode="json"),
         "command": ["harness", "sweep", f"studies/{shape.name}.yaml"],

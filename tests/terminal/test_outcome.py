@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from rich.console import Console
 
 from harness.records.final import Baseline
 from harness.records.live import Live
+from harness.records.manifest import BEHAVIOUR
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
-from harness.terminal.outcome import print_outcome
+from harness.terminal.outcome import print_going_on, print_outcome
 from tests.report.factory import make_results
 
 
@@ -152,6 +154,21 @@ def test_outcome_of_an_interrupted_study_says_when_and_what_was_left(tmp_path: P
     assert any("1 is interrupted" in line for line in lines)
     assert lines[-2:] == ["stopped interrupted 2026-01-31 12:00:00", running[-1]]
     assert lines[-1].startswith("go on   harness sweep")
+
+
+@pytest.mark.parametrize("show", [print_outcome, print_going_on])
+def test_outcome_of_another_behaviour_names_the_version_that_goes_on(
+    tmp_path: Path, show: Callable[[Console, Results], None]
+) -> None:
+    made = make_results(tmp_path, trials=6, final=False)
+    begun = {"behaviour": BEHAVIOUR + 1, "versions": {"finetune-harness": "7.5.0"}}
+    console = Console(width=160, force_terminal=False)
+    with console.capture() as capture:
+        show(console, replace(made, manifest=made.manifest.model_copy(update=begun)))
+    last = capture.get().splitlines()[-1]
+    assert last.startswith("go on   'reviews' was begun by finetune-harness 7.5.0")
+    assert "that version finishes it (pip install finetune-harness==7.5.0)" in last
+    assert "harness sweep" not in capture.get()
 
 
 def test_outcome_obeys_no_data(tmp_path: Path) -> None:
