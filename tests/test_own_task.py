@@ -46,9 +46,21 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert EXAMPLE is not None
     folder = tmp_path_factory.mktemp("library")
     (folder / "days.py").write_text(EXAMPLE[1], encoding="utf-8")
+    renamed = EXAMPLE[1].replace("fields=(TEXT,", 'fields=(Field(name="letter", kind="text"),')
+    (folder / "letters.py").write_text(renamed, encoding="utf-8")
     sys.path.append(str(folder))
     yield folder
     sys.path.remove(str(folder))
+
+
+class TestLetters(TaskContract):
+    """The same task with another name for its field of texts."""
+
+    task_name = "letters:Days"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"letter": row["text"], "days": row["days"]} for row in complaints()]
 
 
 class TestDays(TaskContract):
@@ -157,6 +169,21 @@ def test_a_study_that_is_swept_again_prints_its_results(swept: Path, folder: Pat
 def test_task_that_is_not_to_be_had_is_told_with_its_line(swept: Path, folder: Path) -> None:
     said = run(folder, "sweep", "days.yaml", code=2)
     assert "days.yaml:1: task: 'days:Days' cannot be imported" in said
+
+
+def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
+    data = STUDY["data"] | {"columns": {"letter": "text"}}
+    training = {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2}
+    letters = {"name": "letters", "task": "letters:Days", "engine": {"name": "inline"}, "search": {"trials": 1}}
+    study = STUDY | letters | {"data": data, "training": training, "confirm": None}
+    (folder / "letters.yaml").write_text(json.dumps(study), encoding="utf-8")
+    run(folder, "sweep", "letters.yaml", library=library)
+    trust = ("--trust", "letters:Days")
+    run(folder, "export", "runs/letters", "--to", "copy", *trust, library=library)
+    (alone,) = json.loads(run(folder, "predict", "copy", "a lost parcel", "--json", *trust, library=library))
+    (folder / "new.csv").write_text("text\na lost parcel", encoding="utf-8")
+    run(folder, "predict", "copy", "--csv", "new.csv", "--out", "new.out", *trust, library=library)
+    assert (folder / "new.out").read_text(encoding="utf-8") == f"text,days\na lost parcel,{alone['days']:.6g}\n"
 
 
 @pytest.mark.long
