@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -131,6 +132,19 @@ def test_pages_need_none_of_the_code(swept: Path, folder: Path) -> None:
     assert not re.search("accuracy|macro F1|class", summary)
     run(folder, "compare", "runs/days", "runs/days", "--out", "both")
     assert "gap" in (folder / "both" / "index.html").read_text(encoding="utf-8")
+
+
+def test_commands_that_are_given_run_as_they_stand(swept: Path, folder: Path, library: Path) -> None:
+    end = run(folder, "sweep", "days.yaml", library=library)
+    tried = re.search(r"harness predict .*", end)
+    assert tried is not None
+    assert "days" in run(folder, *shlex.split(tried[0])[1:], library=library)
+    card = (swept / "best" / "README.md").read_text(encoding="utf-8")
+    assert f'`harness predict FOLDER --trust {TASK} "a text"`' in card
+    run(folder, "report", "runs/days", "--out", "given")
+    page = (folder / "given" / "index.html").read_text(encoding="utf-8")
+    for command in ("rerun", "export"):
+        assert re.search(rf"harness {command} [^\"]+ --trust {TASK}", page)
 
 
 @pytest.mark.parametrize(

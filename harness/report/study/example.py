@@ -14,6 +14,7 @@ from harness.report.kit.view import View
 from harness.report.lenses.registry import lens_of
 from harness.report.study.predictions import answers_of, shown_rows
 from harness.runtime import shown_path
+from harness.spec.foreign import trust_option
 
 __all__ = ["Example", "example"]
 
@@ -39,7 +40,7 @@ def example(view: View, program: str = "harness") -> Example | None:
     export = view.results.export_path()
     if export is None or not view.task.reads("text"):
         return None
-    command = f"{program} predict {shown_path(Path(export))}"
+    command = f"{program} predict {shown_path(Path(export))}{trust_option(view.task.name)}"
     answers = answers_of(view, view.chosen) if view.chosen is not None else None
     rows = shown_rows(view, len(answers)) if answers is not None else ()
     names = column_names(view.results.spec.data, view.task)
