@@ -19,6 +19,12 @@ from harness.testing.tasks import TINY_BERT, TaskContract
 ROOT = Path(__file__).parents[1]
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8"), re.DOTALL)
 TASK = "days:Days"
+SHORT = {
+    "training": {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2},
+    "search": {"trials": 1},
+    "confirm": None,
+    "engine": {"name": "inline"},
+}
 WORDS = {"lost": 9, "late": 5, "wrong": 3, "dirty": 2, "loud": 1}
 STUDY = {
     "name": "days",
@@ -30,6 +36,28 @@ STUDY = {
     "confirm": {"top": 1, "seeds": 2},
     "engine": {"threads_per_slot": 1},
 }
+
+LENGTHS = """
+from dataclasses import replace
+
+from days import AbsoluteError, Days
+from harness.spec.tasks import TEXT
+from harness.tasks.texts import TextTask
+
+
+class Lengths(Days):
+    facts = replace(Days.facts, name="lengths", fields=(TEXT,))
+
+    def encode(self, frame, split, config, data):
+        encoded = super().encode(frame, split, config, data)
+        return replace(encoded, targets={"numbers": encoded.lengths.astype(float)})
+
+    def build_model(self, config, data):
+        return TextTask.build_model(self, config, data)
+
+    def make_loss(self, config, data, encoded, rows, device):
+        return AbsoluteError(1.0)
+"""
 
 
 def complaints() -> list[dict[str, Any]]:
@@ -47,6 +75,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert EXAMPLE is not None
     folder = tmp_path_factory.mktemp("library")
     (folder / "days.py").write_text(EXAMPLE[1], encoding="utf-8")
+    (folder / "lengths.py").write_text(LENGTHS, encoding="utf-8")
     renamed = EXAMPLE[1].replace("fields=(TEXT,", 'fields=(Field(name="letter", kind="text"),')
     (folder / "letters.py").write_text(renamed, encoding="utf-8")
     sys.path.append(str(folder))
@@ -187,9 +216,7 @@ def test_task_that_is_not_to_be_had_is_told_with_its_line(swept: Path, folder: P
 
 def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
     data = STUDY["data"] | {"columns": {"letter": "text"}}
-    training = {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2}
-    letters = {"name": "letters", "task": "letters:Days", "engine": {"name": "inline"}, "search": {"trials": 1}}
-    study = STUDY | letters | {"data": data, "training": training, "confirm": None}
+    study = STUDY | SHORT | {"name": "letters", "task": "letters:Days", "data": data}
     (folder / "letters.yaml").write_text(json.dumps(study), encoding="utf-8")
     run(folder, "sweep", "letters.yaml", library=library)
     trust = ("--trust", "letters:Days")
@@ -198,6 +225,15 @@ def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
     (folder / "new.csv").write_text("text\na lost parcel", encoding="utf-8")
     run(folder, "predict", "copy", "--csv", "new.csv", "--out", "new.out", *trust, library=library)
     assert (folder / "new.out").read_text(encoding="utf-8") == f"text,days\na lost parcel,{alone['days']:.6g}\n"
+
+
+def test_targets_may_follow_from_the_tokens(folder: Path, library: Path) -> None:
+    study = STUDY | SHORT | {"name": "lengths", "task": "lengths:Lengths"}
+    (folder / "lengths.yaml").write_text(json.dumps(study), encoding="utf-8")
+    run(folder, "sweep", "lengths.yaml", library=library)
+    results = json.loads(run(folder, "results", "runs/lengths", "--json"))
+    assert results["best"]["test"]["gap"]["value"] > 0
+    assert results["baselines"] == []
 
 
 @pytest.mark.long
