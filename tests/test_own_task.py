@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,12 @@ from harness.testing.tasks import TINY_BERT, TaskContract
 ROOT = Path(__file__).parents[1]
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8"), re.DOTALL)
 TASK = "days:Days"
+SHORT = {
+    "training": {"learning_rate": 3e-3, "batch_size": 8, "epochs": 2},
+    "search": {"trials": 1},
+    "confirm": None,
+    "engine": {"name": "inline"},
+}
 WORDS = {"lost": 9, "late": 5, "wrong": 3, "dirty": 2, "loud": 1}
 STUDY = {
     "name": "days",
@@ -29,6 +36,28 @@ STUDY = {
     "confirm": {"top": 1, "seeds": 2},
     "engine": {"threads_per_slot": 1},
 }
+
+LENGTHS = """
+from dataclasses import replace
+
+from days import AbsoluteError, Days
+from harness.spec.tasks import TEXT
+from harness.tasks.texts import TextTask
+
+
+class Lengths(Days):
+    facts = replace(Days.facts, name="lengths", fields=(TEXT,))
+
+    def encode(self, frame, split, config, data):
+        encoded = super().encode(frame, split, config, data)
+        return replace(encoded, targets={"numbers": encoded.lengths.astype(float)})
+
+    def build_model(self, config, data):
+        return TextTask.build_model(self, config, data)
+
+    def make_loss(self, config, data, encoded, rows, device):
+        return AbsoluteError(1.0)
+"""
 
 
 def complaints() -> list[dict[str, Any]]:
@@ -46,9 +75,22 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert EXAMPLE is not None
     folder = tmp_path_factory.mktemp("library")
     (folder / "days.py").write_text(EXAMPLE[1], encoding="utf-8")
+    (folder / "lengths.py").write_text(LENGTHS, encoding="utf-8")
+    renamed = EXAMPLE[1].replace("fields=(TEXT,", 'fields=(Field(name="letter", kind="text"),')
+    (folder / "letters.py").write_text(renamed, encoding="utf-8")
     sys.path.append(str(folder))
     yield folder
     sys.path.remove(str(folder))
+
+
+class TestLetters(TaskContract):
+    """The same task with another name for its field of texts."""
+
+    task_name = "letters:Days"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"letter": row["text"], "days": row["days"]} for row in complaints()]
 
 
 class TestDays(TaskContract):
@@ -121,6 +163,19 @@ def test_pages_need_none_of_the_code(swept: Path, folder: Path) -> None:
     assert "gap" in (folder / "both" / "index.html").read_text(encoding="utf-8")
 
 
+def test_commands_that_are_given_run_as_they_stand(swept: Path, folder: Path, library: Path) -> None:
+    end = run(folder, "sweep", "days.yaml", library=library)
+    tried = re.search(r"harness predict .*", end)
+    assert tried is not None
+    assert "days" in run(folder, *shlex.split(tried[0])[1:], library=library)
+    card = (swept / "best" / "README.md").read_text(encoding="utf-8")
+    assert f'`harness predict FOLDER --trust {TASK} "a text"`' in card
+    run(folder, "report", "runs/days", "--out", "given")
+    page = (folder / "given" / "index.html").read_text(encoding="utf-8")
+    for command in ("rerun", "export"):
+        assert re.search(rf"harness {command} [^\"]+ --trust {TASK}", page)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -157,6 +212,28 @@ def test_a_study_that_is_swept_again_prints_its_results(swept: Path, folder: Pat
 def test_task_that_is_not_to_be_had_is_told_with_its_line(swept: Path, folder: Path) -> None:
     said = run(folder, "sweep", "days.yaml", code=2)
     assert "days.yaml:1: task: 'days:Days' cannot be imported" in said
+
+
+def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
+    data = STUDY["data"] | {"columns": {"letter": "text"}}
+    study = STUDY | SHORT | {"name": "letters", "task": "letters:Days", "data": data}
+    (folder / "letters.yaml").write_text(json.dumps(study), encoding="utf-8")
+    run(folder, "sweep", "letters.yaml", library=library)
+    trust = ("--trust", "letters:Days")
+    run(folder, "export", "runs/letters", "--to", "copy", *trust, library=library)
+    (alone,) = json.loads(run(folder, "predict", "copy", "a lost parcel", "--json", *trust, library=library))
+    (folder / "new.csv").write_text("text\na lost parcel", encoding="utf-8")
+    run(folder, "predict", "copy", "--csv", "new.csv", "--out", "new.out", *trust, library=library)
+    assert (folder / "new.out").read_text(encoding="utf-8") == f"text,days\na lost parcel,{alone['days']:.6g}\n"
+
+
+def test_targets_may_follow_from_the_tokens(folder: Path, library: Path) -> None:
+    study = STUDY | SHORT | {"name": "lengths", "task": "lengths:Lengths"}
+    (folder / "lengths.yaml").write_text(json.dumps(study), encoding="utf-8")
+    run(folder, "sweep", "lengths.yaml", library=library)
+    results = json.loads(run(folder, "results", "runs/lengths", "--json"))
+    assert results["best"]["test"]["gap"]["value"] > 0
+    assert results["baselines"] == []
 
 
 @pytest.mark.long

@@ -17,13 +17,13 @@ import numpy as np
 from harness.data.cache import built_once, default_cache
 from harness.data.prepared import PreparedData
 from harness.errors import InputError
+from harness.spec.tasks import facts_of
 
 __all__ = ["made_up_table", "of_length"]
 
 VERSION = 2
 #: A word may be one that a tokenizer drops (a lone control character).
 SPARE_WORDS = 16
-TEXTS = ("text", "text_pair")
 ROWS, WORDS, VOCABULARY = 400, 12, 4000
 SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
 
@@ -46,7 +46,7 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     source = data.frame("train")
     random = np.random.default_rng(0)
     frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
-    for name in (name for name in TEXTS if name in source):
+    for name in (name for name in facts_of(data.meta.task).texts if name in source):
         words = np.array([word for text in source[name] for word in text.split()], dtype=object)
         drawn = words[random.integers(len(words), size=(num_rows, length + SPARE_WORDS))]
         frame[name] = [" ".join(row) for row in drawn]

@@ -23,6 +23,7 @@ from harness.records.schema import TrialRecord
 from harness.report.study.verdict import moved_text
 from harness.runtime import program
 from harness.spec.configure import arm_of, default_numbers
+from harness.spec.foreign import trust_option
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.stats.intervals import Interval
@@ -120,6 +121,7 @@ def write_card(
         summary=task_of(spec.task).summary([_markdown(label) for label in data.labels]),
         usage=task_of(spec.task).usage("FOLDER"),
         takes_texts=task.reads("text"),
+        trust=trust_option(spec.task),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
         is_winner=is_winner,

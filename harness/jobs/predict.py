@@ -17,6 +17,7 @@ from harness.data.formats import Form, read_files
 from harness.errors import DataError, InputError, nearest
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.runtime import program
+from harness.spec.tasks import facts_of
 from harness.stats.metric import Arrays
 
 __all__ = [
@@ -81,12 +82,12 @@ def open_export(folder: Path) -> Export:
 
 
 def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays:
-    """The outputs of the model for rows, at least one, of `text` (and `text_pair`).
+    """The outputs of the model for rows, at least one, of its texts by the names of their fields.
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
-    _require_text(export)
+    _texts(export)
     import torch
 
     from harness.tasks import task_of
@@ -105,12 +106,12 @@ def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays
 
 
 def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
-    """The predictions for rows of `text` (and `text_pair`), a JSON dictionary per row.
+    """The predictions for rows of texts by the names of their fields, a JSON dictionary per row.
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
-    _require_text(export)
+    _texts(export)
     return predictions_of(export, predict_outputs(export, rows), len(rows)) if rows else []
 
 
@@ -122,13 +123,19 @@ def predictions_of(export: Export, outputs: Arrays, num_rows: int) -> list[dict[
     return [task.predict(outputs, row, export.labels) for row in range(num_rows)]
 
 
-def _require_text(export: Export) -> None:
-    """Raises InputError for a model that does not take texts."""
-    if "text" not in export.columns:
+def _texts(export: Export) -> list[str]:
+    """Returns the names of the fields of texts that the model reads.
+
+    Raises:
+        InputError: the model does not take texts.
+    """
+    names = [name for name in facts_of(export.task).texts if name in export.columns]
+    if not names:
         raise InputError(
             f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
             "load the folder with transformers.pipeline instead"
         )
+    return names
 
 
 def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
@@ -137,11 +144,11 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
     Raises:
         InputError: the model takes pairs of texts.
     """
-    _require_text(export)
-    if "text_pair" in export.columns:
+    name, *others = _texts(export)
+    if others:
         names = " and ".join(f"'{name}'" for name in export.columns.values())
         raise InputError(f"{export.folder} wants pairs of texts; give a table with the columns {names}: --csv FILE")
-    return [{"text": text} for text in texts]
+    return [{name: text} for text in texts]
 
 
 def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[dict[str, str]], tuple[str, ...]]:
@@ -150,7 +157,7 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[d
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
-    _require_text(export)
+    _texts(export)
     content = read_files([path], None, Form(expected=tuple(export.columns.values())))
     columns = {
         name: ["" if value is None else str(value) for value in column] for name, column in content.columns.items()

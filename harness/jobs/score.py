@@ -27,6 +27,7 @@ from harness.machine.lifeline import die_with_parent
 from harness.records.files import write_json
 from harness.runtime import quick_imports, stand_back
 from harness.spec.foreign import trust
+from harness.spec.trial import TrialConfig
 
 if TYPE_CHECKING:
     import torch
@@ -87,18 +88,15 @@ def _score_model(request: Request, saved: SavedModel, device: torch.device) -> N
             rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
             config = saved.config.data
             examples = task.predict_inputs(rows, Path(saved.folder), config.max_length, config.preprocess)
-            targets: Arrays = task.row_targets(frame)
         else:
             examples = encoded(data, saved.config, split)
-            targets = examples.targets
         outputs = predict(model, task, examples, np.arange(len(examples)), device)
-        answers[split] = Answers(outputs, targets)
+        answers[split] = Answers(outputs, _targets(data, saved.config, split))
     write_answers(Path(request.out) / f"{saved.name}.npz", answers)
 
 
 def _score_features(asked: Features) -> None:
     """Writes the answers of a simple model on a checkpoint's features; a failure is logged, and no file is written."""
-    from harness.tasks import task_of
     from harness.training.device import bind
     from harness.training.features import feature_outputs
 
@@ -107,12 +105,19 @@ def _score_features(asked: Features) -> None:
         device, data, splits = bind(asked.place), PreparedData(Path(asked.data)), ("validation", "test")
         outputs = feature_outputs(asked.config, data, splits, asked.train_rows, device, _LOADING)
         if outputs is not None:
-            task = task_of(asked.config.task)
-            answers = {split: Answers(outputs[split], task.row_targets(data.frame(split))) for split in splits}
+            answers = {split: Answers(outputs[split], _targets(data, asked.config, split)) for split in splits}
             Path(asked.out).mkdir(parents=True, exist_ok=True)
             write_answers(asked.file, answers)
     except Exception:  # a baseline less is no reason to lose the study
         traceback.print_exc()
+
+
+def _targets(data: PreparedData, config: TrialConfig, split: str) -> Arrays:
+    """Returns the targets of a split: those of its rows, or of their encoding where the rows have none."""
+    from harness.tasks import task_of
+    from harness.tasks.encode import encoded
+
+    return task_of(config.task).row_targets(data.frame(split)) or encoded(data, config, split).targets
 
 
 def _loaded(request: Request, saved: SavedModel, device: torch.device) -> PreTrainedModel:

@@ -17,7 +17,7 @@ from typing import Any
 
 from harness.errors import InputError
 
-__all__ = ["FOREIGN_PATTERN", "import_object", "is_foreign", "is_trusted", "trust"]
+__all__ = ["FOREIGN_PATTERN", "import_object", "is_foreign", "is_trusted", "trust", "trust_option"]
 
 FOREIGN_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 _TRUSTED: set[str] = set()
@@ -36,6 +36,11 @@ def trust(*names: str) -> None:
 def is_trusted(name: str) -> bool:
     """Whether the module of `name` may be imported."""
     return name in _TRUSTED
+
+
+def trust_option(name: str) -> str:
+    """Returns the end of a command that runs the object `name`: `--trust` with it, or "" for one that is built in."""
+    return f" --trust {name}" if is_foreign(name) else ""
 
 
 def import_object(name: str) -> Any:

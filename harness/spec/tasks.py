@@ -113,6 +113,11 @@ class TaskFacts:
         """The field that is learned; None for a task that learns its inputs."""
         return next((field for field in self.fields if field.target), None)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The names of the fields of kind text that a model reads, in their order."""
+        return tuple(field.name for field in self.fields if field.kind == "text" and not field.target)
+
     def field(self, name: str) -> Field:
         """Returns the field `name`.
 

@@ -65,7 +65,7 @@ class Task(Protocol):
         """Encodes the rows of one split; cleaning (and, on train, augmentation) included."""
 
     def row_targets(self, frame: pd.DataFrame) -> dict[str, np.ndarray | Ragged]:
-        """Returns the targets of prepared rows, by name."""
+        """Returns the targets of prepared rows, by name; none where only `encode` can tell them."""
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns the model's keyword arguments for `rows` (without targets), made on the device of a `Resident`.

@@ -89,21 +89,25 @@ def baselines(
 ) -> tuple[dict[str, dict[str, Arrays]], dict[str, Arrays]]:
     """Returns the task's baselines, fitted on the rows of a trial with `train_rows: num_rows`, without copies.
 
-    `on_failure` gets a sentence when one of them fails; those before it are returned.
+    `on_failure` gets a sentence when one of them fails; those before it are returned. There are none where the
+    rows have no targets.
 
     Returns:
         The outputs of each baseline by its name and by split; and the targets by split, as a fine-tuned model has them.
     """
     kind = task_of(task)
     train, frames = data.frame("train"), {split: data.frame(split) for split in splits}
-    rows = subset(strata_of(train, kind.facts), num_rows, data.meta.seed)
+    targets: dict[str, Arrays] = {split: kind.row_targets(frame) for split, frame in frames.items()}
     outputs: dict[str, dict[str, Arrays]] = {}
+    if not all(targets.values()):
+        return outputs, targets
+    rows = subset(strata_of(train, kind.facts), num_rows, data.meta.seed)
     try:
         for name, by_split in kind.baselines(train.iloc[rows], frames, data):
             outputs[name] = by_split
     except Exception as error:  # a baseline less is no reason to lose the study
         on_failure(f"a baseline failed, and is left out ({type(error).__name__}: {' '.join(str(error).split())[:200]})")
-    return outputs, {split: kind.row_targets(frame) for split, frame in frames.items()}
+    return outputs, targets
 
 
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:

@@ -10,7 +10,7 @@ from harness.data.prepared import PreparedData
 from harness.spec.tasks import facts_of
 from harness.tasks.baselines import text_baseline
 from harness.tasks.classification import Classification, as_outputs
-from harness.tasks.texts import TextTask, joined_texts
+from harness.tasks.texts import TextTask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +28,10 @@ class TextClassification(Classification, TextTask):
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """Yields the majority class, and TF-IDF with logistic regression, on the texts without preprocessing."""
         yield from super().baselines(train, others, data)
-        texts = {name: joined_texts(frame) for name, frame in others.items()}
-        name, probabilities = text_baseline(joined_texts(train), train["label"].to_numpy(), texts, len(data.labels))
+        texts = {name: self.joined_texts(frame) for name, frame in others.items()}
+        name, probabilities = text_baseline(
+            self.joined_texts(train), train["label"].to_numpy(), texts, len(data.labels)
+        )
         yield name, as_outputs(probabilities)
 
 

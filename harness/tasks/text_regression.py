@@ -14,7 +14,7 @@ from harness.runtime import quick_imports
 from harness.spec.tasks import NUMBER, facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import scaled_features, text_vectors
-from harness.tasks.texts import TextTask, joined_texts
+from harness.tasks.texts import TextTask
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,10 +76,10 @@ class TextRegression(TextTask):
         numbers = np.asarray(self.row_targets(train)["numbers"])
         mean = float(np.mean(numbers))
         yield "mean", {name: {"predictions": np.full(len(frame), mean)} for name, frame in others.items()}
-        kind, vectors = text_vectors(joined_texts(train))
-        model = Ridge().fit(_features(train, vectors), numbers)
+        kind, vectors = text_vectors(self.joined_texts(train))
+        model = Ridge().fit(self._features(train, vectors), numbers)
         fitted: dict[str, Arrays] = {
-            name: {"predictions": model.predict(_features(frame, vectors))} for name, frame in others.items()
+            name: {"predictions": model.predict(self._features(frame, vectors))} for name, frame in others.items()
         }
         yield f"TF-IDF ({kind} 1-2-grams) + ridge regression", fitted
 
@@ -115,28 +115,27 @@ class TextRegression(TextTask):
         """Returns the number."""
         return {"number": float(np.asarray(outputs["predictions"])[row])}
 
+    def _features(self, frame: pd.DataFrame, vectors: Any) -> Any:
+        """Returns the TF-IDF of a text.
+
+        Of a pair it is the TF-IDF of both texts together, the cosine between them and their lengths in characters.
+        """
+        with quick_imports():
+            from scipy.sparse import csr_array, hstack
+
+        whole, texts = vectors.transform(self.joined_texts(frame)), self.texts(frame)
+        if len(texts) == 1:
+            return whole
+        first, second = (vectors.transform(column) for column in texts)
+        cosine = np.asarray(first.multiply(second).sum(axis=1)).ravel()
+        lengths = [np.log1p(column.str.len().to_numpy()) for column in texts]
+        shared = np.stack([cosine, *lengths, np.abs(lengths[0] - lengths[1])], axis=1)
+        return hstack([whole, csr_array(shared)], format="csr")
+
 
 def _mean_and_scale(data: PreparedData, field: str) -> tuple[float, float]:
     numbers = data.meta.numbers["train"][field]
     return numbers.mean, numbers.std or 1.0
-
-
-def _features(frame: pd.DataFrame, vectors: Any) -> Any:
-    """Returns the TF-IDF of a text.
-
-    Of a pair it is the TF-IDF of both texts together, the cosine between them and their lengths in characters.
-    """
-    with quick_imports():
-        from scipy.sparse import csr_array, hstack
-
-    whole = vectors.transform(joined_texts(frame))
-    if "text_pair" not in frame:
-        return whole
-    first, second = (vectors.transform(frame[name]) for name in ("text", "text_pair"))
-    cosine = np.asarray(first.multiply(second).sum(axis=1)).ravel()
-    lengths = [np.log1p(frame[name].str.len().to_numpy()) for name in ("text", "text_pair")]
-    shared = np.stack([cosine, *lengths, np.abs(lengths[0] - lengths[1])], axis=1)
-    return hstack([whole, csr_array(shared)], format="csr")
 
 
 TASK = TextRegression()

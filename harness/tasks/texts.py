@@ -30,15 +30,14 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TextTask", "joined_texts"]
+__all__ = ["TextTask"]
 
-_TEXTS = ("text", "text_pair")
 _DEFAULT_POSITIONS = 512
 _DEFAULT_VOCABULARY = 30_000
 
 
 class TextTask(TaskBase):
-    """A task whose inputs are the fields `text` and, for pairs, `text_pair`."""
+    """A task whose inputs are one field of kind text or, for pairs, two."""
 
     auto: ClassVar[str] = "AutoModelForSequenceClassification"
 
@@ -54,11 +53,11 @@ class TextTask(TaskBase):
         steps = config.data.augment if split == "train" else ()
         seed = data.meta.seed
         columns = [
-            augment(clean(frame[name], config.data.preprocess), steps, seed + 2**32 * number)
-            for number, name in enumerate(name for name in _TEXTS if name in frame)
+            augment(clean(texts, config.data.preprocess), steps, seed + 2**32 * number)
+            for number, texts in enumerate(self.texts(frame))
         ]
         targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), 1 + len(steps)))
-        tokenizer = load_tokenizer(_tokenizer_folder(config, data))
+        tokenizer = load_tokenizer(self._tokenizer_folder(config, data))
         return _encoded(columns, targets, tokenizer, _config(config), config.data.max_length)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
@@ -84,7 +83,7 @@ class TextTask(TaskBase):
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """Returns the checkpoint under the head of `set_head`, with the pad token in its configuration."""
-        tokenizer = load_tokenizer(_tokenizer_folder(config, data))
+        tokenizer = load_tokenizer(self._tokenizer_folder(config, data))
         settings = _config(config)
         settings.pad_token_id = tokenizer.pad_token_id
         if config.model.checkpoint == "scratch":
@@ -105,11 +104,11 @@ class TextTask(TaskBase):
 
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns the text; of a pair, both, a line each."""
-        return "\n".join(str(row[name]) for name in _TEXTS if row.get(name) is not None)
+        return "\n".join(str(row[name]) for name in self.facts.texts if row.get(name) is not None)
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes the tokenizer, which pads on the side on which the model was trained with padding."""
-        tokenizer = load_tokenizer(_tokenizer_folder(config, data))
+        tokenizer = load_tokenizer(self._tokenizer_folder(config, data))
         side = "left" if padding_of(_config(config)) == "left" else "right"
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = side
         with quiet():
@@ -123,9 +122,35 @@ class TextTask(TaskBase):
         preprocess: Sequence[PreprocessStep] = (),
     ) -> Encoded:
         """Encodes rows as training did, from the files of an exported model alone."""
-        names = [name for name in _TEXTS if rows and rows[0].get(name) is not None]
+        names = [name for name in self.facts.texts if rows and rows[0].get(name) is not None]
         columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
         return _encoded(columns, {}, load_tokenizer(folder), saved_config(folder), max_length)
+
+    def texts(self, frame: pd.DataFrame) -> list[pd.Series[str]]:
+        """Returns the columns of texts: one, or two of pairs."""
+        return [frame[name] for name in self.facts.texts if name in frame]
+
+    def joined_texts(self, frame: pd.DataFrame) -> list[str]:
+        """Returns each row as one text: of a pair, both with a space between."""
+        return [" ".join(parts) for parts in zip(*self.texts(frame), strict=True)]
+
+    def _tokenizer_folder(self, config: TrialConfig, data: PreparedData) -> Path:
+        """Returns the checkpoint's folder; for `scratch`, that of a tokenizer trained on the cleaned training split."""
+        if config.model.checkpoint != "scratch":
+            return resolve(config.model.checkpoint).folder
+        settings = _config(config)
+        positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
+        vocab_size = getattr(settings, "vocab_size", _DEFAULT_VOCABULARY)
+        key = {"preprocess": config.data.preprocess, "vocab_size": vocab_size, "positions": positions}
+        key["segments"] = _uses_segments(settings)
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+
+        def build(folder: Path) -> None:
+            columns = self.texts(data.frame("train"))
+            texts = [text for column in columns for text in clean(column, config.data.preprocess)]
+            train_tokenizer(texts, vocab_size, positions, _uses_segments(settings), folder)
+
+        return built_once(data.folder / "tokenizers" / name, build)
 
 
 def _shift(encoded: Encoded, padded: int, lengths: Any) -> Any:
@@ -186,27 +211,3 @@ def _encoded(
 def _uses_segments(settings: PreTrainedConfig) -> bool:
     """True where the model distinguishes the two texts of a pair by token_type_ids."""
     return getattr(settings, "type_vocab_size", 0) >= 2
-
-
-def _tokenizer_folder(config: TrialConfig, data: PreparedData) -> Path:
-    """Returns the checkpoint's folder; for `scratch`, that of a tokenizer trained on the cleaned training split."""
-    if config.model.checkpoint != "scratch":
-        return resolve(config.model.checkpoint).folder
-    settings = _config(config)
-    positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
-    vocab_size = getattr(settings, "vocab_size", _DEFAULT_VOCABULARY)
-    key = {"preprocess": config.data.preprocess, "vocab_size": vocab_size, "positions": positions}
-    key["segments"] = _uses_segments(settings)
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-
-    def build(folder: Path) -> None:
-        frame = data.frame("train")
-        texts = [text for column in _TEXTS if column in frame for text in clean(frame[column], config.data.preprocess)]
-        train_tokenizer(texts, vocab_size, positions, _uses_segments(settings), folder)
-
-    return built_once(data.folder / "tokenizers" / name, build)
-
-
-def joined_texts(frame: pd.DataFrame) -> list[str]:
-    """Returns each row as one text: of a pair, both with a space between."""
-    return [" ".join(parts) for parts in zip(*(frame[name] for name in _TEXTS if name in frame), strict=True)]

@@ -12,6 +12,8 @@ from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.errors import InputError
 from harness.spec.study import DataSpec, ModelSpec, StudySpec
+from harness.spec.tasks import LABEL, Field, TaskFacts, remember
+from harness.stats.classification import CLASSIFICATION
 from harness.tasks.encode import encoded
 from tests.tasks.tiny import architecture, config
 
@@ -33,6 +35,24 @@ def test_texts_are_made_once_and_the_same_every_time(smoke_data: PreparedData, t
     assert first.folder != of_length(smoke_data, 5, 9).folder
     words = {word for text in smoke_data.frame("train")["text"] for word in text.split()}
     assert {word for text in first.frame("train")["text"] for word in text.split()} <= words
+
+
+def test_texts_are_found_by_their_kind(smoke_data: PreparedData, tmp_path: Path) -> None:
+    facts = TaskFacts(
+        name="tests.letters:Letters",
+        inputs="letters",
+        fields=(Field(name="letter", kind="text"), LABEL),
+        metrics=CLASSIFICATION,
+        loss="log_loss",
+    )
+    remember(facts)
+    for split in ("train", "validation", "test"):
+        frame = smoke_data.frame(split).rename(columns={"text": "letter"})
+        frame.to_parquet(tmp_path / f"{split}.parquet", index=False)
+    meta = smoke_data.meta.model_copy(update={"task": facts.name})
+    (tmp_path / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
+    fixed = of_length(PreparedData(tmp_path), 60, 4)
+    assert all(len(text.split()) > 60 for text in fixed.frame("train")["letter"])
 
 
 def test_images_have_no_length() -> None:

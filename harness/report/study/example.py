@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.data.read import column_names
 from harness.report.kit.view import View
 from harness.report.lenses.registry import lens_of
 from harness.report.study.predictions import answers_of, shown_rows
 from harness.runtime import shown_path
+from harness.spec.foreign import trust_option
 
 __all__ = ["Example", "example"]
 
@@ -38,11 +40,12 @@ def example(view: View, program: str = "harness") -> Example | None:
     export = view.results.export_path()
     if export is None or not view.task.reads("text"):
         return None
-    command = f"{program} predict {shown_path(Path(export))}"
+    command = f"{program} predict {shown_path(Path(export))}{trust_option(view.task.name)}"
     answers = answers_of(view, view.chosen) if view.chosen is not None else None
     rows = shown_rows(view, len(answers)) if answers is not None else ()
-    data = view.results.spec.data
-    place = None if data.text_pair or "text_pair" in data.columns else _first_ordinary(rows)
+    names = column_names(view.results.spec.data, view.task)
+    has_pairs = len(set(view.task.texts) & set(names)) > 1
+    place = None if has_pairs else _first_ordinary(rows)
     if answers is None or place is None:
         return Example(command=f"{command} --csv FILE.csv")
     lens = lens_of(view.task)

@@ -22,6 +22,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.seeds import mean_interval
 from harness.runtime import program, shown_path
+from harness.spec.foreign import trust_option
 from harness.spec.tasks import find_metric
 from harness.stats.metric import COSTS
 
@@ -182,6 +183,7 @@ def details(view: View) -> dict[str, Any]:
 
 
 def _detail(view: View, record: TrialRecord, own: str, run: str, log_bytes: int) -> dict[str, Any]:
+    trust = trust_option(view.task.name)
     history = record.history[:: max(1, -(-len(record.history) // _MAX_EVALUATIONS))]
     return {
         "label": _label(view, record),
@@ -192,8 +194,8 @@ def _detail(view: View, record: TrialRecord, own: str, run: str, log_bytes: int)
         "score": [progress.metrics.get(view.objective) for progress in history],
         "loss": [progress.train_loss for progress in history],
         "log": _log(view, record, log_bytes),
-        "rerun": f"{own} rerun {run} {record.number}",
-        "export": f"{own} export {run} --trial {record.number} --to model-{record.number}"
+        "rerun": f"{own} rerun {run} {record.number}{trust}",
+        "export": f"{own} export {run} --trial {record.number} --to model-{record.number}{trust}"
         if record.state.value == "COMPLETE"
         else "",
     }

@@ -16,6 +16,7 @@ from harness.report.kit.text import (
 )
 from harness.report.kit.view import View
 from harness.runtime import program, shown_path
+from harness.spec.foreign import trust_option
 
 __all__ = ["alternative", "checkpoint_lines", "speed_text"]
 
@@ -69,7 +70,8 @@ def alternative(view: View, pick: FinalModel) -> list[Sentence]:
         return []
     factor = rival.speed.rows_per_second / pick.speed.rows_per_second
     rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
-    command = f"{program()} export {shown_path(view.results.folder)} --trial {rival.number} --to DIR"
+    options = f"--trial {rival.number} --to DIR{trust_option(view.task.name)}"
+    command = f"{program()} export {shown_path(view.results.folder)} {options}"
     return [
         Sentence(
             "Alternative",
