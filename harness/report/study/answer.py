@@ -27,6 +27,7 @@ from harness.report.kit.text import (
     plural,
 )
 from harness.report.kit.view import View
+from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
 from harness.report.study.objectives import tradeoff
 from harness.report.study.predictions import compared, validation_answers
@@ -59,7 +60,8 @@ class Answer:
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
-    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view), *_export(view)]
+    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view)]
+    sentences += [*judged_early(view), *_export(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),

@@ -19,7 +19,7 @@ from harness.records.schema import Progress, Span, TrialRecord, TrialState, best
 from harness.report.compare import page as compare_page
 from harness.report.kit.figures import Figure
 from harness.report.kit.stats import importances
-from harness.report.study import figures_search
+from harness.report.study import figures_params
 from harness.report.study import page as study_page
 from tests.conftest import num_examples
 from tests.report.captions import CHECKS, kind_of
@@ -137,7 +137,7 @@ def drawn_figures(folder: Path) -> dict[str, list[tuple[int, Figure]]]:
     with pytest.MonkeyPatch.context() as patch:
         for page in (study_page, compare_page):
             patch.setattr(page, "render", render)
-        patch.setattr(figures_search, "importances", lambda *args: importances(*args[:3], num_resamples=3))
+        patch.setattr(figures_params, "importances", lambda *args: importances(*args[:3], num_resamples=3))
         for number in range(NUM_STUDIES):
             results = random_results(number, folder / str(number))
             study_page.write_report(results, folder / "page")
