@@ -33,7 +33,7 @@ FORMAT = 1
 #: another order of batches, another initialisation, other losses, other draws of a sampler, other decisions of a
 #: pruner, another choice of the winner. Not increased for rounding differences or for changes of what is
 #: shown. Every version shows a run of another number; only the version that began it continues it.
-BEHAVIOUR = 2
+BEHAVIOUR = 3
 
 
 class Spread(Stored):

@@ -440,3 +440,18 @@ def test_answer_says_nothing_of_trials_that_were_pruned_late(tmp_path: Path) -> 
     results = make_results(tmp_path, trials=12, prune=False, fail_every=0)
     ends = [pruned_at(record, 45, 52) for record in results.trials[2:]]
     assert "Pruning" not in texts(replace(results, trials=(*results.trials[:2], *ends)))
+
+
+def test_answer_names_the_step_of_the_exported_weights(results: Results) -> None:
+    winner = final_of(results).models[0]
+    runs = (*results.trials, *results.confirm)
+    (run,) = [run for run in runs if winner.number in (run.config.of, run.number) and run.seed == winner.seed]
+    early = run.model_copy(update={"best_step": 7})
+    told = texts(
+        replace(
+            results,
+            trials=tuple(early if record is run else record for record in results.trials),
+            confirm=tuple(early if record is run else record for record in results.confirm),
+        )
+    )["Exported"]
+    assert f"seed {winner.seed}, with the weights after step 7 of {run.history[-1].total_steps:,}" in told

@@ -77,8 +77,9 @@ def altered(record: TrialRecord, rng: np.random.Generator, digits: int, same_row
         return progress.model_copy(update={"metrics": metrics, "num_rows": rows})
 
     history = tuple(map(alter, record.history))
-    best = best_progress(history, record.config.objectives[0])
-    return record.model_copy(update={"history": history, "metrics": best.metrics if best else {}})
+    best = best_progress(history, record.config)
+    found = {"metrics": best.metrics, "best_step": best.step} if best else {"metrics": {}, "best_step": None}
+    return record.model_copy(update={"history": history, **found})
 
 
 def in_pieces(record: TrialRecord, rng: np.random.Generator, many: bool) -> TrialRecord:
