@@ -101,7 +101,7 @@ class Trial:
     @property
     def best_is_current(self) -> bool:
         """True when the last evaluation is the best so far."""
-        return best_progress(self.history, self.config.objectives[0]) is self.history[-1]
+        return best_progress(self.history, self.config) is self.history[-1]
 
     def _keep_best(self) -> None:
         """Copies the weights before training goes on, when they are the best so far on the full validation split."""

@@ -174,6 +174,26 @@ def test_trial_saves_the_best_evaluation_not_the_last(
     assert best.num_parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_trial_saves_no_evaluation_from_within_its_warm_up(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    config = learning(smoke_config, learning_rate=5e-2, schedule="constant", warmup_fraction=0.6)
+    config = config.model_copy(
+        update={"evaluate_at": (0.25, 0.5, 0.75, 1.0), "validation_rows": (None,) * 4, "objectives": ("log_loss",)}
+    )
+    pauses = []
+    for pause in run_trial(config, str(smoke_data.folder), host):
+        pauses.append(pause.progress)
+        if pause.progress.done:
+            pause.save(tmp_path)
+    losses = [progress.metrics["log_loss"] for progress in pauses]
+    assert min(losses[:2]) < min(losses[2:]), "the best evaluation is within the warm-up"
+    answers = read_answers(tmp_path / "validation.npz", "validation")
+    found, labels = np.asarray(answers.outputs["probabilities"]), np.asarray(answers.targets["labels"])
+    loss = -np.log(found[np.arange(len(found)), labels]).mean()
+    assert loss == pytest.approx(min(losses[2:]), rel=1e-5)
+
+
 def test_trial_parts_add_up_to_the_wall_clock(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
     usage = [pause.progress.usage for pause in run_trial(smoke_config, str(smoke_data.folder), host)][-1]
     assert sum(usage.times().values()) == pytest.approx(usage.elapsed_s, rel=0.02)

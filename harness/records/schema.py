@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import FailReason
 from harness.spec.space import Frozen
+from harness.spec.steps import warmup_steps
 from harness.spec.tasks import metric_named
 from harness.spec.trial import ParamValue, TrialConfig
 
@@ -185,7 +186,7 @@ class TrialRecord(Frozen):
     params: dict[str, ParamValue] = {}
     seed: int
     config: TrialConfig
-    metrics: dict[str, Float] = Field(default={}, description="of the best evaluation on the most rows")
+    metrics: dict[str, Float] = Field(default={}, description="of the best evaluation: see best_progress")
     best_step: int | None = None
     history: tuple[Progress, ...] = ()
     place: Place | None = None
@@ -276,14 +277,20 @@ def num_places(records: Iterable[TrialRecord]) -> int:
     return len({record.where for record in records if record.where})
 
 
-def best_progress(history: tuple[Progress, ...] | list[Progress], objective: str) -> Progress | None:
-    """The best evaluation by `objective` among those on the most validation rows; the first of equals."""
+def best_progress(history: Sequence[Progress], config: TrialConfig) -> Progress | None:
+    """The best evaluation by the first objective, whose weights are kept; the first of equals.
+
+    It is one of those on the most validation rows that come after the warm-up. The last one always counts.
+    """
     if not history:
         return None
-    most = max(progress.num_rows for progress in history)
+    last, objective = history[-1], config.objectives[0]
+    warm = warmup_steps(last.total_steps, config.training.warmup_fraction)
+    after = [progress for progress in history if progress.step >= warm or progress is last]
+    most = max(progress.num_rows for progress in after)
     metric = metric_named(objective)
     return min(
-        (progress for progress in history if progress.num_rows == most),
+        (progress for progress in after if progress.num_rows == most),
         key=lambda progress: (metric.sort_key(progress.metrics.get(objective)), progress.step),
     )
 
@@ -324,7 +331,7 @@ def record_of(
     **fields: Any,
 ) -> TrialRecord:
     """Builds a trial's record: metrics of the best evaluation; place and spans from `history` unless in `fields`."""
-    best = best_progress(history, config.objectives[0])
+    best = best_progress(history, config)
     spans = _spans(history)
     fields = {
         "place": history[-1].place if history else None,

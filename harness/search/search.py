@@ -182,7 +182,7 @@ class Search:
 
     def keep(self, number: int, progress: Progress) -> bool:
         trial = self._trials[number]
-        best = best_progress(trial.history, self._objective)
+        best = best_progress(trial.history, trial.config)
         return best is not None and self._keepers.wants(number, trial.arm, self._key(best.metrics))
 
     def unneeded(self) -> list[int]:

@@ -28,6 +28,7 @@ from harness.spec.params import (
     searched,
     value_at,
 )
+from harness.spec.schedule import MAX_EVALUATIONS
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
@@ -39,7 +40,6 @@ __all__ = ["Contradiction", "contradictions"]
 #: The training keys that belong to some tasks' losses only.
 RECIPE = ("label_smoothing", "class_weights")
 MAX_GRID = 10_000
-MAX_EVALUATIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,7 +275,9 @@ class TrainingSpec(Frozen):
     label_smoothing: Searchable[Fraction] = 0.0
     class_weights: Searchable[ClassWeights] = "none"
     accumulation_steps: Searchable[Count] = Field(default=1, description="micro-batches that a batch is cut into")
-    evaluations_per_epoch: Literal["auto"] | Count = "auto"
+    evaluations_per_epoch: Literal["auto"] | Count = Field(
+        default="auto", description="besides those at the pruner's rungs; auto: one an epoch after a trial's last rung"
+    )
     step_graphs: bool = Field(
         default=False,
         description="CUDA only, elsewhere nothing changes: forward and backward pass of a shape of batch that comes "

@@ -152,10 +152,15 @@ def parallel(figure: Figure) -> None:
 
 
 def best_cells(figure: Figure) -> None:
-    verb, cells = groups(
-        r"The best validation .+ of each cell; the best (cell is|cells are) (.+)\. Dots are trials\.", figure
+    verb, cells, without = groups(
+        r"The best validation .+ of the completed trials in each cell; the best (cell is|cells are) (.+?)\."
+        r"(?: (\d+) cells? without a completed trial: where the last one ended\.)? Dots are trials\.",
+        figure,
     )
-    heat = figure.data[0]
+    heat, *grey = [trace for trace in figure.data if trace["type"] == "heatmap"]
+    marked = [text for trace in grey for row in trace["text"] for text in row if text]
+    assert whole(without) == len(marked)
+    assert all(re.fullmatch(r"failed|pruned<br>at \d+\u00a0%", text) for text in marked)
     values = np.array(heat["z"], dtype=float)
     rows, columns = np.nonzero(values == np.nanmax(values))
     sizes = ticks(figure, "yaxis")
@@ -184,7 +189,13 @@ def importance(figure: Figure) -> None:
 
 
 def slice_of(figure: Figure) -> None:
-    meanings = {"completed": "full dots were completed", "pruned": "open dots were pruned", "failed": "crosses failed"}
+    rungs = {text for trace in traces(figure, "markers") for text in trace.get("text", ())}
+    shares = sorted(rungs, key=lambda text: int(text.removesuffix("\u00a0%")))
+    meanings = {
+        "completed": "full dots were completed",
+        "pruned": f"open dots were pruned at {listed(shares or [''])} of their training",
+        "failed": "crosses failed",
+    }
     dots = by_state(figure)
     legend = ", ".join(meaning for name, meaning in meanings.items() if name in dots).capitalize()
     if "completed" not in dots:

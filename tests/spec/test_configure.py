@@ -238,8 +238,8 @@ def test_resolve_fills_in_everything() -> None:
     assert config.data.max_length == 32
     assert config.data.preprocess == ("lowercase",)
     assert config.objectives == ("macro_f1",)
-    assert config.evaluate_at == pytest.approx((0.0625, 0.25, 2 / 3, 1))
-    assert config.validation_rows == (256, None, None, None)
+    assert config.evaluate_at == pytest.approx((0.0625, 0.25, 1 / 3, 2 / 3, 1))
+    assert config.validation_rows == (256, None, None, None, None)
     assert TrialConfig.model_validate_json(config.model_dump_json()) == config
 
 
@@ -258,8 +258,8 @@ def test_resolve_gives_a_trial_rungs_of_its_own() -> None:
     spec = training(batch_size=[8, 32], epochs=2)
     long, short = (resolve(spec, number=0, params={"batch_size": size}, num_train_rows=640) for size in (8, 32))
     assert (long.rungs, short.rungs) == ((0.0625, 0.25), (None, 0.25))
-    assert long.evaluate_at == (0.0625, 0.25, 1.0) and long.validation_rows == (256, None, None)
-    assert short.evaluate_at == (0.25, 1.0) and short.validation_rows == (None, None)
+    assert long.evaluate_at == (0.0625, 0.25, 0.5, 1.0) and long.validation_rows == (256, None, None, None)
+    assert short.evaluate_at == (0.25, 0.5, 1.0) and short.validation_rows == (None, None, None)
     assert resolve(spec, number=0, params={"batch_size": 8}).rungs == rung_fractions(spec) == (1 / 16, 1 / 4)
     assert TrialConfig.model_validate_json(long.model_dump_json()) == long
 

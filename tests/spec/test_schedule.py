@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.spec.configure import rung_fractions, validation_rows
-from harness.spec.schedule import evaluation_points
+from harness.spec.schedule import MAX_EVALUATIONS, evaluation_points
 from harness.spec.study import StudySpec
 
 
@@ -26,15 +26,23 @@ def study(pruner: str = "rungs", evaluations: Any = "auto", **options: Any) -> S
     )
 
 
+def sorted_rungs(rungs: list[float | None]) -> tuple[float | None, ...]:
+    """The rungs with the shares in rising order."""
+    shares = iter(sorted(share for share in rungs if share is not None))
+    return tuple(None if share is None else next(shares) for share in rungs)
+
+
 @pytest.mark.parametrize(
     ("pruner", "evaluations", "epochs", "expected"),
     [
-        ("rungs", "auto", 3, (0.0625, 0.25, 2 / 3, 1.0)),
+        ("rungs", "auto", 3, (0.0625, 0.25, 1 / 3, 2 / 3, 1.0)),
+        ("rungs", "auto", 8, (0.0625, 0.25, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8, 1.0)),
         ("rungs", "auto", 1, (0.0625, 0.25, 1.0)),
         ("rungs", "auto", 0.5, (0.0625, 0.25, 1.0)),
         ("none", "auto", 1, (1.0,)),
-        ("none", "auto", 5, (0.8, 1.0)),
-        ("none", "auto", 2.01, (1.0,)),  # the end of epoch 2 lies within 2 % of the end
+        ("none", "auto", 5, (0.2, 0.4, 0.6, 0.8, 1.0)),
+        ("none", "auto", 2.01, (1 / 2.01, 1.0)),  # the end of epoch 2 lies within 2 % of an epoch from the end
+        ("none", "auto", 2.5, (0.4, 0.8, 1.0)),
         ("median", "auto", 4, (0.25, 0.5, 0.75, 1.0)),
         ("none", 2, 2, (0.25, 0.5, 0.75, 1.0)),
         ("rungs", 2, 2, (0.0625, 0.25, 0.5, 0.75, 1.0)),
@@ -47,11 +55,22 @@ def test_evaluation_points(pruner: str, evaluations: Any, epochs: float, expecte
     assert evaluation_points(spec, epochs, rung_fractions(spec)) == pytest.approx(expected)
 
 
-def test_long_training_is_evaluated_at_most_eight_times_before_its_end() -> None:
-    points = evaluation_points(study("none"), 100, ())
-    assert 2 < len(points) <= 9
-    assert points[0] == pytest.approx(0.67)
-    assert points[-2] <= 0.98
+def test_long_training_is_evaluated_at_most_a_thousand_times() -> None:
+    points = evaluation_points(study("none"), 4000, ())
+    assert len(points) == MAX_EVALUATIONS
+    assert points[:2] == pytest.approx((0.001, 0.002))
+
+
+@settings(deadline=None)
+@given(
+    epochs=st.floats(0.1, 900),
+    rungs=st.lists(st.none() | st.floats(0.01, 0.99), max_size=4).map(sorted_rungs),
+)
+def test_trial_past_its_last_rung_is_evaluated_in_every_epoch(epochs: float, rungs: tuple[float | None, ...]) -> None:
+    points = evaluation_points(study(), epochs, rungs)
+    last_rung = max((share for share in rungs if share is not None), default=0.0)
+    late = [last_rung * epochs, *(point * epochs for point in points if point > last_rung)]
+    assert max(b - a for a, b in pairwise(late)) < 1.02 + 1e-6
 
 
 def test_points_near_a_rung_give_way_to_it() -> None:

@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 __all__ = [
+    "FEWEST_TRIALS",
     "expected_best",
     "importances",
     "pareto_front",
     "running_best",
 ]
+
+#: The fewest trials of which importances are computed.
+FEWEST_TRIALS = 10
 
 
 def running_best(values: Sequence[float], maximize: bool) -> np.ndarray:
@@ -73,7 +77,7 @@ def importances(
         num_resamples: How often the trials are drawn anew.
     """
     spaces = {name: space for name in _names(params) if (space := _space(name, params, name in logs)) is not None}
-    if len(params) < 10 or not spaces:
+    if len(params) < FEWEST_TRIALS or not spaces:
         return {}
     rng = np.random.default_rng(0)
     draws = [rng.integers(len(params), size=len(params)) for _ in range(num_resamples)]

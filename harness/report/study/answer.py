@@ -27,6 +27,7 @@ from harness.report.kit.text import (
     plural,
 )
 from harness.report.kit.view import View
+from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
 from harness.report.study.objectives import tradeoff
 from harness.report.study.predictions import compared, units_of, validation_answers
@@ -59,7 +60,8 @@ class Answer:
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
-    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view), *_export(view)]
+    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view)]
+    sentences += [*judged_early(view), *_export(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -168,14 +170,24 @@ def _export(view: View) -> list[Sentence]:
         return []
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
+    step = _kept_step(view, winner) if winner is not None else ""
     size = f"; it {speed_text(winner.speed)}" if winner is not None and winner.speed is not None else ""
-    sentences = [
-        Sentence("Exported", f"{Path(final.export).name}/ in the run's folder holds trial {final.winner}{seed}{size}.")
-    ]
+    folder = f"{Path(final.export).name}/ in the run's folder"
+    sentences = [Sentence("Exported", f"{folder} holds trial {final.winner}{seed}{step}{size}.")]
     if (tried := example(view)) is not None:
         truth = f" (a test row with {tried.truth})" if tried.truth else ""
         sentences.append(Sentence("Try it", f"{tried.command}{truth}"))
     return sentences
+
+
+def _kept_step(view: View, model: FinalModel) -> str:
+    """The step of the evaluation whose weights a model has; "" where the records do not tell it."""
+    record = view.by_number.get(model.number) if model.number is not None else None
+    runs = view.seeds(record) if record is not None else ()
+    run = next((run for run in runs if model.seed in (run.seed, None) and run.history), None)
+    if run is None or run.best_step is None:
+        return ""
+    return f", with the weights after step {run.best_step:,} of {run.history[-1].total_steps:,}"
 
 
 def _state_words(view: View) -> dict[TrialState, str]:

@@ -6,7 +6,6 @@ from math import isfinite, nan
 
 import numpy as np
 
-from harness.records.schema import best_progress
 from harness.report.kit.figures import COLORS, Figure, axis, categories, layout, score_axis
 from harness.report.kit.text import interval, metric, metric_title, plural
 from harness.report.kit.view import View
@@ -76,9 +75,9 @@ def seed_curves(view: View) -> Figure | None:
         return None
     data, scores = [], []
     for place, run in enumerate(runs):
-        best = best_progress(run.history, view.objective)
         curve = [progress.metrics.get(view.objective, nan) for progress in run.history]
-        scores += [score for progress, score in zip(run.history, curve, strict=True) if progress is best]
+        scores += [score for progress, score in zip(run.history, curve, strict=True) if progress.step == run.best_step]
+        sizes = [13 if progress.step == run.best_step else 7 for progress in run.history]
         color = COLORS[_SEED_COLORS[place % len(_SEED_COLORS)]]
         data.append(
             {
@@ -88,7 +87,7 @@ def seed_curves(view: View) -> Figure | None:
                 "x": [progress.epoch for progress in run.history],
                 "y": [score if isfinite(score) else None for score in curve],
                 "line": {"color": color, "width": 2},
-                "marker": {"color": color, "size": [13 if progress is best else 7 for progress in run.history]},
+                "marker": {"color": color, "size": sizes},
                 "hovertemplate": f"seed {run.seed}: %{{y:{view.score_format}}}<extra></extra>",
             }
         )

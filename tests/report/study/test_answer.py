@@ -405,3 +405,53 @@ def test_baseline_without_a_value_of_the_metric_is_no_rival(results: Results) ->
     against = texts(changed_results)["Against the baseline"]
     assert against.startswith("Not comparable with TF-IDF")
     assert "nan" not in against
+
+
+def pruned_at(record: TrialRecord, step: int, total_steps: int) -> TrialRecord:
+    """The record, pruned at the rung after `step` of `total_steps`."""
+    last = record.history[-1].model_copy(update={"step": step, "total_steps": total_steps})
+    ending = {"state": TrialState.PRUNED, "reason": PruneReason.RUNG, "history": (last,)}
+    return record.model_copy(update=ending)
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        (
+            [3] * 9 + [13] * 5,
+            "14 of 18 trials were judged after 13 steps or fewer (at most 25\u00a0% of their training).",
+        ),
+        (
+            [3] * 10 + [13] * 5,
+            "10 of 18 trials were judged after 3 steps or fewer (at most 6\u00a0% of their training).",
+        ),
+        ([3] * 9, None),
+    ],
+)
+def test_answer_says_after_how_many_steps_most_trials_were_judged(
+    tmp_path: Path, steps: list[int], sentence: str | None
+) -> None:
+    results = make_results(tmp_path, trials=18, prune=False, fail_every=0)
+    ends = [pruned_at(record, step, 52) for record, step in zip(results.trials[18 - len(steps) :], steps, strict=True)]
+    assert texts(replace(results, trials=(*results.trials[: 18 - len(steps)], *ends))).get("Pruning") == sentence
+
+
+def test_answer_says_nothing_of_trials_that_were_pruned_late(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=12, prune=False, fail_every=0)
+    ends = [pruned_at(record, 45, 52) for record in results.trials[2:]]
+    assert "Pruning" not in texts(replace(results, trials=(*results.trials[:2], *ends)))
+
+
+def test_answer_names_the_step_of_the_exported_weights(results: Results) -> None:
+    winner = final_of(results).models[0]
+    runs = (*results.trials, *results.confirm)
+    (run,) = [run for run in runs if winner.number in (run.config.of, run.number) and run.seed == winner.seed]
+    early = run.model_copy(update={"best_step": 7})
+    told = texts(
+        replace(
+            results,
+            trials=tuple(early if record is run else record for record in results.trials),
+            confirm=tuple(early if record is run else record for record in results.confirm),
+        )
+    )["Exported"]
+    assert f"seed {winner.seed}, with the weights after step 7 of {run.history[-1].total_steps:,}" in told

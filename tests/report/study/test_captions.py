@@ -19,7 +19,7 @@ from harness.records.schema import Progress, Span, TrialRecord, TrialState, best
 from harness.report.compare import page as compare_page
 from harness.report.kit.figures import Figure
 from harness.report.kit.stats import importances
-from harness.report.study import figures_search
+from harness.report.study import figures_params
 from harness.report.study import page as study_page
 from tests.conftest import num_examples
 from tests.report.captions import CHECKS, kind_of
@@ -77,8 +77,9 @@ def altered(record: TrialRecord, rng: np.random.Generator, digits: int, same_row
         return progress.model_copy(update={"metrics": metrics, "num_rows": rows})
 
     history = tuple(map(alter, record.history))
-    best = best_progress(history, record.config.objectives[0])
-    return record.model_copy(update={"history": history, "metrics": best.metrics if best else {}})
+    best = best_progress(history, record.config)
+    found = {"metrics": best.metrics, "best_step": best.step} if best else {"metrics": {}, "best_step": None}
+    return record.model_copy(update={"history": history, **found})
 
 
 def in_pieces(record: TrialRecord, rng: np.random.Generator, many: bool) -> TrialRecord:
@@ -137,7 +138,7 @@ def drawn_figures(folder: Path) -> dict[str, list[tuple[int, Figure]]]:
     with pytest.MonkeyPatch.context() as patch:
         for page in (study_page, compare_page):
             patch.setattr(page, "render", render)
-        patch.setattr(figures_search, "importances", lambda *args: importances(*args[:3], num_resamples=3))
+        patch.setattr(figures_params, "importances", lambda *args: importances(*args[:3], num_resamples=3))
         for number in range(NUM_STUDIES):
             results = random_results(number, folder / str(number))
             study_page.write_report(results, folder / "page")

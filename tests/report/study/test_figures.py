@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from harness.report.kit.figures import RAMP, Figure, columns, joined, log_ticks,
 from harness.report.kit.sections import arranged
 from harness.report.kit.stats import expected_best
 from harness.report.kit.view import View
+from harness.report.study.equal_length import equal_length
 from harness.report.study.figures_parallel import parallel
-from harness.report.study.figures_search import best_of_n, history, importance, params_map, search_figures, slice_of
+from harness.report.study.figures_params import importance, params_map, slice_of
+from harness.report.study.figures_search import best_of_n, history, search_figures
 from harness.report.study.figures_time import time_split, timeline
 from harness.report.study.figures_training import training_figures
 from harness.report.study.winner import winner_section
@@ -64,13 +67,30 @@ def test_parallel_has_a_line_a_trial_and_marks_what_is_not_used(view: View) -> N
     assert max(heights) == pytest.approx(1)
 
 
-def test_map_has_the_best_score_in_each_cell(view: View) -> None:
+def test_map_has_the_best_score_of_the_completed_trials_in_each_cell(view: View) -> None:
     figure = params_map(view)
     assert figure is not None
     cells = np.array(figure.data[0]["z"], dtype=float)
-    assert np.nanmax(cells) == max(view.score(record) for record in view.scored)
+    completed = [view.score(record) for record in view.completed]
+    assert np.nanmax(cells) == max(completed)
+    assert set(cells[np.isfinite(cells)]) <= set(completed)
     assert cells.shape[0] == 3
-    assert len(figure.data[1]["x"]) == len(view.scored)
+    assert len(figure.data[-1]["x"]) == len(view.scored)
+
+
+def test_map_says_at_which_rung_the_trials_of_a_cell_were_pruned(view: View) -> None:
+    figure = params_map(view)
+    assert figure is not None
+    best, marks = (np.array(found["z"], dtype=float) for found in figure.data[:2])
+    assert not (np.isfinite(best) & np.isfinite(marks)).any()
+    texts = {text for row in figure.data[1]["text"] for text in row if text}
+    assert texts <= {"pruned<br>at 6\u00a0%", "pruned<br>at 25\u00a0%", "failed"}
+    assert any(text.startswith("pruned") for text in texts)
+
+
+def test_map_of_trials_that_were_all_pruned_is_left_out(view: View) -> None:
+    pruned = tuple(record for record in view.trials if record.state is TrialState.PRUNED)
+    assert params_map(View(replace(view.results, trials=pruned, final=None))) is None
 
 
 def test_importance_has_whiskers_around_its_bars(view: View) -> None:
@@ -82,11 +102,37 @@ def test_importance_has_whiskers_around_its_bars(view: View) -> None:
     assert min(bars["error_x"]["arrayminus"]) >= 0
 
 
+def test_importance_is_of_the_completed_trials_where_ten_were_completed(view: View) -> None:
+    figure = importance(view)
+    assert figure is not None
+    assert len(view.completed) >= 10
+    assert f"the {len(view.completed)} trials that were completed, by their final scores" in figure.note
+
+
+def test_importance_is_of_the_last_rung_that_ten_trials_have_reached(view: View) -> None:
+    few = (*view.completed[:4], *(record for record in view.trials if record.state is TrialState.PRUNED))
+    found = equal_length(View(replace(view.results, trials=few, final=None)), 10)
+    assert found is not None
+    at = {
+        record.number: [p for p in record.history if p.fraction == pytest.approx(found.share, abs=0.01)]
+        for record in few
+    }
+    reached = {number: points[0].metrics for number, points in at.items() if points}
+    assert len(reached) >= 10
+    assert found.metrics == reached, "those who trained on are compared at the rung too, not by their final scores"
+    scores = [metrics["accuracy"] for metrics in found.metrics.values()]
+    assert scores == sorted(scores, reverse=True)
+    figure = importance(View(replace(view.results, trials=few, final=None)))
+    assert figure is not None
+    assert f"{len(reached)} trials that were trained to {100 * found.share:.0f}\u00a0%" in figure.note
+
+
 def test_slice_leaves_out_trials_without_the_param(view: View) -> None:
     figure = slice_of(view, "label_smoothing")
     shown = sum(len(found["x"]) for found in figure.data)
     assert shown == sum("label_smoothing" in record.params for record in view.scored) < len(view.scored)
     assert "did not use it" in figure.note
+    assert "open dots were pruned at 6\u00a0% and 25\u00a0% of their training" in figure.alt
 
 
 def test_learning_curves_end_where_a_trial_was_pruned(view: View) -> None:

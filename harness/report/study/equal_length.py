@@ -1,0 +1,76 @@
+"""Trials that were trained to the same share of their trainings, and the trials that were pruned early."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from harness.records.schema import PruneReason, TrialRecord, TrialState
+from harness.report.kit.sections import Sentence
+from harness.report.kit.text import percent, plural
+from harness.report.kit.view import View
+from harness.spec.rungs import rung_fractions
+from harness.spec.steps import step_at
+
+__all__ = ["EqualLength", "equal_length", "judged_early"]
+
+#: A trial that was pruned after more than this share of its training was not judged early.
+_EARLY = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualLength:
+    """The metrics of trials after the same share of their trainings: by number, the best trial first."""
+
+    share: float
+    metrics: Mapping[int, Mapping[str, float]]
+
+
+def equal_length(view: View, least: int) -> EqualLength | None:
+    """The trials at the last share of the training that at least `least` have reached; None where there is none.
+
+    The shares are those of the study's rungs and the whole training.
+    """
+    rungs = rung_fractions(view.results.spec)
+    for rung, share in reversed([*enumerate(rungs), (None, 1.0)]):
+        metrics = {
+            record.number: values
+            for record in view.trials
+            if (values := _metrics_at(record, rung)) and isfinite(values.get(view.objective, float("nan")))
+        }
+        if len(metrics) >= least:
+            ranked = sorted(metrics, key=lambda number: (*view.task.rank_key(metrics[number], view.objective), number))
+            return EqualLength(share=share, metrics={number: metrics[number] for number in ranked})
+    return None
+
+
+def _metrics_at(record: TrialRecord, rung: int | None) -> Mapping[str, float] | None:
+    """The metrics of a trial at a rung, or with None those of a completed trial; None where it has none."""
+    if rung is None:
+        return record.metrics if record.state is TrialState.COMPLETE else None
+    share = record.config.rungs[rung] if rung < len(record.config.rungs) else None
+    at_rung = (
+        progress.metrics
+        for progress in record.history
+        if share is not None and progress.step == step_at(progress.total_steps, share)
+    )
+    return next(at_rung, None)
+
+
+def judged_early(view: View) -> Iterator[Sentence]:
+    """A sentence on the steps after which most trials were judged, where most were pruned in the first half."""
+    ended = [record for record in view.trials if record.state.ended]
+    pruned = [record for record in ended if record.state is TrialState.PRUNED and record.reason is PruneReason.RUNG]
+    steps = sorted(record.history[-1].step for record in pruned)
+    if 2 * len(steps) <= len(ended):
+        return
+    most = steps[len(ended) // 2]
+    judged = [record for record in pruned if record.history[-1].step <= most]
+    share = max(view.results.trained(record) for record in judged)
+    if share <= _EARLY:
+        yield Sentence(
+            "Pruning",
+            f"{len(judged):,} of {plural(len(ended), 'trial')} were judged after {plural(most, 'step')} or fewer (at "
+            f"most {percent(share, 0)} of their training).",
+        )
