@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.data.read import column_names
 from harness.report.kit.view import View
 from harness.report.lenses.registry import lens_of
 from harness.report.study.predictions import answers_of, shown_rows
@@ -43,8 +42,7 @@ def example(view: View, program: str = "harness") -> Example | None:
     command = f"{program} predict {shown_path(Path(export))}{trust_option(view.task.name)}"
     answers = answers_of(view, view.chosen) if view.chosen is not None else None
     rows = shown_rows(view, len(answers)) if answers is not None else ()
-    names = column_names(view.results.spec.data, view.task)
-    has_pairs = len(set(view.task.texts) & set(names)) > 1
+    has_pairs = len(view.results.manifest.data.columns.keys() & set(view.task.texts)) > 1
     place = None if has_pairs else _first_ordinary(rows)
     if answers is None or place is None:
         return Example(command=f"{command} --csv FILE.csv")

@@ -74,8 +74,9 @@ def test_rows_that_do_not_fit_into_a_command_leave_a_table(view: View, rows: lis
 
 
 def test_pairs_of_texts_go_into_a_table(view: View) -> None:
-    data = view.results.spec.data.model_copy(update={"text_pair": "answer"})
-    pairs = View(replace(view.results, spec=view.results.spec.model_copy(update={"data": data})))
+    manifest = view.results.manifest
+    data = manifest.data.model_copy(update={"columns": {"text": "question", "text_pair": "answer", "label": "label"}})
+    pairs = View(replace(view.results, manifest=manifest.model_copy(update={"data": data})))
     found = example(pairs)
     assert found is not None and found.command.endswith(" --csv FILE.csv")
 
