@@ -15,7 +15,7 @@ from harness.report.kit.figures import COLORS, Figure, axis, band, layout, log_t
 from harness.report.kit.stats import expected_best, running_best
 from harness.report.kit.text import clip, duration, for_figure, metric, metric_title, number, score_and_interval
 from harness.report.kit.view import View
-from harness.report.study.figures_winner import forest
+from harness.report.study.figures.winner import forest
 from harness.stats.intervals import Interval
 
 __all__ = ["compare_figures"]

@@ -31,7 +31,7 @@ from harness.report.kit.text import (
     score_and_interval,
 )
 from harness.report.kit.view import View
-from harness.report.study.figures_winner import forest
+from harness.report.study.figures.winner import forest
 from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.report.study.seeds import mean_interval
 from harness.stats.intervals import Interval

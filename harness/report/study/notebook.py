@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.report.kit.view import View
 from harness.report.study.checkpoints import candidates, checkpoints_section
-from harness.report.study.figures_search import search_figures
-from harness.report.study.figures_training import training_figures
+from harness.report.study.figures.search import search_figures
+from harness.report.study.figures.training import training_figures
 from harness.report.study.page import results_of
 from harness.report.study.tables import finalists_frame, history_frame, trials_frame
 from harness.report.study.verdict import judged_by

@@ -17,8 +17,8 @@ from harness.report.study import leaderboard
 from harness.report.study.answer import Answer, answer
 from harness.report.study.checkpoints import candidates, checkpoint_choices, checkpoints_section
 from harness.report.study.evidence import evidence_section
-from harness.report.study.figures_search import search_figures
-from harness.report.study.figures_training import training_figures
+from harness.report.study.figures.search import search_figures
+from harness.report.study.figures.training import training_figures
 from harness.report.study.summary import summary
 from harness.report.study.verdict import judged_by
 from harness.report.study.winner import models_figure, models_table, winner_section

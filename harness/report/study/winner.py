@@ -20,7 +20,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.lenses.base import Findings, Lens
 from harness.report.lenses.registry import lens_of
-from harness.report.study.figures_winner import forest, seed_curves
+from harness.report.study.figures.winner import forest, seed_curves
 from harness.report.study.predictions import answers_of, shown_rows
 
 __all__ = ["models_figure", "models_table", "winner_section"]

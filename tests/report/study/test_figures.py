@@ -16,11 +16,11 @@ from harness.report.kit.sections import arranged
 from harness.report.kit.stats import expected_best
 from harness.report.kit.view import View
 from harness.report.study.equal_length import equal_length
-from harness.report.study.figures_parallel import parallel
-from harness.report.study.figures_params import importance, params_map, slice_of
-from harness.report.study.figures_search import best_of_n, history, search_figures
-from harness.report.study.figures_time import time_split, timeline
-from harness.report.study.figures_training import training_figures
+from harness.report.study.figures.parallel import parallel
+from harness.report.study.figures.params import importance, params_map, slice_of
+from harness.report.study.figures.search import best_of_n, history, search_figures
+from harness.report.study.figures.time import time_split, timeline
+from harness.report.study.figures.training import training_figures
 from harness.report.study.winner import winner_section
 from tests.report.factory import make_results
 from tests.report.payloads import PAYLOADS

@@ -12,7 +12,7 @@ from harness.report.kit.text import number as number_text
 from harness.report.kit.view import View
 from harness.report.study import leaderboard
 from harness.report.study.answer import answer
-from harness.report.study.figures_training import training_figures
+from harness.report.study.figures.training import training_figures
 from harness.report.study.tables import (
     cells_frame,
     finalists_frame,

@@ -23,7 +23,7 @@ from harness.report.kit.figures import (
 from harness.report.kit.stats import pareto_front
 from harness.report.kit.text import clip, for_figure, join, metric, metric_title, plural
 from harness.report.kit.view import View
-from harness.report.study.figures_time import time_split, timeline
+from harness.report.study.figures.time import time_split, timeline
 from harness.spec.tasks import metric_named
 
 __all__ = ["training_figures"]

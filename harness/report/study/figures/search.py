@@ -21,8 +21,8 @@ from harness.report.kit.figures import (
 from harness.report.kit.stats import expected_best, running_best
 from harness.report.kit.text import join, plural
 from harness.report.kit.view import View
-from harness.report.study.figures_parallel import parallel
-from harness.report.study.figures_params import dots, importance, params_map, slice_of
+from harness.report.study.figures.parallel import parallel
+from harness.report.study.figures.params import dots, importance, params_map, slice_of
 
 __all__ = ["search_figures"]
 
