@@ -19,8 +19,8 @@ from harness.records.schema import Progress, Span, TrialRecord, TrialState, best
 from harness.report.compare import page as compare_page
 from harness.report.kit.figures import Figure
 from harness.report.kit.stats import importances
-from harness.report.study import figures_params
 from harness.report.study import page as study_page
+from harness.report.study.figures import params as figures_params
 from tests.conftest import num_examples
 from tests.report.captions import CHECKS, kind_of
 from tests.report.factory import Shape, make_results
