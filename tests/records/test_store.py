@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -349,7 +350,9 @@ def test_a_study_that_may_not_be_written_can_be_read(
         writer.close()
     names = {path.name for path in folder.iterdir()}
     assert (names == {"study.db"}) is not is_live
-    monkeypatch.setattr(store_module.os, "access", lambda *_: False)  # root may write whatever the modes are
+    monkeypatch.setattr(
+        store_module.os, "access", lambda _, mode: mode != os.W_OK
+    )  # root may write whatever the modes are
     folder.chmod(0o555)
     reader = StudyStore.open(folder / "study.db", "study", ["accuracy"], create=False)
     assert [record.number for record in reader.records()] == [0]
