@@ -119,7 +119,7 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
         sys.stderr.write(line + "\n")
 
 
-def _scores_line(export: Export, columns: Mapping[str, Sequence[str]], outputs: Arrays) -> str:
+def _scores_line(export: Export, columns: Mapping[str, Sequence[Any]], outputs: Arrays) -> str:
     """Returns the scores against the table's own column of targets; "" where it has none."""
     try:
         found = table_scores(export, columns, outputs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from typing import Any
 
 from harness.errors import DataError
 
-__all__ = ["as_text", "is_missing", "number_of"]
+__all__ = ["as_text", "cell_of", "is_missing", "number_of"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
 #: What is written with more digits is no number but a name.
@@ -30,8 +31,18 @@ def as_text(place: str, value: Any) -> str:
     """
     if isinstance(value, (list, dict, bytes)):
         raise DataError(f"{place} holds a {type(value).__name__}, not a text: {str(value)[:60]}")
-    text = str(value)
-    # JSON can spell half a surrogate pair, which no UTF-8 file and no tokenizer can.
+    return _sound(str(value))
+
+
+def cell_of(value: Any) -> str:
+    """Returns a value as the cell of a CSV: nothing for a missing one, JSON for a list or a dictionary."""
+    if value is None or value != value:
+        return ""
+    return _sound(json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value))
+
+
+def _sound(text: str) -> str:
+    """Returns the text with a sign for half a surrogate pair, which JSON can spell, and no UTF-8 file and tokenizer."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

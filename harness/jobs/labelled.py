@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class TableScores:
     scores: tuple[tuple[Metric, float], ...]
 
 
-def table_scores(export: Export, columns: Mapping[str, Sequence[str]], outputs: Arrays) -> TableScores | None:
+def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: Arrays) -> TableScores | None:
     """Returns the scores on the rows that have a target; None where the table has no column of targets, or no target.
 
     An empty cell and a class that the model was not trained on count as no target.
@@ -40,9 +41,10 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[str]], outputs: 
     kind = kind_of(facts.target)
     values = kind.read("the table", export.target, columns[export.target])
     if export.labels:
+        written = {"train": list(export.labels), "table": values}
         places = {label: place for place, label in enumerate(export.labels)}
-        values = [places.get(value, "") for value in values]
-    rows = np.array([row for row, value in enumerate(values) if value != ""], dtype=np.int64)
+        values = [places.get(value) for value in kind.unify("the model", export.target, written)["table"]]
+    rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
     if not len(rows):
         return None
     targets = {kind.target: np.array([values[row] for row in rows], dtype=kind.dtype)}

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.data.checkpoints.folder import refuse_own_code
-from harness.data.formats import Form, read_files
-from harness.errors import DataError, InputError, nearest
+from harness.data.formats import Content, Form, read_files
+from harness.data.values import as_text, cell_of, is_missing
+from harness.errors import DataError, InputError, MissingColumn, nearest
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.runtime import program
 from harness.spec.tasks import facts_of
@@ -151,39 +153,66 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
     return [{name: text} for text in texts]
 
 
-def read_table(export: Export, path: Path) -> tuple[dict[str, list[str]], list[dict[str, str]], tuple[str, ...]]:
-    """All columns of a table as text, the rows of those that the model takes, and notes on how it was read.
+def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[dict[str, str]], tuple[str, ...]]:
+    """All columns of a table, the rows of those that the model takes as text, and notes on how it was read.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
     _texts(export)
-    content = read_files([path], None, Form(expected=tuple(export.columns.values())))
-    columns = {
-        name: ["" if value is None else str(value) for value in column] for name, column in content.columns.items()
-    }
-    for column in export.columns.values():
-        if column not in columns:
-            listed = ", ".join(f"'{name}'" for name in list(columns)[:20])
-            raise DataError(
-                f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
-                f"{nearest(column, columns)}; rename the column of texts"
+    form = Form(expected=tuple(export.columns.values()))
+    content = read_files([path], None, form)
+    texts, notes = {}, list(content.notes)
+    for name, column in export.columns.items():
+        values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
+        missing = sum(map(is_missing, values))
+        if missing:
+            notes.append(
+                f"{path.name}: {missing} of {len(values)} rows have an empty '{column}': no text to predict from"
             )
-    texts = [columns[column] for column in export.columns.values()]
-    return columns, [dict(zip(export.columns, row, strict=True)) for row in zip(*texts, strict=True)], content.notes
+        texts[name] = [
+            "" if is_missing(value) else as_text(f"{path}: row {row}: '{column}'", value)
+            for row, value in enumerate(values, start=1)
+        ]
+    return (
+        content.columns,
+        [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)],
+        tuple(notes),
+    )
+
+
+def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any]:
+    """Returns the column that a study named by its number.
+
+    Raises:
+        DataError: there is none.
+    """
+    try:
+        return read_files([path], [column], form).columns[column]
+    except MissingColumn:
+        listed = ", ".join(f"'{name}'" for name in list(content.columns)[:20])
+        raise DataError(
+            f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
+            f"{nearest(column, content.columns)}; rename the column of texts"
+        ) from None
 
 
 def prediction_table(
-    columns: Mapping[str, Sequence[str]], value_columns: Sequence[str], predictions: Sequence[Mapping[str, Any]]
+    columns: Mapping[str, Sequence[Any]], value_columns: Sequence[str], predictions: Sequence[Mapping[str, Any]]
 ) -> list[list[str]]:
     """The table's rows, header first, with the values `value_columns` of each prediction added.
 
-    Columns of the table do not change: where it has a column `label`, the added one is `predicted_label`.
+    Columns of the table do not change: where it has a column `label`, the added one is `predicted_label`, and where it
+    has that too, `predicted_label_2`.
     """
-    added = [f"predicted_{name}" if name in columns else name for name in value_columns]
+    added: list[str] = []
+    for name in value_columns:
+        numbered = (f"predicted_{name}_{number}" for number in count(2))
+        taken = {*columns, *added}
+        added.append(next(free for free in chain((name, f"predicted_{name}"), numbered) if free not in taken))
     rows = [[*columns, *added]]
     for cells, prediction in zip(zip(*columns.values(), strict=True), predictions, strict=True):
-        rows.append([*cells, *(_cell(prediction[name]) for name in value_columns)])
+        rows.append([*map(cell_of, cells), *(_cell(prediction[name]) for name in value_columns)])
     return rows
 
 

@@ -31,6 +31,13 @@ def test_scores_are_of_the_rows_with_a_label_that_the_model_knows() -> None:
     assert scores["accuracy"] == pytest.approx(2 / 3)
 
 
+def test_labels_are_read_as_training_reads_them() -> None:
+    found = table_scores(export(labels=("0", "1")), {"label": ["1.0", 0, [1], None, "?"]}, said(1, 0, 1, 0, 0))
+    assert found is not None
+    assert found.num_rows == 3
+    assert {metric.name: value for metric, value in found.scores}["accuracy"] == 1
+
+
 def test_metric_that_is_not_defined_is_left_out() -> None:
     found = table_scores(export(), {"label": ["no", "no"]}, said(0, 0))
     assert found is not None
@@ -46,6 +53,9 @@ def test_numbers_are_scored_and_other_values_are_refused() -> None:
     numbers, outputs = export("text-regression", ()), {"predictions": np.array([1.0, 2.0])}
     found = table_scores(numbers, {"label": ["1.5", "2"]}, outputs)
     assert found is not None
+    empty = table_scores(numbers, {"label": ["1.5", ""]}, outputs)
+    assert empty is not None
+    assert empty.num_rows == 1
     assert {metric.name: value for metric, value in found.scores}["mae"] == pytest.approx(0.25)
     with pytest.raises(DataError, match="which is not a number"):
         table_scores(numbers, {"label": ["1.5", "two"]}, outputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,9 +69,30 @@ def test_read_table_reads_what_a_sweep_reads(folder: Path, tmp_path: Path) -> No
     table = tmp_path / "t.jsonl"
     table.write_text('{"question": "why?", "id": 1}\n{"question": null}\n', encoding="utf-8")
     columns, rows, notes = read_table(open_export(folder), table)
-    assert columns == {"question": ["why?", ""], "id": ["1", ""]}
+    assert columns == {"question": ["why?", None], "id": [1, None]}
     assert rows == [{"text": "why?"}, {"text": ""}]
-    assert notes == ()
+    assert notes == ("t.jsonl: 1 of 2 rows have an empty 'question': no text to predict from",)
+
+
+def test_read_table_takes_a_column_by_its_number(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id,asked\n1,why?\n2,how?\n", encoding="utf-8")
+    export = replace(open_export(folder), columns={"text": "2"})
+    columns, rows, _ = read_table(export, table)
+    assert list(columns) == ["id", "asked"]
+    assert rows == [{"text": "why?"}, {"text": "how?"}]
+    with pytest.raises(InputError, match="no column '3', which the model was trained on"):
+        read_table(replace(export, columns={"text": "3"}), table)
+
+
+def test_prediction_table_leaves_the_columns_of_the_table_as_they_are() -> None:
+    columns = {"label": [["a"], None], "predicted_label": [1.5, 10**20], "x": [{"b": "\ud800"}, float("nan")]}
+    predictions = [{"label": "no", "probability": 0.123456789}] * 2
+    assert prediction_table(columns, ["label", "probability"], predictions) == [
+        ["label", "predicted_label", "x", "predicted_label_2", "probability"],
+        ['["a"]', "1.5", '{"b": "\ufffd"}', "no", "0.123457"],
+        ["", "100000000000000000000", "", "no", "0.123457"],
+    ]
 
 
 @pytest.mark.parametrize(

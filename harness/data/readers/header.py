@@ -79,7 +79,9 @@ def find_header(
             raise DataError(f"{place}: data.header is {given}, and no row ends on that line; the first is {rows[0][0]}")
         return Header(list(lines[given]), given)
     wanted = set(names)
-    whole = next((row for row in rows if wanted <= set(row[1])), None) if wanted else None
+    # Numbers name columns by their place, and occur in rows of values too: of these only the first may be the header.
+    candidates = rows[:1] if all(column.isdecimal() for column in wanted) else rows
+    whole = next((row for row in candidates if wanted <= set(row[1])), None) if wanted else None
     first = next((row for row in rows if len(row[1]) == width), rows[0])
     may_be_values = whole is None and _looks_like_values(first, rows)
     if may_be_values and wanted and all(column.isdecimal() for column in wanted):

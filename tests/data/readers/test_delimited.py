@@ -167,6 +167,8 @@ def test_columns_by_number_below_a_header(tmp_path: Path) -> None:
     assert found.columns == {"2": LABELS, "1": TEXTS}
     assert found.notes == ("t.csv: line 1 is the header (data.header)",)
     assert content(tmp_path, "t.csv", table(","), ("2",), Form(header=3)).columns["2"] == LABELS[2:]
+    numbered = "id,text\n1,why?\n2,how?\n3,when?\n"
+    assert content(tmp_path, "t.csv", numbered, ("2",)).columns == {"2": ["why?", "how?", "when?"]}
     assert "data.header is 99, and no row ends on that line" in error(tmp_path, "t.csv", table(","), header=99)
 
 
