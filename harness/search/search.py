@@ -25,6 +25,7 @@ from harness.records.schema import (
     with_earlier,
 )
 from harness.records.store import StoredTrial, TrialStore
+from harness.search.axes import Params
 from harness.search.budget import Budget
 from harness.search.deal import Dealer
 from harness.search.keepers import Keepers
@@ -69,8 +70,8 @@ class Search:
 
     With `num_train_rows`, the rows of the training split, each trial gets rungs of its own. `chance` is the validation
     score of the task's trivial baseline, by metric: no trial is pruned while no trial is better. The weights of the
-    trials `tested`, which an earlier decision scored on test, are kept. A `proposer` replaces the one that draws params
-    from the search space.
+    trials `tested`, which an earlier decision scored on test, are kept. Params `found_before`, in earlier runs, are
+    tried before others are drawn. A `proposer` replaces the one that draws params from the search space.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Search:
         num_train_rows: int | None = None,
         chance: Mapping[str, float] | None = None,
         tested: Collection[int] = (),
+        found_before: Sequence[Params] = (),
         clock: Callable[[], float] = time.monotonic,
         proposer: Proposer | None = None,
     ) -> None:
@@ -98,7 +100,7 @@ class Search:
         top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
         self._keepers = Keepers(top, self._num_arms, {*default_numbers(spec), *tested})
         stored = [self._restarted(self._finished(trial)) for trial in store.load()]
-        self._dealer = Dealer(spec, store, stored, num_train_rows, proposer)
+        self._dealer = Dealer(spec, store, stored, num_train_rows, proposer, found_before)
         self._proposer = self._dealer.proposer
         self._policy = make_policy(spec, chance)
         self._restore(stored)
