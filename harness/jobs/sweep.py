@@ -382,15 +382,17 @@ class _Sweep:
             return
         self.view.show_work("testing the finalists, exporting the winner")
         before = decision(store)
-        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before else [])]
+        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer).after(before)
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
         ]
-        store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
+        if simple:
+            store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, _finish_keys(self.spec))
-        tidy(self.folder, (*trials, *confirmed), final)
+        if final.winner is not None:  # without one the weights stay, for the case that the study goes on
+            tidy(self.folder, (*trials, *confirmed), final)
 
 
 def _import_conclusion() -> None:

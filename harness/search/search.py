@@ -33,9 +33,9 @@ from harness.search.propose import Proposer
 from harness.search.pruners.registry import make_policy
 from harness.search.source import Decision
 from harness.spec.configure import arms, default_numbers, rung_fractions
+from harness.spec.constraints import Ranking
 from harness.spec.rungs import rung_share
 from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 
 __all__ = ["BUDGET", "Search"]
@@ -88,7 +88,7 @@ class Search:
         proposer: Proposer | None = None,
     ) -> None:
         self._spec, self._store, self._run = spec, store, run
-        self._objective = spec.search.objectives[0]
+        self._ranking = Ranking.of(spec)
         self._num_arms = len(arms(spec))
         self._budget = Budget(spec.budget.minutes, store, clock)
         self._trials: dict[int, _Trial] = {}
@@ -128,7 +128,7 @@ class Search:
             self._policy.restore(trial.number, arm, trial.record.history, trial.state, trial.config.rungs)
             if trial.state is TrialState.COMPLETE:
                 saved = trial.record.weights is not None
-                self._keepers.ended(trial.number, arm, self._key(trial.record.metrics), saved=saved)
+                self._keepers.ended(trial.number, arm, self._ranking.key(trial.record.metrics), saved=saved)
             elif not trial.state.ended:
                 self._trials[trial.number] = _Trial(trial.config, arm, list(trial.record.history))
         self._policy.settle()
@@ -185,7 +185,7 @@ class Search:
     def keep(self, number: int, progress: Progress) -> bool:
         trial = self._trials[number]
         best = best_progress(trial.history, trial.config)
-        return best is not None and self._keepers.wants(number, trial.arm, self._key(best.metrics))
+        return best is not None and self._keepers.wants(number, trial.arm, self._ranking.key(best.metrics))
 
     def unneeded(self) -> list[int]:
         """Returns the trials whose saved weights are no longer needed; each trial is returned once."""
@@ -292,7 +292,7 @@ class Search:
                 queue.remove(record.number)
         if record.state is TrialState.COMPLETE:
             saved = record.weights is not None
-            self._keepers.ended(record.number, trial.arm, self._key(record.metrics), saved=saved)
+            self._keepers.ended(record.number, trial.arm, self._ranking.key(record.metrics), saved=saved)
         self._proposer.end(record)
         self._policy.end(record.number, record.state)
         if record.number == self._finalist:
@@ -307,9 +307,6 @@ class Search:
             if not math.isfinite(value):
                 return FailReason.NAN, f"objective '{name}' is {value} at step {progress.step}"
         return None
-
-    def _key(self, metrics: dict[str, float]) -> tuple[float, float]:
-        return facts_of(self._spec.task).rank_key(metrics, self._objective)
 
     # The budget
 
@@ -332,12 +329,12 @@ class Search:
             self._finalist, self._needs_finalist = number, False
         return Decision.GO if number == self._finalist else Decision.STOP
 
-    def _rank(self, number: int) -> tuple[float, tuple[float, float], int]:
+    def _rank(self, number: int) -> tuple[float, tuple[float, ...], int]:
         """Sorts the best trial first: by the share of training done (equal at the same rung), then by value."""
         trial = self._trials[number]
         last = trial.history[-1]
         share = rung_share(rung_fractions(self._spec), trial.config.rungs, last.step, last.total_steps)
-        return -(last.fraction if share is None else share), self._key(last.metrics), number
+        return -(last.fraction if share is None else share), self._ranking.early_key(last.metrics), number
 
     def _seconds_to_end(self, trial: _Trial) -> float:
         """Estimates the time from the trial's own speed; a trial that no engine holds may have to start again."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import nearest
+from harness.errors import InputError, nearest
+from harness.spec.constraints import parse_constraint
 from harness.spec.domains import holds, num_values, words
 from harness.spec.first import misfits, num_first
 from harness.spec.mistakes import show
@@ -53,7 +54,7 @@ class Contradiction:
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
     """Returns all contradictions of a well-formed study."""
-    rules = (_conditions, _space, _data, _task, _options, _trials, _search, _first, _evaluations)
+    rules = (_conditions, _space, _data, _task, _options, _trials, _search, _first, _constraints, _evaluations)
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
 
@@ -201,6 +202,14 @@ def _first(spec: StudySpec) -> Iterator[Contradiction]:
             f"must be at least {needed}, not {spec.search.trials}: the default recipe and search.first need {most}"
         )
         yield _of(f"{message}{each}", "search.trials", "search.first")
+
+
+def _constraints(spec: StudySpec) -> Iterator[Contradiction]:
+    for place, text in enumerate(spec.search.constraints):
+        try:
+            parse_constraint(text, facts_of(spec.task))
+        except InputError as error:
+            yield Contradiction(f"{show(text)}: {error}", (("search", "constraints", place), ("task",)))
 
 
 def _evaluations(spec: StudySpec) -> Iterator[Contradiction]:

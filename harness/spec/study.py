@@ -312,6 +312,10 @@ class SearchSpec(Frozen):
         description="metrics of the task, or costs; not given: the task's first metric",
         json_schema_extra=_default_is_of_the_task,
     )
+    constraints: tuple[Text, ...] = Field(
+        default=(),
+        description="limits on validation metrics or costs that the winner must keep, as 'peak_memory_mib <= 2000'",
+    )
     first: tuple[dict[str, Scalar | tuple[str, ...]], ...] = Field(
         default=(),
         description="params to try after the default recipe, which gives the rest of each: {learning_rate: 3e-5}",
