@@ -27,12 +27,14 @@ from harness.records.final import (
     PredictionSpeed,
     Role,
     numbered,
+    warnings_among,
 )
 from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip, plural
 from harness.spec.configure import arm_of
+from harness.spec.constraints import constraints_of
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.stats.metric import Metric, score, scores
@@ -62,6 +64,7 @@ def conclude(
 ) -> Final:
     """Scores the models on the list and the baselines on test, and exports the winner to `best/`.
 
+    Where no finalist meets the constraints there is no winner, and the test split stays closed.
     `facts` are the facts of the data, a line each; those that warn are among the decision's warnings.
 
     Raises:
@@ -70,6 +73,8 @@ def conclude(
     """
     metric = facts_of(spec.task).judged_by(spec.search.objectives)
     finalists = rank_finalists(spec, trials, confirm)
+    if finalists and constraints_of(spec).unmet(finalists[0].metrics):
+        return Final(finalists=tuple(finalists), warnings=tuple(warnings_among(facts)))
     saved = [[record for record in records if _has_weights(run, record)] for records in (trials, confirm)]
     models = models_to_score(spec, finalists, trials, *saved)
     if "winner" not in models:

@@ -74,8 +74,8 @@ def _refuse_other_files(to: Path) -> None:
 
 def _stage_winner(results: Results, staging: Path, say: Callable[[str], object]) -> None:
     best = results.export_path()
-    if results.final is None or best is None:
-        raise RunError(f"{results.folder} has no winner yet; let the sweep come to its end, or name a trial: --trial N")
+    if results.final is None or results.final.winner is None or best is None:
+        raise RunError(f"{results.folder} has no winner{results.why_no_winner}, or name a trial: --trial N")
     source = Path(best)
     missing = [name for name in EXPORT_FILES if not (source / name).is_file()]
     if missing:

@@ -9,6 +9,7 @@ from harness.records.final import Final, Finalist, Role, numbered
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
 from harness.spec.configure import arm_of, default_number
+from harness.spec.constraints import Ranking, constraints_of
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
@@ -28,10 +29,13 @@ __all__ = [
 
 
 def ranked(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Complete trials, best first by their best validation score; equal ones by lower loss, then by number."""
-    objective, facts = spec.search.objectives[0], facts_of(spec.task)
+    """Complete trials, best first by their best validation score; equal ones by lower loss, then by number.
+
+    Those that do not meet the constraints come last, the nearest first.
+    """
+    objective, ranking = spec.search.objectives[0], Ranking.of(spec)
     complete = [trial for trial in trials if trial.state is TrialState.COMPLETE and objective in trial.metrics]
-    return sorted(complete, key=lambda trial: (*facts.rank_key(trial.metrics, objective), trial.number))
+    return sorted(complete, key=lambda trial: (*ranking.key(trial.metrics), trial.number))
 
 
 def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudySpec) -> TrialRecord | None:
@@ -43,13 +47,14 @@ def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudyS
 def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:
     """The trials of the confirmation, the slowest first, so that no slot ends with a long one alone.
 
-    The best `confirm.top` complete trials (of each compared checkpoint) with `confirm.seeds` - 1 further seeds, and the
-    default recipe to its end when the search stopped it early. Only the end of each training is evaluated as the search
-    did; rungs are left out.
+    The best `confirm.top` complete trials (of each compared checkpoint) that meet the constraints with
+    `confirm.seeds` - 1 further seeds, and the default recipe to its end when the search stopped it early. Only the end
+    of each training is evaluated as the search did; rungs are left out.
     """
     if spec.confirm is None:
         return []
-    best = ranked(spec, trials)
+    constraints = constraints_of(spec)
+    best = [trial for trial in ranked(spec, trials) if not constraints.unmet(trial.metrics)]
     arms = list(dict.fromkeys(arm_of(spec, trial.params) for trial in best))
     by_arm = [[trial for trial in best if arm_of(spec, trial.params) == arm] for arm in arms]
     chosen = [trial for own in by_arm for trial in own[: spec.confirm.top]]
@@ -79,10 +84,10 @@ def _confirmation(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
 def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> list[Finalist]:
     """The configurations that may win, best mean first: those with as many seeds as `confirm.seeds`, or as any has.
 
+    Configurations whose means do not meet the constraints come last, the nearest first, and cannot win.
     Where the study confirms nothing (any more), the runs of an earlier confirmation still count: a configuration with
     fewer of them may win only if the search ranks it above all of its arm that have more.
     """
-    objective = spec.search.objectives[0]
     candidates = []
     for trial in ranked(spec, trials):
         runs = [trial, *(run for run in confirm if run.config.of == trial.number and run.state is TrialState.COMPLETE)]
@@ -97,8 +102,8 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
                 std={name: stdev(scores) if len(scores) > 1 else 0.0 for name, scores in values.items()},
             )
         )
-    metric = facts_of(spec.task).metric(objective)
-    return sorted(_may_win(spec, candidates), key=lambda finalist: metric.sort_key(finalist.metrics[objective]))
+    ranking = Ranking.of(spec)
+    return sorted(_may_win(spec, candidates), key=lambda finalist: ranking.key(finalist.metrics)[:2])
 
 
 def _may_win(spec: StudySpec, candidates: Sequence[Finalist]) -> list[Finalist]:
@@ -129,8 +134,10 @@ def models_to_score(
     """The runs to score on test by role, each the best of its seeds; `trials` and `confirm` are the runs with weights.
 
     They are the winner, the runner-up, the default recipe of the winner's checkpoint, and the best of each compared
-    checkpoint that is neither winner nor runner-up.
+    checkpoint that is neither winner nor runner-up. Finalists that do not meet the constraints are none of them.
     """
+    constraints = constraints_of(spec)
+    finalists = [finalist for finalist in finalists if not constraints.unmet(finalist.metrics)]
     models: dict[Role, TrialRecord] = {}
     for role, finalist in zip(("winner", "runner-up"), finalists, strict=False):
         best = pick_weights(spec, finalist, trials, confirm)

@@ -32,7 +32,7 @@ def check_requirements(results: Results, requirements: Sequence[Requirement], sa
     winner = results.final.winning_model if results.final else None
     if winner is None:
         required = join(requirement.text for requirement in requirements)
-        raise StudyFailed(f"required {required}, but {results.folder} has no winner yet; let the sweep come to its end")
+        raise StudyFailed(f"required {required}, but {results.folder} has no winner{results.why_no_winner}")
     unmet = []
     for requirement in requirements:
         value = _value(results, winner, requirement)
@@ -49,7 +49,7 @@ def _value(results: Results, winner: FinalModel, requirement: Requirement) -> fl
     name = requirement.metric.name
     if requirement.metric.is_cost:
         record = next(record for record in results.trials if record.number == winner.number)
-        return record.metrics.get(name) or None  # 0 where nothing was timed, or the device does not tell
+        return requirement.measured(record.metrics)
     bounds = winner.test.get(name)
     value = float(getattr(bounds, requirement.part)) if bounds else None
     return value if value is not None and isfinite(value) else None

@@ -19,6 +19,7 @@ from harness.engines.open import open_engine
 from harness.engines.precisions import Precisions
 from harness.errors import InputError, RunError, StudyFailed
 from harness.jobs.detectable import detectable_lines
+from harness.jobs.earlier_runs import earlier_lines, read_earlier_runs
 from harness.jobs.finalists import confirm_configs
 from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.refusals import refuse_undefined
@@ -27,7 +28,7 @@ from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
 from harness.records.files import can_write
 from harness.records.final import WARNING, Baseline
-from harness.records.manifest import BEHAVIOUR, DataFacts, Manifest, read_manifest, write_manifest
+from harness.records.manifest import BEHAVIOUR, DataFacts, EarlierRun, Manifest, read_manifest, write_manifest
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, reads_other_rows, verify
@@ -99,10 +100,12 @@ def sweep(
     """Runs the study, or the rest of it, and returns its results; `phases` measures the time of each phase.
 
     Raises:
-        InputError: data, checkpoint, device or run folder cannot be used.
+        InputError: data, checkpoint, device, run folder or a run of `search.from` cannot be used.
         StudyFailed: no trial completed.
     """
     run = RunFolder.of(runs, spec.name)
+    begins = fresh or not run.exists
+    found = read_earlier_runs(spec) if begins else ()
     if fresh and (moved := run.move_aside()):
         view.say(f"the earlier run is now {moved}")
     run.create()
@@ -111,7 +114,7 @@ def sweep(
         spec = continued(spec, run)
         if _is_finished_by_other_version(spec, run):
             return _finished(run, view, phases)
-        return _Sweep(spec, run, command, view, phases, stack).run()
+        return _Sweep(spec, run, found, command, view, phases, stack).run()
 
 
 def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
@@ -164,6 +167,7 @@ class _Sweep:
         self,
         spec: StudySpec,
         run: RunFolder,
+        found: Sequence[EarlierRun],
         command: Sequence[str],
         view: SweepView,
         phases: Phases,
@@ -172,7 +176,7 @@ class _Sweep:
         self.spec, self.folder, self.view, self.command, self.phases = spec, run, view, command, phases
         self.stack = stack
         self.earlier = read_manifest(run)
-        self.manifest = self.earlier or Manifest(spec=spec)
+        self.manifest = self.earlier or Manifest(spec=spec, earlier_runs=tuple(found))
         # Before the data is read there are only the study and its task to compare.
         self._refuse_changes(Manifest(spec=spec, task=copy_of(spec.task)))
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
@@ -202,7 +206,8 @@ class _Sweep:
         spec = self.spec
         weights = {name: resolve_checkpoint(name).sha256 for name in spec.model.checkpoints}
         data = DataFacts(**self.data.meta.model_dump(), folder=str(self.data.folder))
-        now = new_manifest(spec, data, weights, self.places, self.command, self.manifest.precision)
+        begun = self.manifest
+        now = new_manifest(spec, data, weights, self.places, self.command, begun.precision, begun.earlier_runs)
         if self.earlier and reads_other_rows(self.earlier, data) and _is_finished(spec, self.earlier.spec, self.folder):
             return _finished(self.folder, self.view, self.phases)
         self._refuse_changes(now)
@@ -214,11 +219,22 @@ class _Sweep:
         rows = self.data.meta.rows["train"]
         chance, decided = task_of(spec.task).chance(self.data), decision(store)
         tested = {model.number for model in decided.tested if model.number is not None} if decided else set()
-        search = Search(spec, store, self.folder, num_train_rows=rows, chance=chance, tested=tested)
+        found_before = [trial.params for earlier in now.earlier_runs for trial in earlier.taken]
+        search = Search(
+            spec,
+            store,
+            self.folder,
+            num_train_rows=rows,
+            chance=chance,
+            tested=tested,
+            found_before=found_before,
+        )
         finished = store.get(FINAL_OF) == _finish_keys(spec)
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
         else:
+            for given in earlier_lines(now.earlier_runs) if self.earlier is None else ():
+                self.view.say(given)
             if line := unpruned_line(spec, rows):
                 self.view.say(line)
             try:
@@ -366,15 +382,17 @@ class _Sweep:
             return
         self.view.show_work("testing the finalists, exporting the winner")
         before = decision(store)
-        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before else [])]
+        facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer).after(before)
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
         ]
-        store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
+        if simple:
+            store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
         store.set(FINAL, final.model_dump(mode="json"))
         store.set(FINAL_OF, _finish_keys(self.spec))
-        tidy(self.folder, (*trials, *confirmed), final)
+        if final.winner is not None:  # without one the weights stay, for the case that the study goes on
+            tidy(self.folder, (*trials, *confirmed), final)
 
 
 def _import_conclusion() -> None:

@@ -131,12 +131,14 @@ class Comparison(Frozen):
 class Final(Frozen):
     """The decision of a study. `winner` was chosen on validation, before any model was scored on test.
 
-    It is the recommended trial, and `export` holds its model. `comparisons` are of the winner with every other model.
+    It is the recommended trial, and `export` holds its model. Where no finalist meets the constraints of the study
+    there is no winner, no model was scored on test, and the first finalist is the nearest one. `comparisons` are of the
+    winner with every other model.
     `earlier` are the trained models that earlier decisions of the study scored on test, and this one did not: their
     weights are kept, and the files of their answers are replaced.
     """
 
-    winner: int
+    winner: int | None = None
     finalists: tuple[Finalist, ...] = ()
     models: tuple[FinalModel, ...] = ()
     comparisons: tuple[Comparison, ...] = ()

@@ -13,12 +13,15 @@ from harness.records.rundir import MANIFEST, RunFolder
 from harness.records.schema import Place, Stored
 from harness.records.task_copy import TaskCopy, remember_task
 from harness.spec.study import StudySpec
+from harness.spec.trial import ParamValue
 
 __all__ = [
     "BEHAVIOUR",
     "Commit",
     "Computer",
     "DataFacts",
+    "EarlierRun",
+    "EarlierTrial",
     "Manifest",
     "Meta",
     "Spread",
@@ -111,6 +114,21 @@ class Commit(Stored):
     dirty: bool | None = None
 
 
+class EarlierTrial(Stored):
+    """A trial of an earlier run, and the params that this study tries because of it."""
+
+    number: int
+    params: dict[str, ParamValue]
+
+
+class EarlierRun(Stored):
+    """A run that `search.from` names: its best trials, those that are tried here and why the others are not."""
+
+    run: str = Field(description="the run's folder")
+    taken: tuple[EarlierTrial, ...] = ()
+    left_out: dict[int, str] = Field(default={}, description="why a trial is not tried here, by its number")
+
+
 class Manifest(Stored):
     """Where a run's numbers come from. Unknown keys are ignored; `read_manifest` reads manifests of every version."""
 
@@ -126,6 +144,7 @@ class Manifest(Stored):
     )
     devices: tuple[Place, ...] = Field(default=(), description="the slots of this machine; none on a joined cluster")
     precision: tuple[PrecisionChoice, ...] = Field(default=(), description="what `precision: auto` was measured to be")
+    earlier_runs: tuple[EarlierRun, ...] = Field(default=(), description="what `search.from` gave when the run began")
     machine: Computer = Computer()
     versions: dict[str, str] = Field(default={}, description="by package")
     git: Commit | None = None

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness.errors import RunError
-from harness.records.manifest import BEHAVIOUR, Commit, Computer, DataFacts, Manifest, Meta
+from harness.records.manifest import BEHAVIOUR, Commit, Computer, DataFacts, EarlierRun, Manifest, Meta
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Place
 from harness.records.task_copy import copy_of
@@ -49,6 +49,7 @@ def new_manifest(
     devices: Sequence[Place],
     command: Sequence[str],
     precision: Sequence[PrecisionChoice] = (),
+    earlier_runs: Sequence[EarlierRun] = (),
 ) -> Manifest:
     """The manifest of a study that this process runs.
 
@@ -59,6 +60,7 @@ def new_manifest(
         devices: the slots of this machine.
         command: the command line: harness, sweep, the study file, and so on.
         precision: what `precision: auto` was measured to mean when the study began.
+        earlier_runs: what the runs of `search.from` gave when the study began.
     """
     return Manifest(
         created_at=time.time(),
@@ -69,6 +71,7 @@ def new_manifest(
         weights=dict(weights),
         devices=tuple(devices),
         precision=tuple(precision),
+        earlier_runs=tuple(earlier_runs),
         machine=_machine(),
         versions=_versions(),
         git=_commit(command),
@@ -80,18 +83,21 @@ def verify(recorded: Manifest, now: Manifest) -> list[str]:
 
     The study may differ in trials, budget, confirm, engine and loggers. The prepared rows must be the same, wherever
     the table lies; where `now` has no data yet, neither the rows nor the path are compared. The weights must
-    have the same hashes. A user's own task must have the same facts, where both manifests have them. Versions and
-    machines may differ: a run that moves to another machine is still one run.
+    have the same hashes. The runs of `search.from` were read when the run began, so that only their names count. A
+    user's own task must have the same facts, where both manifests have them. Versions and machines may differ: a run
+    that moves to another machine is still one run.
 
     Raises:
         RunError: the same study gives other results in this version than in the one that began the run.
     """
     if refusal := behaviour_refusal(recorded):
         raise refusal
-    if not differences(recorded.spec, now.spec, free=("data.path",)):
+    names = [[Path(run).name for run in manifest.spec.search.from_runs] for manifest in (recorded, now)]
+    free = ["search.from"] if names[0] == names[1] else []
+    if not differences(recorded.spec, now.spec, free=("data.path", *free)):
         refuse_other_rows(recorded, now.data)
     changed = bool(now.data.sha256) and not recorded.data.same_rows(now.data)
-    lines = differences(recorded.spec, now.spec, free=() if changed else ("data.path",))
+    lines = differences(recorded.spec, now.spec, free=free if changed else ("data.path", *free))
     if recorded.task and now.task and recorded.task.name == now.task.name:
         lines += recorded.task.differences(now.task)
     if changed:

@@ -20,6 +20,8 @@ from harness.records.live import Live
 from harness.records.manifest import Manifest, read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord, TrialState
+from harness.spec.constraints import Constraints, Ranking, constraints_of
+from harness.spec.requirement import Requirement
 from harness.spec.rungs import rung_fractions, rung_share
 from harness.spec.study import StudySpec
 from harness.spec.tasks import TaskFacts, facts_of
@@ -43,17 +45,31 @@ ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderRow:
-    """A search trial on the leaderboard; `metrics` are means over `seeds`, `std` is 0 with one seed."""
+    """A search trial on the leaderboard; `metrics` are means over `seeds`, `std` is 0 with one seed.
+
+    `violates` are the constraints that it does not meet; of a trial that did not complete, those known so far.
+    """
 
     record: TrialRecord
     metrics: Mapping[str, float]
     std: Mapping[str, float]
     seeds: tuple[int, ...]
+    violates: tuple[Requirement, ...] = ()
 
     @property
     def confirmed(self) -> bool:
         """True when more than the search's own seed was trained."""
         return len(self.seeds) > 1
+
+    @property
+    def complete(self) -> bool:
+        """True when the trial was trained to its end."""
+        return self.record.state is TrialState.COMPLETE
+
+    @property
+    def may_win(self) -> bool:
+        """True for a complete trial that meets every constraint."""
+        return self.complete and not self.violates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +100,11 @@ class Results:
         return facts_of(self.spec.task)
 
     @property
+    def constraints(self) -> Constraints:
+        """The study's constraints."""
+        return constraints_of(self.spec)
+
+    @property
     def interrupted(self) -> bool:
         """True where the process that worked on the study is gone, and left trials or the decision undone."""
         if self.live.pid is None or self.live.is_alive():
@@ -95,33 +116,38 @@ class Results:
     def leaderboard(self) -> list[LeaderRow]:
         """The search trials, best first; terminal, page and figures all show this order.
 
-        Confirmed trials come first, in the order of the decision (before it, by their mean over seeds), then complete,
-        running, pruned and failed trials.
+        Confirmed trials come first, in the order of the decision (before it, by their mean over seeds), then complete
+        ones, complete ones that violate a constraint (the nearest to it first), running, pruned and failed trials.
         """
-        decided = self._decided()
-        rows = [self._row(record) for record in self.trials]
-        return sorted(rows, key=lambda row: (decided.get(row.record.number, len(decided)), *self._order(row)))
+        decided, ranking = self._decided(), Ranking.of(self.spec)
+        rows = [self._row(record, ranking.constraints) for record in self.trials]
+        return sorted(rows, key=lambda row: (decided.get(row.record.number, len(decided)), *self._order(row, ranking)))
 
     def _decided(self) -> Mapping[int, int]:
-        """The rank of each confirmed configuration in the decision: the winner, then by mean over seeds."""
-        if self.final is None:
+        """The rank of each confirmed configuration that may win: the winner, then by mean over seeds."""
+        if self.final is None or self.final.winner is None:
             return {}
-        confirmed = (finalist.number for finalist in self.final.finalists if len(finalist.seeds) > 1)
+        constraints = self.constraints
+        finalists = (finalist for finalist in self.final.finalists if not constraints.unmet(finalist.metrics))
+        confirmed = (finalist.number for finalist in finalists if len(finalist.seeds) > 1)
         return {number: place for place, number in enumerate(dict.fromkeys([self.final.winner, *confirmed]))}
 
-    def _row(self, record: TrialRecord) -> LeaderRow:
+    def _row(self, record: TrialRecord, constraints: Constraints) -> LeaderRow:
         confirmed = [
             other for other in self.confirm if other.config.of == record.number and other.state is TrialState.COMPLETE
         ]
         runs = [record, *confirmed] if record.state is TrialState.COMPLETE else [record]
         metrics, std = _mean_and_std([run.metrics for run in runs])
-        return LeaderRow(record=record, metrics=metrics, std=std, seeds=tuple(run.seed for run in runs))
+        violates = (constraints.unmet if record.state is TrialState.COMPLETE else constraints.violated)(metrics)
+        seeds = tuple(run.seed for run in runs)
+        return LeaderRow(record=record, metrics=metrics, std=std, seeds=seeds, violates=violates)
 
-    def _order(self, row: LeaderRow) -> tuple[bool, int, float, tuple[float, float], int]:
+    def _order(self, row: LeaderRow, ranking: Ranking) -> tuple[bool, bool, int, float, tuple[float, ...], int]:
         record = row.record
-        trained = 1.0 if record.state is TrialState.COMPLETE else self.trained(record)
-        key = self.task.rank_key(row.metrics, self.objective.name)
-        return not row.confirmed, ORDER.index(record.state), -trained, key, record.number
+        trained = 1.0 if row.complete else self.trained(record)
+        key = (ranking.key if row.complete else ranking.early_key)(row.metrics)
+        violates = row.complete and bool(row.violates)
+        return not row.complete, violates, ORDER.index(record.state), -trained, (not row.confirmed, *key), record.number
 
     def trained(self, record: TrialRecord) -> float:
         """The share of its steps that a trial has trained; trials that stopped at one rung have the same share."""
@@ -132,17 +158,39 @@ class Results:
         return rung(record) if share is None else share
 
     def best(self) -> LeaderRow | None:
-        """The winner; before the decision the first complete trial of the leaderboard; None when no trial completed."""
-        complete = [row for row in self.leaderboard() if row.record.state is TrialState.COMPLETE]
-        if self.final is not None:
+        """The winner; before the decision the first trial of the leaderboard that may win; None without one."""
+        complete = [row for row in self.leaderboard() if row.complete]
+        if self.final is None:
+            complete = [row for row in complete if row.may_win]
+        elif self.final.winner is None:
+            return None
+        else:
             complete = [row for row in complete if row.record.number == self.final.winner] or complete
         return complete[0] if complete else None
 
+    @property
+    def why_no_winner(self) -> str:
+        """What follows "RUN has no winner" in a message: why not, and what gives one."""
+        if self.final is not None and self.final.winner is None:
+            return f", as no trial meets {' and '.join(self.spec.search.constraints)}; give it more trials"
+        return " yet; let the sweep come to its end"
+
+    def nearest(self) -> LeaderRow | None:
+        """The complete trial that is nearest to the constraints, where the decision found none that meets them."""
+        if self.final is None or self.final.winner is not None or not self.final.finalists:
+            return None
+        number = self.final.finalists[0].number
+        return next(row for row in self.leaderboard() if row.record.number == number)
+
     def to_json(self) -> dict[str, Any]:
-        """The results as `harness results --json` prints them; NaN is null."""
-        document = {
+        """The results as `harness results --json` prints them; NaN is null.
+
+        A study with constraints has them too, and each of its trials those that it `violates`.
+        """
+        constraints = self.constraints
+        document: dict[str, Any] = {
             "study": self.spec.name,
-            "trials": [record.to_json() for record in self.trials],
+            "trials": [self._trial_json(record, constraints) for record in self.trials],
             "confirm": [
                 {"trial": record.config.of, "seed": record.seed, "metrics": dict(record.metrics)}
                 for record in self.confirm
@@ -153,8 +201,16 @@ class Results:
             "models": self._models_json(),
             "precision": [choice.model_dump(mode="json") for choice in self.manifest.precision],
         }
+        if constraints.requirements:
+            document["constraints"] = [requirement.text for requirement in constraints.requirements]
         json_document: dict[str, Any] = plain(document)
         return json_document
+
+    def _trial_json(self, record: TrialRecord, constraints: Constraints) -> dict[str, Any]:
+        if not constraints.requirements:
+            return record.to_json()
+        violates = [requirement.text for requirement in self._row(record, constraints).violates]
+        return record.to_json() | {"violates": violates}
 
     def _best_json(self) -> dict[str, Any] | None:
         best = self.best()
@@ -185,7 +241,7 @@ class Results:
         """The leaderboard as a table, one row a trial: number, state and why, params, metrics, time, place."""
         import pandas as pd
 
-        rows = []
+        rows, constrained = [], bool(self.constraints.requirements)
         for row in self.leaderboard():
             record = row.record
             rows.append(
@@ -196,6 +252,7 @@ class Results:
                     "message": record.message or None,
                     **record.params,
                     **row.metrics,
+                    **({"violates": "; ".join(each.text for each in row.violates)} if constrained else {}),
                     "seeds": len(row.seeds),
                     "duration_s": record.duration_s,
                     "device": record.place.device if record.place else None,

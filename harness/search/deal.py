@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.records.store import StoredTrial, TrialStore
+from harness.search.axes import Params
 from harness.search.propose import Proposal, Proposer
 from harness.spec.configure import arms, resolve
 from harness.spec.study import StudySpec
@@ -26,8 +27,9 @@ class Dealer:
         stored: Sequence[StoredTrial],
         num_train_rows: int | None = None,
         proposer: Proposer | None = None,
+        found_before: Sequence[Params] = (),
     ) -> None:
-        self.proposer = proposer or Proposer(spec, stored, num_train_rows)
+        self.proposer = proposer or Proposer(spec, stored, num_train_rows, found_before)
         self._num_train_rows = num_train_rows
         self.exhausted: set[int] = set(store.get(EXHAUSTED, []))
         self._spec, self._store = spec, store

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 __all__ = ["Keepers"]
 
-Key = tuple[float, float]
+Key = tuple[float, ...]
 
 
 class Keepers:

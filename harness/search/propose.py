@@ -22,6 +22,7 @@ from harness.search.axes import Axes, Params, params_key
 from harness.search.mirror import Mirror
 from harness.search.samplers import derived_seed, make_sampler
 from harness.spec.configure import arms, default_numbers, default_params, rung_fractions
+from harness.spec.first import first_params
 from harness.spec.lengths import earliest_rung
 from harness.spec.rungs import TrialRungs, rungs_passed
 from harness.spec.schedule import EARLY
@@ -45,13 +46,22 @@ class Proposal:
 
 
 class Proposer:
-    """Draws params for each arm; `stored` are the trials of earlier coordinators, in order of their numbers."""
+    """Draws params for each arm; `stored` are the trials of earlier coordinators, in order of their numbers.
 
-    def __init__(self, spec: StudySpec, stored: Sequence[StoredTrial] = (), num_train_rows: int | None = None) -> None:
+    `found_before` are params of earlier runs, complete: they come after those of `search.first`.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        stored: Sequence[StoredTrial] = (),
+        num_train_rows: int | None = None,
+        found_before: Sequence[Params] = (),
+    ) -> None:
         self._breadth_first = spec.search.pruner.name == "rungs" and bool(rung_fractions(spec))
         self._objectives = spec.search.objectives
         early = self._breadth_first and earliest_rung(spec, num_train_rows) < EARLY
-        self._arms = [_Arm(spec, index, early=early) for index in range(len(arms(spec)))]
+        self._arms = [_Arm(spec, index, found_before, early=early) for index in range(len(arms(spec)))]
         self._arm_of: dict[int, _Arm] = {}
         for trial in stored:
             self._restore(trial)
@@ -64,7 +74,10 @@ class Proposer:
         return int(trial.system_attrs.get(ARM, 0))
 
     def ask(self, number: int, arm: int) -> Proposal | None:
-        """Returns params that are new to the arm, None when there are none. Its first trial is the default recipe."""
+        """Returns params that are new to the arm, None when there are none.
+
+        The default recipe comes first, then the params that are given, then those that the sampler draws.
+        """
         proposal = self._arms[arm].ask(number)
         if proposal is not None:
             self._arm_of[number] = self._arms[arm]
@@ -110,12 +123,14 @@ class Proposer:
 class _Arm:
     """One arm: its space, the params it has had, and its mirror (None for a grid, which learns nothing)."""
 
-    def __init__(self, spec: StudySpec, index: int, *, early: bool) -> None:
+    def __init__(self, spec: StudySpec, index: int, found_before: Sequence[Params], *, early: bool) -> None:
         """`early`: the first rung comes early in the training, and the sampler sees the values there."""
         search, name = spec.search, arms(spec)[index]
         self._axes = Axes(spec, name)
         self._default = self._axes.fixed | default_params(spec, name)
         self._default_numbers = default_numbers(spec)
+        own = [params for params in found_before if self._axes.fixed.items() <= params.items()]
+        self._given = iter([*first_params(spec, name), *own])
         self._index = index
         self._sampler = search.sampler
         self._seed = search.seed
@@ -128,7 +143,10 @@ class _Arm:
 
     def ask(self, number: int) -> Proposal | None:
         if number in self._default_numbers:
-            return self._proposal(self._default, self._add_default(number))
+            return self._add(number, self._default)
+        given = next((params for params in self._given if params_key(params) not in self._seen), None)
+        if given is not None:
+            return self._add(number, given)
         if self.mirror is None:
             drawn = next((params for params in self._grid if params_key(params) not in self._seen), None)
             return None if drawn is None else self._proposal(drawn, {})
@@ -160,10 +178,11 @@ class _Arm:
             conditional=self._axes.conditional,
         )
 
-    def _add_default(self, number: int) -> dict[str, Any]:
+    def _add(self, number: int, params: Params) -> Proposal:
+        """Returns params that the sampler did not draw, and shows them to it."""
         if self.mirror is not None:
-            self.mirror.add(number, *self._axes.stored(self._default, compared=False))
-        return {}
+            self.mirror.add(number, *self._axes.stored(params, compared=False))
+        return self._proposal(params, {})
 
     def _proposal(self, params: Params, attrs: Mapping[str, Any]) -> Proposal:
         self._seen.add(params_key(params))

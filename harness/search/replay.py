@@ -23,9 +23,9 @@ from harness.records.store import StoredTrial, sound
 from harness.search.curve_proposer import CurveProposer
 from harness.search.search import Search
 from harness.search.source import Decision
+from harness.spec.constraints import Ranking
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 
 __all__ = ["Replayed", "replay"]
@@ -59,15 +59,14 @@ def replay(curves: Curves, spec: StudySpec, num_slots: int = 1) -> Replayed:
     )
     slots = ReplaySlots(search, proposer, num_slots, np.random.default_rng(spec.search.seed))
     slots.run()
-    task, objective = facts_of(spec.task), spec.search.objectives[0]
-    trials = slots.trials.values()
-    keys = [(task.rank_key(trial.curve.history[-1].metrics, objective), trial) for trial in trials]
+    ranking, trials = Ranking.of(spec), slots.trials.values()
+    keys = [(ranking.key(trial.curve.history[-1].metrics), trial) for trial in trials]
     picked = min((key for key, trial in keys if trial.state is TrialState.COMPLETE), default=None)
     best = min((key for key, trial in keys if trial.curve.whole), default=None)
     return Replayed(
         cost=sum(trial.step * trial.batch_size for trial in trials)
         / sum(trial.total_steps * trial.batch_size for trial in trials),
-        regret=float("nan") if picked is None or best is None else max(0.0, picked[0] - best[0]),
+        regret=float("nan") if picked is None or best is None else max(0.0, picked[1] - best[1]),
         unknown=tuple(sorted(trial.curve.number for trial in trials if trial.unknown)),
     )
 

@@ -25,6 +25,7 @@ from harness.records.schema import (
     with_earlier,
 )
 from harness.records.store import StoredTrial, TrialStore
+from harness.search.axes import Params
 from harness.search.budget import Budget
 from harness.search.deal import Dealer
 from harness.search.keepers import Keepers
@@ -32,9 +33,9 @@ from harness.search.propose import Proposer
 from harness.search.pruners.registry import make_policy
 from harness.search.source import Decision
 from harness.spec.configure import arms, default_numbers, rung_fractions
+from harness.spec.constraints import Ranking
 from harness.spec.rungs import rung_share
 from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 
 __all__ = ["BUDGET", "Search"]
@@ -69,8 +70,8 @@ class Search:
 
     With `num_train_rows`, the rows of the training split, each trial gets rungs of its own. `chance` is the validation
     score of the task's trivial baseline, by metric: no trial is pruned while no trial is better. The weights of the
-    trials `tested`, which an earlier decision scored on test, are kept. A `proposer` replaces the one that draws params
-    from the search space.
+    trials `tested`, which an earlier decision scored on test, are kept. Params `found_before`, in earlier runs, are
+    tried before others are drawn. A `proposer` replaces the one that draws params from the search space.
     """
 
     def __init__(
@@ -82,11 +83,12 @@ class Search:
         num_train_rows: int | None = None,
         chance: Mapping[str, float] | None = None,
         tested: Collection[int] = (),
+        found_before: Sequence[Params] = (),
         clock: Callable[[], float] = time.monotonic,
         proposer: Proposer | None = None,
     ) -> None:
         self._spec, self._store, self._run = spec, store, run
-        self._objective = spec.search.objectives[0]
+        self._ranking = Ranking.of(spec)
         self._num_arms = len(arms(spec))
         self._budget = Budget(spec.budget.minutes, store, clock)
         self._trials: dict[int, _Trial] = {}
@@ -98,7 +100,7 @@ class Search:
         top = max(2, spec.num_finalists)  # winner and runner-up are scored on test
         self._keepers = Keepers(top, self._num_arms, {*default_numbers(spec), *tested})
         stored = [self._restarted(self._finished(trial)) for trial in store.load()]
-        self._dealer = Dealer(spec, store, stored, num_train_rows, proposer)
+        self._dealer = Dealer(spec, store, stored, num_train_rows, proposer, found_before)
         self._proposer = self._dealer.proposer
         self._policy = make_policy(spec, chance)
         self._restore(stored)
@@ -126,7 +128,7 @@ class Search:
             self._policy.restore(trial.number, arm, trial.record.history, trial.state, trial.config.rungs)
             if trial.state is TrialState.COMPLETE:
                 saved = trial.record.weights is not None
-                self._keepers.ended(trial.number, arm, self._key(trial.record.metrics), saved=saved)
+                self._keepers.ended(trial.number, arm, self._ranking.key(trial.record.metrics), saved=saved)
             elif not trial.state.ended:
                 self._trials[trial.number] = _Trial(trial.config, arm, list(trial.record.history))
         self._policy.settle()
@@ -183,7 +185,7 @@ class Search:
     def keep(self, number: int, progress: Progress) -> bool:
         trial = self._trials[number]
         best = best_progress(trial.history, trial.config)
-        return best is not None and self._keepers.wants(number, trial.arm, self._key(best.metrics))
+        return best is not None and self._keepers.wants(number, trial.arm, self._ranking.key(best.metrics))
 
     def unneeded(self) -> list[int]:
         """Returns the trials whose saved weights are no longer needed; each trial is returned once."""
@@ -290,7 +292,7 @@ class Search:
                 queue.remove(record.number)
         if record.state is TrialState.COMPLETE:
             saved = record.weights is not None
-            self._keepers.ended(record.number, trial.arm, self._key(record.metrics), saved=saved)
+            self._keepers.ended(record.number, trial.arm, self._ranking.key(record.metrics), saved=saved)
         self._proposer.end(record)
         self._policy.end(record.number, record.state)
         if record.number == self._finalist:
@@ -305,9 +307,6 @@ class Search:
             if not math.isfinite(value):
                 return FailReason.NAN, f"objective '{name}' is {value} at step {progress.step}"
         return None
-
-    def _key(self, metrics: dict[str, float]) -> tuple[float, float]:
-        return facts_of(self._spec.task).rank_key(metrics, self._objective)
 
     # The budget
 
@@ -330,12 +329,12 @@ class Search:
             self._finalist, self._needs_finalist = number, False
         return Decision.GO if number == self._finalist else Decision.STOP
 
-    def _rank(self, number: int) -> tuple[float, tuple[float, float], int]:
+    def _rank(self, number: int) -> tuple[float, tuple[float, ...], int]:
         """Sorts the best trial first: by the share of training done (equal at the same rung), then by value."""
         trial = self._trials[number]
         last = trial.history[-1]
         share = rung_share(rung_fractions(self._spec), trial.config.rungs, last.step, last.total_steps)
-        return -(last.fraction if share is None else share), self._key(last.metrics), number
+        return -(last.fraction if share is None else share), self._ranking.early_key(last.metrics), number
 
     def _seconds_to_end(self, trial: _Trial) -> float:
         """Estimates the time from the trial's own speed; a trial that no engine holds may have to start again."""

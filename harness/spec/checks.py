@@ -14,7 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.errors import nearest
+from harness.errors import InputError, nearest
+from harness.spec.constraints import parse_constraint
+from harness.spec.domains import holds, num_values, words
+from harness.spec.first import misfits, num_first
 from harness.spec.mistakes import show
 from harness.spec.params import (
     OPTIONS,
@@ -23,7 +26,6 @@ from harness.spec.params import (
     full_key,
     is_compared,
     keys_of,
-    num_values,
     search_space,
     searched,
     value_at,
@@ -52,7 +54,7 @@ class Contradiction:
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
     """Returns all contradictions of a well-formed study."""
-    rules = (_conditions, _space, _data, _task, _options, _trials, _search, _evaluations)
+    rules = (_conditions, _space, _data, _task, _options, _trials, _search, _first, _constraints, _evaluations)
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
 
@@ -78,25 +80,15 @@ def _condition(spec: StudySpec, key: str, condition: str, values: tuple[Any, ...
         names = [*keys_of(spec), *keys_of(spec).values()]
         return f"unknown key; it must be one of data, model or training{nearest(condition, names)}"
     domain = value_at(spec, full)
-    if not is_searched(domain) and not (full == "model.checkpoint" and is_compared(spec)):
+    if full == "model.checkpoint" and is_compared(spec):
+        domain = Choices(choices=arms(spec))
+    if not is_searched(domain):
         domain = spec.model.checkpoints[0] if full == "model.checkpoint" else domain
         return "" if domain in values else f"{full} is fixed at {show(domain)}, so {key} is never searched"
-    wrong = [value for value in values if not _possible(value, domain)]
+    wrong = [value for value in values if not holds(domain, value)]
     if wrong or not values:
-        return f"{full} is never {show(wrong[0]) if wrong else 'without a value'}; it is {_words(domain)}"
+        return f"{full} is never {show(wrong[0]) if wrong else 'without a value'}; it is {words(domain)}"
     return ""
-
-
-def _possible(value: Any, domain: Any) -> bool:
-    if isinstance(domain, Range):
-        return isinstance(value, (int, float)) and bool(domain.low <= value <= domain.high)
-    return value in (domain.choices if isinstance(domain, Choices) else domain)
-
-
-def _words(domain: Any) -> str:
-    if isinstance(domain, Range):
-        return f"between {domain.low} and {domain.high}"
-    return "one of " + ", ".join(show(choice) for choice in (domain.choices if isinstance(domain, Choices) else domain))
 
 
 def _space(spec: StudySpec) -> Iterator[Contradiction]:
@@ -188,6 +180,36 @@ def _search(spec: StudySpec) -> Iterator[Contradiction]:
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         message = "'cmaes' knows one objective only; with several: tpe, gp, random, grid, qmc, nsga2"
         yield _of(message, "search.sampler", "search.objectives")
+
+
+def _first(spec: StudySpec) -> Iterator[Contradiction]:
+    """Yields what no trial can have of the params to try first, and a number of trials that is too small for them."""
+    if any(True for _ in _space(spec)):
+        return
+    num_wrong = 0
+    for place, given in enumerate(spec.search.first):
+        for key, message in misfits(spec, given).items():
+            num_wrong += 1
+            about = tuple(str(full_key(spec, key) or key).split("."))
+            yield Contradiction(message, (("search", "first", place, key), about))
+    if num_wrong or not spec.search.first:
+        return
+    most = max(num_first(spec, arm) for arm in arms(spec))
+    needed = most * len(arms(spec))
+    if needed > spec.search.trials:
+        each = " for each compared checkpoint" if is_compared(spec) else ""
+        message = (
+            f"must be at least {needed}, not {spec.search.trials}: the default recipe and search.first need {most}"
+        )
+        yield _of(f"{message}{each}", "search.trials", "search.first")
+
+
+def _constraints(spec: StudySpec) -> Iterator[Contradiction]:
+    for place, text in enumerate(spec.search.constraints):
+        try:
+            parse_constraint(text, facts_of(spec.task))
+        except InputError as error:
+            yield Contradiction(f"{show(text)}: {error}", (("search", "constraints", place), ("task",)))
 
 
 def _evaluations(spec: StudySpec) -> Iterator[Contradiction]:

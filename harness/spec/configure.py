@@ -1,6 +1,6 @@
 """Makes the full configuration of a trial from its study, and compares two studies.
 
-It also re-exports the public names of `params` and `schedule`.
+It also re-exports the public names of `domains`, `params` and `schedule`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from harness.errors import InputError
+from harness.spec.domains import Domain, num_values, values_of
 from harness.spec.params import (
     OPTIONS,
-    Domain,
     Param,
     arm_of,
     arms,
@@ -27,10 +27,8 @@ from harness.spec.params import (
     keys_of,
     may_choose_precision,
     moved_defaults,
-    num_values,
     search_space,
     value_at,
-    values_of,
 )
 from harness.spec.rungs import TrialRungs, rung_fractions, trial_rungs
 from harness.spec.schedule import evaluation_points, validation_rows
@@ -197,8 +195,9 @@ def _pairs(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     if type(old) is not type(new) or not isinstance(old, BaseModel) or is_searched(old):
         yield key, old, new
         return
-    for name in type(old).model_fields:
-        yield from _pairs(getattr(old, name), getattr(new, name), f"{key}.{name}" if key else name)
+    for name, field in type(old).model_fields.items():
+        part = field.alias or name
+        yield from _pairs(getattr(old, name), getattr(new, name), f"{key}.{part}" if key else part)
 
 
 def _as_text(value: Any) -> str:

@@ -8,7 +8,8 @@ from itertools import product
 from math import inf
 from typing import Any
 
-from harness.spec.params import default_of, num_values, value_at, values_of
+from harness.spec.domains import num_values, values_of
+from harness.spec.params import default_of, value_at
 from harness.spec.rungs import FIRST_STEPS, rung_fractions, trial_rungs
 from harness.spec.space import Range, is_searched
 from harness.spec.steps import num_examples, total_steps

@@ -144,13 +144,13 @@ def _allowed_keys(path: KeyPath, raw: Any) -> list[str]:
         models = list(_models(section.model_fields[str(key)].annotation))
         searched = Choices if "choices" in (_value(raw, path) or ()) else Range
         section = next((model for model in models if issubclass(model, searched)), models[0])
-    return list(section.model_fields)
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def _full_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in section.model_fields.items():
         nested = [model for model in _models(field.annotation) if not issubclass(model, (Range, Choices))]
-        yield prefix + name
+        yield prefix + (field.alias or name)
         for model in nested:
             yield from _full_keys(model, f"{prefix}{name}.")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from graphlib import TopologicalSorter
-from math import inf, log
+from math import log
 from typing import Any, TypeGuard
 
 from pydantic import BaseModel
 
+from harness.spec.domains import Domain, num_values, values_of
 from harness.spec.space import Choices, Range, Scalar, is_searched
 from harness.spec.study import DataSpec, ModelSpec, StudySpec, TrainingSpec
 from harness.spec.tasks import facts_of
@@ -19,7 +19,6 @@ from harness.spec.trial import ParamValue
 __all__ = [
     "KEYS",
     "OPTIONS",
-    "Domain",
     "Param",
     "arm_of",
     "arms",
@@ -27,20 +26,18 @@ __all__ = [
     "default_numbers",
     "default_of",
     "default_params",
+    "default_value",
     "full_key",
     "is_compared",
     "keeps_default",
     "keys_of",
     "may_choose_precision",
     "moved_defaults",
-    "num_values",
     "search_space",
     "searched",
     "value_at",
-    "values_of",
 ]
 
-Domain = Range[Any] | Choices[Any]
 SECTIONS: dict[str, type[BaseModel]] = {"data": DataSpec, "model": ModelSpec, "training": TrainingSpec}
 #: The keys that every trial has, by their last part. A task adds its own: `keys_of`.
 KEYS = {name: f"{section}.{name}" for section, model in SECTIONS.items() for name in model.model_fields}
@@ -167,36 +164,21 @@ def keeps_default(spec: StudySpec) -> bool:
     return spec.confirm is not None and not is_compared(spec)
 
 
-def num_values(domain: Domain) -> float:
-    """Returns how many values a domain holds; infinite for real numbers without a step."""
-    if isinstance(domain, Choices):
-        return len(domain.choices)
-    step = domain.step or (1 if isinstance(domain.low, int) and isinstance(domain.high, int) else 0)
-    return int((_decimal(domain.high) - _decimal(domain.low)) / _decimal(step)) + 1 if step else inf
-
-
-def values_of(domain: Domain) -> tuple[Any, ...]:
-    """Returns every value of a finite domain, in order: a grid is made of these."""
-    if isinstance(domain, Choices):
-        return domain.choices
-    low, step = _decimal(domain.low), _decimal(domain.step or 1)
-    return tuple(type(domain.low)(low + index * step) for index in range(int(num_values(domain))))
-
-
-def _decimal(number: float) -> Decimal:
-    """Returns the number as it is written, so that 0.1 + 2 * 0.1 is 0.3."""
-    return Decimal(repr(number))
-
-
 def default_params(spec: StudySpec, arm: str | None = None) -> dict[str, ParamValue]:
     """Returns the default recipe within the space: each default, or the nearest value that the study allows."""
     params: dict[str, ParamValue] = {"checkpoint": arm or arms(spec)[0]} if is_compared(spec) else {}
     for param in search_space(spec):
         if param.active(params):
-            params[param.name] = _nearest(default_of(spec, param.key), param)
+            params[param.name] = default_value(spec, param)
     if is_compared(spec):
         del params["checkpoint"]
     return params
+
+
+def default_value(spec: StudySpec, param: Param) -> ParamValue:
+    """Returns the value of a param in the default recipe: its default, or the nearest value that the study allows."""
+    value: ParamValue = _nearest(default_of(spec, param.key), param)
+    return value
 
 
 def moved_defaults(spec: StudySpec, arm: str | None = None) -> dict[str, tuple[float, float]]:

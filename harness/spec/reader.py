@@ -199,13 +199,26 @@ def _replace_source(draft: _Draft) -> None:
 
 
 def _make_paths_absolute(draft: _Draft, file: Path) -> None:
-    data, model, engine = (draft.raw.get(name) for name in ("data", "model", "engine"))
+    data, model, search, engine = (draft.raw.get(name) for name in ("data", "model", "search", "engine"))
     if isinstance(data, dict) and isinstance(path := data.get("path"), str) and path and "://" not in path:
         data["path"] = _absolute(draft, ("data", "path"), path, file)
     if isinstance(engine, dict) and isinstance(folder := engine.get("storage_path"), str) and "://" not in folder:
         engine["storage_path"] = _absolute(draft, ("engine", "storage_path"), folder, file)
     if isinstance(model, dict) and "checkpoint" in model:
         model["checkpoint"] = _checkpoint(draft, ("model", "checkpoint"), model["checkpoint"], file)
+    if isinstance(search, dict):
+        _make_search_paths_absolute(draft, search, file)
+
+
+def _make_search_paths_absolute(draft: _Draft, search: dict[str, Any], file: Path) -> None:
+    """Makes absolute the earlier runs, and the checkpoints among the params to try first."""
+    runs, first = (search[key] if isinstance(search.get(key), list) else [] for key in ("from", "first"))
+    for place, run in enumerate(runs):
+        if isinstance(run, str) and run:
+            runs[place] = _absolute(draft, ("search", "from", place), run, file)
+    for place, params in enumerate(first):
+        for key in {"checkpoint", "model.checkpoint"} & set(params if isinstance(params, dict) else ()):
+            params[key] = _checkpoint(draft, ("search", "first", place, key), params[key], file)
 
 
 def _absolute(draft: _Draft, path: KeyPath, value: str, file: Path) -> str:

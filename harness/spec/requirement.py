@@ -1,12 +1,13 @@
-"""The requirements on a study's winner, as `--require 'accuracy >= 0.9'` gives them."""
+"""Requirements on a model, as `--require 'accuracy >= 0.9'` and `search.constraints` give them."""
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from math import isnan
 from typing import Literal
 
 from harness.errors import InputError
@@ -14,7 +15,7 @@ from harness.spec.mistakes import show
 from harness.spec.tasks import TaskFacts
 from harness.stats.metric import Metric
 
-__all__ = ["Requirement", "parse_requirements"]
+__all__ = ["Requirement", "parse_requirement", "parse_requirements"]
 
 Part = Literal["value", "low", "high"]
 ENDS: dict[str, Part] = {"low": "low", "high": "high"}
@@ -33,7 +34,7 @@ FORM = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """A limit on a metric of the winner: on its value, or on an end (`accuracy.low`) of its 95 % interval."""
+    """A limit on a metric of a model: on its value, or on an end (`accuracy.low`) of its 95 % interval."""
 
     text: str
     metric: Metric
@@ -45,6 +46,13 @@ class Requirement:
         """Returns True when `value` is within the limit; NaN never is."""
         return OPERATORS[self.operator](value, self.limit)
 
+    def measured(self, metrics: Mapping[str, float]) -> float | None:
+        """Returns the metric's value; None where it was not measured. Such a cost is recorded as 0."""
+        value = metrics.get(self.metric.name)
+        if value is None or isnan(value) or (self.metric.is_cost and value == 0):
+            return None
+        return value
+
 
 def parse_requirements(texts: Iterable[str], facts: TaskFacts) -> tuple[Requirement, ...]:
     """Returns the requirements on a winner of the task.
@@ -55,7 +63,7 @@ def parse_requirements(texts: Iterable[str], facts: TaskFacts) -> tuple[Requirem
     requirements, mistakes = [], []
     for text in texts:
         try:
-            requirements.append(_parse(text, facts))
+            requirements.append(parse_requirement(text, facts))
         except InputError as error:
             mistakes.append(f"--require {show(text)}: {error}")
     if mistakes:
@@ -63,7 +71,12 @@ def parse_requirements(texts: Iterable[str], facts: TaskFacts) -> tuple[Requirem
     return tuple(requirements)
 
 
-def _parse(text: str, facts: TaskFacts) -> Requirement:
+def parse_requirement(text: str, facts: TaskFacts) -> Requirement:
+    """Returns the requirement on a model of the task.
+
+    Raises:
+        InputError: the text is no requirement, or one that no model can meet.
+    """
     match = FORM.fullmatch(text)
     if match is None:
         raise InputError(f"must be a metric, one of {' '.join(OPERATORS)}, and a number, as in 'accuracy >= 0.9'")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.errors import InputError
 from harness.spec.foreign import FOREIGN_PATTERN
@@ -300,7 +300,9 @@ class PrunerSpec(Frozen):
 
 
 class SearchSpec(Frozen):
-    """How the space is searched. `trials` is the total, the default recipes included."""
+    """How the space is searched. `trials` is the total, the default recipes and the params tried first included."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     trials: Count = 16
     sampler: Literal["tpe", "gp", "random", "grid", "qmc", "cmaes", "nsga2"] = "tpe"
@@ -310,6 +312,19 @@ class SearchSpec(Frozen):
         description="metrics of the task, or costs; not given: the task's first metric",
         json_schema_extra=_default_is_of_the_task,
     )
+    constraints: tuple[Text, ...] = Field(
+        default=(),
+        description="limits on validation metrics or costs that the winner must keep, as 'peak_memory_mib <= 2000'",
+    )
+    first: tuple[dict[str, Scalar | tuple[str, ...]], ...] = Field(
+        default=(),
+        description="params to try after the default recipe, which gives the rest of each: {learning_rate: 3e-5}",
+    )
+    from_runs: tuple[Text, ...] = Field(
+        default=(),
+        alias="from",
+        description="finished runs whose best three trials each are tried after that, where the space holds them",
+    )
     seed: Seed = 0
     storage: Text | None = Field(default=None, description="database URL; null: study.db in the run folder")
 
@@ -317,6 +332,8 @@ class SearchSpec(Frozen):
     def _check(self) -> Self:
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError("an objective is listed twice")
+        if len(set(self.from_runs)) < len(self.from_runs):
+            raise ValueError("from: a run is listed twice")
         return self
 
 

@@ -6,12 +6,13 @@ It is filled by the calls of a `Monitor`, or from records.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
+from harness.spec.constraints import constraints_of
 from harness.spec.rungs import num_promoted, reduction_factors
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
@@ -59,8 +60,12 @@ class BoardRow:
 
     def value(self, name: str) -> float:
         """Returns a metric of an ended trial's best evaluation, else of the last one; NaN without one."""
-        metrics = self.record.metrics if self.record else self.progress.metrics if self.progress else {}
-        return metrics.get(name, float("nan"))
+        return self.metrics.get(name, float("nan"))
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The metrics of an ended trial's best evaluation, else of the last one; empty without one."""
+        return self.record.metrics if self.record else self.progress.metrics if self.progress else {}
 
     @property
     def state(self) -> str:
@@ -140,13 +145,17 @@ class Board:
         return sum(row.record is not None for row in self.rows.values())
 
     def best(self, count: int = 1) -> list[BoardRow]:
-        """Returns the best trials so far; those trained furthest come first, because an early score says little."""
-        metric = metric_named(self.objective)
+        """Returns the best trials so far; those trained furthest come first, because an early score says little.
+
+        Trials that violate a constraint come last.
+        """
+        metric, constraints = metric_named(self.objective), constraints_of(self.spec)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
 
-        def rank(row: BoardRow) -> tuple[float, float]:
+        def rank(row: BoardRow) -> tuple[bool, float, float]:
             complete = row.record is not None and row.record.state is TrialState.COMPLETE
-            return -inf if complete else -row.num_evaluations, metric.sort_key(row.value(self.objective))
+            violates = bool(constraints.violated(row.metrics))
+            return violates, -inf if complete else -row.num_evaluations, metric.sort_key(row.value(self.objective))
 
         return sorted(scored, key=rank)[:count]
 

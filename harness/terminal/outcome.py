@@ -162,7 +162,8 @@ def _mean(row: LeaderRow, name: str) -> str:
 
 
 def _marks(results: Results, row: LeaderRow) -> list[str]:
-    return ["winner"] if results.final is not None and results.final.winner == row.record.number else []
+    is_winner = results.final is not None and results.final.winner == row.record.number
+    return [*(["winner"] if is_winner else []), *(f"violates {each.text}" for each in row.violates)]
 
 
 def _is_default(results: Results, row: LeaderRow) -> bool:

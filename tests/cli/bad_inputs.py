@@ -31,6 +31,16 @@ search: {trials: 4}
 engine: {device: cpu}
 """
 MISTAKES = STUDY.replace("batch_size: [8, 16]", "batchsize: 16").replace("low: 1e-5", "low: -1e-5")
+FIRST = STUDY.replace(
+    "search: {trials: 4}",
+    """search:
+  trials: 4
+  first:
+    - {learning_rat: 3e-5}
+    - {batch_size: 12}
+    - {training.learning_rate: 1e-3, epochs: 5}
+  constraints: ["peak_memory <= 2000", "accuracy.low >= 0.8"]""",
+)
 ROWS = [(f"review number {row}, {word} so far", label) for row in range(6) for word, label in
         (("good", "positive"), ("bad", "negative"))]  # fmt: skip
 
@@ -47,6 +57,7 @@ def make_bad_inputs(folder: Path) -> None:
         "broken.yaml": "name: reviews\ndata: {path: reviews.csv\n",
         "twice.yaml": STUDY + "name: again\n",
         "mistakes.yaml": MISTAKES,
+        "first.yaml": FIRST,
         "reviews.csv": _table(ROWS),
         "one-class.csv": _table([(text, "positive") for text, _ in ROWS]),
         "no-texts.csv": _table([("", label) for _, label in ROWS]),

@@ -164,3 +164,39 @@ def test_models_to_score_needs_weights() -> None:
     finalists = rank_finalists(SPEC, trials, [])
     assert models_to_score(SPEC, finalists, trials, [], []) == {}
     assert set(models_to_score(SPEC, finalists, trials, trials, [])) == {"winner", "runner-up", "default"}
+
+
+LIMITED = make_spec(trials=4, confirm={"top": 2, "seeds": 2}, constraints=("log_loss <= 0.25",))
+
+
+def missed(number: int, accuracy: float, log_loss: float) -> TrialRecord:
+    """A search trial whose loss is not 1 less its accuracy."""
+    trial = trained(number, 16, accuracy, 60)
+    metrics = {"accuracy": accuracy, "log_loss": log_loss}
+    history = [progress.model_copy(update={"metrics": metrics}) for progress in trial.history]
+    return record_of(trial.config, TrialState.COMPLETE, history)
+
+
+def test_only_trials_that_meet_the_constraints_are_confirmed_and_win() -> None:
+    trials = [missed(0, 0.9, 0.3), missed(1, 0.8, 0.2), missed(2, 0.7, 0.2), missed(3, 0.6, 0.9)]
+    assert [config.of for config in confirm_configs(LIMITED, trials)] == [1, 2]
+    finalists = rank_finalists(LIMITED, trials, [])
+    assert [finalist.number for finalist in finalists] == [1, 2, 0, 3], "those that do not: the nearest first"
+    models = models_to_score(LIMITED, finalists, trials, trials, [])
+    assert {role: record.number for role, record in models.items()} == {"winner": 1, "runner-up": 2, "default": 0}
+
+
+def test_the_mean_over_seeds_must_meet_the_constraints() -> None:
+    first, second = missed(1, 0.9, 0.2), missed(2, 0.8, 0.24)
+    runs = [*with_seeds(first, 0.6), *with_seeds(second, 0.77)]
+    finalists = rank_finalists(LIMITED, [first, second], runs)
+    assert [finalist.number for finalist in finalists] == [2, 1], "the first has a mean loss of 0.3"
+    assert set(models_to_score(LIMITED, finalists, [first, second], [first, second], runs)) == {"winner"}
+
+
+def test_no_model_is_scored_where_none_meets_the_constraints() -> None:
+    trials = [missed(0, 0.9, 0.4), missed(1, 0.8, 0.3)]
+    assert confirm_configs(LIMITED, trials) == []
+    finalists = rank_finalists(LIMITED, trials, [])
+    assert [finalist.number for finalist in finalists] == [1, 0]
+    assert models_to_score(LIMITED, finalists, trials, trials, []) == {}

@@ -99,6 +99,16 @@ def test_verify_shows_what_changed_in_a_users_own_task(monkeypatch: pytest.Monke
     assert verify(recorded.model_copy(update={"task": None}), made(steps=2)) == [], "its facts were not recorded"
 
 
+def test_verify_goes_by_the_names_of_earlier_runs() -> None:
+    first, moved, other = (
+        make_manifest(make_spec(search={"from": [run]}))
+        for run in ("/here/runs/before", "/there/before", "/here/other")
+    )
+    assert verify(first, moved) == []
+    assert verify(first, other) == ["search.from: [/here/runs/before] -> [/here/other]"]
+    assert verify(first, make_manifest()) == ["search.from: [/here/runs/before] -> []"]
+
+
 def test_verify_goes_by_the_rows_wherever_and_however_they_lie() -> None:
     moved = make_manifest(make_spec(data={"path": "elsewhere/reviews.parquet"}), data="c" * 64)
     assert verify(make_manifest(), moved) == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,28 @@ assert not {"torch", "pandas", "plotly", "ray", "transformers"} & set(sys.module
 """
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code, str(run.folder.path)], check=True, cwd=root)
+
+
+def test_trials_that_violate_a_constraint_rank_behind_and_do_not_win(run: Run) -> None:
+    fill(run)
+    search = SPEC.search.model_copy(update={"constraints": ("log_loss >= 0.12",)})
+    limited = replace(loaded(run), spec=SPEC.model_copy(update={"search": search}))
+    assert [row.record.number for row in limited.leaderboard()] == [3, 0, 4, 5, 2, 1], "4 has a mean loss of 0.1"
+    best = limited.best()
+    assert best is not None and best.record.number == 3
+    document = limited.to_json()
+    assert document["constraints"] == ["log_loss >= 0.12"]
+    assert [trial["violates"] for trial in document["trials"]] == [[], [], [], [], ["log_loss >= 0.12"], []]
+    assert list(limited.frame().set_index("number")["violates"])[2] == "log_loss >= 0.12"
+
+
+def test_decision_without_a_winner_has_no_best(run: Run) -> None:
+    fill(run)
+    finalist = Finalist(number=4, params={}, seeds=(0, 1), metrics={"accuracy": 0.9}, std={"accuracy": 0.0})
+    run.store.set("final", Final(finalists=(finalist,)).model_dump(mode="json"))
+    results = loaded(run)
+    assert results.best() is None
+    nearest = results.nearest()
+    assert nearest is not None and nearest.record.number == 4
+    assert results.to_json()["best"] is None
+    assert not results.interrupted

@@ -177,3 +177,12 @@ def test_outcome_obeys_no_data(tmp_path: Path) -> None:
     text = "\n".join(printed(results))
     assert "[bold]x[/bold]" in text
     assert not {"\x1b", "\x07"} & set(text)
+
+
+def test_outcome_marks_the_trials_that_violate_a_constraint(results: Results) -> None:
+    search = results.spec.search.model_copy(update={"constraints": ("samples_per_second >= 100",)})
+    limited = replace(results, spec=results.spec.model_copy(update={"search": search}))
+    rows = {int(line.split()[1].rstrip("*")): line for line in printed(limited, width=240)[1:21]}
+    violating = {row.record.number for row in limited.leaderboard() if row.violates}
+    assert 0 < len(violating) < 20
+    assert {number for number, line in rows.items() if "violates samples_per_second >= 100" in line} == violating

@@ -96,6 +96,8 @@ def _unscored(view: View, name: str) -> str:
     """Says that a run lacks a test score by the metric `name`, and why."""
     if name not in view.task.objectives:
         return f"is a run of {view.task.name}, which has no metric {metric_title(name)}"
+    if view.results.nearest() is not None:
+        return "has no test score: no trial meets its constraints"
     pending = view.completed or not all(record.state.ended for record in view.trials)
     return f"has no test score{' yet' if pending else ': no trial completed'}"
 

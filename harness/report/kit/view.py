@@ -20,7 +20,7 @@ from harness.spec.tasks import TaskFacts
 from harness.stats.metric import Metric
 
 if TYPE_CHECKING:
-    from harness.records.results import Results
+    from harness.records.results import LeaderRow, Results
 
 __all__ = ["View"]
 
@@ -51,6 +51,11 @@ class View:
     def task(self) -> TaskFacts:
         """The facts of the study's task."""
         return self.results.task
+
+    @property
+    def is_constrained(self) -> bool:
+        """True where the study has constraints."""
+        return bool(self.results.spec.search.constraints)
 
     @property
     def judge(self) -> Metric:
@@ -117,9 +122,14 @@ class View:
         return value if value > 0 else 0.0
 
     @cached_property
+    def rows(self) -> Mapping[int, LeaderRow]:
+        """The rows of the leaderboard by trial number, best first."""
+        return {row.record.number: row for row in self.results.leaderboard()}
+
+    @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
         """All trials, best first, in the order of `harness results`."""
-        return tuple(row.record for row in self.results.leaderboard())
+        return tuple(row.record for row in self.rows.values())
 
     @cached_property
     def scored(self) -> tuple[TrialRecord, ...]:
@@ -139,11 +149,9 @@ class View:
 
     @cached_property
     def winner(self) -> TrialRecord | None:
-        """The winner of the decision; before it, the best completed trial."""
-        final = self.results.final
-        if final is not None and final.winner in self.by_number:
-            return self.by_number[final.winner]
-        return next((record for record in self.ranked if record.state is TrialState.COMPLETE), None)
+        """The winner of the decision; before it, the best completed trial that meets the constraints."""
+        best = self.results.best()
+        return best.record if best is not None else None
 
     @property
     def winner_number(self) -> int | None:

@@ -29,7 +29,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
-from harness.report.study.objectives import tradeoff
+from harness.report.study.objectives import kept_constraints, no_winner, tradeoff
 from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
@@ -60,7 +60,7 @@ class Answer:
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
-    sentences = [*evidence(view, model), *tradeoff(view), *_speed(view, pick), _cost(view)]
+    sentences = [*evidence(view, model), *kept_constraints(view), *tradeoff(view), *_speed(view, pick), _cost(view)]
     sentences += [*judged_early(view), *_export(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
@@ -77,6 +77,8 @@ def _headline(view: View, pick: TrialRecord | None) -> str:
     if view.results.final is None and not all(record.state.ended for record in view.trials):
         return _progress(view, pick)
     if pick is None:
+        if view.completed:
+            return no_winner(view)
         return "No trial was completed" if view.trials else "No trial has ended yet"
     if view.results.final is None:
         return f"Best so far: trial {pick.number}"
@@ -104,7 +106,7 @@ def _progress(view: View, pick: TrialRecord | None) -> str:
         if states[state]
     ]
     progress = ", ".join(f"{count:,} {what}" for count, what in counts)
-    scored = [record for record in view.trials if isfinite(view.score(record))]
+    scored = [row.record for row in view.rows.values() if isfinite(view.score(row.record)) and not row.violates]
     best = pick or min(
         scored,
         key=lambda record: (-view.results.trained(record), view.metric.sort_key(view.score(record))),

@@ -79,13 +79,15 @@ def columns(view: View) -> list[TrialColumn]:
         ),
         TrialColumn(key="duration_s", title="duration", numeric=True),
         *([TrialColumn(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
+        *([TrialColumn(key="violates", title="violates", numeric=False)] if view.is_constrained else []),
         TrialColumn(key="reason", title="reason", numeric=False),
     ]
 
 
 def caption(view: View) -> str:
     """The sentences above the leaderboard: its order, and whether a score is of one seed or a mean."""
-    rest = "completed trials before pruned and failed ones"
+    limited = " (those that violate a constraint last)" if view.is_constrained else ""
+    rest = f"completed trials{limited} before pruned and failed ones"
     num_confirmed = sum(len(view.seeds(record)) > 1 for record in view.completed)
     if not num_confirmed:
         return f"Every trial with its score on the validation rows, of one training each: {rest}, best first."
@@ -139,6 +141,9 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
         return clip(record.where or "–"), record.where or "–"
     if key == "duration_s":
         return duration(record.duration_s or None), _number(record.duration_s)
+    if key == "violates":
+        texts = clip(", ".join(each.text for each in view.rows[record.number].violates))
+        return texts, texts
     if key == "reason":
         return _why(record), record.reason.value if record.reason else ""
     if key in COSTS:

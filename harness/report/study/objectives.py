@@ -1,6 +1,8 @@
-"""The sentence on a study of several objectives."""
+"""Sentences on the objectives and the constraints of a study."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -8,9 +10,11 @@ from harness.report.kit.sections import Sentence
 from harness.report.kit.stats import pareto_front
 from harness.report.kit.text import join, metric_title, named_metric, plural
 from harness.report.kit.view import View
+from harness.spec.requirement import Requirement
 from harness.spec.tasks import metric_named
+from harness.stats.shown import NONE, shown_apart
 
-__all__ = ["tradeoff"]
+__all__ = ["kept_constraints", "no_winner", "tradeoff"]
 
 
 def tradeoff(view: View) -> list[Sentence]:
@@ -34,3 +38,37 @@ def tradeoff(view: View) -> list[Sentence]:
     return [
         Sentence("Objectives", f"{objectives}. {count} on the Pareto front, by validation means over seeds: {leaders}.")
     ]
+
+
+def no_winner(view: View) -> str:
+    """The headline of a study in which no completed trial may win: the nearest trial and what it misses."""
+    row = view.results.nearest()
+    if row is None:
+        return "No completed trial meets the constraints yet"
+    which, values = "confirmed trial" if row.confirmed else "trial", _values(row.violates, row.metrics)
+    return f"No {which} meets all constraints: trial {row.record.number} is nearest, with {values}"
+
+
+def kept_constraints(view: View) -> list[Sentence]:
+    """The sentence on constraints: the values of the winner, or of the nearest trial, and how many violate each."""
+    requirements = view.results.constraints.requirements
+    best = view.results.best() or view.results.nearest()
+    if not requirements or best is None:
+        return []
+    values = f"On validation trial {best.record.number} has {_values(requirements, best.metrics)}."
+    rows = [view.rows[record.number] for record in view.completed]
+    counts = [(sum(each in row.violates for row in rows), each.text) for each in requirements]
+    missed = join(f"{count:,} {'violates' if count == 1 else 'violate'} {text}" for count, text in counts if count)
+    total = plural(len(rows), "completed trial")
+    return [Sentence("Constraints", f"{values} Of {total} {missed or 'none violates them'}.")]
+
+
+def _values(requirements: Iterable[Requirement], metrics: Mapping[str, float]) -> str:
+    return join(f"{_value(each, metrics)} ({each.text})" for each in requirements)
+
+
+def _value(requirement: Requirement, metrics: Mapping[str, float]) -> str:
+    """ "peak memory 2.1 GiB", or that it was not measured."""
+    value = requirement.measured(metrics)
+    text = shown_apart(requirement.metric, value, requirement.limit)[0]
+    return f"{requirement.metric.title} {'not measured' if text == NONE else text}"

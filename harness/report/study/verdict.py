@@ -123,6 +123,8 @@ def _absent(view: View, pick: FinalModel) -> Iterator[Sentence]:
     if "runner-up" not in view.models:
         others = len(view.completed) > 1
         why = "Only one configuration was confirmed" if others else "No other trial completed"
+        if others and sum(row.may_win for row in view.rows.values()) < 2:
+            why = "No other trial meets the constraints"
         yield Sentence("Against the runner-up", f"{why}, so there is none.")
     default = view.default_of(pick)
     if "default" in view.models or default is None:

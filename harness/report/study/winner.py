@@ -21,6 +21,7 @@ from harness.report.kit.view import View
 from harness.report.lenses.base import Findings, Lens
 from harness.report.lenses.registry import lens_of
 from harness.report.study.figures.winner import forest, seed_curves
+from harness.report.study.objectives import no_winner
 from harness.report.study.predictions import answers_of, shown_rows
 
 __all__ = ["models_figure", "models_table", "winner_section"]
@@ -104,7 +105,8 @@ def winner_section(view: View) -> Section:
 def _findings(view: View, lens: Lens | None) -> Findings:
     """The findings of the lens for the winner, or the reason why there are none."""
     if view.winner is None:
-        return Findings(empty="There is no winner: no trial was completed.")
+        why = no_winner(view) if view.completed else "There is no winner: no trial was completed"
+        return Findings(empty=f"{why}.")
     if view.chosen is None:
         return Findings(empty="The test split has not been opened yet.")
     if lens is None:

@@ -9,6 +9,7 @@ with each other only.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from harness.search.mirror import Mirror
 from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
 from harness.search.pruners.messages import (
     against,
+    beyond,
     message,
     not_a_number,
     of_place,
@@ -28,6 +30,7 @@ from harness.search.pruners.messages import (
     rank_so_far,
 )
 from harness.search.source import Decision
+from harness.spec.constraints import constraints_of
 from harness.spec.rungs import TrialRungs, num_promoted, rung_fractions, rung_resource
 from harness.spec.study import PrunerSpec, StudySpec
 from harness.spec.tasks import metric_named
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 __all__ = ["OptunaPolicy"]
+
+#: Finite, because numpy's quantiles of infinite values are not numbers; half of the largest, so that it can be doubled.
+WORST = sys.float_info.max / 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +86,7 @@ class OptunaPolicy(Policy):
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}
         self._messages: dict[int, str] = {}
+        self._constraints = constraints_of(spec)
 
     def add(self, number: int, arm: int, rungs: TrialRungs) -> None:
         first = next((index for index, share in enumerate(rungs) if share is not None), len(rungs))
@@ -101,23 +108,33 @@ class OptunaPolicy(Policy):
         """Reports every rung that the evaluation newly passes, and asks the pruner after each."""
         trial = self._trials[number]
         field = trial.field
-        trial.last = progress.metrics.get(self._objective, math.nan)
+        trial.last = self._value(progress)
         stop = False
         for rung in newly_passed(trial.rungs, trial.passed, progress):
             field.mirror.report(number, rung_resource(self._spec.search.pruner, rung), trial.last)
             self._guard.note((field.arm, rung), progress)
             prune = field.mirror.should_prune(number, field.pruner)
             if prune and not stop and not self._guard.at_chance((field.arm, rung)):
-                self._messages[number], stop = self._why(number, rung), True
+                self._messages[number], stop = self._why(number, rung, progress), True
             trial.passed = rung + 1
         return Decision.STOP if stop and not progress.done else Decision.GO
 
-    def _why(self, number: int, rung: int) -> str:
+    def _value(self, progress: Progress) -> float:
+        """Returns the objective; for a trial that violates a constraint the worst number, so that it ranks behind."""
+        value = progress.metrics.get(self._objective, math.nan)
+        if math.isnan(value) or not self._constraints.violated(progress.metrics):
+            return value
+        return -WORST if metric_named(self._objective).maximize else WORST
+
+    def _why(self, number: int, rung: int, progress: Progress) -> str:
         """Returns the message of a trial that was stopped at `rung`, from the values that its pruner has just read."""
         pruner, field = self._spec.search.pruner, self._trials[number].field
         metric, step = metric_named(self._objective), rung_resource(pruner, rung)
-        parts = _median if pruner.name == "median" else _halving
-        return message(rung, self._num_rungs, *parts(field, number, step, pruner.reduction_factor, metric))
+        describe = _median if pruner.name == "median" else _halving
+        ranking, *values = describe(field, number, step, pruner.reduction_factor, metric)
+        if violated := self._constraints.violated(progress.metrics):
+            values = [beyond(violated, progress.metrics)]
+        return message(rung, self._num_rungs, ranking, *values)
 
     def message(self, number: int) -> str:
         return self._messages.get(number, "")

@@ -19,6 +19,7 @@ __all__ = ["FrontRung"]
 class FrontRung(Rung):
     """A rung that ranks by Pareto front, within a front by crowding distance, then by number.
 
+    Trials that violate more constraints come behind all those that violate fewer.
     A further trial may change the ranks of all others, so trials are ranked when the last has come.
     """
 
@@ -41,7 +42,7 @@ class FrontRung(Rung):
         self.reached.sort(key=lambda judged: judged.number)
         columns = [self._column(name) for name in self.objectives]
         order = pareto_order(np.array(columns, dtype=float).reshape(len(columns), -1).T)
-        self.reached = [self.reached[index] for index in order]
+        self.reached = sorted((self.reached[index] for index in order), key=lambda judged: judged.key[0])
 
     def _column(self, objective: str) -> np.ndarray:
         """Returns what ranks each trial by one objective, the lower the better: its value, as far as it is known.

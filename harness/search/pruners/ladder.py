@@ -16,9 +16,12 @@ __all__ = ["Judged", "Ladder", "Ranked", "Rung", "RungTrial", "rung_key"]
 
 
 class Judged(NamedTuple):
-    """A trial's result at a rung; the better one sorts first, and of equals the lower number."""
+    """A trial's result at a rung; the better one sorts first, and of equals the lower number.
 
-    key: tuple[float, float]
+    `key` is the number of constraints that it violates, then its `rung_key`.
+    """
+
+    key: tuple[float, float, float]
     number: int
     progress: Progress
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from harness.records.schema import Progress
+from harness.spec.requirement import Requirement
 from harness.spec.tasks import TaskFacts
 from harness.stats.metric import Metric
 from harness.stats.shown import shown, shown_apart
@@ -11,6 +14,7 @@ __all__ = [
     "against",
     "at_most",
     "behind_in_rank",
+    "beyond",
     "equal_on",
     "message",
     "not_a_number",
@@ -74,6 +78,14 @@ def against(metric: Metric, own: float | None, other: float | None, whose: str) 
     """
     first, second = shown_apart(metric, own, other)
     return f"{metric.title} {first}; {whose} {second}"
+
+
+def beyond(violated: Sequence[Requirement], metrics: Mapping[str, float]) -> str:
+    """ "peak memory 2,100 MiB violates peak_memory_mib <= 2000": the constraints that a trial does not meet so far."""
+    return "; ".join(
+        f"{each.metric.title} {shown_apart(each.metric, each.measured(metrics), each.limit)[0]} violates {each.text}"
+        for each in violated
+    )
 
 
 def not_a_number(metric: Metric) -> str:

@@ -9,6 +9,7 @@ from harness.search.pruners.base import Policy, Unpruned
 from harness.search.pruners.from_optuna import OptunaPolicy
 from harness.search.pruners.rungs import Rungs
 from harness.spec.configure import arms, default_numbers, keeps_default
+from harness.spec.constraints import constraints_of
 from harness.spec.rungs import reduction_factors
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
@@ -37,6 +38,7 @@ def make_policy(spec: StudySpec, chance: Mapping[str, float] | None = None) -> P
             kept=default_numbers(spec) if keeps_default(spec) else (),
             chance=chance,
             num_trials=spec.search.trials,
+            constraints=constraints_of(spec),
         )
     if pruner.name in OPTUNA:
         return OptunaPolicy(spec, chance)

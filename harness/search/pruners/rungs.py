@@ -8,7 +8,8 @@ rank. Values count as equal when the number of validation rows is too small to t
 all accuracies are near chance, and the log loss shows much sooner which trials learn (of 16 trials on 132 rows, 8 %
 into the training, ranking by accuracy alone dropped every trial that became good later).
 
-With several objectives trials are ranked by dominance (`FrontRung`), once all have reached the rung.
+With several objectives trials are ranked by dominance (`FrontRung`), once all have reached the rung. A trial that
+violates a constraint of the study ranks behind those that do not.
 
 A trial is judged at its own rungs. One that skips the first rungs is judged at its first rung together with the trials
 promoted to it; one without rungs runs to its end and counts for no quota. Where fewer trials than the best that go on
@@ -31,8 +32,18 @@ from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
 from harness.search.pruners.front_rung import FrontRung
 from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial, rung_key
-from harness.search.pruners.messages import against, at_most, behind_in_rank, equal_on, message, of_place, rank_so_far
+from harness.search.pruners.messages import (
+    against,
+    at_most,
+    behind_in_rank,
+    beyond,
+    equal_on,
+    message,
+    of_place,
+    rank_so_far,
+)
 from harness.search.source import Decision
+from harness.spec.constraints import UNCONSTRAINED, Constraints
 from harness.spec.rungs import TrialRungs, num_promoted
 from harness.spec.tasks import TaskFacts
 
@@ -55,8 +66,10 @@ class Rungs(Policy):
         kept: Collection[int] = (),
         chance: Mapping[str, float] | None = None,
         num_trials: int = 1,
+        constraints: Constraints = UNCONSTRAINED,
     ) -> None:
         super().__init__()
+        self._constraints = constraints
         self._guard = ChanceGuard(objectives[0], chance or {}, num_trials)
         self._objectives, self._task = objectives, task
         self._least = least
@@ -177,9 +190,9 @@ class Rungs(Policy):
         """Notes the trial's result at each rung that it newly passes; a short training passes several at once."""
         trial = self._trials[number]
         passed = newly_passed(trial.rungs, max(trial.judged, default=-1) + 1, progress)
-        trial.judged |= dict.fromkeys(
-            passed, Judged(rung_key(progress, self._objectives[0], self._task), number, progress)
-        )
+        num_violated = float(len(self._constraints.violated(progress.metrics)))
+        key = (num_violated, *rung_key(progress, self._objectives[0], self._task))
+        trial.judged |= dict.fromkeys(passed, Judged(key, number, progress))
         if self._guard.is_better(progress):
             trial.better.update(passed)
         return passed
@@ -241,7 +254,9 @@ class Rungs(Policy):
 
     def _values(self, own: Judged, cut: Judged, whose: str) -> str:
         """Returns the values of a dropped trial beside those of the last that goes on, which are `whose`."""
-        if len(self._objectives) == 1 and own.key[0] == cut.key[0]:
+        if own.key[0] > cut.key[0]:
+            return beyond(self._constraints.violated(own.progress.metrics), own.progress.metrics)
+        if len(self._objectives) == 1 and own.key[:2] == cut.key[:2]:
             return equal_on(self._task, self._objectives[0], own.progress, cut.progress, whose)
         metrics = [self._task.metric(name) for name in self._objectives]
         values = [(own.progress.metrics.get(name), cut.progress.metrics.get(name)) for name in self._objectives]

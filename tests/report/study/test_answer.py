@@ -455,3 +455,45 @@ def test_answer_names_the_step_of_the_exported_weights(results: Results) -> None
         )
     )["Exported"]
     assert f"seed {winner.seed}, with the weights after step 7 of {run.history[-1].total_steps:,}" in told
+
+
+def limited(results: Results, *constraints: str, final: Final | None) -> Results:
+    search = results.spec.search.model_copy(update={"constraints": constraints})
+    return changed(results, spec=results.spec.model_copy(update={"search": search}), final=final)
+
+
+def test_answer_says_how_the_winner_meets_the_constraints(results: Results) -> None:
+    told = texts(limited(results, "samples_per_second >= 100", "accuracy >= 10%", final=results.final))["Constraints"]
+    winner = View(results).winner
+    assert winner is not None
+    assert told.startswith(f"On validation trial {winner.number} has samples/s ")
+    slow = [record for record in View(results).completed if View(results).mean(record, "samples_per_second") < 100]
+    assert f"completed trials {len(slow)} violate samples_per_second >= 100." in told
+    assert "Constraints" not in texts(results)
+
+
+def test_answer_without_a_winner_names_the_nearest_trial(results: Results) -> None:
+    final = final_of(results)
+    none = limited(results, "samples_per_second >= 1e6", final=Final(finalists=final.finalists[::-1]))
+    nearest = none.nearest()
+    assert nearest is not None and nearest.record.number == final.finalists[-1].number
+    told = answer(View(none))
+    assert told.headline.startswith(
+        f"No confirmed trial meets all constraints: trial {nearest.record.number} is nearest,"
+    )
+    assert told.headline.endswith("(samples_per_second >= 1e6)")
+    assert "Use" not in told.headline
+    assert (told.params, told.score) == ((), "")
+    assert none.best() is None and View(none).winner is None
+    assert none.to_json()["best"] is None
+    assert summary(View(none), told, None, "", leaderboard.columns(View(none)), leaderboard.rows(View(none)))
+
+
+def test_leaderboard_has_the_constraints_that_trials_violate(results: Results) -> None:
+    view = View(limited(results, "samples_per_second >= 100", final=None))
+    place = [column.key for column in leaderboard.columns(view)].index("violates")
+    cells = {row.number: row.texts[place] for row in leaderboard.rows(view)}
+    speeds = {record.number: view.mean(record, "samples_per_second") for record in view.completed}
+    assert {cells[number] for number, speed in speeds.items() if speed < 100} == {"samples_per_second >= 100"}
+    assert {cells[number] for number, speed in speeds.items() if speed >= 100} == {""}
+    assert "violates" not in [column.key for column in leaderboard.columns(View(results))]
