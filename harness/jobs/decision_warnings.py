@@ -43,7 +43,7 @@ def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison])
     """Warns of baselines, and of a default recipe, that the winner is not better than beyond chance."""
     against = {pair.b: pair for pair in comparisons}
     winner, others = models[0], models[1:]
-    not_beaten = [model for model in others if not against[model.role].is_won]
+    not_beaten = [model for model in others if not winner.wins(against[model.role])]
     simple = [model for model in not_beaten if model.kind == "baseline"]
     worse = [clip(model.name, 80) for model in simple if not against[model.role].tie]
     tied = [clip(model.name, 80) for model in simple if against[model.role].tie]

@@ -110,6 +110,10 @@ class FinalModel(Frozen):
         """The role without its number: "baseline-2" -> "baseline"."""
         return cast("Kind", self.role.rstrip("-0123456789"))
 
+    def wins(self, comparison: Comparison) -> bool:
+        """True when it has a value of the metric, and is better than the other model or that one has none."""
+        return isfinite(self.test[comparison.metric].value) and comparison.is_won
+
 
 class Comparison(Frozen):
     """Paired bootstrap over the test rows: how probable it is that `a` is better than `b` by `metric`."""

@@ -96,10 +96,10 @@ class Classification(TaskBase):
     def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
         """Warns of a class with most of the training rows, and advises what the study does not have yet."""
         shares, advice = _shares(data, "train"), self._advice(config)
-        if shares.max() <= MAX_SHARE or not advice or self.facts.judged_by(config.objectives).name != "accuracy":
+        if shares.max() <= MAX_SHARE or not advice:
             return []
         largest = f"{100 * shares.max():.0f} % of the training rows are '{data.labels[shares.argmax()][:40]}'"
-        return [f"{largest}, so accuracy hides how the other classes do: {', '.join(advice)}"]
+        return [f"{largest}, so a model can do well by answering that class alone: {', '.join(advice)}"]
 
     def _advice(self, config: TrialConfig) -> list[str]:
         """Returns the keys that make all classes count, without those that the study has set or searches."""

@@ -66,7 +66,7 @@ def test_data_with_one_large_class_is_warned_of(tmp_path: Path) -> None:
     data = prepared(tmp_path, [73, 20, 7], [7, 2, 1])
     ranks = "search.objectives=[macro_f1] ranks by all classes alike"
     weighs = "training.class_weights=balanced gives rare classes more weight"
-    begin = "73 % of the training rows are 'class 0', so accuracy hides how the other classes do: "
+    begin = "73 % of the training rows are 'class 0', so a model can do well by answering that class alone: "
     warnings = TextClassification().data_warnings
     assert warnings(trial(), data) == [f"{begin}{ranks}, {weighs}"]
     for objective in ("macro_f1", "mcc"):
@@ -74,6 +74,7 @@ def test_data_with_one_large_class_is_warned_of(tmp_path: Path) -> None:
     assert warnings(trial("balanced"), data) == warnings(trial(params={"class_weights": "none"}), data)
     assert warnings(trial("balanced"), data) == [begin + ranks]
     assert warnings(trial("balanced", objectives=("macro_f1",)), data) == []
+    assert warnings(trial(objectives=("log_loss",)), data) == [f"{begin}{ranks}, {weighs}"]
 
 
 def test_advice_on_data_is_a_study_that_can_be_run(tmp_path: Path) -> None:

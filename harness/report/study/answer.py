@@ -91,7 +91,7 @@ def _not_beaten(view: View) -> list[FinalModel]:
     """The baselines that the winner is not better than beyond chance on test."""
     baselines = [model for model in view.models.values() if model.kind == "baseline"]
     pairs = [(model, view.comparison(model.role)) for model in baselines]
-    return [model for model, pair in pairs if pair is not None and not pair.is_won]
+    return [model for model, pair in pairs if pair is not None and not view.models["winner"].wins(pair)]
 
 
 def _progress(view: View, pick: TrialRecord | None) -> str:

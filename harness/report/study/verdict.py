@@ -16,6 +16,7 @@ from harness.report.kit.text import (
     gain,
     join,
     metric,
+    metric_title,
     param,
     param_name,
     percent,
@@ -85,6 +86,8 @@ def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> s
     compared = view.comparison(other.role)
     if compared is None:
         return f"{name_of_other} has {_score(name, other)}"
+    if not isfinite(compared.difference.value):
+        return f"cannot be compared by {metric_title(compared.metric)}; {name_of_other} has {_score(name, other)}"
     verdict = verdict_word(compared)
     if not compared.tie:
         verdict += f" (probability of being better {probability_text(compared.probability)})"
