@@ -111,8 +111,9 @@ class FinalModel(Frozen):
         return cast("Kind", self.role.rstrip("-0123456789"))
 
     def wins(self, comparison: Comparison) -> bool:
-        """True when it has a value of the metric, and is better than the other model or that one has none."""
-        return isfinite(self.test[comparison.metric].value) and comparison.is_won
+        """True when its score is not undefined, and it is better than the other model or that one has no score."""
+        own = self.test.get(comparison.metric)
+        return (own is None or isfinite(own.value)) and comparison.is_won
 
 
 class Comparison(Frozen):

@@ -1,4 +1,4 @@
-"""Sentences on what models cost to serve: the best of each compared checkpoint, and a rival that predicts faster."""
+"""Sentences on what models cost to serve: the best of each compared checkpoint, and a rival that costs less."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from harness.spec.foreign import trust_option
 
 __all__ = ["alternative", "checkpoint_lines", "speed_text"]
 
-#: A rival that cannot be told apart from the winner is named where all its passes are faster by at least this factor.
-_FASTER = 1.25
+#: A rival that cannot be told apart from the winner is named where all its passes are faster by at least this factor,
+#: or its weights smaller.
+_CHEAPER = 1.25
 
 
 def checkpoint_lines(view: View, name: str, pick: FinalModel) -> Iterator[Sentence]:
@@ -49,35 +50,45 @@ def _against(view: View, model: FinalModel) -> str:
 
 def speed_text(speed: PredictionSpeed) -> str:
     """ "predicts 812 rows/s, 4.1 ms for one row, 91 MB"."""
-    return (
-        f"predicts {number(speed.rows_per_second)} rows/s, {speed.row_ms:.3g} ms for one row, {speed.megabytes:,.0f} MB"
-    )
+    rate = f"predicts {number(speed.rows_per_second)} rows/s, {speed.row_ms:.3g} ms for one row"
+    return f"{rate}, {_size_text(speed)}"
+
+
+def _size_text(speed: PredictionSpeed) -> str:
+    """ "91 MB"; of a small model, "0.15 MB"."""
+    return f"{speed.megabytes:,.0f} MB" if speed.megabytes >= 10 else f"{speed.megabytes:.2g} MB"
 
 
 def alternative(view: View, pick: FinalModel) -> list[Sentence]:
-    """The fastest rival that cannot be told apart from the winner and predicts faster, with its command; or none.
+    """A rival that cannot be told apart from the winner and costs less to serve, with its command; or none.
 
-    It is faster beyond the noise of the measurement: its slowest pass is compared with the winner's fastest.
+    It is the fastest that is faster beyond the noise of the measurement (its slowest pass is compared with the winner's
+    fastest), else the smallest whose weights are smaller.
     """
-    rivals = [
-        (_least_factor(model.speed, pick.speed), model)
+    own = pick.speed
+    if own is None:
+        return []
+    tied = [
+        (model.speed, model)
         for model in view.models.values()
-        if model.speed is not None and pick.speed is not None and model.number != pick.number
+        if model.speed is not None and model.number != pick.number
         if (compared := view.comparison(model.role)) is not None and compared.tie
     ]
-    least, rival = max(rivals, key=lambda pair: pair[0], default=(0.0, None))
-    if rival is None or rival.speed is None or pick.speed is None or least < _FASTER:
+    faster = [pair for pair in tied if _least_factor(pair[0], own) >= _CHEAPER]
+    smaller = [pair for pair in tied if own.megabytes >= _CHEAPER * pair[0].megabytes > 0]
+    if faster:
+        speed, rival = max(faster, key=lambda pair: _least_factor(pair[0], own))
+        rates = f"{number(speed.rows_per_second)} against {number(own.rows_per_second)} rows/s"
+        saving = f"predicts {speed.rows_per_second / own.rows_per_second:.1f} times as fast ({rates})"
+    elif smaller:
+        speed, rival = min(smaller, key=lambda pair: pair[0].megabytes)
+        saving = f"is smaller ({_size_text(speed)} against {_size_text(own)})"
+    else:
         return []
-    factor = rival.speed.rows_per_second / pick.speed.rows_per_second
-    rates = f"{number(rival.speed.rows_per_second)} against {number(pick.speed.rows_per_second)} rows/s"
     options = f"--trial {rival.number} --to DIR{trust_option(view.task.name)}"
     command = f"{program()} export {shown_path(view.results.folder)} {options}"
     return [
-        Sentence(
-            "Alternative",
-            f"Trial {rival.number} cannot be told apart from the winner and predicts {factor:.1f} times as fast "
-            f"({rates}): {command}",
-        )
+        Sentence("Alternative", f"Trial {rival.number} cannot be told apart from the winner and {saving}: {command}")
     ]
 
 

@@ -67,7 +67,7 @@ def test_faster_rival_is_named_where_it_cannot_be_told_apart_and_all_its_passes_
         rows_per_second=800 * factor,
         slowest_rows_per_second=slowest and 800 * slowest,
         row_ms=1.0,
-        megabytes=10.0,
+        megabytes=90.9,
     )
     pairs = [pair.model_copy(update={"tie": tie and pair.b == rival.role}) for pair in results.final.comparisons]
     lines = sentences(changed(results, [winner, rival.model_copy(update={"speed": fast}), *others], pairs))
@@ -76,6 +76,20 @@ def test_faster_rival_is_named_where_it_cannot_be_told_apart_and_all_its_passes_
         assert lines["Alternative"].startswith(f"Trial {rival.number} cannot be told apart from the winner")
         assert f"predicts {factor:.1f} times as fast" in lines["Alternative"]
         assert f"{program()} export {results.folder} --trial {rival.number} --to DIR" in lines["Alternative"]
+
+
+@pytest.mark.parametrize(("megabytes", "size"), [(72.7, "73 MB"), (0.15, "0.15 MB"), (80.0, None)])
+def test_smaller_rival_is_named_where_none_is_faster(results: Results, megabytes: float, size: str | None) -> None:
+    assert results.final is not None
+    winner, rival, *others = results.final.models
+    assert winner.speed is not None
+    assert winner.speed.megabytes == 90.9
+    small = winner.speed.model_copy(update={"megabytes": megabytes})
+    pairs = [pair.model_copy(update={"tie": pair.b == rival.role}) for pair in results.final.comparisons]
+    lines = sentences(changed(results, [winner, rival.model_copy(update={"speed": small}), *others], pairs))
+    assert ("Alternative" in lines) == (size is not None)
+    if size is not None:
+        assert f"is smaller ({size} against 91 MB): " in lines["Alternative"]
 
 
 def test_test_rows_can_show_what_the_interval_says(results: Results) -> None:
