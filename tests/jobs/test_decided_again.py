@@ -79,6 +79,7 @@ def test_a_model_of_an_earlier_decision_can_be_exported(tmp_path: Path, monkeypa
     card = (to / "README.md").read_text("utf-8")
     assert f"Seed {model.seed}." in card
     assert f"{model.test['accuracy'].value:.4f} (" in card, "its test score"
+    assert ("which is not the winner of its study" in card) == (model.number != after.final.winner)
 
 
 @pytest.mark.long

@@ -97,23 +97,6 @@ def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Re
     assert f"The weights are those after step 3 of {record.history[-1].total_steps}." in card
 
 
-def test_export_of_a_trial_that_was_scored_is_that_model(results: Results, tmp_path: Path) -> None:
-    assert results.final is not None
-    others = [model for model in results.final.models if model.number not in (None, results.final.winner)]
-    if not others:
-        pytest.skip("the default recipe won, so no other trial was scored")
-    model = others[0]
-    to = export_trial(results, model.number, tmp_path / "model")
-    facts = json.loads((to / "manifest.json").read_text("utf-8"))
-    assert facts["seed"] == model.seed
-    assert "which is not the winner of its study" in (to / "README.md").read_text("utf-8")
-    assert facts["test"]["accuracy"]["value"] == model.test["accuracy"].value
-    runs = [run for run in (*results.trials, *results.confirm) if model.number in (run.config.of, run.number)]
-    kept = next(run for run in runs if run.seed == model.seed and run.weights)
-    weights = results.folder / str(kept.weights) / "model.safetensors"
-    assert (to / "model.safetensors").read_bytes() == weights.read_bytes()
-
-
 @pytest.mark.long
 def test_export_of_a_trial_without_weights_trains_it_again(results: Results, tmp_path: Path) -> None:
     without = [record.model_copy(update={"weights": None}) for record in results.trials]
