@@ -167,6 +167,22 @@ def test_a_run_whose_version_read_other_rows_is_shown_and_not_continued(run: Run
     assert manifest_of(run) == recorded
 
 
+def test_data_that_cannot_be_described_ends_the_study_before_its_first_trial(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InputError("max_length leaves no room for text")
+
+    monkeypatch.undo()
+    monkeypatch.chdir(run.path.parents[1])
+    monkeypatch.setenv("HARNESS_CACHE", str(run.path.parents[1] / "cache"))
+    monkeypatch.setattr(module, "facts", refuse)
+    monkeypatch.setattr(module._Sweep, "_phase", lambda *_: pytest.fail("a trial began"))
+    with pytest.raises(InputError, match="max_length leaves no room"):
+        go_on(study("name=new"))
+    assert {path.name for path in Path("runs/new").iterdir()} <= {"lock"}
+
+
 def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:
     recorded = manifest_of(run).model_copy(update={"behaviour": BEHAVIOUR + 1})
     write_manifest(run, recorded)

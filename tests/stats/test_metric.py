@@ -120,3 +120,13 @@ def test_metric_of_ragged_rows_has_a_value_an_interval_and_a_comparison() -> Non
         assert not compared.tie
     broken = {"tags": Ragged(values=np.where(tags == 0, math.nan, tags), offsets=offsets)}
     assert math.isnan(score(by_sums, broken, targets))
+
+
+@pytest.mark.parametrize("metric", [*CLASSIFICATION, *REGRESSION], ids=lambda metric: metric.name)
+def test_metrics_that_need_variety_are_those_that_are_undefined_without_it(metric: Metric) -> None:
+    outputs: dict[str, np.ndarray]
+    if metric in CLASSIFICATION:
+        outputs, targets = {"probabilities": np.array([[0.4, 0.6], [0.7, 0.3]])}, {"labels": np.array([1, 1])}
+    else:
+        outputs, targets = {"predictions": np.array([1.0, 2.0])}, {"numbers": np.array([1.5, 1.5])}
+    assert np.isnan(score(metric, outputs, targets)) == metric.needs_variety

@@ -33,6 +33,14 @@ def test_text_baseline_gives_an_unseen_class_no_probability() -> None:
     assert found["none"].shape == (0, 4)
 
 
+def test_baselines_of_one_class_are_sure_of_it() -> None:
+    labels = np.full(20, 2)
+    _, texts = text_baseline(["good", "bad"] * 10, labels, {"v": ["good"], "none": []}, 4)
+    assert texts["v"].tolist() == [[0, 0, 1, 0]]
+    assert texts["none"].shape == (0, 4)
+    assert features_baseline(np.eye(20), labels, {"v": np.ones((1, 20))}, 3)["v"].tolist() == [[0, 0, 1]]
+
+
 def test_scaled_features_are_one_long_in_the_training_rows_and_take_its_scale() -> None:
     features = np.random.default_rng(0).normal([0, 5, 9], [1, 100, 0], size=(50, 3))
     train, others = scaled_features(features, {"v": features[:4] + 1, "none": features[:0]})

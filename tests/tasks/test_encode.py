@@ -110,6 +110,24 @@ def test_baseline_has_the_rows_of_a_trial(data: PreparedData, monkeypatch: pytes
     assert len(seen[1]) == data.meta.rows["train"]
 
 
+def test_baseline_that_fails_is_left_out_and_said(data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no\nfit")
+
+    said: list[str] = []
+    monkeypatch.setattr("harness.tasks.text_classification.text_baseline", fail)
+    fitted, _ = baselines(data, "text-classification", None, ["test"], said.append)
+    assert list(fitted) == ["majority class"]
+    assert said == ["a baseline failed, and is left out (ValueError: no fit)"]
+
+
+def test_facts_warn_of_an_objective_that_test_cannot_have(data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = config(architecture=BERT).model_copy(update={"objectives": ("accuracy", "roc_auc")})
+    monkeypatch.setattr(PreparedData, "has_variety", lambda self, split: split != "test")
+    warned = [line for line in facts(data, trial) if line.startswith("warning")]
+    assert warned == ["warning: all test rows have the same target, so ROC AUC is undefined there"]
+
+
 def test_validation_subset_is_fixed_and_nested(data: PreparedData) -> None:
     trial = config(architecture=BERT)
     encoded(data, trial, "validation")

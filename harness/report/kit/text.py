@@ -153,8 +153,10 @@ def difference(name: str, bounds: Interval) -> str:
     return f"{low} to {high}{' points' if percent_ else ''}".replace("-", "−")
 
 
-def footer(metrics: Iterable[Metric]) -> str:
-    """The last line of a page: how the intervals of these metrics were made."""
+def footer(metrics: Iterable[Metric], resample_by: str | None = None) -> str:
+    """The last line of a page: how the intervals of these metrics were made; `resample_by` is the column of units."""
+    if resample_by is not None:
+        return f"One file, no request to any host. Intervals are of 95 %: bootstrap over '{clip(resample_by, 80)}'."
     shares = join(metric.title for metric in metrics if metric.is_share)
     kinds = f"Wilson for {shares}, bootstrap for others" if shares else "bootstrap"
     return f"One file, no request to any host. Intervals are of 95 %: {kinds}."

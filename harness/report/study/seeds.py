@@ -6,7 +6,7 @@ from math import inf
 
 from harness.records.schema import TrialRecord
 from harness.report.kit.view import View
-from harness.report.study.predictions import validation_answers
+from harness.report.study.predictions import units_of, validation_answers
 from harness.spec.tasks import find_metric
 from harness.stats import resampling
 from harness.stats.intervals import Interval, seed_interval, unknown, wilson
@@ -32,9 +32,11 @@ def mean_interval(view: View, record: TrialRecord, name: str | None = None) -> I
 
 def _rows_interval(view: View, record: TrialRecord, metric: Metric, mean: float) -> Interval:
     """The interval of one of the models on the validation rows, from its kept answers where the metric is no share."""
-    if metric.is_share:
+    units = units_of(view, "validation")
+    if metric.is_share and units is None:
         return wilson(mean, max((progress.num_rows for progress in record.history), default=0))
     answers = validation_answers(view, record.number)
     if answers is None or not metric.has_formula:
         return unknown()
-    return resampling.interval(metric, answers.outputs, answers.targets)
+    groups = units if units is not None and len(units) == len(answers) else None
+    return resampling.interval(metric, answers.outputs, answers.targets, groups)

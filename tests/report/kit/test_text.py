@@ -147,3 +147,4 @@ def test_gain_by_a_loss_is_less_of_it() -> None:
 def test_footer_says_how_the_intervals_were_made() -> None:
     assert text.footer(CLASSIFICATION).endswith("Wilson for accuracy, bootstrap for others.")
     assert text.footer(REGRESSION).endswith("Intervals are of 95 %: bootstrap.")
+    assert text.footer(CLASSIFICATION, "user").endswith("Intervals are of 95 %: bootstrap over 'user'.")

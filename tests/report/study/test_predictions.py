@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from harness.data.answers import Answers, write_answers
-from harness.records.final import SHOWN
+from harness.records.final import SHOWN, UNITS
 from harness.report.kit.view import View
-from harness.report.study.predictions import answers_of, shown_rows, validation_answers
+from harness.report.study.predictions import answers_of, compared, shown_rows, units_of, validation_answers
 from harness.report.study.winner import winner_section
 from tests.report.factory import make_results
 
@@ -83,3 +83,25 @@ def test_rows_of_other_data_are_not_shown(view: View, content: str) -> None:
 
 def write_rows(view: View, rows: list[str]) -> None:
     (view.results.folder / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
+
+
+def test_units_are_drawn_where_they_were_kept(view: View) -> None:
+    assert units_of(view, "test") is None
+    right, wrong = np.eye(3), np.eye(3)[[1, 2, 0]]
+    rows = np.repeat([0, 1, 2], 20)
+    first = Answers({"probabilities": right[rows]}, {"labels": rows})
+    second = Answers({"probabilities": np.where(rows[:, None] == 2, wrong, right)[rows]}, {"labels": rows})
+    by_row = compared(view.judge, first, second)
+    (view.results.folder / UNITS).write_text(json.dumps({"test": rows.tolist()}), encoding="utf-8")
+    by_unit = compared(view.judge, first, second, units_of(view, "test"))
+    assert by_row is not None
+    assert by_unit is not None
+    assert by_row.mcnemar_p is not None and not by_row.tie
+    assert by_unit.mcnemar_p is None and by_unit.tie  # all that differs is in one unit of three
+    assert compared(view.judge, first, second, np.zeros(3, dtype=int)) == by_row  # of other rows
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"test": ["a"]}', '{"test": []}'])
+def test_units_that_cannot_be_read_are_none(view: View, content: str) -> None:
+    (view.results.folder / UNITS).write_text(content, encoding="utf-8")
+    assert units_of(view, "test") is None
