@@ -74,11 +74,11 @@ class DataError(InputError):
 
 
 class MissingColumn(DataError):
-    """A table lacks the column `column`."""
+    """A table lacks the column `column`; `what` says which it has, and `remedy` what to do."""
 
-    def __init__(self, column: str, message: str) -> None:
-        self.column = column
-        super().__init__(message)
+    def __init__(self, column: str, what: str, remedy: str) -> None:
+        self.column, self.what = column, what
+        super().__init__(f"{what}; {remedy}")
 
 
 class CheckpointError(InputError):

@@ -63,12 +63,7 @@ def read_table(spec: DataSpec, task: str = "text-classification", source: Source
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
     readers, places = _readers(spec, source)
-    target = names[facts.target.name] if facts.target else None
-    optional = {extra.get(ORDER), extra.get(GROUP), target}
-    wanted = list(dict.fromkeys([*names.values(), *extra.values()]))
-    contents = {
-        split: _columns(read, wanted, set() if split == "train" else optional) for split, read in readers.items()
-    }
+    contents = _contents(readers, names, extra, names[facts.target.name] if facts.target else None)
     columns = {split: content.columns for split, content in contents.items()}
     fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
     fields, notes = unify_targets(fields, places, names, facts)
@@ -107,6 +102,27 @@ def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[st
     places = {split: paths[0].name for split, paths in source.files.items()}
     form = Form.of(spec)
     return {split: partial(read_files, paths, form=form) for split, paths in source.files.items()}, places
+
+
+def _contents(
+    readers: Mapping[str, Reader], names: Mapping[str, str], extra: Mapping[str, str], target: str | None
+) -> dict[str, Content]:
+    """Returns the columns of each split; in others than train, target, order and groups may be missing.
+
+    Raises:
+        MissingColumn: another column is missing; the message names the key of the study that has it.
+    """
+    optional = {extra.get(ORDER), extra.get(GROUP), target}
+    wanted = list(dict.fromkeys([*names.values(), *extra.values()]))
+    try:
+        return {
+            split: _columns(read, wanted, set() if split == "train" else optional) for split, read in readers.items()
+        }
+    except MissingColumn as error:
+        keys = [key for key, column in extra.items() if column == error.column]
+        if not keys or error.column in names.values():
+            raise
+        raise MissingColumn(error.column, error.what, f"name it with {keys[0]}=") from None
 
 
 def _columns(read: Reader, names: list[str], optional: Set[str | None]) -> Content:

@@ -53,6 +53,7 @@ def make_bad_inputs(folder: Path) -> None:
     """Writes study files, tables, checkpoints and exports, good and bad, into `folder`."""
     files = {
         "study.yaml": STUDY,
+        "older.yaml": STUDY.replace("name: reviews", "name: older"),
         "other.yaml": STUDY.replace("low: 1e-5", "low: 2e-5"),
         "broken.yaml": "name: reviews\ndata: {path: reviews.csv\n",
         "twice.yaml": STUDY + "name: again\n",
@@ -108,13 +109,18 @@ def _export(folder: Path, *, task: str, text_pair: str | None = None) -> None:
     (folder / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
-def make_run(study: Path, runs: Path, *, sha256: str = "0" * 64) -> StudySpec:
-    """A run of `study` that was stopped: trial 0 is complete without weights, trial 1 runs."""
+def make_run(study: Path, runs: Path, *, sha256: str = "0" * 64, rows_sha256: str = "", version: str = "") -> StudySpec:
+    """A run of `study` that was stopped: trial 0 is complete without weights, trial 1 runs.
+
+    It has the hashes of the data's bytes and rows, and was begun by another `version` where one is given.
+    """
     spec = load_study(study)
     run = runs / spec.name
     run.mkdir(parents=True)
-    facts = DataFacts(sha256=sha256, source="reviews.csv")
-    write_manifest(RunFolder(run), new_manifest(spec, facts, {"scratch": None}, [], ["harness", "sweep", study.name]))
+    facts = DataFacts(sha256=sha256, rows_sha256=rows_sha256, source="reviews.csv")
+    manifest = new_manifest(spec, facts, {"scratch": None}, [], ["harness", "sweep", study.name])
+    versions = {"finetune-harness": version} if version else manifest.versions
+    write_manifest(RunFolder(run), manifest.model_copy(update={"versions": versions}))
     store = StudyStore.open(run / "study.db", spec.name, spec.search.objectives)
     for number in (0, 1):
         store.create(resolve(spec, number=number, params=default_params(spec)))

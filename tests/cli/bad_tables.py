@@ -35,6 +35,9 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "cut.json": json.dumps([{"text": text, "label": label} for text, label in rows])[:-1],
         "open.json": '[{"text": "good", "label": ',
         "two.json": "[] []\n",
+        "lists.jsonl": "".join(json.dumps({"text": text, "label": [label, "long"]}) + "\n" for text, label in rows),
+        "dated.csv": _dated(rows),
+        "rare.csv": _csv([(f"{text}, {at}", "positive") for at in range(2) for text, _ in rows]) + "a fraud,negative\n",
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -66,6 +69,14 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
 
 def _csv(rows: Rows) -> str:
     return "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows)
+
+
+def _dated(rows: Rows) -> str:
+    """Rows with dates that are in one order by day and month, and in another by month and day."""
+    days = ["03/04/2024", "04/03/2024"] * len(rows)
+    return "text,label,day\n" + "".join(
+        f'"{text}",{label},{day}\n' for (text, label), day in zip(rows, days, strict=False)
+    )
 
 
 def _quotes(rows: Rows) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shlex
@@ -47,6 +48,8 @@ def _message(cell: str) -> str:
 def prepared(folder: Path) -> None:
     make_bad_inputs(folder)
     make_run(folder / "study.yaml", folder / "runs")
+    sha256 = hashlib.sha256((folder / "reviews.csv").read_bytes()).hexdigest()
+    make_run(folder / "older.yaml", folder / "runs", sha256=sha256, rows_sha256="0" * 64, version="0.0.9")
 
 
 def outcome(case: Case, folder: Path, patch: pytest.MonkeyPatch) -> tuple[int, str]:

@@ -12,7 +12,7 @@ import pytest
 from harness.data.prepare import prepare
 from harness.errors import InputError, RunError
 from harness.jobs import sweep as module
-from harness.jobs.sweep import continued, sweep
+from harness.jobs.sweep import continued, report_folder, sweep
 from harness.records.final import Final
 from harness.records.manifest import BEHAVIOUR, Manifest, read_manifest, write_manifest
 from harness.records.results import load
@@ -181,6 +181,17 @@ def test_data_that_cannot_be_described_ends_the_study_before_its_first_trial(
     with pytest.raises(InputError, match="max_length leaves no room"):
         go_on(study("name=new"))
     assert {path.name for path in Path("runs/new").iterdir()} <= {"lock"}
+
+
+def test_report_is_in_the_run_where_the_current_folder_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "runs" / "reviews"
+    assert report_folder(run) == Path("reports/reviews")
+    monkeypatch.setattr(module, "can_write", lambda folder: folder == run)
+    assert report_folder(run) == run / "report"
+    monkeypatch.setattr(module, "can_write", lambda folder: False)
+    assert report_folder(run) == Path("reports/reviews")
 
 
 def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:

@@ -64,6 +64,6 @@ def require_columns(place: str, names: Iterable[str], present: Sequence[str], hi
             more = f" and {len(present) - 20} more" if len(present) > 20 else ""
             raise MissingColumn(
                 name,
-                f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}; "
-                + (hint or "name it with data.text=, data.text_pair= or data.label="),
+                f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}",
+                hint or "name it with data.text=, data.text_pair= or data.label=",
             )
