@@ -87,10 +87,9 @@ def write_rows(view: View, rows: list[str]) -> None:
 
 def test_units_are_drawn_where_they_were_kept(view: View) -> None:
     assert units_of(view, "test") is None
-    right, wrong = np.eye(3), np.eye(3)[[1, 2, 0]]
     rows = np.repeat([0, 1, 2], 20)
-    first = Answers({"probabilities": right[rows]}, {"labels": rows})
-    second = Answers({"probabilities": np.where(rows[:, None] == 2, wrong, right)[rows]}, {"labels": rows})
+    first = Answers({"probabilities": np.eye(3)[rows]}, {"labels": rows})
+    second = Answers({"probabilities": np.eye(3)[np.where(rows == 2, 0, rows)]}, {"labels": rows})
     by_row = compared(view.judge, first, second)
     (view.results.folder / UNITS).write_text(json.dumps({"test": rows.tolist()}), encoding="utf-8")
     by_unit = compared(view.judge, first, second, units_of(view, "test"))
