@@ -43,7 +43,7 @@ from harness.spec.trial import TrialTraining
 from harness.stats.metric import Metric, score
 from harness.tasks import task_of
 from harness.tasks.losses import CLASS_WEIGHTS
-from harness.training.optimiser import OPTIMISERS, schedule_factor, torch_optimiser
+from harness.training.optimiser import schedule_factor, torch_optimiser
 from harness.training.precision import CANDIDATES
 from harness.training.trainable.freeze import freeze_parameters
 from harness.training.weights import DTYPES, FlatWeights, dtype_of
@@ -242,10 +242,6 @@ def test_pruner_of_ray_has_a_scheduler(tmp_path: Path) -> None:
         walk_ray_pruner(name, tmp_path)
     with pytest.raises(InputError, match=r"'ray-pb' is unknown; .* did you mean 'ray-pbt'"):
         walk_ray_pruner("ray-pb", tmp_path)
-
-
-def test_optimisers_are_those_of_the_schema() -> None:
-    assert set(OPTIMISERS) == set(NAMES["training.optimizer"])
 
 
 def test_bench_modes_are_those_of_the_file() -> None:

@@ -82,7 +82,7 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
         labels=tuple(labels),
         rows={split: len(frame) for split, frame in frames.items()},
         counts={split: _counts(frame[classes], labels) for split, frame in frames.items()} if classes else {},
-        numbers={split: _spreads(frame, frames["train"], facts) for split, frame in frames.items()},
+        numbers={split: _spreads(frame, facts) for split, frame in frames.items()},
         image=_image_shape(tables),
         seed=spec.data.split.seed,
         notes=(*notes, *(_unlearnable(frames, classes) if classes else [])),
@@ -122,19 +122,13 @@ def _counts(column: pd.Series, labels: Iterable[str]) -> dict[str, int]:
     return {label: int(counts.get(label, 0)) for label in labels}
 
 
-def _spreads(frame: pd.DataFrame, train: pd.DataFrame, facts: TaskFacts) -> dict[str, Spread]:
+def _spreads(frame: pd.DataFrame, facts: TaskFacts) -> dict[str, Spread]:
     names = [field.name for field in facts.fields if field.kind == "number" and field.name in frame]
-    return {name: _spread(frame[name].astype("float64"), train[name].astype("float64").mean()) for name in names}
+    return {name: _spread(frame[name].astype("float64")) for name in names}
 
 
-def _spread(column: pd.Series, mean: float) -> Spread:
-    return Spread(
-        mean=column.mean(),
-        std=column.std(ddof=0),
-        low=column.min(),
-        high=column.max(),
-        from_mean=(column - mean).abs().mean(),
-    )
+def _spread(column: pd.Series) -> Spread:
+    return Spread(mean=column.mean(), std=column.std(ddof=0), low=column.min(), high=column.max())
 
 
 def _unlearnable(frames: Mapping[str, pd.DataFrame], classes: str) -> list[str]:

@@ -56,13 +56,13 @@ class PreparedData:
             return sum(count > 0 for count in counts.values()) > 1
         return not numbers or any(spread.low < spread.high for spread in numbers.values())
 
-    def frame(self, split: str) -> pd.DataFrame:
-        """Reads the rows of "train", "validation" or "test"."""
+    def frame(self, split: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """Reads the rows of "train", "validation" or "test"; all columns, or those given."""
         with quick_imports():
             import pandas as pd
             import pandas.core.arrays.arrow.extension_types  # type: ignore[import-not-found]
 
-        return pd.read_parquet(self.folder / f"{split}.parquet")
+        return pd.read_parquet(self.folder / f"{split}.parquet", columns=columns)
 
     def units(self, split: str) -> np.ndarray | None:
         """The number of each row's unit that intervals draw (`data.resample_by`) [rows]; None: rows are drawn."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any
 
 from harness.errors import InputError, look_up
 from harness.records.curves import Curves
@@ -12,13 +12,14 @@ from harness.search.replay import replay
 from harness.search.samplers import SAMPLERS
 from harness.spec.params import searched
 from harness.spec.space import Choices
-from harness.spec.study import PrunerSpec, StudySpec
+from harness.spec.study import StudySpec
+from harness.spec.study.pruners import PRUNERS
 from harness.stats.intervals import Interval, seed_interval
 
-__all__ = ["PRUNERS", "Outcome", "ReplayOptions", "outcomes"]
+__all__ = ["REPLAYED", "Outcome", "ReplayOptions", "outcomes"]
 
 #: The pruners that decide in the search itself; those of Ray decide in its engine.
-PRUNERS = tuple(name for name in get_args(PrunerSpec.model_fields["name"].annotation) if not name.startswith("ray-"))
+REPLAYED = tuple(name for name, entry in PRUNERS.items() if not entry.by_ray)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ class ReplayOptions:
     def check(self) -> None:
         """Raises InputError where there is no such pruner or sampler, or a number is not above 0."""
         for name in self.pruners:
-            look_up(dict.fromkeys(PRUNERS), name, "--pruner")
+            look_up(dict.fromkeys(REPLAYED), name, "--pruner")
         for name in self.samplers:
             look_up(dict.fromkeys(("grid", *SAMPLERS)), name, "--sampler")
         for option, number in (("--n", self.num_replays), ("--trials", self.num_trials), ("--slots", self.num_slots)):

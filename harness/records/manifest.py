@@ -40,16 +40,12 @@ BEHAVIOUR = 2
 
 
 class Spread(Stored):
-    """Mean, standard deviation and range of the numbers of one column in one split.
-
-    `from_mean` is the mean absolute difference from the training split's mean.
-    """
+    """Mean, standard deviation and range of the numbers of one column in one split."""
 
     mean: float
     std: float
     low: float
     high: float
-    from_mean: float
 
 
 class Meta(Stored):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.errors import FailReason
 from harness.spec.space import Frozen
 from harness.spec.steps import warmup_steps
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import facts_of
 from harness.spec.trial import ParamValue, TrialConfig
 
 __all__ = [
@@ -288,7 +288,7 @@ def best_progress(history: Sequence[Progress], config: TrialConfig) -> Progress 
     warm = warmup_steps(last.total_steps, config.training.warmup_fraction)
     after = [progress for progress in history if progress.step >= warm or progress is last]
     most = max(progress.num_rows for progress in after)
-    metric = metric_named(objective)
+    metric = facts_of(config.task).metric(objective)
     return min(
         (progress for progress in after if progress.num_rows == most),
         key=lambda progress: (metric.sort_key(progress.metrics.get(objective)), progress.step),

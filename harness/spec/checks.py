@@ -33,6 +33,7 @@ from harness.spec.params import (
 from harness.spec.schedule import MAX_EVALUATIONS
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
+from harness.spec.study.pruners import PRUNERS
 from harness.spec.tasks import facts_of
 from harness.spec.yamltree import KeyPath
 from harness.stats.metric import COSTS
@@ -166,7 +167,7 @@ def _trials(spec: StudySpec) -> Iterator[Contradiction]:
 
 def _search(spec: StudySpec) -> Iterator[Contradiction]:
     search, pruner, first = spec.search, spec.search.pruner.name, spec.search.objectives[0]
-    if pruner.startswith("ray-") and spec.engine.name != "ray":
+    if PRUNERS[pruner].by_ray and spec.engine.name != "ray":
         message = f"{pruner!r} needs engine: {{name: ray}}, not {spec.engine.name!r} (rungs, asha, hyperband do not)"
         yield _of(message, "search.pruner.name", "engine.name")
     if pruner == "ray-pbt" and spec.confirm is not None:

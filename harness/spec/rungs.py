@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.errors import unknown_name
+from harness.errors import look_up
 from harness.spec.steps import step_at, warmup_steps
 from harness.spec.study import PrunerSpec, StudySpec
+from harness.spec.study.pruners import PRUNERS, Judged
 
 __all__ = [
     "EARLY",
@@ -26,8 +27,6 @@ __all__ = [
 SAME = 1e-6
 QUARTERS = (0.25, 0.5, 0.75)
 POPULATION = "ray-pbt"
-AT_QUARTERS = ("median", POPULATION)
-HALVING = ("rungs", "asha", "hyperband", "ray-asha", "ray-hyperband")
 #: Before this share of a training a rung can only prune the worst trials: those that look best learn fast, and may end
 #: behind others.
 EARLY = 0.2
@@ -47,25 +46,23 @@ where it is not judged. A trial without any share is never pruned."""
 def rung_fractions(spec: StudySpec) -> tuple[float, ...]:
     """Returns the shares of the full training, below 1 and rising, at which the pruner decides; () without a pruner.
 
-    Median and population-based training decide at each quarter; the others at min_fraction * reduction_factor**k
-    (Jamieson and Talwalkar 2016, section 3; Li et al. 2018, section 3).
-
     Raises:
         InputError: no pruner has this name.
     """
     pruner = spec.search.pruner
-    if pruner.name == "none":
-        return ()
-    if pruner.name in AT_QUARTERS:
-        return QUARTERS
-    if pruner.name not in HALVING:
-        raise unknown_name("search.pruner.name", pruner.name, ("none", *AT_QUARTERS, *HALVING))
+    judged = _judged(pruner)
+    if judged != "halving":
+        return QUARTERS if judged == "quarters" else ()
     rungs = []
     rung = pruner.min_fraction
     while rung < 1 - SAME:
         rungs.append(rung)
         rung *= pruner.reduction_factor
     return tuple(rungs)
+
+
+def _judged(pruner: PrunerSpec) -> Judged:
+    return look_up(PRUNERS, pruner.name, "search.pruner.name").judged
 
 
 def reduction_factors(spec: StudySpec) -> tuple[int, ...]:
@@ -80,7 +77,7 @@ def rung_resource(pruner: PrunerSpec, rung: int) -> int:
     It is 1, 4, 16 for a reduction factor of 4, and 1, 2, 3 for pruners that decide at quarters. The rung after the last
     is the full training.
     """
-    return rung + 1 if pruner.name in AT_QUARTERS else pruner.reduction_factor**rung
+    return rung + 1 if _judged(pruner) == "quarters" else pruner.reduction_factor**rung
 
 
 def num_promoted(num_reached: int, reduction_factor: int, least: int = 1) -> int:

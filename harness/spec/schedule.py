@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil
 
-from harness.spec.rungs import EARLY, NEAR_A_RUNG, POPULATION, SAME
+from harness.spec.rungs import EARLY, NEAR_A_RUNG, SAME
 from harness.spec.study import StudySpec
+from harness.spec.study.pruners import PRUNERS
 
 __all__ = ["EARLY", "MAX_EVALUATIONS", "evaluation_points", "validation_rows"]
 
@@ -36,8 +37,8 @@ def evaluation_points(spec: StudySpec, epochs: float, rungs: Sequence[float | No
 
 def validation_rows(spec: StudySpec, points: tuple[float, ...]) -> tuple[int | None, ...]:
     """Returns how many validation rows each evaluation scores: few before `EARLY` with rungs, else all (None)."""
-    has_rungs = spec.search.pruner.name not in ("none", "median", POPULATION)
-    return tuple(EARLY_ROWS if has_rungs and point < EARLY else None for point in points)
+    is_halving = PRUNERS[spec.search.pruner.name].judged == "halving"
+    return tuple(EARLY_ROWS if is_halving and point < EARLY else None for point in points)
 
 
 def _regular(count: float) -> list[float]:

@@ -226,7 +226,6 @@ def facts_of(name: str) -> TaskFacts:
             if not metric.has_formula:
                 formula = "give row_stats and of_sums, or value"
                 raise InputError(f"{name!r}: its metric '{metric.name}' has no formula; {formula}")
-            _refuse_taken(metric, name)
         remember(replace(facts, name=name))
     if name not in _FOREIGN:
         allowed = f"must be one of {', '.join(TASKS)}, or your own as my_package.my_module:MyTask"
@@ -234,16 +233,18 @@ def facts_of(name: str) -> TaskFacts:
     return _FOREIGN[name]
 
 
-def _refuse_taken(metric: Metric, task: str) -> None:
-    """Raises InputError for a metric that has the name of a built-in one and another fact or formula."""
-    built_in = [of_task for facts in TASKS.values() for of_task in facts.metrics] + list(COSTS.values())
-    taken = next((other for other in built_in if other.name == metric.name), None)
-    if taken is not None and taken != metric:
-        raise InputError(f"{task!r}: its metric '{metric.name}' is not the one that is built in; choose another name")
-
-
 def remember(facts: TaskFacts) -> None:
-    """Keeps the facts of a user's task for `facts_of`."""
+    """Keeps the facts of a user's task for `facts_of`.
+
+    Raises:
+        InputError: another task has a metric of the same name with another fact.
+    """
+    for metric in facts.metrics:
+        for task in _all_facts():
+            other = task.metric(metric.name) if metric.name in task.objectives else metric
+            if task.name != facts.name and not metric.agrees_with(other):
+                what = f"its metric '{metric.name}' is not that of {task.name}"
+                raise InputError(f"{facts.name!r}: {what}; choose another name for it")
     _FOREIGN[facts.name] = facts
 
 

@@ -1,14 +1,14 @@
-"""Decides whether a value is better than chance by more than the noise of few rows."""
+"""The scores of a model that has learned nothing, and whether a value is better than those by more than noise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite, sqrt
 from statistics import NormalDist
 
-from harness.stats.metric import Metric
+from harness.stats.metric import Arrays, Metric, score
 
-__all__ = ["is_beyond_chance", "noise"]
+__all__ = ["is_beyond_chance", "noise", "scores_of_constant"]
 
 
 #: How probable it is that a value without merit lies above two standard errors.
@@ -47,3 +47,14 @@ def is_beyond_chance(
     margin = noise(metric, baseline, num_rows, num_trials)
     bound = baseline + margin if metric.maximize else baseline - margin
     return value is not None and isfinite(value) and metric.better(value, bound)
+
+
+def scores_of_constant(metrics: Iterable[Metric], outputs: Arrays, targets: Arrays) -> dict[str, float]:
+    """Returns by name what each metric is for `outputs` that are the same for every row.
+
+    A metric that they leave undefined (a correlation) has the middle of its range, which is what outputs without
+    merit have in the mean; one whose range has no end is left out.
+    """
+    found = {metric.name: (score(metric, outputs, targets), (metric.low + metric.high) / 2) for metric in metrics}
+    values = {name: value if isfinite(value) else middle for name, (value, middle) in found.items()}
+    return {name: value for name, value in values.items() if isfinite(value)}

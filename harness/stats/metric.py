@@ -74,6 +74,13 @@ class Metric:
         """True when it can be computed from outputs and targets."""
         return self.row_stats is not None or self.value is not None
 
+    def agrees_with(self, other: Metric) -> bool:
+        """True when both mean the same: equal facts, and the same formula unless one is a copy without it."""
+        if self.has_formula and other.has_formula:
+            return self == other
+        names = ("title", "maximize", "low", "high", "unit", "percent", "is_share", "is_cost")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
     @property
     def worst(self) -> float:
         """The value that a failed trial counts with."""

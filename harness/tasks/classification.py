@@ -12,6 +12,7 @@ from harness.data.encoded import Arrays, Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import look_up
 from harness.spec.trial import TrialConfig
+from harness.stats.chance import scores_of_constant
 from harness.tasks.base import TaskBase
 from harness.tasks.baselines import features_baseline, majority_baseline
 
@@ -60,18 +61,16 @@ class Classification(TaskBase):
     def chance(self, data: PreparedData) -> dict[str, float]:
         """Returns the metrics of a guess that uses the class shares of training and looks at no row.
 
-        It is the better of two guesses: always the majority class, or each class as often as it occurs in training,
-        which gives a higher macro F1. Log loss is that of the training shares as probabilities. Only the counts of the
-        classes are used, so the first trial does not wait for it.
+        It is the same probabilities for every row, those shares. Guessing each class as often as it occurs in training
+        may give a higher macro F1. Only the counts of the classes are used, so the first trial does not wait for it.
         """
         train, validation = (_shares(data, split) for split in ("train", "validation"))
-        return {
-            "accuracy": float(validation[train.argmax()]),
-            "macro_f1": max(_macro_f1(np.eye(len(train))[train.argmax()], validation), _macro_f1(train, validation)),
-            "mcc": 0.0,
-            "roc_auc": 0.5,
-            "log_loss": float(-(validation * np.log(np.clip(train, 1e-7, 1.0))).sum()),
-        }
+        labels = np.repeat(np.arange(len(train)), [data.meta.counts["validation"][label] for label in data.labels])
+        outputs = {"probabilities": np.broadcast_to(train, (len(labels), len(train)))}
+        chance = scores_of_constant(self.facts.metrics, outputs, {"labels": labels})
+        if "macro_f1" in chance:
+            chance["macro_f1"] = max(chance["macro_f1"], _macro_f1(train, validation))
+        return chance
 
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData

@@ -13,6 +13,7 @@ from harness.data.prepared import PreparedData
 from harness.runtime import quick_imports
 from harness.spec.tasks import NUMBER, facts_of
 from harness.spec.trial import TrialConfig
+from harness.stats.chance import scores_of_constant
 from harness.tasks.baselines import scaled_features, text_vectors
 from harness.tasks.texts import TextTask
 
@@ -60,11 +61,9 @@ class TextRegression(TextTask):
 
     def chance(self, data: PreparedData) -> dict[str, float]:
         """Returns the metrics of a model that always predicts the mean of the training split."""
-        name = NUMBER.name
-        train, validation = (data.meta.numbers[split][name] for split in ("train", "validation"))
-        squared = validation.std**2 + (validation.mean - train.mean) ** 2
-        r2 = 1 - squared / validation.std**2 if validation.std else float("nan")
-        return {"rmse": squared**0.5, "mae": validation.from_mean, "r2": r2, "spearman": 0.0, "pearson": 0.0}
+        targets = self.row_targets(data.frame("validation", [NUMBER.name]))
+        outputs = {"predictions": np.full(len(targets["numbers"]), _mean_and_scale(data, NUMBER.name)[0])}
+        return scores_of_constant(self.facts.metrics, outputs, targets)
 
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData

@@ -16,7 +16,7 @@ from harness.spec.constraints import constraints_of
 from harness.spec.rungs import num_promoted, reduction_factors
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.terminal.words import ending_of
 
@@ -149,7 +149,7 @@ class Board:
 
         Trials that violate a constraint come last.
         """
-        metric, constraints = metric_named(self.objective), constraints_of(self.spec)
+        metric, constraints = facts_of(self.spec.task).metric(self.objective), constraints_of(self.spec)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
 
         def rank(row: BoardRow) -> tuple[bool, float, float]:

@@ -45,7 +45,7 @@ def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] 
     """A trial that behaves as named after its first evaluation; its learning rate decides how good it is."""
     return TrialConfig(
         number=number,
-        task="fake",
+        task="text-classification",
         params={"learning_rate": 10.0 ** -(number % 5 + 1), "behave": behave},
         data=TrialData(),
         model=TrialModel(checkpoint="none"),

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from pkgutil import resolve_name
 
 import torch
 
 from harness.errors import look_up
 from harness.spec.steps import warmup_steps
+from harness.spec.study.optimisers import OPTIMISERS, OptimiserEntry
 from harness.spec.trial import TrialTraining
 from harness.training.plain import StraightStep
 from harness.training.weights import FlatWeights
 
-__all__ = ["OPTIMISERS", "SCHEDULES", "Optimiser", "OptimiserEntry", "entry_of", "schedule_factor", "torch_optimiser"]
+__all__ = ["SCHEDULES", "Optimiser", "entry_of", "schedule_factor", "torch_optimiser"]
 
-# The decoupled-weight-decay defaults of the field (Loshchilov and Hutter 2019; torch.optim.AdamW).
-BETAS = (0.9, 0.999)
-EPSILON = 1e-8
-MOMENTUM = 0.9
-#: torch's parameter groups: each has `params` and `weight_decay`.
-Groups = list[dict[str, Any]]
 #: The share of the learning rate, by the share of the steps after the warm-up that are left.
 SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "linear": lambda left: left,
@@ -94,57 +88,6 @@ class Optimiser:
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-class DecoupledSGD(torch.optim.SGD):
-    """SGD whose weight decay shrinks the weights and is no part of the gradients (Loshchilov and Hutter 2019, SGDW)."""
-
-    def __init__(self, groups: Groups, learning_rate: float) -> None:
-        decoupled = [{**group, "weight_decay": 0.0, "decoupled_decay": group["weight_decay"]} for group in groups]
-        super().__init__(decoupled, lr=learning_rate, momentum=MOMENTUM)
-
-    @torch.no_grad()
-    def step(self, closure: Any = None) -> Any:
-        """Makes one step."""
-        for group in self.param_groups:
-            if group["decoupled_decay"]:
-                torch._foreach_mul_(group["params"], 1 - group["lr"] * group["decoupled_decay"])
-        return super().step(closure)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptimiserEntry:
-    """How an optimiser is made from parameter groups and a learning rate, and what it allows.
-
-    Attributes:
-        factory: makes the optimiser.
-        is_flat: it updates every number by itself, so that it may have the flat masters; if not, it has parameters in
-            the shapes of the model's.
-        may_leave_rows: a row of a table that never has a gradient only shrinks, in each step by the learning rate
-            times the weight decay (`Optimiser.decay`), so that such rows may be left out of training.
-        moments: how many fp32 numbers it keeps of each weight.
-    """
-
-    factory: Callable[[Groups, float], torch.optim.Optimizer]
-    is_flat: bool
-    may_leave_rows: bool
-    moments: int
-
-
-OPTIMISERS: Mapping[str, OptimiserEntry] = {
-    "adamw": OptimiserEntry(
-        # Fused, it counts steps and divides by `grad_scale` on the device of the masters, so the host does not wait.
-        # Not capturable: that is for steps within a CUDA graph; fused it changes nothing, and outside of one torch
-        # warns.
-        factory=lambda groups, rate: torch.optim.AdamW(groups, lr=rate, betas=BETAS, eps=EPSILON, fused=True),
-        is_flat=True,
-        may_leave_rows=True,
-        moments=2,
-    ),
-    # The size of a step follows that of the whole tensor, rows without a gradient included.
-    "adafactor": OptimiserEntry(factory=torch.optim.Adafactor, is_flat=False, may_leave_rows=False, moments=0),
-    "sgd": OptimiserEntry(factory=DecoupledSGD, is_flat=True, may_leave_rows=True, moments=1),
-}
-
-
 def entry_of(recipe: TrialTraining) -> OptimiserEntry:
     """Returns the optimiser of a recipe.
 
@@ -160,7 +103,8 @@ def torch_optimiser(weights: FlatWeights, recipe: TrialTraining) -> torch.optim.
     params = [[master] for master in weights.masters] if entry.is_flat else weights.shaped()
     decays = [recipe.weight_decay if decayed else 0.0 for decayed in weights.decayed]
     groups = [{"params": part, "weight_decay": decay} for part, decay in zip(params, decays, strict=True)]
-    return entry.factory(groups, recipe.learning_rate)
+    optimiser: torch.optim.Optimizer = resolve_name(entry.factory)(groups, lr=recipe.learning_rate, **entry.settings)
+    return optimiser
 
 
 def schedule_factor(step: int, total_steps: int, recipe: TrialTraining) -> float:

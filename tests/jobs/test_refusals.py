@@ -34,7 +34,7 @@ def test_an_objective_of_several_classes_needs_them_on_validation(tmp_path: Path
 
 @pytest.mark.parametrize("objective", ["r2", "spearman", "pearson"])
 def test_an_objective_of_several_numbers_needs_them_on_validation(tmp_path: Path, objective: str) -> None:
-    spread = {"mean": 1.0, "std": 0.0, "low": 1.0, "high": 1.0, "from_mean": 0.0}
+    spread = {"mean": 1.0, "std": 0.0, "low": 1.0, "high": 1.0}
     data = prepared(tmp_path, numbers={"validation": {"number": spread}})
     refuse_undefined(study("rmse", task="text-regression"), data)
     with pytest.raises(DataError, match=f"{objective} is undefined"):

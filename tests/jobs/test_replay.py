@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.jobs.replay import PRUNERS, ReplayOptions, outcomes
+from harness.jobs.replay import REPLAYED, ReplayOptions, outcomes
 from harness.records.curves import Curves, read_curves
 from harness.search.samplers import SAMPLERS
 from tests.search.curves import write_table
@@ -27,7 +27,7 @@ def test_outcomes_of_every_sampler(curves: Curves, sampler: str) -> None:
     assert (outcome.cost.value, outcome.regret.value) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
+@pytest.mark.parametrize("pruner", REPLAYED)
 def test_outcomes_of_every_pruner(curves: Curves, pruner: str) -> None:
     (outcome,) = outcomes(curves, replace(OPTIONS, pruners=(pruner,), num_trials=16))
     assert outcome.pruner == pruner

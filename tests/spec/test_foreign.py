@@ -145,13 +145,13 @@ def test_metric_that_is_called_as_another_is_refused(
     change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = task_with_metrics(tmp_path, monkeypatch, f"replace(rmse, {change}), *others")
-    with pytest.raises(InputError, match="'rmse' is not the one that is built in; choose another name"):
+    with pytest.raises(InputError, match="'rmse' is not that of text-regression; choose another name"):
         facts_of(name)
 
 
 def test_metric_of_another_direction_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = task_with_metrics(tmp_path, monkeypatch, "rmse, replace(others[0], maximize=True)")
-    with pytest.raises(InputError, match="'mae' is not the one that is built in"):
+    with pytest.raises(InputError, match="'mae' is not that of text-regression"):
         facts_of(name)
 
 

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from math import inf, nan, sqrt
 
+import numpy as np
 import pytest
 from scipy.stats import binom
 
 from harness.spec.tasks import metric_named
-from harness.stats.chance import is_beyond_chance, noise
+from harness.stats.chance import is_beyond_chance, noise, scores_of_constant
 from harness.stats.metric import Metric
 
 CHANCE = {"accuracy": 1 / 12, "macro_f1": 1 / 12, "mcc": 0.0, "roc_auc": 0.5, "log_loss": 2.48}
@@ -67,3 +68,12 @@ def test_the_luckiest_of_many_guesses_is_no_better_than_chance(classes: int, row
     assert 1 - (1 - one) ** trials < 0.12
     alone = [hits for hits in range(rows + 1) if is_beyond_chance(accuracy, hits / rows, chance, rows)]
     assert alone[0] < beyond[0]
+
+
+def test_constant_outputs_have_the_middle_where_they_leave_a_metric_undefined() -> None:
+    numbers = {"numbers": np.array([1.0, 2.0, 6.0])}
+    metrics = [metric_named(name) for name in ("rmse", "r2", "pearson", "spearman")]
+    found = scores_of_constant(metrics, {"predictions": np.full(3, 3.0)}, numbers)
+    assert found == {"rmse": pytest.approx(sqrt(14 / 3)), "r2": 0.0, "pearson": 0.0, "spearman": 0.0}
+    same = scores_of_constant(metrics, {"predictions": np.full(3, 3.0)}, {"numbers": np.full(3, 3.0)})
+    assert same.keys() == {"rmse", "pearson", "spearman"}, "r2 has no middle"

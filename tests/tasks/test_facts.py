@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from math import nan
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.data.prepared import PreparedData
 from harness.records.manifest import Meta, Spread
 from harness.spec.tasks import TASKS
+from harness.stats.metric import Metric, of_function
 from harness.tasks import task_of
 from harness.tasks.base import Task
 
@@ -25,12 +29,17 @@ def test_every_task_with_facts_is_there_and_has_what_the_facts_name(name: str) -
 
 
 @pytest.mark.parametrize("name", list(TASKS))
-def test_chance_is_known_of_every_metric(name: str) -> None:
+def test_chance_is_known_of_every_metric(name: str, tmp_path: Path) -> None:
     """Without it, pruning by that metric would not be held back while all trials guess."""
-    spread = {"number": Spread(mean=1.0, std=2.0, low=0.0, high=5.0, from_mean=1.5)}
+    spread = {"number": Spread(mean=1.0, std=2.0, low=0.0, high=5.0)}
     meta = Meta(
         labels=("a", "b"), counts={split: {"a": 3, "b": 5} for split in SPLITS}, numbers=dict.fromkeys(SPLITS, spread)
     )
-    data = PreparedData(Path("nowhere"))
+    pd.DataFrame({"number": [0.0, 1.0, 5.0]}).to_parquet(tmp_path / "validation.parquet")
+    data = PreparedData(tmp_path)
     data.__dict__["meta"] = meta
-    assert task_of(name).chance(data).keys() == {metric.name for metric in TASKS[name].metrics}
+    task = task_of(name)
+    assert task.chance(data).keys() == {metric.name for metric in TASKS[name].metrics}
+    added = Metric(name="added", title="added", maximize=True, low=-1.0, high=1.0, value=of_function(lambda *_: nan))
+    with_more = type("WithMore", (type(task),), {"facts": replace(task.facts, metrics=(*task.facts.metrics, added))})
+    assert with_more().chance(data)["added"] == 0.0, "without a line anywhere else"

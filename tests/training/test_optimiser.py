@@ -9,8 +9,9 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from harness.errors import InputError
+from harness.spec.study.optimisers import OPTIMISERS
 from harness.spec.trial import TrialTraining
-from harness.training.optimiser import OPTIMISERS, Optimiser, entry_of, schedule_factor, torch_optimiser
+from harness.training.optimiser import Optimiser, entry_of, schedule_factor, torch_optimiser
 from harness.training.weights import FlatWeights
 
 

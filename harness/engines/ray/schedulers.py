@@ -30,7 +30,7 @@ from harness.spec.configure import rung_fractions, search_space
 from harness.spec.rungs import POPULATION, TrialRungs, rung_resource, rungs_passed
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import facts_of
 
 __all__ = ["RayPruner", "make_scheduler"]
 
@@ -56,7 +56,7 @@ class RayPruner:
     ) -> None:
         self.scheduler = scheduler
         self._asynchronous = isinstance(scheduler, AsyncHyperBandScheduler)
-        self._guard = ChanceGuard(spec.search.objectives[0], chance, spec.search.trials)
+        self._guard = ChanceGuard(facts_of(spec.task).metric(spec.search.objectives[0]), chance, spec.search.trials)
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = RungClock(spec), desk, order
@@ -147,7 +147,7 @@ class RungClock:
 
     def __init__(self, spec: StudySpec) -> None:
         self._num_rungs = len(rung_fractions(spec))
-        self._metric = metric_named(spec.search.objectives[0])
+        self._metric = facts_of(spec.task).metric(spec.search.objectives[0])
         self._pruner = spec.search.pruner
 
     @property

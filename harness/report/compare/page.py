@@ -38,7 +38,6 @@ from harness.report.study.summary import markdown_table
 from harness.report.study.tables import slot_use, spans_frame
 from harness.report.study.verdict import judged_by
 from harness.runtime import program
-from harness.spec.tasks import metric_named
 
 if TYPE_CHECKING:
     from harness.records.results import Results
@@ -59,7 +58,7 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
         raise InputError(f"compare needs two or more runs, not {len(views)}; a single one has {program()} report RUN")
     named = list(zip(_labels(views), views, strict=True))
     name = _metric(views)
-    named.sort(key=lambda run: metric_named(name).sort_key(getattr(scored(run[1], name), "value", None)))
+    named.sort(key=lambda run: views[0].task.metric(name).sort_key(getattr(scored(run[1], name), "value", None)))
     answer, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named, name), _differences(named)]
     save_document(Path(out) / "summary.md", _summary(answer, tables))
     return save_document(Path(out) / "index.html", _page(named, name, answer, tables))

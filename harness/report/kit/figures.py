@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import param
 from harness.report.kit.view import View
-from harness.spec.tasks import metric_named
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -215,7 +214,7 @@ def joined(lines: Sequence[Sequence[Any]]) -> list[Any]:
 
 def score_axis(view: View, metric: str | None = None, prefix: str = "validation ") -> dict[str, Any]:
     """An axis for a metric, in percent where that is its form."""
-    definition = metric_named(metric or view.objective)
+    definition = view.task.metric(metric or view.objective)
     unit, title = definition.unit, definition.title
     if definition.percent:
         # Without the bounds plotly draws one single value in the middle of -50 to 150 %.

@@ -23,7 +23,6 @@ from harness.report.kit.view import View
 from harness.report.study.seeds import mean_interval
 from harness.runtime import program, shown_path
 from harness.spec.foreign import trust_option
-from harness.spec.tasks import find_metric
 from harness.stats.metric import COSTS
 
 __all__ = ["TrialColumn", "TrialRow", "caption", "columns", "details", "rows"]
@@ -151,7 +150,7 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
         if value is not None and column.scale != 1.0:
             return f"{value / column.scale:.2f} GiB", value
         return metric(key, value), value
-    if key in view.params and find_metric(key) is None:
+    if key in view.params and key not in view.task.objectives:
         return _param_cell(view, record, key)
     mean, num_seeds = view.mean(record, key), len(view.seeds(record))
     text = metric(key, mean)

@@ -11,7 +11,6 @@ from harness.report.kit.stats import pareto_front
 from harness.report.kit.text import join, metric_title, named_metric, plural
 from harness.report.kit.view import View
 from harness.spec.requirement import Requirement
-from harness.spec.tasks import metric_named
 from harness.stats.shown import NONE, shown_apart
 
 __all__ = ["kept_constraints", "no_winner", "tradeoff"]
@@ -22,13 +21,17 @@ def tradeoff(view: View) -> list[Sentence]:
     names = view.objectives
     if len(names) < 2:
         return []
+    metrics = [view.task.metric(name) for name in names]
     objectives = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
     values = [[view.mean(record, name) for name in names] for record in view.completed]
-    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [metric_named(name).maximize for name in names])
+    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [metric.maximize for metric in metrics])
     front = [record for record, on in zip(view.completed, is_on, strict=True) if on]
     if not front:
         return [Sentence("Objectives", f"{objectives}.")]
-    best = {name: min(front, key=lambda record: metric_named(name).sort_key(view.mean(record, name))) for name in names}
+    best = {
+        metric.name: min(front, key=lambda record: metric.sort_key(view.mean(record, metric.name)))
+        for metric in metrics
+    }
     leaders = "; ".join(
         f"best in {join(metric_title(name) for name in names if best[name] is record)} is trial "
         f"{record.number} ({', '.join(named_metric(name, view.mean(record, name)) for name in names)})"

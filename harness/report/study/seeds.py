@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from harness.records.schema import TrialRecord
 from harness.report.kit.view import View
 from harness.report.study.predictions import units_of, validation_answers
-from harness.spec.tasks import find_metric
 from harness.stats import resampling
 from harness.stats.intervals import Interval, seed_interval, unknown, wilson
 from harness.stats.metric import Metric
@@ -15,19 +12,15 @@ from harness.stats.metric import Metric
 __all__ = ["mean_interval"]
 
 
-def mean_interval(view: View, record: TrialRecord, name: str | None = None) -> Interval:
-    """The mean of a metric (the first objective by default) over a configuration's seeds, with its 95 % interval.
+def mean_interval(view: View, record: TrialRecord) -> Interval:
+    """The mean of the first objective over a configuration's seeds, with its 95 % interval.
 
     The interval is not known where that of the rows is not.
     """
-    name = name or view.objective
-    metric = find_metric(name)
-    scores = [view.score(run, name) for run in view.seeds(record)]
-    scale = (metric.low, metric.high) if metric is not None else (-inf, inf)
-    if metric is not None and metric.is_cost:
-        return seed_interval(scores, None, scale)
-    rows = _rows_interval(view, record, metric, view.mean(record, name)) if metric is not None else unknown()
-    return seed_interval(scores, rows, scale)
+    metric = view.metric
+    scores = [view.score(run) for run in view.seeds(record)]
+    rows = None if metric.is_cost else _rows_interval(view, record, metric, view.mean(record))
+    return seed_interval(scores, rows, (metric.low, metric.high))
 
 
 def _rows_interval(view: View, record: TrialRecord, metric: Metric, mean: float) -> Interval:

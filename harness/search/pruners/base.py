@@ -11,8 +11,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from harness.records.schema import Progress, TrialState
 from harness.search.source import Decision
 from harness.spec.rungs import TrialRungs, rungs_passed
-from harness.spec.tasks import metric_named
 from harness.stats.chance import is_beyond_chance
+from harness.stats.metric import Metric
 
 __all__ = ["ChanceGuard", "Policy", "Unpruned", "newly_passed"]
 
@@ -29,14 +29,14 @@ class ChanceGuard:
     rung is reached by up to `num_trials` trials, of which the luckiest must not count as better.
     """
 
-    def __init__(self, objective: str, chance: Mapping[str, float], num_trials: int = 1) -> None:
+    def __init__(self, objective: Metric, chance: Mapping[str, float], num_trials: int = 1) -> None:
         self._objective, self._chance, self._num_trials = objective, chance, num_trials
         self._better: defaultdict[Hashable, set[int]] = defaultdict(set)
 
     def is_better(self, progress: Progress) -> bool:
         """Returns True when the evaluation is better than the trivial baseline by more than the noise of its rows."""
-        value = progress.metrics.get(self._objective)
-        return is_beyond_chance(metric_named(self._objective), value, self._chance, progress.num_rows, self._num_trials)
+        value = progress.metrics.get(self._objective.name)
+        return is_beyond_chance(self._objective, value, self._chance, progress.num_rows, self._num_trials)
 
     def note(self, rung: Hashable, progress: Progress) -> None:
         """Adds the evaluation of a trial at a rung of its arm."""

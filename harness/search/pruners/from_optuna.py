@@ -33,7 +33,7 @@ from harness.search.source import Decision
 from harness.spec.constraints import constraints_of
 from harness.spec.rungs import TrialRungs, num_promoted, rung_fractions, rung_resource
 from harness.spec.study import PrunerSpec, StudySpec
-from harness.spec.tasks import metric_named
+from harness.spec.tasks import facts_of
 from harness.stats.metric import Metric
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class OptunaPolicy(Policy):
         super().__init__()
         self._spec = spec
         self._num_rungs = len(rung_fractions(spec))
-        self._objective = spec.search.objectives[0]
+        self._objective = facts_of(spec.task).metric(spec.search.objectives[0])
         self._guard = ChanceGuard(self._objective, chance or {}, spec.search.trials)
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}
@@ -121,15 +121,15 @@ class OptunaPolicy(Policy):
 
     def _value(self, progress: Progress) -> float:
         """Returns the objective; for a trial that violates a constraint the worst number, so that it ranks behind."""
-        value = progress.metrics.get(self._objective, math.nan)
+        value = progress.metrics.get(self._objective.name, math.nan)
         if math.isnan(value) or not self._constraints.violated(progress.metrics):
             return value
-        return -WORST if metric_named(self._objective).maximize else WORST
+        return -WORST if self._objective.maximize else WORST
 
     def _why(self, number: int, rung: int, progress: Progress) -> str:
         """Returns the message of a trial that was stopped at `rung`, from the values that its pruner has just read."""
         pruner, field = self._spec.search.pruner, self._trials[number].field
-        metric, step = metric_named(self._objective), rung_resource(pruner, rung)
+        metric, step = self._objective, rung_resource(pruner, rung)
         describe = _median if pruner.name == "median" else _halving
         ranking, *values = describe(field, number, step, pruner.reduction_factor, metric)
         if violated := self._constraints.violated(progress.metrics):

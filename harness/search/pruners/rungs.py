@@ -43,9 +43,11 @@ from harness.search.pruners.messages import (
     rank_so_far,
 )
 from harness.search.source import Decision
-from harness.spec.constraints import UNCONSTRAINED, Constraints
-from harness.spec.rungs import TrialRungs, num_promoted
-from harness.spec.tasks import TaskFacts
+from harness.spec.configure import arms, default_numbers, keeps_default
+from harness.spec.constraints import UNCONSTRAINED, Constraints, constraints_of
+from harness.spec.rungs import TrialRungs, num_promoted, reduction_factors
+from harness.spec.study import StudySpec
+from harness.spec.tasks import TaskFacts, facts_of
 
 __all__ = ["Rungs"]
 
@@ -70,7 +72,7 @@ class Rungs(Policy):
     ) -> None:
         super().__init__()
         self._constraints = constraints
-        self._guard = ChanceGuard(objectives[0], chance or {}, num_trials)
+        self._guard = ChanceGuard(task.metric(objectives[0]), chance or {}, num_trials)
         self._objectives, self._task = objectives, task
         self._least = least
         self._kept = frozenset(kept)
@@ -79,6 +81,21 @@ class Rungs(Policy):
         self._promoted: list[int] = []
         self._dropped: list[int] = []
         self._messages: dict[int, str] = {}
+
+    @classmethod
+    def of(cls, spec: StudySpec, chance: Mapping[str, float]) -> Rungs:
+        """Returns the pruner of a study; `chance` is the trivial baseline's validation score, by metric."""
+        return cls(
+            reduction_factors(spec),
+            *spec.search.objectives,
+            task=facts_of(spec.task),
+            num_arms=len(arms(spec)),
+            least=spec.num_finalists,
+            kept=default_numbers(spec) if keeps_default(spec) else (),
+            chance=chance,
+            num_trials=spec.search.trials,
+            constraints=constraints_of(spec),
+        )
 
     def _new_rung(self, factor: int) -> Rung:
         several = len(self._objectives) > 1

@@ -13,6 +13,7 @@ from harness.data.prepared import PreparedData
 from harness.runtime import PLAIN
 from harness.spec.configure import default_params, resolve
 from harness.spec.reader import load_study
+from harness.spec.study.optimisers import OPTIMISERS
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.training.clock import Clock
@@ -23,7 +24,6 @@ from harness.training.fast.kit import Fast, kit_of
 from harness.training.fast.one_pass import OnePass, _library
 from harness.training.host import Host
 from harness.training.loop import Trainer
-from harness.training.optimiser import OPTIMISERS
 from harness.training.plain import Plain
 from harness.training.trainable.freeze import repeated_blocks
 from harness.trial import run_trial

@@ -24,7 +24,6 @@ from harness.report.kit.stats import pareto_front
 from harness.report.kit.text import clip, for_figure, join, metric, metric_title, plural
 from harness.report.kit.view import View
 from harness.report.study.figures.time import time_split, timeline
-from harness.spec.tasks import metric_named
 
 __all__ = ["training_figures"]
 
@@ -192,7 +191,7 @@ def _front(view: View, other: str) -> Figure | None:
     points = np.array([[view.mean(r, other), view.mean(r)] for r in records]).reshape(-1, 2)
     if not len(records) or (len(records) > 1 and np.ptp(points[:, 0]) == 0):
         return None
-    best = pareto_front(points, [metric_named(other).maximize, view.metric.maximize])
+    best = pareto_front(points, [view.task.metric(other).maximize, view.metric.maximize])
     order = np.argsort(points[best][:, 0])
     on = [record for record, is_on in zip(records, best, strict=True) if is_on]
     off = [record for record, is_on in zip(records, best, strict=True) if not is_on]

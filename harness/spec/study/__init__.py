@@ -6,13 +6,15 @@ One trial's resolved form of the same sections is `harness.spec.trial.TrialConfi
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from harness.errors import InputError
 from harness.spec.foreign import FOREIGN_PATTERN
 from harness.spec.space import Choices, Frozen, Range, Scalar, Searchable, SearchableList
+from harness.spec.study.optimisers import OPTIMISERS
+from harness.spec.study.pruners import PRUNERS
 from harness.spec.tasks import TASKS, facts_of
 
 __all__ = [
@@ -48,12 +50,17 @@ CHECKPOINT_PATTERN = r"^([^#]|#[^#/]*/)+(#layers=[1-9][0-9]{0,2})?$"
 
 PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
 AugmentStep = Literal["delete", "swap"]
-OptimizerName = Literal["adamw", "adafactor", "sgd"]
 Schedule = Literal["linear", "cosine", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ClassWeights = Literal["none", "balanced"]
 LowestLayers = Annotated[int, Field(ge=1, description="embeddings and the lowest k layers")]
 Freeze = Literal["none", "embeddings", "backbone"] | LowestLayers
+if TYPE_CHECKING:  # a type checker reads no names from a table
+    OptimizerName = str
+    PrunerName = str
+else:
+    OptimizerName = Literal[tuple(OPTIMISERS)]
+    PrunerName = Literal[tuple(PRUNERS)]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -294,7 +301,7 @@ class PrunerSpec(Frozen):
     fewer trials are better than a guess than would go on. Before a fifth of the training half of the trials go on.
     """
 
-    name: Literal["rungs", "asha", "hyperband", "median", "none", "ray-asha", "ray-hyperband", "ray-pbt"] = "rungs"
+    name: PrunerName = "rungs"
     reduction_factor: Annotated[int, Field(ge=2)] = 4
     min_fraction: Annotated[float, Field(gt=0, le=1)] = 0.0625
 
