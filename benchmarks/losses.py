@@ -26,6 +26,7 @@ from typing import Any
 from harness.data.prepare import prepare
 from harness.records.schema import Place
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.training.host import Host
 from harness.trial import run_trial
@@ -115,6 +116,7 @@ CASES: Mapping[str, Any] = {
     "vit-fp32": image_case(),
     "vit-bf16": image_case(**BF16),
     "vit-freeze-2-no-dropout": image_case(model={"freeze": 2, "frozen_dropout": False}),
+    "bert-regression": text_case() | {"task": "text-regression"},
 }
 
 SUBJECTS = ("tea", "coffee", "the green soup", "a bowl of hot noodles", "bread", "the cake that my sister made")
@@ -152,6 +154,15 @@ class Material:
         with table.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([("text", "label"), *texts()])
         return self._prepared("text-classification", {"path": str(table)})
+
+    @cached_property
+    def lengths(self) -> Path:
+        """The prepared texts, with their numbers of letters as targets."""
+        table = self.folder / "lengths.csv"
+        rows = [(text, sum(map(str.isalpha, text))) for text, _ in texts()]
+        with table.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+        return self._prepared("text-regression", {"path": str(table)})
 
     @cached_property
     def digits(self) -> Path:
@@ -220,15 +231,16 @@ class Loss:
 def losses_of(case: str, material: Material) -> Iterator[Loss]:
     """Trains one case from the checkpoint's files, and gives two losses an evaluation."""
     trial = CASES[case]
-    is_text = trial["task"] == "text-classification"
+    data = {"text-classification": "texts", "text-regression": "lengths", "image-classification": "digits"}
     if trial["model"]["checkpoint"] == TINY:
         trial = trial | {"model": trial["model"] | {"checkpoint": str(material.checkpoint)}}
     config = TrialConfig.model_validate_json(json.dumps(trial))
     host = Host(place=Place(node="here", device="cpu", slot=0, threads=1))
-    for pause in run_trial(config, str(material.texts if is_text else material.digits), host):
+    for pause in run_trial(config, str(getattr(material, data[config.task])), host):
         progress = pause.progress
         yield Loss(case=case, step=progress.step, name="train_loss", value=progress.train_loss)
-        yield Loss(case=case, step=progress.step, name="log_loss", value=progress.metrics["log_loss"])
+        name = facts_of(config.task).loss
+        yield Loss(case=case, step=progress.step, name=name, value=progress.metrics[name])
 
 
 def as_json(losses: Sequence[Loss]) -> str:
