@@ -15,7 +15,8 @@ from losses import CASES, Material, losses_of
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("golden_losses.json").read_text(encoding="utf-8"))
 #: What another processor's rounding may make of a loss, as a share of it.
 TOLERANCES = {"fp32": 1e-4, "bf16": 1e-2}
-#: One case of each kind: precisions, texts and images, classes and numbers, each way to freeze, accumulation, optimisers, other keys.
+#: One case of each kind: precisions, texts and images, classes and numbers, each way to freeze, accumulation,
+#: optimisers, other keys.
 QUICK = (
     *("bert-fp32", "bert-bf16", "bert-freeze-2", "bert-freeze-2-no-dropout", "bert-accumulation-4"),
     *("bert-smoothing-balanced", "bert-other-recipe", "bert-adafactor", "bert-sgd", "scratch-gpt2-fp32", "vit-fp32"),

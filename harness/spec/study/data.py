@@ -1,0 +1,137 @@
+"""The section `data` of a study file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from harness.spec.space import Choices, Frozen, Range, Searchable, SearchableList
+from harness.spec.study.types import Count, Positive, Seed, Text
+
+__all__ = [
+    "DELIMITER_PATTERN",
+    "FILE_KEYS",
+    "REVISION_PATTERN",
+    "AugmentStep",
+    "DataSpec",
+    "HubSpec",
+    "PreprocessStep",
+    "SplitSpec",
+]
+
+REVISION_PATTERN = r"^[0-9a-f]{40}$"
+DELIMITER_PATTERN = r"^(comma|semicolon|tab|pipe|[^\"\r\n])$"
+
+PreprocessStep = Literal["nfkc", "lowercase", "strip_punctuation", "remove_stop_words", "collapse_whitespace"]
+AugmentStep = Literal["delete", "swap"]
+
+
+def _column_name(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Column = Annotated[Text, BeforeValidator(_column_name, json_schema_input_type=Text | Annotated[int, Field(ge=1)])]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+    except LookupError:
+        raise ValueError(f"{name!r} is no encoding that Python knows, such as utf-8, cp1252 or gb18030") from None
+    return name
+
+
+class SplitSpec(Frozen):
+    """Shares of train, validation and test, and how rows are dealt."""
+
+    train: Positive = 0.8
+    validation: Positive = 0.1
+    test: Positive = 0.1
+    seed: Seed = 42
+    stratify: bool = True
+    by: Text | None = Field(
+        default=None,
+        description="a column of dates, numbers or texts: train has the first rows in its order, test the last",
+    )
+    group: Text | None = Field(default=None, description="a column whose values never straddle splits that are made")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"train + validation + test must be 1, not {total:g}")
+        return self
+
+
+class HubSpec(Frozen):
+    """A Hugging Face data set, pinned to a commit."""
+
+    id: Text
+    revision: Annotated[str, Field(pattern=REVISION_PATTERN, description="commit of the data set, 40 hex digits")]
+    config: Text | None = None
+
+
+#: The keys of `data` that say how a file is read.
+FILE_KEYS = ("delimiter", "encoding", "quoting", "header")
+
+
+class DataSpec(Frozen):
+    """Where the labelled rows come from and how they become examples. Exactly one of path, hub and builtin.
+
+    A source on the command line replaces the file's. Another kind of source has other columns, so `text` and `label`
+    then go back to their defaults, and so do the keys of files, unless they are on the command line too.
+    """
+
+    path: Text | None = Field(
+        default=None, description="a table (CSV, TSV, JSON, Parquet, Arrow, Excel; gzip or zip), or a folder of splits"
+    )
+    hub: HubSpec | None = None
+    builtin: Literal["digits"] | None = Field(default=None, description="a data set of an installed package")
+    delimiter: Annotated[str, Field(pattern=DELIMITER_PATTERN)] | None = Field(
+        default=None,
+        description="what separates the cells of a text file: comma, semicolon, tab, pipe or a sign; null: found out",
+    )
+    encoding: Annotated[Text, AfterValidator(_known_encoding)] | None = Field(
+        default=None, description="the encoding of a text file, as Python names it; null: found out"
+    )
+    quoting: Literal["double", "none"] | None = Field(
+        default=None, description="double: double quotes enclose cells; none: they are plain text; null: found out"
+    )
+    header: Literal["none"] | Count | None = Field(
+        default=None, description="the line of the header; none: the file has none; null: found out"
+    )
+    text: Column = Field(default="text", description="the column of texts: its name, or its number from 1")
+    text_pair: Column | None = Field(default=None, description="second text column; the two make a pair")
+    label: Column = Field(default="label", description="the column of the target, whatever the task learns")
+    columns: dict[str, Column] = Field(default={}, description="columns by the names of the task's fields")
+    split: SplitSpec = SplitSpec()
+    resample_by: Text | None = Field(
+        default=None,
+        description="a column (a user, a passage): rows with the same value are drawn together for intervals and "
+        "comparisons",
+    )
+    preprocess: SearchableList[tuple[PreprocessStep, ...]] = ()
+    augment: SearchableList[tuple[AugmentStep, ...]] = ()
+    max_length: Searchable[Count] = 128
+    train_rows: Searchable[Count | None] = Field(default=None, description="a seeded subset of the training split")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sources = [name for name in ("path", "hub", "builtin") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            raise ValueError(f"give exactly one of path, hub, builtin (given: {', '.join(sources) or 'none'})")
+        of_files = [name for name in FILE_KEYS if getattr(self, name) is not None]
+        if of_files and self.path is None:
+            raise ValueError(f"{', '.join(of_files)}: goes with data.path")
+        return self
+
+    @property
+    def most_train_rows(self) -> int | None:
+        """The most training rows that a trial may have; None: the whole split."""
+        rows = self.train_rows
+        if isinstance(rows, Range):
+            return rows.high
+        counts = rows.choices if isinstance(rows, Choices) else (rows,)
+        finite = [count for count in counts if count is not None]
+        return max(finite) if len(finite) == len(counts) else None
