@@ -17,8 +17,10 @@ from harness.tasks.grey import GREY, narrow
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["build", "load_saved", "model_config", "quiet", "saved_config"]
+__all__ = ["build", "load_saved", "model_config", "new_parameters", "quiet", "saved_config"]
 
+#: The attribute of a built model that holds the names of what its checkpoint lacked.
+_NEW = "_not_in_checkpoint"
 #: Words in the names of settings that have a value for each layer (layer_types, attention_window).
 _BY_LAYER = ("layer", "attention", "attn", "block")
 
@@ -145,7 +147,18 @@ def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedM
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         raise CheckpointError(f"model.checkpoint: '{model.checkpoint}': {_first_line(error)}") from error
     _refuse_misfit(model.checkpoint, built, info)
+    setattr(built, _NEW, info["missing_keys"] | {name for name, *_ in info["mismatched_keys"]})
     return built
+
+
+def new_parameters(model: PreTrainedModel) -> set[str]:
+    """Returns the names of the parameters outside of the backbone that the checkpoint did not have, or not so large.
+
+    Each trial draws them again. Of a model that was built in another way these are all outside of its backbone.
+    """
+    backbone = {id(parameter) for parameter in model.base_model.parameters()}
+    names = {name for name, parameter in model.named_parameters() if id(parameter) not in backbone}
+    return names & getattr(model, _NEW, names)
 
 
 def _refuse_misfit(name: str, model: PreTrainedModel, info: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The model of a trial: a copy of the checkpoint with a newly drawn head and frozen layers, and how it is written.
+"""The model of a trial: a copy of the checkpoint with a new head and frozen layers, and how it is written.
 
 A process reads the base weights once and copies them in memory after that.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.grey import widen
 from harness.tasks.heads import fold
+from harness.tasks.models import new_parameters
 from harness.training.host import Host
 from harness.training.plain import CutTable
 from harness.training.trainable.freeze import freeze_parameters
@@ -47,13 +48,15 @@ def fresh_model(
     device: torch.device,
     replacements: Callable[[PreTrainedModel], Mapping[int, torch.nn.Module]] = lambda template: {},
 ) -> PreTrainedModel:
-    """The checkpoint on `device` in fp32 with a head drawn from the current random state and the trial's layers frozen.
+    """The checkpoint on `device` in fp32, with the trial's layers frozen.
 
-    `replacements` returns modules that replace the checkpoint's own, by the `id` of the module that each replaces. The
-    first trial of a checkpoint in a process reads its weights; the others copy them from memory.
+    What the checkpoint lacks, mostly a head, is drawn from the current random state. `replacements` returns modules
+    that replace the checkpoint's own, by the `id` of the module that each replaces. The first trial of a checkpoint in
+    a process reads its weights; the others copy them from memory.
     """
     template = template_of(config, data, host, device)
-    backbone = set() if config.model.checkpoint == "scratch" else set(template.base_model.modules())
+    is_new = config.model.checkpoint == "scratch"
+    backbone = set() if is_new else set(template.base_model.modules())
     # Of what is not drawn below only the tensors' heads are copied: `FlatWeights` makes the values its own.
     shared: dict[int, Any] = {
         id(parameter): torch.nn.Parameter(parameter.detach())
@@ -62,17 +65,23 @@ def fresh_model(
     }
     shared |= replacements(template)
     model = copy.deepcopy(template, shared)
-    backbone = {copied for part in backbone if (copied := shared.get(id(part))) is not None}
-    with torch.no_grad():
-        for module in model.modules():
-            if module not in backbone and module is not model:
-                for parameter in module.parameters(recurse=False):
-                    parameter._is_hf_initialized = False
-                model._init_weights(module)
+    _draw(model, {name for name, _ in model.named_parameters()} if is_new else new_parameters(template))
     freeze_parameters(model, config.model.freeze)
     if config.model.freeze != "none" and not config.model.frozen_dropout:
         without_dropout(model, config.model.freeze)
     return model
+
+
+def _draw(model: PreTrainedModel, names: Collection[str]) -> None:
+    """Draws the parameters `names` from the current random state, as transformers does; others keep their values."""
+    with torch.no_grad():
+        new = {id(parameter) for name, parameter in model.named_parameters() if name in names}
+        for module in model.modules():
+            drawn = [parameter for parameter in module.parameters() if id(parameter) in new]
+            for parameter in module.parameters(recurse=False):
+                parameter._is_hf_initialized = id(parameter) not in new
+            if drawn and module is not model:
+                model._init_weights(module)
 
 
 def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
