@@ -1,18 +1,17 @@
-"""Prepares a study's data: reads, checks, splits and labels it, once for the same bytes and keys."""
+"""Prepares a study's data: reads, checks and splits it, once for the same bytes and keys."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.cache import built_once, default_cache
 from harness.data.formats import Form
-from harness.data.kinds import kind_of
+from harness.data.kinds import kind_of, kind_of_target
 from harness.data.prepared import Meta, PreparedData
 from harness.data.read import Tables, column_names, read_table
 from harness.data.sources import Source, find_source
@@ -25,7 +24,7 @@ from harness.spec.tasks import TaskFacts, facts_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["natural_order", "prepare"]
+__all__ = ["prepare"]
 
 #: Raised when the same bytes and keys would be prepared differently, so that older folders are not used.
 VERSION = 3
@@ -67,40 +66,34 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
     facts = facts_of(spec.task)
     tables = read_table(spec.data, spec.task, source)
     frames, moved = split_tables(tables, spec.data.split, facts)
-    notes = [*tables.notes, *moved]
-    classes = next((field.name for field in facts.fields if field.kind == "label" and field.target), None)
-    labels = natural_order({label for frame in frames.values() for label in frame[classes]}) if classes else []
+    target, kind = facts.target, kind_of_target(facts)
+    targets = {split: frame[target.name].tolist() for split, frame in frames.items()} if target else {}
+    names = kind.names(value for values in targets.values() for value in values)
     folder.mkdir(mode=0o700)
     for split, frame in frames.items():
-        _stored(frame, facts, labels).to_parquet(folder / f"{split}.parquet", index=False)
+        stored = {target.name: kind.stored(targets[split], names)} if target else {}
+        _in_types(frame.assign(**stored), facts).to_parquet(folder / f"{split}.parquet", index=False)
     meta = Meta(
         task=spec.task,
         source=source.name,
         sha256=source.sha256,
         rows_sha256=_rows_sha256(frames),
         columns=column_names(spec.data, facts),
-        labels=tuple(labels),
+        labels=names,
         rows={split: len(frame) for split, frame in frames.items()},
-        counts={split: _counts(frame[classes], labels) for split, frame in frames.items()} if classes else {},
+        counts={split: kind.counts(values, names) for split, values in targets.items()} if names else {},
         numbers={split: _spreads(frame, facts) for split, frame in frames.items()},
         image=_image_shape(tables),
         seed=spec.data.split.seed,
-        notes=(*notes, *(_unlearnable(frames, classes) if classes else [])),
+        notes=(*tables.notes, *moved, *kind.split_notes(targets)),
     )
     (folder / "meta.json").write_text(meta.model_dump_json(indent=1), encoding="utf-8")
 
 
-def _stored(frame: pd.DataFrame, facts: TaskFacts, labels: Sequence[str]) -> pd.DataFrame:
-    """Returns the rows with class ids instead of class names, each column in the type of its kind."""
-    class_ids = {label: number for number, label in enumerate(labels)}
-    read = [field for field in facts.fields if field.name in frame]
-    columns = {
-        field.name: (frame[field.name].map(class_ids) if field.kind == "label" else frame[field.name])
-        for field in read
-        if kind_of(field).dtype != "object"
-    }
-    types: dict[str, Any] = {name: kind_of(facts.field(name)).dtype for name in columns}
-    return frame.assign(**columns).astype(types)
+def _in_types(frame: pd.DataFrame, facts: TaskFacts) -> pd.DataFrame:
+    """Returns the rows with each column in the type of its kind."""
+    types: dict[str, Any] = {field.name: kind_of(field).dtype for field in facts.fields if field.name in frame}
+    return frame.astype({name: dtype for name, dtype in types.items() if dtype != "object"})
 
 
 def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
@@ -117,11 +110,6 @@ def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
     return digest.hexdigest()
 
 
-def _counts(column: pd.Series, labels: Iterable[str]) -> dict[str, int]:
-    counts: Mapping[Any, int] = column.value_counts().to_dict()
-    return {label: int(counts.get(label, 0)) for label in labels}
-
-
 def _spreads(frame: pd.DataFrame, facts: TaskFacts) -> dict[str, Spread]:
     names = [field.name for field in facts.fields if field.kind == "number" and field.name in frame]
     return {name: _spread(frame[name].astype("float64")) for name in names}
@@ -131,34 +119,9 @@ def _spread(column: pd.Series) -> Spread:
     return Spread(mean=column.mean(), std=column.std(ddof=0), low=column.min(), high=column.max())
 
 
-def _unlearnable(frames: Mapping[str, pd.DataFrame], classes: str) -> list[str]:
-    train_classes = set(frames["train"][classes])
-    return [
-        f"the class '{label[:40]}' is in {split} but not in train: its rows cannot be got right"
-        for split in ("validation", "test")
-        for label in natural_order(set(frames[split][classes]) - train_classes)
-    ]
-
-
 def _image_shape(tables: Tables) -> tuple[int, int, int] | None:
     """Returns height, width and channels; None for texts."""
     if "image" not in tables.train:
         return None
     image = tables.train["image"].iloc[0]
     return len(image), len(image[0]), len(image[0][0]) if isinstance(image[0][0], list) else 1
-
-
-def natural_order(labels: Iterable[str]) -> list[str]:
-    """Sorts numbers by value, everything else as a person counts: item2 before item10."""
-
-    def key(label: str) -> tuple[list[tuple[bool, int, str]], str]:
-        parts = re.split(r"([0-9]{1,18})", label)
-        return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part.casefold()) for part in parts], label
-
-    def number(label: str) -> tuple[int, str]:
-        return int(label), label
-
-    names = list(labels)
-    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", label) for label in names):
-        return sorted(names, key=number)
-    return sorted(names, key=key)

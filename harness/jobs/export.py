@@ -25,7 +25,7 @@ from harness.runtime import program
 from harness.spec.configure import arm_of, default_numbers
 from harness.spec.foreign import trust_option
 from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import RECIPE, facts_of
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
 from harness.tasks import task_of
@@ -85,17 +85,18 @@ def write_card(
     versions = {package: version(package) for package in _PACKAGES}
     number = config.of if config.of is not None else record.number
     sections = {"model": config.model, "training": config.training, "data": config.data}
+    unused = {"architecture", *(RECIPE - task.recipe)}
     settings = {
         f"{section}.{key}": value
         for section, values in sections.items()
-        for key, value in values.model_dump(mode="json", exclude={"architecture"}).items()
+        for key, value in values.model_dump(mode="json", exclude=unused).items()
     }
     num_rows = min(data.meta.rows["train"], config.data.train_rows or data.meta.rows["train"])
     manifest = ExportManifest(
         study=spec.name,
         trial=number,
         task=spec.task,
-        labels=data.labels,
+        labels=data.names,
         checkpoint=config.model.checkpoint,
         settings=settings,
         params=record.params,
@@ -118,7 +119,7 @@ def write_card(
         name=f"{spec.name}, trial {number}",
         number=number,
         pipeline=task.pipeline,
-        summary=task_of(spec.task).summary([_markdown(label) for label in data.labels]),
+        summary=task_of(spec.task).summary([_markdown(name) for name in data.names]),
         usage=task_of(spec.task).usage("FOLDER"),
         takes_texts=task.reads("text"),
         trust=trust_option(spec.task),

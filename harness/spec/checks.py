@@ -34,14 +34,12 @@ from harness.spec.schedule import MAX_EVALUATIONS
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.study.pruners import PRUNERS
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import RECIPE, facts_of
 from harness.spec.yamltree import KeyPath
 from harness.stats.metric import COSTS
 
 __all__ = ["Contradiction", "contradictions"]
 
-#: The training keys that belong to some tasks' losses only.
-RECIPE = ("label_smoothing", "class_weights")
 MAX_GRID = 10_000
 
 
@@ -128,7 +126,7 @@ def _task(spec: StudySpec) -> Iterator[Contradiction]:
             allowed = ", ".join(facts.objectives)
             message = f"must be one of {allowed}, not {show(name)}{nearest(name, facts.objectives)}"
             yield Contradiction(message, (("search", "objectives", place), ("task",)))
-    for name in RECIPE:
+    for name in sorted(RECIPE):
         key = f"training.{name}"
         if name not in facts.recipe and value_at(spec, key) != default_of(spec, key):
             yield _of(f"{facts.name} has no use for it; leave it out", key, "task")

@@ -19,6 +19,7 @@ from harness.stats.regression import REGRESSION
 __all__ = [
     "LABEL",
     "NUMBER",
+    "RECIPE",
     "TASKS",
     "TEXT",
     "TEXT_PAIR",
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 FieldKind = Literal["text", "image", "label", "number"]
+#: What a name in the targets is called, and several of them, by the kinds of fields whose targets have names.
+NOUNS: dict[str, tuple[str, str]] = {"label": ("class", "classes")}
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
 LENSES = ("classes", "numbers")
 
@@ -112,6 +115,11 @@ class TaskFacts:
     def target(self) -> Field | None:
         """The field that is learned; None for a task that learns its inputs."""
         return next((field for field in self.fields if field.target), None)
+
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """What a name in the targets is called, and several of them; empty where targets have no names."""
+        return NOUNS.get(self.target.kind, ("", "")) if self.target else ("", "")
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -206,6 +214,8 @@ TASKS: dict[str, TaskFacts] = {
         ),
     )
 }
+#: The training keys that only the losses of some tasks have.
+RECIPE: frozenset[str] = frozenset().union(*(facts.recipe for facts in TASKS.values()))
 #: The facts of users' tasks in this process: the task's own, or the copy in a run's manifest.
 _FOREIGN: dict[str, TaskFacts] = {}
 

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.data import prepare as module
-from harness.data.prepare import natural_order, prepare
+from harness.data.prepare import prepare
 from harness.data.splits.extra import RESAMPLE_BY
 from harness.errors import DataError
 from harness.spec.study import DataSpec, ModelSpec, SplitSpec, StudySpec
@@ -31,7 +29,7 @@ def table(tmp_path: Path) -> Path:
 
 def test_prepare_writes_splits_labels_and_facts(tmp_path: Path, table: Path) -> None:
     data = prepare(study(table), tmp_path / "cache")
-    assert data.labels == ("2", "9", "10")
+    assert data.names == ("2", "9", "10")
     assert data.meta.rows == {"train": 48, "validation": 6, "test": 6}
     assert data.meta.counts["test"] == {"2": 2, "9": 2, "10": 2}
     assert data.meta.source == "t.csv"
@@ -41,7 +39,7 @@ def test_prepare_writes_splits_labels_and_facts(tmp_path: Path, table: Path) -> 
     assert list(frame.columns) == ["text", "label", "row"]
     first = frame.iloc[0]
     assert first["text"] == f"text {first['row'] - 1}"
-    assert data.labels[first["label"]] == ("10", "9", "2")[(first["row"] - 1) % 3]
+    assert data.names[first["label"]] == ("10", "9", "2")[(first["row"] - 1) % 3]
 
 
 def test_prepare_is_private(tmp_path: Path, table: Path) -> None:
@@ -79,7 +77,7 @@ def test_prepare_says_what_cannot_be_learned(tmp_path: Path, table: Path) -> Non
     table.rename(folder / "train.csv")
     (folder / "test.csv").write_text("text,label\nx,2\ny,new\n", encoding="utf-8")
     data = prepare(study(folder), tmp_path / "cache")
-    assert data.labels == ("2", "9", "10", "new")
+    assert data.names == ("2", "9", "10", "new")
     assert data.meta.notes == ("the class 'new' is in test but not in train: its rows cannot be got right",)
 
 
@@ -134,7 +132,7 @@ def test_prepare_digits(tmp_path: Path) -> None:
     )
     data = prepare(spec, tmp_path)
     assert data.meta.image == data.image_shape == (8, 8, 1)
-    assert data.labels == tuple("0123456789")
+    assert data.names == tuple("0123456789")
     assert data.meta.rows == {"train": 1437, "validation": 180, "test": 180}
 
 
@@ -176,15 +174,3 @@ def test_rows_hash_sees_a_text_a_label_the_order_and_the_split(tmp_path: Path, t
 def test_rows_hash_is_one_for_all_versions(tmp_path: Path, table: Path) -> None:
     """A run that was begun with another hash could not go on, so `BEHAVIOUR` rises with a change of it."""
     assert rows_hash(tmp_path, table) == "5b7128b600f2c5cb79433787a0426b2679d69faf6e715e1c0b4df2db1a862247"
-
-
-def test_natural_order_numbers_by_value_and_words_as_people_count() -> None:
-    assert natural_order({"10", "9", "-1"}) == ["-1", "9", "10"]
-    assert natural_order({"item10", "item9", "Item1", "zebra", "2"}) == ["2", "Item1", "item9", "item10", "zebra"]
-
-
-@given(st.lists(st.text(), unique=True))
-def test_natural_order_takes_any_names(names: list[str]) -> None:
-    ordered = natural_order(names)
-    assert sorted(ordered) == sorted(names)
-    assert natural_order(reversed(names)) == ordered

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["deal", "split_tables", "subset"]
 
-#: A class with fewer distinct texts than this cannot be in all three splits: all of it goes to train.
+#: A stratum with fewer distinct texts than this cannot be in all three splits: all of it goes to train.
 MIN_GROUPS = 3
 
 
@@ -57,15 +57,15 @@ def _parts(
     train: pd.DataFrame, shares: dict[str, float], spec: SplitSpec, facts: TaskFacts
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Returns the row numbers of train and of each split in `shares`, and notes."""
-    texts, strata, are_classes = duplicate_keys(train, facts), strata_of(train, facts).tolist(), facts.reads("label")
+    texts, strata = duplicate_keys(train, facts), strata_of(train, facts).tolist()
     units = units_of(texts, train[GROUP].tolist()) if GROUP in train else units_of(texts)
-    notes = _repeated_note(texts, strata, are_classes)
+    notes = _repeated_note(texts, strata, facts.nouns)
     if ORDER in train:
         parts = cut_in_order(units, train[ORDER].to_numpy(dtype=np.int64), shares)
         return parts, notes
     what = f"groups ('{spec.group}')" if GROUP in train else "texts"
     parts, moved = deal(
-        units.tolist(), strata, shares, seed=spec.seed, stratify=spec.stratify, are_classes=are_classes, what=what
+        units.tolist(), strata, shares, nouns=facts.nouns, seed=spec.seed, stratify=spec.stratify, what=what
     )
     return parts, notes + moved
 
@@ -122,18 +122,20 @@ def deal(
     strata: Sequence[Any],
     shares: dict[str, float],
     *,
+    nouns: tuple[str, str],
     seed: int,
     stratify: bool = True,
-    are_classes: bool = True,
     what: str = "texts",
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns row numbers of train and of each split in `shares`, and notes; `what` are the keys, for the notes.
+    """Returns row numbers of train and of each split in `shares`, and notes.
+
+    `nouns` are those of the targets, whose strata are given; `what` are the keys, for the notes.
 
     Rows with the same key are a group, which stays together and counts as one. A group belongs to the commonest
     stratum of its rows. Within a stratum the groups are shuffled and dealt by share, rounded so that the totals hold
     too. A stratum with fewer than 3 groups goes to train; any other has at least one group in every split. Where the
-    strata are classes, each is in train. Where a split would be empty, the strata are not used. scikit-learn's
-    train_test_split fails on rare classes and has no groups, so it is not used.
+    targets have names, each stratum is in train. Where a split would be empty, the strata are not used. scikit-learn's
+    train_test_split fails on rare strata and has no groups, so it is not used.
     """
     group_ids: dict[Any, int] = {}
     groups = np.array([group_ids.setdefault(key, len(group_ids)) for key in keys])
@@ -157,14 +159,14 @@ def deal(
             parts[split].extend(members[at : at + count].tolist())
             at += count
     if stratify and not all(parts.values()) and len(group_ids) >= MIN_GROUPS:
-        return deal(keys, strata, shares, seed=seed, stratify=False, are_classes=are_classes, what=what)
-    if are_classes:
+        return deal(keys, strata, shares, nouns=nouns, seed=seed, stratify=False, what=what)
+    if any(nouns):
         if rare and stratify:
-            listed = ", ".join(f"'{label[:40]}'" for label in rare[:5]) + (", ..." if len(rare) > 5 else "")
+            listed = ", ".join(f"'{name[:40]}'" for name in rare[:5]) + (", ..." if len(rare) > 5 else "")
             notes.append(
-                f"{len(rare)} classes with fewer than {MIN_GROUPS} distinct {what} are in train only: {listed}"
+                f"{len(rare)} {nouns[1]} with fewer than {MIN_GROUPS} distinct {what} are in train only: {listed}"
             )
-        _return_to_train(parts, groups, strata, notes)
+        _return_to_train(parts, groups, strata, nouns[0], notes)
     rows = {split: np.flatnonzero(np.isin(groups, members)) for split, members in parts.items()}
     out = np.concatenate([*rows.values(), np.empty(0, dtype=np.int64)]).astype(np.int64)
     return {"train": np.setdiff1d(np.arange(len(keys)), out), **rows}, notes
@@ -175,12 +177,12 @@ def _group_strata(groups: np.ndarray, strata: Sequence[Any]) -> list[Any]:
     return [count.most_common(1)[0][0] for count in _counts_by_group(groups.tolist(), strata)]
 
 
-def _repeated_note(texts: Sequence[str], strata: Sequence[Any], are_classes: bool) -> list[str]:
+def _repeated_note(texts: Sequence[str], strata: Sequence[Any], nouns: tuple[str, str]) -> list[str]:
     """Returns a note on texts that occur more than once; empty where there are none."""
     counts = _counts_by_group(texts, strata)
     repeated = sum(count.total() > 1 for count in counts)
-    num_mixed = sum(len(count) > 1 for count in counts) if are_classes else 0
-    kept = f"; {num_mixed} of them with different labels, kept as they are" if num_mixed else ""
+    num_mixed = sum(len(count) > 1 for count in counts) if any(nouns) else 0
+    kept = f"; {num_mixed} of them with different {nouns[1]}, kept as they are" if num_mixed else ""
     return [f"{repeated} texts occur more than once: each is kept within one split{kept}"] if repeated else []
 
 
@@ -192,16 +194,18 @@ def _counts_by_group(groups: Sequence[Any], strata: Sequence[Any]) -> list[Count
     return list(counts.values())
 
 
-def _return_to_train(parts: dict[str, list[int]], groups: np.ndarray, labels: Sequence[str], notes: list[str]) -> None:
-    """Moves a group back to train for every label that train lacks (without stratification, or in mixed groups)."""
+def _return_to_train(
+    parts: dict[str, list[int]], groups: np.ndarray, strata: Sequence[str], noun: str, notes: list[str]
+) -> None:
+    """Moves a group back to train for every stratum that train lacks (without stratification, or in mixed groups)."""
     away = set().union(*parts.values()) if parts else set()
-    in_train = {label for group, label in zip(groups, labels, strict=True) if group not in away}
-    for label in sorted(set(labels) - in_train):
-        group = next(int(group) for group, other in zip(groups, labels, strict=True) if other == label)
+    in_train = {stratum for group, stratum in zip(groups, strata, strict=True) if group not in away}
+    for stratum in sorted(set(strata) - in_train):
+        group = next(int(group) for group, other in zip(groups, strata, strict=True) if other == stratum)
         for part in parts.values():
             if group in part:
                 part.remove(group)
-        notes.append(f"the class '{label[:40]}' had no row in train: some of it was moved there")
+        notes.append(f"the {noun} '{stratum[:40]}' had no row in train: some of it was moved there")
 
 
 def subset(strata: np.ndarray, num_rows: int | None, seed: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from harness.report.kit.view import View
 
 __all__ = ["evidence_section"]
 
-_MAX_CLASSES = 200
+_MAX_NAMES = 200
 
 
 def evidence_section(view: View) -> Section:
@@ -48,8 +48,8 @@ def _command(view: View) -> str:
 
 
 def _splits(view: View, data: DataFacts) -> Table | None:
-    """The rows of each split, and of each class in it where the rows have classes."""
-    counts = data.counts
+    """The rows of each split, and how often each name of the targets (of a class) occurs in it."""
+    counts, (noun, nouns) = data.counts, view.results.task.nouns
     totals = {split: sum(of_class.values()) for split, of_class in counts.items() if of_class} or data.rows
     if not totals:
         return None
@@ -57,17 +57,11 @@ def _splits(view: View, data: DataFacts) -> Table | None:
     rows = [["all rows", *(f"{total:,}" for total in totals.values())]]
     if trained := _trained_on(view, totals.get("train", 0)):
         rows.append(["trained on, of these", *(trained if split == "train" else "–" for split in totals)])
-    rows += [
-        [clip(name, 300), *(f"{counts[split].get(name, 0):,}" for split in totals)] for name in names[:_MAX_CLASSES]
-    ]
-    more = (
-        f"The first {_MAX_CLASSES} of {plural(len(names), 'class').replace('classs', 'classes')}."
-        if len(names) > _MAX_CLASSES
-        else ""
-    )
+    rows += [[clip(name, 300), *(f"{counts[split].get(name, 0):,}" for split in totals)] for name in names[:_MAX_NAMES]]
+    more = f"The first {_MAX_NAMES} of {len(names):,} {nouns}." if len(names) > _MAX_NAMES else ""
     return Table(
-        title="Data: rows of each class" if names else "Data: rows of each split",
-        head=("class" if names else "rows", *totals),
+        title=f"Data: rows of each {noun}" if names else "Data: rows of each split",
+        head=(noun if names else "rows", *totals),
         rows=rows,
         numeric=frozenset(range(1, len(totals) + 1)),
         caption=more,

@@ -44,7 +44,7 @@ def test_split_is_8_1_1_and_stratified() -> None:
 
 def test_split_totals_hold_with_many_small_classes() -> None:
     labels = [str(number % 77) for number in range(77 * 14)]
-    parts, _ = deal(texts(len(labels)), labels, SHARES, seed=0)
+    parts, _ = deal(texts(len(labels)), labels, SHARES, nouns=("class", "classes"), seed=0)
     assert abs(len(parts["test"]) - 108) <= 1
     assert len(set(np.array(labels)[parts["test"]])) == 77
 
@@ -64,7 +64,8 @@ def test_split_keeps_equal_texts_together() -> None:
     homes = [name for name, part in frames.items() if part["text"].str.lower().str.contains("text\n|  |same").any()]
     assert len(homes) == 1
     assert notes == [
-        "1 texts occur more than once: each is kept within one split; 1 of them with different labels, kept as they are"
+        "1 texts occur more than once: each is kept within one split; 1 of them with different classes, kept as they "
+        "are"
     ]
 
 
@@ -173,7 +174,7 @@ def test_deal_gives_each_row_once_each_key_one_home_and_train_every_class(
     rows: list[tuple[int, str]], seed: int, stratify: bool
 ) -> None:
     keys, labels = [str(key) for key, _ in rows], [label for _, label in rows]
-    parts, _ = deal(keys, labels, SHARES, seed=seed, stratify=stratify)
+    parts, _ = deal(keys, labels, SHARES, nouns=("class", "classes"), seed=seed, stratify=stratify)
     assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(rows)))
     homes = [{keys[row] for row in part} for part in parts.values()]
     assert sum(map(len, homes)) == len(set(keys))

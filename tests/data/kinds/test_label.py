@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.data.kinds import KINDS
-from harness.data.labels import alike_note, label_name
+from harness.data.kinds.label import alike_note, label_name, natural_order
 from harness.errors import DataError
 
 LABEL = KINDS["label"]
@@ -76,3 +78,15 @@ def test_alike_note_lists_the_labels(labels: list[str], listed: str) -> None:
 
 def test_alike_note_is_silent_where_nothing_is_alike() -> None:
     assert alike_note("label", ["true", "false", "1a", "2", "10"]) == []
+
+
+def test_natural_order_numbers_by_value_and_words_as_people_count() -> None:
+    assert natural_order({"10", "9", "-1"}) == ["-1", "9", "10"]
+    assert natural_order({"item10", "item9", "Item1", "zebra", "2"}) == ["2", "Item1", "item9", "item10", "zebra"]
+
+
+@given(st.lists(st.text(), unique=True))
+def test_natural_order_takes_any_names(names: list[str]) -> None:
+    ordered = natural_order(names)
+    assert sorted(ordered) == sorted(names)
+    assert natural_order(reversed(names)) == ordered

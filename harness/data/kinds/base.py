@@ -1,0 +1,86 @@
+"""The base class of kinds of fields, which says what a kind decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Kind"]
+
+
+class Kind:
+    """A kind of field. The defaults hold for a field that is never a target.
+
+    `dtype` is how a column is stored; `can_be_empty` says that a value may be missing, which leaves its row out.
+    """
+
+    dtype: str = "object"
+    can_be_empty: bool = True
+    #: The name of the target in losses and metrics, for a field that is one.
+    target: str = ""
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """Returns the values of a column, checked and converted; None for a missing one.
+
+        Raises:
+            DataError: a value is of another kind; the message names `place`, row, column and value.
+        """
+        raise NotImplementedError
+
+    def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Returns the targets of each split, all written by one rule, which those of train decide.
+
+        Raises:
+            DataError: they are of another kind; the message names `place`, the table of train.
+        """
+        return dict(values)
+
+    def notes(self, column: str, values: Sequence[Any]) -> list[str]:
+        """Returns what a person should know of the targets of all splits, a sentence each."""
+        return []
+
+    def names(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Returns the names that occur in the targets of all splits, in their order; none where targets have no names.
+
+        The place of a name is its id.
+        """
+        return ()
+
+    def stored(self, values: Sequence[Any], names: Sequence[str]) -> list[Any]:
+        """Returns targets as prepared data holds them, with ids for names; None for one that `names` lack."""
+        return list(values)
+
+    def counts(self, values: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
+        """Returns how often each name occurs in the targets of a split."""
+        return {}
+
+    def split_notes(self, values: Mapping[str, Sequence[Any]]) -> list[str]:
+        """Returns what a person should know of the targets of each split after splitting, a sentence each."""
+        return []
+
+    def same(self, value: Any) -> str:
+        """Returns a text that is equal for two values that count as the same."""
+        return str(value)
+
+    def check(self, place: str, column: str, values: Sequence[Any]) -> None:
+        """Refuses training targets from which nothing can be learned.
+
+        Raises:
+            DataError: what is wrong with them, and what to do.
+        """
+
+    def check_split(self, values: Sequence[Any]) -> None:
+        """Refuses the targets of a training split from which nothing can be learned.
+
+        Raises:
+            DataError: what is wrong with them, and what to do.
+        """
+
+    def strata(self, values: Sequence[Any]) -> np.ndarray:
+        """Returns the stratum of each row [rows]; all splits have the same shares of the strata.
+
+        Where the targets have names, train has every stratum.
+        """
+        return np.zeros(len(values), dtype=np.int64)

@@ -1,0 +1,176 @@
+"""The kind of fields that hold class names: how a value becomes one, and which may be one class in two spellings."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from harness.data.clean import normalised
+from harness.data.kinds.base import Kind
+from harness.data.values import as_text, is_missing, number_of
+from harness.errors import DataError
+
+__all__ = ["Label", "alike_note", "label_name", "natural_order"]
+
+_TRUTH = {"true": "1", "false": "0"}
+MAX_LISTED = 20
+MAX_LABELS = 1000
+
+
+class Label(Kind):
+    """Class names, one a row. Prepared data holds them as class ids, int64."""
+
+    dtype = "int64"
+    target = "labels"
+
+    def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
+        """Returns class names."""
+        return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+
+    def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """Writes 1.0 as 1 in all splits where every label of train is a number; refuses numbers with fractions."""
+        numbers = {label: number_of(label) for label in set(values["train"]) if label is not None}
+        if any(number is None for number in numbers.values()):
+            return dict(values)
+        for row, label in enumerate(values["train"], start=1):
+            number = None if label is None else numbers[label]
+            if number is not None and number != int(number):
+                raise DataError(
+                    f"{place}: row {row}: '{column}' is {label}: labels are numbers with fractions: this is "
+                    "regression; set task: text-regression, cut the numbers into named classes, or name the right "
+                    "column with data.label="
+                )
+        return {split: _whole_numbers(labels) for split, labels in values.items()}
+
+    def notes(self, column: str, values: Sequence[Any]) -> list[str]:
+        """Lists the labels that may be one class under two spellings."""
+        return alike_note(column, values)
+
+    def names(self, values: Iterable[Any]) -> tuple[str, ...]:
+        """Returns the classes, as a person would list them."""
+        return tuple(natural_order(set(values)))
+
+    def stored(self, values: Sequence[Any], names: Sequence[str]) -> list[Any]:
+        """Returns class ids."""
+        class_ids = {name: number for number, name in enumerate(names)}
+        return [class_ids.get(value) for value in values]
+
+    def counts(self, values: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
+        """Returns the rows of each class."""
+        counts = Counter(values)
+        return {name: counts[name] for name in names}
+
+    def split_notes(self, values: Mapping[str, Sequence[Any]]) -> list[str]:
+        """Lists the classes that train lacks."""
+        of_train = set(values["train"])
+        return [
+            f"the class '{label[:40]}' is in {split} but not in train: its rows cannot be got right"
+            for split in ("validation", "test")
+            for label in natural_order(set(values[split]) - of_train)
+        ]
+
+    def check(self, place: str, column: str, values: Sequence[Any]) -> None:
+        """Refuses one class, too many classes, or a column of identifiers."""
+        classes = sorted(set(values))
+        if len(classes) == 1:
+            raise DataError(f"{place}: every row has the label '{classes[0][:60]}'; at least 2 classes are needed")
+        examples = ", ".join(f"'{label[:40]}'" for label in classes[:3])
+        if len(classes) * 2 > len(values):
+            raise DataError(
+                f"{place}: column '{column}' has {len(classes)} different labels in {len(values)} rows ({examples}, "
+                "...): is it an identifier? name the label column with data.label="
+            )
+        if len(classes) > MAX_LABELS:
+            raise DataError(
+                f"{place}: column '{column}' has {len(classes)} different labels ({examples}, ...); at most "
+                f"{MAX_LABELS} are allowed: name the right column with data.label=, or merge rare classes"
+            )
+
+    def check_split(self, values: Sequence[Any]) -> None:
+        """Refuses a single class."""
+        if len(set(values)) < 2:
+            raise DataError("the training split has one class only after splitting; give more rows of the others")
+
+    def strata(self, values: Sequence[Any]) -> np.ndarray:
+        """Returns the classes as they are given: by name, or by id."""
+        return np.asarray(values)
+
+
+def label_name(place: str, value: Any) -> str | None:
+    """Returns the class name of a value; None for a missing one. A list of one label is that label.
+
+    Raises:
+        DataError: the value holds several labels, or is no label; `place` begins the message.
+    """
+    if isinstance(value, (list, tuple)):
+        if len(value) > 1:
+            raise DataError(
+                f"{place} holds {len(value)} labels, {str(value)[:60]}: several labels a row are multi-label "
+                "classification (multi-label-classification), which is not among the tasks; give one label a row"
+            )
+        return label_name(place, value[0]) if value else None
+    if is_missing(value):
+        return None
+    return str(value).lower() if isinstance(value, bool) else as_text(place, value).strip()
+
+
+def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:
+    """Returns the labels with whole numbers written without fraction and exponent: "1.0" is "1"."""
+    names = {label: _whole_number(label) for label in set(labels) if label is not None}
+    return [None if label is None else names[label] for label in labels]
+
+
+def _whole_number(label: str) -> str:
+    number = number_of(label) if set(label) & set(".eE") else None
+    return str(int(number)) if number is not None and number == int(number) else label
+
+
+def alike_note(column: str, labels: Iterable[str]) -> list[str]:
+    """Returns a note on labels that differ in their spelling only; empty where there are none."""
+    rows = Counter(labels)
+    groups: dict[str | Decimal, list[str]] = {}
+    for label in sorted(rows):
+        groups.setdefault(_folded(label), []).append(label)
+    alike = [group for group in groups.values() if len(group) > 1]
+    if not alike:
+        return []
+    listed = [" and ".join(f"{_shown(label, group)} ({rows[label]} rows)" for label in group) for group in alike]
+    more = [f"{len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
+    return [
+        f"'{column}': labels that differ only in case, Unicode form, spaces or the way a number or a truth value is "
+        f"written are classes of their own: {'; '.join([*listed[:MAX_LISTED], *more])}; write alike what is one class"
+    ]
+
+
+def _folded(label: str) -> str | Decimal:
+    text = normalised(label)
+    number = number_of(_TRUTH.get(text, text))
+    return text if number is None else number
+
+
+def _shown(label: str, group: Sequence[str]) -> str:
+    """Returns a label in quotes; with escapes where another one of the group looks the same."""
+    same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", label)]
+    return ascii(label[:40]) if len(same) > 1 else f"'{label[:40]}'"
+
+
+def natural_order(labels: Iterable[str]) -> list[str]:
+    """Sorts numbers by value, everything else as a person counts: item2 before item10."""
+
+    def key(label: str) -> tuple[list[tuple[bool, int, str]], str]:
+        parts = re.split(r"([0-9]{1,18})", label)
+        return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part.casefold()) for part in parts], label
+
+    def number(label: str) -> tuple[int, str]:
+        return int(label), label
+
+    names = list(labels)
+    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", label) for label in names):
+        return sorted(names, key=number)
+    return sorted(names, key=key)
