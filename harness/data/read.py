@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import Content, Form, read_files, require_columns
+from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
 from harness.data.splits.extra import GROUP, ORDER, extra_columns, extra_values
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
@@ -50,7 +51,7 @@ def column_names(spec: DataSpec, facts: TaskFacts) -> dict[str, str]:
     return names
 
 
-def read_table(spec: DataSpec, task: str = "text-classification", source: Source | None = None) -> Tables:
+def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Tables:
     """Reads, converts and checks every split that is given.
 
     Raises:
@@ -175,13 +176,10 @@ def _from_hub(hub: HubSpec) -> dict[str, Any]:
 
 
 def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
-    """Returns columns as lists; class ids become class names, and -1 (no label) becomes None."""
+    """Returns columns as lists; ids that have names become these."""
     require_columns(place, columns, table.column_names)
-    values_by_name: Columns = {}
-    for name in columns:
-        classes = getattr(table.features[name], "names", None)
-        values = list(table[name])
-        if classes:
-            values = [classes[value] if value is not None and value >= 0 else None for value in values]
-        values_by_name[name] = values
-    return Content(values_by_name)
+    features, values_by_column = table.features.to_dict(), dict[str, list[Any]]()
+    for column in columns:
+        names, values = names_of(features[column]), list(table[column])
+        values_by_column[column] = [named(value, names) for value in values] if names else values
+    return Content(values_by_column)

@@ -33,7 +33,7 @@ def refused(spec: DataSpec, task: str = "text-classification") -> str:
 
 
 def test_read_table_one_file(tmp_path: Path) -> None:
-    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows()))))
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows()))), "text-classification")
     assert tables.validation is None
     assert tables.test is None
     assert list(tables.train.columns) == ["text", "label", "row"]
@@ -44,7 +44,7 @@ def test_read_table_folder_ignores_other_files_and_says_so(tmp_path: Path) -> No
     for name in ("train.csv", "dev.csv", "test.csv", "extra.csv"):
         table(tmp_path / name, some_rows())
     (tmp_path / "README.md").write_text("x", encoding="utf-8")
-    tables = read_table(DataSpec(path=str(tmp_path)))
+    tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
     assert tables.validation is not None
     assert tables.test is not None
     assert tables.notes == (f"ignored in {tmp_path.name}: README.md, extra.csv",)
@@ -54,13 +54,18 @@ def test_read_table_reads_pairs_and_other_columns(tmp_path: Path) -> None:
     rows = "\n".join(f"q{number},a{number},{number % 2}" for number in range(12))
     (tmp_path / "t.csv").write_text(f"question,answer,same\n{rows}\n", encoding="utf-8")
     spec = DataSpec(path=str(tmp_path / "t.csv"), text="question", text_pair="answer", label="same")
-    assert read_table(spec).train.iloc[1].to_dict() == {"text": "q1", "text_pair": "a1", "label": "1", "row": 2}
+    assert read_table(spec, "text-classification").train.iloc[1].to_dict() == {
+        "text": "q1",
+        "text_pair": "a1",
+        "label": "1",
+        "row": 2,
+    }
 
 
 def test_read_table_empty_texts_are_dropped_and_said(tmp_path: Path) -> None:
     rows = some_rows()
     rows[3] = (" ", "no")
-    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", rows))))
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", rows))), "text-classification")
     assert tables.train["row"].tolist() == [1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12]
     assert tables.notes == ("t.csv: 1 of 12 rows have an empty 'text' (first: row 4): dropped",)
 
@@ -75,7 +80,7 @@ def test_read_table_empty_texts_are_dropped_and_said(tmp_path: Path) -> None:
     ],
 )
 def test_read_table_label_names(tmp_path: Path, labels: tuple[str, ...], names: set[str]) -> None:
-    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(labels=labels)))))
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(labels=labels)))), "text-classification")
     assert set(tables.train["label"]) == names
 
 
@@ -123,7 +128,7 @@ def test_read_table_values_that_are_no_text(tmp_path: Path) -> None:
 def test_read_table_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
     lines = [f'{{"text": "a \\ud800 {number}", "label": {number % 2}}}' for number in range(12)]
     (tmp_path / "t.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    text = read_table(DataSpec(path=str(tmp_path / "t.jsonl"))).train["text"].iloc[0]
+    text = read_table(DataSpec(path=str(tmp_path / "t.jsonl")), "text-classification").train["text"].iloc[0]
     assert text.encode("utf-8").decode("utf-8") == "a \ufffd 0"
 
 
@@ -148,7 +153,7 @@ def test_read_table_a_split_without_labels_is_not_given(
         path.write_text("id,text\n" + "".join(f"{i},t{i}\n" for i in range(5)), encoding="utf-8")
     else:
         table(path, [(f"t{i}", label) for i, label in enumerate(labels)])
-    tables = read_table(DataSpec(path=str(tmp_path)))
+    tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
     assert (tables.validation, tables.test) == (None, None)
     assert set(tables.train["label"]) == {"0", "1"}
     assert tables.notes == (f"{split}.csv: {said}; the split is made from train instead",)
@@ -167,7 +172,7 @@ def test_read_table_numbers_of_a_hidden_test_split_are_not_given(tmp_path: Path)
 def test_read_table_a_test_split_of_one_class_of_train_is_given(tmp_path: Path) -> None:
     table(tmp_path / "train.csv", some_rows(labels=("0.0", "1.0")))
     table(tmp_path / "test.csv", [(f"t{i}", "1") for i in range(5)])
-    tables = read_table(DataSpec(path=str(tmp_path)))
+    tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
     assert tables.test is not None
     assert set(tables.test["label"]) == {"1"}
 
@@ -175,7 +180,7 @@ def test_read_table_a_test_split_of_one_class_of_train_is_given(tmp_path: Path) 
 def test_read_table_one_rule_writes_the_labels_of_all_splits(tmp_path: Path) -> None:
     table(tmp_path / "train.csv", some_rows(labels=("0.0", "1.0")))
     table(tmp_path / "test.csv", [(f"t{i}", ("1.0", "0", "unknown")[i % 3]) for i in range(6)])
-    tables = read_table(DataSpec(path=str(tmp_path)))
+    tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
     assert tables.test is not None
     assert set(tables.train["label"]) == {"0", "1"}
     assert tables.test["label"].tolist() == ["1", "0", "unknown"] * 2
@@ -191,7 +196,7 @@ def test_read_table_a_missing_column_of_inputs_is_refused_in_every_split(tmp_pat
 
 def test_read_table_half_labelled_rows_are_counted(tmp_path: Path) -> None:
     rows = [*some_rows(), *((f"more {i}", "") for i in range(30))]
-    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", rows))))
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", rows))), "text-classification")
     assert len(tables.train) == 12
     assert tables.notes == ("t.csv: 30 of 42 rows have an empty 'label' (first: row 13): dropped",)
     spec = DataSpec(path=str(table(tmp_path / "one.csv", [*some_rows(labels=("yes",)), ("x", "")])))
@@ -207,13 +212,13 @@ def test_read_table_a_missing_value_is_no_word(tmp_path: Path) -> None:
         "label": ["a", "b", "NA", "a", "a", None, *("ab"[i % 2] for i in range(9))],
     }
     pd.DataFrame(values).to_parquet(tmp_path / "t.parquet")
-    tables = read_table(DataSpec(path=str(tmp_path / "t.parquet")))
+    tables = read_table(DataSpec(path=str(tmp_path / "t.parquet")), "text-classification")
     assert tables.train["text"].tolist() == ["nan", "NA", "null", *(f"t{i}" for i in range(1, 10))]
     assert set(tables.train["label"]) == {"a", "b", "NA"}
     pd.DataFrame({"text": [float("nan"), *range(12)], "label": [*"abababababab", "a"]}).to_parquet(
         tmp_path / "numbers.parquet"
     )
-    tables = read_table(DataSpec(path=str(tmp_path / "numbers.parquet")))
+    tables = read_table(DataSpec(path=str(tmp_path / "numbers.parquet")), "text-classification")
     assert "nan" not in tables.train["text"].tolist()
     assert tables.notes == ("numbers.parquet: 1 of 13 rows have an empty 'text' (first: row 1): dropped",)
 
@@ -246,9 +251,10 @@ class FakeSplit:
     def __init__(self, columns: dict[str, list[Any]], classes: list[str] | None) -> None:
         self.columns = columns
         self.column_names = list(columns)
-        self.features = {name: SimpleNamespace() for name in columns}
+        features: dict[str, Any] = {name: {"dtype": "string", "_type": "Value"} for name in columns}
         if classes:
-            self.features["label"] = SimpleNamespace(names=classes)
+            features["label"] = {"names": classes, "_type": "ClassLabel"}
+        self.features = SimpleNamespace(to_dict=lambda: features)
 
     def __getitem__(self, name: str) -> list[Any]:
         return self.columns[name]
@@ -273,7 +279,7 @@ def test_read_table_hub_class_ids_become_names(monkeypatch: pytest.MonkeyPatch) 
     train = FakeSplit({"text": texts, "label": [0, 1] * 6}, ["neg", "pos"])
     test = FakeSplit({"text": texts, "label": [-1] * 12}, ["neg", "pos"])
     fake_datasets(monkeypatch, {"train": train, "test": test, "unsupervised": test})
-    tables = read_table(HUB)
+    tables = read_table(HUB, "text-classification")
     assert tables.train["label"].tolist() == ["neg", "pos"] * 6
     assert tables.test is None
     assert tables.source.name == f"owner/set@{REVISION}"
@@ -287,4 +293,4 @@ def test_read_table_hub_out_of_reach_names_the_way_out(monkeypatch: pytest.Monke
 def test_read_table_hub_without_its_package_gives_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingPackage, match=r"pip install 'finetune-harness\[hub\]'"):
-        read_table(HUB)
+        read_table(HUB, "text-classification")

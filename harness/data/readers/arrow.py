@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from harness.data.readers.class_names import class_names, named
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
+from harness.data.readers.id_names import id_names, named
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 
@@ -58,22 +58,22 @@ def _content(
             schema, read = batches(stream)
             names = schema.names if names is None else names
             require_columns(file.place, names, schema.names)
-            classes = class_names(schema.metadata)
+            names_by_id = id_names(schema.metadata)
             columns: dict[str, list[Any]] = {name: [] for name in names}
             for batch in read(list(names)):
                 for name, values in columns.items():
-                    values += _values(batch.column(name), classes.get(name))
+                    values += _values(batch.column(name), names_by_id.get(name))
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{file.place}: cannot be read as {file.suffix} ({reason})") from error
     return Content(columns)
 
 
-def _values(column: Any, classes: Sequence[str] | None) -> list[Any]:
-    """Returns plain values, None for null and NaN, names for class ids."""
+def _values(column: Any, names: Sequence[str] | None) -> list[Any]:
+    """Returns plain values, None for null and NaN, names for ids."""
     import pyarrow as pa
 
     values: list[Any] = column.to_pylist()
-    if classes:
-        return [named(value, classes) for value in values]
+    if names:
+        return [named(value, names) for value in values]
     return [None if value != value else value for value in values] if pa.types.is_floating(column.type) else values

@@ -1,0 +1,36 @@
+"""Turns ids into names (of classes, of tags) where Hugging Face's metadata of a table names them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["id_names", "named", "names_of"]
+
+
+def id_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """Returns the names by id of each column that has some, from the metadata of an Arrow schema."""
+    try:
+        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        return {column: names for column, feature in features.items() if (names := names_of(feature))}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def names_of(feature: Any) -> list[str] | None:
+    """Returns the names of a feature's ids, or of those of its items if it holds lists; None where there are none."""
+    if isinstance(feature, Sequence) and not isinstance(feature, str):
+        return names_of(feature[0]) if feature else None
+    if not isinstance(feature, Mapping):
+        return None
+    if feature.get("_type") == "ClassLabel":
+        return feature.get("names")
+    return names_of(feature["feature"]) if "feature" in feature else None
+
+
+def named(value: Any, names: Sequence[str]) -> Any:
+    """Returns the name of an id, or the names of a list of ids; None for -1, which stands for no name."""
+    if isinstance(value, list):
+        return [named(item, names) for item in value]
+    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
