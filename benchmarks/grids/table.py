@@ -40,7 +40,7 @@ def about(grid: Grid, data: PreparedData) -> dict[str, Any]:
         "objective": spec.search.objectives[0],
         "metrics": [metric.name for metric in facts_of(spec.task).metrics],
         "chance": task_of(spec.task).chance(data),
-        "classes": list(data.labels),
+        "classes": list(data.names),
         "rows": {
             "train": num_examples(rows["train"], config.data.train_rows, 0),
             "validation": config.validation_rows[-1],

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.data.values import cell_of
 from harness.errors import DataError, InputError
 from harness.jobs.labelled import table_scores
 from harness.jobs.predict import (
@@ -32,7 +33,7 @@ from harness.terminal.words import plain
 
 __all__ = ["predict_file", "predict_here", "texts_of"]
 
-#: So many classes of a prediction are shown.
+#: So many of the likeliest values of a prediction are shown.
 _NUM_LIKELIEST = 3
 
 
@@ -65,7 +66,7 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
     num_values = len(export.value_columns)
     columns = [
         *(
-            TextColumn(title=_short(name), right=not isinstance(value, str), rank=max(0, at + 1 - num_values))
+            TextColumn(title=_short(name), right=isinstance(value, (int, float)), rank=max(0, at + 1 - num_values))
             for at, (name, value) in enumerate(values[0])
         ),
         TextColumn(title="text", right=False),
@@ -91,12 +92,12 @@ def _likeliest(part: Mapping[str, Any], told: Sequence[Any]) -> str:
 
 
 def _line(text: str, values: Sequence[Any]) -> Line:
-    cells = (plain(value) if isinstance(value, str) else f"{value:.3f}" for value in values)
+    cells = (f"{value:.3f}" if isinstance(value, (int, float)) else plain(cell_of(value)) for value in values)
     return Line((*cells, " ".join(plain(text).split())[:60]))
 
 
-def _short(label: str) -> str:
-    return plain(label)[:24]
+def _short(name: str) -> str:
+    return plain(name)[:24]
 
 
 def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""A prepared data set: a folder with the rows of each split, the labels and the facts of the data.
+"""A prepared data set: a folder with the rows of each split and the facts of the data.
 
 `harness.data.prepare` writes it. Only the folder's path travels to a worker.
 """
@@ -24,7 +24,7 @@ __all__ = ["Meta", "PreparedData"]
 
 @dataclass(frozen=True)
 class PreparedData:
-    """`folder` holds meta.json and train, validation, test as Parquet (columns by task, `label` a class id, `row`)."""
+    """`folder` holds meta.json and train, validation, test as Parquet (columns by task, ids for names, `row`)."""
 
     folder: Path
 
@@ -34,8 +34,8 @@ class PreparedData:
         return Meta.model_validate_json((self.folder / "meta.json").read_bytes())
 
     @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of the classes by class id."""
+    def names(self) -> tuple[str, ...]:
+        """What the ids in the targets stand for (classes, tags), by id; empty where targets hold no ids."""
         return self.meta.labels
 
     @property
@@ -50,7 +50,7 @@ class PreparedData:
         return self.meta.image
 
     def has_variety(self, split: str) -> bool:
-        """False where all rows of a split have the same class or number."""
+        """False where all rows of a split have the same target, as far as counts and spreads tell."""
         counts, numbers = self.meta.counts.get(split), self.meta.numbers.get(split, {})
         if counts:
             return sum(count > 0 for count in counts.values()) > 1

@@ -32,7 +32,7 @@ def decision_warnings(
     task = task_of(spec.task)
     return (
         *_not_better(models, comparisons),
-        *task.answer_warnings(answers.outputs, answers.targets, data.labels),
+        *task.answer_warnings(answers.outputs, answers.targets, data.names),
         *pruning_warnings(spec, data, trials),
         *_small_test(spec, models[0]),
         *warnings_among(facts),

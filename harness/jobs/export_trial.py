@@ -142,7 +142,7 @@ def _notes(results: Results, data: PreparedData, model: FinalModel | None) -> tu
     path = RunFolder(results.folder).inside(model.predictions) if model is not None and has_answers else None
     if path is not None and path.is_file():
         answers = read_answers(path, "test")
-        lines += task_of(results.spec.task).answer_warnings(answers.outputs, answers.targets, data.labels)
+        lines += task_of(results.spec.task).answer_warnings(answers.outputs, answers.targets, data.names)
     return tuple(lines)
 
 

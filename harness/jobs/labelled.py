@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.kinds import kind_of
+from harness.data.kinds import kind_of_target
 from harness.jobs.predict import Export
-from harness.stats.metric import Arrays, Metric, scores
+from harness.stats.metric import Arrays, Metric
 from harness.stats.ragged import by_row
 
 __all__ = ["TableScores", "table_scores"]
@@ -28,26 +28,26 @@ class TableScores:
 def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: Arrays) -> TableScores | None:
     """Returns the scores on the rows that have a target; None where the table has no column of targets, or no target.
 
-    An empty cell and a class that the model was not trained on count as no target.
+    An empty cell and a name that the model was not trained on count as no target.
 
     Raises:
         DataError: the column holds values of another kind.
     """
+    import pandas as pd
+
     from harness.tasks import task_of
 
-    facts = task_of(export.task).facts
-    if facts.target is None or export.target not in columns:
+    task = task_of(export.task)
+    target, kind = task.facts.target, kind_of_target(task.facts)
+    if target is None or export.target not in columns:
         return None
-    kind = kind_of(facts.target)
-    values = kind.read("the table", export.target, columns[export.target])
-    if export.labels:
-        written = {"train": list(export.labels), "table": values}
-        places = {label: place for place, label in enumerate(export.labels)}
-        values = [places.get(value) for value in kind.unify("the model", export.target, written)["table"]]
+    read = kind.read("the table", export.target, columns[export.target])
+    written = kind.unify("the model", export.target, {"train": list(export.names), "table": read})
+    values = kind.stored(written["table"], export.names)
     rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
-    if not len(rows):
+    targets = task.row_targets(pd.DataFrame({target.name: [values[row] for row in rows]}))
+    if not (len(rows) and targets):
         return None
-    targets = {kind.target: np.array([values[row] for row in rows], dtype=kind.dtype)}
-    named = scores(facts.metrics, by_row(outputs, rows), targets)
-    finite = tuple((metric, named[metric.name]) for metric in facts.metrics if isfinite(named[metric.name]))
+    named = task.metrics(by_row(outputs, rows), targets)
+    finite = tuple((metric, named[metric.name]) for metric in task.facts.metrics if isfinite(named[metric.name]))
     return TableScores(num_rows=len(rows), scores=finite)

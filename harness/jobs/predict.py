@@ -38,13 +38,14 @@ __all__ = [
 class Export:
     """An exported model: its folder, and the input that its manifest describes.
 
-    `columns` are the columns of a table by the task's names for them, and `target` is the column that the model was
-    trained to predict ("": none). `value_columns` are the values of a prediction that are added to a table.
+    `names` are what the ids in its targets stand for. `columns` are the columns of a table by the task's names for
+    them, and `target` is the column that the model was trained to predict ("": none). `value_columns` are the values of
+    a prediction that are added to a table.
     """
 
     folder: Path
     task: str
-    labels: tuple[str, ...]
+    names: tuple[str, ...]
     preprocess: tuple[Any, ...]
     max_length: int
     columns: Mapping[str, str]
@@ -74,7 +75,7 @@ def open_export(folder: Path) -> Export:
     return Export(
         folder=folder,
         task=task.facts.name,
-        labels=manifest.labels,
+        names=manifest.labels,
         preprocess=manifest.preprocess,
         max_length=manifest.max_length,
         columns={name: manifest.columns[name] for name in task.inputs if name in manifest.columns},
@@ -122,7 +123,7 @@ def predictions_of(export: Export, outputs: Arrays, num_rows: int) -> list[dict[
     from harness.tasks import task_of
 
     task = task_of(export.task)
-    return [task.predict(outputs, row, export.labels) for row in range(num_rows)]
+    return [task.predict(outputs, row, export.names) for row in range(num_rows)]
 
 
 def _texts(export: Export) -> list[str]:
@@ -217,4 +218,4 @@ def prediction_table(
 
 
 def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else cell_of(value)

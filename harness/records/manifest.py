@@ -60,9 +60,9 @@ class Meta(Stored):
     sha256: str = ""
     rows_sha256: str = ""
     columns: dict[str, str] = Field(default={}, description="names in the source by the names used here")
-    labels: tuple[str, ...] = Field(default=(), description="names by class id")
+    labels: tuple[str, ...] = Field(default=(), description="what the ids in the targets stand for, by id")
     rows: dict[str, int] = Field(default={}, description="by split")
-    counts: dict[str, dict[str, int]] = Field(default={}, description="rows by split and label")
+    counts: dict[str, dict[str, int]] = Field(default={}, description="how often each of these names occurs, by split")
     numbers: dict[str, dict[str, Spread]] = Field(default={}, description="by split, and field of numbers")
     image: tuple[int, int, int] | None = Field(default=None, description="height, width, channels; null for texts")
     seed: int = 0

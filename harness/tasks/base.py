@@ -45,7 +45,8 @@ class Task(Protocol):
     `facts` are what the study's reader, the search and the report need of it. `auto` is the transformers auto class
     that loads its models, `reads` the fields of the model's output that the loss and `outputs` use, and
     `value_columns` the values of a prediction that are columns of a table. `features_baseline` is the name of the
-    baseline that `on_features` fits, empty where there is none. `TaskBase` has defaults for most methods.
+    baseline that `on_features` fits, empty where there is none. Arguments called `names` are what the ids in targets
+    stand for (classes, tags), by id; empty where targets hold no ids. `TaskBase` has defaults for most methods.
     """
 
     facts: TaskFacts
@@ -114,13 +115,13 @@ class Task(Protocol):
     def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
         """Returns what a person should change before training, a sentence each; `config` is the default recipe."""
 
-    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Returns what is wrong with the outputs for the test rows whatever their metrics are, a sentence each."""
 
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns a row as text, for the report's list of errors."""
 
-    def summary(self, labels: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str]) -> str:
         """Returns what the task's models do, as the beginning of a sentence: "Texts into 2 classes (a, b)"."""
 
     def usage(self, folder: str) -> str:
@@ -138,7 +139,7 @@ class Task(Protocol):
     ) -> Encoded:
         """Encodes raw rows (the fields `inputs`) with the processor of an exported model; there are no targets."""
 
-    def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
+    def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns the prediction for one row, as JSON: values by name, and mappings of values."""
 
 
@@ -197,11 +198,11 @@ class TaskBase:
         """Returns no warnings."""
         return []
 
-    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Returns no warnings."""
         return []
 
-    def summary(self, labels: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str]) -> str:
         """Returns the rows and the target."""
         return f"{self.facts.inputs.capitalize()} to {self.facts.target.name if self.facts.target else 'learn'}"
 

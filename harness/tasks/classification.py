@@ -37,8 +37,8 @@ class Classification(TaskBase):
 
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
         """Configures a head with a logit for each class, and the names of the classes."""
-        settings.id2label = dict(enumerate(data.labels))
-        settings.label2id = {label: number for number, label in enumerate(data.labels)}
+        settings.id2label = dict(enumerate(data.names))
+        settings.label2id = {label: number for number, label in enumerate(data.names)}
         settings.problem_type = "single_label_classification"
 
     def make_loss(
@@ -49,7 +49,7 @@ class Classification(TaskBase):
 
         labels, recipe = np.asarray(encoded.targets["labels"]), config.training
         weigh = look_up(CLASS_WEIGHTS, recipe.class_weights, "training.class_weights")
-        weights = weigh(labels[rows], len(data.labels))
+        weights = weigh(labels[rows], len(data.names))
         return CrossEntropy(labels, weights, recipe.label_smoothing, device)
 
     def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
@@ -65,7 +65,7 @@ class Classification(TaskBase):
         may give a higher macro F1. Only the counts of the classes are used, so the first trial does not wait for it.
         """
         train, validation = (_shares(data, split) for split in ("train", "validation"))
-        labels = np.repeat(np.arange(len(train)), [data.meta.counts["validation"][label] for label in data.labels])
+        labels = np.repeat(np.arange(len(train)), [data.meta.counts["validation"][label] for label in data.names])
         outputs = {"probabilities": np.broadcast_to(train, (len(labels), len(train)))}
         chance = scores_of_constant(self.facts.metrics, outputs, {"labels": labels})
         if "macro_f1" in chance:
@@ -78,7 +78,7 @@ class Classification(TaskBase):
         """Yields the majority class, with the class shares of the training rows as probabilities."""
         labels = np.asarray(self.row_targets(train)["labels"])
         num_rows = {split: len(frame) for split, frame in others.items()}
-        name, probabilities = majority_baseline(labels, num_rows, len(data.labels))
+        name, probabilities = majority_baseline(labels, num_rows, len(data.names))
         yield name, as_outputs(probabilities)
 
     def on_features(
@@ -90,14 +90,14 @@ class Classification(TaskBase):
     ) -> dict[str, Arrays] | None:
         """Returns the probabilities of logistic regression."""
         labels = np.asarray(train_targets["labels"])
-        return as_outputs(features_baseline(train_features, labels, features, len(data.labels)))
+        return as_outputs(features_baseline(train_features, labels, features, len(data.names)))
 
     def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
         """Warns of a class with most of the training rows, and advises what the study does not have yet."""
         shares, advice = _shares(data, "train"), self._advice(config)
         if shares.max() <= MAX_SHARE or not advice:
             return []
-        largest = f"{100 * shares.max():.0f} % of the training rows are '{data.labels[shares.argmax()][:40]}'"
+        largest = f"{100 * shares.max():.0f} % of the training rows are '{data.names[shares.argmax()][:40]}'"
         return [f"{largest}, so a model can do well by answering that class alone: {', '.join(advice)}"]
 
     def _advice(self, config: TrialConfig) -> list[str]:
@@ -110,16 +110,16 @@ class Classification(TaskBase):
             advice.append("training.class_weights=balanced gives rare classes more weight")
         return advice
 
-    def answer_warnings(self, outputs: Arrays, targets: Arrays, labels: Sequence[str]) -> list[str]:
+    def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Warns of a model that gives every row the same class where the rows have several."""
         answers = np.unique(np.asarray(outputs["probabilities"]).argmax(axis=1))
         if len(answers) != 1 or len(np.unique(np.asarray(targets["labels"]))) < 2:
             return []
-        return [f"The model answers '{labels[answers[0]][:40]}' for every test row."]
+        return [f"The model answers '{names[answers[0]][:40]}' for every test row."]
 
-    def summary(self, labels: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str]) -> str:
         """Returns the rows and the classes."""
-        return f"{self.facts.inputs.capitalize()} into {len(labels)} classes ({', '.join(labels)})"
+        return f"{self.facts.inputs.capitalize()} into {len(names)} classes ({', '.join(names)})"
 
     def usage(self, folder: str) -> str:
         """Returns code for the pipeline of the facts."""
@@ -128,14 +128,14 @@ class Classification(TaskBase):
             f"classify = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)})"
         )
 
-    def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
+    def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns the likeliest label, its probability, and the probability of each label."""
         probabilities = [float(probability) for probability in np.asarray(outputs["probabilities"])[row]]
         best = int(np.argmax(probabilities))
         return {
-            "label": labels[best],
+            "label": names[best],
             "probability": probabilities[best],
-            "probabilities": dict(zip(labels, probabilities, strict=True)),
+            "probabilities": dict(zip(names, probabilities, strict=True)),
         }
 
 
@@ -146,7 +146,7 @@ def as_outputs(probabilities: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
 
 def _shares(data: PreparedData, split: str) -> np.ndarray:
     """Returns the share of each class [num_labels]."""
-    counts = np.array([data.meta.counts[split][label] for label in data.labels], dtype=float)
+    counts = np.array([data.meta.counts[split][label] for label in data.names], dtype=float)
     shares: np.ndarray = counts / max(1.0, counts.sum())
     return shares
 

@@ -90,7 +90,7 @@ class ImageClassification(Classification):
         yield from super().baselines(train, others, data)
         pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
         name, probabilities = image_baseline(
-            _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.labels)
+            _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.names)
         )
         yield name, as_outputs(probabilities)
 

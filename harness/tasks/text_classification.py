@@ -29,9 +29,7 @@ class TextClassification(Classification, TextTask):
         """Yields the majority class, and TF-IDF with logistic regression, on the texts without preprocessing."""
         yield from super().baselines(train, others, data)
         texts = {name: self.joined_texts(frame) for name, frame in others.items()}
-        name, probabilities = text_baseline(
-            self.joined_texts(train), train["label"].to_numpy(), texts, len(data.labels)
-        )
+        name, probabilities = text_baseline(self.joined_texts(train), train["label"].to_numpy(), texts, len(data.names))
         yield name, as_outputs(probabilities)
 
 

@@ -97,7 +97,7 @@ class TextRegression(TextTask):
         model = Ridge().fit(scaled, np.asarray(train_targets["numbers"]))
         return {split: {"predictions": model.predict(rows)} for split, rows in scaled_others.items()}
 
-    def summary(self, labels: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str]) -> str:
         """Returns the rows and the target."""
         return "A number for each text"
 
@@ -110,7 +110,7 @@ class TextRegression(TextTask):
             "# the score is the number; a head without bias (GPT-2's) lacks target_mean of config.json: add it"
         )
 
-    def predict(self, outputs: Arrays, row: int, labels: Sequence[str]) -> dict[str, Any]:
+    def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns the number."""
         return {"number": float(np.asarray(outputs["predictions"])[row])}
 

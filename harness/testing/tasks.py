@@ -169,7 +169,7 @@ class TaskContract(ABC):
         metrics = prepared.task.metrics(outputs, targets)
         assert metrics.keys() == {metric.name for metric in prepared.task.facts.metrics}
         assert np.isfinite(metrics[prepared.task.facts.loss])
-        prediction = prepared.task.predict(outputs, 0, prepared.data.labels)
+        prediction = prepared.task.predict(outputs, 0, prepared.data.names)
         assert set(prepared.task.value_columns) <= prediction.keys()
         json.dumps(prediction, allow_nan=False)
 
@@ -216,11 +216,11 @@ class TaskContract(ABC):
         outputs = prepared.outputs("test", np.arange(prepared.data.meta.rows["test"]))
         targets = prepared.task.row_targets(prepared.data.frame("test"))
         warnings = prepared.task.data_warnings(prepared.config, prepared.data)
-        warnings += prepared.task.answer_warnings(outputs, targets, prepared.data.labels)
+        warnings += prepared.task.answer_warnings(outputs, targets, prepared.data.names)
         assert all(isinstance(warning, str) and warning for warning in warnings)
 
     def test_a_row_can_be_read(self, prepared: Prepared) -> None:
         """A row is shown as text, and a card begins with what the model does."""
         row = prepared.data.frame("test").to_dict("records")[0]
         assert prepared.task.show({str(name): value for name, value in row.items()}).strip()
-        assert prepared.task.summary(prepared.data.labels)
+        assert prepared.task.summary(prepared.data.names)

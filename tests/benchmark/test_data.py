@@ -25,8 +25,8 @@ def test_every_text_has_exactly_the_length(family: str, length: int, smoke_data:
     for split in ("train", "validation"):
         examples = encoded(fixed, trial, split)
         assert np.asarray(examples.lengths).tolist() == [length] * 12
-    assert fixed.labels == smoke_data.labels
-    assert set(fixed.frame("train")["label"]) == set(range(len(smoke_data.labels)))
+    assert fixed.names == smoke_data.names
+    assert set(fixed.frame("train")["label"]) == set(range(len(smoke_data.names)))
 
 
 def test_texts_are_made_once_and_the_same_every_time(smoke_data: PreparedData, tmp_path: Path) -> None:
@@ -67,5 +67,5 @@ def test_made_up_table_is_a_table_of_texts(tmp_path: Path) -> None:
     path, again = made_up_table(tmp_path / "a"), made_up_table(tmp_path / "b")
     assert path.read_bytes() == again.read_bytes()
     data = prepare(StudySpec(name="b", data=DataSpec(path=str(path)), model=ModelSpec(checkpoint="x")), tmp_path)
-    assert data.labels == ("a", "b")
+    assert data.names == ("a", "b")
     assert sum(data.meta.rows.values()) == ROWS - sum("dropped" in note for note in data.meta.notes)

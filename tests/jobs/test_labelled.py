@@ -12,9 +12,9 @@ from harness.jobs.labelled import table_scores
 from harness.jobs.predict import Export
 
 
-def export(task: str = "text-classification", labels: tuple[str, ...] = ("no", "yes")) -> Export:
+def export(task: str = "text-classification", names: tuple[str, ...] = ("no", "yes")) -> Export:
     return Export(
-        folder=Path("best"), task=task, labels=labels, preprocess=(), max_length=16, columns={"text": "text"},
+        folder=Path("best"), task=task, names=names, preprocess=(), max_length=16, columns={"text": "text"},
         target="label", value_columns=("label",),
     )  # fmt: skip
 
@@ -32,7 +32,7 @@ def test_scores_are_of_the_rows_with_a_label_that_the_model_knows() -> None:
 
 
 def test_labels_are_read_as_training_reads_them() -> None:
-    found = table_scores(export(labels=("0", "1")), {"label": ["1.0", 0, [1], None, "?"]}, said(1, 0, 1, 0, 0))
+    found = table_scores(export(names=("0", "1")), {"label": ["1.0", 0, [1], None, "?"]}, said(1, 0, 1, 0, 0))
     assert found is not None
     assert found.num_rows == 3
     assert {metric.name: value for metric, value in found.scores}["accuracy"] == 1

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_open_export_reads_what_the_input_must_be(folder: Path) -> None:
     export = open_export(folder)
-    assert export.labels == ("no", "yes")
+    assert export.names == ("no", "yes")
     assert export.preprocess == ("lowercase",)
     assert export.columns == {"text": "question"}
     assert export.value_columns == SHOWN

@@ -71,7 +71,7 @@ def test_saved_folder_works_with_a_plain_pipeline(
     expected = model(**TASK.collate(examples, np.arange(len(rows)))).logits.softmax(-1)
     for answer, probabilities in zip(answers, expected, strict=True):
         given = {part["label"]: part["score"] for part in answer}
-        assert given == pytest.approx(dict(zip(data.labels, probabilities.tolist(), strict=True)), abs=1e-5)
+        assert given == pytest.approx(dict(zip(data.names, probabilities.tolist(), strict=True)), abs=1e-5)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

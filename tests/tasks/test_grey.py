@@ -61,7 +61,7 @@ def test_plain_transformers_opens_a_grey_picture(digits: PreparedData, tmp_path:
         picture = image.fromarray(np.asarray(examples.fields["pixel_values"])[row, :, :, 0])
         expected = model(**TASK.collate(examples, np.array([row]))).logits.softmax(-1)[0]
         scores = {part["label"]: part["score"] for part in classify(picture)}
-        assert scores == pytest.approx(dict(zip(digits.labels, expected.tolist(), strict=True)), abs=1e-5)
+        assert scores == pytest.approx(dict(zip(digits.names, expected.tolist(), strict=True)), abs=1e-5)
 
 
 def test_an_export_is_a_checkpoint_of_colour_images(digits: PreparedData, tmp_path: Path) -> None:

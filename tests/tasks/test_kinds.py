@@ -54,7 +54,7 @@ def test_a_text_is_answered_alike_alone_in_a_batch_and_in_a_pipeline(
         answers = classify(TEXTS)
     for answer, probabilities in zip(answers, together, strict=True):
         scores = {part["label"]: part["score"] for part in answer}
-        assert scores == pytest.approx(dict(zip(data.labels, probabilities.tolist(), strict=True)), abs=1e-6)
+        assert scores == pytest.approx(dict(zip(data.names, probabilities.tolist(), strict=True)), abs=1e-6)
 
 
 def test_a_kind_that_reads_other_rows_is_refused(

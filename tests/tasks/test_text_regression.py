@@ -53,7 +53,7 @@ def test_facts_say_how_the_numbers_are_spread(priced: PreparedData) -> None:
         line for line in facts(priced, config(TASK.facts.name, architecture=architecture("bert"))) if "train" in line
     ]
     assert line.startswith("train: 96 rows (number: mean ")
-    assert priced.labels == ()
+    assert priced.names == ()
 
 
 def test_splits_have_like_numbers(priced: PreparedData) -> None:

@@ -139,7 +139,7 @@ def test_outputs_are_those_of_a_model(smoke_data: PreparedData, tmp_path: Path) 
     assert outputs is not None
     for split, found in outputs.items():
         probabilities = np.asarray(found["probabilities"])
-        assert probabilities.shape == (smoke_data.meta.rows[split], len(smoke_data.labels))
+        assert probabilities.shape == (smoke_data.meta.rows[split], len(smoke_data.names))
         np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
 
 

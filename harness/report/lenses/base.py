@@ -36,7 +36,7 @@ class Lens(Protocol):
         """True when the arrays, of one row or more, have the names, shapes and types that this lens reads."""
 
     def truth(self, view: View, answers: Answers, row: int) -> str:
-        """The true value of a row as text, with what it is: "label 'positive'"."""
+        """The true value of a row as text, with what it is."""
 
     def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
         """The right and wrong rows of the winner on test.

@@ -43,7 +43,7 @@ class ModelLogits(torch.nn.Module):
         self._last: torch.Tensor | None = None
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Returns the logits [rows, num_labels]."""
+        """Returns the logits [rows, ...]."""
         # A copy, because the autograd graph of a view cannot be cut off in place.
         self._last = self.model(**dict(zip(self.names, inputs, strict=True))).logits.clone()
         return self._last
@@ -110,7 +110,7 @@ class StepGraphs(Forward):
         return SimpleNamespace(logits=self.logits(inputs)) if is_full else super().__call__(inputs, is_full=is_full)
 
     def logits(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Returns the model's logits [rows, num_labels] for its keyword arguments."""
+        """Returns the model's logits [rows, ...] for its keyword arguments."""
         shape = tuple((name, *tensor.shape) for name, tensor in inputs.items())
         run = self._graphs.get(shape)
         if run is None and self._is_due(shape):
