@@ -229,9 +229,14 @@ def facts_of(name: str) -> TaskFacts:
     if name in TASKS:
         return TASKS[name]
     if is_foreign(name) and (is_trusted(name) or name not in _FOREIGN):
-        facts = getattr(import_object(name), "facts", None)
+        task = import_object(name)
+        facts, most = getattr(task, "facts", None), getattr(task, "max_texts", None)
         if not isinstance(facts, TaskFacts):
             raise InputError(f"{name!r} is no task: it has no attribute facts, a harness.spec.tasks.TaskFacts")
+        if most is not None and len(facts.texts) > most:
+            listed = ", ".join(facts.texts)
+            remedy = "join columns, or give the task an encode, a predict_inputs and a max_texts of its own"
+            raise InputError(f"{name!r} has {len(facts.texts)} texts ({listed}), and encodes at most {most}; {remedy}")
         for metric in facts.metrics:
             if not metric.has_formula:
                 formula = "give row_stats and of_sums, or value"

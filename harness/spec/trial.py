@@ -48,8 +48,8 @@ class TrialTraining(Frozen):
     schedule: Schedule
     precision: Precision
     max_grad_norm: float | None
-    label_smoothing: float
-    class_weights: ClassWeights
+    label_smoothing: float = 0.0
+    class_weights: ClassWeights = "none"
     accumulation_steps: int
     step_graphs: bool = False
     seed: int

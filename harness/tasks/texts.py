@@ -37,8 +37,9 @@ _DEFAULT_VOCABULARY = 30_000
 
 
 class TextTask(TaskBase):
-    """A task whose inputs are one field of kind text or, for pairs, two."""
+    """A task whose inputs are one field of kind text or, for pairs, two: at most `max_texts`."""
 
+    max_texts: ClassVar[int] = 2
     auto: ClassVar[str] = "AutoModelForSequenceClassification"
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:

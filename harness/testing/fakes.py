@@ -58,8 +58,6 @@ def config(number: int, behave: str = "fine", *, evaluate_at: tuple[float, ...] 
             schedule="linear",
             precision="fp32",
             max_grad_norm=None,
-            label_smoothing=0.0,
-            class_weights="none",
             accumulation_steps=1,
             seed=number,
         ),

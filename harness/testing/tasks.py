@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.data.encoded import Ragged, by_row
+from harness.data.encoded import Arrays, Ragged, by_row
 from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.spec.configure import default_params, resolve
@@ -60,6 +60,10 @@ class Prepared:
     def outputs(self, split: str, rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
         """Returns the model's outputs for rows of a split."""
         return predict(self.model, self.task, encoded(self.data, self.config, split), rows, CPU)
+
+    def targets(self, split: str) -> Arrays:
+        """Returns the targets of a split: those of its rows, or of their encoding where the rows have none."""
+        return self.task.row_targets(self.data.frame(split)) or encoded(self.data, self.config, split).targets
 
     def loss(self, rows: np.ndarray) -> tuple[torch.Tensor, float]:
         """Returns the loss of training examples, and the weight that it is divided by."""
@@ -163,8 +167,8 @@ class TaskContract(ABC):
     def test_metrics_are_numbers_and_predictions_are_json(self, prepared: Prepared) -> None:
         """Every metric is computed, and a prediction is JSON with all values that a table shows."""
         rows = np.arange(prepared.data.meta.rows["validation"])
-        outputs = prepared.outputs("validation", rows)
-        targets = prepared.task.row_targets(prepared.data.frame("validation"))
+        outputs, targets = prepared.outputs("validation", rows), prepared.targets("validation")
+        assert targets, "neither row_targets nor encode gives targets"
         assert num_rows(targets) == len(rows)
         metrics = prepared.task.metrics(outputs, targets)
         assert metrics.keys() == {metric.name for metric in prepared.task.facts.metrics}
@@ -204,7 +208,7 @@ class TaskContract(ABC):
         """A baseline on features has a name and the model's outputs; a task without one returns None."""
         random, rows = np.random.default_rng(0), prepared.data.meta.rows
         features = {split: random.normal(size=(rows[split], 4)).astype(np.float32) for split in ("train", "test")}
-        targets = prepared.task.row_targets(prepared.data.frame("train"))
+        targets = prepared.targets("train")
         fitted = prepared.task.on_features(features["train"], targets, {"test": features["test"]}, prepared.data)
         assert (fitted is not None) == bool(prepared.task.features_baseline)
         if fitted is not None:
@@ -214,7 +218,7 @@ class TaskContract(ABC):
     def test_warnings_are_sentences(self, prepared: Prepared) -> None:
         """Warnings on the data and on a model's outputs are texts, if there are any."""
         outputs = prepared.outputs("test", np.arange(prepared.data.meta.rows["test"]))
-        targets = prepared.task.row_targets(prepared.data.frame("test"))
+        targets = prepared.targets("test")
         warnings = prepared.task.data_warnings(prepared.config, prepared.data)
         warnings += prepared.task.answer_warnings(outputs, targets, prepared.data.names)
         assert all(isinstance(warning, str) and warning for warning in warnings)

@@ -165,3 +165,25 @@ def test_metric_without_a_formula_is_refused(tmp_path: Path, monkeypatch: pytest
     name = task_with_metrics(tmp_path, monkeypatch, f"rmse, {own}")
     with pytest.raises(InputError, match="'own' has no formula; give row_stats and of_sums, or value"):
         facts_of(name)
+
+
+@pytest.mark.parametrize(("most", "refused"), [("", True), ("    max_texts = 3", False)])
+def test_task_of_more_texts_than_it_encodes_is_refused(
+    most: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        "from dataclasses import replace",
+        "from harness.spec.tasks import NUMBER, TASKS, Field",
+        "from harness.tasks.texts import TextTask",
+        "three = tuple(Field(name=name, kind='text') for name in ('head', 'body', 'tail'))",
+        "class Task(TextTask):",
+        "    facts = replace(TASKS['text-regression'], fields=(*three, NUMBER))",
+        most,
+    ]
+    monkeypatch.syspath_prepend(written(tmp_path / "lib", "\n".join(lines), name="long_letters"))
+    trust("long_letters:Task")
+    if refused:
+        with pytest.raises(InputError, match=r"has 3 texts \(head, body, tail\), and encodes at most 2; join columns"):
+            facts_of("long_letters:Task")
+    else:
+        assert facts_of("long_letters:Task").texts == ("head", "body", "tail")
