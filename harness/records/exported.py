@@ -37,7 +37,7 @@ class ExportManifest(Stored):
     study: str = ""
     trial: int | None = None
     task: str
-    labels: tuple[str, ...] = Field(default=(), description="what the ids in the targets stand for, by id")
+    labels: tuple[str, ...] = Field(description="what the ids in the targets stand for, by id")
     checkpoint: str = Field(default="", description="the pretrained checkpoint that was trained further")
     settings: dict[str, Any] = Field(default={}, description="every setting of the trial, by its key in a study file")
     params: dict[str, ParamValue] = Field(default={}, description="the settings that were searched, by their last key")

@@ -112,7 +112,7 @@ def baselines(
 
 def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     """Returns what a person should know of the data before training, a line each."""
-    lines = [f"{split}: {rows} rows{_targets(data, split)}" for split, rows in data.meta.rows.items()]
+    lines = [f"{split}: {rows} rows{_targets(data, config, split)}" for split, rows in data.meta.rows.items()]
     most = config.data.train_rows
     if most is not None and most < data.meta.rows["train"]:
         lines.append(f"rows that a trial trains on: {most} of {data.meta.rows['train']} (data.train_rows)")
@@ -131,11 +131,11 @@ def _undefined_on_test(data: PreparedData, config: TrialConfig) -> list[str]:
     return [f"all test rows have the same target, so {', '.join(titles)} is undefined there"] if titles else []
 
 
-def _targets(data: PreparedData, split: str, limit: int = 6) -> str:
-    """Returns the rows of each class, or the spread of the numbers, in parentheses."""
+def _targets(data: PreparedData, config: TrialConfig, split: str, limit: int = 6) -> str:
+    """Returns how often the commonest names occur, or the spread of the numbers, in parentheses."""
     counts = sorted(data.meta.counts.get(split, {}).items(), key=lambda item: -item[1])
     parts = [f"{label[:40]} {count}" for label, count in counts[:limit]]
-    parts += [f"{len(counts) - limit} more classes"] if len(counts) > limit else []
+    parts += [f"{len(counts) - limit} more {task_of(config.task).facts.nouns[1]}"] if len(counts) > limit else []
     parts += [
         f"{name}: mean {spread.mean:.4g}, standard deviation {spread.std:.4g}, {spread.low:.4g} to {spread.high:.4g}"
         for name, spread in data.meta.numbers.get(split, {}).items()

@@ -59,6 +59,7 @@ def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     assert [lines[2].split("|")[1].strip() for lines in tables] == ["accuracy", "model.checkpoint"]
     assert 'pipeline("text-classification", model="FOLDER")' in card
     assert "Trained with adamw on" in card
+    assert "| training.label_smoothing | 0.0 |" in card and "| training.class_weights | none |" in card
 
 
 def test_export_card_says_what_was_trained_and_what_is_exported(results: Results) -> None:

@@ -48,7 +48,7 @@ def _command(view: View) -> str:
 
 
 def _splits(view: View, data: DataFacts) -> Table | None:
-    """The rows of each split, and how often each name of the targets (of a class) occurs in it."""
+    """The rows of each split, and how often each name in the targets occurs in it."""
     counts, (noun, nouns) = data.counts, view.results.task.nouns
     totals = {split: sum(of_class.values()) for split, of_class in counts.items() if of_class} or data.rows
     if not totals:
