@@ -45,7 +45,8 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
     written = kind.unify("the model", export.target, {"train": list(export.names), "table": read})
     values = kind.stored(written["table"], export.names)
     rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
-    targets = task.row_targets(pd.DataFrame({target.name: [values[row] for row in rows]}))
+    inputs = {name: columns[column] for name, column in export.columns.items() if column in columns}
+    targets = task.row_targets(pd.DataFrame(inputs | {target.name: values}).iloc[rows])
     if not (len(rows) and targets):
         return None
     named = task.metrics(by_row(outputs, rows), targets)
