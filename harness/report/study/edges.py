@@ -1,0 +1,128 @@
+"""Params whose best value seems to lie beyond the range that was searched, and a range to search next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+
+from harness.records.schema import TrialRecord
+from harness.report.kit.view import View
+from harness.report.study.equal_length import equal_length
+from harness.report.study.scale import Scale
+from harness.spec.configure import Domain, Param, search_space
+from harness.stats.optimum import Beyond, Scored, beyond
+
+__all__ = ["Edge", "edges"]
+
+#: How probable it must be that the optimum lies beyond an end.
+#: `benchmarks/edge_alarms.py` counts false and missed alarms.
+PROBABLE = 0.55
+#: The fewest trials that were trained equally far.
+FEWEST = 6
+#: In training tables the best learning rate fell by up to so many decades with each doubling of the training.
+_DRIFT = 0.35
+#: The best value of another param may lie so far from that at the end, in widths of the range.
+_OTHER_DRIFT = 0.25
+#: Trials of another checkpoint or optimiser have another optimum.
+_OWN_OPTIMUM = ("checkpoint", "optimizer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A param whose optimum is probably beyond `end` of its range; `domain` is what to search next."""
+
+    param: Param
+    end: float
+    is_upper: bool
+    probability: float
+    domain: Domain
+
+
+def edges(view: View) -> list[Edge]:
+    """Returns the params whose optimum is probably beyond their range, the most probable first.
+
+    Trials are compared that were trained equally far: those completed, and those at the last rung that enough reached.
+    """
+    best = view.winner
+    if best is None or view.metric.is_cost:
+        return []
+    found = [edge for param in search_space(view.results.spec) if (edge := _edge(view, param, best)) is not None]
+    return sorted(found, key=lambda edge: -edge.probability)
+
+
+def _edge(view: View, param: Param, best: TrialRecord) -> Edge | None:
+    scale = Scale.of(param)
+    if scale is None or not scale.goes_on or param.name not in best.params:
+        return None
+    probable = _beyond(view, param, scale, best)
+    is_upper = scale.place(best.params[param.name]) > 0.5
+    probability = probable.above if is_upper else probable.below
+    domain = scale.beyond(is_upper) if probability > PROBABLE else None
+    if domain is None:
+        return None
+    end = scale.high if is_upper else scale.low
+    return Edge(param=param, end=end, is_upper=is_upper, probability=probability, domain=domain)
+
+
+def _beyond(view: View, param: Param, scale: Scale, best: TrialRecord) -> Beyond:
+    completed = {record.number: record.metrics for record in view.completed}
+    groups = [_scored(view, param, scale, best, completed)]
+    early = equal_length(view, FEWEST + 2)
+    if early is not None and early.share < 1:
+        drift = _drift(scale, early.share)
+        groups.append(_scored(view, param, scale, best, early.metrics, drift))
+    kept = [group for group in groups if group is not None]
+    if max((len(group.scores) for group in kept), default=0) < FEWEST:
+        return Beyond(below=0.0, above=0.0)
+    return beyond(kept)
+
+
+def _drift(scale: Scale, share: float) -> tuple[float, float]:
+    """Returns how far below and above its final place the optimum may be after a share of the training."""
+    if scale.param.name != "learning_rate":
+        return _OTHER_DRIFT, _OTHER_DRIFT
+    return 0.0, min(1.0, _DRIFT * log2(1 / share) / scale.decades) if scale.is_log else 1.0
+
+
+def _scored(
+    view: View,
+    param: Param,
+    scale: Scale,
+    best: TrialRecord,
+    metrics: Mapping[int, Mapping[str, float]],
+    drift: tuple[float, float] = (0.0, 0.0),
+) -> Scored | None:
+    sign = 1 if view.metric.maximize else -1
+    alike = [
+        view.by_number[number]
+        for number in metrics
+        if param.name in view.by_number[number].params
+        and all(view.by_number[number].params.get(name) == best.params.get(name) for name in _OWN_OPTIMUM)
+    ]
+    if len(alike) < 2:
+        return None
+    return Scored(
+        places=np.array([scale.place(record.params[param.name]) for record in alike]),
+        scores=np.array([sign * metrics[record.number][view.objective] for record in alike]),
+        others=_others(view, param, alike),
+        drift=drift,
+    )
+
+
+def _others(view: View, param: Param, records: Sequence[TrialRecord]) -> np.ndarray:
+    """Returns the other searched params [trials, k]: numbers and their squares, and a column for each choice."""
+    columns = []
+    for other in search_space(view.results.spec):
+        values = [record.params.get(other.name) for record in records]
+        scale = Scale.of(other)
+        if other.name == param.name or len({repr(value) for value in values}) < 2:
+            continue
+        if scale is not None and None not in values:
+            places = 2 * np.array([scale.place(value) for value in values]) - 1
+            columns += [places, places**2]
+        else:
+            columns += [np.array([value == choice for value in values], dtype=float) for choice in dict.fromkeys(values)]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(records), 0))
