@@ -24,16 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from harness.records.curves import Curve, Curves
+from harness.records.curves import Curve
 from harness.records.manifest import Manifest
 from harness.records.results import Results
+from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, record_of
 from harness.report.kit.view import View
 from harness.report.study.edges import Edge, edges
 from harness.search.propose import Proposal, Proposer
 from harness.search.replay import MemoryStore, ReplaySlots
 from harness.search.search import Search
-from harness.records.rundir import RunFolder
 from harness.spec.steps import total_steps
 from harness.spec.study import StudySpec
 
@@ -171,9 +171,7 @@ def main() -> None:
         for pruner in options.pruners.split(","):
             for params in options.params.split(","):
                 for loss in map(float, options.losses.split(",")):
-                    false, found = counts(
-                        form, loss / 100, pruner, params == "four", options.studies, options.seed
-                    )
+                    false, found = counts(form, loss / 100, pruner, params == "four", options.studies, options.seed)
                     print(f"| {form} | {loss:g} | {pruner} | {params} | {false} | {found} |", flush=True)
 
 

@@ -18,7 +18,7 @@ _WIDTHS = np.array([0.2, 0.4, 0.8, 3.0])
 _DROPS = np.geomspace(0.1, 6.0, 14)
 _NOISES = np.geomspace(0.05, 1.0, 7)
 #: The standard deviations of the level of the scores, and of the effects of other params.
-_LEVEL, _EFFECT = 30.0, 0.5
+_LEVEL, _EFFECT = 30.0, 0.25
 #: The error of a curve's form, as a share of how far a score is below the best one.
 _MISFIT = 0.2
 
@@ -62,8 +62,8 @@ def beyond(groups: Sequence[Scored]) -> Beyond:
     posterior /= posterior.sum()
     half = _STEP / 2
     return Beyond(
-        below=float(posterior[_OPTIMA < -half].sum()),
-        above=float(posterior[_OPTIMA > 1 + half].sum()),
+        below=float(posterior[-half > _OPTIMA].sum()),
+        above=float(posterior[1 + half < _OPTIMA].sum()),
     )
 
 
@@ -93,7 +93,7 @@ def _likelihood(group: Scored) -> np.ndarray:
 
 
 def _shapes(places: np.ndarray) -> np.ndarray:
-    """Returns a curve for each optimum and width [optima, widths, trials], which falls by 1 over a width of the range."""
+    """Returns a curve for each optimum and width [optima, widths, trials]; it falls by 1 over the range's width."""
     distances = (places - _OPTIMA[:, None, None]) / _WIDTHS[:, None]
     shapes: np.ndarray = np.expm1(-(distances**2) / 2) / -np.expm1(-1 / (2 * _WIDTHS[:, None] ** 2))
     return shapes

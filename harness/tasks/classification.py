@@ -11,6 +11,7 @@ import numpy as np
 from harness.data.encoded import Arrays, Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import look_up
+from harness.records.imbalance import imbalance, keys_for_rare_classes
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
 from harness.tasks.base import TaskBase
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 
     from harness.tasks.losses import CrossEntropy
 
-__all__ = ["MAX_SHARE", "Classification", "as_outputs"]
-
-#: The share of the training rows above which the largest class makes accuracy misleading.
-MAX_SHARE = 0.6
+__all__ = ["Classification", "as_outputs"]
 
 
 class Classification(TaskBase):
@@ -94,21 +92,12 @@ class Classification(TaskBase):
 
     def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
         """Warns of a class with most of the training rows, and advises what the study does not have yet."""
-        shares, advice = _shares(data, "train"), self._advice(config)
-        if shares.max() <= MAX_SHARE or not advice:
+        counts, keys = data.meta.counts["train"], keys_for_rare_classes(self.facts, config)
+        largest = imbalance({name: counts[name] for name in data.names})
+        if not largest or not keys:
             return []
-        largest = f"{100 * shares.max():.0f} % of the training rows are '{data.names[shares.argmax()][:40]}'"
-        return [f"{largest}, so a model can do well by answering that class alone: {', '.join(advice)}"]
-
-    def _advice(self, config: TrialConfig) -> list[str]:
-        """Returns the keys that make all classes count, without those that the study has set or searches."""
-        advice = []
-        if "macro_f1" in self.facts.objectives and not {"macro_f1", "mcc"} & set(config.objectives):
-            advice.append("search.objectives=[macro_f1] ranks by all classes alike")
-        searched = "class_weights" in config.params
-        if "class_weights" in self.facts.recipe and config.training.class_weights == "none" and not searched:
-            advice.append("training.class_weights=balanced gives rare classes more weight")
-        return advice
+        advice = ", ".join(f"{override} {effect}" for override, effect in keys.items())
+        return [f"{largest}, so a model can do well by answering that class alone: {advice}"]
 
     def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Warns of a model that gives every row the same class where the rows have several."""

@@ -27,10 +27,10 @@ from harness.report.kit.text import (
     plural,
 )
 from harness.report.kit.view import View
+from harness.report.study import next_steps
 from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
 from harness.report.study.objectives import kept_constraints, no_winner, tradeoff
-from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
@@ -41,8 +41,6 @@ __all__ = ["Answer", "answer"]
 
 BUDGET = "budget"
 """The message of a trial that was stopped for lack of time."""
-
-_PICKED = ("winner", "runner-up")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +59,7 @@ def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
     sentences = [*evidence(view, model), *kept_constraints(view), *tradeoff(view), *_speed(view, pick), _cost(view)]
-    sentences += [*judged_early(view), *_export(view)]
+    sentences += [*judged_early(view), *_export(view), *next_steps.sentences(view)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -214,7 +212,7 @@ def _warnings(view: View) -> tuple[str, ...]:
         sentences.append(
             f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard."
         )
-    sentences += [*_changed(view.winner), *_out_of_time(view, ended), *_validation_too_small(view)]
+    sentences += [*_changed(view.winner), *_out_of_time(view, ended)]
     if final is None and view.winner is not None:
         sentences.append(
             "The test split has not been opened: the scores below are of validation, on which they were picked."
@@ -240,16 +238,3 @@ def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
     if given_up or unstarted > 0:
         lost = join(f"{count:,} {word}" for count, word in ((given_up, "given up"), (unstarted, "not begun")) if count)
         yield f"The budget of {minutes or 0:g} minutes ended the search early: of {num_trials:,} trials {lost}."
-
-
-def _validation_too_small(view: View) -> Iterator[str]:
-    """A warning where winner and runner-up tie on the validation rows."""
-    numbers = [view.models[role].number for role in _PICKED if role in view.models]
-    answers = [validation_answers(view, number) for number in numbers if number is not None]
-    first, second = answers if len(answers) == len(_PICKED) else (None, None)
-    comparison = compared(view.judge, first, second, units_of(view, "validation"))
-    if first is not None and comparison is not None and comparison.tie:
-        yield (
-            f"The validation split ({len(first):,} rows) is too small to tell winner and runner-up apart: other rows "
-            "might have chosen the runner-up."
-        )

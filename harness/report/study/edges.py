@@ -17,9 +17,10 @@ from harness.stats.optimum import Beyond, Scored, beyond
 
 __all__ = ["Edge", "edges"]
 
-#: How probable it must be that the optimum lies beyond an end.
-#: `benchmarks/edge_alarms.py` counts false and missed alarms.
-PROBABLE = 0.55
+#: How probable it must be that the optimum lies beyond an end: of a learning rate that is searched alone, without
+#: pruning; of any other learning rate; of another param, of which there may be many. `benchmarks/edge_alarms.py` counts
+#: false and missed alarms.
+ALONE, OF_RATES, OF_OTHERS = 0.5, 0.6, 0.7
 #: The fewest trials that were trained equally far.
 FEWEST = 6
 #: In training tables the best learning rate fell by up to so many decades with each doubling of the training.
@@ -60,20 +61,26 @@ def _edge(view: View, param: Param, best: TrialRecord) -> Edge | None:
     probable = _beyond(view, param, scale, best)
     is_upper = scale.place(best.params[param.name]) > 0.5
     probability = probable.above if is_upper else probable.below
-    domain = scale.beyond(is_upper) if probability > PROBABLE else None
+    domain = scale.beyond(is_upper) if probability > _needed(view, param) else None
     if domain is None:
         return None
     end = scale.high if is_upper else scale.low
     return Edge(param=param, end=end, is_upper=is_upper, probability=probability, domain=domain)
 
 
+def _needed(view: View, param: Param) -> float:
+    if param.name != "learning_rate":
+        return OF_OTHERS
+    is_alone = len(search_space(view.results.spec)) == 1 and len(view.completed) == len(view.scored)
+    return ALONE if is_alone else OF_RATES
+
+
 def _beyond(view: View, param: Param, scale: Scale, best: TrialRecord) -> Beyond:
     completed = {record.number: record.metrics for record in view.completed}
     groups = [_scored(view, param, scale, best, completed)]
     early = equal_length(view, FEWEST + 2)
-    if early is not None and early.share < 1:
-        drift = _drift(scale, early.share)
-        groups.append(_scored(view, param, scale, best, early.metrics, drift))
+    if early is not None and early.share < 1 and param.name == "learning_rate":
+        groups.append(_scored(view, param, scale, best, early.metrics, _drift(scale, early.share)))
     kept = [group for group in groups if group is not None]
     if max((len(group.scores) for group in kept), default=0) < FEWEST:
         return Beyond(below=0.0, above=0.0)
@@ -124,5 +131,7 @@ def _others(view: View, param: Param, records: Sequence[TrialRecord]) -> np.ndar
             places = 2 * np.array([scale.place(value) for value in values]) - 1
             columns += [places, places**2]
         else:
-            columns += [np.array([value == choice for value in values], dtype=float) for choice in dict.fromkeys(values)]
+            columns += [
+                np.array([value == choice for value in values], dtype=float) for choice in dict.fromkeys(values)
+            ]
     return np.stack(columns, axis=1) if columns else np.zeros((len(records), 0))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, inf, log, log10, sqrt
 from typing import Any
 
 from harness.spec.configure import Domain, Param
-from harness.spec.space import Range
+from harness.spec.space import Choices, Range
 
 __all__ = ["Scale"]
 
-#: By key, the bounds of the params that may be searched beyond their range; the upper one is never suggested.
+#: By key, the bounds of the params that may be searched beyond their range.
 _BOUNDS: Mapping[str, tuple[float, float]] = {
     "training.learning_rate": (0.0, inf),
     "training.batch_size": (1, inf),
@@ -68,15 +68,14 @@ class Scale:
         Of choices the last one stays, and two follow.
         """
         domain = self.param.domain
-        if isinstance(domain, Range):
-            ends = self._ends(is_upper)
-            if ends is None:
-                return None
-            return domain.model_copy(update={"low": ends[0], "high": ends[1]})
-        choices = self._choices(is_upper)
-        return domain.model_copy(update={"choices": choices}) if len(choices) > 1 else None
+        if isinstance(domain, Choices):
+            choices = self._choices(domain.choices, is_upper)
+            return domain.model_copy(update={"choices": choices}) if len(choices) > 1 else None
+        low, high = self._ends(domain, is_upper)
+        is_new = high > self.high if is_upper else low < self.low
+        return domain.model_copy(update={"low": low, "high": high}) if is_new and low < high else None
 
-    def _ends(self, is_upper: bool) -> tuple[float, float] | None:
+    def _ends(self, domain: Range[Any], is_upper: bool) -> tuple[float, float]:
         end = self.high if is_upper else self.low
         if self.is_log:
             inner, outer = sqrt(_DECADE), _DECADE
@@ -85,22 +84,19 @@ class Scale:
             width = self.high - self.low
             low, high = (end - width / 2, end + width) if is_upper else (end - width, end + width / 2)
         low, high = self._allowed(low), self._allowed(high)
-        if self.param.domain.step is not None:  # type: ignore[union-attr]
-            step = self.param.domain.step  # type: ignore[union-attr]
-            low = self.low + step * ceil((low - self.low) / step)
-        is_new = high > self.high if is_upper else low < self.low
-        return (low, high) if is_new and low < high else None
+        if domain.step is not None:
+            low = self.low + domain.step * ceil((low - self.low) / domain.step)
+        return low, high
 
-    def _choices(self, is_upper: bool) -> tuple[float, ...]:
-        values = sorted(self.param.domain.choices, reverse=not is_upper)  # type: ignore[union-attr]
-        end, before = values[-1], values[-2]
-        factors = [end * (end / before) ** power if self.is_log else end + (end - before) * power for power in (1, 2)]
-        allowed = [self._allowed(value) for value in factors]
-        return tuple(sorted({end, *(value for value in allowed if (value > end) is is_upper and value != end)}))
+    def _choices(self, choices: Sequence[float], is_upper: bool) -> tuple[float, ...]:
+        before, end = sorted(choices, reverse=not is_upper)[-2:]
+        further = [end * (end / before) ** power if self.is_log else end + (end - before) * power for power in (1, 2)]
+        allowed = {self._allowed(value) for value in further}
+        return tuple(sorted({end, *(value for value in allowed if (value > end if is_upper else value < end))}))
 
     def _allowed(self, value: float) -> float:
-        """Returns the nearest value that the key may have, with one digit; whole for a param of whole numbers."""
+        """Returns the nearest value that the key may have, with two digits; whole for a param of whole numbers."""
         low, high = _BOUNDS[self.param.key]
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
         bounded = min(max(value, low), high)
-        return round(bounded) if whole else float(f"{bounded:.2g}")
+        is_whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return round(bounded) if is_whole else float(f"{bounded:.2g}")
