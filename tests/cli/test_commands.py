@@ -89,6 +89,7 @@ def test_results_json_is_all_there_is_on_stdout(smoke_run: Path) -> None:
     assert found["study"] == "smoke"
     assert [trial["number"] for trial in found["trials"]] == [0, 1, 2, 3]
     assert found["best"]["export"] == str(smoke_run / "best")
+    assert isinstance(found["next_steps"], list)
     assert set(found["best"]["test"]["accuracy"]) == {"value", "low", "high"}
 
 

@@ -21,12 +21,10 @@ __all__ = ["Edge", "edges"]
 #: pruning; of any other learning rate; of another param, of which there may be many. `benchmarks/edge_alarms.py` counts
 #: false and missed alarms.
 ALONE, OF_RATES, OF_OTHERS = 0.5, 0.6, 0.7
-#: The fewest trials that were trained equally far.
-FEWEST = 6
+#: The fewest trials that are judged, and the fewest of a rung.
+FEWEST, AT_RUNG = 6, 8
 #: In training tables the best learning rate fell by up to so many decades with each doubling of the training.
 _DRIFT = 0.35
-#: The best value of another param may lie so far from that at the end, in widths of the range.
-_OTHER_DRIFT = 0.25
 #: Trials of another checkpoint or optimiser have another optimum.
 _OWN_OPTIMUM = ("checkpoint", "optimizer")
 
@@ -78,20 +76,14 @@ def _needed(view: View, param: Param) -> float:
 def _beyond(view: View, param: Param, scale: Scale, best: TrialRecord) -> Beyond:
     completed = {record.number: record.metrics for record in view.completed}
     groups = [_scored(view, param, scale, best, completed)]
-    early = equal_length(view, FEWEST + 2)
+    early = equal_length(view, AT_RUNG)
     if early is not None and early.share < 1 and param.name == "learning_rate":
-        groups.append(_scored(view, param, scale, best, early.metrics, _drift(scale, early.share)))
+        drift = _DRIFT * log2(1 / early.share) / scale.decades if scale.is_log else 1.0
+        groups.append(_scored(view, param, scale, best, early.metrics, (0.0, min(1.0, drift))))
     kept = [group for group in groups if group is not None]
     if max((len(group.scores) for group in kept), default=0) < FEWEST:
         return Beyond(below=0.0, above=0.0)
     return beyond(kept)
-
-
-def _drift(scale: Scale, share: float) -> tuple[float, float]:
-    """Returns how far below and above its final place the optimum may be after a share of the training."""
-    if scale.param.name != "learning_rate":
-        return _OTHER_DRIFT, _OTHER_DRIFT
-    return 0.0, min(1.0, _DRIFT * log2(1 / share) / scale.decades) if scale.is_log else 1.0
 
 
 def _scored(
@@ -104,10 +96,11 @@ def _scored(
 ) -> Scored | None:
     sign = 1 if view.metric.maximize else -1
     alike = [
-        view.by_number[number]
-        for number in metrics
-        if param.name in view.by_number[number].params
-        and all(view.by_number[number].params.get(name) == best.params.get(name) for name in _OWN_OPTIMUM)
+        record
+        for record in map(view.by_number.__getitem__, metrics)
+        if param.name in record.params
+        and not record.num_changes
+        and all(record.params.get(name) == best.params.get(name) for name in _OWN_OPTIMUM)
     ]
     if len(alike) < 2:
         return None

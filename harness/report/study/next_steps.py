@@ -17,7 +17,7 @@ from harness.errors import FailReason
 from harness.records.imbalance import imbalance, keys_for_rare_classes
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
-from harness.report.kit.text import amount, param, param_name, plural
+from harness.report.kit.text import amount, capitalised, param, param_name, plural
 from harness.report.kit.view import View
 from harness.report.study.edges import Edge, edges
 from harness.report.study.predictions import compared, units_of, validation_answers
@@ -60,7 +60,7 @@ def next_steps(view: View) -> list[NextStep]:
 def sentences(view: View) -> list[Sentence]:
     """The steps for the answer: each with its overrides as a shell takes them."""
     return [
-        Sentence(f"Try next: {step.about}", f"{step.why}: {' '.join(map(shlex.quote, step.overrides))}")
+        Sentence(f"Try next: {step.about}", f"{capitalised(step.why)}: {' '.join(map(shlex.quote, step.overrides))}")
         for step in next_steps(view)
     ]
 

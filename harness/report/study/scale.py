@@ -22,8 +22,8 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "training.max_grad_norm": (0.0, inf),
     "model.dropout": (0.0, 1.0),
 }
-#: A range goes on by so much beyond its end: the factor of a log scale.
-_DECADE = 10.0
+#: By how much a range on a log scale goes on beyond its end: a decade, and two doublings of a batch size.
+_FACTOR, _OF_WHOLE_NUMBERS = 10.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,11 @@ class Scale:
         return self.param.key in _BOUNDS
 
     @property
+    def is_whole(self) -> bool:
+        """True for a param of whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
     def decades(self) -> float:
         """The length of a log scale."""
         return log10(self.high / self.low) if self.low > 0 else inf
@@ -64,8 +69,8 @@ class Scale:
     def beyond(self, is_upper: bool) -> Domain | None:
         """Returns what to search next where the best value lies beyond an end; None where no value can be there.
 
-        A range goes on by a decade, or by its own width where it has no log scale, and begins again half so far within.
-        Of choices the last one stays, and two follow.
+        A range goes on by a decade (of whole numbers by a factor of four), without a log scale by its own width, and
+        begins again half so far within its end. Of choices the last one stays, and two follow.
         """
         domain = self.param.domain
         if isinstance(domain, Choices):
@@ -78,7 +83,8 @@ class Scale:
     def _ends(self, domain: Range[Any], is_upper: bool) -> tuple[float, float]:
         end = self.high if is_upper else self.low
         if self.is_log:
-            inner, outer = sqrt(_DECADE), _DECADE
+            outer = _OF_WHOLE_NUMBERS if self.is_whole else _FACTOR
+            inner = sqrt(outer)
             low, high = (end / inner, end * outer) if is_upper else (end / outer, end * inner)
         else:
             width = self.high - self.low
@@ -98,5 +104,4 @@ class Scale:
         """Returns the nearest value that the key may have, with two digits; whole for a param of whole numbers."""
         low, high = _BOUNDS[self.param.key]
         bounded = min(max(value, low), high)
-        is_whole = isinstance(self.low, int) and isinstance(self.high, int)
-        return round(bounded) if is_whole else float(f"{bounded:.2g}")
+        return round(bounded) if self.is_whole else float(f"{bounded:.2g}")

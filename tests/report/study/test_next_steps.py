@@ -120,11 +120,12 @@ def test_fixed_param_has_no_edge(searched_to: Callable[..., Results]) -> None:
     assert edges(View(with_spec(searched_to(2e-3), training={"learning_rate": 1e-4}))) == []
 
 
+LOG = {"low": 8, "high": 64, "log": True}
 DOMAINS: list[tuple[str, Any, Any, Any]] = [
     ("batch_size", [8, 16, 32], [2, 4, 8], [32, 64, 128]),
     ("batch_size", [1, 2], None, [2, 4, 8]),
     ("batch_size", {"low": 8, "high": 64, "step": 8}, None, {"low": 40, "high": 120, "step": 8}),
-    ("batch_size", {"low": 8, "high": 64, "log": True}, {"low": 1, "high": 25, "log": True}, {"low": 20, "high": 640, "log": True}),
+    ("batch_size", LOG, {"low": 2, "high": 16, "log": True}, {"low": 32, "high": 256, "log": True}),
     ("weight_decay", {"low": 0.0, "high": 0.1}, None, {"low": 0.05, "high": 0.2}),
     ("warmup_fraction", [0.0, 0.5, 1.0], None, None),
     ("learning_rate", [1e-5, 3e-5], [1.1e-6, 3.3e-6, 1e-5], [3e-5, 9e-5, 2.7e-4]),
