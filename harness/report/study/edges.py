@@ -17,10 +17,12 @@ from harness.stats.optimum import Beyond, Scored, beyond
 
 __all__ = ["Edge", "edges"]
 
-#: How probable it must be that the optimum lies beyond an end: of a learning rate that is searched alone, without
-#: pruning; of any other learning rate; of another param, of which there may be many. `benchmarks/edge_alarms.py` counts
-#: false and missed alarms.
-ALONE, OF_RATES, OF_OTHERS = 0.5, 0.6, 0.7
+#: How probable it must be that the optimum lies beyond an end: of the only param, a learning rate, without pruning and
+#: with it; of a learning rate among other params; of another param. `benchmarks/edge_alarms.py` counts false and missed
+#: alarms.
+ALONE, ALONE_PRUNED, OF_RATES, OF_OTHERS = 0.5, 0.55, 0.6, 0.7
+#: The winner must be in the outer part of the range, on the side of the end.
+OUTER = 0.4
 #: The fewest trials that are judged, and the fewest of a rung.
 FEWEST, AT_RUNG = 6, 8
 #: In training tables the best learning rate fell by up to so many decades with each doubling of the training.
@@ -56,8 +58,10 @@ def _edge(view: View, param: Param, best: TrialRecord) -> Edge | None:
     scale = Scale.of(param)
     if scale is None or not scale.goes_on or param.name not in best.params:
         return None
-    probable = _beyond(view, param, scale, best)
-    is_upper = scale.place(best.params[param.name]) > 0.5
+    place = scale.place(best.params[param.name])
+    if OUTER < place < 1 - OUTER:
+        return None
+    probable, is_upper = _beyond(view, param, scale, best), place > 0.5
     probability = probable.above if is_upper else probable.below
     domain = scale.beyond(is_upper) if probability > _needed(view, param) else None
     if domain is None:
@@ -69,8 +73,9 @@ def _edge(view: View, param: Param, best: TrialRecord) -> Edge | None:
 def _needed(view: View, param: Param) -> float:
     if param.name != "learning_rate":
         return OF_OTHERS
-    is_alone = len(search_space(view.results.spec)) == 1 and len(view.completed) == len(view.scored)
-    return ALONE if is_alone else OF_RATES
+    if len(search_space(view.results.spec)) > 1:
+        return OF_RATES
+    return ALONE if len(view.completed) == len(view.scored) else ALONE_PRUNED
 
 
 def _beyond(view: View, param: Param, scale: Scale, best: TrialRecord) -> Beyond:
