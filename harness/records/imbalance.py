@@ -14,14 +14,15 @@ _MAX_SHARE = 0.6
 
 
 def imbalance(counts: Mapping[str, int]) -> str:
-    """Returns "70 % of the training rows are 'ham'" where a class has too many of them; "" otherwise.
+    """Returns "70 % of the training rows are 'ham', so ..." where a class has too many of them; "" otherwise.
 
     `counts` are the training rows by class.
     """
     largest, total = max(counts, key=lambda name: counts[name], default=""), sum(counts.values())
     if not total or counts[largest] <= _MAX_SHARE * total:
         return ""
-    return f"{100 * counts[largest] / total:.0f} % of the training rows are '{largest[:40]}'"
+    share = f"{100 * counts[largest] / total:.0f} % of the training rows are '{largest[:40]}'"
+    return f"{share}, so a model can do well by answering that class alone"
 
 
 def keys_for_rare_classes(facts: TaskFacts, config: TrialConfig) -> dict[str, str]:

@@ -97,7 +97,7 @@ class Classification(TaskBase):
         if not largest or not keys:
             return []
         advice = ", ".join(f"{override} {effect}" for override, effect in keys.items())
-        return [f"{largest}, so a model can do well by answering that class alone: {advice}"]
+        return [f"{largest}: {advice}"]
 
     def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Warns of a model that gives every row the same class where the rows have several."""

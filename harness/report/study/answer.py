@@ -27,9 +27,9 @@ from harness.report.kit.text import (
     plural,
 )
 from harness.report.kit.view import View
-from harness.report.study import next_steps
 from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
+from harness.report.study.next_steps import next_steps
 from harness.report.study.objectives import kept_constraints, no_winner, tradeoff
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
@@ -59,7 +59,8 @@ def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
     sentences = [*evidence(view, model), *kept_constraints(view), *tradeoff(view), *_speed(view, pick), _cost(view)]
-    sentences += [*judged_early(view), *_export(view), *next_steps.sentences(view)]
+    steps = next_steps(view)
+    sentences += [*judged_early(view), *_export(view), *(step.sentence for step in steps)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -67,7 +68,7 @@ def answer(view: View) -> Answer:
         score=score,
         score_of=score_of,
         sentences=tuple(sentences),
-        warnings=_warnings(view),
+        warnings=tuple(text for text in _warnings(view) if not any(text.startswith(step.why) for step in steps)),
     )
 
 

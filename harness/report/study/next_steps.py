@@ -26,7 +26,7 @@ from harness.spec.space import Range, is_searched
 from harness.stats.chance import noise
 from harness.stats.power import difference_shown_by
 
-__all__ = ["NextStep", "next_steps", "sentences"]
+__all__ = ["NextStep", "next_steps"]
 
 #: The most lines that are shown.
 MOST = 4
@@ -44,6 +44,11 @@ class NextStep:
     why: str
     overrides: tuple[str, ...]
 
+    @property
+    def sentence(self) -> Sentence:
+        """The step for the answer, with its overrides as a shell takes them."""
+        return Sentence(f"Try next: {self.about}", f"{capitalised(self.why)}: {shlex.join(self.overrides)}")
+
     def to_json(self) -> dict[str, Any]:
         """The step as `harness results --json` prints it."""
         return {"about": self.about, "why": self.why, "overrides": list(self.overrides)}
@@ -55,14 +60,6 @@ def next_steps(view: View) -> list[NextStep]:
     if view.results.final is None or best is None:
         return []
     return list(islice(_steps(view, best), MOST))
-
-
-def sentences(view: View) -> list[Sentence]:
-    """The steps for the answer: each with its overrides as a shell takes them."""
-    return [
-        Sentence(f"Try next: {step.about}", f"{capitalised(step.why)}: {' '.join(map(shlex.quote, step.overrides))}")
-        for step in next_steps(view)
-    ]
 
 
 def _steps(view: View, best: TrialRecord) -> Iterator[NextStep]:

@@ -210,11 +210,13 @@ def test_one_class_with_most_of_the_rows(plain: Results, tmp_path: Path) -> None
         return replace(results, manifest=results.manifest.model_copy(update={"data": data}))
 
     step = steps(counted(70))["rare classes"]
-    assert step.why == "70 % of the training rows are 'positive'"
+    assert step.why.startswith("70 % of the training rows are 'positive', so ")
     spec = taken(plain.spec, step, tmp_path)
     assert spec.search.objectives == ("macro_f1",)
     assert spec.training.class_weights == "balanced"
     assert "rare classes" not in steps(counted(60))
+    warned = replace(counted(70), final=plain.final.model_copy(update={"warnings": (f"{step.why}: use x",)}))  # type: ignore[union-attr]
+    assert not answer(View(warned)).warnings, "the line stands for the warning"
     weighted = with_spec(plain, search={"objectives": ["macro_f1"]}, training={"class_weights": "balanced"})
     assert "rare classes" not in steps(counted(70, weighted))
 
@@ -239,7 +241,13 @@ def test_many_failed_trials(plain: Results, tmp_path: Path, reason: FailReason, 
         assert taken(plain.spec, step, tmp_path) != plain.spec
 
 
-def test_at_most_four_lines_with_their_overrides_as_a_shell_takes_them(searched_to: Callable[..., Results]) -> None:
+def test_at_most_four_lines(plain: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [NextStep(about=str(place), why="w", overrides=("a=1",)) for place in range(6)]
+    monkeypatch.setattr("harness.report.study.next_steps._steps", lambda view, best: iter(many))
+    assert [step.about for step in next_steps(View(plain))] == ["0", "1", "2", "3"]
+
+
+def test_overrides_as_a_shell_takes_them(searched_to: Callable[..., Results]) -> None:
     results = searched_to(2e-3)
     told = [one for one in answer(View(results)).sentences if one.about.startswith("Try next")]
     assert [one.about for one in told] == ["Try next: learning rate"]
