@@ -20,7 +20,7 @@ __all__ = ["Edge", "edges"]
 #: How probable it must be that the optimum lies beyond an end: of the only param, a learning rate, without pruning and
 #: with it; of a learning rate among other params; of another param. `benchmarks/edge_alarms.py` counts false and missed
 #: alarms.
-ALONE, ALONE_PRUNED, OF_RATES, OF_OTHERS = 0.5, 0.55, 0.6, 0.7
+ALONE, ALONE_PRUNED, OF_RATES, OF_OTHERS = 0.5, 0.7, 0.6, 0.7
 #: The winner must be in the outer part of the range, on the side of the end.
 OUTER = 0.4
 #: The fewest trials that are judged, and the fewest of a rung.
