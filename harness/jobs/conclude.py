@@ -26,6 +26,7 @@ from harness.records.final import (
     FinalModel,
     PredictionSpeed,
     Role,
+    SeedRace,
     numbered,
     warnings_among,
 )
@@ -33,6 +34,7 @@ from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip, plural
+from harness.report.study.race import race_text
 from harness.spec.configure import arm_of
 from harness.spec.constraints import constraints_of
 from harness.spec.study import StudySpec
@@ -61,6 +63,7 @@ def conclude(
     confirm: Sequence[TrialRecord],
     facts: Sequence[str],
     scorer: Scorer,
+    race: SeedRace | None = None,
 ) -> Final:
     """Scores the models on the list and the baselines on test, and exports the winner to `best/`.
 
@@ -72,9 +75,9 @@ def conclude(
         HarnessError: the exported model does not score what its trial scored.
     """
     metric = facts_of(spec.task).judged_by(spec.search.objectives)
-    finalists = rank_finalists(spec, trials, confirm)
+    finalists = rank_finalists(spec, trials, confirm, race)
     if finalists and constraints_of(spec).unmet(finalists[0].metrics):
-        return Final(finalists=tuple(finalists), warnings=tuple(warnings_among(facts)))
+        return Final(finalists=tuple(finalists), race=race, warnings=tuple(warnings_among(facts)))
     saved = [[record for record in records if _has_weights(run, record)] for records in (trials, confirm)]
     models = models_to_score(spec, finalists, trials, *saved)
     if "winner" not in models:
@@ -109,13 +112,14 @@ def conclude(
         seeds=winner.seeds,
         num_trials=len(trials),
         is_winner=True,
-        notes=warnings,
+        notes=[*([f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []), *warnings],
         precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )
     replace_folder(staging, run.path / "best")
     return Final(
         winner=winner.number,
         finalists=tuple(finalists),
+        race=race,
         models=scored,
         comparisons=comparisons,
         warnings=warnings,

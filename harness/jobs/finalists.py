@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
-from harness.records.final import Final, Finalist, Role, numbered
+from harness.records.final import Final, Finalist, Role, SeedRace, numbered
 from harness.records.schema import TrialRecord, TrialState
 from harness.search.search import BUDGET
 from harness.spec.configure import arm_of, default_number
@@ -18,6 +18,7 @@ from harness.stats.chance import is_beyond_chance
 __all__ = [
     "confirm_configs",
     "default_trial",
+    "finalists_of",
     "models_to_score",
     "num_pruned_at_chance",
     "pick_weights",
@@ -44,22 +45,31 @@ def default_trial(trials: Sequence[TrialRecord], like: TrialRecord, spec: StudyS
     return next((trial for trial in trials if trial.number == number), None)
 
 
-def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialConfig]:
-    """The trials of the confirmation, the slowest first, so that no slot ends with a long one alone.
-
-    The best `confirm.top` complete trials (of each compared checkpoint) that meet the constraints with
-    `confirm.seeds` - 1 further seeds, and the default recipe to its end when the search stopped it early. Only the end
-    of each training is evaluated as the search did; rungs are left out.
-    """
+def finalists_of(spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials to confirm: the best `confirm.top` of each compared checkpoint that meet the constraints."""
     if spec.confirm is None:
         return []
     constraints = constraints_of(spec)
     best = [trial for trial in ranked(spec, trials) if not constraints.unmet(trial.metrics)]
     arms = list(dict.fromkeys(arm_of(spec, trial.params) for trial in best))
     by_arm = [[trial for trial in best if arm_of(spec, trial.params) == arm] for arm in arms]
-    chosen = [trial for own in by_arm for trial in own[: spec.confirm.top]]
-    runs = [(trial, trial.seed + offset) for offset in range(1, spec.confirm.seeds) for trial in chosen]
-    defaults = [default_trial(trials, trial, spec) for trial in best[:1]]
+    return [trial for own in by_arm for trial in own[: spec.confirm.top]]
+
+
+def confirm_configs(spec: StudySpec, trials: Sequence[TrialRecord], race: SeedRace | None = None) -> list[TrialConfig]:
+    """The trials of the confirmation, the slowest first, so that no slot ends with a long one alone.
+
+    The finalists with `confirm.seeds` - 1 further seeds, or those that their `race` asks for so far, and the default
+    recipe to its end when the search stopped it early. Only the end of each training is evaluated as the search did;
+    rungs are left out.
+    """
+    chosen = finalists_of(spec, trials)
+    most = spec.confirm.most_seeds if spec.confirm else 1
+    seeds = {trial.number: race.seeds_of(trial.number) if race else most for trial in chosen}
+    runs = [
+        (trial, trial.seed + offset) for offset in range(1, most) for trial in chosen if offset < seeds[trial.number]
+    ]
+    defaults = [default_trial(trials, trial, spec) for trial in chosen[:1]]
     runs += [(trial, trial.seed) for trial in defaults if trial and trial.state is TrialState.PRUNED]
     runs.sort(key=lambda run: run[0].history[-1].whole_s, reverse=True)
     return [_confirmation(trial, number, seed) for number, (trial, seed) in enumerate(runs)]
@@ -81,9 +91,13 @@ def _confirmation(trial: TrialRecord, number: int, seed: int) -> TrialConfig:
     )
 
 
-def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord]) -> list[Finalist]:
+def rank_finalists(
+    spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequence[TrialRecord], race: SeedRace | None = None
+) -> list[Finalist]:
     """The configurations that may win, best mean first: those with as many seeds as `confirm.seeds`, or as any has.
 
+    After a `race` those that were left in it come first, then the others, those with most seeds first: a mean over
+    fewer seeds may be higher by luck.
     Configurations whose means do not meet the constraints come last, the nearest first, and cannot win.
     Where the study confirms nothing (any more), the runs of an earlier confirmation still count: a configuration with
     fewer of them may win only if the search ranks it above all of its arm that have more.
@@ -103,15 +117,21 @@ def rank_finalists(spec: StudySpec, trials: Sequence[TrialRecord], confirm: Sequ
             )
         )
     ranking = Ranking.of(spec)
-    return sorted(_may_win(spec, candidates), key=lambda finalist: ranking.key(finalist.metrics)[:2])
+
+    def order(finalist: Finalist) -> tuple[float, bool, int, float]:
+        violation, objective, _ = ranking.key(finalist.metrics)
+        raced = (finalist.number not in race.left, -len(finalist.seeds)) if race else (False, 0)
+        return violation, *raced, objective
+
+    return sorted(candidates if race else _may_win(spec, candidates), key=order)
 
 
 def _may_win(spec: StudySpec, candidates: Sequence[Finalist]) -> list[Finalist]:
     """The candidates with enough seeds; `candidates` are in the order of the search."""
     enough = max((len(finalist.seeds) for finalist in candidates), default=0)
-    confirms = spec.confirm is not None and spec.confirm.seeds > 1
+    confirms = spec.confirm is not None and spec.confirm.most_seeds > 1
     if spec.confirm is not None and confirms:
-        enough = min(enough, spec.confirm.seeds)
+        enough = min(enough, spec.confirm.most_seeds)
     passed: set[str | None] = set()
     chosen = []
     for finalist in candidates:

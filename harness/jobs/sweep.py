@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cached_property
+from math import nan
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -20,14 +21,15 @@ from harness.engines.precisions import Precisions
 from harness.errors import InputError, RunError, StudyFailed
 from harness.jobs.detectable import detectable_lines
 from harness.jobs.earlier_runs import earlier_lines, read_earlier_runs
-from harness.jobs.finalists import confirm_configs
+from harness.jobs.finalists import confirm_configs, finalists_of
 from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.refusals import refuse_undefined
 from harness.jobs.scorer import Features, Scorer, features_of
+from harness.jobs.seed_race import noise_of_rows, race_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
 from harness.records.files import can_write
-from harness.records.final import WARNING, Baseline
+from harness.records.final import WARNING, Baseline, SeedRace
 from harness.records.manifest import BEHAVIOUR, DataFacts, EarlierRun, Manifest, read_manifest, write_manifest
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
@@ -37,6 +39,7 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.records.task_copy import copy_of
+from harness.report.study.race import dropped_text
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
 from harness.search.samplers import import_libraries
@@ -238,13 +241,13 @@ class _Sweep:
             if line := unpruned_line(spec, rows):
                 self.view.say(line)
             try:
-                trials, confirmed, scorer = self._train(store, search)
+                trials, confirmed, race, scorer = self._train(store, search)
             except InputError:
                 if not any(record.history for record in store.records()):
                     self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
                 raise
             self.phases.go("concluding")
-            self._conclude(store, trials, confirmed, scorer)
+            self._conclude(store, trials, confirmed, race, scorer)
             self.stack.close()
         results = load(self.folder.path)
         _report(results, self.view, self.phases, again=not finished)
@@ -252,7 +255,9 @@ class _Sweep:
             raise StudyFailed(_why_failed(results.trials))
         return results
 
-    def _train(self, store: StudyStore, search: Search) -> tuple[list[TrialRecord], list[TrialRecord], Scorer]:
+    def _train(
+        self, store: StudyStore, search: Search
+    ) -> tuple[list[TrialRecord], list[TrialRecord], SeedRace | None, Scorer]:
         """Searches and confirms; baselines and imports run in a background thread once all trials have been started.
 
         The data is described before the first trial, so that what cannot be encoded ends the study there.
@@ -277,7 +282,7 @@ class _Sweep:
             store.set(BASELINES, simple)
             store.set(FACTS, [*described, *others.result(), *failed])
         trials = store.records()
-        return trials, self._confirm(store, trials), scorer
+        return trials, *self._confirm(store, trials), scorer
 
     def _early_features(self, store: StudyStore) -> Features | None:
         """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.
@@ -361,19 +366,37 @@ class _Sweep:
         simple = [Baseline(name=name, metrics=metrics).model_dump(mode="json") for name, metrics in measured.items()]
         return simple, self._said([f"{WARNING}{warning}" for warning in failed])
 
-    def _confirm(self, study: StudyStore, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Trains what is to be confirmed and was not yet; returns every confirmation run, earlier ones too."""
-        configs = confirm_configs(self.spec, trials)
-        store = study.sibling(self.spec.name + CONFIRM, create=bool(configs))
-        if store is None:
-            return []
-        source = FixedList(configs, store, self.folder)
-        if configs:
+    def _confirm(self, study: StudyStore, trials: Sequence[TrialRecord]) -> tuple[list[TrialRecord], SeedRace | None]:
+        """Trains what is to be confirmed and was not yet; returns all confirmation runs and the race.
+
+        A race of seeds comes in rounds, each decided by the records of those before it.
+        """
+        finalists, name = finalists_of(self.spec, trials), self.spec.name + CONFIRM
+        races = self.spec.confirm is not None and self.spec.confirm.seeds == "auto"
+        row_sd = noise_of_rows(self.folder, self.spec, finalists, self.data.units("validation")) if races else nan
+        told: list[str] = []
+        while True:
+            earlier = study.sibling(name)
+            records = earlier.records() if earlier else []
+            race = race_of(self.spec, finalists, records, row_sd) if races else None
+            lines = [dropped_text(self.spec.search.objectives[0], dropped) for dropped in race.dropped] if race else []
+            told += self._said(lines[len(told) :])
+            configs = confirm_configs(self.spec, trials, race)
+            store = study.sibling(name, create=bool(configs))
+            if store is None:
+                return [], race
+            source = FixedList(configs, store, self.folder)
+            if source.is_done:
+                return store.records(), race
             self._phase("confirm", source, len(configs))
-        return store.records()
 
     def _conclude(
-        self, store: StudyStore, trials: Sequence[TrialRecord], confirmed: Sequence[TrialRecord], scorer: Scorer
+        self,
+        store: StudyStore,
+        trials: Sequence[TrialRecord],
+        confirmed: Sequence[TrialRecord],
+        race: SeedRace | None,
+        scorer: Scorer,
     ) -> None:
         """Scores the finalists on the test split, unless no trial completed."""
         from harness.jobs.conclude import conclude, tidy
@@ -383,7 +406,7 @@ class _Sweep:
         self.view.show_work("testing the finalists, exporting the winner")
         before = decision(store)
         facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer).after(before)
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer, race).after(before)
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
         ]

@@ -22,11 +22,13 @@ __all__ = [
     "WARNING",
     "Baseline",
     "Comparison",
+    "DroppedFinalist",
     "Final",
     "FinalModel",
     "Finalist",
     "Interval",
     "PredictionSpeed",
+    "SeedRace",
     "numbered",
     "warnings_among",
 ]
@@ -71,6 +73,26 @@ class Finalist(Frozen):
     seeds: tuple[int, ...]
     metrics: dict[str, Float] = Field(description="mean over seeds, validation")
     std: dict[str, Float] = Field(description="sample standard deviation over seeds; 0 with one seed")
+
+
+class DroppedFinalist(Frozen):
+    """A configuration that got no further seed after `num_seeds`; NaN is behind where it cannot win any more."""
+
+    number: int
+    num_seeds: int
+    behind: Float = Field(description="its mean objective behind that of the best then; never negative")
+
+
+class SeedRace(Frozen):
+    """The race of `confirm: {seeds: auto}`: the configurations left in it, with equally many seeds, and the others."""
+
+    left: tuple[int, ...]
+    num_seeds: int
+    dropped: tuple[DroppedFinalist, ...] = ()
+
+    def seeds_of(self, number: int) -> int:
+        """How many seeds the race asks for of a configuration; the search run is the first."""
+        return next((each.num_seeds for each in self.dropped if each.number == number), self.num_seeds)
 
 
 class PredictionSpeed(Frozen):
@@ -145,6 +167,7 @@ class Final(Frozen):
 
     winner: int | None = None
     finalists: tuple[Finalist, ...] = ()
+    race: SeedRace | None = Field(default=None, description="null where all confirmed configurations had equal seeds")
     models: tuple[FinalModel, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -54,7 +54,9 @@ class Phases:
         self._bounds: dict[Phase, tuple[float, float]] = {}
 
     def go(self, phase: Phase) -> None:
-        """Ends the current phase and begins `phase`; every phase occurs once."""
+        """Ends the current phase and begins `phase`, unless it goes on; every phase occurs once."""
+        if phase == self._phase:
+            return
         self.stop()
         self._phase = phase
 

@@ -56,6 +56,11 @@ class FixedList:
                 self.records[trial.number] = store.end(_abandoned(trial.record))
         return tuple(numbered)
 
+    @property
+    def is_done(self) -> bool:
+        """True when every config's trial has ended."""
+        return all(config.number in self.records for config in self.configs)
+
     def next(self) -> TrialConfig | None:
         if not self._queue:
             return None

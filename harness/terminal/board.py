@@ -228,4 +228,4 @@ class Board:
 
     def _confirmations(self) -> int:
         confirm = self.spec.confirm
-        return min(confirm.top, self.total) * (confirm.seeds - 1) * len(arms(self.spec)) if confirm else 0
+        return min(confirm.top, self.total) * (confirm.most_seeds - 1) * len(arms(self.spec)) if confirm else 0

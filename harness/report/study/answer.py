@@ -13,6 +13,7 @@ from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
+    capitalised,
     clip,
     duration,
     interval,
@@ -31,6 +32,7 @@ from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
 from harness.report.study.next_steps import next_steps
 from harness.report.study.objectives import kept_constraints, no_winner, tradeoff
+from harness.report.study.race import race_text
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import slot_use, spans_frame
@@ -60,7 +62,7 @@ def answer(view: View) -> Answer:
     pick, model = view.winner, view.chosen
     sentences = [*evidence(view, model), *kept_constraints(view), *tradeoff(view), *_speed(view, pick), _cost(view)]
     steps = next_steps(view)
-    sentences += [*judged_early(view), *_export(view), *(step.sentence for step in steps)]
+    sentences += [*_race(view), *judged_early(view), *_export(view), *(step.sentence for step in steps)]
     score, score_of = _score(view, pick, model)
     return Answer(
         headline=_headline(view, pick),
@@ -131,6 +133,11 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
     seeds = len(view.seeds(pick))
     of_seeds = f"mean over {seeds} seeds" if seeds > 1 else f"seed {pick.seed}"
     return view.score_text(mean.value), f"validation {view.score_name} ({of_seeds}){interval_text}; test not opened yet"
+
+
+def _race(view: View) -> list[Sentence]:
+    race = view.results.final.race if view.results.final else None
+    return [Sentence("Seeds", f"{capitalised(race_text(view.objective, race))}.")] if race else []
 
 
 def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:

@@ -143,11 +143,23 @@ class BudgetSpec(Frozen):
     trial_minutes: Positive | None = None
 
 
+#: The most seeds of a configuration where `confirm.seeds` is auto.
+MOST_SEEDS = 3
+
+
 class ConfirmSpec(Frozen):
     """The `top` configurations are trained with `seeds` seeds in all; the search run is the first."""
 
     top: Count = 2
-    seeds: Count = 2
+    seeds: Literal["auto"] | Count = Field(
+        default=2,
+        description=f"auto: up to {MOST_SEEDS}, further ones only for configurations that may still have the best mean",
+    )
+
+    @property
+    def most_seeds(self) -> int:
+        """How many seeds a configuration has at most."""
+        return MOST_SEEDS if self.seeds == "auto" else self.seeds
 
 
 class StudySpec(Frozen):
