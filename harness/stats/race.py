@@ -16,12 +16,9 @@ __all__ = ["LEAST_CHANCE", "Dropped", "Race", "race"]
 
 #: A finalist leaves when its chance to have the best mean of all seeds is smaller.
 LEAST_CHANCE = 0.05
-#: The race ends when the best mean of all seeds is expected to be above that of the leader by less, as a share of the
-#: noise of the rows: another seed could not separate those that are left.
-LEAST_GAIN = 0.05
 #: The variance between seeds before any finalist has two: this times what the rows on which finalists differ suggest.
-#: Two seeds of a cell in `benchmarks/tables/` differ by 1 to 2.5 times that.
-ROWS_TO_SEEDS = 2.0
+#: For two seeds of a good cell in `benchmarks/tables/` it is 2.5 in the mean, 1.0 without the pair that differs most.
+ROWS_TO_SEEDS = 3.0
 #: What that guess counts as, in degrees of freedom.
 PRIOR_WEIGHT = 4
 _NUM_DRAWS = 20_000
@@ -75,9 +72,9 @@ def race(
         if num_seeds == most:
             break
         noise = _seed_noise([of_seeds for of_seeds in known if all(map(isfinite, of_seeds))], row_sd)
-        ended = [_drop(group, known, num_seeds, most, noise, row_sd, dropped) for group in groups]
+        ended = [_drop(group, known, num_seeds, most, noise, dropped) for group in groups]
         leaders = [max(group, key=lambda index: sum(known[index])) for group in groups if group]
-        if all(ended) and _drop(leaders, known, num_seeds, most, noise, row_sd, []):
+        if all(ended) and _drop(leaders, known, num_seeds, most, noise, []):
             break
     left = [index for group in groups for index in group]
     return Race(left=tuple(left), num_seeds=num_seeds, untrained=(), dropped=tuple(dropped))
@@ -105,7 +102,6 @@ def _drop(
     num_seeds: int,
     most: int,
     noise: tuple[float, int],
-    row_sd: float,
     dropped: list[Dropped],
 ) -> bool:
     """Takes those that cannot win out of `group`, and adds them to `dropped`; returns True when its race is over."""
@@ -114,18 +110,17 @@ def _drop(
     if not noise[1]:
         return False
     means = np.array([np.mean(known[index]) for index in group])
-    chances, gain = _outlook(means, num_seeds, most, *noise)
-    best = means.max()
+    chances, best = _chances(means, num_seeds, most, *noise), means.max()
     leaves = (chances < LEAST_CHANCE) & (np.arange(len(group)) != means.argmax())
     dropped += [
         Dropped(index=group[at], num_seeds=num_seeds, behind=float(best - means[at])) for at in np.flatnonzero(leaves)
     ]
     group[:] = [index for index, leave in zip(group, leaves, strict=True) if not leave]
-    return len(group) < 2 or gain < LEAST_GAIN * row_sd
+    return len(group) < 2
 
 
-def _outlook(means: np.ndarray, num_seeds: int, most: int, sd: float, freedom: int) -> tuple[np.ndarray, float]:
-    """The chance of each finalist to have the best mean of `most` seeds, and how far that is expected above the leader.
+def _chances(means: np.ndarray, num_seeds: int, most: int, sd: float, freedom: int) -> np.ndarray:
+    """The chance of each finalist to have the best mean of `most` seeds.
 
     Drawn from the posterior with a flat prior of the true means; the random numbers are always the same.
     """
@@ -135,5 +130,4 @@ def _outlook(means: np.ndarray, num_seeds: int, most: int, sd: float, freedom: i
     true = means + rng.standard_normal(shape) * sds / sqrt(num_seeds)
     later = true + rng.standard_normal(shape) * sds / sqrt(missing)
     final = (num_seeds * means + missing * later) / most
-    chances = np.bincount(final.argmax(axis=1), minlength=len(means)) / _NUM_DRAWS
-    return chances, float(np.mean(final.max(axis=1) - final[:, means.argmax()]))
+    return np.bincount(final.argmax(axis=1), minlength=len(means)) / _NUM_DRAWS

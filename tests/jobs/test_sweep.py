@@ -8,10 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from harness.records.results import load
+from harness.report.study.race import race_text
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -97,6 +101,28 @@ def test_sweep_of_a_finished_study_prints_its_results(finished: tuple[Path, dict
     assert "finished" in again.stdout
     assert page.exists()
     assert json.loads(harness("results", "runs/smoke", "--json", cwd=folder).stdout) == results
+
+
+@pytest.mark.long
+def test_sweep_races_for_seeds_in_two_slots(tmp_path: Path) -> None:
+    arguments = [STUDIES / "smoke.yaml", "--engine", "local", "engine.slots_per_device=2", "search.pruner.name=none"]
+    done = harness("sweep", *arguments, "confirm={top: 3, seeds: auto}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    results = load(tmp_path / "runs" / "smoke")
+    assert results.final is not None
+    race = results.final.race
+    assert race is not None
+    trained = Counter(record.config.of for record in results.confirm)
+    raced = [*race.left, *(one.number for one in race.dropped)]
+    assert len(raced) == 3
+    assert {number: trained[number] + 1 for number in raced} == {number: race.seeds_of(number) for number in raced}
+    assert results.final.winner in race.left
+    told = race_text("accuracy", race)
+    assert told[1:] in " ".join(done.stdout.split())
+    assert told in (tmp_path / "runs" / "smoke" / "best" / "README.md").read_text(encoding="utf-8")
+    assert told[1:] in (tmp_path / "reports" / "smoke" / "index.html").read_text(encoding="utf-8")
+    again = harness("sweep", *arguments, "confirm={top: 3, seeds: auto}", cwd=tmp_path)
+    assert "finished" in again.stdout
 
 
 def test_sweep_of_a_changed_study_is_refused(swept: tuple[Path, dict[str, Any]]) -> None:
