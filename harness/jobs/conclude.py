@@ -112,7 +112,7 @@ def conclude(
         seeds=winner.seeds,
         num_trials=len(trials),
         is_winner=True,
-        notes=[*([f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []), *warnings],
+        notes=(*([f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []), *warnings),
         precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )
     replace_folder(staging, run.path / "best")

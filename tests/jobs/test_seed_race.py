@@ -44,7 +44,8 @@ def test_runs_of_an_earlier_confirmation_count() -> None:
     every = [run for trial in (A, B, C) for run in with_seeds(trial, 0.85, 0.85)]
     race = race_of(SPEC, [A, B, C], every, ROW_SD)
     (dropped,) = race.dropped
-    assert (dropped.number, dropped.num_seeds, dropped.behind) == (2, 1, pytest.approx(0.1))
+    assert (dropped.number, dropped.num_seeds) == (2, 1)
+    assert dropped.behind == pytest.approx(0.1)
 
 
 def test_few_seeds_never_outrank_many() -> None:

@@ -20,6 +20,7 @@ from harness.report.kit.text import (
     percent,
 )
 from harness.report.kit.view import View
+from harness.report.study.objectives import on_front
 from harness.report.study.seeds import mean_interval
 from harness.runtime import program, shown_path
 from harness.spec.foreign import trust_option
@@ -63,19 +64,19 @@ def columns(view: View) -> list[TrialColumn]:
     ]
     first, others = scores[:1], scores[1:]
     params = [TrialColumn(key=name, title=param_name(name), numeric=view.is_number(name)) for name in view.main_params]
+    costs = [
+        TrialColumn(key=name, title=cost.title, numeric=True, scale=_memory_scale(view) if cost.unit == "MiB" else 1.0)
+        for name, cost in COSTS.items()
+    ]
     return [
         *first,
         TrialColumn(key="interval", title="95 % interval", numeric=True),
         TrialColumn(key="state", title="state", numeric=False),
         TrialColumn(key="seeds", title="seeds", numeric=True),
         *others,
+        *(cost for cost in costs if cost.key in view.objectives),
         *params,
-        *(
-            TrialColumn(
-                key=key, title=title, numeric=True, scale=_memory_scale(view) if key == "peak_memory_mib" else 1.0
-            )
-            for key, title in ((cost.name, cost.title) for cost in COSTS.values())
-        ),
+        *(cost for cost in costs if cost.key not in view.objectives),
         TrialColumn(key="duration_s", title="duration", numeric=True),
         *([TrialColumn(key="place", title="ran on", numeric=False)] if num_places(view.trials) > 1 else []),
         *([TrialColumn(key="violates", title="violates", numeric=False)] if view.is_constrained else []),
@@ -88,8 +89,9 @@ def caption(view: View) -> str:
     limited = " (those that violate a constraint last)" if view.is_constrained else ""
     rest = f"completed trials{limited} before pruned and failed ones"
     num_confirmed = sum(len(view.seeds(record)) > 1 for record in view.completed)
+    front = ' Trials marked "front" are on the Pareto front of the objectives.' if len(view.objectives) > 1 else ""
     if not num_confirmed:
-        return f"Every trial with its score on the validation rows, of one training each: {rest}, best first."
+        return f"Every trial with its score on the validation rows, of one training each: {rest}, best first.{front}"
     them = (
         "The configuration that was trained again with other seeds stands first"
         if num_confirmed == 1
@@ -98,6 +100,7 @@ def caption(view: View) -> str:
     return (
         f"Every trial with its score on the validation rows. {them}, with the mean over the seeds; below, {rest}, best "
         "first, with the score of their one training, which may by luck be higher than a mean."
+        f"{front}"
     )
 
 
@@ -109,6 +112,7 @@ def _memory_scale(view: View) -> float:
 def rows(view: View) -> list[TrialRow]:
     """All search trials, best first."""
     trial_columns = columns(view)
+    front = {record.number for record in on_front(view)} if len(view.objectives) > 1 else set()
     trial_rows = []
     for record in view.ranked:
         cells = [_cell(view, record, column) for column in trial_columns]
@@ -116,7 +120,7 @@ def rows(view: View) -> list[TrialRow]:
             TrialRow(
                 number=record.number,
                 state=record.state.value,
-                roles=view.roles(record.number),
+                roles=(*view.roles(record.number), *(("front",) if record.number in front else ())),
                 texts=tuple(text for text, _ in cells),
                 values=tuple(value for _, value in cells),
             )

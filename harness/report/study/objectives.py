@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from harness.records.schema import TrialRecord
 from harness.report.kit.sections import Sentence
 from harness.report.kit.stats import pareto_front
 from harness.report.kit.text import join, metric_title, named_metric, plural
@@ -13,7 +14,15 @@ from harness.report.kit.view import View
 from harness.spec.requirement import Requirement
 from harness.stats.shown import NONE, shown_apart
 
-__all__ = ["kept_constraints", "no_winner", "tradeoff"]
+__all__ = ["kept_constraints", "no_winner", "on_front", "tradeoff"]
+
+
+def on_front(view: View) -> list[TrialRecord]:
+    """The completed trials that no other beats in all objectives, by validation means over seeds."""
+    names = view.objectives
+    values = [[view.mean(record, name) for name in names] for record in view.completed]
+    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [view.task.metric(name).maximize for name in names])
+    return [record for record, on in zip(view.completed, is_on, strict=True) if on]
 
 
 def tradeoff(view: View) -> list[Sentence]:
@@ -23,9 +32,7 @@ def tradeoff(view: View) -> list[Sentence]:
         return []
     metrics = [view.task.metric(name) for name in names]
     objectives = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
-    values = [[view.mean(record, name) for name in names] for record in view.completed]
-    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [metric.maximize for metric in metrics])
-    front = [record for record, on in zip(view.completed, is_on, strict=True) if on]
+    front = on_front(view)
     if not front:
         return [Sentence("Objectives", f"{objectives}.")]
     best = {

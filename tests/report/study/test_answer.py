@@ -118,6 +118,22 @@ def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: 
     assert "Objectives" not in texts(make_results(tmp_path / "one", trials=5))
 
 
+@pytest.mark.parametrize("cost", ["samples_per_second", "peak_memory_mib"])
+def test_leaderboard_shows_all_objectives_before_params_and_marks_the_front(tmp_path: Path, cost: str) -> None:
+    results = make_results(tmp_path, trials=30, objectives=("accuracy", cost), prune=False)
+    view = View(results)
+    keys = [column.key for column in leaderboard.columns(view)]
+    assert keys.index("accuracy") < keys.index(cost) < keys.index("learning_rate") < keys.index("tokens_per_second")
+    assert len(keys) == len(set(keys))
+    marked = [row.number for row in leaderboard.rows(view) if "front" in row.roles]
+    assert f"{len(marked)} of {len(view.completed)} completed trials" in texts(results)["Objectives"]
+    assert view.winner is not None and view.winner.number in marked
+    assert "Pareto front" in leaderboard.caption(view)
+    one = View(make_results(tmp_path / "one", trials=5))
+    assert not any("front" in row.roles for row in leaderboard.rows(one))
+    assert "front" not in leaderboard.caption(one)
+
+
 def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
     told = answer(View(changed(results, final=final_of(results).model_copy(update={"winner": 0}))))
     assert told.headline.endswith("trial 0 (the default recipe)")
