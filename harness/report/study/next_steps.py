@@ -215,5 +215,5 @@ def _larger_validation(view: View) -> str:
 
 def _more_seeds(view: View) -> str:
     confirm = view.results.spec.confirm
-    top, seeds = (confirm.top, 2 * confirm.seeds) if confirm else (2, 3)
+    top, seeds = (confirm.top, 2 * confirm.most_seeds) if confirm else (2, 3)
     return f"confirm={{top: {max(2, top)}, seeds: {seeds}}}"

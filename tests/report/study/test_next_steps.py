@@ -196,6 +196,8 @@ def test_validation_that_cannot_tell_the_first_two_apart(tmp_path: Path) -> None
     step = steps(results)["validation"]
     assert "the 500 validation rows cannot tell winner and runner-up apart (they show " in step.why
     assert taken(results.spec, step, tmp_path).confirm.seeds == 4, "as many rows as train: the split was given"  # type: ignore[union-attr]
+    raced = with_spec(results, confirm={"top": 3, "seeds": "auto"})
+    assert taken(raced.spec, steps(raced)["validation"], tmp_path).confirm.seeds == 6, "twice those of a race"  # type: ignore[union-attr]
     data = results.manifest.data.model_copy(update={"rows": {"train": 4000, "validation": 500, "test": 500}})
     cut = replace(results, manifest=results.manifest.model_copy(update={"data": data}))
     split = taken(cut.spec, steps(cut)["validation"], tmp_path).data.split
