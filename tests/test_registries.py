@@ -183,7 +183,7 @@ WALKS: Mapping[str, Callable[[str, Path], None]] = {
     "loggers": walk_logger,
 }
 #: Where a number may stand as well, `auto` is a condition in one place and no implementation.
-NUMBERS = {"training.evaluations_per_epoch", "engine.slots_per_device", "engine.threads_per_slot"}
+NUMBERS = {"confirm.seeds", "training.evaluations_per_epoch", "engine.slots_per_device", "engine.threads_per_slot"}
 
 
 def assert_text(found: list[str]) -> None:
