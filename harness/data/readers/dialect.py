@@ -56,9 +56,6 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
         is_quoted = _quotes_enclose(place, lines, plain, quoted, usual.quoted)
         if is_quoted != usual.quoted or (quoted.spanning and not is_quoted):
             notes.append(_QUOTED if is_quoted else _PLAIN)
-    if is_quoted and quoted.spanning:
-        first = quoted.spanning[0].first
-        notes.append(f"{len(quoted.spanning)} cells hold a line break and the delimiter (first: line {first})")
     cut = quoted if is_quoted else plain
     if cut.delimiter not in (usual.delimiter, form.delimiter) and cut.width > 1:
         notes.insert(0, f"cells are separated by {cut.delimiter!r} (data.delimiter)")

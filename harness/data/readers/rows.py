@@ -1,0 +1,141 @@
+"""Reads the rows of a table that is cut by a delimiter, below its header."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, BinaryIO
+
+from harness.data.readers.cut import is_spanning
+from harness.data.readers.dialect import Dialect
+from harness.data.readers.file import TableFile
+from harness.data.readers.header import Header
+from harness.data.readers.plain import Block, blocks, text_lines
+from harness.errors import DataError
+
+__all__ = ["Table", "Undecided", "csv_reader"]
+
+
+class Undecided(Exception):
+    """A line does not fit what the first lines say of the file."""
+
+
+def csv_reader(lines: Iterable[str], dialect: Dialect, strict: bool = True) -> Any:
+    """Returns csv's reader of lines."""
+    if dialect.quoted:
+        return csv.reader(lines, delimiter=dialect.delimiter, strict=strict)
+    return csv.reader(lines, delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE, strict=strict)
+
+
+class Table:
+    """The rows of a table: it checks their numbers of cells and collects the wanted columns.
+
+    `is_all` says that the dialect was found from all lines, so that a line that does not fit is a mistake.
+    """
+
+    def __init__(self, place: str, header: Header, dialect: Dialect, is_all: bool, places: dict[str, int]) -> None:
+        self._place, self._header, self._dialect, self._is_all, self._places = place, header, dialect, is_all, places
+        self._width = len(header.columns)
+        self._short: list[int] = []
+        self._spanning: list[int] = []
+
+    def read(self, file: TableFile, encoding: str, num_above: int, has_returns: bool) -> dict[str, list[Any]]:
+        """Returns the wanted columns of the rows below the first `num_above` lines.
+
+        `has_returns` says that a carriage return alone ends lines, as on old Macs.
+        """
+        columns: dict[str, list[Any]] = {name: [] for name in self._places}
+        is_utf8 = encoding == "utf-8" or (encoding == "utf-8-sig" and num_above)  # its mark leaves with the header
+        if is_utf8 and not has_returns and self._dialect.delimiter.isascii() and columns:
+            with file.open() as stream:
+                for _ in range(num_above):
+                    stream.readline()
+                self._read_blocks(stream, num_above, columns)
+        else:
+            with file.text(encoding) as lines:
+                for _ in range(num_above):
+                    lines.readline()
+                self._read_lines(lines, num_above, columns)
+        return columns
+
+    def _read_blocks(self, stream: BinaryIO, num_above: int, columns: Mapping[str, list[Any]]) -> None:
+        """Adds the cells of a stream of UTF-8 to the columns; `num_above` lines stand above it."""
+        for block in blocks(stream, self._dialect):
+            if not block.is_whole():
+                self._read_lines(chain(text_lines(block.content), text_lines(stream)), num_above, columns)
+                return
+            if (cells := block.columns(self._width, list(self._places.values()))) is None:
+                num_above = self._read_lines(text_lines(block.content), num_above, columns)
+            else:
+                self._check_line_breaks(block, num_above, len(cells[0]))
+                for values, more in zip(columns.values(), cells, strict=True):
+                    values += more
+                num_above += block.num_lines
+
+    def _check_line_breaks(self, block: Block, num_above: int, num_rows: int) -> None:
+        """Counts the cells with a line break and the delimiter; their lines must not look like rows."""
+        if num_rows == block.num_lines or not (spanning := block.spanning(self._width)):
+            return
+        if not self._is_all and block.holds_rows_in_texts(self._width, spanning):
+            raise Undecided
+        self._spanning += [num_above + record.first for record, _ in spanning]
+
+    def _read_lines(self, lines: Iterable[str], num_above: int, columns: Mapping[str, list[Any]]) -> int:
+        """Adds the cells of the lines below `num_above` to the columns, and returns the number of the last line."""
+        picked = [(columns[name].append, at) for name, at in self._places.items()]
+        width, last = self._width, 0
+        reader = csv_reader(lines, self._dialect)
+        try:
+            for cells in reader:
+                last, first = reader.line_num, last + 1
+                if len(cells) != width and not self._fits(cells, num_above + first):
+                    continue
+                if last != first and any(is_spanning(cell, self._dialect.delimiter) for cell in cells):
+                    if not self._is_all:
+                        raise Undecided
+                    self._spanning.append(num_above + first)
+                for append, at in picked:
+                    append(cells[at])
+        except csv.Error as error:
+            if not self._is_all:
+                raise Undecided from error
+            where = f"line {num_above + last + 1}" + f" to {num_above + reader.line_num}" * (reader.line_num > last + 1)
+            raise DataError(f"{self._place}: {where}: {error}; is a double quote left open?") from error
+        return num_above + int(reader.line_num)
+
+    def notes(self) -> list[str]:
+        """Returns notes on cells with line breaks, and on rows that lack cells of columns that are not read."""
+        notes = []
+        if self._spanning:
+            first = f"first: line {self._spanning[0]}"
+            notes.append(f"{len(self._spanning)} cells hold a line break and the delimiter ({first})")
+        if self._short:
+            first = f"first: line {self._short[0]}"
+            notes.append(
+                f"{len(self._short)} rows have fewer cells than the header ({first}): those of columns that are not "
+                "read are missing"
+            )
+        return notes
+
+    def _fits(self, cells: list[str], line: int) -> bool:
+        """Says whether a row of another width is one, and not a blank line.
+
+        Raises:
+            DataError: a wanted cell is missing, or there are more cells than columns.
+        """
+        if not any(cell.strip() for cell in cells):
+            return False
+        if not self._is_all:
+            raise Undecided
+        where = f"{self._place}: line {line}: {len(cells)} fields where the header has {self._width}"
+        missing = next((name for name, at in self._places.items() if at >= len(cells)), None)
+        if missing is not None:
+            raise DataError(f"{where}: none for '{missing}'; is a delimiter missing, or is the line cut off?")
+        if any(cell.strip() for cell in cells[self._width :]):
+            raise DataError(
+                f'{where}; put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'
+            )
+        if len(cells) < self._width:
+            self._short.append(line)
+        return True
