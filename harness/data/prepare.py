@@ -78,7 +78,7 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
         source=source.name,
         sha256=source.sha256,
         rows_sha256=_rows_sha256(frames),
-        columns=column_names(spec.data, facts),
+        columns=dict(tables.columns),
         labels=names,
         rows={split: len(frame) for split, frame in frames.items()},
         counts={split: kind.counts(values, names) for split, values in targets.items()} if names else {},

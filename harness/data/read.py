@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import Content, Form, read_files, require_columns
+from harness.data.other_names import other_names
 from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
 from harness.data.splits.extra import GROUP, ORDER, extra_columns, extra_values
@@ -27,12 +28,16 @@ Reader = Callable[[list[str]], Content]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """The given splits: a column for each field of the task, those of `extra`, and `row` (the row in its source)."""
+    """The given splits: a column for each field of the task, those of `extra`, and `row` (the row in its source).
+
+    `columns` are the names in the source by field.
+    """
 
     train: pd.DataFrame
     validation: pd.DataFrame | None
     test: pd.DataFrame | None
     source: Source
+    columns: Mapping[str, str]
     notes: tuple[str, ...]
 
 
@@ -64,13 +69,14 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
     readers, places = _readers(spec, source)
-    contents = _contents(readers, names, extra, names[facts.target.name] if facts.target else None)
+    read_train = partial(read_files, source.files["train"], None, Form.of(spec)) if source.files else None
+    names, contents, found = _found(readers, names, extra, facts, read_train)
     columns = {split: content.columns for split, content in contents.items()}
     fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
     fields, notes = unify_targets(fields, places, names, facts)
     beside, more_notes = extra_values({split: columns[split] for split in fields}, places, extra)
     read_notes = [note for content in contents.values() for note in content.notes]
-    notes = [*source.notes, *read_notes, *notes, *more_notes]
+    notes = [*source.notes, *read_notes, *found, *notes, *more_notes]
     cleaned = {
         split: clean_frame(places[split], values | beside[split], names, facts) for split, values in fields.items()
     }
@@ -82,6 +88,7 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         validation=frames.get("validation"),
         test=frames.get("test"),
         source=source,
+        columns=names,
         notes=tuple(notes),
     )
 
@@ -103,6 +110,27 @@ def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[st
     places = {split: paths[0].name for split, paths in source.files.items()}
     form = Form.of(spec)
     return {split: partial(read_files, paths, form=form) for split, paths in source.files.items()}, places
+
+
+def _found(
+    readers: Mapping[str, Reader],
+    names: dict[str, str],
+    extra: Mapping[str, str],
+    facts: TaskFacts,
+    read_train: Callable[[], Content] | None,
+) -> tuple[dict[str, str], dict[str, Content], list[str]]:
+    """Returns the column of each field, the columns of each split, and notes on those that have other names."""
+    target = facts.target.name if facts.target else ""
+    try:
+        return names, _contents(readers, names, extra, names.get(target)), []
+    except MissingColumn as error:
+        if read_train is None or error.column not in names.values() or any(map(str.isdecimal, names.values())):
+            raise
+        found, notes = other_names(read_train().columns, names, facts)
+        if not found:
+            raise
+    names = names | found
+    return names, _contents(readers, names, extra, names.get(target)), notes
 
 
 def _contents(

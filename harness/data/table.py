@@ -104,4 +104,8 @@ def check_targets(
         if facts.target is not None:
             kind_of(facts.target).check(place, names[facts.target.name], frame[facts.target.name].tolist())
     except DataError as error:
+        if facts.target is not None and facts.target.kind == "label" and frame[facts.target.name].nunique() == 1:
+            empty = f"have an empty '{names[facts.target.name]}'"
+            remedy = "if empty means a class of its own, write its name there"
+            dropped = [*dropped, *([remedy] if any(empty in note for note in dropped) else [])]
         raise DataError("; ".join([str(error), *dropped])) from None

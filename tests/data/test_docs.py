@@ -46,4 +46,4 @@ def test_snippet_of_excel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_ending_is_documented() -> None:
     table = DOCS.partition("| ending")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\.\w+)`", table)) == set(ENDINGS)
-    assert len(FILES) == 7
+    assert len(FILES) == 8

@@ -71,7 +71,7 @@ def test_parquet_gives_plain_values(tmp_path: Path) -> None:
         ("t.json", '[{"text": "a", "label": 1}', "no ',' or ']' behind item 1 of the list"),
         ("t.json", '[{"text": "a", "label": 1}\n{"text": "a"}]', "no ',' or ']' behind item 1 of the list"),
         ("t.json", '[{"text": "a", "label": 1}] x', "text behind the list's end"),
-        ("t.json", '{\n"data": []}', "line 1: not JSON"),
+        ("t.json", '{\n"data": []}', "is one object ('data') and no table"),
         ("t.jsonl", "[" * 100_000, "item 1 of the list: not JSON"),
         ("t.parquet", "PAR1 nothing", "cannot be read as .parquet"),
         ("t.parquet", "a,b", "is no Parquet file"),

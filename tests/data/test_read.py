@@ -202,7 +202,8 @@ def test_read_table_half_labelled_rows_are_counted(tmp_path: Path) -> None:
     spec = DataSpec(path=str(table(tmp_path / "one.csv", [*some_rows(labels=("yes",)), ("x", "")])))
     assert refused(spec) == (
         "one.csv: every row has the label 'yes'; at least 2 classes are needed; "
-        "one.csv: 1 of 13 rows have an empty 'label' (first: row 13): dropped"
+        "one.csv: 1 of 13 rows have an empty 'label' (first: row 13): dropped; if empty means a class of its own, "
+        "write its name there"
     )
 
 
@@ -294,3 +295,40 @@ def test_read_table_hub_without_its_package_gives_the_install_line(monkeypatch: 
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(MissingPackage, match=r"pip install 'finetune-harness\[hub\]'"):
         read_table(HUB, "text-classification")
+
+
+def test_columns_with_other_names_are_found_and_said(tmp_path: Path) -> None:
+    rows = "".join(f"the text {number},{number % 2}\n" for number in range(12))
+    (tmp_path / "t.csv").write_text(f" Text,LABEL\n{rows}")
+    tables = read_table(DataSpec(path=str(tmp_path / "t.csv")), "text-classification")
+    assert dict(tables.columns) == {"text": " Text", "label": "LABEL"}
+    assert tables.notes == (
+        "text is read from ' Text': there is no 'text' (data.text)",
+        "label is read from 'LABEL': there is no 'label' (data.label)",
+    )
+
+
+def test_only_column_of_sentences_is_the_text_where_none_is_named(tmp_path: Path) -> None:
+    rows = "".join(f"{number},the text {number},{number % 2}\n" for number in range(12))
+    (tmp_path / "t.csv").write_text(f"id,data,label\n{rows}")
+    tables = read_table(DataSpec(path=str(tmp_path / "t.csv")), "text-classification")
+    assert tables.train["text"].iloc[3] == "the text 3"
+    assert tables.notes == (
+        "text is read from 'data': there is no 'text', and no other column of sentences (data.text)",
+    )
+    assert "no column 'body'" in refused(DataSpec(path=str(tmp_path / "t.csv"), text="body"))
+    pairs = rows.replace(",the text", ",a title,the text")
+    (tmp_path / "t.csv").write_text(f"id,title,data,label\n{pairs.replace('a title', 'a title 1')}")
+    assert read_table(DataSpec(path=str(tmp_path / "t.csv")), "text-classification").columns["text"] == "data"  # one title is no text
+    several = "".join(f"title {number},the text {number},{number % 2}\n" for number in range(12))
+    (tmp_path / "t.csv").write_text(f"title,data,label\n{several}")
+    assert "no column 'text'" in refused(DataSpec(path=str(tmp_path / "t.csv")))
+
+
+def test_labels_that_are_texts_of_lists(tmp_path: Path) -> None:
+    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(18, ("['a']", "['b']", ""))))), "text-classification")
+    assert set(tables.train["label"]) == {"a", "b"}
+    several = table(tmp_path / "t.csv", some_rows(12, ("['a']", "['a', 'b']")))
+    assert "row 2: 'label' holds 2 labels, ['a', 'b']" in refused(DataSpec(path=str(several)))
+    names = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("[x]", "['b']"))))), "text-classification")
+    assert set(names.train["label"]) == {"[x]", "['b']"}

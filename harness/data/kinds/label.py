@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import unicodedata
 from collections import Counter
@@ -31,6 +32,7 @@ class Label(Kind):
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns class names."""
+        values = _lists_of(values)
         return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -118,6 +120,24 @@ def label_name(place: str, value: Any) -> str | None:
     if is_missing(value):
         return None
     return str(value).lower() if isinstance(value, bool) else as_text(place, value).strip()
+
+
+def _lists_of(values: Sequence[Any]) -> Sequence[Any]:
+    """Returns the lists that the values are, where all are texts of lists, as pandas writes lists to a CSV."""
+    texts = {value for value in values if isinstance(value, str) and not is_missing(value)}
+    if not texts or not all(text.lstrip().startswith("[") for text in texts):
+        return values
+    lists = {text: _list_of(text) for text in texts}
+    if not all(isinstance(value, list) for value in lists.values()):
+        return values
+    return [lists.get(value, value) if isinstance(value, str) else value for value in values]
+
+
+def _list_of(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:

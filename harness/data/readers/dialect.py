@@ -81,12 +81,15 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
         return _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
     swallowed, sure = find_swallowed(lines, quoted)
     if swallowed:
-        if sure and len(swallowed) == len(quoted.spanning) and plain.misfits <= quoted.misfits:
+        is_plain = len(swallowed) == len(quoted.spanning) and plain.misfits <= quoted.misfits
+        if is_plain and sure:
             return False
         inside = {number for record in swallowed for number in range(record.first, record.last + 1)}
         outside = [line for number, line in enumerate(lines, start=1) if number not in inside]
         if not sure and _share_in_quotes(outside, plain.delimiter) >= MIN_QUOTED:
             return True
+        if is_plain and not usually:
+            return False
         first, last = swallowed[0].first, swallowed[0].last
         raise DataError(
             f"{place}: line {first}: a double quote opens here and closes on line {last}, and the lines between look "

@@ -1,8 +1,8 @@
-"""Reads the first sheet of an Excel workbook."""
+"""Reads an Excel workbook: its first sheet that has the wanted columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from harness.data.readers.cut import HEADER_RECORDS
@@ -10,7 +10,7 @@ from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form
 from harness.data.readers.header import find_header
 from harness.data.readers.signature import check_signature
-from harness.errors import DataError, MissingPackage
+from harness.errors import DataError, MissingColumn, MissingPackage
 
 __all__ = ["read_excel"]
 
@@ -28,21 +28,40 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
     with file.seekable() as stream:
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-            sheet, *others = book.worksheets
-            rows = [(number, list(row)) for number, row in enumerate(sheet.iter_rows(values_only=True), start=1)]
+            sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book.worksheets]
         except Exception as error:  # the library raises anything from KeyError to its XML parser's errors
             raise DataError(f"{file.place}: cannot be read as an Excel workbook ({error})") from error
-    notes = [f"{file.name}: the first sheet, '{sheet.title}', is read, of {len(others) + 1}"] if others else []
-    rows = [(number, cells) for number, cells in rows if any(cell not in (None, "") for cell in cells)]
-    if not rows:
+    tables = [(title, rows) for title, cells in sheets if (rows := _rows(cells))]
+    if not tables:
         raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
+    errors = []
+    for title, rows in tables:
+        try:
+            columns, notes = _read(file.place, rows, names, form)
+        except MissingColumn as error:
+            errors.append(error)
+            continue
+        said = (f"{file.name}: of {len(sheets)} sheets '{title}' is read",) if len(sheets) > 1 else ()
+        return Content(columns, (*said, *notes))
+    raise errors[0]
+
+
+def _rows(cells: Iterable[Sequence[Any]]) -> list[tuple[int, list[Any]]]:
+    """Returns the rows that are not empty, and their numbers."""
+    rows = ((number, list(row)) for number, row in enumerate(cells, start=1))
+    return [(number, row) for number, row in rows if any(cell not in (None, "") for cell in row)]
+
+
+def _read(
+    place: str, rows: Sequence[tuple[int, list[Any]]], names: Sequence[str] | None, form: Form
+) -> tuple[dict[str, list[Any]], tuple[str, ...]]:
+    """Returns the columns of a sheet, and notes on its header."""
     texts = [(number, ["" if cell is None else str(cell) for cell in cells]) for number, cells in rows[:HEADER_RECORDS]]
-    header = find_header(
-        file.place, texts, form.expected if names is None else names, form.header, max(len(cells) for _, cells in rows)
-    )
-    places = header.places(file.place, names)
+    expected = form.expected if names is None else names
+    header = find_header(place, texts, expected, form.header, max(len(cells) for _, cells in rows))
     below = [cells for number, cells in rows if number > header.last]
-    columns: dict[str, list[Any]] = {
-        name: [cells[at] if at < len(cells) else None for cells in below] for name, at in places.items()
+    columns = {
+        name: [cells[at] if at < len(cells) else None for cells in below]
+        for name, at in header.places(place, names).items()
     }
-    return Content(columns, (*notes, *header.notes))
+    return columns, header.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from typing import Literal
 
 from harness.data.readers.form import require_columns
@@ -13,7 +14,7 @@ __all__ = ["Header", "find_header"]
 
 #: The line of the header, by the names of data.header.
 WORDS = {"none": 0}
-NO_HEADER = "if the file has no header, name columns by number: data.text=2 data.label=1 data.header=none"
+NO_HEADER = "if the file has no header, name columns by number, for example data.text=2 data.label=1 data.header=none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Header:
             DataError: there is no such column, or there are two.
         """
         if names is None:
-            names = [name for name in dict.fromkeys(self.columns) if name]
+            return self._all_places()
         places = {}
         for name in names:
             if self.columns.count(name) > 1:
@@ -46,6 +47,15 @@ class Header:
                 places[name] = int(name) - 1
             else:
                 require_columns(place, [name], [column for column in self.columns if column], self._hint())
+        return places
+
+    def _all_places(self) -> dict[str, int]:
+        """Returns the place of each column that has a name; of two with one name the second is `name_2`."""
+        places: dict[str, int] = {}
+        for at, name in enumerate(self.columns):
+            if name:
+                numbered = (f"{name}_{number}" for number in count(2))
+                places[next(free for free in chain([name], numbered) if free not in places)] = at
         return places
 
     def _hint(self) -> str:

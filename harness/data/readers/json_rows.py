@@ -1,15 +1,19 @@
-"""Reads rows of JSON: one object a line, or a list of objects; a missing key, null and NaN are None."""
+"""Reads rows of JSON: one object a line, a list of objects, or one object with all rows.
+
+A missing key, null and NaN are None.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, TextIO
 
 from harness.data.readers.encoding import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
+from harness.data.readers.json_document import is_document, rows_of_document
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 
@@ -25,12 +29,13 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
     """Returns the columns `names` of a file, or all columns; see `Reader`."""
     check_signature(file, "JSON")
     encoding, notes = find_encoding(file, form.encoding)
-    with file.text(encoding, newline="\n") as stream:
+    with file.text(encoding, newline="") as stream:
         start = next((char for line in stream if (char := line.lstrip()[:1])), "")
     if not start:
         raise DataError(f"{file.place}: the file is empty; give one object a line, or a list of objects")
-    with file.text(encoding, newline="\n") as stream:
-        rows = _items(file.place, stream) if start == "[" else _lines(file.place, stream)
+    with file.text(encoding, newline="") as stream:
+        read = _items if start == "[" else _lines_or_document if file.suffix == ".json" else _lines
+        rows = read(file.place, stream)
         return Content(_columns(file.place, rows, names), notes)
 
 
@@ -43,12 +48,55 @@ def _columns(place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] |
         if names is None:
             columns |= {name: [None] * count for name in row if name not in columns}
         elif missing:
-            missing = [name for name in missing if name not in row]
-            present |= dict.fromkeys(row)
+            missing = [name for name in missing if name not in row and _within(row, name) is None]
+            present |= dict.fromkeys(_paths(row))
         for name, values in columns.items():
-            values.append(row.get(name))
+            values.append(row[name] if name in row else _within(row, name))
     require_columns(place, missing, list(present))
     return columns
+
+
+def _within(row: Mapping[str, Any], name: str) -> Any:
+    """Returns the value of a name such as `review.text`, which is in an object of the row; None where it is not."""
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
+
+
+def _paths(row: Mapping[str, Any]) -> list[str]:
+    """Returns the names in a row, those within its objects as `review.text`."""
+    paths = []
+    for name, value in row.items():
+        paths += [f"{name}.{path}" for path in _paths(value)] if isinstance(value, dict) and value else [name]
+    return paths
+
+
+def _lines_or_document(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
+    """Yields the values of the lines, or the rows of the one object that the file is."""
+    lines = _lines(place, stream)
+    try:
+        first = next(lines)
+    except DataError:
+        stream.seek(0)
+        try:
+            document = _DECODER.decode(stream.read())
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise
+        yield from rows_of_document(place, document)
+        return
+    second = next(lines, None)
+    if second is None and is_document(first[1]):
+        yield from rows_of_document(place, first[1])
+        return
+    yield first
+    if second is not None:
+        yield second
+    yield from lines
 
 
 def _lines(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:

@@ -36,10 +36,9 @@ def blocks(stream: BinaryIO, dialect: Dialect) -> Iterator[Block]:
         yield Block(b"".join(parts), dialect)
 
 
-def text_lines(content: bytes | BinaryIO) -> io.TextIOWrapper:
+def text_lines(content: bytes) -> io.TextIOWrapper:
     """Opens UTF-8 as lines of text with their own ends."""
-    stream = io.BytesIO(content) if isinstance(content, bytes) else content
-    return io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
 
 
 class Block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, TextIO
 
 from harness.data.readers.cut import is_spanning
 from harness.data.readers.dialect import Dialect
@@ -37,6 +37,9 @@ class Table:
     def __init__(self, place: str, header: Header, dialect: Dialect, is_all: bool, places: dict[str, int]) -> None:
         self._place, self._header, self._dialect, self._is_all, self._places = place, header, dialect, is_all, places
         self._width = len(header.columns)
+        named = [at for at, name in enumerate(header.columns) if name.strip()]
+        self._unnamed = range(max(named, default=self._width) + 1, self._width)
+        self._num_unnamed = 0
         self._short: list[int] = []
         self._spanning: list[int] = []
 
@@ -47,30 +50,31 @@ class Table:
         """
         columns: dict[str, list[Any]] = {name: [] for name in self._places}
         is_utf8 = encoding == "utf-8" or (encoding == "utf-8-sig" and num_above)  # its mark leaves with the header
-        if is_utf8 and not has_returns and self._dialect.delimiter.isascii() and columns:
-            with file.open() as stream:
+        with file.text(encoding) as lines:
+            if is_utf8 and not has_returns and self._dialect.delimiter.isascii() and columns:
                 for _ in range(num_above):
-                    stream.readline()
-                self._read_blocks(stream, num_above, columns)
-        else:
-            with file.text(encoding) as lines:
+                    lines.buffer.readline()
+                self._read_blocks(lines, num_above, columns)
+            else:
                 for _ in range(num_above):
                     lines.readline()
                 self._read_lines(lines, num_above, columns)
         return columns
 
-    def _read_blocks(self, stream: BinaryIO, num_above: int, columns: Mapping[str, list[Any]]) -> None:
-        """Adds the cells of a stream of UTF-8 to the columns; `num_above` lines stand above it."""
-        for block in blocks(stream, self._dialect):
+    def _read_blocks(self, lines: TextIO, num_above: int, columns: Mapping[str, list[Any]]) -> None:
+        """Adds the cells of lines in UTF-8, below `num_above`, to the columns."""
+        for block in blocks(lines.buffer, self._dialect):
             if not block.is_whole():
-                self._read_lines(chain(text_lines(block.content), text_lines(stream)), num_above, columns)
+                self._read_lines(chain(text_lines(block.content), lines), num_above, columns)
                 return
-            if (cells := block.columns(self._width, list(self._places.values()))) is None:
+            if (cells := block.columns(self._width, [*self._places.values(), *self._unnamed])) is None:
                 num_above = self._read_lines(text_lines(block.content), num_above, columns)
             else:
                 self._check_line_breaks(block, num_above, len(cells[0]))
-                for values, more in zip(columns.values(), cells, strict=True):
+                for values, more in zip(columns.values(), cells, strict=False):
                     values += more
+                behind = zip(*cells[len(columns) :], strict=True)
+                self._num_unnamed += sum(any(map(str.strip, row)) for row in behind)
                 num_above += block.num_lines
 
     def _check_line_breaks(self, block: Block, num_above: int, num_rows: int) -> None:
@@ -97,6 +101,8 @@ class Table:
                     self._spanning.append(num_above + first)
                 for append, at in picked:
                     append(cells[at])
+                if self._unnamed and any(cell.strip() for cell in cells[self._unnamed.start :]):
+                    self._num_unnamed += 1
         except csv.Error as error:
             if not self._is_all:
                 raise Undecided from error
@@ -116,6 +122,11 @@ class Table:
                 f"{len(self._short)} rows have fewer cells than the header ({first}): those of columns that are not "
                 "read are missing"
             )
+        if self._num_unnamed:
+            notes.append(
+                f"{self._num_unnamed} rows have text behind the last column that has a name, which is left out; a text "
+                "that holds the delimiter belongs in double quotes"
+            )
         return notes
 
     def _fits(self, cells: list[str], line: int) -> bool:
@@ -132,7 +143,7 @@ class Table:
         missing = next((name for name, at in self._places.items() if at >= len(cells)), None)
         if missing is not None:
             raise DataError(f"{where}: none for '{missing}'; is a delimiter missing, or is the line cut off?")
-        if any(cell.strip() for cell in cells[self._width :]):
+        if len(cells) > self._width and any(cell.strip() for cell in cells[self._unnamed.start :]):
             raise DataError(
                 f'{where}; put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'
             )

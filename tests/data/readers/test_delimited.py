@@ -157,7 +157,7 @@ def test_no_header(tmp_path: Path) -> None:
     assert found.columns == {"1": TEXTS, "2": LABELS}
     assert found.notes == ("t.csv: no header, line 1 is a row (data.header)",)
     said = error(tmp_path, "t.csv", rows)
-    assert said.endswith("if the file has no header, name columns by number: data.text=2 data.label=1 data.header=none")
+    assert said.endswith("name columns by number, for example data.text=2 data.label=1 data.header=none")
     assert content(tmp_path, "t.csv", rows, ("2",), Form(header="none")).columns == {"2": LABELS}
     assert "no column 'text'" in error(tmp_path, "t.csv", table(","), header="none")
 
@@ -200,3 +200,32 @@ def test_missing_column_is_named_by_the_error(tmp_path: Path) -> None:
 
 def test_all_columns(tmp_path: Path) -> None:
     assert content(tmp_path, "t.csv", table(";"), None).columns == {"text": TEXTS, "label": LABELS}
+
+
+def test_text_behind_the_last_named_column_is_said(tmp_path: Path) -> None:
+    rows = "".join(f"{label},{text},{', and more' * (number == 3)}\n" for number, (text, label) in enumerate(ROWS))
+    for has_returns in (False, True):
+        lines = "label,text,\n" + rows.replace(",, and more", ", and more")
+        found = content(tmp_path, "t.csv", lines.replace("\n", "\r") if has_returns else lines)
+        assert found.columns == {"text": TEXTS, "label": LABELS}
+        assert found.notes == (
+            "t.csv: 1 rows have text behind the last column that has a name, which is left out; a text that holds the "
+            "delimiter belongs in double quotes",
+        )
+    shifted = "text,label,\n" + "".join(f"{text},{label},\n" for text, label in [*ROWS, ("a, b", "food")])
+    assert "line 32: 4 fields where the header has 3" in error(tmp_path, "t.csv", shifted)
+
+
+def test_all_columns_of_a_header_that_names_some_twice(tmp_path: Path) -> None:
+    found = content(tmp_path, "t.csv", "text,note,note,note_2\na,b,c,d\n", None)
+    assert found.columns == {"text": ["a"], "note": ["b"], "note_2": ["c"], "note_2_2": ["d"]}
+    assert "occurs twice" in error(tmp_path, "t.csv", "text,label,label\na,b,c\n")
+
+
+def test_pairs_with_stray_quotes_in_tsv(tmp_path: Path) -> None:
+    rows = [(f"{chr(34) * (i == 4)}first {i}", f"second {i}{chr(34) * (i == 9)}", f"id {i * 7}") for i in range(20)]
+    lines = ["text\tpair\tlabel", *("\t".join(row) for row in rows)]
+    lines[5], lines[9] = '"a\tb\tc', 'd"\te\tf'
+    found = content(tmp_path, "t.tsv", "\n".join(lines) + "\n", ("text", "pair", "label"))
+    assert len(found.columns["text"]) == 20
+    assert found.columns["text"][4] == '"a'

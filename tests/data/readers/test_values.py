@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, ipc, parquet
 
-from harness.data.formats import read_columns, read_files
+from harness.data.formats import Content, read_columns, read_files
 from harness.errors import DataError, MissingPackage
 
 
@@ -110,9 +110,54 @@ def test_excel_is_read_as_a_csv_is(tmp_path: Path) -> None:
     found = read_files([tmp_path / "t.xlsx"], ["text", "label"])
     assert found.columns == {"text": ["a", None, "nan"], "label": [1, 0.5, 2]}
     assert found.notes == (
-        "t.xlsx: the first sheet, 'Sheet', is read, of 2",
+        "t.xlsx: of 2 sheets 'Sheet' is read",
         "t.xlsx: line 2 is the header, 1 rows above it are left out (data.header)",
     )
+
+
+def test_sheet_with_the_columns_is_read(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["see the other sheet"])
+    sheet = book.create_sheet("reviews")
+    for row in (["text", "label"], ["a", "x"]):
+        sheet.append(row)
+    book.save(tmp_path / "t.xlsx")
+    found = read_files([tmp_path / "t.xlsx"], ["text", "label"])
+    assert found == Content({"text": ["a"], "label": ["x"]}, ("t.xlsx: of 2 sheets 'reviews' is read",))
+    with pytest.raises(DataError, match="no column 'other' \\(columns: 'see the other sheet'\\)"):
+        read_columns(tmp_path / "t.xlsx", ["other"])
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"text": ["a", "b"], "label": ["x", "y"]},
+        {"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}},
+        {"columns": ["text", "label"], "index": [0, 1], "data": [["a", "x"], ["b", "y"]]},
+        {"version": 1, "rows": [{"text": "a", "label": "x"}, {"label": "y", "text": "b"}]},
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_one_json_object_with_all_rows(tmp_path: Path, table: dict[str, object], indent: int | None) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(table, indent=indent))
+    assert read_columns(tmp_path / "t.json", ["text", "label"]) == {"text": ["a", "b"], "label": ["x", "y"]}
+
+
+def test_json_object_that_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text('{"text": ["a", "b"],\n "label": ["x"]}')
+    with pytest.raises(DataError, match="is one object \\('text', 'label'\\) and no table"):
+        read_columns(tmp_path / "t.json", ["text"])
+    (tmp_path / "t.json").write_text('{"text":\n1')
+    with pytest.raises(DataError, match="line 1: not JSON"):
+        read_columns(tmp_path / "t.json", ["text"])
+
+
+def test_names_within_objects(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"review": {"text": "a", "n.b": 1}}\r{"review": {}}\r{"review.text": "c"}')
+    assert read_columns(tmp_path / "t.jsonl", ["review.text"]) == {"review.text": ["a", None, "c"]}
+    with pytest.raises(DataError, match=r"no column 'text' \(columns: 'review.text', 'review.n.b', 'review'"):
+        read_columns(tmp_path / "t.jsonl", ["text"])
 
 
 def test_excel_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
