@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.spec.study import DataSpec
 __all__ = ["Source", "find_source"]
 
 _NO_FILE_REMEDY = f"allowed: a file ({', '.join(ENDINGS)}) or a folder with train, optional validation, and test"
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,9 @@ def _in_files(path: Path) -> Source:
         return Source(name=path.name, files=found.files, sha256=_sha256(found.files), notes=found.notes)
     if not path.exists():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"data.path: '{path}' does not exist{nearest(path.name, beside)}; {_NO_FILE_REMEDY}")
+        is_id = _HUB_ID.fullmatch(str(path)) and path.suffix.lower() not in ENDINGS
+        hub = "; a data set of the Hugging Face Hub is data.hub={id: ..., revision: ...}" if is_id else ""
+        raise DataError(f"data.path: '{path}' does not exist{nearest(path.name, beside)}; {_NO_FILE_REMEDY}{hub}")
     if not is_table(path):
         raise DataError(f"data.path: '{path}' is not a table that can be read; {_NO_FILE_REMEDY}")
     return Source(name=path.name, files={"train": (path,)}, sha256=_digest([path]))

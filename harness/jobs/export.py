@@ -24,7 +24,7 @@ from harness.report.study.verdict import moved_text
 from harness.runtime import program
 from harness.spec.configure import arm_of, default_numbers
 from harness.spec.foreign import trust_option
-from harness.spec.study import StudySpec
+from harness.spec.study import FILE_KEYS, StudySpec
 from harness.spec.tasks import RECIPE, facts_of
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
@@ -110,7 +110,8 @@ def write_card(
         data=DataSource(source=data.meta.source, sha256=data.meta.sha256),
         preprocess=config.data.preprocess,
         max_length=config.data.max_length,
-        columns=column_names(spec.data, task),
+        columns=data.meta.columns or column_names(spec.data, task),
+        form=spec.data.model_dump(include=set(FILE_KEYS), exclude_none=True),
         place=record.place,
         versions=versions | {"python": platform.python_version()},
     )

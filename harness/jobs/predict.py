@@ -6,19 +6,25 @@ Only safetensors and JSON files are read from the exported folder, so that no co
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from harness.data.checkpoints.folder import refuse_own_code
 from harness.data.formats import Content, Form, read_files
+from harness.data.readers.encoding import is_utf8
+from harness.data.readers.file import open_table
 from harness.data.values import as_text, cell_of, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
 from harness.records.exported import EXPORT_FILES, read_export
+from harness.records.manifest import first_error
 from harness.runtime import program
+from harness.spec.study import DataSpec
 from harness.spec.tasks import facts_of
 from harness.stats.metric import Arrays
 
@@ -40,7 +46,7 @@ class Export:
 
     `names` are what the ids in its targets stand for. `columns` are the columns of a table by the task's names for
     them, and `target` is the column that the model was trained to predict ("": none). `value_columns` are the values of
-    a prediction that are added to a table.
+    a prediction that are added to a table. `form` is what the study says of how its tables are cut.
     """
 
     folder: Path
@@ -51,6 +57,7 @@ class Export:
     columns: Mapping[str, str]
     target: str
     value_columns: tuple[str, ...]
+    form: Form = field(default_factory=Form)
 
 
 def open_export(folder: Path) -> Export:
@@ -79,9 +86,17 @@ def open_export(folder: Path) -> Export:
         preprocess=manifest.preprocess,
         max_length=manifest.max_length,
         columns={name: manifest.columns[name] for name in task.inputs if name in manifest.columns},
+        form=_form(folder, manifest.form),
         target=manifest.columns.get(task.facts.target.name, "") if task.facts.target else "",
         value_columns=task.value_columns,
     )
+
+
+def _form(folder: Path, keys: Mapping[str, Any]) -> Form:
+    try:
+        return Form.of(DataSpec.model_validate({"path": folder.name, **keys}))
+    except ValidationError as error:
+        raise InputError(f"{folder}: manifest.json: form: {first_error(error)}") from None
 
 
 def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays:
@@ -161,8 +176,7 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
     _texts(export)
-    form = Form(expected=tuple(export.columns.values()))
-    content = read_files([path], None, form)
+    content, form = _content(export, path)
     texts, notes = {}, list(content.notes)
     for name, column in export.columns.items():
         values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
@@ -180,6 +194,19 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
         [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)],
         tuple(notes),
     )
+
+
+def _content(export: Export, path: Path) -> tuple[Content, Form]:
+    """Returns a table and its form: that of the training table, or what is found out where that does not fit."""
+    found_out = Form(expected=tuple(export.columns.values()))
+    form = replace(export.form, expected=found_out.expected)
+    if form.encoding is not None and is_utf8(open_table(path)):
+        form = replace(form, encoding=None)
+    if form != found_out:
+        with suppress(DataError):
+            read_files([path], list(export.columns.values()), form)
+            return read_files([path], None, form), form
+    return read_files([path], None, found_out), found_out
 
 
 def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any]:

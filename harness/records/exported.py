@@ -52,6 +52,7 @@ class ExportManifest(Stored):
     preprocess: tuple[Any, ...]
     max_length: int
     columns: dict[str, str] = Field(description="columns of the table by the task's names for them")
+    form: dict[str, str | int | None] = Field(default={}, description="the keys of data that say how a text is cut")
     place: Place | None = None
     versions: dict[str, str] = Field(default={}, description="by package")
     files: dict[str, str] = Field(default={}, description="sha256 by name")

@@ -85,6 +85,25 @@ def test_read_table_takes_a_column_by_its_number(folder: Path, tmp_path: Path) -
         read_table(replace(export, columns={"text": "3"}), table)
 
 
+def test_read_table_cuts_as_training_did(folder: Path, tmp_path: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["form"] = {"delimiter": "~", "encoding": "cp1250", "quoting": "none", "header": 2}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    export = open_export(folder)
+    table = tmp_path / "same.csv"
+    table.write_bytes('a~b\nquestion~"stars\n"Čí, šest~1\n'.encode("cp1250"))
+    columns, rows, _ = read_table(export, table)
+    assert (list(columns), rows) == (["question", '"stars'], [{"text": '"Čí, šest'}])
+    table.write_text("a~b\nquestion~stars\nČí~1\n", encoding="utf-8")
+    assert read_table(export, table)[1] == [{"text": "Čí"}]
+    table.write_text('question,stars\n"Čí, šest",1\n', encoding="utf-8")
+    assert read_table(export, table)[1] == [{"text": "Čí, šest"}]
+    manifest["form"] = {"delimiter": "ab"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"manifest\.json: form: "):
+        open_export(folder)
+
+
 def test_prediction_table_leaves_the_columns_of_the_table_as_they_are() -> None:
     columns = {"label": [["a"], None], "predicted_label": [1.5, 10**20], "x": [{"b": "\ud800"}, float("nan")]}
     predictions = [{"label": "no", "probability": 0.123456789}] * 2

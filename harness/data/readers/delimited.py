@@ -55,7 +55,7 @@ class DelimitedReader:
         if not first_rows:
             raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
         header = find_header(file.place, first_rows, expected, form.header, dialect.width)
-        table = Table(file.place, header, dialect, is_all, header.places(file.place, names))
+        table = Table(file.place, header, dialect, is_all, header.places(file.place, names, expected))
         has_returns = any(line.endswith("\r") for line in lines)
         columns = table.read(file, encoding, max(header.last, num_above), has_returns)
         said = (f"{file.name}: {note}" for note in (*dialect.notes, *table.notes()))

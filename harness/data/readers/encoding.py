@@ -9,7 +9,7 @@ from harness.data.readers.file import TableFile
 from harness.data.readers.languages import is_central_european, is_cyrillic, is_western, num_other_letters
 from harness.errors import DataError
 
-__all__ = ["find_encoding"]
+__all__ = ["find_encoding", "is_utf8"]
 
 _CHUNK_BYTES = 2**20
 #: So many bytes of lines with other characters than ASCII's tell the encoding.
@@ -24,6 +24,8 @@ _BYTE_ORDER_MARKS = (
 #: The encodings of tables that are not Unicode; latin-1 is the part of cp1252 that it shares.
 _ENCODINGS = ("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "euc_kr")
 _LATIN, _CYRILLIC = {"cp1252", "cp1250", "iso8859_2"}, {"cp1251", "koi8_r"}
+#: Bytes of ASCII, and of the quotes, dashes and dots that all Windows encodings have in one place: no letters.
+_TYPESET = {*range(0x80), 0x85, *range(0x91, 0x98)}
 #: So many letters that another Latin encoding would give leave one in doubt.
 _MIN_OTHER_LETTERS = 3
 #: An encoding is sure when every other has this much more of what charset-normalizer calls mess (0 to 1).
@@ -62,6 +64,11 @@ def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple
     return encoding, (f"{file.name}: read as {encoding} (data.encoding)",)
 
 
+def is_utf8(file: TableFile) -> bool:
+    """True when all bytes of a file are UTF-8."""
+    return _undecodable(file, "utf-8") is None
+
+
 def _unicode(head: bytes) -> str:
     """Returns the Unicode encoding that a file starts like."""
     for mark, encoding in _BYTE_ORDER_MARKS:
@@ -82,6 +89,8 @@ def _guessed(file: TableFile) -> str | None:
     if sum(_decoded(line, "utf-8") is not None for line in lines) >= _MIN_UTF8_LINES * len(lines):
         return None
     sample = b"".join(lines)
+    if set(sample) <= _TYPESET:
+        return "cp1252"
     matches = from_bytes(sample, threshold=_MAX_MESS, cp_isolation=list(_ENCODINGS), enable_fallback=False)
     likely = [match for match in matches if match.encoding not in _CYRILLIC or is_cyrillic(str(match))]
     best = min((match.chaos for match in likely), default=0.0)

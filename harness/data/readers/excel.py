@@ -62,6 +62,6 @@ def _read(
     below = [cells for number, cells in rows if number > header.last]
     columns = {
         name: [cells[at] if at < len(cells) else None for cells in below]
-        for name, at in header.places(place, names).items()
+        for name, at in header.places(place, names, expected).items()
     }
     return columns, header.notes

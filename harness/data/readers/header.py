@@ -29,18 +29,19 @@ class Header:
     notes: tuple[str, ...] = ()
     may_be_values: bool = False
 
-    def places(self, place: str, names: Sequence[str] | None) -> dict[str, int]:
-        """Returns the place of each wanted column, by its name or else its number from 1.
+    def places(self, place: str, names: Sequence[str] | None, expected: Sequence[str]) -> dict[str, int]:
+        """Returns the place of each wanted column, by its name or else its number from 1; of all where `names` is None.
 
         Raises:
             DataError: there is no such column, or there are two.
         """
+        for name in expected if names is None else names:
+            if self.columns.count(name) > 1:
+                raise DataError(f"{place}: column '{name}' occurs twice in the header; rename one of them")
         if names is None:
             return self._all_places()
         places = {}
         for name in names:
-            if self.columns.count(name) > 1:
-                raise DataError(f"{place}: column '{name}' occurs twice in the header; rename one of them")
             if name in self.columns:
                 places[name] = self.columns.index(name)
             elif name.isdecimal() and 1 <= int(name) <= len(self.columns):
@@ -59,6 +60,8 @@ class Header:
         return places
 
     def _hint(self) -> str:
+        if len(self.columns) == 1 and not self.columns[0].isalnum():
+            return "if the line is several columns, name the sign between them with data.delimiter="
         return NO_HEADER if self.may_be_values or self.last == 0 else ""
 
 
