@@ -95,7 +95,7 @@ class TextTask(TaskBase):
         if vocab_size is not None and len(tokenizer) > vocab_size:
             raise CheckpointError(
                 f"model.checkpoint: '{config.model.checkpoint}': its tokenizer has {len(tokenizer)} tokens, its model "
-                f"{vocab_size}"
+                f"{vocab_size}{_beyond(tokenizer, vocab_size)}"
             )
         self.set_head(settings, data)
         return build(self.auto, config.model, settings)
@@ -157,6 +157,20 @@ class TextTask(TaskBase):
 def _shift(encoded: Encoded, padded: int, lengths: Any) -> Any:
     """Returns the position of each row's first token in a batch of length `padded`."""
     return padded - lengths if encoded.stats.get("padding") == "left" else 0
+
+
+def _beyond(tokenizer: Any, vocab_size: int) -> str:
+    """Says which special tokens transformers has added behind a vocabulary that calls its own otherwise."""
+    names = {name: token for name, token in tokenizer.special_tokens_map.items() if isinstance(token, str)}
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in names.items()}
+    size = min(vocab_size, tokenizer.vocab_size)
+    added = [f"{name} '{names[name]}'" for name, number in ids.items() if number is not None and number >= size]
+    if not added:
+        return ""
+    return (
+        f": {', '.join(added)} added behind it; say in its tokenizer_config.json what the vocabulary calls them, for "
+        'example "pad_token": "[PAD]"'
+    )
 
 
 def _padding(encoded: Encoded) -> dict[str, int]:
