@@ -27,7 +27,8 @@ def other_names(
         names: the columns that the study names, by field.
         facts: the facts of the task.
     """
-    found, notes = {}, []
+    found: dict[str, str] = {}
+    notes = []
     for name, wanted in names.items():
         if wanted in columns:
             continue

@@ -109,21 +109,22 @@ class Block:
         Returns:
             The records, whose lines are counted from the block's first, which is 1.
         """
-        delimiter, mark = self._dialect.delimiter, self._dialect.delimiter.encode()
+        delimiter = self._dialect.delimiter
         newlines = np.flatnonzero(self._codes == _NEWLINE)
         if not self.content.endswith(b"\n"):
             newlines = np.append(newlines, len(self.content))
-        ends = np.flatnonzero(np.searchsorted(self._quotes, newlines) % 2 == 0)
-        firsts = np.concatenate([[0], ends[:-1] + 1])
-        several = ends > firsts
+        lasts = np.flatnonzero(np.searchsorted(self._quotes, newlines) % 2 == 0)
+        firsts = np.concatenate([[0], lasts[:-1] + 1])
+        starts = np.concatenate([[0], newlines + 1])[firsts]
+        ends = newlines[lasts] + 1
+        marks = np.flatnonzero(self._codes == ord(delimiter))
+        has_more = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) >= width
+        at = np.flatnonzero((lasts > firsts) & has_more)
         found = []
-        for first, last in zip(firsts[several].tolist(), ends[several].tolist(), strict=True):
-            start = int(newlines[first - 1]) + 1 if first else 0
-            end = int(newlines[last]) + 1
-            if self.content.count(mark, start, end) < width:
-                continue
+        of_records = (array[at].tolist() for array in (firsts, lasts, starts, ends))
+        for first, last, start, end in zip(*of_records, strict=True):
             text = self.content[start:end].decode()
-            cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+            cells = next(csv.reader((text,), delimiter=delimiter))
             if any(is_spanning(cell, delimiter) for cell in cells):
                 found.append((Spanning(first + 1, last + 1, cells), text))
         return found
@@ -133,7 +134,7 @@ class Block:
         lines: list[str] = []
         records = []
         for record, text in spanning:
-            own = list(io.StringIO(text, newline=""))
+            own = text.removesuffix("\n").split("\n")
             records.append(Spanning(len(lines) + 1, len(lines) + len(own), record.cells))
             lines += own
         reader = csv.reader(text_lines(self.content), delimiter=self._dialect.delimiter)
