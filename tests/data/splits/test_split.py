@@ -27,7 +27,7 @@ def frame(texts: list[str], labels: list[str] | None = None) -> pd.DataFrame:
 
 def tables(train: pd.DataFrame, validation: pd.DataFrame | None = None, test: pd.DataFrame | None = None) -> Tables:
     source = Source(name="t", files={}, sha256="")
-    return Tables(train=train, validation=validation, test=test, source=source, notes=())
+    return Tables(train=train, validation=validation, test=test, source=source, columns={}, notes=())
 
 
 def texts(count: int, start: int = 0) -> list[str]:
