@@ -319,16 +319,22 @@ def test_only_column_of_sentences_is_the_text_where_none_is_named(tmp_path: Path
     assert "no column 'body'" in refused(DataSpec(path=str(tmp_path / "t.csv"), text="body"))
     pairs = rows.replace(",the text", ",a title,the text")
     (tmp_path / "t.csv").write_text(f"id,title,data,label\n{pairs.replace('a title', 'a title 1')}")
-    assert read_table(DataSpec(path=str(tmp_path / "t.csv")), "text-classification").columns["text"] == "data"  # one title is no text
+    assert (
+        read_table(DataSpec(path=str(tmp_path / "t.csv")), "text-classification").columns["text"] == "data"
+    )  # one title is no text
     several = "".join(f"title {number},the text {number},{number % 2}\n" for number in range(12))
     (tmp_path / "t.csv").write_text(f"title,data,label\n{several}")
     assert "no column 'text'" in refused(DataSpec(path=str(tmp_path / "t.csv")))
 
 
 def test_labels_that_are_texts_of_lists(tmp_path: Path) -> None:
-    tables = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(18, ("['a']", "['b']", ""))))), "text-classification")
+    tables = read_table(
+        DataSpec(path=str(table(tmp_path / "t.csv", some_rows(18, ("['a']", "['b']", ""))))), "text-classification"
+    )
     assert set(tables.train["label"]) == {"a", "b"}
     several = table(tmp_path / "t.csv", some_rows(12, ("['a']", "['a', 'b']")))
     assert "row 2: 'label' holds 2 labels, ['a', 'b']" in refused(DataSpec(path=str(several)))
-    names = read_table(DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("[x]", "['b']"))))), "text-classification")
+    names = read_table(
+        DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("[x]", "['b']"))))), "text-classification"
+    )
     assert set(names.train["label"]) == {"[x]", "['b']"}
