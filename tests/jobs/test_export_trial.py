@@ -84,12 +84,16 @@ def test_export_card_says_what_was_trained_and_what_is_exported(results: Results
 
 
 def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Results, tmp_path: Path) -> None:
-    spec = results.spec.model_copy(update={"data": results.spec.data.model_copy(update={"train_rows": 20})})
+    keys = {"train_rows": 20, "delimiter": "comma"}
+    spec = results.spec.model_copy(update={"data": results.spec.data.model_copy(update=keys)})
     config = results.trials[0].config
     data = config.data.model_copy(update={"train_rows": 20})
     record = results.trials[0].model_copy(update={"config": config.model_copy(update={"data": data}), "best_step": 3})
     prepared = PreparedData(Path(results.manifest.data.folder))
     write_card(tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), num_trials=4)
+    manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    assert manifest["form"] == {"delimiter": "comma"}
+    assert manifest["columns"] == {"text": "text", "label": "label"}
     card = (tmp_path / "README.md").read_text("utf-8")
     assert (
         "default recipe, within the study's space: learning rate 3e-4 instead of 5e-5 and batch size 16 instead" in card

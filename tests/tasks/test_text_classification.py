@@ -171,6 +171,18 @@ def test_a_tokenizer_larger_than_the_model_is_refused(data: PreparedData, saved:
         TASK.build_model(config(checkpoint=str(folder)), data)
 
 
+def test_special_tokens_behind_the_vocabulary_are_named(data: PreparedData, saved: Callable[[str], Path]) -> None:
+    folder = saved("bert")
+    tokenizer = load_tokenizer(folder)
+    tokenizer.add_tokens([f"new{number}" for number in range(200 - len(tokenizer))])
+    tokenizer.add_special_tokens({"pad_token": "<pad>"})
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(
+        CheckpointError, match=r"its model 200: pad_token '<pad>' added behind it; say in its tokenizer_"
+    ):
+        TASK.build_model(config(checkpoint=str(folder)), data)
+
+
 def test_show_is_what_a_person_reads() -> None:
     assert TASK.show({"text": "a", "label": 1}) == "a"
     assert TASK.show({"text": "a", "text_pair": "b"}) == "a\nb"

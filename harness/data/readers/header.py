@@ -61,7 +61,7 @@ class Header:
 
     def _hint(self) -> str:
         if len(self.columns) == 1 and not self.columns[0].isalnum():
-            return "if the line is several columns, name the sign between them with data.delimiter="
+            return "name it with data.text=; if the line is several columns, name the sign between with data.delimiter="
         return NO_HEADER if self.may_be_values or self.last == 0 else ""
 
 

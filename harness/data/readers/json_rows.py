@@ -34,8 +34,9 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
     if not start:
         raise DataError(f"{file.place}: the file is empty; give one object a line, or a list of objects")
     with file.text(encoding, newline="") as stream:
-        read = _items if start == "[" else _lines_or_document if file.suffix == ".json" else _lines
-        rows = read(file.place, stream)
+        rows = _items(file.place, stream) if start == "[" else _lines(file.place, stream)
+        if start == "{" and file.suffix == ".json":
+            rows = _lines_or_document(file, encoding, rows)
         return Content(_columns(file.place, rows, names), notes)
 
 
@@ -74,24 +75,23 @@ def _paths(row: Mapping[str, Any]) -> list[str]:
     return paths
 
 
-def _lines_or_document(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
+def _lines_or_document(file: TableFile, encoding: str, lines: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yields the values of the lines, or the rows of the one object that the file is."""
-    lines = _lines(place, stream)
     try:
         first = next(lines)
     except DataError:
-        stream.seek(0)
-        try:
-            document = _DECODER.decode(stream.read())
-        except (ValueError, RecursionError):
-            document = None
+        with file.text(encoding) as stream:
+            try:
+                document = _DECODER.decode(stream.read())
+            except (ValueError, RecursionError):
+                document = None
         if not isinstance(document, dict):
             raise
-        yield from rows_of_document(place, document)
+        yield from rows_of_document(file.place, document)
         return
     second = next(lines, None)
     if second is None and is_document(first[1]):
-        yield from rows_of_document(place, first[1])
+        yield from rows_of_document(file.place, first[1])
         return
     yield first
     if second is not None:

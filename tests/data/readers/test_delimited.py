@@ -229,3 +229,8 @@ def test_pairs_with_stray_quotes_in_tsv(tmp_path: Path) -> None:
     found = content(tmp_path, "t.tsv", "\n".join(lines) + "\n", ("text", "pair", "label"))
     assert len(found.columns["text"]) == 20
     assert found.columns["text"][4] == '"a'
+
+
+def test_unusual_delimiter_is_asked_for(tmp_path: Path) -> None:
+    said = error(tmp_path, "t.csv", table("~"))
+    assert said.endswith("if the line is several columns, name the sign between with data.delimiter=")

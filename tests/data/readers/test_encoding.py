@@ -82,3 +82,11 @@ def test_encoding_that_is_given(tmp_path: Path) -> None:
     assert read_files([path], ["text"], Form(encoding="mac_roman")).columns["text"] == ["naïve"] * 5
     path = written(tmp_path, TEXTS["chinese"], "utf-8")
     assert "data.encoding is ascii, and line 2: byte 0xe8 cannot be read so" in refused(path, "ascii")
+
+
+def test_typographic_quotes_alone_are_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("text\nit’s “good” — so…\n".encode("cp1252"))
+    found = read_files([path], ["text"])
+    assert found.columns == {"text": ["it’s “good” — so…"]}
+    assert found.notes == ("t.csv: read as cp1252 (data.encoding)",)

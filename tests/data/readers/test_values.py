@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -141,7 +142,9 @@ def test_sheet_with_the_columns_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("indent", [None, 1])
 def test_one_json_object_with_all_rows(tmp_path: Path, table: dict[str, object], indent: int | None) -> None:
     (tmp_path / "t.json").write_text(json.dumps(table, indent=indent))
-    assert read_columns(tmp_path / "t.json", ["text", "label"]) == {"text": ["a", "b"], "label": ["x", "y"]}
+    (tmp_path / "t.json.gz").write_bytes(gzip.compress((tmp_path / "t.json").read_bytes()))
+    for name in ("t.json", "t.json.gz"):
+        assert read_columns(tmp_path / name, ["text", "label"]) == {"text": ["a", "b"], "label": ["x", "y"]}
 
 
 def test_json_object_that_is_no_table(tmp_path: Path) -> None:
