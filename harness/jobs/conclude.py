@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.answers import Answers, read_answers, write_answers
@@ -14,7 +15,9 @@ from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import models_to_score, rank_finalists, scored_runs, search_number
 from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel, Scorer, features_of
 from harness.machine.resources import cores
-from harness.records.files import replace_folder, staging_path
+from harness.records.decisions import finish_keys
+from harness.records.exported import MANIFEST
+from harness.records.files import sha256_of
 from harness.records.final import (
     SHOWN,
     SHOWN_WIDTH,
@@ -63,12 +66,14 @@ def conclude(
     confirm: Sequence[TrialRecord],
     facts: Sequence[str],
     scorer: Scorer,
+    name: str,
     race: SeedRace | None = None,
 ) -> Final:
-    """Scores the models on the list and the baselines on test, and exports the winner to `best/`.
+    """Scores the models on the list and the baselines on test, and exports the winner; `settle` moves it to `best/`.
 
-    Where no finalist meets the constraints there is no winner, and the test split stays closed.
-    `facts` are the facts of the data, a line each; those that warn are among the decision's warnings.
+    All files are written into the decision's own folder `name` in the run folder. Where no finalist meets the
+    constraints there is no winner, and the test split stays closed. `facts` are the facts of the data, a line each;
+    those that warn are among the decision's warnings.
 
     Raises:
         RunError: the weights of the winner are gone.
@@ -77,28 +82,30 @@ def conclude(
     metric = facts_of(spec.task).judged_by(spec.search.objectives)
     finalists = rank_finalists(spec, trials, confirm, race)
     if finalists and constraints_of(spec).unmet(finalists[0].metrics):
-        return Final(finalists=tuple(finalists), race=race, warnings=tuple(warnings_among(facts)))
+        told = tuple(warnings_among(facts))
+        return Final(finalists=tuple(finalists), race=race, warnings=told, folder=name, of=finish_keys(spec))
     saved = [[record for record in records if _has_weights(run, record)] for records in (trials, confirm)]
     models = models_to_score(spec, finalists, trials, *saved)
     if "winner" not in models:
         raise RunError(_without_weights(run, finalists))
     best = models["winner"]
-    staging = stage_weights(run.path / str(best.weights), staging_path(run.path / "best"))
+    folder = run.inside(name)
+    staging = stage_weights(run.path / str(best.weights), folder / "best")
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
-    features = None if scorer.computes_features else features_of(run, spec, data, best)
-    with scorer.scoring(_request(run, spec, data, models, folders, features)):
+    features = None if scorer.computes_features else features_of(folder, spec, data, best)
+    with scorer.scoring(_request(folder, spec, data, models, folders, features)):
         simple = _baseline_answers(spec, data)
-        run.write_json(SHOWN, _shown_rows(spec, data))
+        run.write_json(f"{name}/{SHOWN}", _shown_rows(spec, data))
     units = {split: rows for split in ("validation", "test") if (rows := data.units(split)) is not None}
-    run.write_json(UNITS, {split: rows.tolist() for split, rows in units.items()})
-    simple |= _features_answers(run, spec)
-    names = _write_baselines(run, metric, simple)
-    answers = {role: _answers(run, role, record) for role, record in models.items()}
+    run.write_json(f"{name}/{UNITS}", {split: rows.tolist() for split, rows in units.items()})
+    simple |= _features_answers(folder, spec)
+    names = _write_baselines(folder, metric, simple)
+    answers = {role: _answers(run, folder, role, record) for role, record in models.items()}
     answers |= {role: simple[name] for role, name in names.items()}
     validation = answers["winner"]["validation"]
     exported_score = score(metric, validation.outputs, validation.targets)
     check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
-    scored = _final_models(run, spec, models, names, answers, units.get("test"))
+    scored = _final_models(run, name, spec, models, names, answers, units.get("test"))
     comparisons = tuple(_compare(metric, role, answers, units.get("test")) for role in answers if role != "winner")
     facts = [*facts, *_left_out(spec, scorer)]
     warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
@@ -115,7 +122,6 @@ def conclude(
         notes=(*([f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []), *warnings),
         precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )
-    replace_folder(staging, run.path / "best")
     return Final(
         winner=winner.number,
         finalists=tuple(finalists),
@@ -124,11 +130,14 @@ def conclude(
         comparisons=comparisons,
         warnings=warnings,
         export="best",
+        export_sha256=sha256_of(staging / MANIFEST),
+        folder=name,
+        of=finish_keys(spec),
     )
 
 
 def _request(
-    run: RunFolder,
+    folder: Path,
     spec: StudySpec,
     data: PreparedData,
     models: Mapping[Role, TrialRecord],
@@ -140,7 +149,7 @@ def _request(
         raise StudyFailed(f"trial {best.number} has no place in its record")
     return Request(
         data=str(data.folder),
-        out=str(run.path / "final"),
+        out=str(folder),
         place=best.place,
         at_once=max(1, cores() // max(record.best_threads for record in models.values())),
         task=spec.task,
@@ -197,9 +206,9 @@ def _baseline_answers(spec: StudySpec, data: PreparedData) -> dict[str, dict[str
     }
 
 
-def _features_answers(run: RunFolder, spec: StudySpec) -> dict[str, dict[str, Answers]]:
+def _features_answers(folder: Path, spec: StudySpec) -> dict[str, dict[str, Answers]]:
     """The answers of the baseline on the checkpoint's frozen features; empty where there is none."""
-    path = run.path / "final" / f"{FEATURES}.npz"
+    path = folder / f"{FEATURES}.npz"
     if not path.exists():
         return {}
     return {
@@ -215,7 +224,7 @@ def _left_out(spec: StudySpec, scorer: Scorer) -> list[str]:
     return [f"{WARNING}the baseline {name} was left out: the process that computes it died twice ({scorer.log.name})"]
 
 
-def _write_baselines(run: RunFolder, metric: Metric, simple: Mapping[str, Mapping[str, Answers]]) -> dict[Role, str]:
+def _write_baselines(folder: Path, metric: Metric, simple: Mapping[str, Mapping[str, Answers]]) -> dict[Role, str]:
     """Writes the answers of each baseline; returns the names of the baselines by role, best first on validation."""
 
     def rank(name: str) -> float:
@@ -224,7 +233,7 @@ def _write_baselines(run: RunFolder, metric: Metric, simple: Mapping[str, Mappin
 
     names = {numbered("baseline", place): name for place, name in enumerate(sorted(simple, key=rank))}
     for role, name in names.items():
-        write_answers(run.path / "final" / f"{role}.npz", dict(simple[name]))
+        write_answers(folder / f"{role}.npz", dict(simple[name]))
     return names
 
 
@@ -235,15 +244,16 @@ def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
     return [clip(task.show({str(name): value for name, value in row.items()}), SHOWN_WIDTH) for row in rows]
 
 
-def _answers(run: RunFolder, role: Role, record: TrialRecord) -> dict[str, Answers]:
+def _answers(run: RunFolder, folder: Path, role: Role, record: TrialRecord) -> dict[str, Answers]:
     """A trained model's answers by split. On validation they lie beside the weights, except for the winner."""
-    scored = run.path / "final" / f"{role}.npz"
+    scored = folder / f"{role}.npz"
     saved = scored if role == "winner" else run.path / str(record.weights) / _VALIDATION
     return {"validation": read_answers(saved, "validation"), "test": read_answers(scored, "test")}
 
 
 def _final_models(
     run: RunFolder,
+    name: str,
     spec: StudySpec,
     models: Mapping[Role, TrialRecord],
     names: Mapping[Role, str],
@@ -252,7 +262,7 @@ def _final_models(
 ) -> tuple[FinalModel, ...]:
     """The trained models, the winner first, then the baselines; intervals draw the `units` of the test rows."""
     metrics = facts_of(spec.task).metrics
-    speeds = json.loads((run.path / "final" / SPEEDS).read_bytes())
+    speeds = json.loads((run.inside(name) / SPEEDS).read_bytes())
     described: dict[Role, dict[str, Any]] = {role: {"name": name} for role, name in names.items()}
     for role, record in models.items():
         described[role] = {
@@ -270,7 +280,7 @@ def _final_models(
                 metric.name: interval(metric, by_split["test"].outputs, by_split["test"].targets, units)
                 for metric in metrics
             },
-            predictions=f"final/{role}.npz",
+            predictions=f"{name}/{role}.npz",
             **described[role],
         )
         for role, by_split in answers.items()

@@ -5,7 +5,6 @@ An export is built in a staging folder, and renamed to its own name only after t
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from harness.data.prepared import PreparedData
 from harness.data.read import column_names
 from harness.errors import HarnessError
 from harness.records.exported import DataSource, ExportManifest, write_export
+from harness.records.files import sha256_of
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
 from harness.report.study.verdict import moved_text
@@ -30,7 +30,7 @@ from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
 from harness.tasks import task_of
 
-__all__ = ["check_scores", "sha256_of", "stage_weights", "write_card"]
+__all__ = ["check_scores", "stage_weights", "write_card"]
 
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
 #: Allowed relative difference of a score that is not a share of rows: after reloading, sums have another order.
@@ -154,14 +154,6 @@ def _hub_id(checkpoint: str) -> str | None:
     """The checkpoint's name without its suffix, when it can be a Hub id."""
     name = checkpoint.partition("#")[0]
     return name if "/" in name and not Path(name).is_absolute() else None
-
-
-def sha256_of(path: Path) -> str:
-    """The sha256 of a file in hex; empty where there is none."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_scores(metric: Metric, expected: float, reloaded: float, what: str) -> None:

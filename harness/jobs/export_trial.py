@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, InputError, RunError
-from harness.jobs.export import check_scores, sha256_of, stage_weights, write_card
+from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.records.exported import EXPORT_FILES, read_export
-from harness.records.files import replace_folder, staging_path
+from harness.records.files import replace_folder, sha256_of, staging_path
 from harness.records.final import FinalModel, warnings_among
 from harness.records.results import Results
 from harness.records.rundir import RunFolder

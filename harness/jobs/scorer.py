@@ -17,7 +17,6 @@ from typing import IO, Self
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError
-from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec
@@ -74,21 +73,19 @@ class Features(Frozen):
         return Path(self.out) / f"{FEATURES}.npz"
 
 
-def features_of(run: RunFolder, spec: StudySpec, data: PreparedData, record: TrialRecord) -> Features | None:
-    """The baseline on the frozen features of a trial's checkpoint.
+def features_of(folder: Path, spec: StudySpec, data: PreparedData, record: TrialRecord) -> Features | None:
+    """The baseline on the frozen features of a trial's checkpoint; its answers go into `folder`.
 
     None where there is no such baseline, and where the trial's precision or place is not known.
     """
-    config, folder = record.trained_config, run.path / "final"
+    config = record.trained_config
     place = record.place or (record.history[-1].place if record.history else None)
     if config.training.precision == "auto" or place is None:
         return None
     if config.model.checkpoint == "scratch" or not task_of(spec.task).features_baseline:
         return None
     rows = spec.data.most_train_rows
-    features = Features(data=str(data.folder), out=str(folder), place=place, config=config, train_rows=rows)
-    features.file.unlink(missing_ok=True)  # of an earlier conclusion
-    return features
+    return Features(data=str(data.folder), out=str(folder), place=place, config=config, train_rows=rows)
 
 
 class Request(Frozen):

@@ -28,6 +28,7 @@ from harness.jobs.scorer import Features, Scorer, features_of
 from harness.jobs.seed_race import noise_of_rows, race_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
+from harness.records.decisions import finish_keys, new_folder, settle
 from harness.records.files import can_write
 from harness.records.final import WARNING, Baseline, SeedRace
 from harness.records.manifest import BEHAVIOUR, DataFacts, EarlierRun, Manifest, read_manifest, write_manifest
@@ -60,7 +61,7 @@ __all__ = ["TRIAL", "SweepView", "continued", "report_folder", "sweep"]
 #: The trial function, by the name under which workers import it.
 TRIAL = "harness.trial:run_trial"
 #: Study attributes.
-BASELINES, FACTS, FINAL_OF = "baselines", "facts", "final_of"
+BASELINES, FACTS = "baselines", "facts"
 #: Told of a study that went on after its decision.
 SECOND_LOOK = f"{WARNING}the study went on after its first decision, so the test rows were looked at more than once"
 
@@ -134,7 +135,8 @@ def _is_finished(spec: StudySpec, recorded: StudySpec, run: RunFolder) -> bool:
         run.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
     )
     try:
-        return bool(store.get(FINAL_OF) == _finish_keys(spec))
+        decided = decision(store)
+        return decided is not None and decided.of == finish_keys(spec)
     finally:
         store.close()
 
@@ -155,12 +157,6 @@ def _report(results: Results, view: SweepView, phases: Phases, *, again: bool) -
         from harness.report.study.page import write_report  # plotly and pandas are slow to import
 
         write_report(results, folder)
-
-
-def _finish_keys(spec: StudySpec) -> dict[str, Any]:
-    """The keys that decide whether a study is finished; it is when they are as recorded at its end."""
-    confirm = spec.confirm.model_dump() if spec.confirm else None
-    return {"trials": spec.search.trials, "confirm": confirm}
 
 
 class _Sweep:
@@ -232,7 +228,9 @@ class _Sweep:
             tested=tested,
             found_before=found_before,
         )
-        finished = store.get(FINAL_OF) == _finish_keys(spec)
+        finished = decided is not None and decided.of == finish_keys(spec)
+        if decided is not None:
+            settle(self.folder, decided)  # where a kill came before that
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
         else:
@@ -240,14 +238,15 @@ class _Sweep:
                 self.view.say(given)
             if line := unpruned_line(spec, rows):
                 self.view.say(line)
+            folder = new_folder(self.folder, decided)
             try:
-                trials, confirmed, race, scorer = self._train(store, search)
+                trials, confirmed, race, scorer = self._train(store, search, folder)
             except InputError:
                 if not any(record.history for record in store.records()):
                     self.folder.clear()  # no evaluation is lost, and the corrected study can use the folder
                 raise
             self.phases.go("concluding")
-            self._conclude(store, trials, confirmed, race, scorer)
+            self._conclude(store, trials, confirmed, race, scorer, folder)
             self.stack.close()
         results = load(self.folder.path)
         _report(results, self.view, self.phases, again=not finished)
@@ -256,7 +255,7 @@ class _Sweep:
         return results
 
     def _train(
-        self, store: StudyStore, search: Search
+        self, store: StudyStore, search: Search, folder: str
     ) -> tuple[list[TrialRecord], list[TrialRecord], SeedRace | None, Scorer]:
         """Searches and confirms; baselines and imports run in a background thread once all trials have been started.
 
@@ -271,7 +270,7 @@ class _Sweep:
             measured: list[Future[tuple[list[dict[str, Any]], list[str]]]] = []
             later = AfterStarts(
                 search,
-                lambda: scorer.start(self._early_features(store)),
+                lambda: scorer.start(self._early_features(store, folder)),
                 lambda: measured.append(background.submit(self._baselines, store.get(BASELINES))),
                 lambda: background.submit(_import_conclusion),
             )
@@ -284,7 +283,7 @@ class _Sweep:
         trials = store.records()
         return trials, *self._confirm(store, trials), scorer
 
-    def _early_features(self, store: StudyStore) -> Features | None:
+    def _early_features(self, store: StudyStore, folder: str) -> Features | None:
         """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.
 
         Where checkpoints differ between trials, it is that of the winner's, which is not known yet.
@@ -295,7 +294,7 @@ class _Sweep:
         place = record.history[-1].place if record is not None else None
         if record is None or place is None or place.device != "cpu":
             return None
-        return features_of(self.folder, self.spec, self.data, record)
+        return features_of(self.folder.inside(folder), self.spec, self.data, record)
 
     def _open(self) -> StudyStore:
         spec, rungs = self.spec, rung_fractions(self.spec)
@@ -397,8 +396,9 @@ class _Sweep:
         confirmed: Sequence[TrialRecord],
         race: SeedRace | None,
         scorer: Scorer,
+        folder: str,
     ) -> None:
-        """Scores the finalists on the test split, unless no trial completed."""
+        """Scores the finalists on the test split, unless no trial completed, and stores the decision."""
         from harness.jobs.conclude import conclude, tidy
 
         if not any(trial.state == "COMPLETE" for trial in trials):
@@ -406,14 +406,16 @@ class _Sweep:
         self.view.show_work("testing the finalists, exporting the winner")
         before = decision(store)
         facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
-        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer, race).after(before)
+        final = conclude(
+            self.folder, self.spec, self.data, trials, confirmed, facts, scorer, folder, race
+        ).after(before)
+        store.set(FINAL, final.model_dump(mode="json"))
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
         ]
         if simple:
             store.set(BASELINES, [baseline.model_dump(mode="json") for baseline in simple])
-        store.set(FINAL, final.model_dump(mode="json"))
-        store.set(FINAL_OF, _finish_keys(self.spec))
+        settle(self.folder, final)
         if final.winner is not None:  # without one the weights stay, for the case that the study goes on
             tidy(self.folder, (*trials, *confirmed), final)
 

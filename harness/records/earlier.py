@@ -40,12 +40,16 @@ def final(raw: Any) -> Any:
     """A study's final decision.
 
     Comparisons that name no metric are by accuracy. An earlier version recommended another trial than the winner where
-    the two tied and it trained faster; the winner is what it exported.
+    the two tied and it trained faster; the winner is what it exported. A decision without a folder has replaced the
+    answers of those before it.
     """
     if not isinstance(raw, dict):
         return raw
     comparisons = [{"metric": "accuracy", **row} for row in raw.get("comparisons", ())]
-    return {key: value for key, value in raw.items() if key != "recommended"} | {"comparisons": comparisons}
+    changes: dict[str, Any] = {"comparisons": comparisons}
+    if "folder" not in raw:
+        changes["earlier"] = [model | {"predictions": ""} for model in raw.get("earlier", ())]
+    return {key: value for key, value in raw.items() if key != "recommended"} | changes
 
 
 def export(raw: Any) -> Any:

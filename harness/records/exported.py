@@ -15,7 +15,7 @@ from harness.records.schema import Place, Stored
 from harness.spec.trial import ParamValue
 from harness.stats.intervals import Interval
 
-__all__ = ["EXPORT_FILES", "DataSource", "ExportManifest", "read_export", "write_export"]
+__all__ = ["EXPORT_FILES", "MANIFEST", "DataSource", "ExportManifest", "read_export", "write_export"]
 
 MANIFEST = "manifest.json"
 #: The files of every export.

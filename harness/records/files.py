@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import json
 import math
 import os
@@ -25,6 +26,7 @@ __all__ = [
     "leftovers",
     "plain",
     "replace_folder",
+    "sha256_of",
     "staging_path",
     "write_bytes",
     "write_json",
@@ -159,6 +161,14 @@ def _put_back(folder: Path) -> None:
     old = _old_path(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file in hex; empty where there is none."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def can_write(folder: Path) -> bool:

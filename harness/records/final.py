@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import isfinite
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from harness.spec.trial import ParamValue
 from harness.stats.intervals import Interval
 
 __all__ = [
+    "DECISIONS",
     "SHOWN",
     "SHOWN_WIDTH",
     "UNITS",
@@ -33,10 +34,13 @@ __all__ = [
     "warnings_among",
 ]
 
-#: File in the run folder with the test rows as text (a JSON list), and the most characters of a row.
-SHOWN, SHOWN_WIDTH = "final/shown.json", 600
-#: File in the run folder with the number of each row's unit by split, where intervals draw units (data.resample_by).
-UNITS = "final/units.json"
+#: File of a decision with the test rows as text (a JSON list), and the most characters of a row.
+SHOWN, SHOWN_WIDTH = "shown.json", 600
+#: File of a decision with the number of each row's unit by split, where intervals draw units (data.resample_by).
+UNITS = "units.json"
+#: The folder in the run folder that holds a folder of files for each decision, by its number. Earlier versions wrote
+#: the files of every decision into it, over those of the one before.
+DECISIONS = "final"
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
 Role = Annotated[str, Field(pattern=r"^(winner|runner-up|default|(checkpoint|baseline)(-[0-9]+)?)$")]
@@ -162,7 +166,7 @@ class Final(Frozen):
     there is no winner, no model was scored on test, and the first finalist is the nearest one. `comparisons` are of the
     winner with every other model.
     `earlier` are the trained models that earlier decisions of the study scored on test, and this one did not: their
-    weights are kept, and the files of their answers are replaced.
+    weights are kept, and the files of their answers.
     """
 
     winner: int | None = None
@@ -172,6 +176,9 @@ class Final(Frozen):
     comparisons: tuple[Comparison, ...] = ()
     warnings: tuple[str, ...] = ()
     export: str | None = Field(default=None, description="the exported model's folder, in the run folder")
+    export_sha256: str = Field(default="", description="of the export's manifest.json; empty in earlier versions")
+    folder: str = Field(default=DECISIONS, description="of the decision's files, in the run folder")
+    of: dict[str, Any] | None = Field(default=None, description="what of the study it is the decision of: finish_keys")
     earlier: tuple[FinalModel, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import RunError
 from harness.records import earlier
+from harness.records.decisions import export_of, finish_keys
 from harness.records.files import plain
 from harness.records.final import Baseline, Final
 from harness.records.live import Live
@@ -105,12 +106,17 @@ class Results:
         return constraints_of(self.spec)
 
     @property
+    def outdated(self) -> bool:
+        """True where the study goes on, or should, after its decision: with more trials, or another confirmation."""
+        return self.final is not None and self.final.of is not None and self.final.of != finish_keys(self.spec)
+
+    @property
     def interrupted(self) -> bool:
         """True where the process that worked on the study is gone, and left trials or the decision undone."""
         if self.live.pid is None or self.live.is_alive():
             return False
         states = [record.state for record in (*self.trials, *self.confirm)]
-        undecided = self.final is None and TrialState.COMPLETE in states
+        undecided = (self.final is None or self.outdated) and TrialState.COMPLETE in states
         return undecided or not all(state.ended for state in states)
 
     def leaderboard(self) -> list[LeaderRow]:
@@ -235,7 +241,8 @@ class Results:
 
     def export_path(self) -> str | None:
         """The exported model's absolute path; None when there is none (yet)."""
-        return str(self.folder / self.final.export) if self.final and self.final.export else None
+        folder = export_of(self.folder, self.final) if self.final else None
+        return str(folder) if folder else None
 
     def frame(self) -> pd.DataFrame:
         """The leaderboard as a table, one row a trial: number, state and why, params, metrics, time, place."""
@@ -299,8 +306,11 @@ def load(run: Path) -> Results:
 
 def decision(store: StudyStore) -> Final | None:
     """The last decision of a study; None before the first."""
-    final = store.get(FINAL)
-    return Final.model_validate(earlier.final(final)) if final else None
+    raw = store.get(FINAL)
+    if not raw:
+        return None
+    final = Final.model_validate(earlier.final(raw))
+    return final if final.of else final.model_copy(update={"of": store.get("final_of")})  # of earlier versions
 
 
 def rung(record: TrialRecord) -> float:

@@ -55,7 +55,7 @@ def test_answers_and_rows_of_test_are_kept_in_one_order(smoke_run: Path) -> None
     results = load(smoke_run)
     assert results.final is not None
     frame = PreparedData(Path(results.manifest.data.folder)).frame("test")
-    shown = json.loads((smoke_run / SHOWN).read_text(encoding="utf-8"))
+    shown = json.loads((smoke_run / results.final.folder / SHOWN).read_text(encoding="utf-8"))
     assert shown == [" ".join(text.split()) for text in frame["text"]]
     assert max(map(len, shown)) <= SHOWN_WIDTH
     answers = [read_answers(smoke_run / model.predictions, "test") for model in results.final.models]

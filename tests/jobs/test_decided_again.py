@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.data.answers import read_answers
 from harness.errors import RunError
 from harness.jobs import export_trial as export_module
 from harness.jobs import sweep as module
 from harness.jobs.export_trial import export_trial
 from harness.jobs.finalists import scored_runs, search_number
 from harness.jobs.sweep import sweep
-from harness.records.results import Results
+from harness.records import decisions
+from harness.records.exported import read_export
+from harness.records.files import replace_folder
+from harness.records.results import FINAL, Results, load
 from harness.records.schema import TrialRecord
+from harness.records.store import StudyStore
 from harness.spec.reader import load_study
+from harness.stats.metric import score
 from tests.conftest import STUDIES
 from tests.jobs.test_going_on import Said
 
@@ -80,6 +88,67 @@ def test_a_model_of_an_earlier_decision_can_be_exported(tmp_path: Path, monkeypa
     assert f"Seed {model.seed}." in card
     assert f"{model.test['accuracy'].value:.4f} (" in card, "its test score"
     assert ("which is not the winner of its study" in card) == (model.number != after.final.winner)
+
+
+class Killed(Exception):
+    """The process died here."""
+
+
+def dying(function: Callable[..., Any], *, when: Callable[..., bool], before: bool) -> Callable[..., Any]:
+    """The function, after or instead of which the process dies."""
+
+    def call(*args: Any) -> Any:
+        if not when(*args):
+            return function(*args)
+        if not before:
+            function(*args)
+        raise Killed
+
+    return call
+
+
+def check_whole(runs: Path, *, decided_trials: int) -> Results:
+    """The stored decision, its answers on test and its exported model belong together."""
+    results = load(runs / "smoke")
+    final = results.final
+    assert final is not None and final.winning_model is not None and final.of is not None
+    assert final.of["trials"] == decided_trials
+    metric = results.task.metric("log_loss")
+    for model in final.tested:
+        answers = read_answers(results.folder / model.predictions, "test")
+        assert model.test["log_loss"].value == score(metric, answers.outputs, answers.targets), model.role
+    export = read_export(Path(str(results.export_path())))
+    assert (export.trial, export.seed) == (final.winner, final.winning_model.seed)
+    assert export.test == final.winning_model.test
+    return results
+
+
+def test_a_kill_at_a_second_decision_leaves_the_whole_old_one_or_the_whole_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept(tmp_path, "search.trials=2", NO_CONFIRMATION)
+    first = check_whole(tmp_path, decided_trials=2)
+    at_final = {"when": lambda _, key, __: key == FINAL}
+    for before, trials in ((True, 2), (False, 6)):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(StudyStore, "set", dying(StudyStore.set, before=before, **at_final))
+            swept(tmp_path, MORE_TRIALS, NO_CONFIRMATION)
+        killed = check_whole(tmp_path, decided_trials=trials)
+        assert killed.outdated == before
+    assert first.final is not None and killed.final is not None and killed.final.winner != first.final.winner
+    moves = {"when": lambda _, folder: folder.name == "best"}
+    with monkeypatch.context() as patch, pytest.raises(Killed):  # between the move and the removal of what it replaces
+        patch.setattr(decisions, "replace_folder", dying(replace_folder, before=False, **moves))
+        swept(tmp_path, MORE_TRIALS, NO_CONFIRMATION)
+    check_whole(tmp_path, decided_trials=6)
+    after = swept(tmp_path, MORE_TRIALS, NO_CONFIRMATION)
+    assert after.final == killed.final, "it is not decided anew"
+    check_whole(tmp_path, decided_trials=6)
+    assert after.export_path() == str(after.folder / "best")
+    kept = {after.folder / model.predictions for model in after.final.tested}
+    assert {path.parent for path in (after.folder / "final").rglob("*.npz") if path not in kept} <= {
+        after.folder / after.final.folder
+    }
 
 
 @pytest.mark.long

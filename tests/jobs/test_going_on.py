@@ -13,6 +13,7 @@ from harness.data.prepare import prepare
 from harness.errors import InputError, RunError
 from harness.jobs import sweep as module
 from harness.jobs.sweep import continued, report_folder, sweep
+from harness.records.decisions import finish_keys
 from harness.records.final import Final
 from harness.records.manifest import BEHAVIOUR, Manifest, read_manifest, write_manifest
 from harness.records.results import load
@@ -134,7 +135,7 @@ def finish(run: RunFolder, spec: StudySpec) -> Said:
     """Ends the study on disk, with a report; returns a view for what follows."""
     store = StudyStore.open(run.database, "reviews", spec.search.objectives)
     store.set(module.FINAL, Final(winner=0).model_dump(mode="json"))
-    store.set(module.FINAL_OF, module._finish_keys(spec))
+    store.set("final_of", finish_keys(spec))  # as earlier versions stored it
     store.close()
     report = Path("reports/reviews/index.html")
     report.parent.mkdir(parents=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.data.answers import Answers, write_answers
 from harness.errors import FailReason
-from harness.records.final import SHOWN, Baseline, Comparison, Final, Finalist, FinalModel, PredictionSpeed
+from harness.records.final import DECISIONS, SHOWN, Baseline, Comparison, Final, Finalist, FinalModel, PredictionSpeed
 from harness.records.manifest import BEHAVIOUR, Manifest, parsed
 from harness.records.results import Results
 from harness.records.schema import Place, Progress, Span, TrialRecord, TrialState, Usage, record_of
@@ -360,7 +360,7 @@ def _final(
     tested: dict[str, Answers] = {}
     (run / "final").mkdir(exist_ok=True)
     rows = [_pick(shape.text, row).replace("{row}", str(row)) for row in range(shape.rows)]
-    (run / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
+    (run / DECISIONS / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
     for role, record, accuracy in picks:
         validation, test = (_answers(shape, true, accuracy, rng) for _ in range(2))
         write_answers(run / "final" / f"{role}.npz", {"validation": validation, "test": test})

@@ -48,9 +48,15 @@ def _read(view: View, path: Path | None, split: str) -> Answers | None:
     return answers if len(answers) and (lens is None or lens.fits(answers)) else None
 
 
+def _file(view: View, name: str) -> Path | None:
+    """A file of the decision; None before it, and where the file is missing."""
+    final = view.results.final
+    return view.file(f"{final.folder}/{name}") if final is not None else None
+
+
 def units_of(view: View, split: str) -> np.ndarray | None:
     """The number of each row's unit that intervals draw; None where they draw rows, and where it was not kept."""
-    path = view.file(UNITS)
+    path = _file(view, UNITS)
     try:
         units = json.loads(path.read_text(encoding="utf-8")).get(split) if path is not None else None
     except (OSError, ValueError, AttributeError):
@@ -74,7 +80,7 @@ def compared(
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:
     """The texts of the `num_rows` test rows; empty where they were not kept, or have another number of rows."""
-    path = view.file(SHOWN)
+    path = _file(view, SHOWN)
     try:
         rows = json.loads(path.read_text(encoding="utf-8")) if path is not None else None
     except (OSError, ValueError):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from harness.data.answers import Answers, write_answers
-from harness.records.final import SHOWN
+from harness.records.final import DECISIONS, SHOWN
 from harness.report.kit.view import View
 from harness.report.study.example import example
 from harness.report.study.predictions import answers_of
@@ -24,7 +24,7 @@ def view(tmp_path: Path) -> View:
 
 
 def shown(view: View, rows: list[str]) -> None:
-    (view.results.folder / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
+    (view.results.folder / DECISIONS / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
 
 
 def text_of(view: View) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.records.final import SHOWN
+from harness.records.final import DECISIONS, SHOWN
 from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.study.page import write_report
@@ -161,7 +161,7 @@ def test_broken_predictions_are_left_out(tmp_path: Path) -> None:
 def test_errors_have_no_text_where_the_rows_were_not_kept(tmp_path: Path) -> None:
     results = make_results(tmp_path, trials=12, text="a text that only the data has {row}")
     with_texts = write_report(results, tmp_path / "one").read_text(encoding="utf-8")
-    (results.folder / SHOWN).unlink()
+    (results.folder / DECISIONS / SHOWN).unlink()
     without = write_report(results, tmp_path / "two").read_text(encoding="utf-8")
     assert "a text that only the data has" in with_texts
     assert "a text that only the data has" not in without

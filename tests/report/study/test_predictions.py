@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.data.answers import Answers, write_answers
-from harness.records.final import SHOWN, UNITS
+from harness.records.final import DECISIONS, SHOWN, UNITS
 from harness.report.kit.view import View
 from harness.report.study.predictions import answers_of, compared, shown_rows, units_of, validation_answers
 from harness.report.study.winner import winner_section
@@ -77,12 +77,12 @@ def test_shown_rows_are_lines_without_control_characters(view: View) -> None:
 def test_rows_of_other_data_are_not_shown(view: View, content: str) -> None:
     write_rows(view, ["one", "two"])
     assert list(shown_rows(view, 2)) == ["one", "two"]
-    (view.results.folder / SHOWN).write_bytes(content.encode("utf-8", errors="surrogateescape"))
+    (view.results.folder / DECISIONS / SHOWN).write_bytes(content.encode("utf-8", errors="surrogateescape"))
     assert not shown_rows(view, 2)
 
 
 def write_rows(view: View, rows: list[str]) -> None:
-    (view.results.folder / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
+    (view.results.folder / DECISIONS / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
 
 
 def test_units_are_drawn_where_they_were_kept(view: View) -> None:
@@ -91,7 +91,7 @@ def test_units_are_drawn_where_they_were_kept(view: View) -> None:
     first = Answers({"probabilities": np.eye(3)[rows]}, {"labels": rows})
     second = Answers({"probabilities": np.eye(3)[np.where(rows == 2, 0, rows)]}, {"labels": rows})
     by_row = compared(view.judge, first, second)
-    (view.results.folder / UNITS).write_text(json.dumps({"test": rows.tolist()}), encoding="utf-8")
+    (view.results.folder / DECISIONS / UNITS).write_text(json.dumps({"test": rows.tolist()}), encoding="utf-8")
     by_unit = compared(view.judge, first, second, units_of(view, "test"))
     assert by_row is not None
     assert by_unit is not None
@@ -102,5 +102,5 @@ def test_units_are_drawn_where_they_were_kept(view: View) -> None:
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"test": ["a"]}', '{"test": []}'])
 def test_units_that_cannot_be_read_are_none(view: View, content: str) -> None:
-    (view.results.folder / UNITS).write_text(content, encoding="utf-8")
+    (view.results.folder / DECISIONS / UNITS).write_text(content, encoding="utf-8")
     assert units_of(view, "test") is None
