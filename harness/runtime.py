@@ -95,6 +95,13 @@ def shown_path(path: Path) -> str:
     return shlex.quote(text) if text.isprintable() else ascii(text)
 
 
+def quoted(text: str) -> str:
+    """A text as one word of a shell; one with an apostrophe is in double quotes, where the shell reads it as it is."""
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
+    return shlex.quote(text)
+
+
 def program() -> str:
     """Returns the words that run this program in a shell in the current folder.
 

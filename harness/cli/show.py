@@ -77,7 +77,7 @@ def _watch(console: Console, run: Path, results: Results) -> Results:
 
 def _print_status(console: Console, results: Results) -> None:
     working = results.live.is_alive()
-    if results.final is not None and not working:
+    if results.final is not None and not working and not results.outdated:
         print_outcome(console, results)
         return
     console.print(_screen(console, results))

@@ -14,6 +14,7 @@ from harness.jobs.decision_warnings import decision_warnings
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import models_to_score, rank_finalists, scored_runs, search_number
 from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel, Scorer, features_of
+from harness.jobs.standing import of_winner
 from harness.machine.resources import cores
 from harness.records.decisions import finish_keys
 from harness.records.exported import MANIFEST
@@ -110,6 +111,7 @@ def conclude(
     facts = [*facts, *_left_out(spec, scorer)]
     warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
+    seeds = [f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []
     write_card(
         staging,
         spec=spec,
@@ -117,9 +119,7 @@ def conclude(
         record=best,
         test=scored[0].test,
         seeds=winner.seeds,
-        num_trials=len(trials),
-        is_winner=True,
-        notes=(*([f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []), *warnings),
+        standing=of_winner(len(trials), (*seeds, *warnings), scored[0].speed),
         precisions=manifest.precision if (manifest := read_manifest(run)) else (),
     )
     return Final(

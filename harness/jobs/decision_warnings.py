@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from harness.data.answers import Answers
 from harness.data.prepared import PreparedData
@@ -13,7 +14,7 @@ from harness.report.kit.text import clip, join, plural
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
 
-__all__ = ["decision_warnings", "pruning_warnings"]
+__all__ = ["decision_warnings", "not_better_than", "pruning_warnings"]
 
 
 def decision_warnings(
@@ -44,13 +45,33 @@ def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison])
     against = {pair.b: pair for pair in comparisons}
     winner, others = models[0], models[1:]
     not_beaten = [model for model in others if not winner.wins(against[model.role])]
-    simple = [model for model in not_beaten if model.kind == "baseline"]
-    worse = [clip(model.name, 80) for model in simple if not against[model.role].tie]
-    tied = [clip(model.name, 80) for model in simple if against[model.role].tie]
-    sentences = [f"The winner is worse than {join(worse)} on test: use that, or train longer."] if worse else []
-    sentences += [f"The winner is not shown to be better than {join(tied)} on test."] if tied else []
+    simple = [(model.name, against[model.role]) for model in not_beaten if model.kind == "baseline"]
+    sentences = _not_beaten(simple, "The winner")
     if any(model.kind == "default" and model.number != winner.number for model in not_beaten):
         sentences.append("The winner is not shown to be better than the default recipe: the search found no sure gain.")
+    return sentences
+
+
+class _Compared(Protocol):
+    """A comparison of two models on the same rows."""
+
+    @property
+    def tie(self) -> bool: ...
+
+    @property
+    def probability(self) -> float: ...
+
+
+def not_better_than(pairs: Sequence[tuple[str, _Compared]], who: str) -> list[str]:
+    """Warns of the baselines, by name with the comparison of `who` with each, that `who` does not beat."""
+    return _not_beaten([(name, pair) for name, pair in pairs if pair.tie or pair.probability < 0.5], who)
+
+
+def _not_beaten(pairs: Sequence[tuple[str, _Compared]], who: str) -> list[str]:
+    worse = [clip(name, 80) for name, pair in pairs if not pair.tie]
+    tied = [clip(name, 80) for name, pair in pairs if pair.tie]
+    sentences = [f"{who} is worse than {join(worse)} on test: use that, or train longer."] if worse else []
+    sentences += [f"{who} is not shown to be better than {join(tied)} on test."] if tied else []
     return sentences
 
 

@@ -16,10 +16,12 @@ import jinja2
 from harness.data.prepared import PreparedData
 from harness.data.read import column_names
 from harness.errors import HarnessError
+from harness.jobs.standing import Standing
 from harness.records.exported import DataSource, ExportManifest, write_export
 from harness.records.files import sha256_of
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
+from harness.report.study.serving import speed_text
 from harness.report.study.verdict import moved_text
 from harness.runtime import program
 from harness.spec.configure import arm_of, default_numbers
@@ -71,9 +73,7 @@ def write_card(
     record: TrialRecord,
     test: Mapping[str, Interval] | None,
     seeds: tuple[int, ...],
-    num_trials: int,
-    is_winner: bool = False,
-    notes: tuple[str, ...] = (),
+    standing: Standing,
     precisions: Sequence[PrecisionChoice] = (),
 ) -> None:
     """Writes README.md and manifest.json. `test` is None for a model that was not scored on the test split.
@@ -126,12 +126,13 @@ def write_card(
         trust=trust_option(spec.task),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
-        is_winner=is_winner,
+        standing=standing.place,
+        chosen=standing.chosen,
+        notes=standing.warnings,
+        speed=speed_text(standing.speed) if standing.speed else "",
         is_default=number in default_numbers(spec),
         moved=moved_text(spec, arm_of(spec, record.params)),
         num_copies=len(config.data.augment),
-        num_trials=num_trials,
-        notes=notes,
         data_source=Path(data.meta.source).name,
         data_sha256=data.meta.sha256,
         precision_reason=_precision_reason(record, precisions),

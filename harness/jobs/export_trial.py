@@ -18,9 +18,10 @@ from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
+from harness.jobs.standing import of_trial
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.records.files import replace_folder, sha256_of, staging_path
-from harness.records.final import FinalModel, warnings_among
+from harness.records.final import FinalModel
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
@@ -119,6 +120,7 @@ def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[st
     record = record if model is None else _run_of(results, number, model.seed)
     finalists = results.final.finalists if results.final and model else ()
     with _weights(results, record, say) as (trained, weights):
+        model = model if trained is record else None  # another training was not scored
         stage_weights(weights, staging)
         _check(results, data, trained, trained.metrics, staging, processor=True)
         write_card(
@@ -126,24 +128,11 @@ def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[st
             spec=results.spec,
             data=data,
             record=trained,
-            test=model.test if model is not None and trained is record else None,
+            test=model.test if model is not None else None,
             seeds=next((finalist.seeds for finalist in finalists if finalist.number == number), (trained.seed,)),
-            num_trials=len(results.trials),
-            is_winner=results.final is not None and number == results.final.winner,
-            notes=_notes(results, data, model),
+            standing=of_trial(results, data, model),
             precisions=results.manifest.precision,
         )
-
-
-def _notes(results: Results, data: PreparedData, model: FinalModel | None) -> tuple[str, ...]:
-    """The warnings for the card: of the data, and of the answers of a model that was scored on test."""
-    lines = warnings_among(results.facts)
-    has_answers = results.final is not None and model in results.final.models
-    path = RunFolder(results.folder).inside(model.predictions) if model is not None and has_answers else None
-    if path is not None and path.is_file():
-        answers = read_answers(path, "test")
-        lines += task_of(results.spec.task).answer_warnings(answers.outputs, answers.targets, data.names)
-    return tuple(lines)
 
 
 @contextmanager

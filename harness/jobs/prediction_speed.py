@@ -58,9 +58,15 @@ def _repeated(pieces: Sequence[np.ndarray], timed: Callable[[np.ndarray], float]
 def summary(rounds: Sequence[tuple[list[float], list[float]]], folder: str) -> PredictionSpeed:
     """Returns the speed of the model in `folder` from all rounds of `measured_speed`."""
     rates = [rate for of_passes, _ in rounds for rate in of_passes]
+    singles = [ms for _, of_rows in rounds for ms in of_rows]
     return PredictionSpeed(
-        rows_per_second=max(rates),
+        rows_per_second=median(rates),
         slowest_rows_per_second=min(rates),
-        row_ms=median(ms for _, of_rows in rounds for ms in of_rows),
+        fastest_rows_per_second=max(rates),
+        passes=len(rates),
+        row_ms=median(singles),
+        fastest_row_ms=min(singles),
+        slowest_row_ms=max(singles),
+        single_rows=len(singles),
         megabytes=(Path(folder) / "model.safetensors").stat().st_size / 1e6,
     )

@@ -5,6 +5,7 @@ Output goes through a `SweepView`, so that the job does not depend on a terminal
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -35,9 +36,9 @@ from harness.records.manifest import BEHAVIOUR, DataFacts, EarlierRun, Manifest,
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, reads_other_rows, verify
-from harness.records.results import CONFIRM, FINAL, Results, decision, load
+from harness.records.results import CONFIRM, FINAL, PERIODS, Results, decision, load
 from harness.records.rundir import RunFolder
-from harness.records.schema import Place, PruneReason, TrialRecord, TrialState
+from harness.records.schema import Period, Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.records.task_copy import copy_of
 from harness.report.study.race import dropped_text
@@ -274,7 +275,7 @@ class _Sweep:
                 lambda: measured.append(background.submit(self._baselines, store.get(BASELINES))),
                 lambda: background.submit(_import_conclusion),
             )
-            self._phase("search", search, self.spec.search.trials, Tidy(self.folder, search), later)
+            self._phase(store, "search", search, self.spec.search.trials, Tidy(self.folder, search), later)
             self.view.show_work("measuring the baselines")
             later.now()
             simple, failed = measured[0].result()
@@ -302,14 +303,19 @@ class _Sweep:
         self.stack.callback(store.close)
         return store
 
-    def _phase(self, name: Literal["search", "confirm"], source: TrialSource, total: int, *more: Monitor) -> None:
+    def _phase(
+        self, store: StudyStore, name: Literal["search", "confirm"], source: TrialSource, total: int, *more: Monitor
+    ) -> None:
         self.phases.go(name)
         live = LiveFile(self.folder, name, total)
+        earlier, period = store.get(PERIODS, []), Period(phase=name, start=time.time())
+        store.set(PERIODS, [*earlier, period.model_dump()])
         self.view.begin(name, total, self.places)
         try:
             self.engine.run(Watched(source, live, self.view, self.loggers, *more), str(self.data.folder), TRIAL)
         finally:
             live.close()
+            store.set(PERIODS, [*earlier, period.model_copy(update={"end": time.time()}).model_dump()])
             self.view.end(name)
 
     def _record_precision(self, choice: PrecisionChoice, measured: PrecisionChoice) -> None:
@@ -387,7 +393,7 @@ class _Sweep:
             source = FixedList(configs, store, self.folder)
             if source.is_done:
                 return store.records(), race
-            self._phase("confirm", source, len(configs))
+            self._phase(study, "confirm", source, len(configs))
 
     def _conclude(
         self,

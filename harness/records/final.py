@@ -106,12 +106,16 @@ class PredictionSpeed(Frozen):
     """
 
     rows_per_second: float = Field(
-        description="in batches by length, with the threads of a slot; the fastest of several passes"
+        description="in batches by length, with the threads of a slot: the median of `passes`; the fastest in records "
+        "of earlier versions, which lack what is None or 0 here"
     )
-    slowest_rows_per_second: float | None = Field(
-        default=None, description="of the slowest of these passes; None in records of earlier versions"
-    )
-    row_ms: float = Field(description="milliseconds for a single row; median")
+    slowest_rows_per_second: float | None = None
+    fastest_rows_per_second: float | None = None
+    passes: int = 0
+    row_ms: float = Field(description="milliseconds for a single row: the median of `single_rows`")
+    fastest_row_ms: float | None = None
+    slowest_row_ms: float | None = None
+    single_rows: int = 0
     megabytes: float = Field(description="of the weights' file, in 10^6 bytes")
 
 

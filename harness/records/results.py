@@ -20,7 +20,7 @@ from harness.records.final import Baseline, Final
 from harness.records.live import Live
 from harness.records.manifest import Manifest, read_manifest
 from harness.records.rundir import RunFolder
-from harness.records.schema import TrialRecord, TrialState
+from harness.records.schema import Period, TrialRecord, TrialState
 from harness.spec.constraints import Constraints, Ranking, constraints_of
 from harness.spec.requirement import Requirement
 from harness.spec.rungs import rung_fractions, rung_share
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
     from harness.records.store import StudyStore
 
-__all__ = ["CONFIRM", "FINAL", "LeaderRow", "Results", "decision", "load", "rung"]
+__all__ = ["CONFIRM", "FINAL", "PERIODS", "LeaderRow", "Results", "decision", "load", "rung"]
 
 #: Suffix of the study's name; the Optuna study of that name holds the confirmation trials.
 CONFIRM = "/confirm"
 #: The study's attribute that holds its decision.
 FINAL = "final"
+#: The study's attribute that holds the periods of its searches and confirmations.
+PERIODS = "periods"
 #: The live state of a run that no coordinator has begun.
 NOT_BEGUN = Live()
 ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
@@ -87,6 +89,8 @@ class Results:
     live: Live = NOT_BEGUN
     spent_s: float = 0.0
     """Wall time of the search so far, which counts against the budget."""
+    periods: tuple[Period, ...] = ()
+    """The searches and confirmations of all sweeps, in order; none in runs of earlier versions."""
     facts: tuple[str, ...] = ()
     """Facts of the data, determined before training, a line each (`unknown tokens: 0.0%`)."""
 
@@ -204,6 +208,8 @@ class Results:
             ],
             "baselines": [{"name": model.name, "metrics": dict(model.metrics)} for model in self.baselines],
             "best": self._best_json(),
+            "interrupted": self.interrupted,
+            "outdated": self.outdated,
             "models": self._models_json(),
             "precision": [choice.model_dump(mode="json") for choice in self.manifest.precision],
         }
@@ -297,6 +303,7 @@ def load(run: Path) -> Results:
             final=decision(store),
             manifest=manifest,
             live=folder.read_live(),
+            periods=tuple(Period.model_validate(row) for row in store.get(PERIODS, [])),
             spent_s=float(store.get("spent_s", 0.0)),
             facts=tuple(map(str, store.get("facts", []))),
         )

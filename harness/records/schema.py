@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,7 @@ from harness.spec.tasks import facts_of
 from harness.spec.trial import ParamValue, TrialConfig
 
 __all__ = [
+    "Period",
     "Place",
     "Progress",
     "PruneReason",
@@ -124,6 +125,17 @@ class Span(Frozen):
     slot: int
     start: float
     end: float
+
+
+class Period(Frozen):
+    """A search or a confirmation of one sweep, from its begin to its end; Unix times in seconds.
+
+    `end` is None while it runs, and for good where the sweep was killed.
+    """
+
+    phase: Literal["search", "confirm"]
+    start: float
+    end: float | None = None
 
 
 class Progress(Frozen):

@@ -182,8 +182,15 @@ def default_value(spec: StudySpec, param: Param) -> ParamValue:
 
 
 def moved_defaults(spec: StudySpec, arm: str | None = None) -> dict[str, tuple[float, float]]:
-    """Returns the default and the value of the default recipe for each number whose default the space excludes."""
+    """Returns the default and the value of the default recipe for each number whose default the space excludes.
+
+    A learning rate and a batch size that the study fixes are among them: the default recipe is known by these two.
+    """
     params, moved = default_params(spec, arm), {}
+    for name in ("learning_rate", "batch_size"):
+        fixed, default = value_at(spec, KEYS[name]), default_of(spec, KEYS[name])
+        if not is_searched(fixed) and fixed != default:
+            moved[name] = (default, fixed)
     for param in search_space(spec):
         default, value = default_of(spec, param.key), params.get(param.name)
         if _is_number(default) and _is_number(value) and value != default:

@@ -12,11 +12,10 @@ from math import inf, isfinite
 
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
-from harness.spec.constraints import constraints_of
+from harness.spec.constraints import Ranking
 from harness.spec.rungs import num_promoted, reduction_factors
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.terminal.words import ending_of
 
@@ -149,13 +148,14 @@ class Board:
 
         Trials that violate a constraint come last.
         """
-        metric, constraints = facts_of(self.spec.task).metric(self.objective), constraints_of(self.spec)
+        ranking = Ranking.of(self.spec)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
 
-        def rank(row: BoardRow) -> tuple[bool, float, float]:
+        def rank(row: BoardRow) -> tuple[float, float, tuple[float, ...]]:
             complete = row.record is not None and row.record.state is TrialState.COMPLETE
-            violates = bool(constraints.violated(row.metrics))
-            return violates, -inf if complete else -row.num_evaluations, metric.sort_key(row.value(self.objective))
+            key = (ranking.key if complete else ranking.early_key)(row.metrics)
+            violates = bool(ranking.constraints.violated(row.metrics))
+            return violates, -inf if complete else -row.num_evaluations, key
 
         return sorted(scored, key=rank)[:count]
 

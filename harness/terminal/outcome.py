@@ -43,7 +43,9 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     _print_failures(console, results)
     console.print()
     verdict = answer(View(results))
-    console.print(Text(plain(f"{verdict.headline}{_params(results)}"), style="bold"))
+    console.print(Text(plain(f"{verdict.headline}{'' if verdict.more else _params(results)}"), style="bold"))
+    if verdict.more:
+        console.print(Text(plain(f"{verdict.more}{_params(results)}"), style="bold"))
     console.print(_facts(results, verdict))
     console.print()
     _print_steps(console, _next(results, report))
@@ -91,7 +93,7 @@ def print_leaderboard(console: Console, results: Results) -> None:
     notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
     moved = moved_text(results.spec)
     notes += [
-        f"* default recipe, within this study's space: {moved}" if moved else "* default recipe",
+        f"* default recipe, in this study with {moved}" if moved else "* default recipe",
         *(f"{_baseline_word(results, at)}: {clip(model.name)}" for at, model in enumerate(results.baselines)),
     ]
     if any(row.confirmed for _, row in rows):
@@ -163,7 +165,8 @@ def _mean(row: LeaderRow, name: str) -> str:
 
 def _marks(results: Results, row: LeaderRow) -> list[str]:
     is_winner = results.final is not None and results.final.winner == row.record.number
-    return [*(["winner"] if is_winner else []), *(f"violates {each.text}" for each in row.violates)]
+    winner = "winner before" if results.outdated else "winner"
+    return [*([winner] if is_winner else []), *(f"violates {each.text}" for each in row.violates)]
 
 
 def _is_default(results: Results, row: LeaderRow) -> bool:
@@ -207,7 +210,8 @@ def _winner(results: Results) -> list[str]:
     seeds = next((len(row.seeds) for row in results.final.finalists if row.number == model.number), 1)  # type: ignore[union-attr]
     confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
     score = f"test {metric_title(name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
-    return [f"trial {model.number}{confirmed}: {score}."]
+    before = ", of before the study went on" if results.outdated else ""
+    return [f"trial {model.number}{confirmed}{before}: {score}."]
 
 
 def _winning(results: Results) -> FinalModel | None:
@@ -222,7 +226,7 @@ def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
         if (tried := example(View(results), program())) is not None:
             steps += [(_TRUTH, f"{plain(tried.truth)} (of the test row in the next line)")] if tried.truth else []
             steps.append(("try", tried.command))
-    if results.interrupted or not results.final:
+    if results.interrupted or results.outdated or not results.final:
         steps += _going_on(results)
     return [(name, value) for name, value in steps if value]
 
@@ -231,7 +235,7 @@ def _going_on(results: Results) -> list[tuple[str, str]]:
     """When the study was interrupted, where that is known, and the command or the version that continues it."""
     stopped = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(results.live.updated_at))
     return [
-        *([("stopped", f"interrupted {stopped}")] if results.interrupted else []),
+        *([("stopped", stopped)] if results.interrupted else []),
         ("go on", _how_to_go_on(results)),
     ]
 

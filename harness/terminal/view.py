@@ -62,7 +62,11 @@ class PlainView:
         self._console.print(Text(plain(line)), soft_wrap=not self._console.is_terminal)
 
     def show_work(self, what: str) -> None:
-        """Notes what happens until the next phase begins."""
+        """Prints what happens until the next phase begins; while it lasts, a line a minute has the time."""
+        self._note_work(what)
+        self.say(what)
+
+    def _note_work(self, what: str) -> None:
         with self._lock:
             self.board.phase = ""
             self._work, self._work_began_at = what, self.board.clock()
@@ -145,7 +149,7 @@ class PlainView:
         )
         took = duration(board.clock() - board.began_at)
         self.say(f"{phase}: {counts or 'no trial ended'}, in {took}; {best_line(board)}")
-        self.show_work(f"{phase} has ended")
+        self._note_work(f"{phase} has ended")
 
 
 class LiveView(PlainView):
@@ -173,6 +177,10 @@ class LiveView(PlainView):
     ) -> None:
         """Removes the screen and shows the cursor again, also after an error."""
         self._live.stop()
+
+    def show_work(self, what: str) -> None:
+        """Shows what happens until the next phase begins, with a clock."""
+        self._note_work(what)
 
     def ended(self, record: TrialRecord) -> None:
         """Updates the screen; prints a line for a failed trial only."""

@@ -14,6 +14,7 @@ from harness.errors import HarnessError, InputError, RunError
 from harness.jobs.export import write_card
 from harness.jobs.export_trial import export_trial
 from harness.jobs.predict import open_export, predict_texts
+from harness.jobs.standing import of_winner
 from harness.records.results import Results, load
 from tests.report.factory import make_results
 
@@ -79,7 +80,7 @@ def test_export_card_says_what_was_trained_and_what_is_exported(results: Results
         f"Seed {model.seed}. The weights are those after step {run.best_step} of {run.history[-1].total_steps}." in card
     )
     assert f"in {run.precision}" in card and f"| training.precision | {run.precision} |" in card
-    default = "It is the default recipe, within the study's space: learning rate 3e-4 instead of 5e-5 and batch size 16"
+    default = "It is the default recipe, in this study with learning rate 3e-4 instead of 5e-5 and batch size 16"
     assert (default in card) == (model.number == 0)
 
 
@@ -90,14 +91,14 @@ def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Re
     data = config.data.model_copy(update={"train_rows": 20})
     record = results.trials[0].model_copy(update={"config": config.model_copy(update={"data": data}), "best_step": 3})
     prepared = PreparedData(Path(results.manifest.data.folder))
-    write_card(tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), num_trials=4)
+    write_card(
+        tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), standing=of_winner(4, (), None)
+    )
     manifest = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     assert manifest["form"] == {"delimiter": "comma"}
     assert manifest["columns"] == {"text": "text", "label": "label"}
     card = (tmp_path / "README.md").read_text("utf-8")
-    assert (
-        "default recipe, within the study's space: learning rate 3e-4 instead of 5e-5 and batch size 16 instead" in card
-    )
+    assert "default recipe, in this study with learning rate 3e-4 instead of 5e-5 and batch size 16 instead" in card
     assert f"trained on 20 of {results.manifest.data.rows['train']} training rows" in card
     assert f"The weights are those after step 3 of {record.history[-1].total_steps}." in card
 

@@ -204,7 +204,7 @@ def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:
 
 
 def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(self: module._Sweep, store: StudyStore, search: object) -> tuple[list[TrialRecord], list[object], None]:
+    def train(self: module._Sweep, store: StudyStore, *_: object) -> tuple[list[TrialRecord], list[object], None]:
         store.set(module.BASELINES, [])
         return [record.model_copy(update={"state": "COMPLETE"}) for record in store.records()], [], None
 

@@ -9,6 +9,7 @@ import torch
 
 from harness.jobs import prediction_speed
 from harness.jobs.prediction_speed import measured_speed, summary
+from harness.report.study.serving import speed_text
 
 
 class Clock:
@@ -42,8 +43,11 @@ def test_slow_model_is_measured_as_often_as_a_spread_needs(clock: Clock) -> None
     assert len(rates) == 3
 
 
-def test_speed_of_several_rounds_is_that_of_the_fastest_pass_with_the_slowest_beside_it(tmp_path: Path) -> None:
+def test_speed_of_several_rounds_is_the_median_with_its_range(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(bytes(2_000_000))
     speed = summary([([90.0, 100.0], [3.0, 5.0]), ([80.0, 95.0], [4.0])], str(tmp_path))
-    assert (speed.rows_per_second, speed.slowest_rows_per_second) == (100.0, 80.0)
-    assert (speed.row_ms, speed.megabytes) == (4.0, 2.0)
+    assert (speed.rows_per_second, speed.passes) == (92.5, 4)
+    assert (speed.slowest_rows_per_second, speed.fastest_rows_per_second) == (80.0, 100.0)
+    assert (speed.row_ms, speed.fastest_row_ms, speed.slowest_row_ms, speed.single_rows) == (4.0, 3.0, 5.0, 3)
+    assert speed.megabytes == 2.0
+    assert speed_text(speed) == ("92.5 rows/s (80.0 to 100 over 4 passes), 4 ms for one row (3 to 5 over 3 rows), 2 MB")

@@ -249,7 +249,8 @@ def timeline(figure: Figure) -> None:
     )
     unit = SECONDS[re.sub(r".*\((.+)\)", r"\1", figure.layout["xaxis"]["title"]["text"])]
     bars = [bar for trace in figure.data for bar in zip(trace["base"], trace["x"], trace["y"], strict=True)]
-    end = unit * max(base + length for base, length, _ in bars)
+    end = unit * figure.layout["xaxis"]["range"][1]
+    assert end >= unit * max(base + length for base, length, _ in bars) - 1e-6
     share = unit * sum(length for _, length, _ in bars) / (end * len(ticks(figure, "yaxis")))
     assert slots == counted(len(ticks(figure, "yaxis")), "slot")
     assert abs(int(busy) + int(idle) - 100) <= 1
@@ -314,7 +315,7 @@ def forest(figure: Figure) -> None:
     for text, label, trace in zip(texts, ticks(figure, "yaxis"), figure.data, strict=True):
         found = re.fullmatch(rf"(.+?) ({SCORE}(?: \(.+\))?)", text)
         assert found is not None, text
-        name = label.split("<br>")[0]
+        name = " ".join(label.split("<br>")[:-1])
         assert is_name(found[1].lower(), name.lower())
         assert is_drawn(found[2], trace)
 

@@ -152,7 +152,7 @@ def test_outcome_of_an_interrupted_study_says_when_and_what_was_left(tmp_path: P
     assert any(line.endswith(" interrupted") for line in lines)
     assert not any("running" in line for line in lines)
     assert any("1 is interrupted" in line for line in lines)
-    assert lines[-2:] == ["stopped interrupted 2026-01-31 12:00:00", running[-1]]
+    assert lines[-2:] == ["stopped 2026-01-31 12:00:00", running[-1]]
     assert lines[-1].startswith("go on   harness sweep")
 
 

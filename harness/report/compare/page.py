@@ -35,7 +35,7 @@ from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.page import results_of
 from harness.report.study.summary import markdown_table
-from harness.report.study.tables import slot_use, spans_frame
+from harness.report.study.tables import slot_use, spans_frame, wall_s
 from harness.report.study.verdict import judged_by
 from harness.runtime import program
 
@@ -90,7 +90,8 @@ def _runs(runs: Named, name: str) -> Table:
         pick, test = view.winner, scored(view, name)
         costs = ("samples_per_second", "tokens_per_second", "peak_memory_mib")
         mean = view.mean(pick, name) if pick is not None else None
-        busy, total = slot_use(spans_frame(view))
+        total = wall_s(view)
+        busy = slot_use(spans_frame(view), total)
         rows.append(
             [
                 clip(label, 80),

@@ -186,7 +186,9 @@ class View:
 
     def roles(self, number: int) -> tuple[str, ...]:
         """The roles of a search trial: winner, runner-up, default, checkpoint."""
-        names: list[str] = [model.kind for model in self.models.values() if model.number == number]
+        before = {"winner": "winner before", "runner-up": "runner-up before"} if self.results.outdated else {}
+        kinds = [model.kind for model in self.models.values() if model.number == number]
+        names: list[str] = [before.get(kind, kind) for kind in kinds]
         if number in self.default_numbers and "default" not in names:
             names.append("default")
         return tuple(dict.fromkeys(names))

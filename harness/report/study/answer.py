@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,19 +36,26 @@ from harness.report.study.objectives import kept_constraints, no_winner, tradeof
 from harness.report.study.race import race_text
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
-from harness.report.study.tables import slot_use, spans_frame
+from harness.report.study.tables import phase_times, slot_use, spans_frame, wall_s
 from harness.report.study.verdict import evidence, judged_by
 from harness.runtime import program
+from harness.spec.constraints import Ranking
 
 __all__ = ["Answer", "answer"]
 
 BUDGET = "budget"
 """The message of a trial that was stopped for lack of time."""
 
+#: What a name has in brackets, left out of a headline.
+_BRACKETS = re.compile(r" \([^)]*\)")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The top of the report. `score` is the main number ("" where there is none), `score_of` describes it."""
+    """The top of the report. `score` is the main number ("" where there is none), `score_of` describes it.
+
+    `more` continues the headline in smaller letters.
+    """
 
     headline: str
     params: tuple[tuple[str, str], ...]
@@ -55,17 +63,27 @@ class Answer:
     score_of: str
     sentences: tuple[Sentence, ...]
     warnings: tuple[str, ...]
+    more: str = ""
 
 
 def answer(view: View) -> Answer:
     """Returns the recommendation with its evidence; before the decision, the progress of the study."""
     pick, model = view.winner, view.chosen
-    sentences = [*evidence(view, model), *kept_constraints(view), *tradeoff(view), *_speed(view, pick), _cost(view)]
     steps = next_steps(view)
+    sentences = [
+        *evidence(view, model),
+        *kept_constraints(view),
+        *tradeoff(view),
+        *_speed(view, pick),
+        *_prediction(model),
+        _cost(view),
+    ]
     sentences += [*_race(view), *judged_early(view), *_export(view), *(step.sentence for step in steps)]
     score, score_of = _score(view, pick, model)
+    headline, more = _headline(view, pick)
     return Answer(
-        headline=_headline(view, pick),
+        headline=headline,
+        more=more,
         params=tuple((param_name(name), param(value)) for name, value in pick.params.items()) if pick else (),
         score=score,
         score_of=score_of,
@@ -74,18 +92,33 @@ def answer(view: View) -> Answer:
     )
 
 
-def _headline(view: View, pick: TrialRecord | None) -> str:
-    if view.results.final is None and not all(record.state.ended for record in view.trials):
-        return _progress(view, pick)
+def _headline(view: View, pick: TrialRecord | None) -> tuple[str, str]:
+    """The headline, and what stands under it."""
+    results = view.results
+    if results.outdated:
+        headline, more = _decided(view, pick)
+        before = f"The answer below is of before the study went on: {headline[:1].lower()}{headline[1:]}"
+        begin = "Interrupted: " if results.interrupted else ""
+        return f"{begin}{_progress(view)}", f"{before}; {more}" if more else before
+    if results.final is None and not all(record.state.ended for record in view.trials):
+        return _progress(view), _best_so_far(view, pick)
+    return _decided(view, pick)
+
+
+def _decided(view: View, pick: TrialRecord | None) -> tuple[str, str]:
+    """The recommendation of the decision; of a study without one, the best trial."""
     if pick is None:
         if view.completed:
-            return no_winner(view)
-        return "No trial was completed" if view.trials else "No trial has ended yet"
+            return no_winner(view), ""
+        return ("No trial was completed" if view.trials else "No trial has ended yet"), ""
     if view.results.final is None:
-        return f"Best so far: trial {pick.number}"
+        return f"Best so far: trial {pick.number}", ""
     trial = f"trial {pick.number}{' (the default recipe)' if pick.number in view.default_numbers else ''}"
-    rivals = join(clip(model.name, 60) for model in _not_beaten(view))
-    return f"Not shown to be better than {rivals}: {trial}, the best" if rivals else f"Use the model of {trial}"
+    rivals = [clip(model.name, 60) for model in _not_beaten(view)]
+    if not rivals:
+        return f"Use the model of {trial}", ""
+    others = f"nor than {join(rivals[1:])}; " if rivals[1:] else ""
+    return f"Not shown to be better than {_BRACKETS.sub('', rivals[0])}", f"{others}the best is {trial}"
 
 
 def _not_beaten(view: View) -> list[FinalModel]:
@@ -95,8 +128,8 @@ def _not_beaten(view: View) -> list[FinalModel]:
     return [model for model, pair in pairs if pair is not None and not view.models["winner"].wins(pair)]
 
 
-def _progress(view: View, pick: TrialRecord | None) -> str:
-    """The progress of a search, with the best completed trial, else the best of the trials that have trained most."""
+def _progress(view: View) -> str:
+    """How many trials of a search have ended, and how many have not."""
     states, words = Counter(record.state for record in view.trials), _state_words(view)
     num_trials = max(view.results.spec.search.trials, len(view.trials))
     ended = sum(count for state, count in states.items() if state.ended)
@@ -106,18 +139,22 @@ def _progress(view: View, pick: TrialRecord | None) -> str:
         for state in (TrialState.RUNNING, TrialState.WAITING)
         if states[state]
     ]
-    progress = ", ".join(f"{count:,} {what}" for count, what in counts)
+    return ", ".join(f"{count:,} {what}" for count, what in counts)
+
+
+def _best_so_far(view: View, pick: TrialRecord | None) -> str:
+    """The best completed trial, else the best of the trials that have trained most; "" before the first score."""
     scored = [row.record for row in view.rows.values() if isfinite(view.score(row.record)) and not row.violates]
+    ranking = Ranking.of(view.results.spec)
     best = pick or min(
         scored,
-        key=lambda record: (-view.results.trained(record), view.metric.sort_key(view.score(record))),
+        key=lambda record: (-view.results.trained(record), ranking.early_key(record.metrics), record.number),
         default=None,
     )
     if best is None:
-        return progress
+        return ""
     at = "" if best is pick else f" at {percent(rung(best), 0)} of its training"
-    score = f" ({named_metric(view.objective, view.score(best))}{at})"
-    return f"{progress}; best so far trial {best.number}{score}"
+    return f"Best so far: trial {best.number} ({named_metric(view.objective, view.score(best))}{at})"
 
 
 def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tuple[str, str]:
@@ -159,6 +196,12 @@ def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
     return [Sentence("Speed", text)]
 
 
+def _prediction(model: FinalModel | None) -> list[Sentence]:
+    """How fast the exported model predicts, where it was scored."""
+    speed = model.speed if model is not None else None
+    return [Sentence("Predicts", f"{speed_text(speed)}.")] if speed is not None else []
+
+
 def _cost(view: View) -> Sentence:
     counts = [
         f"{sum(record.state is state for record in view.trials):,} {word}"
@@ -166,10 +209,24 @@ def _cost(view: View) -> Sentence:
         if any(record.state is state for record in view.trials)
     ]
     confirmed = len(view.results.confirm)
-    _, total = slot_use(spans_frame(view))
+    total, spans = wall_s(view), spans_frame(view)
     extra = f" and {plural(confirmed, 'confirmation run')}" if confirmed else ""
     states = f" ({join(counts)})" if counts else ""
-    return Sentence("Cost", f"{plural(len(view.trials), 'trial')}{states}{extra} in {duration(total)}.")
+    busy = slot_use(spans, total)
+    slots = f", {plural(spans['slot'].nunique(), 'slot')} {percent(busy, 0)} busy" if isfinite(busy) else ""
+    trials = plural(len(view.trials), "trial")
+    return Sentence("Cost", f"{trials}{states}{extra} in {duration(total)}{_by_phase(view)}{slots}.")
+
+
+def _by_phase(view: View) -> str:
+    """ " (search 4 min 02 s, confirmation 58 s)"; "" where there was but one phase, and where it is not known."""
+    seconds: dict[str, float] = {}
+    for phase, start, end in phase_times(view):
+        seconds[phase] = seconds.get(phase, 0.0) + end - start
+    if len(seconds) < 2:
+        return ""
+    names = {"search": "search", "confirm": "confirmation"}
+    return f" ({', '.join(f'{names[phase]} {duration(spent)}' for phase, spent in seconds.items())})"
 
 
 def _export(view: View) -> list[Sentence]:
@@ -179,9 +236,8 @@ def _export(view: View) -> list[Sentence]:
     winner = view.models.get("winner")
     seed = f", seed {winner.seed}" if winner is not None and winner.seed is not None else ""
     step = _kept_step(view, winner) if winner is not None else ""
-    size = f"; it {speed_text(winner.speed)}" if winner is not None and winner.speed is not None else ""
     folder = f"{Path(final.export).name}/ in the run's folder"
-    sentences = [Sentence("Exported", f"{folder} holds trial {final.winner}{seed}{step}{size}.")]
+    sentences = [Sentence("Exported", f"{folder} holds trial {final.winner}{seed}{step}.")]
     if (tried := example(view)) is not None:
         truth = f" (a test row with {tried.truth})" if tried.truth else ""
         sentences.append(Sentence("Try it", f"{tried.command}{truth}"))
@@ -220,12 +276,23 @@ def _warnings(view: View) -> tuple[str, ...]:
         sentences.append(
             f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard."
         )
+    sentences += _of_before(view)
     sentences += [*_changed(view.winner), *_out_of_time(view, ended)]
     if final is None and view.winner is not None:
         sentences.append(
-            "The test split has not been opened: the scores below are of validation, on which they were picked."
+            "The test split has not been opened: every score is of validation, on which the best was picked."
         )
     return tuple(sentences)
+
+
+def _of_before(view: View) -> Iterator[str]:
+    """A warning where the study went on after its decision, and has not been decided again."""
+    final = view.results.final
+    if final is None or final.of is None or not view.results.outdated:
+        return
+    was, now = final.of["trials"], view.results.spec.search.trials
+    more = f" with {plural(was, 'trial')} of now {now:,}" if was != now else ", with another confirmation"
+    yield f"Winner, test scores and exported model were decided{more}: run the study to its end for the answer of all."
 
 
 def _changed(pick: TrialRecord | None) -> Iterator[str]:

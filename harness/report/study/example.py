@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from harness.report.kit.view import View
 from harness.report.lenses.registry import lens_of
 from harness.report.study.predictions import answers_of, shown_rows
-from harness.runtime import shown_path
+from harness.runtime import quoted, shown_path
 from harness.spec.foreign import trust_option
 
 __all__ = ["Example", "example"]
@@ -48,12 +47,14 @@ def example(view: View, program: str = "harness") -> Example | None:
         return Example(command=f"{command} --csv FILE.csv")
     lens = lens_of(view.task)
     truth = lens.truth(view, answers, place) if lens is not None else ""
-    return Example(command=f"{command} {shlex.quote(rows[place])}", truth=truth)
+    return Example(command=f"{command} {quoted(rows[place])}", truth=truth)
 
 
 def _first_ordinary(rows: Sequence[str]) -> int | None:
     """The place of the first row of ordinary length that fits into a command; None where there is none."""
-    usable = [place for place, row in enumerate(rows) if _is_usable(row)]
+    fitting = [place for place, row in enumerate(rows) if _is_usable(row)]
+    # An apostrophe beside a double quote or a dollar is written as a riddle: other rows come first.
+    usable = [place for place in fitting if '"\'"' not in quoted(rows[place])] or fitting
     if not usable:
         return None
     lengths = [len(rows[place]) for place in usable]

@@ -26,6 +26,7 @@ def summary(
     """Returns the answer, the final models and the top of the leaderboard under its `caption`."""
     params = ", ".join(f"{for_markdown(name)} **{for_markdown(value)}**" for name, value in answer.params)
     lines = [f"## {for_markdown(view.results.spec.name)}: {for_markdown(answer.headline)}", ""]
+    lines += [f"{for_markdown(answer.more, 600)}", ""] if answer.more else []
     lines += [params, ""] if params else []
     lines += [f"**{for_markdown(answer.score)}** {for_markdown(answer.score_of)}.", ""] if answer.score else []
     lines += [f"> [!WARNING]\n> {for_markdown(warning)}\n" for warning in answer.warnings]

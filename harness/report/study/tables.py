@@ -5,7 +5,8 @@ Column names carry their units.
 
 from __future__ import annotations
 
-from math import nan
+from bisect import bisect_right
+from math import inf, nan
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,12 @@ __all__ = [
     "cells_frame",
     "finalists_frame",
     "history_frame",
+    "phase_times",
     "slot_use",
     "spans_frame",
     "time_frame",
     "trials_frame",
+    "wall_s",
 ]
 
 PARTS = ("start", "data", "step", "evaluation", "saving")
@@ -78,39 +81,72 @@ def finalists_frame(view: View) -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=_columns(rows, ["number", "num_seeds"]))
 
 
-def spans_frame(view: View) -> pd.DataFrame:
-    """One row per span of work on a slot: trial, kind, state, slot, start and end in seconds after the first start.
+def phase_times(view: View) -> list[tuple[str, float, float]]:
+    """Phase, begin and end of each search and confirmation, in order (Unix times); a killed one ends with its work.
 
-    Time in which no trial ran, as between two sweeps of a study, is left out.
+    Of runs of earlier versions, which have not recorded them, the stretches in which a trial ran, as phase "".
     """
     records = [*view.trials, *view.results.confirm]
-    work = sorted(((span, record) for record in records for span in record.spans), key=lambda pair: pair[0].start)
-    left_out = until = work[0][0].start if work else 0.0
+    work = sorted((span.start, span.end) for record in records for span in record.spans)
+    periods = view.results.periods
+    if not periods or (work and work[0][0] < periods[0].start):
+        return _stretches(work)
+    nexts = [*(period.start for period in periods[1:]), inf]
+    times = []
+    for period, until in zip(periods, nexts, strict=True):
+        ends = [end for start, end in work if period.start <= start < until]
+        times.append((str(period.phase), period.start, max([period.end or period.start, *ends])))
+    return times
+
+
+def _stretches(work: list[tuple[float, float]]) -> list[tuple[str, float, float]]:
+    """The times in which at least one of the spans of `work`, sorted, was going on."""
+    stretches: list[tuple[str, float, float]] = []
+    for start, end in work:
+        if stretches and start <= stretches[-1][2]:
+            stretches[-1] = ("", stretches[-1][1], max(end, stretches[-1][2]))
+        else:
+            stretches.append(("", start, end))
+    return stretches
+
+
+def wall_s(view: View) -> float:
+    """The seconds of all searches and confirmations."""
+    return sum(end - start for _, start, end in phase_times(view))
+
+
+def spans_frame(view: View) -> pd.DataFrame:
+    """One row per span of work on a slot: trial, kind, state, slot, start and end in seconds of `phase_times`.
+
+    Time between two of these, as between two sweeps of a study, is left out.
+    """
+    times = phase_times(view)
+    begins = [start for _, start, _ in times]
+    before = np.cumsum([0.0, *(end - start for _, start, end in times)])
     rows = []
-    for span, record in work:
-        left_out += max(0.0, span.start - until)
-        until = max(until, span.end)
-        rows.append(
-            {
-                "number": record.number,
-                "kind": record.kind,
-                "state": record.state.value,
-                "slot": span.slot,
-                "start_s": span.start - left_out,
-                "end_s": span.end - left_out,
-            }
-        )
+    for record in (*view.trials, *view.results.confirm):
+        for span in record.spans:
+            place = bisect_right(begins, span.start) - 1
+            shift = before[place] - begins[place]
+            rows.append(
+                {
+                    "number": record.number,
+                    "kind": record.kind,
+                    "state": record.state.value,
+                    "slot": span.slot,
+                    "start_s": span.start + shift,
+                    "end_s": span.end + shift,
+                }
+            )
     columns = ["number", "kind", "state", "slot", "start_s", "end_s"]
     return pd.DataFrame(rows, columns=columns).sort_values(["slot", "start_s"], ignore_index=True)
 
 
-def slot_use(spans: pd.DataFrame) -> tuple[float, float]:
-    """Returns the share of slot time in which a trial ran, and the seconds from first start to last end."""
-    if spans.empty:
-        return nan, 0.0
-    total = float(spans["end_s"].max())
-    busy = float((spans["end_s"] - spans["start_s"]).sum())
-    return (busy / (total * spans["slot"].nunique()) if total else nan), total
+def slot_use(spans: pd.DataFrame, total_s: float) -> float:
+    """Returns the share of the slots' time, `total_s` of each, in which a trial ran; NaN where none did."""
+    if spans.empty or not total_s:
+        return nan
+    return float((spans["end_s"] - spans["start_s"]).sum()) / (total_s * spans["slot"].nunique())
 
 
 def time_frame(view: View) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.sampling import detectable, gap
 from harness.report.study.serving import alternative, checkpoint_lines
-from harness.spec.configure import arm_of, moved_defaults
+from harness.spec.configure import arm_of, moved_defaults, search_space
 from harness.spec.study import StudySpec
 
 __all__ = ["evidence", "judged_by", "moved_text"]
@@ -106,14 +106,15 @@ def _moved(view: View, pick: FinalModel) -> str:
     """Where the study's space excludes a default: what the default recipe has instead."""
     record = view.by_number.get(pick.number) if pick.number is not None else None
     moved = moved_text(view.results.spec, arm_of(view.results.spec, record.params) if record else None)
-    return f" Within this study's space the default recipe has {moved}." if moved else ""
+    return f" In this study the default recipe has {moved}." if moved else ""
 
 
 def moved_text(spec: StudySpec, arm: str | None = None) -> str:
-    """ "learning rate 1e-4 instead of 5e-5": where the space excludes defaults; "" where it has them all."""
-    moved = moved_defaults(spec, arm)
+    """ "learning rate 1e-4 (fixed) instead of 5e-5": where the study excludes defaults; "" where it has them all."""
+    space = {one.name for one in search_space(spec)}
     return join(
-        f"{param_name(name)} {param(value)} instead of {param(default)}" for name, (default, value) in moved.items()
+        f"{param_name(name)} {param(value)}{'' if name in space else ' (fixed)'} instead of {param(default)}"
+        for name, (default, value) in moved_defaults(spec, arm).items()
     )
 
 

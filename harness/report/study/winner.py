@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
+from textwrap import wrap
 
-from harness.records.final import FinalModel
+from harness.records.final import FinalModel, PredictionSpeed
 from harness.report.kit.figures import Figure
 from harness.report.kit.sections import Section, Table, arranged
 from harness.report.kit.text import (
@@ -15,6 +17,7 @@ from harness.report.kit.text import (
     metric,
     metric_title,
     number,
+    plural,
     score_and_interval,
 )
 from harness.report.kit.view import View
@@ -23,6 +26,7 @@ from harness.report.lenses.registry import lens_of
 from harness.report.study.figures.winner import forest, seed_curves
 from harness.report.study.objectives import no_winner
 from harness.report.study.predictions import answers_of, shown_rows
+from harness.report.study.serving import ranges
 
 __all__ = ["models_figure", "models_table", "winner_section"]
 
@@ -33,6 +37,8 @@ _ROLE_NAMES = {
     "checkpoint": "best of its checkpoint",
     "baseline": "baseline",
 }
+#: The characters of a line of a label.
+_LABEL = 26
 #: How fast a model predicts, in batches and a single row, and the size of its weights.
 _COSTS = ("predicted rows/s", "ms for one row", "MB")
 
@@ -44,12 +50,18 @@ def models_figure(view: View, name: str) -> Figure | None:
         return None
     models = [chosen, *(model for model in view.models.values() if model is not chosen)]
     models = [model for model in models if name in model.test and isfinite(model.test[name].value)]
-    rows = [("<br>".join(for_figure(text, 26) for text in _lines(model)), model.test[name]) for model in models]
+    rows = [("<br>".join(for_figure(text) for text in _label(model)), model.test[name]) for model in models]
     caption = "; ".join(
-        f"{clip(_lines(model)[0], 26)} {score_and_interval(name, model.test[name])}" for model in models
+        f"{clip(_lines(model)[0], 120)} {score_and_interval(name, model.test[name])}" for model in models
     )
     title = f"Test {metric_title(name)} of the final models, with 95 % intervals"
     return forest(title, name, rows, f"{capitalised(caption)}.") if rows else None
+
+
+def _label(model: FinalModel) -> list[str]:
+    """The lines of a model's label: a long name in several."""
+    name, second = _lines(model)
+    return [*wrap(clip(name, 3 * _LABEL), _LABEL), second]
 
 
 def _lines(model: FinalModel) -> tuple[str, str]:
@@ -75,7 +87,7 @@ def models_table(view: View) -> Table | None:
             bounds = model.test.get(name)
             cells.append(f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "–")
         speed = model.speed
-        costs = (f"{number(speed.rows_per_second)}", f"{speed.row_ms:.3g}", f"{speed.megabytes:,.0f}") if speed else ()
+        costs = _costs(speed) if speed else ()
         rows.append([*cells, *(costs or ["–"] * len(_COSTS))] if measured else cells)
     head = ("model", *(metric_title(name) for name in names), *(_COSTS if measured else ()))
     return Table(
@@ -84,7 +96,23 @@ def models_table(view: View) -> Table | None:
         rows=rows,
         numeric=frozenset(range(1, len(head))),
         wide=len(head) > 3,
+        caption=_measured_how(view.models.values()),
     )
+
+
+def _costs(speed: PredictionSpeed) -> tuple[str, ...]:
+    values = (number(speed.rows_per_second), f"{speed.row_ms:.3g}")
+    spread = (f"{value} ({range_})" if range_ else value for value, range_ in zip(values, ranges(speed), strict=True))
+    return *spread, f"{speed.megabytes:,.0f}"
+
+
+def _measured_how(models: Iterable[FinalModel]) -> str:
+    """How the speeds of the models were measured; "" where an earlier version did not record it."""
+    speed = next((model.speed for model in models if model.speed is not None and model.speed.passes), None)
+    if speed is None:
+        return ""
+    singles = plural(speed.single_rows, "single row")
+    return f"Speeds are medians, in brackets the range over {speed.passes:,} passes and over {singles}."
 
 
 def winner_section(view: View) -> Section:

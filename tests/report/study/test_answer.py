@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 
 from harness.data.answers import Answers, read_answers, write_answers
+from harness.records.decisions import finish_keys
 from harness.records.final import Final, FinalModel
+from harness.records.live import Live
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialRecord, TrialState
 from harness.report.kit.text import probability_text
@@ -55,7 +59,7 @@ def test_answer_names_trial_params_and_score(results: Results) -> None:
 def test_answer_has_one_sentence_for_each_question(results: Results) -> None:
     assert list(texts(results)) == [
         "Against the runner-up", "Against the default recipe", "Against the baseline", "Validation to test",
-        "Test rows", "Speed", "Cost", "Exported", "Try it", "Try next: validation",
+        "Test rows", "Speed", "Predicts", "Cost", "Exported", "Try it", "Try next: validation",
     ]  # fmt: skip
     assert all(text.endswith(".") for about, text in texts(results).items() if not about.startswith("Try "))
 
@@ -147,9 +151,9 @@ def with_models(results: Results, *models: FinalModel, trials: tuple[TrialRecord
 @pytest.mark.parametrize(
     ("probability", "tie", "headline"),
     [
-        (0.04, False, "Not shown to be better than TF-IDF + logistic regression: trial {}, the best"),
-        (0.04, True, "Not shown to be better than TF-IDF + logistic regression: trial {}, the best"),
-        (0.96, True, "Not shown to be better than TF-IDF + logistic regression: trial {}, the best"),
+        (0.04, False, "Not shown to be better than TF-IDF + logistic regression"),
+        (0.04, True, "Not shown to be better than TF-IDF + logistic regression"),
+        (0.96, True, "Not shown to be better than TF-IDF + logistic regression"),
         (0.96, False, "Use the model of trial {}"),
     ],
 )
@@ -160,6 +164,21 @@ def test_answer_puts_no_trial_forward_that_is_not_surely_better_than_a_baseline(
     compared = tuple(one.model_copy(update=found) if one.b == "baseline" else one for one in final.comparisons)
     told = answer(View(changed(results, final=final.model_copy(update={"comparisons": compared}))))
     assert told.headline == headline.format(final.winner)
+    assert told.more == (f"the best is trial {final.winner}" if headline.startswith("Not") else "")
+
+
+def test_headline_names_one_baseline_without_what_it_has_in_brackets(results: Results) -> None:
+    winner, second, default, baseline = final_of(results).models
+    names = {"baseline": "TF-IDF (word 1-2-grams) + logistic regression", "baseline-2": "majority class"}
+    models = [baseline.model_copy(update={"role": role, "name": name}) for role, name in names.items()]
+    pair = next(one for one in final_of(results).comparisons if one.b == "baseline").model_copy(update={"tie": True})
+    pairs = tuple(pair.model_copy(update={"b": role}) for role in names)
+    final = final_of(results).model_copy(
+        update={"models": (winner, second, default, *models), "comparisons": pairs, "winner": 0}
+    )
+    told = answer(View(changed(results, final=final)))
+    assert told.headline == "Not shown to be better than TF-IDF + logistic regression"
+    assert told.more == "nor than majority class; the best is trial 0 (the default recipe)"
 
 
 def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:
@@ -243,16 +262,41 @@ def test_answer_of_a_running_study_says_how_far_it_has_come(tmp_path: Path) -> N
     spec = results.spec.model_copy(update={"search": search})
     started = changed(results, spec=spec, trials=(*results.trials[:4], *running))
     best = max(started.trials[:4], key=lambda record: record.metrics["accuracy"])
-    headline = answer(View(started)).headline
-    assert headline == (
-        "4 of 16 trials have ended, 2 are running; best so far "
-        f"trial {best.number} (accuracy {100 * best.metrics['accuracy']:.1f}\u00a0%)"
-    )
-    early = answer(View(changed(started, trials=(running[0],)))).headline
-    assert early.startswith("0 of 16 trials have ended, 1 is running; best so far trial 4 (accuracy ")
-    assert early.endswith("at 6\u00a0% of its training)")
+    told = answer(View(started))
+    assert told.headline == "4 of 16 trials have ended, 2 are running"
+    assert told.more == (f"Best so far: trial {best.number} (accuracy {100 * best.metrics['accuracy']:.1f}\u00a0%)")
+    early = answer(View(changed(started, trials=(running[0],))))
+    assert early.headline == "0 of 16 trials have ended, 1 is running"
+    assert early.more.startswith("Best so far: trial 4 (accuracy ")
+    assert early.more.endswith("at 6\u00a0% of its training)")
     blank = running[0].model_copy(update={"history": (), "metrics": {}})
-    assert answer(View(changed(started, trials=(blank,)))).headline == "0 of 16 trials have ended, 1 is running"
+    told = answer(View(changed(started, trials=(blank,))))
+    assert (told.headline, told.more) == ("0 of 16 trials have ended, 1 is running", "")
+
+
+def test_answer_of_before_a_study_went_on_is_called_so(tmp_path: Path) -> None:
+    """Eight trials of which the last was interrupted follow on a decision of six."""
+    results = make_results(tmp_path, trials=8, fail_every=0, prune=False)
+    left = results.trials[7].model_copy(update={"state": TrialState.RUNNING})
+    final = final_of(results).model_copy(update={"of": finish_keys(results.spec) | {"trials": 6}})
+    live = Live(pid=os.getpid(), started_at=1.0)  # before this process, which has its number, began
+    went_on = changed(results, trials=(*results.trials[:7], left), final=final, live=live)
+    assert went_on.outdated and went_on.interrupted
+    told = answer(View(went_on))
+    assert told.headline == "Interrupted: 7 of 8 trials have ended, 1 is interrupted"
+    assert told.more == f"The answer below is of before the study went on: use the model of trial {final.winner}"
+    assert any(
+        line.startswith("Winner, test scores and exported model were decided with 6 trials of now 8")
+        for line in told.warnings
+    )
+    assert View(went_on).roles(final.winner or 0)[0] == "winner before"
+    assert went_on.to_json()["interrupted"] is went_on.to_json()["outdated"] is True
+    running = answer(View(changed(went_on, live=Live(pid=os.getpid(), started_at=time.time() + 60))))
+    assert running.headline == "7 of 8 trials have ended, 1 is running"
+    done = changed(results, final=final.model_copy(update={"of": finish_keys(results.spec)}), live=live)
+    assert not (
+        done.outdated or done.interrupted or any("were decided" in line for line in answer(View(done)).warnings)
+    )
 
 
 def test_answer_of_failed_trials_says_why(tmp_path: Path) -> None:

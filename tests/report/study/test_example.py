@@ -39,6 +39,16 @@ def test_first_row_of_ordinary_length_is_taken(view: View) -> None:
     assert text_of(view) == "It's of ordinary length"
 
 
+def test_command_is_one_that_a_person_can_read(view: View) -> None:
+    shown(view, ["The lid doesn't close", 'it\'s "new", they say', "x" * 200, "no", "no"])
+    found = example(view)
+    assert found is not None and found.command.endswith(""" "The lid doesn't close\"""")
+    shown(view, ['it\'s "new", they say', 'they say it is "new" now', "x" * 200, "no", "no"])
+    assert text_of(view) == 'they say it is "new" now'
+    shown(view, ['it\'s $5 and "new"'] * 5)
+    assert text_of(view) == 'it\'s $5 and "new"', "nothing else is there"
+
+
 @pytest.mark.parametrize("right", [True, False])
 def test_row_is_taken_whether_the_model_is_right_or_wrong_and_its_label_is_told(view: View, right: bool) -> None:
     assert view.chosen is not None

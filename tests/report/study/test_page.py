@@ -135,7 +135,8 @@ def test_state_of_a_running_study_is_shown(tmp_path: Path) -> None:
     waiting = running.model_copy(update={"state": TrialState.WAITING, "number": 12, "place": None})
     changed = _changed(results, trials=(*results.trials[:-1], running, waiting))
     page = write_report(changed, tmp_path / "report").read_text(encoding="utf-8")
-    assert "11 of 13 trials have ended, 1 is running, 1 is waiting; best so far trial " in page
+    assert "11 of 13 trials have ended, 1 is running, 1 is waiting</h1>" in page
+    assert '<p class="more">Best so far: trial ' in page
     assert "test not opened yet" in page
 
 

@@ -128,4 +128,17 @@ def test_default_recipe_says_what_the_space_excludes(tmp_path: Path) -> None:
     training = results.spec.training.model_copy(update={"learning_rate": rates})
     narrowed = replace(results, spec=results.spec.model_copy(update={"training": training}))
     told = sentences(narrowed)["Against the default recipe"]
-    assert told.endswith("Within this study's space the default recipe has learning rate 1e-4 instead of 5e-5.")
+    assert told.endswith("In this study the default recipe has learning rate 1e-4 instead of 5e-5.")
+
+
+def test_default_recipe_says_what_the_study_fixes(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=12)
+    fixed = results.spec.training.model_copy(update={"learning_rate": 3e-4, "batch_size": 16})
+    told = sentences(replace(results, spec=results.spec.model_copy(update={"training": fixed})))
+    assert told["Against the default recipe"].endswith(
+        "In this study the default recipe has learning rate 3e-4 (fixed) instead of 5e-5 and batch size 16 (fixed) "
+        "instead of 32."
+    )
+    usual = results.spec.training.model_copy(update={"learning_rate": 5e-5, "batch_size": 32})
+    told = sentences(replace(results, spec=results.spec.model_copy(update={"training": usual})))
+    assert "In this study" not in told["Against the default recipe"]

@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 
 from harness.records.results import Results
-from harness.records.schema import Span, TrialState
+from harness.records.schema import Period, Span, TrialState
 from harness.report.kit.text import number as number_text
 from harness.report.kit.view import View
 from harness.report.study import leaderboard
 from harness.report.study.answer import answer
+from harness.report.study.figures.time import timeline
 from harness.report.study.figures.training import training_figures
 from harness.report.study.tables import (
     cells_frame,
@@ -21,6 +22,7 @@ from harness.report.study.tables import (
     spans_frame,
     time_frame,
     trials_frame,
+    wall_s,
 )
 from tests.report.factory import make_results
 
@@ -99,12 +101,35 @@ def test_spans_leave_out_the_time_between_two_sweeps(results: Results) -> None:
     )
     spans = spans_frame(View(replace(results, trials=tuple(trials), confirm=())))
     assert spans[["number", "start_s", "end_s"]].to_numpy().tolist() == [[0, 0, 10], [1, 4, 8], [1, 10, 30]]
-    assert slot_use(spans) == (pytest.approx(34 / 60), 30.0)
+    assert slot_use(spans, 30.0) == pytest.approx(34 / 60)
+
+
+def test_time_is_that_of_searches_and_confirmations_idle_time_within_them_included(results: Results) -> None:
+    """A search of 30 s waits for a trial, is killed, and goes on a day later; a confirmation of 20 s follows."""
+    ran = [[Span(slot=0, start=105, end=110)], [Span(slot=0, start=120, end=125), Span(slot=0, start=86402, end=86410)]]
+    trials = tuple(
+        record.model_copy(update={"spans": tuple(spans)}) for record, spans in zip(results.trials[:2], ran, strict=True)
+    )
+    again = results.confirm[0].model_copy(update={"spans": (Span(slot=0, start=86411, end=86430),)})
+    periods = (
+        Period(phase="search", start=100),
+        Period(phase="search", start=86400, end=86410.5),
+        Period(phase="confirm", start=86410.5, end=86430.5),
+    )
+    view = View(replace(results, trials=trials, confirm=(again,), periods=periods, final=None))
+    spans = spans_frame(view)
+    assert spans["start_s"].to_list() == [5, 20, 27, 36]
+    assert wall_s(view) == 25 + 10.5 + 20
+    assert slot_use(spans, wall_s(view)) == pytest.approx((5 + 5 + 8 + 19) / 55.5)
+    cost = next(sentence.text for sentence in answer(view).sentences if sentence.about == "Cost")
+    assert cost.endswith("in 56 s (search 36 s, confirmation 20 s), 1 slot 67\u00a0% busy.")
+    figure = timeline(view)
+    assert figure is not None and figure.alt.startswith("1 slot over 56 s: busy 67\u00a0% of the time, idle 33")
 
 
 def test_slot_use_is_the_busy_share() -> None:
     spans = pd.DataFrame({"slot": [0, 0, 1], "start_s": [0.0, 6.0, 0.0], "end_s": [4.0, 10.0, 10.0]})
-    assert slot_use(spans) == (pytest.approx(0.9), 10.0)
+    assert slot_use(spans, 10.0) == pytest.approx(0.9)
 
 
 def test_time_parts_add_up_to_the_time_on_a_slot(view: View, results: Results) -> None:

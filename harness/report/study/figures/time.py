@@ -10,7 +10,7 @@ import pandas as pd
 from harness.report.kit.figures import COLORS, Figure, axis, categories, layout, whole_ticks
 from harness.report.kit.text import duration, join, percent, plural
 from harness.report.kit.view import View
-from harness.report.study.tables import PARTS, slot_use, spans_frame, time_frame
+from harness.report.study.tables import PARTS, slot_use, spans_frame, time_frame, wall_s
 
 __all__ = ["time_split", "timeline"]
 
@@ -21,8 +21,8 @@ _PART_COLORS = dict(zip((*PARTS, "other"), ("purple", "yellow", "blue", "green",
 
 def time_split(view: View) -> Figure | None:
     """The seconds of each part of each search trial's wall clock, one bar a trial."""
-    frame = time_frame(view)
-    frame = frame[frame["kind"] == "search"]
+    every = time_frame(view)
+    frame = every[every["kind"] == "search"]
     if frame.empty:
         return None
     parts = [
@@ -60,8 +60,14 @@ def time_split(view: View) -> Figure | None:
             bargap=0.15,
         ),
         alt=f"Of {duration(float(totals.sum()))} that the search trials spent on slots: {parts_text}.",
-        note=f"Each bar is the mean of {size} trials." if size > 1 else "",
+        note=" ".join([*([f"Each bar is the mean of {size} trials."] if size > 1 else []), *_confirmation(every)]),
     )
+
+
+def _confirmation(frame: pd.DataFrame) -> list[str]:
+    """A sentence on the time of the confirmation runs, which have no bar."""
+    seconds = frame[frame["kind"] == "confirm"][[*PARTS, "other"]].to_numpy().sum()
+    return [f"The confirmation runs, not shown, took {duration(float(seconds))} more."] if seconds else []
 
 
 _PART_NAMES = {
@@ -79,7 +85,8 @@ def timeline(view: View) -> Figure | None:
     spans = spans_frame(view)
     if spans.empty:
         return None
-    busy, total = slot_use(spans)
+    total = wall_s(view)
+    busy = slot_use(spans, total)
     unit, size = ("s", 1.0) if total < 180 else ("min", 60.0) if total < 3 * 3600 else ("h", 3600.0)
     slots = sorted(spans["slot"].unique())
     note, gaps = "", " (the gaps)"
@@ -99,7 +106,7 @@ def timeline(view: View) -> Figure | None:
         title="Which slot ran which trial, and when",
         data=data,
         layout=layout(
-            axis(f"time since the first start, without that in which no trial ran ({unit})", rangemode="tozero"),
+            axis(f"time in search and confirmation ({unit})", range=[0, total / size]),
             axis("", **categories([f"slot {slot}" for slot in slots]), showgrid=False, autorange="reversed"),
             130 + 34 * len(slots) if len(slots) <= 24 else 130 + 900 * len(slots) // (len(slots) + 10),
             barmode="overlay",
