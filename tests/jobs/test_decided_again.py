@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -87,7 +88,10 @@ def test_a_model_of_an_earlier_decision_can_be_exported(tmp_path: Path, monkeypa
     card = (to / "README.md").read_text("utf-8")
     assert f"Seed {model.seed}." in card
     assert f"{model.test['accuracy'].value:.4f} (" in card, "its test score"
-    assert ("which is not the winner of its study" in card) == (model.number != after.final.winner)
+    assert f"which is not the winner of its study \\(trial {after.final.winner}\\) but " in card
+    assert "It was scored on test as one of a list that was fixed before." in card
+    assert "before this model was scored on test" not in card
+    assert re.search(r"- This model is (worse|not shown to be better) than .*majority class", card)
 
 
 class Killed(Exception):

@@ -14,7 +14,7 @@ from harness.errors import HarnessError, InputError, RunError
 from harness.jobs.export import write_card
 from harness.jobs.export_trial import export_trial
 from harness.jobs.predict import open_export, predict_texts
-from harness.jobs.standing import of_winner
+from harness.jobs.standing import of_trial, of_winner
 from harness.records.results import Results, load
 from tests.report.factory import make_results
 
@@ -101,6 +101,29 @@ def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Re
     assert "default recipe, in this study with learning rate 3e-4 instead of 5e-5 and batch size 16 instead" in card
     assert f"trained on 20 of {results.manifest.data.rows['train']} training rows" in card
     assert f"The weights are those after step 3 of {record.history[-1].total_steps}." in card
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        ("winner", "but the winner of an earlier decision"),
+        ("runner-up", "but its runner-up"),
+        ("default", "but its default recipe"),
+        ("checkpoint-2", "but the best trial of its checkpoint"),
+    ],
+)
+def test_card_of_another_tested_trial_says_what_it_is(results: Results, role: str, words: str) -> None:
+    assert results.final is not None and results.final.winning_model is not None
+    prepared = PreparedData(Path(results.manifest.data.folder))
+    model = results.final.winning_model.model_copy(update={"role": role})
+    standing = of_trial(results, prepared, model)
+    assert words in standing.place
+    assert "The choice of the study, made on validation, is another trial" in standing.chosen
+    assert any(line.startswith("This model is ") for line in standing.warnings), "beside the baselines"
+    assert standing.speed == model.speed
+    kept = of_trial(results, prepared, model.model_copy(update={"predictions": ""}))
+    assert kept.place == standing.place and len(kept.warnings) < len(standing.warnings)
+    assert "was not scored on the test split" in of_trial(results, prepared, None).chosen
 
 
 @pytest.mark.long

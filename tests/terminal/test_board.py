@@ -52,6 +52,16 @@ def test_board_knows_earlier_trials() -> None:
     assert [row.number for row in found.waiting] == [1]
 
 
+def test_board_best_of_equals_is_that_of_the_leaderboard() -> None:
+    """Of trials with one score, the one with the lower loss; it ended last, and has the higher number."""
+    spec = study()
+    found = board(spec)
+    for number, loss in ((0, 0.7), (1, 0.5)):
+        record = ended(config(spec, number), TrialState.COMPLETE, progress(number, 160, 0.8))
+        found.ended(record.model_copy(update={"metrics": {**record.metrics, "log_loss": loss}}))
+    assert [row.number for row in found.best(2)] == [1, 0]
+
+
 def test_board_best_prefers_the_further_trained() -> None:
     spec = study()
     found = board(spec)
