@@ -50,4 +50,6 @@ def test_speed_of_several_rounds_is_the_median_with_its_range(tmp_path: Path) ->
     assert (speed.slowest_rows_per_second, speed.fastest_rows_per_second) == (80.0, 100.0)
     assert (speed.row_ms, speed.fastest_row_ms, speed.slowest_row_ms, speed.single_rows) == (4.0, 3.0, 5.0, 3)
     assert speed.megabytes == 2.0
-    assert speed_text(speed) == ("92.5 rows/s (80.0 to 100 over 4 passes), 4 ms for one row (3 to 5 over 3 rows), 2 MB")
+    assert speed_text(speed) == (
+        "92.5 rows/s (80.0 to 100 over 4 passes), 4.00 ms for one row (3.00 to 5.00 over 3 rows), 2 MB"
+    )

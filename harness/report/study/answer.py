@@ -99,7 +99,9 @@ def _headline(view: View, pick: TrialRecord | None) -> tuple[str, str]:
         headline, more = _decided(view, pick)
         before = f"The answer below is of before the study went on: {headline[:1].lower()}{headline[1:]}"
         begin = "Interrupted: " if results.interrupted else ""
-        return f"{begin}{_progress(view)}", f"{before}; {more}" if more else before
+        ended = all(record.state.ended for record in view.trials)
+        open_ = ", not decided yet" if ended else ""
+        return f"{begin}{_progress(view)}{open_}", f"{before}; {more}" if more else before
     if results.final is None and not all(record.state.ended for record in view.trials):
         return _progress(view), _best_so_far(view, pick)
     return _decided(view, pick)
@@ -267,7 +269,7 @@ def _state_words(view: View) -> dict[TrialState, str]:
 def _warnings(view: View) -> tuple[str, ...]:
     """The warnings of the decision, then those from the records."""
     final = view.results.final
-    sentences = list(final.warnings) if final else warnings_among(view.results.facts)
+    sentences = [*_of_before(view), *(final.warnings if final else warnings_among(view.results.facts))]
     ended = [record for record in view.trials if record.state.ended]
     failed = [record for record in ended if record.state is TrialState.FAIL]
     if failed and len(failed) == len(ended):
@@ -276,7 +278,6 @@ def _warnings(view: View) -> tuple[str, ...]:
         sentences.append(
             f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard."
         )
-    sentences += _of_before(view)
     sentences += [*_changed(view.winner), *_out_of_time(view, ended)]
     if final is None and view.winner is not None:
         sentences.append(

@@ -52,7 +52,7 @@ def _against(view: View, model: FinalModel) -> str:
 def speed_text(speed: PredictionSpeed) -> str:
     """ "812 rows/s (790 to 830 over 5 passes), 4.1 ms for one row (4.0 to 4.6 over 15 rows), 91 MB"."""
     rate, row = (f" ({spread})" if spread else "" for spread in _spreads(speed))
-    return f"{_rate_text(speed)}{rate}, {speed.row_ms:.3g} ms for one row{row}, {_size_text(speed)}"
+    return f"{_rate_text(speed)}{rate}, {number(speed.row_ms)} ms for one row{row}, {_size_text(speed)}"
 
 
 def _rate_text(speed: PredictionSpeed) -> str:
@@ -74,7 +74,7 @@ def ranges(speed: PredictionSpeed) -> tuple[str, str]:
     low, high = speed.fastest_row_ms, speed.slowest_row_ms
     return (
         f"{number(slowest)} to {number(fastest)}" if slowest is not None and fastest is not None else "",
-        f"{low:.3g} to {high:.3g}" if low is not None and high is not None else "",
+        f"{number(low)} to {number(high)}" if low is not None and high is not None else "",
     )
 
 

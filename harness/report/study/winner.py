@@ -101,7 +101,7 @@ def models_table(view: View) -> Table | None:
 
 
 def _costs(speed: PredictionSpeed) -> tuple[str, ...]:
-    values = (number(speed.rows_per_second), f"{speed.row_ms:.3g}")
+    values = (number(speed.rows_per_second), number(speed.row_ms))
     spread = (f"{value} ({range_})" if range_ else value for value, range_ in zip(values, ranges(speed), strict=True))
     return *spread, f"{speed.megabytes:,.0f}"
 
