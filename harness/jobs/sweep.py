@@ -64,7 +64,7 @@ TRIAL = "harness.trial:run_trial"
 #: Study attributes.
 BASELINES, FACTS = "baselines", "facts"
 #: Told of a study that went on after its decision.
-SECOND_LOOK = f"{WARNING}the study went on after its first decision, so the test rows were looked at more than once"
+SECOND_LOOK = f"{WARNING}The study went on after its first decision, so the test rows were looked at more than once."
 
 
 class SweepView(Monitor, Protocol):

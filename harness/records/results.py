@@ -208,10 +208,10 @@ class Results:
             ],
             "baselines": [{"name": model.name, "metrics": dict(model.metrics)} for model in self.baselines],
             "best": self._best_json(),
-            "interrupted": self.interrupted,
-            "outdated": self.outdated,
             "models": self._models_json(),
             "precision": [choice.model_dump(mode="json") for choice in self.manifest.precision],
+            "interrupted": self.interrupted,
+            "outdated": self.outdated,
         }
         if constraints.requirements:
             document["constraints"] = [requirement.text for requirement in constraints.requirements]

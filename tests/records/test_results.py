@@ -115,7 +115,8 @@ def test_results_json_is_the_contract(run: Run) -> None:
     fill(run)
     run.conclude()
     document = json.loads(json.dumps(loaded(run).to_json(), allow_nan=False))
-    assert list(document) == ["study", "trials", "confirm", "baselines", "best", "models", "precision"]
+    keys = ["study", "trials", "confirm", "baselines", "best", "models", "precision", "interrupted", "outdated"]
+    assert list(document) == keys
     assert document["study"] == "study"
     assert [trial["number"] for trial in document["trials"]] == list(range(6))
     assert [trial["state"] for trial in document["trials"]] == [
@@ -212,6 +213,8 @@ def test_results_of_an_empty_study(run: Run) -> None:
         "best": None,
         "models": [],
         "precision": [],
+        "interrupted": False,
+        "outdated": False,
     }
     assert loaded(run).frame().empty
 
