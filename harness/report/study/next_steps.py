@@ -57,7 +57,7 @@ class NextStep:
 def next_steps(view: View) -> list[NextStep]:
     """Returns at most four changes to try, the most valuable first; none before the study has come to its end."""
     best = view.winner
-    if view.results.final is None or best is None:
+    if view.results.final is None or view.results.outdated or best is None:
         return []
     return list(islice(_steps(view, best), MOST))
 

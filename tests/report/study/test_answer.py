@@ -290,6 +290,7 @@ def test_answer_of_before_a_study_went_on_is_called_so(tmp_path: Path) -> None:
         for line in told.warnings
     )
     assert View(went_on).roles(final.winner or 0)[0] == "winner before"
+    assert not any(sentence.about.startswith("Try next") for sentence in told.sentences), "it is not at its end"
     assert went_on.to_json()["interrupted"] is went_on.to_json()["outdated"] is True
     running = answer(View(changed(went_on, live=Live(pid=os.getpid(), started_at=time.time() + 60))))
     assert running.headline == "7 of 8 trials have ended, 1 is running"
