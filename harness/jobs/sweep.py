@@ -412,9 +412,9 @@ class _Sweep:
         self.view.show_work("testing the finalists, exporting the winner")
         before = decision(store)
         facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
-        final = conclude(
-            self.folder, self.spec, self.data, trials, confirmed, facts, scorer, folder, race
-        ).after(before)
+        final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer, folder, race).after(
+            before
+        )
         store.set(FINAL, final.model_dump(mode="json"))
         simple = [
             Baseline(name=model.name, metrics=model.validation) for model in final.models if model.kind == "baseline"
