@@ -204,9 +204,9 @@ def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:
 
 
 def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(self: module._Sweep, store: StudyStore, *_: object) -> tuple[list[TrialRecord], list[object], None]:
+    def train(self: module._Sweep, store: StudyStore, *_: object) -> tuple[list[TrialRecord], list[object], None, None]:
         store.set(module.BASELINES, [])
-        return [record.model_copy(update={"state": "COMPLETE"}) for record in store.records()], [], None
+        return [record.model_copy(update={"state": "COMPLETE"}) for record in store.records()], [], None, None
 
     def conclude(*_: object) -> Final:
         assert view.work == ["testing the finalists, exporting the winner"]
