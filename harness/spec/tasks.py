@@ -252,12 +252,16 @@ def remember(facts: TaskFacts) -> None:
     """Keeps the facts of a user's task for `facts_of`.
 
     Raises:
-        InputError: another task has a metric of the same name with another fact.
+        InputError: a metric has the name of another task's metric and another fact, or that of a built-in task and
+            another formula.
     """
     for metric in facts.metrics:
         for task in _all_facts():
-            other = task.metric(metric.name) if metric.name in task.objectives else metric
-            if task.name != facts.name and not metric.agrees_with(other):
+            if task.name == facts.name or metric.name not in task.objectives:
+                continue
+            other = task.metric(metric.name)
+            is_other = task.name in TASKS and metric.has_formula and metric != other
+            if is_other or not metric.is_shown_as(other):
                 what = f"its metric '{metric.name}' is not that of {task.name}"
                 raise InputError(f"{facts.name!r}: {what}; choose another name for it")
     _FOREIGN[facts.name] = facts

@@ -74,10 +74,8 @@ class Metric:
         """True when it can be computed from outputs and targets."""
         return self.row_stats is not None or self.value is not None
 
-    def agrees_with(self, other: Metric) -> bool:
-        """True when both mean the same: equal facts, and the same formula unless one is a copy without it."""
-        if self.has_formula and other.has_formula:
-            return self == other
+    def is_shown_as(self, other: Metric) -> bool:
+        """True when both have the same facts, whatever their formulas are."""
         names = ("title", "maximize", "low", "high", "unit", "percent", "is_share", "is_cost")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,8 @@ from harness.errors import InputError
 from harness.spec import foreign
 from harness.spec.foreign import import_object, is_foreign, trust
 from harness.spec.space import Frozen
-from harness.spec.tasks import TASKS, TEXT, Field, facts_of
+from harness.spec.tasks import TASKS, TEXT, Field, facts_of, remember
+from harness.stats.metric import Metric, of_function
 from harness.stats.regression import REGRESSION
 
 
@@ -187,3 +189,14 @@ def test_task_of_more_texts_than_it_encodes_is_refused(
             facts_of("long_letters:Task")
     else:
         assert facts_of("long_letters:Task").texts == ("head", "body", "tail")
+
+
+def test_metric_of_another_users_task_has_the_same_facts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A metric's name stands for its facts where runs are compared; formulas may differ."""
+    gap = Metric(name="gap", title="gap", maximize=False, low=0.0, high=inf, value=of_function(lambda *_: 0.0))
+    known = TASKS["text-regression"]
+    monkeypatch.setattr("harness.spec.tasks._FOREIGN", {})
+    remember(replace(known, name="one:Task", metrics=(gap, *known.metrics)))
+    remember(replace(known, name="two:Task", metrics=(replace(gap, value=of_function(lambda *_: 1.0)), *known.metrics)))
+    with pytest.raises(InputError, match="'three:Task': its metric 'gap' is not that of one:Task"):
+        remember(replace(known, name="three:Task", metrics=(replace(gap, maximize=True), *known.metrics)))
