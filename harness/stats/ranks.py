@@ -6,6 +6,8 @@ import numpy as np
 
 __all__ = ["area_under_roc", "weighted_ranks"]
 
+_MANY_DRAWS = 500
+
 
 def area_under_roc(weights: np.ndarray, scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     """Returns the area under the ROC curve of each row of `weights` [draws, rows]; equal scores count half.
@@ -13,15 +15,28 @@ def area_under_roc(weights: np.ndarray, scores: np.ndarray, positive: np.ndarray
     It is the share of the pairs of a positive and a negative row in which the positive one has the higher score; NaN
     where a draw has no such pair.
     """
-    order, starts = _runs(scores)
-    wins, losses = (
-        np.add.reduceat((weights * side)[:, order], starts, axis=1) for side in (positive, ~positive.astype(bool))
-    )
-    below = np.cumsum(losses, axis=1) - losses / 2
-    pairs = wins.sum(axis=1) * losses.sum(axis=1)
+    is_positive = np.asarray(positive, dtype=bool)
+    order = np.argsort(scores, kind="stable")
+    winners, losers = order[is_positive[order]], order[~is_positive[order]]
+    below, up_to = (np.searchsorted(scores[losers], scores[winners], side=side) for side in ("left", "right"))
+    columns = weights.T  # a row of the split lies in one piece where the draws come from `resampling`
+    won, lost = columns[winners], _running_sums(columns[losers])
+    beaten = lost[below] if np.array_equal(below, up_to) else (lost[below] + lost[up_to]) / 2
+    pairs = won.sum(axis=0) * lost[-1]
     areas: np.ndarray = np.full(len(weights), np.nan)
-    np.divide((wins * below).sum(axis=1), pairs, out=areas, where=pairs > 0)
+    np.divide(np.einsum("ij,ij->j", won, beaten), pairs, out=areas, where=pairs > 0)
     return areas
+
+
+def _running_sums(columns: np.ndarray) -> np.ndarray:
+    """Returns the sum of the first 0, 1, 2, ... rows [rows + 1, draws]."""
+    sums = np.zeros((len(columns) + 1, columns.shape[1]))
+    if columns.shape[1] < _MANY_DRAWS:
+        np.cumsum(columns, axis=0, out=sums[1:])
+        return sums
+    for row, added in enumerate(columns):  # numpy's sum along the first axis takes three times as long
+        np.add(sums[row], added, out=sums[row + 1])
+    return sums
 
 
 def weighted_ranks(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 
 import numpy as np
@@ -176,15 +177,14 @@ def _resampled(
     metric: Metric, models: Sequence[Arrays], targets: Arrays, groups: np.ndarray | None, seed: int
 ) -> np.ndarray:
     """Returns the metric of each model in each resample [draws, models]; all models have the same resamples."""
-    rng = np.random.default_rng(seed)
     group_of = None if groups is None else np.unique(groups, return_inverse=True)[1]
     if metric.row_stats is not None:
-        return _of_row_stats(metric, [metric.row_stats(outputs, targets) for outputs in models], group_of, rng)
-    return _of_values(metric, models, targets, group_of, rng)
+        return _of_row_stats(metric, [metric.row_stats(outputs, targets) for outputs in models], group_of, seed)
+    return _of_values(metric, models, targets, group_of, seed)
 
 
 def _of_row_stats(
-    metric: Metric, row_stats: Sequence[np.ndarray], group_of: np.ndarray | None, rng: np.random.Generator
+    metric: Metric, row_stats: Sequence[np.ndarray], group_of: np.ndarray | None, seed: int
 ) -> np.ndarray:
     """Computes the sums of a resample: how often each unit (a row, a group) is drawn, times what it adds."""
     if metric.of_sums is None:
@@ -194,7 +194,7 @@ def _of_row_stats(
     if group_of is not None:
         units = _summed(units, group_of)
     values = []
-    for counts, added in _drawn_units(units, rng):
+    for counts, added in _drawn_units(units, seed):
         sums = (counts @ added).reshape(len(counts), len(row_stats), width)
         values.append(metric.of_sums(sums))
     return np.concatenate(values)
@@ -208,16 +208,17 @@ def _summed(row_stats: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _drawn_units(units: np.ndarray, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _drawn_units(units: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields pieces of the resamples: how often a distinct unit is drawn [draws, units], and what it adds [units, k].
 
     Whole numbers (hits, counts of classes) make few distinct units, and a resample is one multinomial draw of them.
     """
     if units.dtype.kind not in "bui":
-        for counts in _weights(len(units), _NUM_RESAMPLES, rng):
+        for counts in _weights(len(units), _NUM_RESAMPLES, seed):
             yield counts, units.astype(float)
         return
     distinct_units, times = _distinct(units)
+    rng = np.random.default_rng(seed)
     for size in _pieces(max(distinct_units.shape), _NUM_RESAMPLES):
         yield rng.multinomial(len(units), times / len(units), size=size).astype(float), distinct_units.astype(float)
 
@@ -235,7 +236,7 @@ def _of_values(
     models: Sequence[Arrays],
     targets: Arrays,
     group_of: np.ndarray | None,
-    rng: np.random.Generator,
+    seed: int,
 ) -> np.ndarray:
     if metric.value is None:
         raise ValueError(f"{metric.name} is measured; it cannot be computed from outputs")
@@ -244,20 +245,38 @@ def _of_values(
     size = sum(array.size for array in models[0].values())
     total = int(np.clip(_MAX_OUTPUTS / size, _FEWEST_RESAMPLES, _NUM_RESAMPLES))
     values = []
-    for drawn in _weights(num_units, total, rng, num_rows(targets)):
+    for drawn in _weights(num_units, total, seed, num_rows(targets)):
         weights = drawn if group_of is None else drawn[:, group_of]
         values.append(np.stack([metric.value(outputs, targets, weights) for outputs in models], axis=1))
     return np.concatenate(values)
 
 
-def _weights(num_units: int, total: int, rng: np.random.Generator, width: int = 0) -> Iterator[np.ndarray]:
+def _weights(num_units: int, total: int, seed: int, width: int = 0) -> Iterator[np.ndarray]:
     """Yields how often each unit is drawn [draws, units], in pieces of at most `_MAX_NUMBERS` numbers.
 
     `width` is how many numbers a draw makes where that is more than its units.
     """
-    for size in _pieces(max(num_units, width), total):
-        drawn = rng.integers(num_units, size=(size, num_units)) + np.arange(size)[:, None] * num_units
-        yield np.bincount(drawn.ravel(), minlength=size * num_units).reshape(size, num_units).astype(float)
+    sizes = _pieces(max(num_units, width), total)
+    if len(sizes) == 1:
+        yield _all_weights(num_units, total, seed)
+        return
+    rng = np.random.default_rng(seed)
+    for size in sizes:
+        yield _drawn_weights(num_units, size, rng)
+
+
+@lru_cache(maxsize=1)
+def _all_weights(num_units: int, total: int, seed: int) -> np.ndarray:
+    """Returns all draws of so many units; kept, because the metrics and models of a split are scored on the same."""
+    weights = _drawn_weights(num_units, total, np.random.default_rng(seed))
+    weights.flags.writeable = False
+    return weights
+
+
+def _drawn_weights(num_units: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Returns how often each unit is drawn [draws, units]; the draws of a unit lie in one piece of memory."""
+    drawn = rng.integers(num_units, size=(size, num_units)) * size + np.arange(size)[:, None]
+    return np.bincount(drawn.ravel(), minlength=size * num_units).reshape(num_units, size).T.astype(float, order="F")
 
 
 def _pieces(width: int, total: int) -> list[int]:
