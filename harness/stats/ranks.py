@@ -6,7 +6,8 @@ import numpy as np
 
 __all__ = ["area_under_roc", "weighted_ranks"]
 
-_MANY_DRAWS = 500
+#: From so many draws on, sums run over the rows one by one.
+_MANY_DRAWS = 100
 
 
 def area_under_roc(weights: np.ndarray, scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
@@ -15,28 +16,37 @@ def area_under_roc(weights: np.ndarray, scores: np.ndarray, positive: np.ndarray
     It is the share of the pairs of a positive and a negative row in which the positive one has the higher score; NaN
     where a draw has no such pair.
     """
-    is_positive = np.asarray(positive, dtype=bool)
-    order = np.argsort(scores, kind="stable")
-    winners, losers = order[is_positive[order]], order[~is_positive[order]]
-    below, up_to = (np.searchsorted(scores[losers], scores[winners], side=side) for side in ("left", "right"))
-    columns = weights.T  # a row of the split lies in one piece where the draws come from `resampling`
-    won, lost = columns[winners], _running_sums(columns[losers])
-    beaten = lost[below] if np.array_equal(below, up_to) else (lost[below] + lost[up_to]) / 2
-    pairs = won.sum(axis=0) * lost[-1]
+    positive = np.asarray(positive, dtype=bool)
+    columns = weights.T  # a row of the split lies in one piece of memory where the draws come from `draws`
+    orders = [np.lexsort((positive, scores)), np.lexsort((~positive, scores))]
+    if np.array_equal(orders[0], orders[1]):  # no positive row has the score of a negative one
+        orders.pop()
+    wins = np.mean([_wins(columns, order, positive[order]) for order in orders], axis=0)
+    pairs = (weights @ positive) * (weights @ ~positive)
     areas: np.ndarray = np.full(len(weights), np.nan)
-    np.divide(np.einsum("ij,ij->j", won, beaten), pairs, out=areas, where=pairs > 0)
+    np.divide(wins, pairs, out=areas, where=pairs > 0)
     return areas
 
 
-def _running_sums(columns: np.ndarray) -> np.ndarray:
-    """Returns the sum of the first 0, 1, 2, ... rows [rows + 1, draws]."""
-    sums = np.zeros((len(columns) + 1, columns.shape[1]))
-    if columns.shape[1] < _MANY_DRAWS:
-        np.cumsum(columns, axis=0, out=sums[1:])
-        return sums
-    for row, added in enumerate(columns):  # numpy's sum along the first axis takes three times as long
-        np.add(sums[row], added, out=sums[row + 1])
-    return sums
+def _wins(columns: np.ndarray, order: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Returns for each draw in how many pairs the negative row comes before the positive one in the `order`.
+
+    `columns` is [rows, draws], and `positive` is in the `order`. Of many draws, numpy's running sums along the first
+    axis would take twice as long.
+    """
+    num_draws = columns.shape[1]
+    if num_draws < _MANY_DRAWS:
+        rows = columns[order]
+        losers = np.cumsum(np.where(positive[:, None], 0.0, rows), axis=0)
+        won: np.ndarray = np.einsum("ij,ij->j", rows[positive], losers[positive])
+        return won
+    wins, losers, added = np.zeros(num_draws), np.zeros(num_draws), np.empty(num_draws)
+    for row, is_winner in zip(order.tolist(), positive.tolist(), strict=True):
+        if is_winner:
+            wins += np.multiply(losers, columns[row], out=added)
+        else:
+            losers += columns[row]
+    return wins
 
 
 def weighted_ranks(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from harness.stats.classification import CLASSIFICATION
 from harness.stats.metric import Metric, scores
+from harness.stats.ranks import area_under_roc
 from tests.stats.oracle import classified, of_classes, scores_of_classes
 
 METRICS = {metric.name: metric for metric in CLASSIFICATION}
@@ -51,6 +52,16 @@ def test_weights_count_as_repeated_rows(case: tuple[np.ndarray, np.ndarray], see
     expected = of_classes(labels[rows], probabilities[rows])
     for metric in CLASSIFICATION:
         assert _weighted(metric, labels, probabilities, times) == pytest.approx(expected[metric.name], nan_ok=True)
+
+
+@settings(max_examples=15, deadline=None)
+@given(classified(), st.integers(0, 100))
+def test_areas_of_many_draws_are_those_of_each(case: tuple[np.ndarray, np.ndarray], seed: int) -> None:
+    labels, probabilities = case
+    weights = np.random.default_rng(seed).integers(0, 3, size=(150, len(labels))).astype(float)
+    scores, positive = probabilities[:, 0], labels == 0
+    each = np.concatenate([area_under_roc(draw[None, :], scores, positive) for draw in weights])
+    assert area_under_roc(weights, scores, positive) == pytest.approx(each, nan_ok=True)
 
 
 def _weighted(metric: Metric, labels: np.ndarray, probabilities: np.ndarray, times: np.ndarray) -> float:
