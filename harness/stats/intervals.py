@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot, inf, nan, sqrt
+from math import hypot, inf, isclose, isfinite, nan, sqrt
 
 import numpy as np
 
-__all__ = ["Interval", "bca", "difference_interval", "mcnemar_p", "seed_interval", "unknown", "wilson"]
+__all__ = [
+    "Interval",
+    "bca",
+    "difference_interval",
+    "expanded_percentiles",
+    "mcnemar_p",
+    "paired_shares",
+    "seed_interval",
+    "unknown",
+    "widened",
+    "wilson",
+]
 
 _Z = 1.959963984540054
 """The 97.5 % quantile of the normal distribution."""
@@ -23,6 +34,11 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @property
+    def is_point(self) -> bool:
+        """True where it has no width but that of rounding errors."""
+        return isclose(self.low, self.high, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def unknown(value: float = nan) -> Interval:
@@ -41,31 +57,68 @@ def wilson(share: float, num_rows: int) -> Interval:
     return Interval(value=share, low=min(share, max(0.0, centre - half)), high=max(share, min(1.0, centre + half)))
 
 
+def widened(bounds: Interval, scale: tuple[float, float], num_units: int) -> Interval:
+    """Returns an interval that resamples give no width, with the least width that `num_units` units leave open.
+
+    What all units say is not certain: another answer may have a share of up to Wilson's bound of 0 of as many. So the
+    interval reaches at least this share of the way to both ends of its `scale`; without an end it is not known.
+    """
+    share = wilson(0.0, num_units).high
+    low, high = bounds.value - share * (bounds.value - scale[0]), bounds.value + share * (scale[1] - bounds.value)
+    if not (isfinite(low) and isfinite(high)):
+        return unknown(bounds.value)
+    return Interval(value=bounds.value, low=min(low, bounds.low), high=max(high, bounds.high))
+
+
 def bca(value: float, draws: np.ndarray, left_out: np.ndarray, num_units: int) -> Interval:
     """Returns a value with its 95 % bias-corrected and accelerated (BCa) bootstrap interval (Efron 1987).
 
     `draws` are the values of resamples of `num_units` independent units, and `left_out` the values without each unit,
-    or without each of several blocks of units; none is NaN. The normal quantiles of BCa are replaced by wider ones of
-    Student's t, times sqrt(n / (n - 1)), because the units give an uncertain spread (Hesterberg 2014, "expanded"
-    intervals). The degrees of freedom match the variance of that spread (Satterthwaite 1946): n - 1 at most, and far
-    fewer where a few units weigh more than all others.
+    or without each of several blocks of units; none is NaN. The quantiles are expanded (`_quantiles`).
     """
-    from scipy.special import ndtr, ndtri, stdtrit
+    from scipy.special import ndtr, ndtri
 
-    influences = left_out.mean() - left_out if len(left_out) else np.zeros(1)
-    squares = float(np.sum(influences**2))
-    acceleration, degrees = 0.0, max(1.0, num_units - 1.0)
-    if squares > 0:
-        influences /= sqrt(squares)
-        acceleration = float(np.sum(influences**3)) / 6
-        relative_variance = float(np.sum(influences**4)) - 1 / len(influences)  # of the sum of squares
-        degrees = 2 / max(relative_variance, 2 / degrees)
+    influences = _influences(left_out)
+    acceleration = float(np.sum(influences**3)) / 6
     below = float(np.mean(draws < value) + np.mean(draws == value) / 2)
     least = 1 / (len(draws) + 1)  # keeps the bias finite
     bias = ndtri(min(max(below, least), 1 - least))
-    quantiles = stdtrit(degrees, np.array([0.025, 0.975])) * sqrt(num_units / max(1, num_units - 1))
-    shifted = bias + quantiles
-    levels = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-9))
+    shifted = bias + _quantiles(influences, num_units)
+    return _between(value, draws, ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, 1e-9)))
+
+
+def expanded_percentiles(value: float, draws: np.ndarray, left_out: np.ndarray, num_units: int) -> Interval:
+    """Returns a value with its 95 % percentile bootstrap interval, its quantiles expanded; arguments as of `bca`."""
+    from scipy.special import ndtr
+
+    return _between(value, draws, ndtr(_quantiles(_influences(left_out), num_units)))
+
+
+def _influences(left_out: np.ndarray) -> np.ndarray:
+    """Returns how much each unit moves the value, as shares whose squares add up to 1; zeros where none does."""
+    influences = left_out.mean() - left_out if len(left_out) else np.zeros(1)
+    length = sqrt(float(np.sum(influences**2)))
+    return influences / length if length > 0 else influences
+
+
+def _quantiles(influences: np.ndarray, num_units: int) -> np.ndarray:
+    """Returns the 2.5 % and the 97.5 % quantile of Student's t, times sqrt(n / (n - 1)), instead of the normal ones.
+
+    They are wider because the units give an uncertain spread (Hesterberg 2014, "expanded" intervals). The degrees of
+    freedom match the variance of that spread (Satterthwaite 1946): n - 1 at most, and far fewer where a few units weigh
+    more than all others.
+    """
+    from scipy.special import stdtrit
+
+    degrees = max(1.0, num_units - 1.0)
+    if influences.any():
+        relative_variance = float(np.sum(influences**4)) - 1 / len(influences)  # of the sum of squares
+        degrees = 2 / max(relative_variance, 2 / degrees)
+    quantiles: np.ndarray = stdtrit(degrees, np.array([0.025, 0.975])) * sqrt(num_units / max(1, num_units - 1))
+    return quantiles
+
+
+def _between(value: float, draws: np.ndarray, levels: np.ndarray) -> Interval:
     low, high = (float(bound) for bound in np.quantile(draws, levels))
     return Interval(value=value, low=min(low, value), high=max(high, value))
 
@@ -80,6 +133,23 @@ def difference_interval(a: Interval, b: Interval) -> Interval:
     below = sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
     above = sqrt((a.high - a.value) ** 2 + (b.value - b.low) ** 2)
     return Interval(value=gain, low=gain - below, high=gain + above)
+
+
+def paired_shares(wins: int, losses: int, num_rows: int) -> Interval:
+    """Returns the difference of two shares of the same rows with its 95 % interval; NaN without rows.
+
+    `wins` rows count for the first share alone, and `losses` for the second. It is the normal interval as if there were
+    half a row more of each outcome: both, neither, won, lost (Agresti and Min 2005). So it has a width where the models
+    do not differ.
+    """
+    if not num_rows:
+        return unknown()
+    won, lost = ((rows + 0.5) / (num_rows + 2) for rows in (wins, losses))
+    half = _Z * sqrt((won + lost - (won - lost) ** 2) / (num_rows + 2))
+    gain = (wins - losses) / num_rows
+    return Interval(
+        value=gain, low=max(-1.0, min(gain, won - lost - half)), high=min(1.0, max(gain, won - lost + half))
+    )
 
 
 def mcnemar_p(wins: int, losses: int) -> float:

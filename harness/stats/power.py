@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from math import isclose, isfinite, nan, sqrt
+from math import isfinite, nan, sqrt
 
+import numpy as np
+
+from harness.stats.draws import resampled
 from harness.stats.intervals import Interval
-from harness.stats.metric import Arrays, Metric, num_rows
-from harness.stats.resampling import interval
+from harness.stats.metric import Arrays, Metric, num_rows, score
 
 __all__ = ["DISAGREEMENT", "difference_shown_by", "expected_difference", "smallest_difference"]
 
@@ -16,6 +18,8 @@ DETECTABLE = 1.96 + 0.84
 DISAGREEMENT = 0.2
 #: Before a study: the correlation, over the rows, of what each row adds to the scores of two models.
 CORRELATION = 0.5
+#: A spread up to this is of rounding errors alone.
+_ROUNDING = 1e-12
 
 
 def smallest_difference(num_rows: int, disagreement: float = DISAGREEMENT) -> float:
@@ -33,16 +37,19 @@ def difference_shown_by(difference: Interval) -> float:
     that of rounding errors.
     """
     width = difference.high - difference.low
-    is_point = isclose(difference.low, difference.high, rel_tol=1e-9, abs_tol=1e-12)
-    return DETECTABLE * width / (2 * 1.96) if isfinite(width) and not is_point else nan
+    return DETECTABLE * width / (2 * 1.96) if isfinite(width) and not difference.is_point else nan
 
 
 def expected_difference(metric: Metric, outputs: Arrays, targets: Arrays, num_test_rows: int) -> float:
     """Returns the smallest difference of any metric that `num_test_rows` rows are expected to show in 8 of 10 samples.
 
-    It is computed from the interval of one simple model's score on other rows of the same kind. It assumes that two
-    models are as uncertain as this one, that what a row adds to their scores correlates as `CORRELATION` says, and that
-    the standard error falls with the square root of the number of rows. NaN where the score has no interval.
+    It is computed from the bootstrap's standard error of one simple model's score on other rows of the same kind. It
+    assumes that two models are as uncertain as this one, that what a row adds to their scores correlates as
+    `CORRELATION` says, and that the standard error falls with the square root of the number of rows. NaN where the
+    score is undefined, or the same in all resamples.
     """
+    if not isfinite(score(metric, outputs, targets)):
+        return nan
+    error = float(np.nanstd(resampled(metric, [outputs], targets, None, seed=0)))
     error_ratio = sqrt(2 * (1 - CORRELATION) * num_rows(targets) / num_test_rows)
-    return error_ratio * difference_shown_by(interval(metric, outputs, targets))
+    return DETECTABLE * error_ratio * error if error > _ROUNDING else nan

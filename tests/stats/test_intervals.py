@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.stats.intervals import Interval, bca, difference_interval, mcnemar_p, seed_interval, unknown, wilson
+from harness.stats.intervals import (
+    Interval,
+    bca,
+    difference_interval,
+    expanded_percentiles,
+    mcnemar_p,
+    paired_shares,
+    seed_interval,
+    unknown,
+    widened,
+    wilson,
+)
 
 
 def test_wilson_is_the_textbook_value() -> None:
@@ -46,6 +57,40 @@ def test_bca_is_wider_where_one_row_weighs_more_than_the_others() -> None:
 def test_bca_of_what_is_always_the_same_is_a_point(left_out: np.ndarray) -> None:
     bounds = bca(0.7, np.full(200, 0.7), left_out, max(1, len(left_out)))
     assert (bounds.low, bounds.high) == (0.7, 0.7)
+
+
+def test_expanded_percentiles_of_few_rows_are_those_of_student() -> None:
+    rows = np.arange(-4.0, 5.0)
+    normal = scipy_stats.norm(scale=rows.std() / 3)
+    draws = normal.ppf((np.arange(100_000) + 0.5) / 100_000)
+    bounds = expanded_percentiles(0.0, draws, (rows.sum() - rows) / 8, 9)
+    assert bounds.high == pytest.approx(scipy_stats.t.ppf(0.975, 8) * rows.std(ddof=1) / 3, rel=0.01)
+    shifted = expanded_percentiles(0.0, draws + 0.1, (rows.sum() - rows) / 8, 9)
+    assert (shifted.low, shifted.high) == pytest.approx((bounds.low + 0.1, bounds.high + 0.1)), "no bias is corrected"
+
+
+def test_paired_shares_are_the_normal_interval_with_two_more_rows() -> None:
+    bounds, half_rows = paired_shares(9, 3, 98), np.repeat([1.0, -1.0, 0.0], [19, 7, 174])
+    half = 1.959964 * half_rows.std() / 10
+    assert (bounds.value, bounds.low, bounds.high) == pytest.approx((6 / 98, 0.06 - half, 0.06 + half))
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_paired_shares_hold_their_value(wins: int, losses: int, others: int) -> None:
+    total = wins + losses + others
+    bounds = paired_shares(wins, losses, total)
+    assert not total or -1 <= bounds.low <= bounds.value <= bounds.high <= 1
+    assert math.isnan(bounds.low) == (total == 0)
+    assert not bounds.is_point
+
+
+def test_widened_interval_reaches_a_share_of_the_way_to_both_ends() -> None:
+    share = wilson(0.0, 40).high
+    found = widened(Interval(value=0.5, low=0.5, high=0.5), (0.0, 2.0), 40)
+    assert (found.low, found.high) == pytest.approx((0.5 - 0.5 * share, 0.5 + 1.5 * share))
+    wide = Interval(value=1.0, low=0.2, high=1.0)
+    assert widened(wide, (0.0, 1.0), 40) == wide
+    assert math.isnan(widened(Interval(value=0.0, low=0.0, high=0.0), (0.0, math.inf), 40).high)
 
 
 def test_difference_interval_is_the_textbook_value() -> None:
