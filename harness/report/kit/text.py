@@ -98,11 +98,13 @@ def metric_title(name: str) -> str:
 def gain(name: str, bounds: Interval) -> str:
     """A difference of a metric with its interval: "+3.0 points of accuracy (...)", "0.120 less log loss (...)"."""
     title, kind = metric_title(name), "+z.1f" if _definition(name).percent else "+z.3f"
-    low, high = (f"{_scaled(name, bound):{kind}}".replace("-", "−") for bound in (bounds.low, bounds.high))
     if _definition(name).percent:
         amount = f"{100 * bounds.value:+z.1f} points of {title}".replace("-", "−")
     else:
         amount = f"{abs(bounds.value):.3f} {'less' if bounds.value < 0 else 'more'} {title}"
+    if not (isfinite(bounds.low) and isfinite(bounds.high)):
+        return f"{amount} (95\u00a0% interval not known)"
+    low, high = (f"{_scaled(name, bound):{kind}}".replace("-", "−") for bound in (bounds.low, bounds.high))
     of_what = "" if _definition(name).percent else " of the difference"
     return f"{amount} (95\u00a0% interval{of_what} {low} to {high})"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.report.kit import text
 from harness.stats.classification import CLASSIFICATION
-from harness.stats.intervals import Interval
+from harness.stats.intervals import Interval, unknown
 from harness.stats.regression import REGRESSION
 
 
@@ -142,6 +142,10 @@ def test_gain_is_in_the_metrics_own_unit(name: str, shown: str) -> None:
 def test_gain_by_a_loss_is_less_of_it() -> None:
     found = text.gain("log_loss", Interval(value=-0.12, low=-0.2, high=-0.031))
     assert found == "0.120 less log loss (95\u00a0% interval of the difference −0.200 to −0.031)"
+
+
+def test_gain_without_an_interval_says_so() -> None:
+    assert text.gain("rmse", unknown(0.0)) == "0.000 more RMSE (95\u00a0% interval not known)"
 
 
 def test_footer_says_how_the_intervals_were_made() -> None:
