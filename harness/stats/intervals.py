@@ -178,8 +178,8 @@ def seed_interval(values: Sequence[float], rows: Interval | None, scale: tuple[f
     freedom are those of Satterthwaite (1946). Simulated were 4,000 means of an accuracy of 0.8 or 0.95, for 100, 450
     and 2,000 rows and seeds that differ by 0 to 3 points (one standard deviation). The interval holds the true mean in
     93 to 99 % with 3 or 5 seeds; with 2 seeds in 92 to 99 % where they differ by a point at most, but in 87 to 90 %
-    where they differ by three times what the rows do. The normal quantile alone holds it in 75 to 99 %; Student's for
-    the seeds alone, 12.7 for two, in 95 to 100 % with intervals of three to six times the width.
+    where they differ by three times the noise of the rows or more. The normal quantile alone holds it in 75 to 99 % of
+    means over 2 seeds; Student's for the seeds alone (12.7) in 95 to 100 %, three to six times as wide.
     """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
