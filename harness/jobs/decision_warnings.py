@@ -32,12 +32,19 @@ def decision_warnings(
     """
     task = task_of(spec.task)
     return (
+        *_without_baselines(models),
         *_not_better(models, comparisons),
         *task.answer_warnings(answers.outputs, answers.targets, data.names),
         *pruning_warnings(spec, data, trials),
         *_small_test(spec, models[0]),
         *warnings_among(facts),
     )
+
+
+def _without_baselines(models: Sequence[FinalModel]) -> list[str]:
+    if any(model.kind == "baseline" for model in models):
+        return []
+    return ["No baseline was scored on test, so nothing shows that the winner is better than a guess."]
 
 
 def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison]) -> list[str]:

@@ -265,7 +265,7 @@ class _Sweep:
         import_libraries(self.spec.search.sampler)
         self.stack.enter_context(self.loggers)
         scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
-        described = self._said(facts(self.data, default_config(self.spec)))
+        described = self._said([*self._changed_code(), *facts(self.data, default_config(self.spec))])
         with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as background:
             others = background.submit(self._found_beside, described)
             measured: list[Future[tuple[list[dict[str, Any]], list[str]]]] = []
@@ -283,6 +283,14 @@ class _Sweep:
             store.set(FACTS, [*described, *others.result(), *failed])
         trials = store.records()
         return trials, *self._confirm(store, trials), scorer
+
+    def _changed_code(self) -> list[str]:
+        """Warns where the file of a user's task is another one than the run was begun with."""
+        then, now = (manifest.task if manifest else None for manifest in (self.earlier, self.manifest))
+        if then is None or now is None or not then.code_sha256 or then.code_sha256 == now.code_sha256:
+            return []
+        what = "trials of before and after may not be comparable (--fresh begins again)"
+        return [f"{WARNING}the code of {self.spec.task} has changed since this run was begun: {what}"]
 
     def _early_features(self, store: StudyStore, folder: str) -> Features | None:
         """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.

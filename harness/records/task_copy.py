@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from math import inf, isfinite
+from pathlib import Path
 from typing import Any
 
 from pydantic import create_model
 
+from harness.records.files import sha256_of
 from harness.records.schema import Stored
 from harness.spec.foreign import is_foreign
 from harness.spec.space import Frozen, Scalar
@@ -38,7 +41,10 @@ class StoredMetric(Stored):
 
 
 class TaskCopy(Stored):
-    """The facts of a user's task; `options` are the default values of its own keys in the study file."""
+    """The facts of a user's task; `options` are the default values of its own keys in the study file.
+
+    `code_sha256` is the hash of its module's file, empty in records of earlier versions.
+    """
 
     name: str
     inputs: str
@@ -49,6 +55,7 @@ class TaskCopy(Stored):
     options: dict[str, Scalar] = {}
     lens: str | None = None
     pipeline: str | None = None
+    code_sha256: str = ""
 
     def facts(self) -> TaskFacts:
         """The facts of the task; its metrics have no formula and cannot be computed."""
@@ -74,7 +81,7 @@ class TaskCopy(Stored):
 
     def _by_name(self) -> dict[str, Any]:
         """The facts as JSON, fields and metrics by their names; the loader's name for the task is left out."""
-        facts = self.model_dump(mode="json", exclude={"name"})
+        facts = self.model_dump(mode="json", exclude={"name", "code_sha256"})
         facts["recipe"] = sorted(facts["recipe"])
         for part in ("fields", "metrics"):
             facts[part] = {entry["name"]: entry for entry in facts[part]}
@@ -112,7 +119,15 @@ def copy_of(name: str) -> TaskCopy | None:
         options={key: field.default for key, field in facts.options.model_fields.items()},
         lens=facts.lens,
         pipeline=facts.pipeline,
+        code_sha256=_code_sha256(name),
     )
+
+
+def _code_sha256(name: str) -> str:
+    """The hash of the file of a task's module; empty where the module is not imported, or has no file."""
+    module = sys.modules.get(name.partition(":")[0])
+    path = getattr(module, "__file__", None)
+    return sha256_of(Path(path)) if path else ""
 
 
 def remember_task(raw: Any) -> None:

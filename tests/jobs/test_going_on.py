@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -14,12 +15,13 @@ from harness.errors import InputError, RunError
 from harness.jobs import sweep as module
 from harness.jobs.sweep import continued, report_folder, sweep
 from harness.records.decisions import finish_keys
-from harness.records.final import Final
+from harness.records.final import WARNING, Final
 from harness.records.manifest import BEHAVIOUR, Manifest, read_manifest, write_manifest
 from harness.records.results import load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, TrialRecord
 from harness.records.store import StudyStore
+from harness.records.task_copy import TaskCopy
 from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -221,3 +223,13 @@ def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "harness.report.study.page", SimpleNamespace(write_report=write_report))
     go_on(study("confirm=null"), view)
     assert view.work == ["testing the finalists, exporting the winner", "writing the report"]
+
+
+@pytest.mark.parametrize(("then", "now", "is_warned"), [("a", "b", True), ("a", "a", False), ("", "b", False)])
+def test_changed_code_of_an_own_task_is_warned_of(then: str, now: str, is_warned: bool) -> None:
+    """Its facts are the same, or the study would not go on; its formulas may not be."""
+    facts: dict[str, Any] = {"name": "days:Days", "inputs": "texts", "fields": (), "metrics": (), "loss": "gap"}
+    before, after = (SimpleNamespace(task=TaskCopy(**facts, code_sha256=code)) for code in (then, now))
+    study = SimpleNamespace(earlier=before, manifest=after, spec=SimpleNamespace(task="days:Days"))
+    found = module._Sweep._changed_code(cast(Any, study))
+    assert [line.startswith(f"{WARNING}the code of days:Days has changed") for line in found] == [True] * is_warned

@@ -66,8 +66,10 @@ def detectable(view: View) -> list[Sentence]:
 
 def _smallest(view: View, metric: Metric) -> str:
     """The smallest difference that is shown between the winner and the first model that it differs from; "" if none."""
+    winner = view.models.get("winner")
     for role, rival in view.models.items():
-        smallest = difference_shown_by(_difference(view, metric, role)) if role != "winner" else nan
+        is_winner = role == "winner" or (winner is not None and rival.number == winner.number)
+        smallest = nan if is_winner else difference_shown_by(_difference(view, metric, role))
         if isfinite(smallest):
             other = f"trial {rival.number}" if rival.number is not None else clip(rival.name)
             return f"{amount(metric.name, smallest)} or more, between models as alike as the winner and {other}"
