@@ -16,7 +16,7 @@ from harness.spec.study import StudySpec
 from harness.spec.study.pruners import PRUNERS
 from harness.stats.intervals import Interval, seed_interval
 
-__all__ = ["REPLAYED", "Outcome", "ReplayOptions", "outcomes"]
+__all__ = ["REPLAYED", "Outcome", "ReplayOptions", "changed", "outcomes"]
 
 #: The pruners that decide in the search itself; those of Ray decide in its engine.
 REPLAYED = tuple(name for name, entry in PRUNERS.items() if not entry.by_ray)
@@ -79,7 +79,7 @@ def outcomes(curves: Curves, options: ReplayOptions) -> Iterator[Outcome]:
 def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) -> Outcome:
     spec = curves.spec if sampler != "grid" else _on_a_grid(curves)
     replays = [
-        replay(curves, _changed(spec, pruner, sampler, options.trials_of(curves), seed), options.num_slots)
+        replay(curves, changed(spec, pruner, sampler, options.trials_of(curves), seed), options.num_slots)
         for seed in range(options.num_replays)
     ]
     return Outcome(
@@ -91,7 +91,8 @@ def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) 
     )
 
 
-def _changed(spec: StudySpec, pruner: str, sampler: str, num_trials: int, seed: int) -> StudySpec:
+def changed(spec: StudySpec, pruner: str, sampler: str, num_trials: int, seed: int) -> StudySpec:
+    """Returns the study with another pruner, sampler, number of trials and seed, without a budget."""
     search = spec.search.model_copy(
         update={
             "pruner": spec.search.pruner.model_copy(update={"name": pruner}),

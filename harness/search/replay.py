@@ -37,12 +37,13 @@ class Replayed:
 
     `cost` is the training done, as a share of training all its trials to their ends. `regret` is the final score of the
     best of these trials less that of the trial picked, at least 0; NaN where none was trained to its end. `unknown` are
-    the numbers of curves that end before the search stopped their trials.
+    the numbers of curves that end before the search stopped their trials. `picked` is the curve of the pick.
     """
 
     cost: float
     regret: float
     unknown: tuple[int, ...]
+    picked: Curve | None
 
 
 def replay(curves: Curves, spec: StudySpec, num_slots: int = 1) -> Replayed:
@@ -60,14 +61,16 @@ def replay(curves: Curves, spec: StudySpec, num_slots: int = 1) -> Replayed:
     slots = ReplaySlots(search, proposer, num_slots, np.random.default_rng(spec.search.seed))
     slots.run()
     ranking, trials = Ranking.of(spec), slots.trials.values()
-    keys = [(ranking.key(trial.curve.history[-1].metrics), trial) for trial in trials]
-    picked = min((key for key, trial in keys if trial.state is TrialState.COMPLETE), default=None)
-    best = min((key for key, trial in keys if trial.curve.whole), default=None)
+    keys = {trial.number: ranking.key(trial.curve.history[-1].metrics) for trial in trials}
+    complete = [trial for trial in trials if trial.state is TrialState.COMPLETE]
+    picked = min(complete, key=lambda trial: keys[trial.number], default=None)
+    best = min((keys[trial.number] for trial in trials if trial.curve.whole), default=None)
     return Replayed(
         cost=sum(trial.step * trial.batch_size for trial in trials)
         / sum(trial.total_steps * trial.batch_size for trial in trials),
-        regret=float("nan") if picked is None or best is None else max(0.0, picked[1] - best[1]),
+        regret=float("nan") if picked is None or best is None else max(0.0, keys[picked.number][1] - best[1]),
         unknown=tuple(sorted(trial.curve.number for trial in trials if trial.unknown)),
+        picked=picked.curve if picked is not None else None,
     )
 
 
