@@ -78,9 +78,9 @@ def test_a_mean_beyond_a_limit_cannot_win() -> None:
 
 
 def kept(run: Path, trial: TrialRecord, hits: list[int]) -> TrialRecord:
-    """The trial with its answers on eight rows of validation."""
+    """The trial with its answers on validation, the same rows for all trials."""
     (run / str(trial.number)).mkdir(parents=True)
-    targets = np.zeros(8, dtype=np.int64)
+    targets = np.zeros(len(hits), dtype=np.int64)
     probabilities = np.array([[0.9, 0.1] if hit else [0.1, 0.9] for hit in hits], dtype=np.float32)
     answers = {"validation": Answers({"probabilities": probabilities}, {"labels": targets})}
     write_answers(run / str(trial.number) / "validation.npz", answers)
@@ -88,10 +88,10 @@ def kept(run: Path, trial: TrialRecord, hits: list[int]) -> TrialRecord:
 
 
 def test_noise_of_rows_is_that_of_paired_differences(tmp_path: Path) -> None:
-    a, b = kept(tmp_path, A, [1, 1, 1, 1, 1, 1, 0, 0]), kept(tmp_path, B, [1, 1, 1, 1, 0, 0, 1, 1])
+    a, b = kept(tmp_path, A, [1, 1, 1, 1, 1, 1, 0, 0] * 20), kept(tmp_path, B, [1, 1, 1, 1, 0, 0, 1, 1] * 20)
     run = RunFolder(tmp_path)
-    # Of eight rows two are won and two are lost: the variance of the mean difference is 4 / 8 / 8.
-    assert noise_of_rows(run, SPEC, [a, b, C], None) == pytest.approx(np.sqrt(0.5 / 8), rel=0.1)
+    # A quarter of 160 rows is won, a quarter is lost: the variance of the mean difference is a half, divided by them.
+    assert noise_of_rows(run, SPEC, [a, b, C], None) == pytest.approx(np.sqrt(0.5 / 160), rel=0.05)
     assert isnan(noise_of_rows(run, SPEC, [a, C], None)), "C has no answers"
     speed = make_spec(trials=4, confirm={"top": 3, "seeds": "auto"}, objectives=["samples_per_second"])
     assert isnan(noise_of_rows(run, speed, [a, b], None))
