@@ -126,6 +126,16 @@ def test_prepare_given_splits_need_no_order_and_no_group(tmp_path: Path) -> None
         prepare(study(folder, resample_by="user"), tmp_path / "cache")
 
 
+def test_prepare_rows_without_a_group_share_it_with_no_row_of_another_split(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for split in ("train", "test"):
+        rows = [f"{split} {row},{row % 2},{f'{split} user' if row % 2 else ''}" for row in range(40)]
+        (folder / f"{split}.csv").write_text("\n".join(["text,label,user", *rows, ""]), encoding="utf-8")
+    data = prepare(study(folder, split=SplitSpec(group="user")), tmp_path / "cache")
+    assert not [note for note in data.meta.notes if "share their" in note]
+
+
 def test_prepare_digits(tmp_path: Path) -> None:
     spec = StudySpec(
         name="d", task="image-classification", data=DataSpec(builtin="digits"), model=ModelSpec(checkpoint="x")

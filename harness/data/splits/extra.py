@@ -27,7 +27,7 @@ def extra_values(
 ) -> tuple[dict[str, dict[str, list[Any]]], list[str]]:
     """Returns the values by split and key, and notes: ranks for the order, and texts for groups and units.
 
-    A row without a group, or without a unit, is one of its own.
+    A row without a group, or without a unit, is one of its own: no row of another split shares its group.
 
     Raises:
         DataError: a value is no text, number or date.
@@ -49,8 +49,9 @@ def extra_values(
         else:
             without = "each counts as one of its own"
             for split, table in columns.items():
+                own = f"\0{split} " if key == GROUP else "\0"  # units are compared within a split, and hashed
                 values[split][key] = [
-                    f"\0{row}" if is_missing(value) else as_text(f"{places[split]}: row {row}: '{column}'", value)
+                    f"{own}{row}" if is_missing(value) else as_text(f"{places[split]}: row {row}: '{column}'", value)
                     for row, value in enumerate(table[column], start=1)
                 ]
         notes += [
