@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterator
 
 from harness.data.readers.file import TableFile
-from harness.data.readers.languages import is_central_european, is_cyrillic, is_western, num_other_letters
+from harness.data.readers.languages import is_central_european, is_western, num_other_letters, signs_are_apart
+from harness.data.readers.scripts import is_east_asian, texts_in_scripts
 from harness.errors import DataError
 
 __all__ = ["find_encoding", "is_utf8"]
 
 _CHUNK_BYTES = 2**20
+#: Signs of more than one byte stand between escape sequences; those of HZ are of the commoner half of GB 2312.
+_ESCAPES = re.compile(rb"(?P<japanese>\x1b\$[@B])|(?P<korean>\x1b\$\)C)|(?P<chinese>~\{(?:[!-W][!-~])+~\})")
+_ESCAPED = {"japanese": "iso2022_jp", "korean": "iso2022_kr", "chinese": "hz"}
 #: So many bytes of lines with other characters than ASCII's tell the encoding.
 _SAMPLE_BYTES = 2**16
 _BYTE_ORDER_MARKS = (
@@ -22,10 +27,12 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 #: The encodings of tables that are not Unicode; latin-1 is the part of cp1252 that it shares.
-_ENCODINGS = ("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "gb18030", "big5", "cp932", "euc_jp", "euc_kr")
-_LATIN, _CYRILLIC = {"cp1252", "cp1250", "iso8859_2"}, {"cp1251", "koi8_r"}
-#: Bytes of ASCII, and of the quotes, dashes and dots that all Windows encodings have in one place: no letters.
-_TYPESET = {*range(0x80), 0x85, *range(0x91, 0x98)}
+_WESTERN, _EAST_ASIAN = ("cp1252", "mac_roman"), ("gb18030", "big5", "cp932", "euc_jp", "euc_kr")
+_CENTRAL = ("cp1250", "iso8859_2")
+#: What charset-normalizer compares with the East Asian ones.
+_ENCODINGS = ("cp1252", *_CENTRAL, "cp1251", "koi8_r", *_EAST_ASIAN)
+#: Bytes of ASCII, and of typography and currency in cp1252: no letters.
+_TYPESET = {*range(0x80), *"€…‘’“”•–—™ £¥§©«®°±·»".encode("cp1252")}
 #: So many letters that another Latin encoding would give leave one in doubt.
 _MIN_OTHER_LETTERS = 3
 #: An encoding is sure when every other has this much more of what charset-normalizer calls mess (0 to 1).
@@ -47,17 +54,19 @@ def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple
     """
     with file.open() as stream:
         encoding = given or _unicode(stream.read(_CHUNK_BYTES))
+    if not given and encoding == "utf-8":
+        encoding = _escaped(file) or encoding
     bad = _undecodable(file, encoding)
     if bad is None and (given or encoding in ("utf-8", "utf-8-sig")):
         return encoding, ()
     if bad is not None and encoding == "utf-8" and not given:
-        sure = _guessed(file)
-        if sure is None or _undecodable(file, sure) is not None:
+        fitting = [name for name in _guessed(file) if _undecodable(file, name) is None]
+        if len(fitting) != 1:
             raise DataError(
                 f"{file.place}: not UTF-8 ({bad}), and its bytes leave the encoding in doubt; name it with "
-                "data.encoding=, for example cp1252 or gb18030"
+                f"data.encoding=, for example {' or '.join(fitting or ('cp1252', 'gb18030'))}"
             )
-        encoding = sure
+        encoding = fitting[0]
     elif bad is not None:
         by_whom = f"data.encoding is {given}" if given else f"it starts like {encoding.upper()}"
         raise DataError(f"{file.place}: {by_whom}, and {bad} cannot be read so; set data.encoding= to the right one")
@@ -81,35 +90,52 @@ def _unicode(head: bytes) -> str:
     return "utf-8"
 
 
-def _guessed(file: TableFile) -> str | None:
-    """Returns the one encoding that fits the lines which are not ASCII, or None when several do."""
-    from charset_normalizer import from_bytes
+def _escaped(file: TableFile) -> str | None:
+    """Returns the encoding whose escape sequences a file of ASCII has, which is UTF-8 too; None without any."""
+    for chunk in _chunks(file):
+        if not chunk.isascii():
+            return None
+        if found := _ESCAPES.search(chunk):
+            return _ESCAPED[str(found.lastgroup)]
+    return None
 
+
+def _guessed(file: TableFile) -> list[str]:
+    """Returns the encodings that fit the lines which are not ASCII; one that leaves no doubt is the only one."""
     lines = _foreign_lines(file)
     if sum(_decoded(line, "utf-8") is not None for line in lines) >= _MIN_UTF8_LINES * len(lines):
-        return None
+        return []
     sample = b"".join(lines)
-    if set(sample) <= _TYPESET:
-        return "cp1252"
+    if set(sample) <= _TYPESET and signs_are_apart(sample.decode("cp1252")):
+        return ["cp1252"]
+    return [*texts_in_scripts(sample), *_east_asian(sample)] or _latin(sample)
+
+
+def _east_asian(sample: bytes) -> list[str]:
+    """Returns the East Asian encodings with the least of what charset-normalizer calls mess; one of each text."""
+    from charset_normalizer import from_bytes
+
     matches = from_bytes(sample, threshold=_MAX_MESS, cp_isolation=list(_ENCODINGS), enable_fallback=False)
-    likely = [match for match in matches if match.encoding not in _CYRILLIC or is_cyrillic(str(match))]
-    best = min((match.chaos for match in likely), default=0.0)
-    names = {name for match in likely if match.chaos < best + _MIN_MARGIN for name in match.could_be_from_charset}
-    if names & _LATIN:
-        return _of_letters(sample) if names <= _LATIN else None
-    texts = {sample.decode(name) for name in names}
-    return next(name for name in _ENCODINGS if name in names) if len(texts) == 1 else None
+    best = min((match.chaos for match in matches), default=0.0)
+    names = {name for match in matches if match.chaos < best + _MIN_MARGIN for name in match.could_be_from_charset}
+    texts = {name: sample.decode(name) for name in _EAST_ASIAN if name in names}
+    return list({text: name for name, text in reversed(texts.items()) if is_east_asian(text, name)}.values())
 
 
-def _of_letters(sample: bytes) -> str | None:
-    """Returns the Latin encoding that gives the letters of one language."""
-    texts = {name: text for name in _LATIN if (text := _decoded(sample, name)) is not None}
-    western = texts.pop("cp1252", None)
-    central = {name: text for name, text in texts.items() if is_central_european(text)}
-    if western is not None and is_western(western):
-        in_doubt = any(num_other_letters(text, western) >= _MIN_OTHER_LETTERS for text in central.values())
-        return None if in_doubt else "cp1252"
-    return next(iter(central)) if len(set(central.values())) == 1 else None
+def _latin(sample: bytes) -> list[str]:
+    """Returns the Latin encodings that give the letters of one language."""
+    texts = {name: text for name in (*_WESTERN, *_CENTRAL) if (text := _decoded(sample, name)) is not None}
+    western = {name: texts[name] for name in _WESTERN if name in texts and is_western(texts[name])}
+    if not num_other_letters(western.get("mac_roman", ""), ""):  # "à" alone is a sign there
+        western.pop("mac_roman", None)
+    central = {name: texts[name] for name in _CENTRAL if name in texts and is_central_european(texts[name])}
+    if len(western) == 1:
+        ((name, text),) = western.items()
+        fewest = _MIN_OTHER_LETTERS if name == "cp1252" else 1
+        return [name, *(other for other in central if num_other_letters(central[other], text) >= fewest)]
+    if western or len(set(central.values())) > 1:
+        return [*western, *central]
+    return list(central)[:1]
 
 
 def _decoded(sample: bytes, encoding: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_central_european", "is_cyrillic", "is_western", "num_other_letters"]
+__all__ = ["is_central_european", "is_western", "num_other_letters", "signs_are_apart"]
 
 #: The lower-case letters beside a to z of each language, loan words included.
 _WESTERN = (
@@ -25,19 +25,27 @@ _CENTRAL = (
     "ăâîşţ",  # Romanian
     "čćđšž",  # Croatian, Slovene
 )
-#: The share of Cyrillic letters beside Latin ones that a text in Cyrillic may have.
-MAX_MIXED = 0.05
+#: A capital beside A to Z behind a small letter.
+_CAPITAL_INSIDE = re.compile("[a-zß-öø-ÿ][À-ÖØ-ÞŒŠŽĄĆĘŁŃŚŹŻČĎĚŇŘŤŮŐŰĂŞŢĐ]")
 _IN_WORDS = "’'´`‘-–—·/"
 
 
 def is_western(text: str) -> bool:
-    """True when one Western European language has all letters of the text, and no sign stands inside a word."""
-    return _signs_are_apart(text) and any(_letters(text) <= set(alphabet) for alphabet in _WESTERN)
+    """True when one Western European language has all letters of the text, and no sign or capital is inside a word."""
+    return (
+        signs_are_apart(text)
+        and not _CAPITAL_INSIDE.search(text)
+        and any(_letters(text) <= set(alphabet) for alphabet in _WESTERN)
+    )
 
 
 def is_central_european(text: str) -> bool:
-    """True when one Central European language has all letters of the text, and no sign stands inside a word."""
-    return _signs_are_apart(text) and any(_letters(text) <= set(alphabet) for alphabet in _CENTRAL)
+    """True when one Central European language has all letters of the text, and no sign or capital is inside a word."""
+    return (
+        signs_are_apart(text)
+        and not _CAPITAL_INSIDE.search(text)
+        and any(_letters(text) <= set(alphabet) for alphabet in _CENTRAL)
+    )
 
 
 def num_other_letters(text: str, other: str) -> int:
@@ -45,18 +53,14 @@ def num_other_letters(text: str, other: str) -> int:
     return len(_letters(text) - _letters(other))
 
 
-def is_cyrillic(text: str) -> bool:
-    """True when the text has Cyrillic letters, and hardly any of them beside Latin ones, as in a cafй."""
-    letters = len(re.findall("[\u0400-\u04ff]", text))
-    mixed = len(re.findall("[A-Za-z][\u0400-\u04ff]|[\u0400-\u04ff][A-Za-z]", text))
-    return mixed <= MAX_MIXED * letters
-
-
 def _letters(text: str) -> set[str]:
     return {char for char in set(text.lower()) if not char.isascii() and char.isalpha() and char not in "ªº"}
 
 
-def _signs_are_apart(text: str) -> bool:
+def signs_are_apart(text: str) -> bool:
+    """True when no sign but those of typography stands inside a word, or opens behind one."""
+    if re.search(r"[^\W\d_][‚„‹ˆ](?!\w)|[\x80-\x84\x86-\x9f]", text):
+        return False
     for before, char, after in zip(text, text[1:], text[2:], strict=False):
         if not char.isascii() and not char.isalpha() and char not in _IN_WORDS and before.isalpha() and after.isalpha():
             return False

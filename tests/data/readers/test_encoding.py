@@ -14,6 +14,10 @@ TEXTS = {
     "german": ["Größe und Maß stimmen überhaupt nicht", "Für 20 € gibt es nichts Besseres", "Schöne Grüße"],
     "polish": ["Pokój był za mały i głośny", "Śniadanie było pyszne, świetna obsługa", "Źle się spało, łóżko"],
     "russian": ["Номер был маленький и шумный", "Завтрак отличный, спасибо", "Плохое обслуживание и дорого"],
+    "short russian": ["очень хороший фильм", "плохое кино не смотрите"],
+    "russian capitals": ["ОЧЕНЬ ХОРОШИЙ ФИЛЬМ", "ПЛОХОЕ КИНО НЕ СМОТРИТЕ"],
+    "ukrainian": ["Дуже гарний фільм, їжа теж", "Погане кіно, не дивіться його", "Це є найкращий готель"],
+    "greek": ["Πολύ καλή ταινία, τη συνιστώ", "Κακή εξυπηρέτηση και ακριβά", "Άσχημο δωμάτιο"],
     "chinese": ["这家酒店的服务非常好", "房间太小而且很吵", "早餐很丰富，值得推荐"],
     "traditional": ["這家酒店的服務非常好", "房間太小而且很吵", "早餐很豐富，值得推薦"],
     "japanese": ["部屋は狭くてうるさかったです", "朝食は素晴らしかった、ありがとう", "来年もまた来ます"],
@@ -37,11 +41,27 @@ def written(folder: Path, texts: list[str], encoding: str, name: str = "t.csv") 
         ("polish", "iso8859_2", "iso8859_2"),
         ("russian", "cp1251", "cp1251"),
         ("russian", "koi8_r", "koi8_r"),
+        ("russian", "iso8859_5", "iso8859_5"),
+        ("russian", "mac_cyrillic", "mac_cyrillic"),
+        ("russian", "cp866", "cp866"),
+        ("short russian", "koi8_r", "koi8_r"),
+        ("short russian", "cp1251", "cp1251"),
+        ("russian capitals", "iso8859_5", "iso8859_5"),
+        ("russian capitals", "koi8_r", "koi8_r"),
+        ("ukrainian", "cp1251", "cp1251"),
+        ("ukrainian", "koi8_u", "koi8_u"),
+        ("ukrainian", "mac_cyrillic", "mac_cyrillic"),
+        ("greek", "cp1253", "cp1253"),
+        ("greek", "iso8859_7", "iso8859_7"),
+        ("german", "mac_roman", "mac_roman"),
         ("chinese", "gbk", "gb18030"),
         ("traditional", "big5", "big5"),
         ("japanese", "shift_jis", "cp932"),
         ("japanese", "euc_jp", "euc_jp"),
         ("korean", "euc_kr", "euc_kr"),
+        ("chinese", "hz", "hz"),
+        ("japanese", "iso2022_jp", "iso2022_jp"),
+        ("korean", "iso2022_kr", "iso2022_kr"),
         ("chinese", "utf-16", "utf-16"),
         ("western", "utf-16-le", "utf-16-le"),
         ("western", "utf-32", "utf-32"),
@@ -71,6 +91,33 @@ def test_encoding_in_doubt_is_refused(tmp_path: Path) -> None:
     assert "t.csv: not UTF-8 (line 2: byte 0xf6), and its bytes leave the encoding in doubt; name it" in refused(path)
 
 
+def test_encodings_in_doubt_are_named(tmp_path: Path) -> None:
+    assert "name it with data.encoding=, for example cp1252 or mac_roman" in refused(
+        written(tmp_path, ["Über"], "mac_roman")
+    )
+
+
+@pytest.mark.parametrize(
+    ("texts", "encoding"),
+    [
+        (["הסרט היה טוב מאוד", "שירות גרוע ויקר"], "cp1255"),
+        (["الفيلم جيد جدا", "خدمة سيئة وغالية"], "cp1256"),
+        (["Çok güzel bir film, şahane", "Kötü hizmet ve pahalı, ığdır"], "cp1254"),
+        (["Le café était très bon", "Pas d'été ici, ça va"], "cp850"),
+        (["Le café", "a bad one"], "cp850"),
+    ],
+)
+def test_text_in_an_encoding_that_is_not_found_is_refused(tmp_path: Path, texts: list[str], encoding: str) -> None:
+    assert "leave the encoding in doubt" in refused(written(tmp_path, texts, encoding))
+
+
+def test_signs_of_ascii_that_are_like_escape_sequences_are_text(tmp_path: Path) -> None:
+    texts = ["\x1b[31mred\x1b[0m", "in TeX ~{hello~} and ~{ab~}"]
+    found = read_files([written(tmp_path, texts, "ascii")], ["text"])
+    assert found.columns == {"text": texts * 5}
+    assert not found.notes
+
+
 def test_utf8_with_a_broken_byte_is_not_another_encoding(tmp_path: Path) -> None:
     path = written(tmp_path, TEXTS["german"], "utf-8")
     path.write_bytes(path.read_bytes() + b"caf\xe9,a\n")
@@ -84,9 +131,18 @@ def test_encoding_that_is_given(tmp_path: Path) -> None:
     assert "data.encoding is ascii, and line 2: byte 0xe8 cannot be read so" in refused(path, "ascii")
 
 
-def test_typographic_quotes_alone_are_of_windows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "it’s “good” — so…",
+        "win £100 • 20° today • call™",
+        "à la carte or à deux",
+        "Le café",
+    ],
+)
+def test_few_signs_or_letters_are_of_windows(tmp_path: Path, text: str) -> None:
     path = tmp_path / "t.csv"
-    path.write_bytes("text\nit’s “good” — so…\n".encode("cp1252"))
+    path.write_bytes(f"text\n{text}\n".encode("cp1252"))
     found = read_files([path], ["text"])
-    assert found.columns == {"text": ["it’s “good” — so…"]}
+    assert found.columns == {"text": [text]}
     assert found.notes == ("t.csv: read as cp1252 (data.encoding)",)
