@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.formats import ENDINGS, is_table
+from harness.data.formats import ENDINGS, FORMATS, is_table
 from harness.data.readers.file import table_name
 from harness.errors import DataError
 
 __all__ = ["FolderFiles", "files_of_folder"]
 
 _SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-_SHARD = re.compile(r"(?P<split>[a-z]+)([-_.](?P<number>\d+)(-of-(?P<count>\d+))?)?")
+_SHARD = re.compile(r"(?P<split>[a-z]+)([-_.](?P<number>\d+)(-of-(?P<count>\d+)(-[0-9a-f]{16})?)?)?")
 _PART = re.compile(r"part[-_.]?\d+.*")
 
 
@@ -34,23 +34,34 @@ def files_of_folder(folder: Path) -> FolderFiles:
         DataError: there is no table of train, or two for one split, or a shard is missing.
     """
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
+    below: list[Path] = []
     for find in (_saved, _split_files, _parts, _split_folders):
         if files := find(folder, entries):
             break
     else:
-        below = [path for path in entries if path.is_dir() and any(map(is_table, path.iterdir()))]
+        below = [path for path in entries if path.is_dir() and _holds_tables(path)]
         chosen = [path for path in below if path.name == "data"] or below
         if len(chosen) == 1:
             return files_of_folder(chosen[0])
     if "train" not in files:
         listed = ", ".join(path.name for path in entries[:10]) or "nothing"
+        several = f"give one of its folders: data.path={below[0]}; " if not files and len(below) > 1 else ""
         raise DataError(
-            f"data.path: folder '{folder}' has no train table (it holds: {listed}); allowed: "
+            f"data.path: folder '{folder}' has no train table (it holds: {listed}); {several}allowed: "
             f"train{{{','.join(ENDINGS)}}}, optional validation and test, or give one file: data.path={folder}/FILE"
         )
     used = {path for paths in files.values() for path in paths}
     ignored = [path.name for path in entries if path not in used and not any(path in other.parents for other in used)]
     return FolderFiles(files, (f"ignored in {folder.name}: {_shortened(ignored)}",) if ignored else ())
+
+
+def _holds_tables(folder: Path) -> bool:
+    """True for a folder that holds tables, or folders of the splits that do."""
+    splits = [name for names in _SPLIT_NAMES.values() for name in names]
+    return any(
+        is_table(path) or (path.name.lower() in splits and path.is_dir() and any(map(is_table, path.iterdir())))
+        for path in folder.iterdir()
+    )
 
 
 def _saved(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
@@ -126,14 +137,19 @@ def _split_folders(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Pat
 
 
 def _of_one_ending(folder: Path, split: str, paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Returns the tables of a split, without the parts of no bytes that Spark writes."""
     if len({Path(table_name(path)).suffix.lower() for path in paths}) > 1:
         listed = ", ".join(path.name for path in paths)
         raise DataError(f"data.path: '{folder}' holds tables of several formats ({listed}); keep one of them")
-    return {split: tuple(paths)} if paths else {}
+    filled = [path for path in paths if path.stat().st_size or not _PART.fullmatch(_stem(path))]
+    return {split: tuple(filled or paths)} if paths else {}
 
 
 def _stem(path: Path) -> str:
-    return Path(table_name(path)).stem.lower()
+    """Returns a name without its endings: `train` for `train.csv.gz` and `train.csv.zip`."""
+    stem = Path(table_name(path)).stem.lower()
+    is_packed = path.suffix.lower() == ".zip" and Path(stem).suffix in FORMATS
+    return Path(stem).stem if is_packed else stem
 
 
 def _shortened(names: Iterable[str], limit: int = 6) -> str:

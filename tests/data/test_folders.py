@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def found(root: Path) -> dict[str, list[str]]:
         (["part-00001.csv", "part-00000.csv", "_SUCCESS"], {"train": [1, 0]}),
         (["README.md", *(f"data/{name}" for name in SHARDS)], {"train": [2, 1]}),
         (["plain_text/train.csv"], {"train": [0]}),
+        (
+            ["data/train-00000-of-00001-abcdef0123456789.parquet", "data/test-00000-of-00001-0123456789abcdef.parquet"],
+            {"train": [0], "test": [1]},
+        ),
+        (
+            ["default/train/0001.parquet", "default/train/0000.parquet", "default/test/0000.parquet"],
+            {"train": [1, 0], "test": [2]},
+        ),
+        (["train.csv.zip", "test.csv.zip"], {"train": [0], "test": [1]}),
         (["train/b.csv", "train/a.csv", "val/part-0.csv"], {"train": [1, 0], "validation": [2]}),
     ],
 )
@@ -63,6 +73,23 @@ def test_folders_that_are_refused(tmp_path: Path, names: list[str], said: str) -
     with pytest.raises(DataError) as caught:
         files_of_folder(folder(tmp_path, *names))
     assert said in str(caught.value)
+
+
+def test_folder_of_several_data_sets_names_one(tmp_path: Path) -> None:
+    root = folder(tmp_path, "en/train.csv", "de/train.csv", "fr/train/0.parquet")
+    with pytest.raises(DataError, match=re.escape(f"give one of its folders: data.path={root / 'de'};")):
+        files_of_folder(root)
+
+
+def test_parts_without_bytes_are_left_out_and_said(tmp_path: Path) -> None:
+    root = folder(tmp_path, "part-0.csv", "part-1.csv", "part-2.csv")
+    (root / "part-1.csv").write_bytes(b"")
+    assert found(root) == {"train": ["part-0.csv", "part-2.csv"]}
+    assert files_of_folder(root).notes == (f"ignored in {root.name}: part-1.csv",)
+    shards = folder(tmp_path / "shards", "train-0.csv", "train-1.csv")
+    (shards / "train-1.csv").write_bytes(b"")
+    with pytest.raises(DataError, match="the file is empty"):
+        read_files(files_of_folder(shards).files["train"], ["text"])
 
 
 def test_saved_data_set(tmp_path: Path) -> None:

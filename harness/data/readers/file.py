@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ __all__ = ["PACKED", "TableFile", "open_table", "table_name"]
 #: A packed file may unpack to this many bytes, or to this many times its own size, but never to more than the last.
 SMALL_BYTES, MAX_RATIO, MAX_BYTES = 256 * 2**20, 100, 16 * 2**30
 PACKED = (".gz", ".zip")
+#: What lies beside the table in a zip file, for people.
+_DOCUMENT = re.compile(
+    r"(readme|licen[cs]e|citation|copying|notice|changelog)(\.txt)?|.*\.(md|rst|pdf|html?|docx?)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,8 @@ def open_table(path: Path) -> TableFile:
 def _of_zip(path: Path) -> TableFile:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir() and not _is_clutter(info.filename)]
+    tables = [info for info in members if not _DOCUMENT.fullmatch(Path(info.filename).name)]
+    members = tables if len(tables) == 1 else members
     if len(members) != 1:
         listed = ", ".join(info.filename for info in members[:10]) or "nothing"
         more = f" and {len(members) - 10} more" if len(members) > 10 else ""

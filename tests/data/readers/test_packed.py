@@ -36,6 +36,11 @@ def test_gzip_and_zip_are_read(tmp_path: Path) -> None:
     assert read_columns(path, ["text", "label"]) == COLUMNS
 
 
+def test_zip_of_a_table_and_its_documents_is_read(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "t.zip", **{"README.txt": "about", "LICENSE": "x", "t.csv": CSV, "paper.pdf": "%PDF"})
+    assert read_columns(path, ["text"]) == read_columns(zipped(tmp_path / "u.zip", **{"t.csv": CSV}), ["text"])
+
+
 def test_zip_of_several_files_or_none_is_refused_with_their_names(tmp_path: Path) -> None:
     said = refused(zipped(tmp_path / "t.zip", **{"a.csv": CSV, "b.csv": CSV}))
     assert "t.zip: holds 2 files (a.csv, b.csv), not one table; unpack it" in said
