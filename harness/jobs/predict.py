@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from harness.data.checkpoints.folder import refuse_own_code
 from harness.data.formats import Content, Form, read_files
+from harness.data.other_names import other_names
 from harness.data.readers.encoding import is_utf8
 from harness.data.readers.file import open_table
 from harness.data.values import as_text, cell_of, is_missing
@@ -177,8 +178,9 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
     """
     _texts(export)
     content, form = _content(export, path)
-    texts, notes = {}, list(content.notes)
-    for name, column in export.columns.items():
+    found, found_notes = other_names(content.columns, export.columns, facts_of(export.task))
+    texts, notes = {}, [*content.notes, *(f"{path.name}: {note}" for note in found_notes)]
+    for name, column in {**export.columns, **found}.items():
         values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
         missing = sum(map(is_missing, values))
         if missing:
@@ -206,7 +208,18 @@ def _content(export: Export, path: Path) -> tuple[Content, Form]:
         with suppress(DataError):
             read_files([path], list(export.columns.values()), form)
             return read_files([path], None, form), form
-    return read_files([path], None, found_out), found_out
+    try:
+        return read_files([path], None, found_out), found_out
+    except MissingColumn:
+        raise
+    except DataError as error:
+        with suppress(DataError):
+            texts = read_files([path], list(export.columns.values()), found_out)
+            note = (
+                f"{path.name}: the predictions stand beside the texts alone, as other columns have no value ({error})"
+            )
+            return Content(texts.columns, (*texts.notes, note)), found_out
+        raise
 
 
 def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any]:

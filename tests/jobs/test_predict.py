@@ -74,6 +74,24 @@ def test_read_table_reads_what_a_sweep_reads(folder: Path, tmp_path: Path) -> No
     assert notes == ("t.jsonl: 1 of 2 rows have an empty 'question': no text to predict from",)
 
 
+def test_read_table_takes_a_column_whose_name_differs_in_case(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("id, Question\n1,why?\n", encoding="utf-8")
+    columns, rows, notes = read_table(open_export(folder), table)
+    assert list(columns) == ["id", " Question"]
+    assert rows == [{"text": "why?"}]
+    assert "t.csv: text is read from ' Question': there is no 'question' (data.text)" in notes
+
+
+def test_read_table_reads_rows_that_lack_another_cell(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("question,note\nwhy?,x\nhow?\nwho?,y\n", encoding="utf-8")
+    columns, rows, notes = read_table(open_export(folder), table)
+    assert columns == {"question": ["why?", "how?", "who?"]}
+    assert [row["text"] for row in rows] == columns["question"]
+    assert any("beside the texts alone" in note and "line 3: 1 fields" in note for note in notes)
+
+
 def test_read_table_takes_a_column_by_its_number(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("id,asked\n1,why?\n2,how?\n", encoding="utf-8")
