@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.data.formats import ENDINGS, Form, read_columns, read_files
+from harness.data.kinds import KINDS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 ROWS = {"text": ["good, yes", "so, so"], "label": ["yes", "no"]}
@@ -41,6 +42,22 @@ def test_snippet_of_excel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names: dict[str, object] = {}
     exec(SNIPPETS[0] + SNIPPETS[1], names)  # noqa: S102
     assert read_columns(tmp_path / "reviews.xlsx", ["text", "label"]) == ROWS
+
+
+def test_what_is_said_of_labels_and_numbers() -> None:
+    kind = KINDS["label"]
+    values = kind.read("t", "label", ["100", "1E2", "1.0", "1 "])
+    assert "`1.0` is `1` and `1E2` the same class as `100`" in DOCS
+    assert kind.unify("t", "label", {"train": values})["train"] == ["100", "100", "1", "1"]
+
+
+def test_number_of_json_as_text(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"text": 1.10}\n{"text": 0.12345678901234567890}\n', encoding="utf-8")
+    assert "the number `1.10` is `1.1` as a text or a label" in DOCS
+    assert [str(value) for value in read_columns(tmp_path / "t.jsonl", ["text"])["text"]] == [
+        "1.1",
+        "0.12345678901234567890",
+    ]
 
 
 def test_every_ending_is_documented() -> None:
