@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from functools import partial
@@ -22,8 +23,12 @@ _DAYS = [
 ]
 _DAYS += ["%Y/%m/%d", "%Y.%m.%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y", "%d-%b-%y"]
 _TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
+_MONTHS = ["%b %Y", "%B %Y", "%b-%Y", "%Y-%m", "%Y/%m", "%m/%Y"]
 _FORMATS = [f"{day}{clock}" for day in _DAYS for clock in _TIMES]
-_FORMATS += ["%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z"]
+_FORMATS += [*_MONTHS, "%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z"]
+
+#: Where no way of writing fits all texts, so many different ones tell what most are.
+_NUM_ASKED = 500
 
 
 def ranks_in_order(column: str, values: Sequence[Any]) -> tuple[np.ndarray, str]:
@@ -32,7 +37,8 @@ def ranks_in_order(column: str, values: Sequence[Any]) -> tuple[np.ndarray, str]
     Equal values have one rank; a missing value has -1, so that it comes first.
 
     Raises:
-        DataError: the values are dates whose day and month cannot be told apart.
+        DataError: the values are dates whose day and month cannot be told apart; or most are numbers or dates and one
+            is not; or numbers stand within texts, which alphabetical order would put wrongly.
     """
     known = np.array([not is_missing(value) for value in values], dtype=bool)
     keys, kind = _keys(column, [value for value in values if not is_missing(value)])
@@ -55,7 +61,45 @@ def _keys(column: str, values: Sequence[Any]) -> tuple[Sequence[Any], str]:
     if all(number is not None for number in numbers):
         return numbers, "numbers"
     dates = _dates(column, texts)
-    return (texts, "texts") if dates is None else (dates, "dates")
+    if dates is not None:
+        return dates, "dates"
+    _check_alphabetical(column, texts)
+    return texts, "texts in alphabetical order"
+
+
+def _check_alphabetical(column: str, texts: Sequence[str]) -> None:
+    """Refuses texts that are numbers or dates for the most part, or whose numbers have no fixed place."""
+    asked = list(dict.fromkeys(texts))[:_NUM_ASKED]
+    ways: list[tuple[str, Callable[[str], Any]]] = [("number", _number), ("date", datetime.fromisoformat)]
+    ways += [("date", partial(_in_format, form)) for form in _FORMATS]
+    for what, parse in ways:
+        if sum(_fits(parse, text) for text in asked) * 2 > len(asked):
+            odd = next(text for text in texts if not _fits(parse, text))
+            like = next(text for text in texts if _fits(parse, text))
+            raise DataError(
+                f"data.split.by: '{column}': '{odd[:40]}' is no {what} as '{like[:40]}' is; correct it, or leave "
+                "it empty"
+            )
+    with_numbers = [text for text in asked if re.search(r"\d", text)]
+    shapes = {re.sub(r"\d", "0", text) for text in with_numbers}
+    if len(with_numbers) * 2 > len(asked) and (len(shapes) > 1 or re.search(r"0\D+0000", min(shapes))):
+        raise DataError(
+            f"data.split.by: '{column}': '{with_numbers[0][:40]}' is neither a number nor a date that is known, and "
+            "alphabetical order would put its numbers wrongly; write numbers as 1200, dates as 2024-12-31"
+        )
+
+
+def _number(text: str) -> None:
+    if number_of(text) is None:
+        raise ValueError(text)
+
+
+def _fits(parse: Callable[[str], Any], text: str) -> bool:
+    try:
+        parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _dates(column: str, texts: Sequence[str]) -> list[datetime] | None:
