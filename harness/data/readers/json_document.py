@@ -1,10 +1,11 @@
-"""Finds the rows in one JSON object: columns of lists, what pandas writes, or rows beside other facts."""
+"""Finds the rows in one JSON object: columns of lists, what pandas or the Hub writes, or rows beside other facts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.data.readers.id_names import named, names_of
 from harness.errors import DataError
 
 __all__ = ["is_document", "rows_of_document"]
@@ -17,12 +18,23 @@ def is_document(value: Any) -> bool:
     return bool(_records(value)) or all(isinstance(part, (list, dict)) for part in value.values())
 
 
-def rows_of_document(place: str, value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yields the rows of an object and their places.
+def rows_of_document(
+    place: str, value: Mapping[str, Any], wanted: Sequence[str] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yields the rows of an object and their places; `wanted` are names of columns, which tell rows from columns.
 
     Raises:
         DataError: the object has none, or columns of different lengths.
     """
+    if _is_of_hub(value) and not any(name.startswith("row.") for name in wanted or ()):
+        names = _names_by_column(value.get("features"))
+        for number, item in enumerate(value["rows"], start=1):
+            row = {name: named(cell, names[name]) if name in names else cell for name, cell in item["row"].items()}
+            yield f"item {number} of 'rows'", row
+        return
+    if _is_by_index(value, wanted):
+        yield from ((f"'{index}'", row) for index, row in value.items())
+        return
     records = _records(value)
     if len(records) == 1:
         yield from ((f"item {number} of '{records[0]}'", row) for number, row in enumerate(value[records[0]], start=1))
@@ -36,6 +48,33 @@ def rows_of_document(place: str, value: Mapping[str, Any]) -> Iterator[tuple[str
         )
     for number, cells in enumerate(zip(*columns.values(), strict=True), start=1):
         yield f"row {number}", dict(zip(columns, cells, strict=True))
+
+
+def _is_of_hub(value: Mapping[str, Any]) -> bool:
+    """True for what the Hub's data set viewer gives: items that hold a row each."""
+    rows = value.get("rows")
+    return isinstance(rows, list) and bool(rows) and all(isinstance(_part(item, "row"), dict) for item in rows)
+
+
+def _names_by_column(features: Any) -> dict[str, list[str]]:
+    """Returns the names by id of each column that has some."""
+    columns = features if isinstance(features, list) else []
+    found = {_part(column, "name"): names_of(_part(column, "type")) for column in columns}
+    return {name: names for name, names in found.items() if names}
+
+
+def _part(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _is_by_index(value: Mapping[str, Any], wanted: Sequence[str] | None) -> bool:
+    """True for rows by their index, where the names of columns are within the rows."""
+    if not all(isinstance(part, dict) for part in value.values()):
+        return False
+    within = {name for part in value.values() for name in part}
+    if wanted and not set(wanted) & set(value) and set(wanted) <= within:
+        return True
+    return all(map(str.isdecimal, value)) and not any(map(str.isdecimal, within))
 
 
 def _records(value: Mapping[str, Any]) -> list[str]:

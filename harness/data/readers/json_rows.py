@@ -36,7 +36,7 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
     with file.text(encoding, newline="") as stream:
         rows = _items(file.place, stream) if start == "[" else _lines(file.place, stream)
         if start == "{" and file.suffix == ".json":
-            rows = _lines_or_document(file, encoding, rows)
+            rows = _lines_or_document(file, encoding, rows, names)
         return Content(_columns(file.place, rows, names), notes)
 
 
@@ -75,7 +75,9 @@ def _paths(row: Mapping[str, Any]) -> list[str]:
     return paths
 
 
-def _lines_or_document(file: TableFile, encoding: str, lines: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _lines_or_document(
+    file: TableFile, encoding: str, lines: Iterator[tuple[str, Any]], names: Sequence[str] | None
+) -> Iterator[tuple[str, Any]]:
     """Yields the values of the lines, or the rows of the one object that the file is."""
     try:
         first = next(lines)
@@ -87,11 +89,11 @@ def _lines_or_document(file: TableFile, encoding: str, lines: Iterator[tuple[str
                 document = None
         if not isinstance(document, dict):
             raise
-        yield from rows_of_document(file.place, document)
+        yield from rows_of_document(file.place, document, names)
         return
     second = next(lines, None)
     if second is None and is_document(first[1]):
-        yield from rows_of_document(file.place, first[1])
+        yield from rows_of_document(file.place, first[1], names)
         return
     yield first
     if second is not None:

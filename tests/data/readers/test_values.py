@@ -55,6 +55,31 @@ def test_json_all_columns(tmp_path: Path) -> None:
     assert read_files([tmp_path / "t.jsonl"], None).columns == {"a": [1, None], "b": [None, 2]}
 
 
+def test_json_of_the_hubs_viewer(tmp_path: Path) -> None:
+    features = [
+        {"feature_idx": 0, "name": "text", "type": {"dtype": "string", "_type": "Value"}},
+        {"feature_idx": 1, "name": "label", "type": {"names": ["no", "yes"], "_type": "ClassLabel"}},
+    ]
+    rows = [{"row_idx": at, "row": {"text": "ab"[at], "label": at}, "truncated_cells": []} for at in range(2)]
+    page = json.dumps({"features": features, "rows": rows, "num_rows_total": 2, "partial": False}, indent=1)
+    assert of_json(tmp_path, page, "t.json") == {"text": ["a", "b"], "label": ["no", "yes"]}
+    (tmp_path / "t.json").write_text(json.dumps({"rows": rows}), encoding="utf-8")
+    assert read_columns(tmp_path / "t.json", ["row.text"]) == {"row.text": ["a", "b"]}
+
+
+@pytest.mark.parametrize("index", [("0", "1"), ("x", "y"), ("17", "y")])
+def test_json_of_rows_by_their_index(tmp_path: Path, index: tuple[str, str]) -> None:
+    rows = [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+    columns = {"text": ["a", "b"], "label": [1, 0]}
+    for indent in (None, 1):
+        text = json.dumps(dict(zip(index, rows, strict=True)), indent=indent)
+        assert of_json(tmp_path, text, "t.json") == columns
+    by_column = {name: dict(zip(index, values, strict=True)) for name, values in columns.items()}
+    assert of_json(tmp_path, json.dumps(by_column), "t.json") == columns
+    (tmp_path / "t.json").write_text(json.dumps({"0": rows[0], "1": rows[1]}), encoding="utf-8")
+    assert read_files([tmp_path / "t.json"], None).columns == columns
+
+
 def arrow_table() -> pa.Table:
     info = {
         "info": {
