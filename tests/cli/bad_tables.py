@@ -38,6 +38,7 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "lists.jsonl": "".join(json.dumps({"text": text, "label": [label, "long"]}) + "\n" for text, label in rows),
         "dated.csv": _dated(rows),
         "odd-date.csv": _dated(rows).replace("03/04/2024", "03/14/2024").replace("03/14/2024", "unknown", 1),
+        "ctrl-z.csv": _csv(rows) + "\x1a",
         "rare.csv": _csv([(f"{text}, {at}", "positive") for at in range(2) for text, _ in rows]) + "a fraud,negative\n",
     }
     for name, text in texts.items():

@@ -154,7 +154,7 @@ def test_baseline_of_pairs_sees_what_both_share(make_data: Callable[..., Prepare
         ("nan", "row 4: 'label' is 'nan', which is not a number"),
         ("inf", "which is not a number"),
         ("1e30", "more than 1e[+]18"),
-        ("1,5", "row 4: 'label' is '1,5', which is not a number"),
+        ("1,5", "row 4: 'label' is '1,5', which is not a number; write a point for a decimal comma"),
     ],
 )
 def test_what_is_no_number_is_told(number: str, message: str, make_data: Callable[..., PreparedData]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from math import isfinite
@@ -19,6 +20,7 @@ __all__ = ["Number"]
 MAX_BINS, MIN_BIN_ROWS = 10, 10
 #: Numbers beyond it have no square in fp32's range.
 LARGEST = 1e18
+_COMMAS = re.compile(r"[+-]?[\d.]*(,\d+)+(\.\d*)?")
 
 
 class Number(Kind):
@@ -67,7 +69,11 @@ def _as_number(place: str, value: Any) -> float | None:
     except (ValueError, OverflowError):
         number = float("nan")
     if not isfinite(number):
-        raise DataError(f"{place} is {str(value)[:60]!r}, which is not a number; write 12.5 or 1e-3, without units")
+        has_comma = isinstance(value, str) and _COMMAS.fullmatch(value.strip())
+        remedy = (
+            "a point for a decimal comma, nothing between thousands" if has_comma else "12.5 or 1e-3, without units"
+        )
+        raise DataError(f"{place} is {str(value)[:60]!r}, which is not a number; write {remedy}")
     if abs(number) > LARGEST:
         raise DataError(f"{place} is {str(value)[:60]!r}, more than {LARGEST:g}; give the numbers in a larger unit")
     return number

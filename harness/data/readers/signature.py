@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 from harness.data.readers.file import TableFile
@@ -75,5 +76,21 @@ def check_signature(file: TableFile, title: str, starts: tuple[bytes, ...] = ())
             f"{file.place}: is a web page (HTML or XML), where its name says {title}; download the file itself "
             "(the 'raw' or 'download' link)"
         )
+    if not starts:
+        _check_end(file, head)
     if starts:
         raise DataError(f"{file.place}: is no {title} file; was it cut off when it was copied?")
+
+
+def _check_end(file: TableFile, head: bytes) -> None:
+    """Refuses text that ends with a sign which is no text, where the end can be read without the rest."""
+    with file.open() as stream:
+        if not stream.seekable() or b"\0" in head.rstrip(b"\0"):  # UTF-16
+            return
+        stream.seek(0, io.SEEK_END)
+        stream.seek(max(0, stream.tell() - _HEAD_BYTES))
+        end = stream.read().rstrip(b"\r\n")[-1:]
+    if end == b"\x1a":
+        raise DataError(f"{file.place}: ends with the byte 0x1a (Ctrl-Z), as old programs end a text; delete it")
+    if end == b"\0":
+        raise DataError(f"{file.place}: ends with NUL bytes; was it cut off when it was copied? copy it again")
