@@ -70,7 +70,7 @@ def test_json_of_the_hubs_viewer(tmp_path: Path) -> None:
 @pytest.mark.parametrize("index", [("0", "1"), ("x", "y"), ("17", "y")])
 def test_json_of_rows_by_their_index(tmp_path: Path, index: tuple[str, str]) -> None:
     rows = [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
-    columns = {"text": ["a", "b"], "label": [1, 0]}
+    columns: dict[str, list[Any]] = {"text": ["a", "b"], "label": [1, 0]}
     for indent in (None, 1):
         text = json.dumps(dict(zip(index, rows, strict=True)), indent=indent)
         assert of_json(tmp_path, text, "t.json") == columns
