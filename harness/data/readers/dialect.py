@@ -19,6 +19,8 @@ DELIMITERS = (",", "\t", ";", "|")
 MAX_MISFITS = 0.1
 #: Quotes enclose cells where this share of the lines has cells in quotes, whether they need it or not.
 MIN_QUOTED = 0.9
+#: So many records whose lines are rows by their values, beside as many lines without them, are rows for sure.
+MIN_SURE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +81,15 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
     if quoted.misfits > plain.misfits:
         # A table in quotes with a broken line is read as such: the reader then names the line.
         return _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
-    swallowed, sure = find_swallowed(lines, quoted)
-    if swallowed:
-        is_plain = len(swallowed) == len(quoted.spanning) and plain.misfits <= quoted.misfits
-        if is_plain and sure:
-            return False
-        inside = {number for record in swallowed for number in range(record.first, record.last + 1)}
-        outside = [line for number, line in enumerate(lines, start=1) if number not in inside]
-        if not sure and _share_in_quotes(outside, plain.delimiter) >= MIN_QUOTED:
+    inside = {number for record in quoted.spanning for number in range(record.first, record.last + 1)}
+    others = [line for number, line in enumerate(lines, start=1) if number not in inside]
+    records = [(record, lines[record.first - 1 : record.last]) for record in quoted.spanning]
+    swallowed, by_values = find_swallowed(records, others[1:], quoted.width, quoted.delimiter)
+    if len(swallowed) > MAX_MISFITS * len(records):
+        if not by_values and _share_in_quotes(others[1:], plain.delimiter) >= MIN_QUOTED:
             return True
-        if is_plain and not usually:
+        is_plain = len(swallowed) == len(records) and plain.misfits <= quoted.misfits
+        if is_plain and (not usually or (by_values and min(len(swallowed), len(others)) >= MIN_SURE)):
             return False
         first, last = swallowed[0].first, swallowed[0].last
         raise DataError(

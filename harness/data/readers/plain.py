@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO
 
 import numpy as np
 
-from harness.data.readers.cut import Cut, Spanning, is_spanning
+from harness.data.readers.cut import Spanning, is_spanning
 from harness.data.readers.dialect import Dialect
 from harness.data.readers.swallowed import find_swallowed
 
@@ -131,13 +130,8 @@ class Block:
 
     def holds_rows_in_texts(self, width: int, spanning: Sequence[tuple[Spanning, str]]) -> bool:
         """True when lines within the cells of `spanning` look like rows, which stray quotes have joined."""
-        lines: list[str] = []
-        records = []
-        for record, text in spanning:
-            own = text.removesuffix("\n").split("\n")
-            records.append(Spanning(len(lines) + 1, len(lines) + len(own), record.cells))
-            lines += own
-        reader = csv.reader(text_lines(self.content), delimiter=self._dialect.delimiter)
-        rows = list(islice(reader, _TELLING_ROWS))
-        cut = Cut(self._dialect.delimiter, Counter({width: len(rows)}), rows=rows, spanning=records)
-        return bool(find_swallowed(lines, cut)[0])
+        inside = {number for record, _ in spanning for number in range(record.first, record.last + 1)}
+        lines = enumerate(islice(text_lines(self.content), _TELLING_ROWS + len(inside)), start=1)
+        others = [line for number, line in lines if number not in inside]
+        records = [(record, text.removesuffix("\n").split("\n")) for record, text in spanning]
+        return bool(find_swallowed(records, others, width, self._dialect.delimiter)[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,55 @@ def test_quotes_where_they_are_needed_enclose(tmp_path: Path) -> None:
     assert found.notes == ("t.csv: 8 cells hold a line break and the delimiter (first: line 2)",)
 
 
+MULTILINE = {
+    "number": "Visited Paris{} 2019\nLoved it",
+    "number-alone": "Visited Paris{}2019\nLoved it",
+    "label": "Is it good?\nno{} it is not",
+    "labels": "one{} yes\ntwo{} yes\nthree",
+    "greeting": "Dear all{}\nthank you",
+}
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
+def test_texts_of_several_lines_stay_whole(tmp_path: Path, name: str, delimiter: str, quoting: int) -> None:
+    labels_of = {"stars": [number % 5 for number in range(60)], "target": [number * 0.37 for number in range(60)]}
+    labels_of["words"] = [("yes", "no", "")[number % 3] for number in range(60)]
+    for kind, text in MULTILINE.items():
+        texts = TEXTS + TEXTS
+        texts[7] = text.replace("{}", delimiter)
+        alike = [f"{text} {number}".replace("{}", delimiter) for number in range(60)]
+        for labels in labels_of.values():
+            for columns in [(texts, labels), (labels, texts), *([(alike, labels)] if "alone" not in kind else [])]:
+                stream = io.StringIO()
+                csv.writer(stream, delimiter=delimiter, quoting=quoting).writerows(  # type: ignore[call-overload]
+                    [("a", "b"), *zip(*columns, strict=True)]
+                )
+                found = content(tmp_path, name, stream.getvalue(), ("a", "b"))
+                assert list(found.columns.values()) == [list(map(str, column)) for column in columns], kind
+
+
+@pytest.mark.parametrize("labels", ["abcd", "abab", "1234"])
+def test_lines_that_open_and_close_quotes_by_turns(tmp_path: Path, labels: str) -> None:
+    for delimiter in (",", "\t"):
+        rows = [(f'x n{at}"' if at % 2 else f'"x n{at}', labels[at % 2 * 2 + at // 2 % 2]) for at in range(120)]
+        assert "closes on line 3" in error(tmp_path, "t.csv", table(delimiter, rows))
+        found = content(tmp_path, "t.tsv", table(delimiter, rows))
+        assert found.columns == {"text": [text for text, _ in rows], "label": [label for _, label in rows]}
+        assert "t.tsv: double quotes are plain text (data.quoting: none)" in found.notes
+    targets = [(text, str(at if at % 2 else at + 500)) for at, (text, _) in enumerate(rows)]
+    assert "closes on line 3" in error(tmp_path, "t.csv", table(",", targets))
+
+
+def test_lines_of_a_text_that_are_rows_by_their_values_are_refused(tmp_path: Path) -> None:
+    rows = [('"one,food\ntwo,food\nthree"' if at == 7 else text, label) for at, (text, label) in enumerate(ROWS)]
+    assert "line 9: a double quote opens here and closes on line 11" in error(tmp_path, "t.csv", table(",", rows))
+    enclosed = content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="double"))
+    assert enclosed.columns["label"] == LABELS
+    assert len(content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="none")).columns["text"]) == 32
+
+
 def test_quotes_that_may_be_either_are_refused(tmp_path: Path) -> None:
     rows = [(f'"{text}, well"', label) for text, label in ROWS]
     rows[3], rows[5] = ('"' + TEXTS[3], LABELS[3]), (TEXTS[5] + '"', LABELS[5])
@@ -137,7 +188,7 @@ def test_what_comes_after_the_sample_decides_too(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(delimited, "SAMPLE_CHARS", 100)
     quoted = [*ROWS, ('"a, b"', "food"), ('"c ""d"""', "animal")]
     assert content(tmp_path, "t.csv", table(",", quoted)).columns["text"][-2:] == ["a, b", 'c "d"']
-    rows = [*ROWS, ('"a', "food"), ("b", "animal"), ('c"', "food"), ("d", "animal")]
+    rows = [*ROWS, *[('"a', "food"), ("b", "animal"), ('c"', "food"), ("d", "animal")] * 5]
     for name, delimiter in (("t.csv", ","), ("t.tsv", "\t")):
         assert content(tmp_path, name, table(delimiter, rows)).columns["text"][-4:] == ['"a', "b", 'c"', "d"]
     assert "line 32: 3 fields where the header has 2" in error(tmp_path, "t.csv", table(",", [*ROWS, ("a,b", "c")]))

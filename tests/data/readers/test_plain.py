@@ -80,10 +80,14 @@ def test_line_breaks_in_texts_of_large_files(tmp_path: Path, monkeypatch: pytest
 def test_rows_joined_by_stray_quotes_late_in_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "SAMPLE_CHARS", 2000)
     rows = [f"text {number},{'yes' if number % 3 else 'no'}" for number in range(1000)]
-    rows[900] = '"' + rows[900]
-    rows[905] = rows[905].replace(",", '",')
     path = tmp_path / "t.csv"
-    path.write_text("\n".join(["text,label", *rows]) + "\n")
+    for start in range(900, 950, 10):
+        rows[start] = '"' + rows[start]
+        rows[start + 5] = rows[start + 5].replace(",", '",')
+        path.write_text("\n".join(["text,label", *rows]) + "\n")
+        if start < 940:
+            with pytest.raises(DataError, match="line 902: a double quote opens here and closes on line 907"):
+                read_files([path], ["text", "label"])
     content = read_files([path], ["text", "label"])
     assert len(content.columns["text"]) == 1000
     assert content.columns["text"][900] == '"text 900'
