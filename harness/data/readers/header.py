@@ -97,6 +97,8 @@ def find_header(
     whole = next((row for row in candidates if wanted <= set(row[1])), None) if wanted else None
     first = next((row for row in rows if len(row[1]) == width), rows[0])
     may_be_values = whole is None and _looks_like_values(first, rows)
+    if may_be_values and 1 < len(rows[0][1]) < width and not _looks_like_values(rows[0], rows):
+        first, may_be_values = rows[0], False  # a header above texts that hold the delimiter without quotes
     if may_be_values and wanted and all(column.isdecimal() for column in wanted):
         return Header(_numbers(width), 0, (f"{name}: no header, line {first[0]} is a row (data.header)",))
     line, cells = whole or first

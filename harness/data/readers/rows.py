@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TextIO
 
@@ -37,6 +37,7 @@ class Table:
     def __init__(self, place: str, header: Header, dialect: Dialect, is_all: bool, places: dict[str, int]) -> None:
         self._place, self._header, self._dialect, self._is_all, self._places = place, header, dialect, is_all, places
         self._width = len(header.columns)
+        self._usual = "the header has" if header.last else "most lines have"
         named = [at for at, name in enumerate(header.columns) if name.strip()]
         self._unnamed = range(max(named, default=self._width) + 1, self._width)
         self._num_unnamed = 0
@@ -139,14 +140,21 @@ class Table:
             return False
         if not self._is_all:
             raise Undecided
-        where = f"{self._place}: line {line}: {len(cells)} fields where the header has {self._width}"
+        where = f"{self._place}: line {line}: {len(cells)} fields where {self._usual} {self._width}"
         missing = next((name for name, at in self._places.items() if at >= len(cells)), None)
         if missing is not None:
             raise DataError(f"{where}: none for '{missing}'; is a delimiter missing, or is the line cut off?")
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._unnamed.start :]):
-            raise DataError(
-                f'{where}; put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'
-            )
+            raise DataError(f"{where}; {_remedy(cells)}")
+        if len(cells) < self._width and not self._header.last:
+            raise DataError(f"{where}; {_remedy(cells)}; is it the header, set data.header={line}")
         if len(cells) < self._width:
             self._short.append(line)
         return True
+
+
+def _remedy(cells: Sequence[str]) -> str:
+    """Says what to do with a text that was cut at the delimiter."""
+    if any(cell.lstrip().startswith('"') and cell[:1].isspace() for cell in cells):
+        return "a quote encloses a cell only directly behind the delimiter; leave out the space before it"
+    return 'put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'

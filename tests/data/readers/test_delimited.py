@@ -213,6 +213,23 @@ def test_no_header(tmp_path: Path) -> None:
     assert "no column 'text'" in error(tmp_path, "t.csv", table(","), header="none")
 
 
+def test_header_above_texts_that_hold_the_delimiter(tmp_path: Path) -> None:
+    rows = [(("pos", "neg")[number % 2], f"{text}, really") for number, text in enumerate(TEXTS)]
+    cut = table(",", rows, header="label,review\n")
+    for names in [("review", "label"), ("2", "1")]:
+        said = error(tmp_path, "t.csv", cut, names)
+        assert "line 2: 3 fields where the header has 2; put a text" in said
+        quoted = table(",", [(label, f' "{text}"') for label, text in rows], header="label,review\n")
+        said = error(tmp_path, "t.csv", quoted, names)
+        assert "line 2: 3 fields where the header has 2; a quote encloses a cell only directly behind" in said
+    assert "line 1: 2 fields where most lines have 3; put a text" in (
+        said := error(tmp_path, "t.csv", cut, ("2", "1"), header="none")
+    )
+    assert said.endswith("is it the header, set data.header=1")
+    spaced = quoted.replace("label,review", "label, review")
+    assert "no header" not in error(tmp_path, "t.csv", spaced, ("review", "label"))
+
+
 def test_columns_by_number_below_a_header(tmp_path: Path) -> None:
     found = content(tmp_path, "t.csv", table(","), ("2", "1"))
     assert found.columns == {"2": LABELS, "1": TEXTS}
