@@ -6,6 +6,7 @@ import gzip
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,37 @@ def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | 
         DataError: a file cannot be read, is broken (with its line), or lacks a column.
         InputError: no format has this file name extension.
     """
-    contents = [_read(path, names, form or Form()) for path in paths]
+    form = form or Form()
+    contents = [_read(path, names, form) for path in paths]
+    if names and form.header is None and all(name.isdecimal() for name in names):
+        contents = _with_one_header(paths, names, form, contents)
     columns = contents[0].columns
     for path, content in zip(paths[1:], contents[1:], strict=True):
         require_columns(str(path), columns, list(content.columns))
         for name, values in columns.items():
             values += content.columns[name]
     return Content(columns, tuple(note for content in contents for note in content.notes))
+
+
+def _with_one_header(paths: Sequence[Path], names: Sequence[str], form: Form, contents: list[Content]) -> list[Content]:
+    """Reads shards without a header again where their first lines differ, as a header's do not.
+
+    Raises:
+        DataError: the first shard may have a header, and the others have none.
+    """
+    headers = [content.header for content in contents]
+    if len(set(headers)) == 1:
+        return contents
+    contents = [_read(path, names, replace(form, header="none")) for path in paths]
+    firsts = {name: contents[0].columns[name][0] for name in names}
+    is_row = any(sum(content.columns[name].count(first) for content in contents) > 1 for name, first in firsts.items())
+    if headers[0] and not is_row:
+        raise DataError(
+            f"{paths[0]}: its first line may be a header, which the other files do not have; set data.header=none if "
+            "it is a row, and leave it out of the file if it is not"
+        )
+    note = f"{paths[0].name} and {len(paths) - 1} more: no header, their first lines are rows (data.header)"
+    return [replace(contents[0], notes=(note, *contents[0].notes)), *contents[1:]]
 
 
 def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:

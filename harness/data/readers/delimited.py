@@ -40,7 +40,7 @@ class DelimitedReader:
             content = self._read(file, names, form, encoding, SAMPLE_CHARS)
         except Undecided:
             content = self._read(file, names, form, encoding, -1)
-        return Content(content.columns, (*notes, *content.notes))
+        return replace(content, notes=(*notes, *content.notes))
 
     def _read(
         self, file: TableFile, names: Sequence[str] | None, form: Form, encoding: str, sample_chars: int
@@ -59,7 +59,7 @@ class DelimitedReader:
         has_returns = any(line.endswith("\r") for line in lines)
         columns = table.read(file, encoding, max(header.last, num_above), has_returns)
         said = (f"{file.name}: {note}" for note in (*dialect.notes, *table.notes()))
-        return Content(columns, (*said, *header.notes))
+        return Content(columns, (*said, *header.notes), tuple(header.columns) if header.last else None)
 
 
 def _without_mark(lines: list[str], form: Form) -> tuple[Form, int]:

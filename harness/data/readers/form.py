@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from harness.data.readers.file import TableFile
@@ -38,10 +38,14 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Columns by name, each a list with a value for each row, and notes on how the file was read."""
+    """Columns by name, each a list with a value for each row, and notes on how the file was read.
+
+    `header` is the line that was taken for the header where columns are asked for by number; None where all are rows.
+    """
 
     columns: dict[str, list[Any]]
     notes: tuple[str, ...] = ()
+    header: tuple[str, ...] | None = field(default=None, compare=False)
 
 
 class Reader(Protocol):

@@ -230,6 +230,27 @@ def test_header_above_texts_that_hold_the_delimiter(tmp_path: Path) -> None:
     assert "no header" not in error(tmp_path, "t.csv", spaced, ("review", "label"))
 
 
+def test_shards_have_one_header_or_none(tmp_path: Path) -> None:
+    shards = [[("abcdef"[at], f"text {number} {at}") for at in range(6)] for number in range(10)]
+    paths = [tmp_path / f"part-{number}.csv" for number in range(10)]
+
+    def read(header: str, form: Form | None = None) -> Content:
+        for path, rows in zip(paths, shards, strict=True):
+            path.write_text(table(",", rows, header=header))
+        return read_files(paths, ("2", "1"), form)
+
+    rows = [row for rows in shards for row in rows]
+    found = read("")
+    assert list(zip(found.columns["1"], found.columns["2"], strict=True)) == rows
+    assert found.notes == ("part-0.csv and 9 more: no header, their first lines are rows (data.header)",)
+    assert read("label,text\n").columns == found.columns
+    read("")
+    paths[0].write_text(table(",", shards[0], header="label,text\n"))
+    with pytest.raises(DataError, match=r"part-0.csv: its first line may be a header.* set data.header=none"):
+        read_files(paths, ("2", "1"))
+    assert len(read_files(paths, ("2", "1"), Form(header="none")).columns["1"]) == 61
+
+
 def test_columns_by_number_below_a_header(tmp_path: Path) -> None:
     found = content(tmp_path, "t.csv", table(","), ("2", "1"))
     assert found.columns == {"2": LABELS, "1": TEXTS}
