@@ -25,12 +25,16 @@ MIN_SURE = 5
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How lines are cut into cells: `quoted` says that quotes enclose cells, `width` is the usual number of cells."""
+    """How lines are cut into cells: `quoted` says that quotes enclose cells, `width` is the usual number of cells.
+
+    `is_told` is False where quotes are plain text by the file's ending alone, so that a later line may tell otherwise.
+    """
 
     delimiter: str
     quoted: bool
     width: int
     notes: tuple[str, ...] = ()
+    is_told: bool = True
 
 
 def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> Dialect:
@@ -61,7 +65,8 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
     cut = quoted if is_quoted else plain
     if cut.delimiter not in (usual.delimiter, form.delimiter) and cut.width > 1:
         notes.insert(0, f"cells are separated by {cut.delimiter!r} (data.delimiter)")
-    return Dialect(cut.delimiter, is_quoted, cut.width, tuple(notes))
+    is_told = bool(form.quoting) or is_quoted or not all(cell.endswith('"') for cell in _opened(lines, cut.delimiter))
+    return Dialect(cut.delimiter, is_quoted, cut.width, tuple(notes), is_told)
 
 
 _QUOTED = "double quotes enclose cells (data.quoting: double)"
@@ -99,10 +104,15 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
         )
     if quoted.misfits < plain.misfits or quoted.width != plain.width:
         return True
-    opened = [cell for line in lines for cell in line.rstrip("\r\n").split(plain.delimiter) if cell.startswith('"')]
-    if any('""' in cell[1:-1] or not cell.endswith('"') for cell in opened):
+    if any('""' in cell[1:-1] or not cell.endswith('"') for cell in _opened(lines, plain.delimiter)):
         return True
     return usually or _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
+
+
+def _opened(lines: Sequence[str], delimiter: str) -> list[str]:
+    """Returns the cells that begin with a quote, cut at each delimiter."""
+    cut = (line.rstrip("\r\n").split(delimiter) for line in lines if '"' in line)
+    return [cell for cells in cut for cell in cells if cell.startswith('"')]
 
 
 def _share_in_quotes(lines: Sequence[str], delimiter: str) -> float:

@@ -54,6 +54,11 @@ class Block:
         """The number of lines."""
         return self.content.count(b"\n") + (not self.content.endswith(b"\n"))
 
+    def opens_a_cell(self) -> bool:
+        """True when a cell begins with a quote, whether or not quotes enclose cells."""
+        starts = (b"\n", b"\r", self._dialect.delimiter.encode())
+        return self.content.startswith(b'"') or any(start + b'"' in self.content for start in starts)
+
     def is_whole(self) -> bool:
         """True when the block ends with a record: each quote encloses a cell, or is one of two within quotes."""
         if len(self._quotes) % 2:

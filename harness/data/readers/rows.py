@@ -36,6 +36,7 @@ class Table:
 
     def __init__(self, place: str, header: Header, dialect: Dialect, is_all: bool, places: dict[str, int]) -> None:
         self._place, self._header, self._dialect, self._is_all, self._places = place, header, dialect, is_all, places
+        self._may_be_quoted = not is_all and not dialect.is_told
         self._width = len(header.columns)
         self._usual = "the header has" if header.last else "most lines have"
         named = [at for at, name in enumerate(header.columns) if name.strip()]
@@ -65,6 +66,8 @@ class Table:
     def _read_blocks(self, lines: TextIO, num_above: int, columns: Mapping[str, list[Any]]) -> None:
         """Adds the cells of lines in UTF-8, below `num_above`, to the columns."""
         for block in blocks(lines.buffer, self._dialect):
+            if self._may_be_quoted and block.opens_a_cell():
+                raise Undecided
             if not block.is_whole():
                 self._read_lines(chain(text_lines(block.content), lines), num_above, columns)
                 return
@@ -100,6 +103,8 @@ class Table:
                     if not self._is_all:
                         raise Undecided
                     self._spanning.append(num_above + first)
+                if self._may_be_quoted and any(cell.startswith('"') for cell in cells):
+                    raise Undecided
                 for append, at in picked:
                     append(cells[at])
                 if self._unnamed and any(cell.strip() for cell in cells[self._unnamed.start :]):

@@ -196,6 +196,25 @@ def test_what_comes_after_the_sample_decides_too(tmp_path: Path, monkeypatch: py
     assert content(tmp_path, "t.tsv", table("\t", tabs)).columns["text"][-1] == "a\tb"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("first", ["text", "label"])
+def test_first_quoted_cell_after_the_sample_decides_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, first: str
+) -> None:
+    names = ("text", "label") if first == "text" else ("label", "text")
+    rows = [*ROWS, ('"he said ""wow"""', "food")]
+    lines = ["\t".join(row if first == "text" else row[::-1]) for row in rows]
+    text = end.join(["\t".join(names), *lines, ""])
+    whole = content(tmp_path, "t.tsv", text)
+    assert whole.columns["text"][-1] == 'he said "wow"'
+    monkeypatch.setattr(delimited, "SAMPLE_CHARS", 100)
+    assert content(tmp_path, "t.tsv", text) == whole
+    plain = content(tmp_path, "t.tsv", text, form=Form(quoting="none"))
+    assert plain.columns["text"][-1] == '"he said ""wow"""'
+    one = text.replace(TEXTS[0], f'"{TEXTS[0]}"')  # in quotes that tell nothing
+    assert content(tmp_path, "t.tsv", one).columns == whole.columns
+
+
 def test_titles_above_the_header_are_left_out_and_said(tmp_path: Path) -> None:
     found = content(tmp_path, "t.csv", "Reviews of May\n\n" + table(","))
     assert found.columns == {"text": TEXTS, "label": LABELS}
