@@ -25,6 +25,8 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "no-header.csv": good.partition("\n")[2],
         "quotes.csv": _quotes(rows),
         "open-quote.csv": good.replace("so far", "so, far") + '"an open quote,positive\na text,negative\n',
+        "backslash.csv": good + '"she said \\"no\\" and left",negative\n',
+        "cut-texts.csv": "label,text\n" + "".join(f"{label},{text}\n" for text, label in rows),
         "pointer.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
         "page.csv": "<!DOCTYPE html>\n<html></html>\n",
         "reviews.ods": "PK",
@@ -58,6 +60,9 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         (folder / name).write_bytes(content)
     _zip(folder / "two.zip", {"a.csv": good, "b.csv": good})
     _zip(folder / "bomb.zip", {"a.csv": good + " " * 2**28})
+    (folder / "one-header").mkdir()
+    for number, header in enumerate(["text,label\n", ""]):
+        (folder / "one-header" / f"train-0000{number}-of-00002.csv").write_text(good.replace("text,label\n", header))
     _folder(folder / "two-trains", "train.csv", "train.tsv")
     _folder(folder / "shard-missing", "train-00000-of-00002.csv")
     _folder(folder / "two-formats", "part-0.csv", "part-1.tsv")

@@ -48,10 +48,13 @@ def cut_plain(lines: Sequence[str], delimiter: str) -> Cut:
     return Cut(delimiter, Counter(line.count(delimiter) + 1 for line in lines if line.strip()))
 
 
-def cut_quoted(lines: Sequence[str], delimiter: str) -> Cut:
-    """Cuts lines by the rules of quoting: a cell in double quotes may hold anything, and a quote in it is doubled."""
+def cut_quoted(lines: Sequence[str], delimiter: str, escape: str | None = None) -> Cut:
+    """Cuts lines by the rules of quoting: a cell in double quotes may hold anything, and a quote in it is doubled.
+
+    With an `escape` that sign stands before a quote instead.
+    """
     cut = Cut(delimiter)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, escapechar=escape, doublequote=escape is None)
     last = 0
     while True:
         try:

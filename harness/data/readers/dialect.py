@@ -48,13 +48,15 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
         usual: the dialect of the file's ending, which decides where several fit.
 
     Raises:
-        DataError: the quotes can be read in two ways that give different rows.
+        DataError: the quotes can be read in two ways that give different rows, or backslashes escape them.
     """
     delimiters = sorted(DELIMITERS, key=lambda mark: mark != usual.delimiter)
     plain_cuts = [cut_plain(lines, mark) for mark in ([form.delimiter] if form.delimiter else delimiters)]
     has_quotes = any('"' in line for line in lines)
     cuts = [(plain, cut_quoted(lines, plain.delimiter) if has_quotes else plain) for plain in plain_cuts]
     plain, quoted = max(cuts, key=lambda both: _fit(lines, names, *both))  # of equals the first
+    if form.quoting != "none":
+        _check_escapes(place, lines, plain, quoted)
     is_quoted, notes = usual.quoted, []
     if form.quoting:
         is_quoted = look_up(QUOTINGS, form.quoting, "data.quoting")
@@ -107,6 +109,19 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
     if any('""' in cell[1:-1] or not cell.endswith('"') for cell in _opened(lines, plain.delimiter)):
         return True
     return usually or _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
+
+
+def _check_escapes(place: str, lines: Sequence[str], plain: Cut, quoted: Cut) -> None:
+    """Refuses lines whose quotes are those of cells once a backslash before a quote makes it text."""
+    escaped = next((number for number, line in enumerate(lines, start=1) if '\\"' in line), None)
+    if not quoted.broken or escaped is None:
+        return
+    cut = cut_quoted(lines, plain.delimiter, escape="\\")
+    if not cut.broken and cut.misfits <= min(plain.misfits, quoted.misfits):
+        raise DataError(
+            f"{place}: line {escaped}: a backslash stands before a quote in a cell in quotes, as Spark writes it; "
+            'write such a quote as "" (in Spark: option escape), or set data.quoting=none if quotes are plain text'
+        )
 
 
 def _opened(lines: Sequence[str], delimiter: str) -> list[str]:

@@ -178,10 +178,23 @@ def test_quoting_that_is_given(tmp_path: Path) -> None:
     assert content(tmp_path, "t.csv", table(",", rows)).columns["text"] == TEXTS
 
 
-def test_quotes_escaped_by_a_backslash_are_refused_with_their_line(tmp_path: Path) -> None:
-    rows = [(f'"{text}"', label) for text, label in ROWS]
-    rows[6] = (r'"he said \"no\", so"', "food")
-    assert "t.csv: line 8: ',' expected after '\"'" in error(tmp_path, "t.csv", table(",", rows))
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+@pytest.mark.parametrize("sample_chars", [100, 10000])
+def test_quotes_escaped_by_a_backslash_are_refused_with_their_line(
+    tmp_path: Path, name: str, sample_chars: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delimited, "SAMPLE_CHARS", sample_chars)
+    for text in (r'"he said \"no\", so"', r'"he said \"no\" and more"', r'"he\, said \"no\""'):
+        for rows in (ROWS.copy(), [(f'"{text}"', label) for text, label in ROWS]):
+            rows[6] = (text, "food")
+            for quoting in (None, "double"):
+                said = error(tmp_path, name, table("\t" if name == "t.tsv" else ",", rows), quoting=quoting)
+                assert f"{name}: line 8: a backslash stands before a quote" in said
+                assert "set data.quoting=none" in said
+    plain = table("\t", [(text.replace("the ", r"the \"so\" "), label) for text, label in ROWS])
+    assert content(tmp_path, name, plain).columns["text"][0].startswith(r"the \"so\" ")
+    stray = table("\t", [*ROWS, (r'"a \"b\" and', "food"), (r"he said \"yes\"", "food")])
+    assert content(tmp_path, "t.tsv", stray).columns["text"][-2:] == [r'"a \"b\" and', r"he said \"yes\""]
 
 
 def test_what_comes_after_the_sample_decides_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
