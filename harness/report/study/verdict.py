@@ -89,6 +89,8 @@ def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> s
     if not isfinite(compared.difference.value):
         return f"cannot be compared by {metric_title(compared.metric)}; {name_of_other} has {_score(name, other)}"
     verdict = verdict_word(compared)
+    if compared.tie and compared.difference.low * compared.difference.high > 0:
+        verdict += " by McNemar's test, which such shares need too"
     if not compared.tie:
         verdict += f" (probability of being better {probability_text(compared.probability)})"
     return f"{verdict}: {gain(compared.metric, compared.difference)}; {name_of_other} has {_score(name, other)}"
@@ -99,7 +101,10 @@ def _unlucky(view: View, same: list[FinalModel]) -> str:
     pairs = [view.comparison(model.role) for model in same if model.kind == "runner-up"]
     if not any(pair is not None and not pair.tie and pair.probability < 0.5 for pair in pairs):
         return ""
-    return " Validation was unlucky; the choice stays with it, because a model chosen on test has no fair test score."
+    return (
+        " Validation may have been unlucky, or test: the choice stays with validation, because a model chosen on test "
+        "has no fair test score."
+    )
 
 
 def _moved(view: View, pick: FinalModel) -> str:

@@ -94,16 +94,17 @@ def not_a_number(metric: Metric) -> str:
 
 
 def equal_on(task: TaskFacts, objective: str, own: Progress, other: Progress, whose: str) -> str:
-    """ "accuracy 72.0 %; the best had 71.5 %; these are equal on 132 rows, so log loss decided: 0.512 against 0.498".
+    """ "accuracy 72.0 %; the best had 71.5 %; these are too near on 132 rows to tell them apart, so log loss ...".
 
     For trials whose values of the objective count as equal at a rung, so that their losses decided, or their numbers.
     """
     metric, loss = task.metric(objective), task.metric(task.loss)
     values = [shown(metric, progress.metrics.get(objective)) for progress in (own, other)]
     losses = [progress.metrics.get(loss.name) for progress in (own, other)]
-    equal = f"equal on {own.num_rows:,} rows" if metric.is_like_share else "equal"
+    where = f" on {own.num_rows:,} rows" if metric.is_like_share else ""
+    near = "equal" if values[0] == values[1] else f"too near{where} to tell them apart"
     if loss.sort_key(losses[0]) == loss.sort_key(losses[1]):
         why = "the trial with the lower number was preferred"
     else:
         why = f"{loss.title} decided: {' against '.join(shown_apart(loss, *losses))}"
-    return f"{metric.title} {values[0]}; {whose} {values[1]}; these are {equal}, so {why}"
+    return f"{metric.title} {values[0]}; {whose} {values[1]}; these are {near}, so {why}"

@@ -115,7 +115,7 @@ def test_rungs_names_what_decided_between_equal_values(losses: tuple[float, floa
     policy = rungs(2)
     policy.decide(0, row(0, 0.71, num_rows=100, log_loss=losses[1]))
     assert policy.decide(1, row(1, 0.72, num_rows=100, log_loss=losses[0])) is STOP
-    equal = "accuracy 72.0 %; the best had 71.0 %; these are equal on 100 rows"
+    equal = "accuracy 72.0 %; the best had 71.0 %; these are too near on 100 rows to tell them apart"
     assert policy.message(1) == f"{FIRST}2nd of 2, and only the best trained on ({equal}, so {why})"
 
 
