@@ -57,9 +57,7 @@ def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison])
     for model in others:
         pair = against[model.role]
         if model.kind == "runner-up" and not pair.tie and pair.probability < 0.5:
-            sentences.append(
-                f"The runner-up, trial {model.number}, is better on test by more than chance."
-            )
+            sentences.append(f"The runner-up, trial {model.number}, is better on test by more than chance.")
     if any(model.kind == "default" and model.number != winner.number for model in not_beaten):
         sentences.append("The winner is not shown to be better than the default recipe: the search found no sure gain.")
     return sentences
