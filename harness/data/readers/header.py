@@ -51,10 +51,13 @@ class Header:
         return places
 
     def _all_places(self) -> dict[str, int]:
-        """Returns the place of each column that has a name; of two with one name the second is `name_2`."""
+        """Returns the place of each column; of two with one name the second is `name_2`.
+
+        Only the first may be without a name, as pandas writes its index: others come from a delimiter at the line's end.
+        """
         places: dict[str, int] = {}
         for at, name in enumerate(self.columns):
-            if name:
+            if name or at == 0:
                 numbered = (f"{name}_{number}" for number in count(2))
                 places[next(free for free in chain([name], numbered) if free not in places)] = at
         return places

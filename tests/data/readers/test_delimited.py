@@ -355,3 +355,9 @@ def test_pairs_with_stray_quotes_in_tsv(tmp_path: Path) -> None:
 def test_unusual_delimiter_is_asked_for(tmp_path: Path) -> None:
     said = error(tmp_path, "t.csv", table("~"))
     assert said.endswith("if the line is several columns, name the sign between with data.delimiter=")
+
+
+def test_all_columns_hold_an_index_without_a_name_and_nothing_behind_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(",text,label,\n7,good,a,\n8,bad,b,\n", encoding="utf-8")
+    assert read_files([path], None, Form()).columns == {"": ["7", "8"], "text": ["good", "bad"], "label": ["a", "b"]}
