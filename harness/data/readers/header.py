@@ -53,7 +53,7 @@ class Header:
     def _all_places(self) -> dict[str, int]:
         """Returns the place of each column; of two with one name the second is `name_2`.
 
-        Only the first may be without a name, as pandas writes its index: others come from a delimiter at the line's end.
+        Only the first may have no name, as pandas writes its index: others come from a delimiter at the end of lines.
         """
         places: dict[str, int] = {}
         for at, name in enumerate(self.columns):
