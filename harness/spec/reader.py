@@ -155,6 +155,10 @@ def _override(draft: _Draft, text: str) -> None:
         message = f"{show(text)} is not key=value; for example training.batch_size=[8,16] or data.path=reviews.csv"
         draft.problems.setdefault(text, Problem(key="", message=message, source=COMMAND_LINE))
         return
+    if path == ("search", "trials") and value.strip().startswith("+"):
+        message = f"{show(value)} adds nothing: trials is the total, those done before included; give it without the +"
+        draft.problems.setdefault(dotted(path), Problem(key=dotted(path), message=message, source=COMMAND_LINE))
+        return
     try:
         tree = read_yaml(value)
     except Unreadable as error:

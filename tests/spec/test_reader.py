@@ -195,6 +195,7 @@ def test_override_of_null_section_opens_it(study: Path) -> None:
         ("search.trials=&x 3", "command line: search.trials: anchors and aliases"),
         ("search.trials=1e999", "command line: search.trials: is a number out of range"),
         ("search.trials=-3", "command line: search.trials: must be at least 1, not -3"),
+        ("search.trials=+4", "command line: search.trials: '+4' adds nothing: trials is the total, those done before"),
         ("training.batch_size={low: 3, high: 2}", "command line: training.batch_size: low 3 must be below high 2"),
         ("training.learning_rate={low: x, high: 2}", "command line: training.learning_rate.low: must be a number"),
         ("training.batch_size.low=3", "command line: training.batch_size.low: training.batch_size is [8, 16], which"),
