@@ -61,6 +61,11 @@ class FixedList:
         """True when every config's trial has ended."""
         return all(config.number in self.records for config in self.configs)
 
+    @property
+    def num_trials(self) -> int:
+        """The number of trials in the list or in the store, which may hold those of an earlier list."""
+        return len({config.number for config in self.configs} | self.records.keys())
+
     def next(self) -> TrialConfig | None:
         if not self._queue:
             return None
