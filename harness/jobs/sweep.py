@@ -117,9 +117,41 @@ def sweep(
     phases = phases or Phases()
     with run.lock(), ExitStack() as stack:
         spec = continued(spec, run)
+        if trials := _continued_to(spec, run, given=any(map(_is_trials, command))):
+            view.say(
+                f"this study was continued to {trials} trials, which count (search.trials={trials}), and not the "
+                f"{spec.search.trials} of this command"
+            )
+            spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": trials})})
+            command = [*(word for word in command if not _is_trials(word)), f"search.trials={trials}"]
         if _is_finished_by_other_version(spec, run):
             return _finished(run, view, phases)
         return _Sweep(spec, run, found, command, view, phases, stack).run()
+
+
+def _continued_to(spec: StudySpec, run: RunFolder, *, given: bool) -> int | None:
+    """The recorded number of trials where the study holds more than `spec` asks for; None where that of `spec` counts.
+
+    So a study that was continued is not taken back by the command that began it. A smaller number that is `given` on
+    the command line ends a study early, but does not decide it again.
+    """
+    recorded = read_manifest(run)
+    if recorded is None or recorded.spec.search.trials <= spec.search.trials:
+        return None
+    begun = recorded.spec
+    store = StudyStore.open(
+        run.storage(begun), begun.name, begun.search.objectives, rungs=rung_fractions(begun), create=False
+    )
+    try:
+        counts = len(store.records()) > spec.search.trials and not (given and decision(store) is None)
+        return begun.search.trials if counts else None
+    finally:
+        store.close()
+
+
+def _is_trials(word: str) -> bool:
+    """True for the override of `search.trials` on a command line."""
+    return word.startswith("search.trials=")
 
 
 def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
@@ -401,7 +433,7 @@ class _Sweep:
             source = FixedList(configs, store, self.folder)
             if source.is_done:
                 return store.records(), race
-            self._phase(study, "confirm", source, len(configs))
+            self._phase(study, "confirm", source, source.num_trials)
 
     def _conclude(
         self,

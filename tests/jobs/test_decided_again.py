@@ -155,6 +155,26 @@ def test_a_kill_at_a_second_decision_leaves_the_whole_old_one_or_the_whole_new_o
     }
 
 
+def test_a_study_that_was_continued_is_not_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that began it goes on with the recorded number of trials, and names it."""
+    two, told = ("engine.name=inline", "search.trials=2", NO_CONFIRMATION), "this study was continued to 6 trials"
+    swept(tmp_path, *two)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(StudyStore, "set", dying(StudyStore.set, before=True, when=lambda _, key, __: key == FINAL))
+        swept(tmp_path, "engine.name=inline", MORE_TRIALS, NO_CONFIRMATION)
+    assert load(tmp_path / "smoke").outdated
+    spec = load_study(STUDIES / "smoke.yaml", [*STUDY, *two])
+    for command in (["harness", "sweep"], ["harness", "sweep", "search.trials=2"]):
+        view = Said()
+        after = sweep(spec, runs=tmp_path, fresh=False, command=command, view=view)
+        assert view.lines[0].startswith(told)
+        assert after.manifest.command == ("harness", "sweep", MORE_TRIALS)
+        assert not after.outdated and not after.interrupted
+        assert after.final is not None and after.final.of is not None
+        assert (after.final.of["trials"], after.final.folder) == (6, "final/2"), "it is not decided a third time"
+    assert "smoke is finished: these are its results" in view.lines
+
+
 @pytest.mark.long
 def test_every_change_of_the_confirmation_decides_again(tmp_path: Path) -> None:
     results = swept(tmp_path, NO_CONFIRMATION)
