@@ -155,6 +155,7 @@ def test_a_kill_at_a_second_decision_leaves_the_whole_old_one_or_the_whole_new_o
     }
 
 
+@pytest.mark.long
 def test_a_study_that_was_continued_is_not_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command that began it goes on with the recorded number of trials, and names it."""
     two, told = ("engine.name=inline", "search.trials=2", NO_CONFIRMATION), "this study was continued to 6 trials"
