@@ -139,12 +139,15 @@ def _loaded(request: Request, saved: SavedModel, device: torch.device) -> PreTra
 
 
 def _speed(request: Request, saved: SavedModel, device: torch.device) -> tuple[list[float], list[float]]:
-    """Measures a model on its validation rows: the rows a second of several passes, and the ms of single rows."""
+    """Measures a model on its validation rows: the rows a second of several passes, and the ms of single rows.
+
+    All models have the threads of the first, the winner: trials may have been trained on more or fewer.
+    """
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
     from harness.training.device import use_threads
 
-    use_threads(saved.threads)
+    use_threads(request.models[0].threads)
     examples = encoded(PreparedData(Path(request.data)), saved.config, "validation")
     return measured_speed(_loaded(request, saved, device), task_of(request.task), examples, device)
 

@@ -52,7 +52,7 @@ class SavedModel(Frozen):
     def speed_key(self) -> tuple[object, ...]:
         """What the speed of predicting depends on; models with the same key are measured once."""
         model, data = self.config.model, self.config.data
-        return model.checkpoint, model.layers, self.config.training.precision, data.max_length, self.threads
+        return model.checkpoint, model.layers, self.config.training.precision, data.max_length
 
 
 class Features(Frozen):

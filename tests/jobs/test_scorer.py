@@ -151,3 +151,9 @@ def test_a_busy_process_does_not_outlive_its_killed_coordinator(
     finally:
         with suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def test_speed_does_not_depend_on_the_threads_of_the_training(smoke_config: TrialConfig, tmp_path: Path) -> None:
+    """The last trial of a search may have had a second thread, which makes no model faster to serve."""
+    one, two = (SavedModel(name="m", folder=str(tmp_path), config=smoke_config, threads=threads) for threads in (1, 2))
+    assert one.speed_key == two.speed_key
