@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from harness.jobs.sweep import continued, report_folder, sweep
+from harness.jobs.going_on import continued
+from harness.jobs.sweep import report_folder, sweep
 from harness.records.profile import PROFILE, Phases, profile_of
 from harness.records.results import load
 from harness.records.rundir import RunFolder

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from harness.data.answers import Answers
 from harness.data.prepared import PreparedData
 from harness.jobs.finalists import num_pruned_at_chance
 from harness.records.final import Comparison, FinalModel, warnings_among
 from harness.records.schema import TrialRecord
-from harness.report.kit.text import clip, join, plural
+from harness.report.kit.text import ComparedModels, clip, join, plural, verdict_word
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
 
@@ -55,30 +54,19 @@ def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison])
     simple = [(model.name, against[model.role]) for model in not_beaten if model.kind == "baseline"]
     sentences = _not_beaten(simple, "The winner")
     for model in others:
-        pair = against[model.role]
-        if model.kind == "runner-up" and not pair.tie and pair.probability < 0.5:
+        if model.kind == "runner-up" and verdict_word(against[model.role]) == "worse":
             sentences.append(f"The runner-up, trial {model.number}, is better on test by more than chance.")
     if any(model.kind == "default" and model.number != winner.number for model in not_beaten):
         sentences.append("The winner is not shown to be better than the default recipe: the search found no sure gain.")
     return sentences
 
 
-class _Compared(Protocol):
-    """A comparison of two models on the same rows."""
-
-    @property
-    def tie(self) -> bool: ...
-
-    @property
-    def probability(self) -> float: ...
-
-
-def not_better_than(pairs: Sequence[tuple[str, _Compared]], who: str) -> list[str]:
+def not_better_than(pairs: Sequence[tuple[str, ComparedModels]], who: str) -> list[str]:
     """Warns of the baselines, by name with the comparison of `who` with each, that `who` does not beat."""
     return _not_beaten([(name, pair) for name, pair in pairs if pair.tie or pair.probability < 0.5], who)
 
 
-def _not_beaten(pairs: Sequence[tuple[str, _Compared]], who: str) -> list[str]:
+def _not_beaten(pairs: Sequence[tuple[str, ComparedModels]], who: str) -> list[str]:
     worse = [clip(name, 80) for name, pair in pairs if not pair.tie]
     tied = [clip(name, 80) for name, pair in pairs if pair.tie]
     sentences = [f"{who} is worse than {join(worse)} on test: use that, or train longer."] if worse else []

@@ -206,8 +206,10 @@ def _content(export: Export, path: Path) -> tuple[Content, Form]:
         form = replace(form, encoding=None)
     if form != found_out:
         with suppress(DataError):
-            read_files([path], list(export.columns.values()), form)
-            return read_files([path], None, form), form
+            content = read_files([path], None, form)
+            if not set(export.columns.values()) <= content.columns.keys():
+                read_files([path], list(export.columns.values()), form)  # by number, or the form does not fit
+            return content, form
     try:
         return read_files([path], None, found_out), found_out
     except MissingColumn:

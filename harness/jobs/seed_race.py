@@ -77,5 +77,4 @@ def noise_of_rows(run: RunFolder, spec: StudySpec, finalists: Sequence[TrialReco
         except RunError:
             continue
     pairs = [compare(metric, a.outputs, b.outputs, a.targets, units) for a, b in combinations(answers, 2)]
-    widths = [pair.difference.high - pair.difference.low for pair in pairs]
-    return sqrt(fmean((width / (2 * 1.96)) ** 2 for width in widths)) if widths else nan
+    return sqrt(fmean(pair.difference.standard_error**2 for pair in pairs)) if pairs else nan

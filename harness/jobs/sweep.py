@@ -23,6 +23,15 @@ from harness.errors import InputError, RunError, StudyFailed
 from harness.jobs.detectable import detectable_lines
 from harness.jobs.earlier_runs import earlier_lines, read_earlier_runs
 from harness.jobs.finalists import confirm_configs, finalists_of
+from harness.jobs.going_on import (
+    changed_code,
+    continued,
+    continued_trials,
+    is_finished,
+    is_finished_by_other_version,
+    with_begun_code,
+    with_trials,
+)
 from harness.jobs.monitors import AfterStarts, Tidy
 from harness.jobs.refusals import refuse_undefined
 from harness.jobs.scorer import Features, Scorer, features_of
@@ -32,7 +41,7 @@ from harness.machine.slots import plan_slots
 from harness.records.decisions import finish_keys, new_folder, settle
 from harness.records.files import can_write
 from harness.records.final import WARNING, Baseline, SeedRace
-from harness.records.manifest import BEHAVIOUR, DataFacts, EarlierRun, Manifest, read_manifest, write_manifest
+from harness.records.manifest import DataFacts, EarlierRun, Manifest, read_manifest, write_manifest
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, reads_other_rows, verify
@@ -48,8 +57,7 @@ from harness.search.samplers import import_libraries
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import arms, default_config, differences, may_choose_precision
-from harness.spec.continuing import as_begun_with
+from harness.spec.configure import arms, default_config, may_choose_precision
 from harness.spec.lengths import unpruned_line
 from harness.spec.rungs import rung_fractions
 from harness.spec.space import is_searched
@@ -57,7 +65,7 @@ from harness.spec.study import StudySpec
 from harness.tasks import task_of
 from harness.tasks.encode import baselines, facts
 
-__all__ = ["TRIAL", "SweepView", "continued", "report_folder", "sweep"]
+__all__ = ["TRIAL", "SweepView", "report_folder", "sweep"]
 
 #: The trial function, by the name under which workers import it.
 TRIAL = "harness.trial:run_trial"
@@ -89,16 +97,6 @@ def report_folder(run: Path) -> Path:
     return folder if can_write(folder) or not can_write(run) else run / "report"
 
 
-def continued(spec: StudySpec, run: RunFolder) -> StudySpec:
-    """The study for continuing a run: keys that `spec` does not set have the values that the run was begun with.
-
-    Raises:
-        RunError: the run's manifest cannot be read.
-    """
-    earlier = read_manifest(run)
-    return as_begun_with(spec, earlier.spec) if earlier else spec
-
-
 def sweep(
     spec: StudySpec, *, runs: Path, fresh: bool, command: Sequence[str], view: SweepView, phases: Phases | None = None
 ) -> Results:
@@ -117,61 +115,16 @@ def sweep(
     phases = phases or Phases()
     with run.lock(), ExitStack() as stack:
         spec = continued(spec, run)
-        if trials := _continued_to(spec, run, given=any(map(_is_trials, command))):
+        if trials := continued_trials(spec, run, command):
             view.say(
                 f"this study was continued to {trials} trials, which count (search.trials={trials}), and not the "
                 f"{spec.search.trials} of this command"
             )
             spec = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": trials})})
-            command = [*(word for word in command if not _is_trials(word)), f"search.trials={trials}"]
-        if _is_finished_by_other_version(spec, run):
+            command = with_trials(command, trials)
+        if is_finished_by_other_version(spec, run):
             return _finished(run, view, phases)
         return _Sweep(spec, run, found, command, view, phases, stack).run()
-
-
-def _continued_to(spec: StudySpec, run: RunFolder, *, given: bool) -> int | None:
-    """The recorded number of trials where the study holds more than `spec` asks for; None where that of `spec` counts.
-
-    So a study that was continued is not taken back by the command that began it. A smaller number that is `given` on
-    the command line ends a study early, but does not decide it again.
-    """
-    recorded = read_manifest(run)
-    if recorded is None or recorded.spec.search.trials <= spec.search.trials:
-        return None
-    begun = recorded.spec
-    store = StudyStore.open(
-        run.storage(begun), begun.name, begun.search.objectives, rungs=rung_fractions(begun), create=False
-    )
-    try:
-        counts = len(store.records()) > spec.search.trials and not (given and decision(store) is None)
-        return begun.search.trials if counts else None
-    finally:
-        store.close()
-
-
-def _is_trials(word: str) -> bool:
-    """True for the override of `search.trials` on a command line."""
-    return word.startswith("search.trials=")
-
-
-def _is_finished_by_other_version(spec: StudySpec, run: RunFolder) -> bool:
-    """True when a version of another behaviour number has finished this study."""
-    earlier = read_manifest(run)
-    return earlier is not None and earlier.behaviour != BEHAVIOUR and _is_finished(spec, earlier.spec, run)
-
-
-def _is_finished(spec: StudySpec, recorded: StudySpec, run: RunFolder) -> bool:
-    """True when the study that the run was begun with is this one, and is finished."""
-    if differences(recorded, spec, free=("data.path",)):
-        return False
-    store = StudyStore.open(
-        run.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
-    )
-    try:
-        decided = decision(store)
-        return decided is not None and decided.of == finish_keys(spec)
-    finally:
-        store.close()
 
 
 def _finished(run: RunFolder, view: SweepView, phases: Phases) -> Results:
@@ -240,13 +193,13 @@ class _Sweep:
         data = DataFacts(**self.data.meta.model_dump(), folder=str(self.data.folder))
         begun = self.manifest
         now = new_manifest(spec, data, weights, self.places, self.command, begun.precision, begun.earlier_runs)
-        if self.earlier and reads_other_rows(self.earlier, data) and _is_finished(spec, self.earlier.spec, self.folder):
+        if self.earlier and reads_other_rows(self.earlier, data) and is_finished(spec, self.earlier.spec, self.folder):
             return _finished(self.folder, self.view, self.phases)
         self._refuse_changes(now)
         if self.earlier is None:
             refuse_undefined(spec, self.data)
         store = self._open()
-        self.manifest = now
+        self.manifest = now = with_begun_code(now, self.earlier)
         write_manifest(self.folder, now)
         rows = self.data.meta.rows["train"]
         chance, decided = task_of(spec.task).chance(self.data), decision(store)
@@ -297,7 +250,9 @@ class _Sweep:
         import_libraries(self.spec.search.sampler)
         self.stack.enter_context(self.loggers)
         scorer = self.stack.enter_context(Scorer(self.folder.path / "final.log"))
-        described = self._said([*self._changed_code(), *facts(self.data, default_config(self.spec))])
+        described = self._said(
+            [*changed_code(self.earlier, self.spec.task), *facts(self.data, default_config(self.spec))]
+        )
         with ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=stand_back) as background:
             others = background.submit(self._found_beside, described)
             measured: list[Future[tuple[list[dict[str, Any]], list[str]]]] = []
@@ -315,14 +270,6 @@ class _Sweep:
             store.set(FACTS, [*described, *others.result(), *failed])
         trials = store.records()
         return trials, *self._confirm(store, trials), scorer
-
-    def _changed_code(self) -> list[str]:
-        """Warns where the file of a user's task is another one than the run was begun with."""
-        then, now = (manifest.task if manifest else None for manifest in (self.earlier, self.manifest))
-        if then is None or now is None or not then.code_sha256 or then.code_sha256 == now.code_sha256:
-            return []
-        what = "trials of before and after may not be comparable (--fresh begins again)"
-        return [f"{WARNING}the code of {self.spec.task} has changed since this run was begun: {what}"]
 
     def _early_features(self, store: StudyStore, folder: str) -> Features | None:
         """The baseline that is computed beside the last trials; None on an accelerator, whose memory they need.

@@ -36,6 +36,11 @@ class Interval:
     high: float
 
     @property
+    def standard_error(self) -> float:
+        """Half of the width over the normal quantile."""
+        return (self.high - self.low) / (2 * _Z)
+
+    @property
     def is_point(self) -> bool:
         """True where it has no width but that of rounding errors."""
         return isclose(self.low, self.high, rel_tol=1e-9, abs_tol=1e-12)

@@ -36,8 +36,8 @@ def difference_shown_by(difference: Interval) -> float:
     It assumes that the standard error is the same whatever the difference is. NaN where the interval has no width but
     that of rounding errors.
     """
-    width = difference.high - difference.low
-    return DETECTABLE * width / (2 * 1.96) if isfinite(width) and not difference.is_point else nan
+    error = difference.standard_error
+    return DETECTABLE * error if isfinite(error) and not difference.is_point else nan
 
 
 def expected_difference(metric: Metric, outputs: Arrays, targets: Arrays, num_test_rows: int) -> float:

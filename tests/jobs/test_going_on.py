@@ -6,14 +6,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from harness.data.prepare import prepare
 from harness.errors import InputError, RunError
+from harness.jobs import going_on
 from harness.jobs import sweep as module
-from harness.jobs.sweep import continued, report_folder, sweep
+from harness.jobs.going_on import changed_code, continued, with_begun_code
+from harness.jobs.sweep import report_folder, sweep
 from harness.records.decisions import finish_keys
 from harness.records.final import WARNING, Final
 from harness.records.manifest import BEHAVIOUR, Manifest, read_manifest, write_manifest
@@ -226,10 +228,14 @@ def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("then", "now", "is_warned"), [("a", "b", True), ("a", "a", False), ("", "b", False)])
-def test_changed_code_of_an_own_task_is_warned_of(then: str, now: str, is_warned: bool) -> None:
+def test_changed_code_of_an_own_task_is_warned_of(
+    then: str, now: str, is_warned: bool, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its facts are the same, or the study would not go on; its formulas may not be."""
     facts: dict[str, Any] = {"name": "days:Days", "inputs": "texts", "fields": (), "metrics": (), "loss": "gap"}
-    before, after = (SimpleNamespace(task=TaskCopy(**facts, code_sha256=code)) for code in (then, now))
-    study = SimpleNamespace(earlier=before, manifest=after, spec=SimpleNamespace(task="days:Days"))
-    found = module._Sweep._changed_code(cast(Any, study))
-    assert [line.startswith(f"{WARNING}the code of days:Days has changed") for line in found] == [True] * is_warned
+    before, after = (Manifest(spec=study(), task=TaskCopy(**facts, code_sha256=code)) for code in (then, now))
+    monkeypatch.setattr(going_on, "copy_of", lambda name: after.task)
+    begins = f"{WARNING}the code of days:Days has changed"
+    assert [line.startswith(begins) for line in changed_code(before, "days:Days")] == [True] * is_warned
+    kept = with_begun_code(after, before)
+    assert [line.startswith(begins) for line in changed_code(kept, "days:Days")] == [True] * is_warned, "the next time"

@@ -17,6 +17,7 @@ from harness.stats.metric import Metric
 from harness.stats.shown import NONE, number, percent, shown
 
 __all__ = [
+    "ComparedModels",
     "amount",
     "capitalised",
     "clip",
@@ -68,7 +69,7 @@ def probability_text(value: float) -> str:
     return "above 99\u00a0%" if value > 0.995 else "below 1\u00a0%" if value < 0.005 else percent(value, 0)
 
 
-class _Compared(Protocol):
+class ComparedModels(Protocol):
     """A comparison of two models on the same rows."""
 
     @property
@@ -78,7 +79,7 @@ class _Compared(Protocol):
     def probability(self) -> float: ...
 
 
-def verdict_word(compared: _Compared) -> str:
+def verdict_word(compared: ComparedModels) -> str:
     """What the first model of a comparison is: "better", "worse" or "cannot be told apart"."""
     if compared.tie:
         return "cannot be told apart"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite, nan
+from math import isfinite
 
 from harness.records.final import FinalModel
 from harness.report.kit.sections import Sentence
@@ -68,8 +68,9 @@ def _smallest(view: View, metric: Metric) -> str:
     """The smallest difference that is shown between the winner and the first model that it differs from; "" if none."""
     winner = view.models.get("winner")
     for role, rival in view.models.items():
-        is_winner = role == "winner" or (winner is not None and rival.number == winner.number)
-        smallest = nan if is_winner else difference_shown_by(_difference(view, metric, role))
+        if winner is None or rival.number == winner.number:
+            continue
+        smallest = difference_shown_by(_difference(view, metric, role))
         if isfinite(smallest):
             other = f"trial {rival.number}" if rival.number is not None else clip(rival.name)
             return f"{amount(metric.name, smallest)} or more, between models as alike as the winner and {other}"

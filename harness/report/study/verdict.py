@@ -99,7 +99,7 @@ def _compared(view: View, name: str, other: FinalModel, *, tell_seed: bool) -> s
 def _unlucky(view: View, same: list[FinalModel]) -> str:
     """What to make of a runner-up that is better on test."""
     pairs = [view.comparison(model.role) for model in same if model.kind == "runner-up"]
-    if not any(pair is not None and not pair.tie and pair.probability < 0.5 for pair in pairs):
+    if not any(pair is not None and verdict_word(pair) == "worse" for pair in pairs):
         return ""
     return (
         " Validation may have been unlucky, or test: the choice stays with validation, because a model chosen on test "
