@@ -98,7 +98,7 @@ def test_stopped_run_is_shown_and_names_the_version_that_finishes_it(copied: Cal
 def test_stopped_run_goes_on(
     name: str, options: tuple[str, ...], copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("records.provenance", "jobs.sweep"):
+    for module in ("records.provenance", "jobs.going_on"):
         monkeypatch.setattr(f"harness.{module}.BEHAVIOUR", 1)
     run = copied(name)
     before = by_number(results(run))
