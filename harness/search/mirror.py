@@ -105,6 +105,13 @@ class Mirror:
         """Returns True when an Optuna pruner would stop the trial now."""
         return pruner.prune(self.study, self.frozen(number))
 
+    def limit(self, number: int, excess: Mapping[str, float]) -> None:
+        """Tells samplers by how much a running trial is beyond each constraint; values above 0 violate it."""
+        if not self.frozen(number).state.is_finished():
+            trial = Trial(self.study, self._ids[number])
+            for text, value in excess.items():
+                trial.set_constraint(text, value)
+
     def complete(self, number: int, values: Sequence[float]) -> None:
         """Ends a trial as COMPLETE with its values; does nothing to an ended trial."""
         self._end(number, TrialState.COMPLETE, values)

@@ -22,6 +22,7 @@ from harness.search.axes import Axes, Params, params_key
 from harness.search.mirror import Mirror
 from harness.search.samplers import derived_seed, make_sampler
 from harness.spec.configure import arms, default_numbers, default_params, rung_fractions
+from harness.spec.constraints import constraints_of
 from harness.spec.first import first_params
 from harness.spec.lengths import earliest_rung
 from harness.spec.rungs import TrialRungs, rungs_passed
@@ -59,7 +60,7 @@ class Proposer:
         found_before: Sequence[Params] = (),
     ) -> None:
         self._breadth_first = spec.search.pruner.name == "rungs" and bool(rung_fractions(spec))
-        self._objectives = spec.search.objectives
+        self._objectives, self._constraints = spec.search.objectives, constraints_of(spec)
         early = self._breadth_first and earliest_rung(spec, num_train_rows) < EARLY
         self._arms = [_Arm(spec, index, found_before, early=early) for index in range(len(arms(spec)))]
         self._arm_of: dict[int, _Arm] = {}
@@ -90,6 +91,7 @@ class Proposer:
         if mirror is None or not passed:
             return
         if self._breadth_first:
+            mirror.limit(number, self._constraints.excess(progress.metrics))
             mirror.complete(number, self._values(progress.metrics))
         elif len(self._objectives) == 1:
             mirror.report(number, passed[-1] + 1, progress.metrics[self._objectives[0]])
@@ -99,6 +101,8 @@ class Proposer:
         mirror = self._arm_of[record.number].mirror
         if mirror is None:
             return
+        if record.state is not TrialState.FAIL:
+            mirror.limit(record.number, self._constraints.excess(record.metrics))
         if record.state is TrialState.COMPLETE:
             mirror.complete(record.number, self._values(record.metrics))
         elif record.state is TrialState.PRUNED:

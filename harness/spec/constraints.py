@@ -33,6 +33,10 @@ class Constraints:
         """Returns by how much a model misses its limits: shares of the limits, added up; 0 for one that meets all."""
         return sum(_shortfall(each, each.measured(metrics)) for each in self.requirements)
 
+    def excess(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Returns by how much a model is beyond each limit, as a share of it: below 0 within, 0 where not measured."""
+        return {each.text: _excess(each, each.measured(metrics)) for each in self.requirements}
+
 
 UNCONSTRAINED = Constraints()
 
@@ -79,9 +83,11 @@ def constraints_of(spec: StudySpec) -> Constraints:
 
 def _shortfall(requirement: Requirement, value: float | None) -> float:
     """Returns how far a value is beyond the limit, as a share of it; 0 within, infinite where it was not measured."""
+    return inf if value is None else max(0.0, _excess(requirement, value))
+
+
+def _excess(requirement: Requirement, value: float | None) -> float:
     if value is None:
-        return inf
-    if requirement.is_met(value):
         return 0.0
-    scale = abs(requirement.limit) or 1.0
-    return max(abs(value - requirement.limit) / scale, float_info.min)  # `x < 1` is not met by 1 either
+    distance = abs(value - requirement.limit) / (abs(requirement.limit) or 1.0)
+    return -distance if requirement.is_met(value) else max(distance, float_info.min)  # `x < 1` is not met by 1 either

@@ -349,3 +349,51 @@ def test_propose_same_after_restarts_with_refused_draws(sampler: str) -> None:
     whole, broken = drive(spec, 9), drive(spec, 9, restarts=(4, 7))
     assert any(trial.system_attrs.get("harness:refused") for trial in whole.trials)
     assert broken.params() == whole.params()
+
+
+def drawn_beyond(sampler: str, num_trials: int, constraints: tuple[str, ...]) -> int:
+    """Of the trials after the first ten, those above 2,000 MiB: larger batches need more memory and score better."""
+    space = {"batch_size": {"low": 8, "high": 64}, "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}}
+    spec = make_spec(
+        trials=num_trials, sampler=sampler, training=space, constraints=constraints, pruner={"name": "none"}
+    )
+    book, beyond = Book(spec), 0
+    for number in range(num_trials):
+        assert book.ask() is not None
+        size = book.trials[number].config.training.batch_size
+        beyond += number >= 10 and size > 40
+        metrics = {"accuracy": size / 100, "log_loss": 1.0, "peak_memory_mib": 50.0 * size}
+        book.observe(number, 1.0, metrics=metrics)
+        book.end(number, TrialState.COMPLETE)
+    return beyond
+
+
+@pytest.mark.parametrize(("sampler", "num_trials"), [("tpe", 40), ("nsga2", 60)])
+def test_propose_samplers_know_the_constraints(sampler: str, num_trials: int) -> None:
+    limits = ("peak_memory_mib <= 2000",)
+    free, limited = drawn_beyond(sampler, num_trials, ()), drawn_beyond(sampler, num_trials, limits)
+    assert limited < 0.7 * free, (limited, free)
+
+
+def test_propose_gp_draws_under_constraints() -> None:
+    spec = make_spec(trials=6, sampler="gp", constraints=("peak_memory_mib <= 2000",), pruner={"name": "none"})
+    book = Book(spec)
+    for number in range(6):
+        assert book.ask() is not None
+        size = book.trials[number].config.training.batch_size
+        book.observe(number, 1.0, metrics={"accuracy": size / 100, "log_loss": 1.0, "peak_memory_mib": 100.0 * size})
+        book.end(number, TrialState.COMPLETE)
+    assert all(len(frozen.constraints) == 1 for frozen in mirrored(book))
+
+
+def test_propose_knows_the_constraints_after_a_restart() -> None:
+    spec = make_spec(trials=24, sampler="tpe", constraints=("peak_memory_mib <= 2000",))
+    whole, broken = Book(spec), Book(spec)
+    for book in (whole, broken):
+        for number in range(20):
+            book.ask()
+            size = book.trials[number].config.training.batch_size
+            book.observe(number, metrics={"accuracy": size / 100, "log_loss": 1.0, "peak_memory_mib": 100.0 * size})
+    broken.restart()
+    assert [frozen.constraints for frozen in mirrored(whole)] == [frozen.constraints for frozen in mirrored(broken)]
+    assert {value > 0 for frozen in mirrored(whole) for value in frozen.constraints.values()} == {True, False}
