@@ -16,7 +16,7 @@ from harness.jobs.finalists import models_to_score, rank_finalists, scored_runs,
 from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel, Scorer, features_of
 from harness.jobs.standing import of_winner
 from harness.machine.resources import cores
-from harness.records.decisions import finish_keys
+from harness.records.decisions import BEST, finish_keys
 from harness.records.exported import MANIFEST
 from harness.records.files import sha256_of
 from harness.records.final import (
@@ -91,7 +91,7 @@ def conclude(
         raise RunError(_without_weights(run, finalists))
     best = models["winner"]
     folder = run.inside(name)
-    staging = stage_weights(run.path / str(best.weights), folder / "best")
+    staging = stage_weights(run.path / str(best.weights), folder / BEST)
     folders = {role: str(run.path / str(record.weights)) for role, record in models.items()} | {"winner": str(staging)}
     features = None if scorer.computes_features else features_of(folder, spec, data, best)
     with scorer.scoring(_request(folder, spec, data, models, folders, features)):
@@ -105,7 +105,7 @@ def conclude(
     answers |= {role: simple[name] for role, name in names.items()}
     validation = answers["winner"]["validation"]
     exported_score = score(metric, validation.outputs, validation.targets)
-    check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / "best"))
+    check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / BEST))
     scored = _final_models(run, name, spec, models, names, answers, units.get("test"))
     comparisons = tuple(_compare(metric, role, answers, units.get("test")) for role in answers if role != "winner")
     facts = [*facts, *_left_out(spec, scorer)]
@@ -129,7 +129,7 @@ def conclude(
         models=scored,
         comparisons=comparisons,
         warnings=warnings,
-        export="best",
+        export=BEST,
         export_sha256=sha256_of(staging / MANIFEST),
         folder=name,
         of=finish_keys(spec),

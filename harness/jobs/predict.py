@@ -22,6 +22,7 @@ from harness.data.readers.encoding import is_utf8
 from harness.data.readers.file import open_table
 from harness.data.values import as_text, cell_of, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
+from harness.records.decisions import BEST
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.records.manifest import first_error
 from harness.runtime import program
@@ -73,7 +74,7 @@ def open_export(folder: Path) -> Export:
         raise InputError(f"{folder}: there is no such folder; a sweep exports its winner to runs/STUDY/best")
     missing = [name for name in EXPORT_FILES if not (folder / name).is_file()]
     if missing:
-        best = folder / "best"
+        best = folder / BEST
         is_run = (best / "manifest.json").is_file()
         remedy = f"did you mean {best}?" if is_run else f"make one: {program()} export RUN --to DIR"
         raise InputError(f"{folder} is not an exported model (no {', '.join(missing)}); {remedy}")

@@ -38,7 +38,7 @@ from harness.jobs.scorer import Features, Scorer, features_of
 from harness.jobs.seed_race import noise_of_rows, race_of
 from harness.loggers.open import open_loggers
 from harness.machine.slots import plan_slots
-from harness.records.decisions import finish_keys, new_folder, settle
+from harness.records.decisions import BEST, finish_keys, new_folder, settle
 from harness.records.files import can_write
 from harness.records.final import WARNING, Baseline, SeedRace
 from harness.records.manifest import DataFacts, EarlierRun, Manifest, read_manifest, write_manifest
@@ -167,7 +167,7 @@ class _Sweep:
         self.slots = plan_slots(spec.engine, num_trials=spec.search.trials)
         self.places = [] if spec.engine.joins else [slot.place for slot in self.slots]
         # Workers need as long to start as the data needs to be prepared; a finished study needs none.
-        warm = None if (run.path / "best").exists() else TRIAL
+        warm = None if (run.path / BEST).exists() else TRIAL
         self.precisions = Precisions(
             self.manifest.precision, each_kind=spec.engine.joins, on_choice=self._record_precision
         )

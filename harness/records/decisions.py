@@ -17,7 +17,10 @@ from harness.records.final import DECISIONS, Final
 from harness.records.rundir import RunFolder
 from harness.spec.study import StudySpec
 
-__all__ = ["export_of", "finish_keys", "new_folder", "settle"]
+__all__ = ["BEST", "export_of", "finish_keys", "new_folder", "settle"]
+
+#: The folder of the exported model, in the run folder.
+BEST = "best"
 
 
 def finish_keys(spec: StudySpec) -> dict[str, Any]:
@@ -46,10 +49,14 @@ def export_of(run: Path, final: Final) -> Path | None:
 def settle(run: RunFolder, final: Final) -> None:
     """Moves the export of a stored decision to its own folder, and removes the files that the decision replaces.
 
-    The answers of models that an earlier decision scored, and this one did not, stay.
+    A decision without a winner replaces the export of the one before it too: the weights of a tested model stay with
+    its trial, from which it can be exported again. The answers of models that an earlier decision scored, and this one
+    did not, stay.
     """
     if final.export is not None and export_of(run.path, final) != (to := run.path / final.export):
         replace_folder(run.path / final.folder / final.export, to)
+    if final.export is None:
+        shutil.rmtree(run.inside(BEST), ignore_errors=True)
     kept = {run.inside(model.predictions) for model in (*final.models, *final.earlier) if model.predictions}
     own = run.inside(final.folder)
     for path in sorted((run.path / DECISIONS).rglob("*"), reverse=True):  # what a folder holds comes before it

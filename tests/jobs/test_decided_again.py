@@ -20,7 +20,9 @@ from harness.jobs.sweep import sweep
 from harness.records import decisions
 from harness.records.exported import read_export
 from harness.records.files import replace_folder
+from harness.records.final import Final
 from harness.records.results import FINAL, Results, load
+from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.records.store import StudyStore
 from harness.spec.reader import load_study
@@ -202,3 +204,13 @@ def test_a_winner_without_weights_is_told_before_anything_is_lost(tmp_path: Path
     after = swept(tmp_path, TWO)
     assert after.final is not None and after.final.winning_model is not None
     assert after.final.winning_model.seed == 1
+
+
+def test_a_decision_without_a_winner_leaves_no_model_as_the_best(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.create()
+    run.inside("best").mkdir()
+    decisions.settle(run, Final(winner=0, export="best", folder="final/1"))
+    assert (run.path / "best").is_dir()
+    decisions.settle(run, Final(folder="final/2"))
+    assert not (run.path / "best").exists()
