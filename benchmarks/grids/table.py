@@ -35,7 +35,7 @@ def about(grid: Grid, data: PreparedData) -> dict[str, Any]:
     config = config_of(spec, params, seed, rows)
     return {
         "name": spec.name,
-        "study": spec.model_dump(mode="json"),
+        "study": spec.model_dump(mode="json", exclude={"search": {"pruner"}}),
         "params": [param.name for param in search_space(spec)],
         "objective": spec.search.objectives[0],
         "metrics": [metric.name for metric in facts_of(spec.task).metrics],

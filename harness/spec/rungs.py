@@ -16,7 +16,7 @@ __all__ = [
     "POPULATION",
     "TrialRungs",
     "num_promoted",
-    "reduction_factors",
+    "promoted_shares",
     "rung_fractions",
     "rung_resource",
     "rung_share",
@@ -57,7 +57,7 @@ def rung_fractions(spec: StudySpec) -> tuple[float, ...]:
     rung = pruner.min_fraction
     while rung < 1 - SAME:
         rungs.append(rung)
-        rung *= pruner.reduction_factor
+        rung *= pruner.factor
     return tuple(rungs)
 
 
@@ -65,10 +65,10 @@ def _judged(pruner: PrunerSpec) -> Judged:
     return look_up(PRUNERS, pruner.name, "search.pruner.name").judged
 
 
-def reduction_factors(spec: StudySpec) -> tuple[int, ...]:
-    """Returns for each rung one in how many trials goes on: the study's factor, but half of them before `EARLY`."""
-    factor = spec.search.pruner.reduction_factor
-    return tuple(2 if share < EARLY else factor for share in rung_fractions(spec))
+def promoted_shares(spec: StudySpec) -> tuple[float, ...]:
+    """Returns for each rung what share of its trials goes on: 1 / factor of the study, before `EARLY` two thirds."""
+    usual = 1 / spec.search.pruner.factor
+    return tuple(2 / 3 if rung < EARLY else usual for rung in rung_fractions(spec))
 
 
 def rung_resource(pruner: PrunerSpec, rung: int) -> int:
@@ -77,15 +77,15 @@ def rung_resource(pruner: PrunerSpec, rung: int) -> int:
     It is 1, 4, 16 for a reduction factor of 4, and 1, 2, 3 for pruners that decide at quarters. The rung after the last
     is the full training.
     """
-    return rung + 1 if _judged(pruner) == "quarters" else pruner.reduction_factor**rung
+    return rung + 1 if _judged(pruner) == "quarters" else pruner.factor**rung
 
 
-def num_promoted(num_reached: int, reduction_factor: int, least: int = 1) -> int:
-    """Returns how many trials of a rung are promoted: one in `reduction_factor`, and at least `least`.
+def num_promoted(num_reached: int, share: float, least: int = 1) -> int:
+    """Returns how many trials of a rung are promoted: this share of them, and at least `least`.
 
     (Jamieson and Talwalkar 2016, algorithm 1; Li et al. 2020, algorithm 2.)
     """
-    return min(num_reached, max(1, num_reached // reduction_factor, least))
+    return min(num_reached, max(1, int(num_reached * share + SAME), least))
 
 
 def trial_rungs(spec: StudySpec, num_steps: int, warmup_fraction: float) -> TrialRungs:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isfinite, sqrt
+from math import isfinite, log, sqrt
 from statistics import NormalDist
 
-from harness.stats.metric import Arrays, Metric, score
+from harness.stats.metric import NATS, Arrays, Metric, score
 
-__all__ = ["is_beyond_chance", "noise", "scores_of_constant"]
+__all__ = ["is_ahead", "is_beyond_chance", "noise", "scores_of_constant"]
 
 
 #: How probable it is that a value without merit lies above two standard errors.
@@ -47,6 +47,25 @@ def is_beyond_chance(
     margin = noise(metric, baseline, num_rows, num_trials)
     bound = baseline + margin if metric.maximize else baseline - margin
     return value is not None and isfinite(value) and metric.better(value, bound)
+
+
+def is_ahead(metric: Metric, value: float | None, other: float | None, num_rows: int, num_trials: int = 1) -> bool:
+    """True when `value` is better than `other` by more than noise, both scored on the same `num_rows` rows.
+
+    Of a loss in nats a row: if the worse model were right, the rows would be `num_trials / ABOVE_TWO` times as probable
+    under the better one with at most the inverse probability (Markov's inequality for likelihood ratios). A cost is
+    measured, so any difference counts. A value that is no number is behind any other.
+    """
+    if value is None or not isfinite(value):
+        return False
+    if other is None or not isfinite(other):
+        return True
+    if metric.is_cost:
+        return metric.better(value, other)
+    if metric.unit == NATS:
+        return other - value > log(max(1, num_trials) / ABOVE_TWO) / max(1, num_rows)
+    margin = noise(metric, other, num_rows, num_trials)
+    return metric.better(value, other + margin if metric.maximize else other - margin)
 
 
 def scores_of_constant(metrics: Iterable[Metric], outputs: Arrays, targets: Arrays) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from harness.stats.metric import Arrays, Metric, ratio
+from harness.stats.metric import NATS, Arrays, Metric, ratio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,7 +123,7 @@ CLASSIFICATION: tuple[Metric, ...] = (
         maximize=False,
         low=0.0,
         high=inf,
-        unit="nats",
+        unit=NATS,
         row_stats=_losses,
         of_sums=_mean,
     ),

@@ -16,11 +16,13 @@ from harness.stats.ragged import Ragged, by_row
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["COSTS", "Arrays", "Metric", "num_rows", "of_function", "rank_key", "ratio", "score", "scores"]
+__all__ = ["COSTS", "NATS", "Arrays", "Metric", "num_rows", "of_function", "rank_key", "ratio", "score", "scores"]
 
 Arrays: TypeAlias = Mapping[str, Any]
 """Arrays by name, all with the rows of a split in one order: dense, the rows on the first axis, or `Ragged`."""
 
+#: The unit of a mean negative log-likelihood of the rows' targets.
+NATS = "nats"
 RowStats: TypeAlias = "Callable[[Arrays, Arrays], np.ndarray]"
 OfSums: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 Value: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"

@@ -13,7 +13,7 @@ from math import inf, isfinite
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
 from harness.spec.constraints import Ranking
-from harness.spec.rungs import num_promoted, reduction_factors
+from harness.spec.rungs import num_promoted, promoted_shares
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -212,7 +212,7 @@ class Board:
 
     def _rungs_work(self, num_trials: int) -> float:
         """Returns the work of an arm, assuming that its further trials have rungs like the present ones."""
-        factors, least, kept = reduction_factors(self.spec), self.spec.num_finalists, int(keeps_default(self.spec))
+        promoted, least, kept = promoted_shares(self.spec), self.spec.num_finalists, int(keeps_default(self.spec))
         all_rungs = [row.config.rungs for row in self.rows.values() if row.config.rungs]
         judged = [rungs for rungs in all_rungs if any(rungs)]
         num_whole = round(num_trials * (1 - len(judged) / len(all_rungs))) if all_rungs else 0
@@ -222,7 +222,7 @@ class Board:
             shares = [share for rungs in judged if (share := rungs[index]) is not None]
             rung = sum(shares) / len(shares) if shares else fraction
             work += (num_trials + kept * bool(before)) * (rung - before)
-            num_trials = num_promoted(num_trials, factors[index], least)
+            num_trials = num_promoted(num_trials, promoted[index], least)
             before = rung
         return work + (num_trials + kept * bool(before)) * (1 - before)
 

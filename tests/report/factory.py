@@ -123,7 +123,11 @@ def _spec(shape: Shape) -> StudySpec:
             "data": {"path": "reviews.csv", "text": shape.column},
             "model": {"checkpoint": shape.checkpoints if len(shape.checkpoints) > 1 else shape.checkpoints[0]},
             "training": training,
-            "search": {"trials": max(1, shape.trials), "objectives": shape.objectives},
+            "search": {
+                "pruner": {"name": "rungs", "reduction_factor": 4},
+                "trials": max(1, shape.trials),
+                "objectives": shape.objectives,
+            },
         }
     )
 

@@ -35,7 +35,11 @@ def num_steps(config: TrialConfig, rows: int | None = None) -> int:
 
 
 def make_spec(**search: Any) -> StudySpec:
-    """A study of four parameters; `training` and `model` replace those sections, the rest goes to `search`."""
+    """A study of four parameters; `training` and `model` replace those sections, the rest goes to `search`.
+
+    Its rungs are 1/16 and 1/4, if it has any.
+    """
+    search["pruner"] = {"name": "rungs", "reduction_factor": 4} | search.get("pruner", {})
     training = search.pop("training", None) or {
         "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
         "batch_size": {"choices": [8, 16, 32]},
@@ -68,7 +72,7 @@ def evaluation(config: TrialConfig, fraction: float, rows: int | None = None, **
         "step": step,
         "total_steps": total,
         "epoch": 3 * fraction,
-        "num_rows": 100,
+        "num_rows": 1_000_000,
         "metrics": quality(config, fraction),
         "train_loss": 0.5,
         "usage": Usage(elapsed_s=100 * fraction, step_s=100 * fraction),
@@ -76,12 +80,14 @@ def evaluation(config: TrialConfig, fraction: float, rows: int | None = None, **
     return Progress(**(fields | changes))
 
 
-def at(number: int, fraction: float, accuracy: float, total_steps: int = TOTAL_STEPS) -> Progress:
-    """A trial at a share of a training of `total_steps`, with an accuracy on nine rows."""
+def at(
+    number: int, fraction: float, accuracy: float, total_steps: int = TOTAL_STEPS, num_rows: int = 1_000_000
+) -> Progress:
+    """A trial at a share of a training of `total_steps`; on so many rows all different accuracies are told apart."""
     step = max(1, round(total_steps * fraction))
     metrics = {"accuracy": accuracy, "log_loss": 1 - accuracy}
     return Progress(
-        number=number, step=step, total_steps=total_steps, epoch=1, num_rows=9, metrics=metrics, train_loss=1
+        number=number, step=step, total_steps=total_steps, epoch=1, num_rows=num_rows, metrics=metrics, train_loss=1
     )
 
 

@@ -37,8 +37,10 @@ def test_every_pruner_gives_its_reason(new_store: NewStore, folder: RunFolder, p
     num_rungs = 3 if pruner == "median" else 2
     starts = [f"stopped at rung {len(record.history)} of {num_rungs}, where " for record in found]
     assert all(record.message.startswith(start) for record, start in zip(found, starts, strict=True))
-    values = [float(re.findall(r"\(accuracy ([\d.]+) %", record.message)[0]) for record in found]
-    assert values == pytest.approx([100 * record.metrics["accuracy"] for record in found], abs=0.06)
+    for record in found:
+        metric, value = re.findall(r"\((accuracy|log loss) ([\d.]+)", record.message)[0]
+        expected = record.metrics["log_loss"] if metric == "log loss" else 100 * record.metrics["accuracy"]
+        assert float(value) == pytest.approx(expected, abs=0.06)
     others = [record for record in store.records() if record.state is COMPLETE]
     assert {(record.reason, record.message) for record in others} == {(None, "")}
 
@@ -67,12 +69,14 @@ def test_trials_that_no_process_holds_are_ended_with_their_reason(new_store: New
         (
             0,
             RUNG,
-            f"{AT_FIRST}it was 4th of 4, and only the best 2 trained on (accuracy 50.0 %; the 2nd best had 70.0 %)",
+            f"{AT_FIRST}it was 4th of 4 by log loss, and only the best 2 trained on "
+            "(log loss 0.500; the 2nd best had 0.300)",
         ),
         (
             1,
             RUNG,
-            f"{AT_FIRST}it was 3rd of 4, and only the best 2 trained on (accuracy 60.0 %; the 2nd best had 70.0 %)",
+            f"{AT_FIRST}it was 3rd of 4 by log loss, and only the best 2 trained on "
+            "(log loss 0.400; the 2nd best had 0.300)",
         ),
     ]
 
@@ -99,21 +103,21 @@ def test_lack_of_time_keeps_its_own_words(new_store: NewStore, folder: RunFolder
 
 def test_a_trial_that_was_pruned_before_time_was_over_keeps_that_reason(new_store: NewStore, folder: RunFolder) -> None:
     """Its engine may end it when the search is closed already."""
-    spec = make_spec(trials=3, budget={"minutes": 3}, confirm=None)
+    spec = make_spec(trials=4, budget={"minutes": 3}, confirm=None)
     store, clock = new_store(), Clock()
     search = Search(spec, store, folder, clock=clock)
-    configs = [config for config in (search.next(), search.next()) if config]
+    configs = [config for config in (search.next(), search.next(), search.next()) if config]
     rows = []
-    for config, accuracy in zip(configs, (0.5, 0.9), strict=True):
+    for config, accuracy in zip(configs, (0.5, 0.9, 0.8), strict=True):
         rows.append(evaluation(config, 1 / 16, metrics={"accuracy": accuracy, "log_loss": 1 - accuracy}))
         search.decide(config.number, rows[-1])
     clock.now += 150
     assert search.next() is not None and search.out_of_budget
-    assert search.dropped() == [0]
+    assert search.dropped()[0] == 0
     record = search.end(record_of(configs[0], PRUNED, [rows[0]]))
     assert record.reason is RUNG
-    ranking = "it was 2nd of the 2 that had come so far, and at most 1 of all 3 trains on"
-    assert record.message.startswith(f"{AT_FIRST}{ranking} (accuracy 50.0 %; the best had ")
+    ranking = "it was 3rd of the 3 that had come so far by log loss, and at most 2 of all 4 train on"
+    assert record.message.startswith(f"{AT_FIRST}{ranking} (log loss 0.500; the 2nd best had ")
 
 
 def test_ray_gives_its_own_message(new_store: NewStore, folder: RunFolder) -> None:

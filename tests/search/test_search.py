@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from math import nan
 
@@ -19,12 +19,10 @@ from harness.search.axes import params_key
 from harness.search.search import Search
 from harness.search.source import Decision, TrialSource
 from harness.spec.configure import arms, keeps_default, rung_fractions
-from harness.spec.rungs import num_promoted, reduction_factors
+from harness.spec.rungs import num_promoted, promoted_shares
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
-from harness.spec.tasks import metric_named
 from harness.spec.trial import TrialConfig
-from harness.stats.chance import is_beyond_chance
 from tests.conftest import num_examples
 from tests.search.simulate import Log, Simulator, evaluation, make_spec, quality, sweep
 
@@ -43,16 +41,13 @@ def accuracy_at(record: TrialRecord, fraction: float) -> float:
     return next(row.metrics["accuracy"] for row in record.history if row.fraction >= fraction - 0.01)
 
 
-def check_promotions(
-    spec: StudySpec, records: list[TrialRecord], *, exact: bool, chance: Mapping[str, float] | None = None
-) -> None:
+def check_promotions(spec: StudySpec, records: list[TrialRecord], *, exact: bool) -> None:
     """At each rung of each arm nobody who stayed behind was better than somebody who went on, and as many went on.
 
-    A default recipe that is kept goes on behind them, and does not count from there on. Where fewer are better than
-    the trivial baseline than would go on, all do.
+    A default recipe that is kept goes on behind them, and does not count from there on.
     """
     ladder = rung_fractions(spec)
-    factors, least = reduction_factors(spec), spec.confirm.top
+    shares, least = promoted_shares(spec), spec.confirm.top
     for arm in arms(spec):
         sound = [each for each in records if each.state is not FAIL and each.params.get("checkpoint", arm) == arm]
         outside: set[int] = set()
@@ -64,18 +59,12 @@ def check_promotions(
             promoted = {each.number for each in reached if each.history[-1].step > rows[each.number].step}
             kept = {0} & set(rows) if keeps_default(spec) else set()
             assert kept <= promoted
-            known = [
-                is_beyond_chance(metric_named("accuracy"), row.metrics["accuracy"], chance or {}, 100)
-                for row in rows.values()
-            ]
-            quota = num_promoted(len(numbers), factors[index], least)
-            signal = sum(known) >= quota
-            quota = quota if signal else len(numbers)
+            quota = num_promoted(len(numbers), shares[index], least)
             places = len(promoted - kept) if not exact else quota
             best = [number for number in numbers if exact or number not in kept][:places]
             assert promoted == {*best} | kept
             most = len(numbers) + (0 if exact else len(records))
-            assert not signal or places <= num_promoted(most, factors[index], least)
+            assert places <= num_promoted(most, shares[index], least)
             outside |= kept.difference(best)
 
 
@@ -275,7 +264,7 @@ CHANCE = {"accuracy": 1 / 12, "log_loss": 2.485}
 
 def guesses_for_40_steps(config: TrialConfig, fraction: float, rows: int | None = None) -> Progress:
     """Near chance, in no good order, until step 40; then as good as its params."""
-    row = evaluation(config, fraction, rows)
+    row = evaluation(config, fraction, rows, num_rows=100)
     luck = config.number * 7 % 5 / 200
     guess = {"accuracy": 1 / 12 + luck, "log_loss": 2.485 - luck}
     return row if row.step > 40 else row.model_copy(update={"metrics": row.metrics | guess})
@@ -541,4 +530,4 @@ def test_search_whatever_happens(
         if not any(record.config.rungs):
             assert record.state is not PRUNED, "it is too short to be judged"
     if pruner == "rungs":
-        check_promotions(spec, records, exact=not failing, chance=chance)
+        check_promotions(spec, records, exact=not failing)

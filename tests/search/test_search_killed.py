@@ -47,6 +47,6 @@ def test_search_killed_goes_on(tmp_path: Path) -> None:
     store.close()
     assert [trial.number for trial in trials] == list(range(40))
     states = [trial.state for trial in trials]
-    assert states.count(TrialState.COMPLETE) == 6 and states.count(TrialState.PRUNED) == 34
+    assert states.count(TrialState.COMPLETE) == 7 and states.count(TrialState.PRUNED) == 33
     assert all(trial.state is trial.record.state for trial in trials)
     assert len({str(trial.record.params) for trial in trials}) == 40

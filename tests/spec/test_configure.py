@@ -33,8 +33,10 @@ LR = {"low": 1e-5, "high": 1e-4, "log": True}
 
 
 def study(**sections: Any) -> StudySpec:
+    """A small study, with rungs at 1/16 and 1/4."""
     base = {"name": "x", "data": {"path": "a.csv"}, "model": {"checkpoint": "tiny"}}
-    return StudySpec.model_validate(base | sections)
+    search = {"pruner": {"name": "rungs", "reduction_factor": 4}} | sections.pop("search", {})
+    return StudySpec.model_validate(base | sections | {"search": search})
 
 
 def training(**fields: Any) -> StudySpec:
@@ -420,7 +422,7 @@ def test_what_may_change_is_no_difference(sections: dict[str, Any]) -> None:
         ({"data": {"path": "b.csv"}}, "data.path: a.csv -> b.csv"),
         ({"data": {"path": "a.csv", "split": {"seed": 1}}}, "data.split.seed: 42 -> 1"),
         ({"data": {"path": "a.csv", "text_pair": "b"}}, "data.text_pair: null -> b"),
-        ({"search": {"pruner": {"name": "asha"}}}, "search.pruner.name: rungs -> asha"),
+        ({"search": {"pruner": {"name": "asha", "reduction_factor": 4}}}, "search.pruner.name: rungs -> asha"),
         ({"search": {"objectives": ["mcc"]}}, "search.objectives: [accuracy] -> [mcc]"),
         ({"name": "y"}, "name: x -> y"),
     ],

@@ -23,7 +23,7 @@ def study(pruner: str = "rungs", data: dict[str, Any] | None = None, **training:
             "data": {"path": "a.csv"} | (data or {}),
             "model": {"checkpoint": "tiny"},
             "training": {"epochs": 2} | training,
-            "search": {"pruner": {"name": pruner}},
+            "search": {"pruner": {"name": pruner, "reduction_factor": 4}},
         }
     )
 

@@ -13,6 +13,7 @@ from harness.spec.rungs import (
     FIRST_STEPS,
     QUARTERS,
     num_promoted,
+    promoted_shares,
     rung_fractions,
     rung_resource,
     rung_share,
@@ -23,7 +24,8 @@ from harness.spec.steps import step_at, warmup_steps
 from harness.spec.study import StudySpec
 
 
-def study(pruner: str = "rungs", **options: Any) -> StudySpec:
+def study(pruner: str = "rungs", *, reduction_factor: int | None = 4, **options: Any) -> StudySpec:
+    options["reduction_factor"] = reduction_factor
     return StudySpec.model_validate(
         {
             "name": "x",
@@ -37,7 +39,9 @@ def study(pruner: str = "rungs", **options: Any) -> StudySpec:
 @pytest.mark.parametrize(
     ("pruner", "options", "expected"),
     [
+        ("rungs", {"reduction_factor": None}, (0.0625, 0.125, 0.25, 0.5)),
         ("rungs", {}, (0.0625, 0.25)),
+        ("asha", {"reduction_factor": None}, (0.0625, 0.25)),
         ("asha", {"reduction_factor": 2, "min_fraction": 0.125}, (0.125, 0.25, 0.5)),
         ("hyperband", {"reduction_factor": 3, "min_fraction": 0.2}, (0.2, 0.6000000000000001)),
         ("rungs", {"min_fraction": 1}, ()),
@@ -52,11 +56,26 @@ def test_rung_fractions_of_pruner(pruner: str, options: dict[str, Any], expected
 
 
 @pytest.mark.parametrize(
-    ("reached", "factor", "least", "promoted"),
-    [(16, 4, 1, 4), (15, 4, 1, 3), (3, 4, 1, 1), (1, 4, 1, 1), (0, 4, 1, 0), (16, 4, 6, 6), (2, 4, 6, 2), (9, 3, 2, 3)],
+    ("reached", "share", "least", "promoted"),
+    [
+        (16, 1 / 4, 1, 4),
+        (15, 1 / 4, 1, 3),
+        (3, 1 / 4, 1, 1),
+        (1, 1 / 4, 1, 1),
+        (0, 1 / 4, 1, 0),
+        (16, 1 / 4, 6, 6),
+        (2, 1 / 4, 6, 2),
+        (9, 1 / 3, 2, 3),
+        (6, 2 / 3, 2, 4),
+    ],
 )
-def test_num_promoted(reached: int, factor: int, least: int, promoted: int) -> None:
-    assert num_promoted(reached, factor, least) == promoted
+def test_num_promoted(reached: int, share: float, least: int, promoted: int) -> None:
+    assert num_promoted(reached, share, least) == promoted
+
+
+def test_promoted_shares_keep_two_in_three_early() -> None:
+    assert promoted_shares(study(reduction_factor=None)) == (2 / 3, 2 / 3, 1 / 2, 1 / 2)
+    assert promoted_shares(study("rungs")) == (2 / 3, 1 / 4)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def study(pruner: str = "rungs", evaluations: Any = "auto", **options: Any) -> S
             "data": {"path": "a.csv"},
             "model": {"checkpoint": "tiny"},
             "training": {"evaluations_per_epoch": evaluations},
-            "search": {"pruner": {"name": pruner, **options}},
+            "search": {"pruner": {"name": pruner, "reduction_factor": 4, **options}},
         }
     )
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from harness.spec.tasks import metric_named
-from harness.stats.chance import is_beyond_chance, noise, scores_of_constant
+from harness.spec.tasks import facts_of, metric_named
+from harness.stats.chance import is_ahead, is_beyond_chance, noise, scores_of_constant
 from harness.stats.metric import Metric
 
+find = facts_of("text-classification").metric
 CHANCE = {"accuracy": 1 / 12, "macro_f1": 1 / 12, "mcc": 0.0, "roc_auc": 0.5, "log_loss": 2.48}
 
 
@@ -77,3 +78,38 @@ def test_constant_outputs_have_the_middle_where_they_leave_a_metric_undefined() 
     assert found == {"rmse": pytest.approx(sqrt(14 / 3)), "r2": 0.0, "pearson": 0.0, "spearman": 0.0}
     same = scores_of_constant(metrics, {"predictions": np.full(3, 3.0)}, {"numbers": np.full(3, 3.0)})
     assert same.keys() == {"rmse", "pearson", "spearman"}, "r2 has no middle"
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "other", "num_rows", "expected"),
+    [
+        ("log_loss", 1.0, 1.02, 256, True),  # ln(1 / 0.0228) / 256 is 0.0148
+        ("log_loss", 1.0, 1.01, 256, False),
+        ("log_loss", 1.02, 1.0, 256, False),
+        ("accuracy", 0.9, 0.8, 100, True),  # two standard errors of 80 % are 8 points
+        ("accuracy", 0.86, 0.8, 100, False),
+        ("accuracy", None, 0.1, 100, False),
+        ("accuracy", 0.1, nan, 100, True),
+        ("samples_per_second", 101.0, 100.0, 1, True),
+        ("samples_per_second", 100.0, 101.0, 1, False),
+    ],
+)
+def test_ahead_is_beyond_the_noise_of_the_rows(
+    metric: str, value: float | None, other: float, num_rows: int, expected: bool
+) -> None:
+    assert is_ahead(find(metric), value, other, num_rows) is expected
+
+
+def test_ahead_by_loss_is_rare_among_models_without_merit() -> None:
+    """The truth is one model; of 16 others of equal size around it, one is ahead of it by luck in few of the draws."""
+    rng, lucky, draws, rows = np.random.default_rng(0), 0, 400, 256
+    log_loss = find("log_loss")
+    for _ in range(draws):
+        truth = rng.dirichlet(np.ones(3), rows)
+        labels = (truth.cumsum(axis=1) > rng.random((rows, 1))).argmax(axis=1)
+        true_loss = -np.log(truth[np.arange(rows), labels]).mean()
+        others = truth[None] * np.exp(0.3 * rng.standard_normal((16, rows, 3)))
+        others /= others.sum(axis=2, keepdims=True)
+        losses = -np.log(others[:, np.arange(rows), labels]).mean(axis=1)
+        lucky += any(is_ahead(log_loss, float(loss), float(true_loss), rows, 16) for loss in losses)
+    assert lucky / draws <= 0.04

@@ -109,14 +109,14 @@ def test_board_says_nothing_of_time_at_first() -> None:
 
 
 def test_board_time_left_counts_rungs_and_confirmation() -> None:
-    """16 trials to 1/16, 8 to 1/4, 2 to the end (as many as are confirmed), the default recipe too; two to confirm."""
+    """16 trials to 1/16, 10 to 1/4, 2 to the end (as many as are confirmed), the default recipe too; two to confirm."""
     spec = study("budget.minutes=null")
     found = board(spec)
     for number in range(4):
         found.started(config(spec, number))
         found.progressed(number, progress(number, 10, 0.5, elapsed_s=10))
     whole_s, done = 160.0, 4 / 16
-    search = 16 / 16 + 9 * 3 / 16 + 3 * 12 / 16
+    search = 16 / 16 + 11 * 3 / 16 + 3 * 12 / 16
     assert found.left_s() == pytest.approx((search - done) * whole_s / 2 + whole_s)
     assert found.done == pytest.approx(done / search)
 
@@ -128,7 +128,7 @@ def test_board_expects_of_new_trials_what_the_known_ones_have() -> None:
     for number, rungs in enumerate([(30 / 160, 0.25), (None, None)] * 2):
         found.started(config(spec, number).model_copy(update={"rungs": rungs}))
         found.progressed(number, progress(number, 16, 0.5, elapsed_s=10))
-    search = 8 + 8 * 30 / 160 + 4 * 10 / 160 + 1 * 3 / 4
+    search = 8 + 8 * 30 / 160 + 5 * 10 / 160 + 1 * 3 / 4
     assert found.done == pytest.approx(4 * 0.1 / search)
 
 

@@ -61,7 +61,7 @@ class RayPruner:
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = RungClock(spec), desk, order
         self._name = spec.search.pruner.name
-        self._factor = spec.search.pruner.reduction_factor
+        self._factor = spec.search.pruner.factor
         self._values: defaultdict[float, list[float]] = defaultdict(list)
         self._messages: dict[int, str] = {}
         self._asked: dict[int, float] = {}
@@ -263,10 +263,10 @@ def make_scheduler(spec: StudySpec) -> TrialScheduler | None:
     keys: dict[str, Any] = {"time_attr": "time", "metric": "objective", "mode": "max"}
     if pruner.name == "ray-asha":
         return AsyncHyperBandScheduler(
-            **keys, grace_period=1, max_t=clock.end, reduction_factor=pruner.reduction_factor, brackets=1
+            **keys, grace_period=1, max_t=clock.end, reduction_factor=pruner.factor, brackets=1
         )
     if pruner.name == "ray-hyperband":
-        return PatientHyperBand(**keys, max_t=clock.end, reduction_factor=pruner.reduction_factor)
+        return PatientHyperBand(**keys, max_t=clock.end, reduction_factor=pruner.factor)
     if pruner.name == POPULATION:
         return _population(spec, keys)
     if pruner.name.startswith("ray-"):

@@ -131,7 +131,7 @@ class OptunaPolicy(Policy):
         pruner, field = self._spec.search.pruner, self._trials[number].field
         metric, step = self._objective, rung_resource(pruner, rung)
         describe = _median if pruner.name == "median" else _halving
-        ranking, *values = describe(field, number, step, pruner.reduction_factor, metric)
+        ranking, *values = describe(field, number, step, pruner.factor, metric)
         if violated := self._constraints.violated(progress.metrics):
             values = [beyond(violated, progress.metrics)]
         return message(rung, self._num_rungs, ranking, *values)
@@ -180,7 +180,7 @@ def _halving(field: _Field, number: int, step: int, factor: int, metric: Metric)
     value = own.intermediate_values[step]
     if math.isnan(value):
         return (not_a_number(metric),)
-    quota = num_promoted(len(values), factor)
+    quota = num_promoted(len(values), 1 / factor)
     rank = 1 + sum(metric.better(other, value) for other in values)
     ranking = rank_so_far(rank, len(values), only_the_best(quota), where)
     return ranking, against(metric, value, values[quota - 1], f"{of_place(quota)} had")
@@ -192,7 +192,7 @@ def _pruner(spec: PrunerSpec, first: int) -> BasePruner:
 
     if spec.name == "median":
         return pruners.MedianPruner()
-    min_resource, factor = rung_resource(spec, first), spec.reduction_factor
+    min_resource, factor = rung_resource(spec, first), spec.factor
     if spec.name == "asha":
         return pruners.SuccessiveHalvingPruner(min_resource=min_resource, reduction_factor=factor)
     if spec.name != "hyperband":

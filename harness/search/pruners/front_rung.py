@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.search.pruners.ladder import Judged, Rung, rung_key
+from harness.search.pruners.ladder import IsAhead, Judged, Ranked, Rung, rung_key
 from harness.spec.tasks import TaskFacts
 from harness.stats.fronts import pareto_order
 
@@ -43,6 +43,10 @@ class FrontRung(Rung):
         columns = [self._column(name) for name in self.objectives]
         order = pareto_order(np.array(columns, dtype=float).reshape(len(columns), -1).T)
         self.reached = sorted((self.reached[index] for index in order), key=lambda judged: judged.key[0])
+
+    def num_going_on(self, ranked: Sequence[Judged] | Ranked, quota: int, num_reached: int, is_ahead: IsAhead) -> int:
+        """Returns `quota` where as many trials are better than the trivial baseline, else `num_reached`."""
+        return quota if len(self.better) >= quota else num_reached
 
     def _column(self, objective: str) -> np.ndarray:
         """Returns what ranks each trial by one objective, the lower the better: its value, as far as it is known.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -26,18 +26,24 @@ class Judged(NamedTuple):
     progress: Progress
 
 
-@dataclass(slots=True)
-class Rung:
-    """One rung of one arm; one in `factor` of its trials goes on.
+IsAhead = Callable[[Judged, Judged], bool]
+"""Whether the first trial is better than the second by more than the noise of the rows."""
 
-    `coming` are trials that train towards it, `reached` all that were evaluated at it, the best first,
-    `better` those of them that are better than the trivial baseline, `waiting` those that are paused here,
-    `dropped` those that were stopped here. No trial behind the first `cut` reached ones waits. `settled`: no further
-    trial can reach the rung. `is_ranked_early`: a further trial does not change which of two others is better.
+
+@dataclass(slots=True, kw_only=True)
+class Rung:
+    """One rung of one arm; `share` of its trials go on, and those that may be as good as these.
+
+    `is_early`: it comes before `EARLY` of the training. `coming` are trials that train towards it, `reached` all that
+    were evaluated at it, the best first, `better` those of them that are better than the trivial baseline, `waiting`
+    those that are paused here, `dropped` those that were stopped here. No trial behind the first `cut` reached ones
+    waits. `settled`: no further trial can reach the rung. `is_ranked_early`: a further trial does not change which of
+    two others is better.
     """
 
     is_ranked_early: ClassVar[bool] = True
-    factor: int
+    share: float
+    is_early: bool = False
     coming: set[int] = field(default_factory=set)
     reached: list[Judged] = field(default_factory=list)
     better: set[int] = field(default_factory=set)
@@ -61,6 +67,21 @@ class Rung:
         """Returns True when the trial has reached the rung and counts there."""
         at = self.place(judged)
         return self.reached[at : at + 1] == [judged]
+
+    def num_going_on(self, ranked: Sequence[Judged] | Ranked, quota: int, num_reached: int, is_ahead: IsAhead) -> int:
+        """Returns how many of `num_reached` trials go on: at least `quota`, and all where there is no signal.
+
+        `ranked` are those that have come, the best first. A trial behind the quota is dropped when the best trial is
+        ahead of it, at an early rung when half of the quota is: then few trials have learned anything, and those that
+        did first need not end as the best.
+        """
+        num_ahead = -(-quota // 2) if self.is_early else 1
+        behind = range(quota, len(ranked))
+        if quota < num_ahead or not behind:
+            return num_reached
+        ahead = ranked[num_ahead - 1]
+        first = quota + bisect_left(behind, True, key=lambda place: is_ahead(ahead, ranked[place]))
+        return first if first < len(ranked) else num_reached
 
     def forget(self, judged: Judged) -> None:
         """Removes a failed trial."""
@@ -128,8 +149,14 @@ class Ladder:
         return len(rung.coming) + (0 if before.settled else len(before.waiting) + self.still_coming(index - 1))
 
 
-def rung_key(progress: Progress, objective: str, task: TaskFacts) -> tuple[float, float]:
-    """Returns a key that sorts the better trial first; what is like a share is compared in steps of its noise."""
+def rung_key(progress: Progress, objective: str, task: TaskFacts, *, by_loss: bool = False) -> tuple[float, float]:
+    """Returns a key that sorts the better trial first: by the loss, or by the objective and among equals by the loss.
+
+    What is like a share is compared in steps of its noise.
+    """
+    if by_loss:
+        of_objective, of_loss = task.rank_key(progress.metrics, objective)
+        return of_loss, of_objective
     value = progress.metrics.get(objective)
     if task.metric(objective).is_like_share and value is not None and math.isfinite(value):
         step = 1 / math.sqrt(max(1, progress.num_rows))  # two standard errors of a share of 1/2

@@ -1,20 +1,21 @@
 """Breadth-first successive halving: all trials of an arm reach a rung before any of them goes on.
 
 At a rung that n trials reached, the best `num_promoted` go on and never fewer than `least`, so that all finalists are
-trained to the end (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). At an early
-rung half of them do, because those that learn fast look best there and may end behind others. Failed trials have no
-rank. Of equal values the lower log loss is better, then the lower number, so that a restart changes no
-rank. Values count as equal when the number of validation rows is too small to tell them apart: early in the training
-all accuracies are near chance, and the log loss shows much sooner which trials learn (of 16 trials on 132 rows, 8 %
-into the training, ranking by accuracy alone dropped every trial that became good later).
+trained to the end (Jamieson and Talwalkar 2016, algorithm 1, with paused trials instead of restarted ones). Before a
+fifth of the training two in three do, because those that learn fast look best there and may end behind others.
+Early trials are ranked by their loss, because all accuracies are near chance while the loss shows which trials learn;
+later by the objective, and values that the validation rows cannot tell apart by their loss. Failed trials have no rank.
+Of equals the lower number is better, so that a restart changes no rank.
 
-With several objectives trials are ranked by dominance (`FrontRung`), once all have reached the rung. A trial that
-violates a constraint of the study ranks behind those that do not.
+A trial behind the quota is dropped only where there is a signal (`Rung.num_going_on`): when enough of the best are
+ahead of it by more than the noise of the rows. Where nobody has learned anything, all go on to the next rung.
+
+With several objectives trials are ranked by dominance (`FrontRung`), once all have reached the rung; there none is
+dropped while fewer trials than would go on are better than the trivial baseline. A trial that violates a constraint of
+the study ranks behind those that do not.
 
 A trial is judged at its own rungs. One that skips the first rungs is judged at its first rung together with the trials
-promoted to it; one without rungs runs to its end and counts for no quota. Where fewer trials than the best that go on
-are better than the trivial baseline, some of these would be picked among guesses: then no trial is dropped, and all of
-them go on to the next rung.
+promoted to it; one without rungs runs to its end and counts for no quota.
 
 A trial in `kept` (the default recipe of its arm) is never dropped. When it is not among the best, it goes on in
 addition to them, so that the winner can be compared with it after the same training.
@@ -27,11 +28,13 @@ if it fails, so that a study does not lose its only winner to a crash.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import ChanceGuard, Policy, newly_passed
+from harness.search.pruners.comparison import Comparison
 from harness.search.pruners.front_rung import FrontRung
-from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial, rung_key
+from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial
 from harness.search.pruners.messages import (
     against,
     at_most,
@@ -44,39 +47,40 @@ from harness.search.pruners.messages import (
 )
 from harness.search.source import Decision
 from harness.spec.configure import arms, default_numbers, keeps_default
-from harness.spec.constraints import UNCONSTRAINED, Constraints, constraints_of
-from harness.spec.rungs import TrialRungs, num_promoted, reduction_factors
+from harness.spec.rungs import EARLY, TrialRungs, num_promoted, promoted_shares, rung_fractions
 from harness.spec.study import StudySpec
-from harness.spec.tasks import TaskFacts, facts_of
 
 __all__ = ["Rungs"]
 
 
 class Rungs(Policy):
-    """A `Policy`. `factors` say of each rung below the full training one in how many trials goes on.
+    """A `Policy`. `shares` say of each rung below the full training how many of its trials go on.
 
-    `kept` are the numbers of the trials that are never dropped.
+    The first `num_early` rungs come before `EARLY` of the training. `kept` are the numbers of the trials that are never
+    dropped. `chance` is the trivial baseline's validation score, by metric.
     """
 
     def __init__(
         self,
-        factors: Sequence[int],
-        *objectives: str,
-        task: TaskFacts,
+        shares: Sequence[float],
+        comparison: Comparison,
+        *,
+        num_early: int = 0,
         num_arms: int = 1,
         least: int = 1,
         kept: Collection[int] = (),
         chance: Mapping[str, float] | None = None,
-        num_trials: int = 1,
-        constraints: Constraints = UNCONSTRAINED,
     ) -> None:
         super().__init__()
-        self._constraints = constraints
-        self._guard = ChanceGuard(task.metric(objectives[0]), chance or {}, num_trials)
-        self._objectives, self._task = objectives, task
+        self._comparison, self._task = comparison, comparison.task
+        self._objectives = comparison.objectives
+        self._guard = ChanceGuard(self._task.metric(self._objectives[0]), chance or {}, comparison.num_trials)
         self._least = least
         self._kept = frozenset(kept)
-        self._arms = [Ladder([self._new_rung(factor) for factor in factors]) for _ in range(num_arms)]
+        self._arms = [
+            Ladder([self._new_rung(share, index < num_early) for index, share in enumerate(shares)])
+            for _ in range(num_arms)
+        ]
         self._trials: dict[int, RungTrial] = {}
         self._promoted: list[int] = []
         self._dropped: list[int] = []
@@ -86,29 +90,29 @@ class Rungs(Policy):
     def of(cls, spec: StudySpec, chance: Mapping[str, float]) -> Rungs:
         """Returns the pruner of a study; `chance` is the trivial baseline's validation score, by metric."""
         return cls(
-            reduction_factors(spec),
-            *spec.search.objectives,
-            task=facts_of(spec.task),
+            promoted_shares(spec),
+            Comparison.of(spec),
+            num_early=sum(rung < EARLY for rung in rung_fractions(spec)),
             num_arms=len(arms(spec)),
             least=spec.num_finalists,
             kept=default_numbers(spec) if keeps_default(spec) else (),
             chance=chance,
-            num_trials=spec.search.trials,
-            constraints=constraints_of(spec),
         )
 
-    def _new_rung(self, factor: int) -> Rung:
-        several = len(self._objectives) > 1
-        return FrontRung(factor=factor, objectives=self._objectives, task=self._task) if several else Rung(factor)
+    def _new_rung(self, share: float, is_early: bool) -> Rung:
+        if len(self._objectives) == 1:
+            return Rung(share=share, is_early=is_early)
+        return FrontRung(share=share, is_early=is_early, objectives=self._objectives, task=self._task)
 
-    def _quota(self, rung: Rung, num_reached: int) -> int:
-        """Returns how many of the trials that reached this rung go on: all, where it has no signal."""
-        quota = num_promoted(num_reached, rung.factor, self._least)
-        return quota if len(rung.better) >= quota else num_reached
+    def _quota(self, rung: Rung, num_reached: int, outside: Collection[int] = ()) -> int:
+        """Returns how many of the trials that reached this rung go on; `outside` reached it, and have no rank."""
+        quota = num_promoted(num_reached, rung.share, self._least)
+        ranked = Ranked(rung, set(outside))
+        return rung.num_going_on(ranked, quota, num_reached, partial(self._comparison.is_ahead, is_early=rung.is_early))
 
-    def _num_kept(self, ladder: Ladder, index: int, num_reached: int) -> int:
+    def _num_kept(self, ladder: Ladder, index: int, num_reached: int, outside: Collection[int] = ()) -> int:
         """Returns how many of them are not dropped: those that go on, and at the last rung a spare one."""
-        return self._quota(ladder.rungs[index], num_reached) + (index == len(ladder.rungs) - 1)
+        return self._quota(ladder.rungs[index], num_reached, outside) + (index == len(ladder.rungs) - 1)
 
     def _outside(self, ladder: Ladder, index: int) -> set[int]:
         """Returns the kept trial if it reached this rung without being among the best of the rung below."""
@@ -207,9 +211,10 @@ class Rungs(Policy):
         """Notes the trial's result at each rung that it newly passes; a short training passes several at once."""
         trial = self._trials[number]
         passed = newly_passed(trial.rungs, max(trial.judged, default=-1) + 1, progress)
-        num_violated = float(len(self._constraints.violated(progress.metrics)))
-        key = (num_violated, *rung_key(progress, self._objectives[0], self._task))
-        trial.judged |= dict.fromkeys(passed, Judged(key, number, progress))
+        rungs = self._arms[trial.arm].rungs
+        for index in passed:
+            key = self._comparison.key(progress, rungs[index].is_early)
+            trial.judged[index] = Judged(key, number, progress)
         if self._guard.is_better(progress):
             trial.better.update(passed)
         return passed
@@ -255,28 +260,35 @@ class Rungs(Policy):
         ladder = self._arms[trial.arm]
         index = next(index for index in trial.judged if number in ladder.rungs[index].dropped)
         rung, own, coming = ladder.rungs[index], trial.judged[index], ladder.still_coming(index)
-        ranked = Ranked(rung, self._outside(ladder, index))
-        quota = self._quota(rung, len(ranked) + coming)
+        outside = self._outside(ladder, index)
+        ranked = Ranked(rung, outside)
+        quota = self._quota(rung, len(ranked) + coming, outside)
         rank = ranked.rank(own)
         place = min(quota, rank - 1)
         cut = ranked[place - 1]
+        by_loss = rung.is_ranked_early and self._comparison.ranks_by_loss(rung.is_early)
+        by = self._task.metric(self._task.loss).title if by_loss else "dominance"
+        where = f" by {by}" if by_loss or not rung.is_ranked_early else ""
         if coming:
-            ranking = rank_so_far(rank, len(ranked), at_most(quota, len(ranked) + coming))
+            ranking = rank_so_far(rank, len(ranked), at_most(quota, len(ranked) + coming), where)
         else:
             num_lost = sum(ranked[at].number in rung.dropped for at in range(quota))
-            where = "" if rung.is_ranked_early else " by dominance"
             ranking = behind_in_rank(rank, len(ranked), quota, num_lost, where)
-        values = self._values(own, cut, f"{of_place(place)} had")
+        values = self._values(own, cut, f"{of_place(place)} had", rung.is_early)
         self._messages[number] = message(index, len(ladder.rungs), ranking, values)
 
-    def _values(self, own: Judged, cut: Judged, whose: str) -> str:
+    def _values(self, own: Judged, cut: Judged, whose: str, is_early: bool) -> str:
         """Returns the values of a dropped trial beside those of the last that goes on, which are `whose`."""
         if own.key[0] > cut.key[0]:
-            return beyond(self._constraints.violated(own.progress.metrics), own.progress.metrics)
-        if len(self._objectives) == 1 and own.key[:2] == cut.key[:2]:
-            return equal_on(self._task, self._objectives[0], own.progress, cut.progress, whose)
-        metrics = [self._task.metric(name) for name in self._objectives]
-        values = [(own.progress.metrics.get(name), cut.progress.metrics.get(name)) for name in self._objectives]
+            violated = self._comparison.constraints.violated(own.progress.metrics)
+            return beyond(violated, own.progress.metrics)
+        names: Sequence[str] = self._objectives
+        if len(names) == 1 and self._comparison.ranks_by_loss(is_early):
+            names = (self._task.loss,)
+        elif len(names) == 1 and own.key[:2] == cut.key[:2]:
+            return equal_on(self._task, names[0], own.progress, cut.progress, whose)
+        metrics = [self._task.metric(name) for name in names]
+        values = [(own.progress.metrics.get(name), cut.progress.metrics.get(name)) for name in names]
         pairs = zip(metrics, values, strict=True)
         return "; ".join(against(metric, mine, other, whose) for metric, (mine, other) in pairs)
 
@@ -292,7 +304,8 @@ class Rungs(Policy):
                 continue
             outside = self._outside(ladder, index)
             num_reached = len(rung.reached) - len(outside)
-            quota, num_kept = self._quota(rung, num_reached), self._num_kept(ladder, index, num_reached)
+            quota = self._quota(rung, num_reached, outside)
+            num_kept = self._num_kept(ladder, index, num_reached, outside)
             first = rung.reached[: num_kept + len(outside)]
             kept = [judged.number for judged in first if judged.number not in outside][:num_kept]
             best, spare = kept[:quota], kept[quota:]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from harness.errors import InputError
+from harness.errors import InputError, look_up
 from harness.spec.foreign import FOREIGN_PATTERN
 from harness.spec.space import Frozen, Scalar, Searchable
 from harness.spec.study.data import (
@@ -89,13 +89,25 @@ def _default_is_of_the_task(schema: dict[str, Any]) -> None:
 class PrunerSpec(Frozen):
     """When a trial is pruned. `min_fraction` is the first rung, as a share of the full training.
 
-    No trial is judged before its warm-up has ended and it has made 5 steps, and none is stopped at a rung at which
-    fewer trials are better than a guess than would go on. Before a fifth of the training half of the trials go on.
+    One in `reduction_factor` trials goes on at a rung, and the next rung is that many times as late; before a fifth of
+    the training two in three go on. No trial is judged before its warm-up has ended and it has made 5 steps, and
+    none is stopped while better trials are ahead of it by no more than noise.
     """
 
     name: PrunerName = "rungs"
-    reduction_factor: Annotated[int, Field(ge=2)] = 4
+    reduction_factor: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="null: 2 with rungs, 4 with other pruners"
+    )
     min_fraction: Annotated[float, Field(gt=0, le=1)] = 0.0625
+
+    @property
+    def factor(self) -> int:
+        """The reduction factor: the study's, or the pruner's own.
+
+        Raises:
+            InputError: no pruner has this name.
+        """
+        return self.reduction_factor or look_up(PRUNERS, self.name, "search.pruner.name").factor
 
 
 class SearchSpec(Frozen):

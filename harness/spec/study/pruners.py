@@ -22,17 +22,19 @@ class PrunerEntry:
             the trivial baseline's validation scores by metric. None where every trial goes on, or Ray decides in its
             engine.
         by_ray: it runs on Ray only.
+        factor: the reduction factor of a study that gives none.
     """
 
     judged: Judged
     policy: str | None = None
     by_ray: bool = False
+    factor: int = 4
 
 
 OPTUNA = "harness.search.pruners.from_optuna:OptunaPolicy"
 #: By the name that `search.pruner.name` gives.
 PRUNERS: Mapping[str, PrunerEntry] = {
-    "rungs": PrunerEntry(judged="halving", policy="harness.search.pruners.rungs:Rungs.of"),
+    "rungs": PrunerEntry(judged="halving", policy="harness.search.pruners.rungs:Rungs.of", factor=2),
     "asha": PrunerEntry(judged="halving", policy=OPTUNA),
     "hyperband": PrunerEntry(judged="halving", policy=OPTUNA),
     "median": PrunerEntry(judged="quarters", policy=OPTUNA),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import Policy, Unpruned
+from harness.search.pruners.comparison import Comparison
 from harness.search.pruners.messages import against, ordinal
 from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs
@@ -35,8 +36,12 @@ def row(number: int, accuracy: float, fraction: float = 1 / 16, num_rows: int = 
     return found.model_copy(update={"num_rows": num_rows, "metrics": found.metrics | metrics})
 
 
+def compared_by(*objectives: str) -> Comparison:
+    return Comparison(task=TASK, objectives=objectives)
+
+
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", **more: Any) -> Rungs:
-    policy = Rungs((factor, factor), objective, task=TASK, **more)
+    policy = Rungs((1 / factor, 1 / factor), compared_by(objective), **more)
     policy.expect(0, count)
     for number in range(count):
         policy.add(number, 0, THIRDS)
@@ -112,11 +117,13 @@ def test_rungs_second_rung_and_lower_is_better() -> None:
 )
 def test_rungs_names_what_decided_between_equal_values(losses: tuple[float, float], why: str) -> None:
     """On 100 rows 72 % and 71 % are one value."""
-    policy = rungs(2)
-    policy.decide(0, row(0, 0.71, num_rows=100, log_loss=losses[1]))
-    assert policy.decide(1, row(1, 0.72, num_rows=100, log_loss=losses[0])) is STOP
-    equal = "accuracy 72.0 %; the best had 71.0 %; these are too near on 100 rows to tell them apart"
-    assert policy.message(1) == f"{FIRST}2nd of 2, and only the best trained on ({equal}, so {why})"
+    policy = rungs(8)
+    for number in (0, *range(3, 8)):
+        policy.decide(number, row(number, 0.9 if number == 0 else 0.1, num_rows=100))
+    policy.decide(1, row(1, 0.71, num_rows=100, log_loss=losses[1]))
+    assert policy.decide(2, row(2, 0.72, num_rows=100, log_loss=losses[0])) is STOP
+    equal = "accuracy 72.0 %; the 2nd best had 71.0 %; these are too near on 100 rows to tell them apart"
+    assert policy.message(2) == f"{FIRST}3rd of 8, and only the best 2 trained on ({equal}, so {why})"
 
 
 def test_rungs_kept_trial_takes_no_rank_where_it_has_no_place() -> None:
@@ -144,7 +151,7 @@ def test_rungs_counts_those_that_really_went_on() -> None:
 
 def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
     """The next coordinator restores them one by one, and ends those that no process holds."""
-    policy = Rungs((4, 4), "accuracy", task=TASK)
+    policy = Rungs((1 / 4, 1 / 4), compared_by("accuracy"))
     policy.expect(0, 4)
     for number, value in enumerate([0.5, 0.9, 0.6, 0.7]):
         policy.restore(number, 0, [row(number, value)], TrialState.RUNNING, THIRDS)
@@ -160,7 +167,7 @@ def test_rungs_message_of_restored_trials_counts_all_of_them() -> None:
 def test_rungs_tells_those_that_time_stopped_at_the_rung_from_those_beyond(
     fractions: tuple[float, ...], trained_on: str
 ) -> None:
-    policy = Rungs((4, 4), "accuracy", task=TASK, least=2)
+    policy = Rungs((1 / 4, 1 / 4), compared_by("accuracy"), least=2)
     policy.expect(0, 3)
     policy.restore(0, 0, [row(0, 0.9, fraction) for fraction in fractions], TrialState.PRUNED, THIRDS)
     for number, value in ((1, 0.8), (2, 0.7)):
@@ -175,6 +182,12 @@ def test_asha_says_when_there_is_no_value() -> None:
     policy.add(1, 0, study_rungs(policy))
     assert policy.decide(1, row(1, nan)) is STOP
     assert policy.message(1) == "stopped at rung 1 of 2, where trials are compared: its accuracy is not a number"
+
+
+def num_going(values: list[float], ranked: list[float], quota: int) -> int:
+    """How many of all trials go on where `ranked` have come: those that equal the best are not dropped."""
+    behind = [place for place in range(quota, len(ranked)) if ranked[place] < ranked[0]]
+    return behind[0] if behind else len(values)
 
 
 RUNG = re.compile(
@@ -202,14 +215,15 @@ def test_rungs_messages_are_true(values: list[float], factor: int, least: int, r
         for other in [*stopped, *policy.dropped()]:
             found = RUNG.match(policy.message(other))
             assert found is not None, policy.message(other)
-            kept = num_promoted(len(values), factor, least)
+            kept = num_going(values, [values[each] for each in ranked], num_promoted(len(values), 1 / factor, least))
             assert (int(found["rank"]), int(found["num"])) == (ranked.index(other) + 1, count)
             assert int(found["most"] or found["kept"] or 1) == int(found["place"] or 1) == kept
             assert found["total"] is None if count == len(values) else int(found["total"]) == len(values)
             assert float(found["own"]) == pytest.approx(100 * values[other])
             assert float(found["cut"]) == pytest.approx(100 * values[ranked[kept - 1]])
             explained.add(other)
-    assert len(explained) == len(values) - num_promoted(len(values), factor, least)
+    ends = sorted(values, reverse=True)
+    assert len(explained) == len(values) - num_going(values, ends, num_promoted(len(values), 1 / factor, least))
 
 
 # Optuna's pruners
@@ -271,7 +285,7 @@ def test_halving_messages_agree_with_optuna(name: str, values: list[float]) -> N
                 found = ASHA.match(policy.message(number))
                 assert found is not None, policy.message(number)
                 rank, compared, quota = int(found[1]), int(found[2]), int(found[3] or 1)
-                assert quota == num_promoted(compared, 4) < rank <= compared <= number + 1
+                assert quota == num_promoted(compared, 1 / 4) < rank <= compared <= number + 1
                 state = TrialState.PRUNED
                 break
         policy.end(number, state)

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from harness.records.schema import Progress, TrialState
 from harness.search.pruners.base import Policy, Unpruned
+from harness.search.pruners.comparison import Comparison
 from harness.search.pruners.from_optuna import OptunaPolicy
 from harness.search.pruners.ladder import rung_key
 from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
-from harness.spec.rungs import TrialRungs, num_promoted, rungs_passed
+from harness.spec.rungs import TrialRungs, num_promoted, rung_fractions, rungs_passed
 from harness.spec.tasks import facts_of
 from tests.search.simulate import at, make_spec, study_rungs
 
@@ -24,8 +25,12 @@ THIRDS = (1 / 16, 1 / 4)
 TASK = facts_of("text-classification")
 
 
+def compared_by(*objectives: str) -> Comparison:
+    return Comparison(task=TASK, objectives=objectives)
+
+
 def rungs(count: int, *, factor: int = 4, objective: str = "accuracy", added: bool = True, **more: Any) -> Rungs:
-    policy = Rungs((factor, factor), objective, task=TASK, **more)
+    policy = Rungs((1 / factor, 1 / factor), compared_by(objective), **more)
     policy.expect(0, count)
     for number in range(count if added else 0):
         policy.add(number, 0, THIRDS)
@@ -91,7 +96,7 @@ def test_rungs_spare_takes_the_place_of_a_failed_finalist() -> None:
 
 
 def test_rungs_spare_waits_again_after_a_restart() -> None:
-    policy = Rungs((4, 4), "accuracy", task=TASK)
+    policy = Rungs((1 / 4, 1 / 4), compared_by("accuracy"))
     policy.expect(0, 16)
     for number in range(16):
         value = 0.9 - 0.01 * number
@@ -150,7 +155,7 @@ def test_rungs_between_evaluations_go() -> None:
 def test_rungs_ties_by_log_loss() -> None:
     """A rung scores few rows, so equal accuracies are common."""
     policy = rungs(4)
-    for number, loss in enumerate([0.5, 0.4, 0.6, 0.4]):
+    for number, loss in enumerate([0.5, 0.4, 0.6, 0.45]):
         row = at(number, 1 / 16, 0.5)
         policy.decide(number, row.model_copy(update={"metrics": row.metrics | {"log_loss": loss}}))
     assert policy.promoted() == [1]
@@ -171,10 +176,16 @@ def test_rungs_tell_shares_apart_only_beyond_their_noise() -> None:
     assert rung_key(row(0, 0.9, 1.1, 100), "accuracy", TASK) < rung_key(row(1, 0.5, 1.0, 100), "accuracy", TASK)
 
 
-def test_rungs_ties_by_number() -> None:
+def test_rungs_equal_trials_all_go_on() -> None:
     policy = rungs(4)
-    assert reach(policy, [0.5, 0.5, 0.5, 0.5]) == [PAUSE, STOP, STOP, STOP]
-    assert policy.promoted() == [0]
+    assert reach(policy, [0.5, 0.5, 0.5, 0.5]) == [PAUSE] * 4
+    assert policy.promoted() == [0, 1, 2, 3]
+
+
+def test_rungs_ties_behind_the_best_by_number() -> None:
+    policy = rungs(8)
+    reach(policy, [0.9, *[0.5] * 7])
+    assert policy.promoted() == [0, 1]
 
 
 def test_rungs_lower_is_better() -> None:
@@ -221,7 +232,7 @@ def test_rungs_failures_end_the_wait() -> None:
 
 
 def test_rungs_fewer_expected_end_the_wait() -> None:
-    policy = Rungs((4, 4), "accuracy", task=TASK)
+    policy = Rungs((1 / 4, 1 / 4), compared_by("accuracy"))
     policy.expect(0, 10)
     policy.add(0, 0, THIRDS)
     assert policy.decide(0, at(0, 1 / 16, 0.5)) is PAUSE
@@ -230,7 +241,7 @@ def test_rungs_fewer_expected_end_the_wait() -> None:
 
 
 def test_rungs_arms_compete_apart() -> None:
-    policy = Rungs((4, 4), "accuracy", task=TASK, num_arms=2)
+    policy = Rungs((1 / 4, 1 / 4), compared_by("accuracy"), num_arms=2)
     for arm in (0, 1):
         policy.expect(arm, 4)
     for number in range(8):
@@ -252,7 +263,7 @@ def test_rungs_merged_in_a_short_training() -> None:
 
 
 def test_rungs_without_rungs() -> None:
-    policy = Rungs((), "accuracy", task=TASK)
+    policy = Rungs((), compared_by("accuracy"))
     policy.expect(0, 2)
     policy.add(0, 0, ())
     assert policy.decide(0, at(0, 0.5, 0.1)) is GO
@@ -262,7 +273,7 @@ def test_rungs_without_rungs() -> None:
 
 def mixed(kinds: Iterable[TrialRungs], **more: Any) -> Rungs:
     """An arm whose trials have these rungs."""
-    policy, all_rungs = Rungs((4, 4), "accuracy", task=TASK, **more), list(kinds)
+    policy, all_rungs = Rungs((1 / 4, 1 / 4), compared_by("accuracy"), **more), list(kinds)
     policy.expect(0, len(all_rungs))
     for number, own in enumerate(all_rungs):
         policy.add(number, 0, own)
@@ -317,60 +328,107 @@ CHANCE = {"accuracy": 0.25}
 """With 9 rows the noise is 0.29."""
 
 
-def test_rungs_drop_nobody_while_all_guess() -> None:
-    """The rung moves to the next point: there the quota holds."""
-    policy = rungs(8, chance=CHANCE)
-    assert reach(policy, [0.5, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25, 0.3]) == [PAUSE] * 8
-    assert policy.dropped() == []
-    assert sorted(policy.promoted()) == list(range(8))
-    reach(policy, [0.9, 0.1, 0.3, 0.2, 0.8, 0.25, 0.25, 0.3], fraction=1 / 4)
-    assert policy.promoted() == [0, 4], "two of eight"
+def loss_at(number: int, fraction: float, log_loss: float, accuracy: float = 0.3, num_rows: int = 100) -> Progress:
+    """An evaluation on 100 rows: losses that differ by 0.04 tell trials apart, those by 0.03 do not."""
+    found = at(number, fraction, accuracy, num_rows=num_rows)
+    return found.model_copy(update={"metrics": {"accuracy": accuracy, "log_loss": log_loss}})
 
 
-def test_rungs_pick_nobody_among_guesses() -> None:
-    """Two of eight can go on, and one has learned: which of the others is second, the rung cannot tell."""
-    policy = rungs(8, chance=CHANCE)
-    assert reach(policy, [0.9, 0.1, 0.3, 0.2, 0.4, 0.25, 0.25]) == [PAUSE] * 7
-    assert policy.decide(7, at(7, 1 / 16, 0.3)) is PAUSE
-    assert policy.dropped() == []
-    assert sorted(policy.promoted()) == list(range(8))
+def reach_losses(policy: Policy, losses: Iterable[float], fraction: float = 1 / 16) -> list[Decision]:
+    return [policy.decide(number, loss_at(number, fraction, loss)) for number, loss in enumerate(losses)]
 
 
-def test_rungs_drop_nobody_at_all_while_all_guess() -> None:
-    policy = rungs(6, chance=CHANCE)
-    reach(policy, [0.2] * 6)
+def early_rungs(count: int, **more: Any) -> Rungs:
+    """A rung before a fifth of the training, at which half go on, and a later one, at which a quarter do."""
+    policy = Rungs((1 / 2, 1 / 4), compared_by("accuracy"), num_early=1, **more)
+    policy.expect(0, count)
+    for number in range(count):
+        policy.add(number, 0, THIRDS)
+    return policy
+
+
+def test_rungs_drop_nobody_while_the_rows_tell_nobody_apart() -> None:
+    policy = early_rungs(6)
+    reach_losses(policy, [1.10, 1.11, 1.09, 1.12, 1.10, 1.10])
     assert sorted(policy.promoted()) == list(range(6))
-    assert reach(policy, [0.3] * 6, fraction=1 / 4).count(STOP) == 0
+    assert reach_losses(policy, [1.10] * 6, fraction=1 / 4).count(STOP) == 0
     assert policy.dropped() == []
 
 
-def test_rungs_one_that_has_learned_ends_the_mercy() -> None:
-    policy = rungs(8, chance=CHANCE)
-    assert reach(policy, [0.5, 0.1, 0.3, 0.2]) == [PAUSE] * 4
-    assert policy.decide(4, at(4, 1 / 16, 0.6)) is PAUSE
-    assert policy.dropped() == [], "two of eight can go on, and one of them would be a guess"
-    assert policy.decide(5, at(5, 1 / 16, 0.7)) is PAUSE
-    assert policy.dropped() == [0, 1, 2, 3]
+def test_rungs_rank_by_loss_early() -> None:
+    """Whoever learns has a lower loss long before its accuracy shows it."""
+    policy = early_rungs(4)
+    for number, (loss, accuracy) in enumerate([(1.0, 0.2), (0.9, 0.1), (1.1, 0.4), (1.2, 0.3)]):
+        policy.decide(number, loss_at(number, 1 / 16, loss, accuracy))
+    assert policy.promoted() == [1, 0]
+    assert policy.message(3).endswith(
+        "it was 4th of 4 by log loss, and only the best 2 trained on (log loss 1.200; the 2nd best had 1.000)"
+    )
+
+
+def test_rungs_early_half_of_those_that_go_on_are_ahead() -> None:
+    """Of eight four go on. One that has learned drops nobody, two do; and one that diverges is behind anyway."""
+    one, two, diverged = early_rungs(8), early_rungs(8), early_rungs(8)
+    reach_losses(one, [0.5, *[1.1] * 7])
+    assert len(one.promoted()) == 8
+    reach_losses(two, [0.5, 0.6, *[1.1] * 6])
+    assert sorted(two.promoted()) == [0, 1, 2, 3]
+    reach_losses(diverged, [*[1.1] * 7, 1.5])
+    assert sorted(diverged.promoted()) == list(range(7))
+
+
+def test_rungs_late_the_best_is_ahead() -> None:
+    policy = early_rungs(8)
+    reach_losses(policy, [1.1] * 8)
+    assert len(policy.promoted()) == 8
+    for number, accuracy in enumerate([0.9, 0.85, 0.4, 0.4, 0.4, 0.3, 0.3, 0.3]):
+        policy.decide(number, loss_at(number, 1 / 4, 1.1, accuracy))
+    assert policy.promoted() == [0, 1], "a quarter of them; the others wait in vain"
+
+
+def test_rungs_late_those_that_may_be_as_good_go_on() -> None:
+    """One of four goes on; on 100 rows 90 % and 86 % are one, with losses that do not differ either."""
+    policy = early_rungs(4)
+    reach_losses(policy, [1.1] * 4)
+    assert len(policy.promoted()) == 4
+    for number, accuracy in enumerate([0.90, 0.86, 0.4, 0.4]):
+        policy.decide(number, loss_at(number, 1 / 4, 0.3 + 0.01 * number, accuracy))
+    assert sorted(policy.promoted()) == [0, 1]
+
+
+def test_rungs_rank_by_the_objective_where_the_study_searches_what_changes_the_loss() -> None:
+    searched = {"label_smoothing": {"choices": [0.0, 0.1]}, "learning_rate": {"low": 1e-5, "high": 1e-3}}
+    assert not Comparison.of(make_spec(trials=4, training=searched)).ranks_by_loss(is_early=True)
+    assert Comparison.of(make_spec(trials=4)).ranks_by_loss(is_early=True)
+    assert not Comparison.of(make_spec(trials=4)).ranks_by_loss(is_early=False)
+    cost = make_spec(trials=4, objectives=["samples_per_second"])
+    assert not Comparison.of(cost).ranks_by_loss(is_early=True)
 
 
 def test_rungs_a_failed_trial_proves_nothing() -> None:
-    policy = rungs(4, chance=CHANCE)
-    policy.decide(0, at(0, 1 / 16, 0.9))
+    policy = early_rungs(4)
+    policy.decide(0, loss_at(0, 1 / 16, 0.5))
     policy.end(0, TrialState.FAIL)
     for number in (1, 2, 3):
-        policy.decide(number, at(number, 1 / 16, 0.1 * number))
+        policy.decide(number, loss_at(number, 1 / 16, 1.1))
     assert policy.dropped() == []
 
 
-def test_rungs_guard_is_restored() -> None:
-    for best, going in ((0.3, [0, 1, 2, 3]), (0.9, [0])):
-        policy = Rungs((4, 4), "accuracy", task=TASK, chance=CHANCE)
+def test_rungs_signal_is_restored() -> None:
+    for best, going in ((1.1, [0, 1, 2, 3]), (0.5, [0, 1])):
+        policy = early_rungs(0)
         policy.expect(0, 4)
         for number in range(4):
-            history = [at(number, 1 / 16, best - 0.01 * number if number == 0 else 0.1)]
+            history = [loss_at(number, 1 / 16, best if number == 0 else 1.1)]
             policy.restore(number, 0, history, TrialState.RUNNING, THIRDS)
         policy.settle()
         assert policy.promoted() == going
+
+
+def going_of(values: list[float], quota: int) -> list[int]:
+    """Who goes on where `quota` do: the best, and those behind them that equal the best of all."""
+    best = sorted(range(len(values)), key=lambda number: (-values[number], number))
+    return best[: max(quota, values.count(max(values)))]
 
 
 @given(
@@ -389,8 +447,9 @@ def test_rungs_order_does_not_matter(
     policy = rungs(len(values), factor=factor, least=least, kept={0} if keep_first else ())
     decisions = {number: policy.decide(number, at(number, 1 / 16, values[number])) for number in order}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(policy.promoted())
-    best = sorted(order, key=lambda number: (-values[number], number))
-    assert gone_on == set(best[: num_promoted(len(values), factor, least)]) | ({0} if keep_first else set())
+    assert gone_on == set(going_of(values, num_promoted(len(values), 1 / factor, least))) | (
+        {0} if keep_first else set()
+    )
     stopped = {number for number, decision in decisions.items() if decision is STOP}
     assert stopped.isdisjoint(gone_on)
     assert stopped | set(policy.dropped()) | gone_on == set(order)
@@ -416,12 +475,11 @@ def test_rungs_restored_goes_on_alike(values: list[float], keep_first: bool, dat
         new.add(number, 0, THIRDS)
     decisions = {number: new.decide(number, at(number, 1 / 16, values[number])) for number in range(alive, len(values))}
     gone_on = {number for number, decision in decisions.items() if decision is GO} | set(new.promoted())
-    best = sorted(range(len(values)), key=lambda number: (-values[number], number))
-    assert gone_on == set(best[: num_promoted(len(values), 4)]) | ({0} if keep_first else set())
+    assert gone_on == set(going_of(values, num_promoted(len(values), 1 / 4))) | ({0} if keep_first else set())
 
 
 def test_rungs_restored_before_its_first_rung_runs_again() -> None:
-    policy = Rungs((4, 4), "accuracy", task=TASK)
+    policy = Rungs((1 / 4, 1 / 4), compared_by("accuracy"))
     policy.expect(0, 4)
     policy.restore(0, 0, [], TrialState.RUNNING, THIRDS)
     policy.restore(1, 0, [at(1, 0.02, 0.5)], TrialState.RUNNING, THIRDS)
@@ -464,17 +522,18 @@ def test_make_policy_least_is_confirmation() -> None:
         assert last.count(GO) + len(policy.promoted()) == num_finalists
 
 
-def test_make_policy_keeps_half_at_an_early_rung() -> None:
-    """Before a fifth of the training those that learn fast look best: half go on, and a quarter of them at 1/4."""
-    policy = make_policy(make_spec(trials=16, confirm=None))
+def test_make_policy_keeps_two_in_three_at_an_early_rung() -> None:
+    """Before a fifth of the training those that learn fast look best: two in three go on, later one in two."""
+    spec = make_spec(trials=16, confirm=None, pruner={"name": "rungs", "reduction_factor": None})
+    policy = make_policy(spec)
     policy.expect(0, 16)
     for number in range(16):
-        policy.add(number, 0, THIRDS)
-    reach(policy, [0.01 * number for number in range(16)])
-    assert policy.promoted() == [14, 13, 12, 11, 10, 9, 8], "15 came last and was told to go"
-    for number in range(8, 16):
-        policy.decide(number, at(number, 1 / 4, 0.01 * number))
-    assert policy.promoted() == [14]
+        policy.add(number, 0, rung_fractions(spec))
+    going = list(range(16))
+    for fraction, num_left in ((1 / 16, 10), (1 / 8, 6), (1 / 4, 3), (1 / 2, 1)):
+        decisions = {number: policy.decide(number, at(number, fraction, 0.01 * number)) for number in going}
+        going = sorted({*policy.promoted(), *(number for number in going if decisions[number] is GO)})
+        assert going == list(range(16 - num_left, 16))
 
 
 def optuna_policy(name: str, **search: object) -> Policy:
@@ -485,10 +544,10 @@ def guarded(name: str) -> Policy:
     return make_policy(make_spec(trials=40, pruner={"name": name}), CHANCE)
 
 
-def complete(policy: Policy, number: int, accuracy: float) -> None:
+def complete(policy: Policy, number: int, accuracy: float, num_rows: int = 1_000_000) -> None:
     policy.add(number, 0, study_rungs(policy))
     for fraction in (1 / 16, 1 / 4, 1 / 2, 3 / 4, 1.0):
-        assert policy.decide(number, at(number, fraction, accuracy)) is GO
+        assert policy.decide(number, at(number, fraction, accuracy, num_rows=num_rows)) is GO
     policy.end(number, TrialState.COMPLETE)
 
 
@@ -517,20 +576,20 @@ def test_optuna_pruners_stop_nobody_while_all_guess(name: str, fraction: float) 
     policy, bold = guarded(name), optuna_policy(name)
     for number in range(6):
         for each in (policy, bold):
-            complete(each, number, 0.3)
+            complete(each, number, 0.3, num_rows=9)
     for number, each, decision in ((6, bold, STOP), (6, policy, GO)):
         each.add(number, 0, study_rungs(each))
-        assert each.decide(number, at(number, fraction, 0.2)) is decision
+        assert each.decide(number, at(number, fraction, 0.2, num_rows=9)) is decision
 
 
 def test_optuna_pruner_stops_again_where_somebody_has_learned() -> None:
     policy = guarded("asha")
     for number, accuracy, decision in ((0, 0.5, GO), (1, 0.1, GO), (2, 0.9, GO), (3, 0.2, STOP)):
         policy.add(number, 0, study_rungs(policy))
-        assert policy.decide(number, at(number, 1 / 16, accuracy)) is decision
+        assert policy.decide(number, at(number, 1 / 16, accuracy, num_rows=9)) is decision
     policy.end(2, TrialState.FAIL)
     policy.add(4, 0, study_rungs(policy))
-    assert policy.decide(4, at(4, 1 / 16, 0.2)) is GO, "what a failed trial has reached proves nothing"
+    assert policy.decide(4, at(4, 1 / 16, 0.2, num_rows=9)) is GO, "what a failed trial has reached proves nothing"
 
 
 @pytest.mark.parametrize("name", ["asha", "hyperband"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.records.schema import Progress, TrialState
+from harness.search.pruners.comparison import Comparison
 from harness.search.pruners.registry import make_policy
 from harness.search.pruners.rungs import Rungs
 from harness.search.source import Decision
@@ -27,7 +28,7 @@ def row(number: int, accuracy: float, fraction: float = 1 / 16, **costs: float) 
 
 
 def rungs(count: int, cost: str, **more: Any) -> Rungs:
-    policy = Rungs((4, 4), "accuracy", cost, task=TASK, **more)
+    policy = Rungs((1 / 4, 1 / 4), Comparison(task=TASK, objectives=("accuracy", cost)), **more)
     policy.expect(0, count)
     for number in range(count):
         policy.add(number, 0, THIRDS)
@@ -82,7 +83,7 @@ def test_rungs_of_several_objectives_decide_alike_after_a_restart(cost: str, ali
     values = [(0.5 + 0.03 * (number * 7 % 11), 100.0 * (1 + number * 5 % 9)) for number in range(12)]
     rows = [row(number, accuracy, **{cost: value}) for number, (accuracy, value) in enumerate(values)]
     expected = set(gone_on(rungs(12, cost, kept={0}), values, cost))
-    policy = Rungs((4, 4), "accuracy", cost, task=TASK, kept={0})
+    policy = Rungs((1 / 4, 1 / 4), Comparison(task=TASK, objectives=("accuracy", cost)), kept={0})
     policy.expect(0, 12)
     for number in reversed(range(alive)):
         policy.restore(number, 0, [rows[number]], TrialState.RUNNING, THIRDS)
