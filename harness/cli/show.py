@@ -20,6 +20,7 @@ from harness.jobs.require import check_requirements
 from harness.records.results import Results, load
 from harness.report.kit.text import metric_title
 from harness.report.kit.view import View
+from harness.report.study.answer import answer
 from harness.report.study.next_steps import next_steps
 from harness.spec.requirement import parse_requirements
 from harness.terminal.board import Board
@@ -40,8 +41,9 @@ def show_results(run: Path, *, as_json: bool, as_csv: bool, required: Sequence[s
     results = load(run)
     requirements = parse_requirements(required, results.task)
     if as_json:
-        steps = {"next_steps": [step.to_json() for step in next_steps(View(results))]}
-        sys.stdout.write(json.dumps(results.to_json() | steps, indent=1, ensure_ascii=False) + "\n")
+        view = View(results)
+        said = {"warnings": answer(view).warnings, "next_steps": [step.to_json() for step in next_steps(view)]}
+        sys.stdout.write(json.dumps(results.to_json() | said, indent=1, ensure_ascii=False) + "\n")
     elif as_csv:
         sys.stdout.write(results.frame().to_csv(index=False))
     else:

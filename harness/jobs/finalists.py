@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 from harness.records.final import Final, Finalist, Role, SeedRace, numbered
-from harness.records.schema import TrialRecord, TrialState
-from harness.search.search import BUDGET
+from harness.records.schema import BUDGET, TrialRecord, TrialState
 from harness.spec.configure import arm_of, default_number
 from harness.spec.constraints import Ranking, constraints_of
 from harness.spec.study import StudySpec

@@ -10,7 +10,8 @@ from harness.records.final import WARNING
 from harness.records.manifest import BEHAVIOUR, Manifest, read_manifest
 from harness.records.results import decision
 from harness.records.rundir import RunFolder
-from harness.records.store import StudyStore
+from harness.records.schema import BUDGET
+from harness.records.store import CLOSED_AFTER, StudyStore
 from harness.records.task_copy import copy_of
 from harness.spec.configure import differences
 from harness.spec.continuing import as_begun_with
@@ -18,6 +19,7 @@ from harness.spec.rungs import rung_fractions
 from harness.spec.study import StudySpec
 
 __all__ = [
+    "budget_changes_nothing",
     "changed_code",
     "continued",
     "continued_trials",
@@ -75,6 +77,19 @@ def is_finished(spec: StudySpec, recorded: StudySpec, run: RunFolder) -> bool:
     with _stored(spec, run) as store:
         decided = decision(store)
     return decided is not None and decided.of == finish_keys(spec)
+
+
+def budget_changes_nothing(store: StudyStore, budget_minutes: float | None) -> str | None:
+    """Says that a larger budget does not bring back trials that were given up; None where there are none."""
+    closed_after = store.get(CLOSED_AFTER)
+    is_larger = closed_after is not None and (budget_minutes is None or budget_minutes > closed_after)
+    given_up = sum(record.message == BUDGET for record in store.records())
+    if not is_larger or not given_up:
+        return None
+    return (
+        f"trials that were given up after {closed_after:g} minutes ({given_up}) are not trained on with a larger "
+        "budget; search.trials=N adds new ones"
+    )
 
 
 @contextmanager

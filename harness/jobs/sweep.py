@@ -24,6 +24,7 @@ from harness.jobs.detectable import detectable_lines
 from harness.jobs.earlier_runs import earlier_lines, read_earlier_runs
 from harness.jobs.finalists import confirm_configs, finalists_of
 from harness.jobs.going_on import (
+    budget_changes_nothing,
     changed_code,
     continued,
     continued_trials,
@@ -214,11 +215,13 @@ class _Sweep:
             tested=tested,
             found_before=found_before,
         )
-        finished = decided is not None and decided.of == finish_keys(spec)
+        finished = decided is not None and decided.of == finish_keys(spec) and not search.has_time_again
         if decided is not None:
             settle(self.folder, decided)  # where a kill came before that
         if finished:
             self.view.say(f"{spec.name} is finished: these are its results")
+            if line := budget_changes_nothing(store, spec.budget.minutes):
+                self.view.say(line)
         else:
             for given in earlier_lines(now.earlier_runs) if self.earlier is None else ():
                 self.view.say(given)

@@ -89,6 +89,8 @@ class Results:
     live: Live = NOT_BEGUN
     spent_s: float = 0.0
     """Wall time of the search so far, which counts against the budget."""
+    closed_after_minutes: float | None = None
+    """The budget, in minutes, at whose end the search was closed; None where it was not, and in earlier versions."""
     periods: tuple[Period, ...] = ()
     """The searches and confirmations of all sweeps, in order; none in runs of earlier versions."""
     facts: tuple[str, ...] = ()
@@ -233,6 +235,7 @@ class Results:
             "number": best.record.number,
             "params": dict(best.record.params),
             "metrics": dict(best.metrics),
+            "seed": winner.seed if winner else None,
             "test": {name: asdict(value) for name, value in winner.test.items()} if winner else {},
             "export": self.export_path(),
         }
@@ -282,7 +285,7 @@ def load(run: Path) -> Results:
     Raises:
         RunError: `run` is not a run folder, or its study cannot be read.
     """
-    from harness.records.store import StudyStore
+    from harness.records.store import CLOSED_AFTER, StudyStore
 
     folder = RunFolder(run)
     manifest = read_manifest(folder)
@@ -305,6 +308,7 @@ def load(run: Path) -> Results:
             live=folder.read_live(),
             periods=tuple(Period.model_validate(row) for row in store.get(PERIODS, [])),
             spent_s=float(store.get("spent_s", 0.0)),
+            closed_after_minutes=store.get(CLOSED_AFTER),
             facts=tuple(map(str, store.get("facts", []))),
         )
     finally:

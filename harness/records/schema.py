@@ -15,6 +15,7 @@ from harness.spec.tasks import facts_of
 from harness.spec.trial import ParamValue, TrialConfig
 
 __all__ = [
+    "BUDGET",
     "Period",
     "Place",
     "Progress",
@@ -64,6 +65,8 @@ class PruneReason(StrEnum):
 
 
 Reason = FailReason | PruneReason
+#: The message of a trial that was stopped for lack of time.
+BUDGET = "budget"
 
 
 class Usage(Frozen):

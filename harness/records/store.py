@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
 
-__all__ = ["StoredTrial", "StudyStore", "TrialStore", "directions", "sound"]
+__all__ = ["CLOSED_AFTER", "StoredTrial", "StudyStore", "TrialStore", "directions", "sound"]
 
 RECORD = "record"
+#: The attribute of a study with the budget, in minutes, at whose end the search was closed.
+CLOSED_AFTER = "closed_after_minutes"
 #: File system types that several machines may mount: a write-ahead log needs memory that all its users share.
 NETWORK_DISKS = ("nfs", "cifs", "smb", "gluster", "lustre", "ceph", "beegfs", "gpfs", "afs", "fuse.")
 BUSY_S = 60.0

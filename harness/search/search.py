@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import FailReason
 from harness.records.rundir import RunFolder
 from harness.records.schema import (
+    BUDGET,
     Progress,
     PruneReason,
     Reason,
@@ -24,7 +25,7 @@ from harness.records.schema import (
     record_of,
     with_earlier,
 )
-from harness.records.store import StoredTrial, TrialStore
+from harness.records.store import CLOSED_AFTER, StoredTrial, TrialStore
 from harness.search.axes import Params
 from harness.search.budget import Budget
 from harness.search.deal import Dealer
@@ -32,16 +33,13 @@ from harness.search.keepers import Keepers
 from harness.search.propose import Proposer
 from harness.search.pruners.registry import make_policy
 from harness.search.source import Decision
-from harness.spec.configure import arms, default_numbers, rung_fractions
+from harness.spec.configure import arms, default_numbers
 from harness.spec.constraints import Ranking
-from harness.spec.rungs import rung_share
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 
-__all__ = ["BUDGET", "Search"]
+__all__ = ["Search"]
 
-#: Message of a trial that was stopped for lack of time.
-BUDGET = "budget"
 OUT_OF_TIME: tuple[None, str] = (None, BUDGET)
 #: The rest of the best trial's training may be slower than the part that its time is estimated from.
 SAFETY = 1.1
@@ -140,12 +138,22 @@ class Search:
         self._update()
         if not self._queue and not self._closed:
             self._deal()
-        if not self._queue:
+        number = self._next_queued()
+        if number is None:
             self._budget.tick(write=True)
             return None
-        trial = self._trials[self._queue.pop(0)]
+        trial = self._trials[number]
         trial.live = trial.running = True
         return trial.config
+
+    def _next_queued(self) -> int | None:
+        """Takes the first trial of the queue; a closed search gives up those that can no longer finish in time."""
+        while self._queue:
+            number = self._queue.pop(0)
+            if not self._closed or self._can_finish(number):
+                return number
+            self._drop(number, *OUT_OF_TIME)
+        return None
 
     def decide(self, number: int, progress: Progress) -> Decision:
         trial = self._trials[number]
@@ -233,6 +241,12 @@ class Search:
         return self._closed
 
     @property
+    def has_time_again(self) -> bool:
+        """True when an earlier search was closed for lack of time, and a larger budget lets new trials begin."""
+        is_closed = self._store.get(CLOSED_AFTER) is not None
+        return is_closed and not self._closed and not self._dealer.done and self._budget.left_s > 0
+
+    @property
     def spent_s(self) -> float:
         """Wall time of the search, earlier continuations included."""
         return self._budget.spent_s
@@ -311,30 +325,37 @@ class Search:
     # The budget
 
     def _close_in_time(self) -> None:
-        """Closes the search when the time left is just enough to finish the best trial."""
+        """Closes the search when the time left is just enough to finish the best trial.
+
+        No trial is begun then. Others go on, the best first, where the time left suffices for them too.
+        """
         going_on = {number: trial for number, trial in self._trials.items() if not trial.ending}
         best = min((number for number in going_on if going_on[number].history), key=self._rank, default=None)
         needed_s = 0.0 if best is None else self._seconds_to_end(self._trials[best]) * SAFETY
         if self._budget.left_s > needed_s:
             return
         self._closed, self._finalist, self._needs_finalist = True, best, best is None
-        self._queue = [] if best is None or self._trials[best].running else [best]
-        for number, trial in going_on.items():
-            if number != best and not trial.running:
+        self._store.set(CLOSED_AFTER, self._spec.budget.minutes)
+        paused = [number for number, trial in going_on.items() if not trial.running]
+        self._queue = sorted((number for number in paused if going_on[number].history), key=self._rank)
+        for number in paused:
+            if number not in self._queue:
                 self._drop(number, *OUT_OF_TIME)
 
     def _decide_closed(self, number: int) -> Decision:
-        """Lets the finalist go on and stops all others; without a finalist the first evaluated trial becomes it."""
+        """Lets the trials go on that can finish; without a finalist the first evaluated trial becomes it."""
         if self._needs_finalist and self._finalist is None:
             self._finalist, self._needs_finalist = number, False
-        return Decision.GO if number == self._finalist else Decision.STOP
+        return Decision.GO if self._can_finish(number) else Decision.STOP
 
-    def _rank(self, number: int) -> tuple[float, tuple[float, ...], int]:
-        """Sorts the best trial first: by the share of training done (equal at the same rung), then by value."""
-        trial = self._trials[number]
-        last = trial.history[-1]
-        share = rung_share(rung_fractions(self._spec), trial.config.rungs, last.step, last.total_steps)
-        return -(last.fraction if share is None else share), self._ranking.early_key(last.metrics), number
+    def _can_finish(self, number: int) -> bool:
+        """True for the finalist, for which the time was kept, and for a trial that the time left suffices for."""
+        return number == self._finalist or self._budget.left_s >= self._seconds_to_end(self._trials[number]) * SAFETY
+
+    def _rank(self, number: int) -> tuple[tuple[float, ...], float, int]:
+        """Sorts the best trial first: by value, because more training betters it, then by the training done."""
+        last = self._trials[number].history[-1]
+        return self._ranking.early_key(last.metrics), -last.fraction, number
 
     def _seconds_to_end(self, trial: _Trial) -> float:
         """Estimates the time from the trial's own speed; a trial that no engine holds may have to start again."""

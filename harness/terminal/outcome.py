@@ -209,7 +209,8 @@ def _winner(results: Results) -> list[str]:
     bounds = model.test[name]
     seeds = next((len(row.seeds) for row in results.final.finalists if row.number == model.number), 1)  # type: ignore[union-attr]
     confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
-    score = f"test {metric_title(name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}"
+    of_seed = f", of seed {model.seed}, the exported one" if seeds > 1 else ""
+    score = f"test {metric_title(name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}{of_seed}"
     before = ", of before the study went on" if results.outdated else ""
     return [f"trial {model.number}{confirmed}{before}: {score}."]
 

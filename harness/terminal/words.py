@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.records.schema import Progress, PruneReason, TrialRecord, TrialState
+from harness.records.schema import BUDGET, Progress, PruneReason, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
 
 __all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of"]
@@ -56,9 +56,10 @@ def reached(progress: Progress | None) -> str:
 
 
 def state_of(record: TrialRecord) -> str:
-    """Returns how a trial ended: "complete", "pruned at 25 %", "failed: nan"."""
+    """Returns how a trial ended: "complete", "pruned at 25 %", "given up at 50 %" (lack of time), "failed: nan"."""
     if record.state is TrialState.PRUNED:
-        return f"pruned at {reached(record.history[-1] if record.history else None)}"
+        how = "given up" if record.message == BUDGET else "pruned"
+        return f"{how} at {reached(record.history[-1] if record.history else None)}"
     if record.state is TrialState.FAIL:
         return f"failed: {record.reason.value}" if record.reason else "failed"
     return record.state.value.lower()

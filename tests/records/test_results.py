@@ -136,7 +136,7 @@ def test_results_json_is_the_contract(run: Run) -> None:
     assert document["confirm"][0] == {"trial": 3, "seed": 1, "metrics": document["confirm"][0]["metrics"]}
     assert document["baselines"] == [{"name": "TF-IDF", "metrics": {"accuracy": 0.78}}]
     best = document["best"]
-    assert set(best) == {"number", "params", "metrics", "test", "export"}
+    assert set(best) == {"number", "params", "metrics", "seed", "test", "export"}
     assert best["number"] == 4 and best["params"] == {"learning_rate": 5e-4, "batch_size": 16}
     assert best["metrics"]["accuracy"] == pytest.approx(0.9), "the mean over seeds"
     assert best["test"]["accuracy"] == {"value": 0.9, "low": 0.85, "high": 0.95}

@@ -128,11 +128,11 @@ def history(figure: Figure) -> None:
 
 def expected_best(figure: Figure) -> None:
     half, at_half, every, at_end = groups(
-        rf"With (.+) the best would be ({SCORE}) on average, with all ({COUNT}) of them ({SCORE})\.", figure
+        rf"The best of (.+) would be ({SCORE}) on average, that of another ({COUNT}) ({SCORE})\.", figure
     )
     line = dict(points(traces(figure, "lines", "expected best")[0]))
     assert whole(every) == max(line)
-    assert half == counted((whole(every) + 1) // 2, "trial")
+    assert half == counted((whole(every) + 1) // 2, "such trial")
     assert is_number(at_half, line[(whole(every) + 1) // 2])
     assert is_number(at_end, line[whole(every)])
 

@@ -111,6 +111,12 @@ class View:
         confirmed = self.confirmations.get(record.number, ())
         return (record, *confirmed) if record.state is TrialState.COMPLETE or not confirmed else confirmed
 
+    @property
+    def first_seeds_note(self) -> str:
+        """A note for figures that draw each trial with its first seed, where some have several; "" where none has."""
+        several = any(len(self.seeds(record)) > 1 for record in self.completed)
+        return "Trials count with their first seed; the winner is chosen by the mean over seeds." if several else ""
+
     def mean(self, record: TrialRecord, name: str | None = None) -> float:
         """The mean of a metric (the first objective by default) over the seeds of a configuration; NaN without any."""
         scores = [score for run in self.seeds(record) if isfinite(score := self.score(run, name))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -33,6 +33,7 @@ from harness.report.study.equal_length import judged_early
 from harness.report.study.example import example
 from harness.report.study.next_steps import next_steps
 from harness.report.study.objectives import kept_constraints, no_winner, tradeoff
+from harness.report.study.out_of_time import out_of_time
 from harness.report.study.race import race_text
 from harness.report.study.seeds import mean_interval
 from harness.report.study.serving import speed_text
@@ -42,9 +43,6 @@ from harness.runtime import program
 from harness.spec.constraints import Ranking
 
 __all__ = ["Answer", "answer"]
-
-BUDGET = "budget"
-"""The message of a trial that was stopped for lack of time."""
 
 #: What a name has in brackets, left out of a headline.
 _BRACKETS = re.compile(r" \([^)]*\)")
@@ -163,7 +161,8 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
     if model is not None and model.test:
         name = judged_by(view, model)
         bounds = model.test[name]
-        return metric(name, bounds.value), f"test {metric_title(name)}, 95 % interval {interval(name, bounds)}"
+        of_seed = f" (of seed {model.seed}, the exported one)" if pick is not None and len(view.seeds(pick)) > 1 else ""
+        return metric(name, bounds.value), f"test {metric_title(name)}, 95 % interval {interval(name, bounds)}{of_seed}"
     if pick is None:
         return "", ""
     mean = mean_interval(view, pick)
@@ -278,7 +277,7 @@ def _warnings(view: View) -> tuple[str, ...]:
         sentences.append(
             f"{plural(len(failed), 'trial')} of {len(ended):,} failed: see the reasons in the leaderboard."
         )
-    sentences += [*_changed(view.winner), *_out_of_time(view, ended)]
+    sentences += [*_changed(view.winner), *out_of_time(view)]
     if final is None and view.winner is not None:
         sentences.append(
             "The test split has not been opened: every score is of validation, on which the best was picked."
@@ -304,13 +303,3 @@ def _changed(pick: TrialRecord | None) -> Iterator[str]:
             f"The values of trial {pick.number} changed during training ({times}), and those shown are the last ones: "
             f"see mutations in {program()} results RUN --json."
         )
-
-
-def _out_of_time(view: View, ended: Sequence[TrialRecord]) -> Iterator[str]:
-    """A warning where the budget ended the search, with the trials that it stopped or did not start."""
-    minutes, num_trials = view.results.spec.budget.minutes, view.results.spec.search.trials
-    given_up = sum(record.message == BUDGET for record in ended)
-    unstarted = num_trials - len(view.trials) if minutes and view.results.spent_s >= 60 * minutes else 0
-    if given_up or unstarted > 0:
-        lost = join(f"{count:,} {word}" for count, word in ((given_up, "given up"), (unstarted, "not begun")) if count)
-        yield f"The budget of {minutes or 0:g} minutes ended the search early: of {num_trials:,} trials {lost}."

@@ -59,7 +59,7 @@ def _metrics_at(record: TrialRecord, rung: int | None) -> Mapping[str, float] | 
 
 
 def judged_early(view: View) -> Iterator[Sentence]:
-    """A sentence on the steps after which most trials were judged, where most were pruned in the first half."""
+    """A sentence on the steps after which most trials were stopped, where that was in the first half."""
     ended = [record for record in view.trials if record.state.ended]
     pruned = [record for record in ended if record.state is TrialState.PRUNED and record.reason is PruneReason.RUNG]
     steps = sorted(record.history[-1].step for record in pruned)
@@ -71,6 +71,6 @@ def judged_early(view: View) -> Iterator[Sentence]:
     if share <= _EARLY:
         yield Sentence(
             "Pruning",
-            f"{len(judged):,} of {plural(len(ended), 'trial')} were judged after {plural(most, 'step')} or fewer (at "
+            f"{len(judged):,} of {plural(len(ended), 'trial')} were stopped after {plural(most, 'step')} or fewer (at "
             f"most {percent(share, 0)} of their training).",
         )

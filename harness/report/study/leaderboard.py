@@ -7,7 +7,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from harness.records.schema import Progress, PruneReason, TrialRecord, num_places
+from harness.records.schema import BUDGET, Progress, PruneReason, TrialRecord, num_places
 from harness.report.kit.text import (
     clip,
     duration,
@@ -134,7 +134,8 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
     if key == "state":
         reached = record.history[-1].fraction if record.history else 0.0
         pruned = f" at {percent(reached, 0)}" if record.state.value == "PRUNED" else ""
-        return record.state.value.lower() + pruned, record.state.value
+        word = "given up" if record.message == BUDGET else record.state.value.lower()
+        return word + pruned, record.state.value
     if key == "interval":
         bounds = mean_interval(view, record)
         return interval(view.objective, bounds), _number(bounds.low)

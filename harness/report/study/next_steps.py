@@ -15,7 +15,7 @@ import yaml
 
 from harness.errors import FailReason
 from harness.records.imbalance import imbalance, keys_for_rare_classes
-from harness.records.schema import TrialRecord, TrialState
+from harness.records.schema import BUDGET, TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import amount, capitalised, param, param_name, plural
 from harness.report.kit.view import View
@@ -64,6 +64,7 @@ def next_steps(view: View) -> list[NextStep]:
 
 def _steps(view: View, best: TrialRecord) -> Iterator[NextStep]:
     yield from _failures(view)
+    yield from _time(view)
     yield from (_beyond(edge, best) for edge in edges(view))
     yield from _epochs(view, best)
     yield from _classes(view)
@@ -89,6 +90,16 @@ def _failures(view: View) -> Iterator[NextStep]:
     elif reason is FailReason.TIMEOUT and spec.budget.trial_minutes:
         minutes = f"{2 * spec.budget.trial_minutes:g}"
         yield NextStep(about="time", why=f"{what} for lack of time", overrides=(f"budget.trial_minutes={minutes}",))
+
+
+def _time(view: View) -> Iterator[NextStep]:
+    """Twice the budget, where it ended the search."""
+    minutes = view.results.closed_after_minutes
+    if minutes:
+        given_up = sum(record.message == BUDGET for record in view.trials)
+        not_begun = view.results.spec.search.trials - len(view.trials)
+        why = f"{plural(given_up + not_begun, 'trial')} of {view.results.spec.search.trials:,} had no time"
+        yield NextStep(about="time", why=why, overrides=(f"budget.minutes={2 * minutes:g}",))
 
 
 def _lower_rates(view: View) -> str | None:

@@ -17,6 +17,10 @@ from harness.stats.power import difference_shown_by
 __all__ = ["detectable", "gap"]
 
 
+#: What "can show" means.
+OFTEN = "in 8 of 10 cases, and smaller ones in fewer"
+
+
 def gap(view: View, model: FinalModel, name: str) -> list[Sentence]:
     """Validation against test score; both have sampling error, so the interval of their difference is reported."""
     validation, test = model.validation.get(name), model.test[name]
@@ -61,7 +65,7 @@ def detectable(view: View) -> list[Sentence]:
     parts = [text for metric in view.task.scored_by(view.objectives) if (text := _smallest(view, metric))]
     if not num_rows or not parts:
         return []
-    return [Sentence("Test rows", f"These {num_rows:,} rows can show a difference of {join(parts)}.")]
+    return [Sentence("Test rows", f"These {num_rows:,} rows can show a difference of {join(parts)}: {OFTEN}.")]
 
 
 def _smallest(view: View, metric: Metric) -> str:

@@ -240,9 +240,28 @@ def test_answer_says_that_time_ran_out(results: Results) -> None:
     given_up = [record.model_copy(update={"message": "budget"}) for record in results.trials[-2:]]
     trials = (*results.trials[:-2], *given_up)
     cut = replace(changed(results, spec=spec, trials=trials), spent_s=1800.0)
-    told = "The budget of 30 minutes ended the search early: of 40 trials 2 given up and 10 not begun."
+    told = "The budget of 30 minutes ended the search early: of 40 trials 2 were given up and 10 were not begun."
     assert told in answer(View(cut)).warnings
     assert not any("budget" in warning for warning in answer(View(results)).warnings)
+
+
+def test_answer_names_a_better_trial_that_the_budget_gave_up(results: Results) -> None:
+    """The budget that was over is the one that is named, also after it was raised."""
+    winner = final_of(results).winner
+    rival = next(record for record in results.trials if record.state is TrialState.PRUNED)
+    history = (rival.history[-1].model_copy(update={"metrics": rival.metrics | {"accuracy": 0.999}}),)
+    better = rival.model_copy(
+        update={"message": "budget", "reason": None, "history": history, "metrics": history[-1].metrics}
+    )
+    trials = tuple(better if record is rival else record for record in results.trials)
+    spec = results.spec.model_copy(update={"budget": BudgetSpec(minutes=9)})
+    cut = replace(changed(results, spec=spec, trials=trials), closed_after_minutes=4.0)
+    warnings = answer(View(cut)).warnings
+    assert f"The budget of 4 minutes ended the search early: of {len(trials)} trials 1 was given up." in warnings
+    (named,) = [text for text in warnings if text.startswith(f"Trial {better.number} was given up for lack of time at")]
+    assert "and was better there than the winner is at its end: accuracy 99.9\u00a0% against" in named
+    assert f"export RUN --trial {better.number} --to FOLDER" in named
+    assert winner != better.number
 
 
 def test_answer_without_a_decision_is_of_validation(results: Results) -> None:
@@ -464,11 +483,11 @@ def pruned_at(record: TrialRecord, step: int, total_steps: int) -> TrialRecord:
     [
         (
             [3] * 9 + [13] * 5,
-            "14 of 18 trials were judged after 13 steps or fewer (at most 25\u00a0% of their training).",
+            "14 of 18 trials were stopped after 13 steps or fewer (at most 25\u00a0% of their training).",
         ),
         (
             [3] * 10 + [13] * 5,
-            "10 of 18 trials were judged after 3 steps or fewer (at most 6\u00a0% of their training).",
+            "10 of 18 trials were stopped after 3 steps or fewer (at most 6\u00a0% of their training).",
         ),
         ([3] * 9, None),
     ],

@@ -254,3 +254,12 @@ def test_overrides_as_a_shell_takes_them(searched_to: Callable[..., Results]) ->
     told = [one for one in answer(View(results)).sentences if one.about.startswith("Try next")]
     assert [one.about for one in told] == ["Try next: learning rate"]
     assert told[0].text.endswith(": 'training.learning_rate={low: 1.6e-4, high: 5e-3, log: true}'")
+
+
+def test_a_budget_that_ended_the_search_is_doubled(tmp_path: Path) -> None:
+    results = replace(make_results(tmp_path, trials=12), closed_after_minutes=4.0)
+    trials = (*results.trials[:-1], results.trials[-1].model_copy(update={"message": "budget"}))
+    step = steps(replace(results, trials=trials))["time"]
+    assert step.overrides == ("budget.minutes=8",)
+    assert step.why == "1 trial of 12 had no time"
+    assert taken(results.spec, step, tmp_path).budget.minutes == 8

@@ -102,7 +102,7 @@ def test_test_rows_can_show_what_the_interval_says(results: Results) -> None:
     rival = results.final.models[1].number
     assert shown["Test rows"] == (
         "These 500 rows can show a difference of 2.8 points of accuracy or more, between models as alike as the winner "
-        f"and trial {rival}."
+        f"and trial {rival}: in 8 of 10 cases, and smaller ones in fewer."
     )
 
 
@@ -111,7 +111,8 @@ def test_test_rows_can_show_it_by_every_objective_that_is_no_cost(tmp_path: Path
     text = sentences(make_results(tmp_path, trials=12, objectives=objectives))["Test rows"]
     assert re.fullmatch(
         r"These 500 rows can show a difference of [\d.]+ points of accuracy or more, .*, [\d.]+ points of macro F1 or "
-        r"more, .* and [\d.]+ nats of log loss or more, between models as alike as the winner and trial \d+\.",
+        r"more, .* and [\d.]+ nats of log loss or more, between models as alike as the winner and trial \d+: in 8 of "
+        r"10 cases, and smaller ones in fewer\.",
         text,
     )
 

@@ -242,13 +242,14 @@ def slice_of(view: View, name: str) -> Figure:
         if pairs:
             points = dots(view, [record for _, record in pairs], state)
             data.append({**points, "x": [at for at, _ in pairs], "marker": {**points["marker"], "size": 6}})
+    unused = f"{plural(absent, 'trial')} did not use it." if absent else ""
     return Figure(
         key=f"slice-{view.scored_params.index(name)}",
         title=f"{capitalised(view.score_name)} by {param_name(name)}",
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
         alt=_slice_caption(view, data, levels),
-        note=" ".join([note, f"{plural(absent, 'trial')} did not use it." if absent else ""]).strip(),
+        note=" ".join(text for text in (note, unused, view.first_seeds_note) if text),
     )
 
 

@@ -73,7 +73,7 @@ def history(view: View) -> Figure:
         ),
         alt=f"{plural(len(view.scored), 'trial')} in the order they started: {outcome}"
         + (f"; {failed} of them failed." if failed else "."),
-        note=_without_point(view),
+        note=" ".join(text for text in (_without_point(view), view.first_seeds_note) if text),
     )
 
 
@@ -135,8 +135,8 @@ def best_of_n(view: View) -> Figure | None:
         title=f"Expected best validation {view.score_name} against the number of trials",
         data=data,
         layout=layout(axis("number of trials", **log_ticks(1, len(scores), whole=True)), score_axis(view)),
-        alt=f"With {plural(half, 'trial')} the best would be {view.score_text(mean[half - 1])} on average, "
-        f"with all {len(scores):,} of them {view.score_text(mean[-1])}.",
+        alt=f"The best of {plural(half, 'such trial')} would be {view.score_text(mean[half - 1])} on average, "
+        f"that of another {len(scores):,} {view.score_text(mean[-1])}.",
         note="The average best of so many trials, if each were drawn independently of the others (Dodge et al. 2019); "
         "a pruned trial counts with its best score.",
     )
