@@ -26,6 +26,7 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "quotes.csv": _quotes(rows),
         "open-quote.csv": good.replace("so far", "so, far") + '"an open quote,positive\na text,negative\n',
         "backslash.csv": good + '"she said \\"no\\" and left",negative\n',
+        "numbers.csv": good.replace("text,label", "0,1"),
         "cut-texts.csv": "label,text\n" + "".join(f"{label},{text}\n" for text, label in rows),
         "pointer.csv": "version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n",
         "page.csv": "<!DOCTYPE html>\n<html></html>\n",

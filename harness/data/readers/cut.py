@@ -48,13 +48,10 @@ def cut_plain(lines: Sequence[str], delimiter: str) -> Cut:
     return Cut(delimiter, Counter(line.count(delimiter) + 1 for line in lines if line.strip()))
 
 
-def cut_quoted(lines: Sequence[str], delimiter: str, escape: str | None = None) -> Cut:
-    """Cuts lines by the rules of quoting: a cell in double quotes may hold anything, and a quote in it is doubled.
-
-    With an `escape` that sign stands before a quote instead.
-    """
+def cut_quoted(lines: Sequence[str], delimiter: str) -> Cut:
+    """Cuts lines by the rules of quoting: a cell in double quotes may hold anything, and a quote in it is doubled."""
     cut = Cut(delimiter)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, escapechar=escape, doublequote=escape is None)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     last = 0
     while True:
         try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.data.readers.cut import HEADER_RECORDS
 from harness.data.readers.dialect import Dialect, find_dialect
 from harness.data.readers.encoding import find_encoding
+from harness.data.readers.escapes import doubled
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form
 from harness.data.readers.header import find_header
@@ -51,14 +53,21 @@ class DelimitedReader:
         form, num_above = _without_mark(lines, form)
         expected = form.expected if names is None else names
         dialect = find_dialect(file.place, lines, expected, form, Dialect(self.delimiter, self.quoted, 0))
+        lines = [doubled(line) for line in lines] if dialect.escaped else lines
         first_rows = _first_rows(lines, dialect)
         if not first_rows:
             raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
         header = find_header(file.place, first_rows, expected, form.header, dialect.width)
-        table = Table(file.place, header, dialect, is_all, header.places(file.place, names, expected))
+        header = header.with_row_names(first_rows, dialect.width, lines, dialect.delimiter)
+        places = header.places(file.place, names, expected)
+        table = Table(file.place, header, dialect, is_all, places, expected)
         has_returns = any(line.endswith("\r") for line in lines)
         columns = table.read(file, encoding, max(header.last, num_above), has_returns)
-        said = (f"{file.name}: {note}" for note in (*dialect.notes, *table.notes()))
+        repeated = (
+            _without_headers(columns, {name: header.columns[at] for name, at in places.items()}) if header.last else []
+        )
+        notes = (*dialect.notes, *header.number_notes(places), *header.row_notes(), *table.notes(), *repeated)
+        said = (f"{file.name}: {note}" for note in notes)
         return Content(columns, (*said, *header.notes), tuple(header.columns) if header.last else None)
 
 
@@ -68,6 +77,23 @@ def _without_mark(lines: list[str], form: Form) -> tuple[Form, int]:
         return form, 0
     lines[0] = "\n"
     return replace(form, delimiter=form.delimiter or mark), 1
+
+
+def _without_headers(columns: dict[str, list[Any]], header: dict[str, str]) -> list[str]:
+    """Takes rows out of the columns that are the header again, as in files that were joined, and returns a note."""
+    if len(header) < 2:
+        return []
+    (first, *_), lists = header, list(columns.values())
+    if header[first] not in columns[first]:
+        return []
+    cells = tuple(header.values())
+    kept = [at for at, row in enumerate(zip(*lists, strict=True)) if row != cells]
+    num_repeated = len(lists[0]) - len(kept)
+    if not num_repeated:
+        return []
+    for values in lists:
+        values[:] = [values[at] for at in kept]
+    return [f"{num_repeated} rows are the header again, as where files were joined: they are left out"]
 
 
 def _first_rows(lines: Sequence[str], dialect: Dialect) -> list[tuple[int, list[str]]]:

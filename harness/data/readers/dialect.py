@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.data.readers.cut import Cut, cut_plain, cut_quoted, header_candidates
+from harness.data.readers.escapes import ESCAPED_QUOTE, doubled
 from harness.data.readers.form import Form
 from harness.data.readers.swallowed import find_swallowed
 from harness.errors import DataError, look_up
@@ -19,14 +20,13 @@ DELIMITERS = (",", "\t", ";", "|")
 MAX_MISFITS = 0.1
 #: Quotes enclose cells where this share of the lines has cells in quotes, whether they need it or not.
 MIN_QUOTED = 0.9
-#: So many records whose lines are rows by their values, beside as many lines without them, are rows for sure.
-MIN_SURE = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How lines are cut into cells: `quoted` says that quotes enclose cells, `width` is the usual number of cells.
 
+    `escaped` says that a backslash stands before the quotes in a cell; such lines are cut once `doubled` has read them.
     `is_told` is False where quotes are plain text by the file's ending alone, so that a later line may tell otherwise.
     """
 
@@ -35,6 +35,7 @@ class Dialect:
     width: int
     notes: tuple[str, ...] = ()
     is_told: bool = True
+    escaped: bool = False
 
 
 def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> Dialect:
@@ -48,19 +49,42 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
         usual: the dialect of the file's ending, which decides where several fit.
 
     Raises:
-        DataError: the quotes can be read in two ways that give different rows, or backslashes escape them.
+        DataError: the quotes can be read in two ways that give different rows.
     """
+    if form.quoting == "backslash":
+        return _escaped(place, lines, names, replace(form, quoting="double"), usual)
+    if form.quoting == "none" or not any(ESCAPED_QUOTE in line for line in lines):
+        return _found(place, lines, names, form, usual)
+    if not _backslash_escapes(place, lines, *_best_cuts(lines, names, form, usual), usual.quoted):
+        return _found(place, lines, names, form, usual)
+    if form.quoting:
+        raise _doubt(place, lines, "is not what data.quoting=double stands for")
+    dialect = _escaped(place, lines, names, form, usual)
+    return replace(dialect, notes=(*dialect.notes, _BACKSLASH))
+
+
+def _escaped(place: str, lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> Dialect:
+    """Returns the dialect of lines whose quotes a backslash escapes."""
+    dialect = _found(place, [doubled(line) for line in lines], names, form, usual)
+    notes = tuple(note for note in dialect.notes if note not in (_QUOTED, _PLAIN))
+    return replace(dialect, escaped=True, is_told=True, notes=notes)
+
+
+def _best_cuts(lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> tuple[Cut, Cut]:
+    """Returns the lines cut by the delimiter that fits them, without and with quoting."""
     delimiters = sorted(DELIMITERS, key=lambda mark: mark != usual.delimiter)
     plain_cuts = [cut_plain(lines, mark) for mark in ([form.delimiter] if form.delimiter else delimiters)]
     has_quotes = any('"' in line for line in lines)
     cuts = [(plain, cut_quoted(lines, plain.delimiter) if has_quotes else plain) for plain in plain_cuts]
-    plain, quoted = max(cuts, key=lambda both: _fit(lines, names, *both))  # of equals the first
-    if form.quoting != "none":
-        _check_escapes(place, lines, plain, quoted)
+    return max(cuts, key=lambda both: _fit(lines, names, *both))  # of equals the first
+
+
+def _found(place: str, lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> Dialect:
+    plain, quoted = _best_cuts(lines, names, form, usual)
     is_quoted, notes = usual.quoted, []
     if form.quoting:
         is_quoted = look_up(QUOTINGS, form.quoting, "data.quoting")
-    elif has_quotes:
+    elif any('"' in line for line in lines):
         is_quoted = _quotes_enclose(place, lines, plain, quoted, usual.quoted)
         if is_quoted != usual.quoted or (quoted.spanning and not is_quoted):
             notes.append(_QUOTED if is_quoted else _PLAIN)
@@ -71,6 +95,7 @@ def find_dialect(place: str, lines: Sequence[str], names: Sequence[str], form: F
     return Dialect(cut.delimiter, is_quoted, cut.width, tuple(notes), is_told)
 
 
+_BACKSLASH = "a backslash before a double quote makes it text, other backslashes stay (data.quoting: backslash)"
 _QUOTED = "double quotes enclose cells (data.quoting: double)"
 _PLAIN = "double quotes are plain text (data.quoting: none)"
 
@@ -95,8 +120,7 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
     if len(swallowed) > MAX_MISFITS * len(records):
         if not by_values and _share_in_quotes(others[1:], plain.delimiter) >= MIN_QUOTED:
             return True
-        is_plain = len(swallowed) == len(records) and plain.misfits <= quoted.misfits
-        if is_plain and (not usually or (by_values and min(len(swallowed), len(others)) >= MIN_SURE)):
+        if not usually and len(swallowed) == len(records) and plain.misfits <= quoted.misfits:
             return False
         first, last = swallowed[0].first, swallowed[0].last
         raise DataError(
@@ -111,17 +135,36 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
     return usually or _share_in_quotes(lines, plain.delimiter) >= MIN_QUOTED
 
 
-def _check_escapes(place: str, lines: Sequence[str], plain: Cut, quoted: Cut) -> None:
-    """Refuses lines whose quotes are those of cells once a backslash before a quote makes it text."""
-    escaped = next((number for number, line in enumerate(lines, start=1) if '\\"' in line), None)
-    if not quoted.broken or escaped is None:
-        return
-    cut = cut_quoted(lines, plain.delimiter, escape="\\")
-    if not cut.broken and cut.misfits <= min(plain.misfits, quoted.misfits):
-        raise DataError(
-            f"{place}: line {escaped}: a backslash stands before a quote in a cell in quotes, as Spark writes it; "
-            'write such a quote as "" (in Spark: option escape), or set data.quoting=none if quotes are plain text'
-        )
+def _backslash_escapes(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, usually: bool) -> bool:
+    """Says whether the quotes are those of cells once a backslash before a quote makes it text.
+
+    Raises:
+        DataError: they are so with and without, and the rows differ.
+    """
+    if not any(ESCAPED_QUOTE in line for line in lines):
+        return False
+    cut = cut_quoted([doubled(line) for line in lines], plain.delimiter)
+    if cut.broken or cut.misfits > min(plain.misfits, quoted.misfits):
+        return False
+    if not quoted.broken:
+        if quoted.misfits == cut.misfits and quoted.rows != cut.rows and usually:
+            raise _doubt(place, lines, "may be text, or the end of a cell")
+        return False
+    return usually or cut.misfits < plain.misfits or all(map(_is_closed, _opened(lines, plain.delimiter)))
+
+
+def _is_closed(cell: str) -> bool:
+    """True for a cell that ends with a quote which is not text."""
+    marks = doubled(cell.rstrip())
+    return (len(marks) - len(marks.rstrip('"'))) % 2 == 1
+
+
+def _doubt(place: str, lines: Sequence[str], what: str) -> DataError:
+    first = next(number for number, line in enumerate(lines, start=1) if ESCAPED_QUOTE in line)
+    return DataError(
+        f"{place}: line {first}: a backslash stands before a quote, which {what}; set data.quoting=backslash if the "
+        "quote is text, data.quoting=double if the backslash is, data.quoting=none if all quotes are"
+    )
 
 
 def _opened(lines: Sequence[str], delimiter: str) -> list[str]:

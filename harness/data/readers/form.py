@@ -25,7 +25,7 @@ class Form:
 
     delimiter: str | None = None
     encoding: str | None = None
-    quoting: Literal["double", "none"] | None = None
+    quoting: Literal["double", "backslash", "none"] | None = None
     header: int | Literal["none"] | None = None
     expected: tuple[str, ...] = ()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import Literal
 
@@ -21,13 +21,14 @@ NO_HEADER = "if the file has no header, name columns by number, for example data
 class Header:
     """The columns of a table; the rows up to line `last` are the header and what stands above it (0: no such row).
 
-    `may_be_values` says that the header looks like a row of values.
+    `may_be_values` says that the header looks like a row of values, `has_row_names` that the first cell has no name.
     """
 
     columns: list[str]
     last: int
     notes: tuple[str, ...] = ()
     may_be_values: bool = False
+    has_row_names: bool = False
 
     def places(self, place: str, names: Sequence[str] | None, expected: Sequence[str]) -> dict[str, int]:
         """Returns the place of each wanted column, by its name or else its number from 1; of all where `names` is None.
@@ -48,7 +49,55 @@ class Header:
                 places[name] = int(name) - 1
             else:
                 require_columns(place, [name], [column for column in self.columns if column], self._hint())
+        self._check_numbers(place, places)
         return places
+
+    def _check_numbers(self, place: str, places: Mapping[str, int]) -> None:
+        """Refuses two numbers that are one column: one by its place, the other by its name.
+
+        Raises:
+            DataError: there are such numbers.
+        """
+        by_place: dict[int, str] = {}
+        for name, at in places.items():
+            if name.isdecimal() and (other := by_place.setdefault(at, name)) != name:
+                raise DataError(
+                    f"{place}: '{other}' and '{name}' are one column: column {at + 1} is named '{self.columns[at]}'; "
+                    "give the columns by the names in the header, or set data.header=none to count them from 1"
+                )
+
+    def number_notes(self, places: Mapping[str, int]) -> list[str]:
+        """Returns a note on each number that is the name of a column in another place."""
+        return [
+            f"'{name}' is the column of that name, which is column {at + 1} of the table"
+            for name, at in places.items()
+            if self.last and name.isdecimal() and int(name) != at + 1
+        ]
+
+    def with_row_names(
+        self, rows: Sequence[tuple[int, Sequence[str]]], width: int, lines: Sequence[str], delimiter: str
+    ) -> Header:
+        """Returns the header with a column for the numbers of the rows, which R writes and does not name.
+
+        It is the same header where the rows have no such cell more, or where it may come from a delimiter in a text:
+        the numbers are in quotes, or the delimiter is a tab.
+        """
+        below = [cells for line, cells in rows if line > self.last]
+        if not self.last or len(self.columns) + 1 != width or any(len(cells) != width for cells in below):
+            return self
+        firsts = [cells[0] for cells in below]
+        starts = set() if delimiter == "\t" else {line.partition(delimiter)[0] for line in lines}
+        if firsts != [str(number) for number in range(1, len(firsts) + 1)] or not any(cells[-1] for cells in below):
+            return self
+        if starts and not all(f'"{first}"' in starts for first in firsts):
+            return self
+        return replace(self, columns=["", *self.columns], has_row_names=True)
+
+    def row_notes(self) -> list[str]:
+        """Returns a note on a column of row numbers without a name."""
+        return (
+            ["the first cell of each row is its number, which the header does not name"] if self.has_row_names else []
+        )
 
     def _all_places(self) -> dict[str, int]:
         """Returns the place of each column; of two with one name the second is `name_2`.

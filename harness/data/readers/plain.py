@@ -12,6 +12,7 @@ import numpy as np
 
 from harness.data.readers.cut import Spanning, is_spanning
 from harness.data.readers.dialect import Dialect
+from harness.data.readers.escapes import doubled_bytes
 from harness.data.readers.swallowed import find_swallowed
 
 __all__ = ["BLOCK_BYTES", "Block", "blocks", "text_lines"]
@@ -27,12 +28,16 @@ _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 def blocks(stream: BinaryIO, dialect: Dialect) -> Iterator[Block]:
     """Yields a file in blocks of whole records, as far as its quotes are well formed."""
     while head := stream.read(BLOCK_BYTES):
-        parts = [head, stream.readline()]
-        size, is_open = sum(map(len, parts)), dialect.quoted and b"".join(parts).count(b'"') % 2 == 1
-        while is_open and size < BLOCK_BYTES + _MAX_OPEN_BYTES and (line := stream.readline()):
+        parts = [_as_doubled(head + stream.readline(), dialect)]
+        size, is_open = len(parts[0]), dialect.quoted and parts[0].count(b'"') % 2 == 1
+        while is_open and size < BLOCK_BYTES + _MAX_OPEN_BYTES and (line := _as_doubled(stream.readline(), dialect)):
             parts.append(line)
             size, is_open = size + len(line), line.count(b'"') % 2 == 0
         yield Block(b"".join(parts), dialect)
+
+
+def _as_doubled(content: bytes, dialect: Dialect) -> bytes:
+    return doubled_bytes(content) if dialect.escaped else content
 
 
 def text_lines(content: bytes) -> io.TextIOWrapper:

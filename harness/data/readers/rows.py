@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TextIO
 
 from harness.data.readers.cut import is_spanning
 from harness.data.readers.dialect import Dialect
+from harness.data.readers.escapes import ESCAPED_QUOTE, doubled
 from harness.data.readers.file import TableFile
 from harness.data.readers.header import Header
 from harness.data.readers.plain import Block, blocks, text_lines
@@ -31,11 +32,22 @@ def csv_reader(lines: Iterable[str], dialect: Dialect, strict: bool = True) -> A
 class Table:
     """The rows of a table: it checks their numbers of cells and collects the wanted columns.
 
-    `is_all` says that the dialect was found from all lines, so that a line that does not fit is a mistake.
+    `is_all` says that the dialect was found from all lines, so that a line that does not fit is a mistake. `places` are
+    those of the wanted columns; a row may lack the cells of all but the columns `required`.
     """
 
-    def __init__(self, place: str, header: Header, dialect: Dialect, is_all: bool, places: dict[str, int]) -> None:
+    def __init__(
+        self,
+        place: str,
+        header: Header,
+        dialect: Dialect,
+        is_all: bool,
+        places: dict[str, int],
+        required: Collection[str],
+    ) -> None:
         self._place, self._header, self._dialect, self._is_all, self._places = place, header, dialect, is_all, places
+        self._required = [(name, at) for name, at in places.items() if name in required]
+        self._may_be_escaped = not is_all and dialect.quoted and not dialect.escaped
         self._may_be_quoted = not is_all and not dialect.is_told
         self._width = len(header.columns)
         self._usual = "the header has" if header.last else "most lines have"
@@ -60,16 +72,30 @@ class Table:
             else:
                 for _ in range(num_above):
                     lines.readline()
-                self._read_lines(lines, num_above, columns)
+                self._read_lines(self._doubled(lines), num_above, columns)
         return columns
+
+    def _doubled(self, lines: Iterable[str]) -> Iterable[str]:
+        """Returns the lines with doubled quotes for those that a backslash escapes, if it does."""
+        if self._dialect.escaped:
+            return map(doubled, lines)
+        return self._watched(lines) if self._may_be_escaped else lines
+
+    def _watched(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            if ESCAPED_QUOTE in line:
+                raise Undecided
+            yield line
 
     def _read_blocks(self, lines: TextIO, num_above: int, columns: Mapping[str, list[Any]]) -> None:
         """Adds the cells of lines in UTF-8, below `num_above`, to the columns."""
         for block in blocks(lines.buffer, self._dialect):
             if self._may_be_quoted and block.opens_a_cell():
                 raise Undecided
+            if self._may_be_escaped and ESCAPED_QUOTE.encode() in block.content:
+                raise Undecided
             if not block.is_whole():
-                self._read_lines(chain(text_lines(block.content), lines), num_above, columns)
+                self._read_lines(chain(text_lines(block.content), self._doubled(lines)), num_above, columns)
                 return
             if (cells := block.columns(self._width, [*self._places.values(), *self._unnamed])) is None:
                 num_above = self._read_lines(text_lines(block.content), num_above, columns)
@@ -97,8 +123,10 @@ class Table:
         try:
             for cells in reader:
                 last, first = reader.line_num, last + 1
-                if len(cells) != width and not self._fits(cells, num_above + first):
-                    continue
+                if len(cells) != width:
+                    if not self._fits(cells, num_above + first):
+                        continue
+                    cells += [""] * (width - len(cells))
                 if last != first and any(is_spanning(cell, self._dialect.delimiter) for cell in cells):
                     if not self._is_all:
                         raise Undecided
@@ -125,8 +153,8 @@ class Table:
         if self._short:
             first = f"first: line {self._short[0]}"
             notes.append(
-                f"{len(self._short)} rows have fewer cells than the header ({first}): those of columns that are not "
-                "read are missing"
+                f"{len(self._short)} rows have fewer cells than the header ({first}): cells of other columns are "
+                "missing"
             )
         if self._num_unnamed:
             notes.append(
@@ -146,7 +174,7 @@ class Table:
         if not self._is_all:
             raise Undecided
         where = f"{self._place}: line {line}: {len(cells)} fields where {self._usual} {self._width}"
-        missing = next((name for name, at in self._places.items() if at >= len(cells)), None)
+        missing = next((name for name, at in self._required if at >= len(cells)), None)
         if missing is not None:
             raise DataError(f"{where}: none for '{missing}'; is a delimiter missing, or is the line cut off?")
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._unnamed.start :]):

@@ -95,8 +95,10 @@ class DataSpec(Frozen):
     encoding: Annotated[Text, AfterValidator(_known_encoding)] | None = Field(
         default=None, description="the encoding of a text file, as Python names it; null: found out"
     )
-    quoting: Literal["double", "none"] | None = Field(
-        default=None, description="double: double quotes enclose cells; none: they are plain text; null: found out"
+    quoting: Literal["double", "backslash", "none"] | None = Field(
+        default=None,
+        description="double: double quotes enclose cells, and are doubled in a cell; backslash: a backslash stands "
+        "before those in a cell; none: they are plain text; null: found out",
     )
     header: Literal["none"] | Count | None = Field(
         default=None, description="the line of the header; none: the file has none; null: found out"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.data.formats import Content, Form, read_files
-from harness.data.readers import delimited
+from harness.data.readers import delimited, plain
 from harness.errors import DataError, MissingColumn
 
 TEXTS = [f"the {animal} number {number}" for number, animal in enumerate(["cat", "dog", "cow", "fox", "owl"] * 6)]
@@ -69,9 +69,21 @@ def test_quotes_that_open_and_close_in_two_rows_are_text(tmp_path: Path, name: s
         (f'"{text}' if number % 6 == 0 else f'{text}"' if number % 6 == 3 else text, label)
         for number, (text, label) in enumerate(ROWS)
     ]
-    found = content(tmp_path, name, table(delimiter, rows))
+    if name == "t.csv":  # they may enclose texts of several lines as well
+        assert "line 2: a double quote opens here and closes on line 5" in error(tmp_path, name, table(delimiter, rows))
+    found = content(tmp_path, name, table(delimiter, rows), form=Form(quoting="none" if name == "t.csv" else None))
     assert found.columns == {"text": [text for text, _ in rows], "label": LABELS}
-    assert f"{name}: double quotes are plain text (data.quoting: none)" in found.notes
+    if name == "t.tsv":
+        assert f"{name}: double quotes are plain text (data.quoting: none)" in found.notes
+
+
+@pytest.mark.parametrize("num_texts", [1, 5, 12, 30])
+@pytest.mark.parametrize("line", ["one,food\n", "one,food\ntwo,animal\n"])
+def test_texts_whose_lines_end_in_labels_are_never_cut(tmp_path: Path, num_texts: int, line: str) -> None:
+    rows = [(f'"{line}{text}"' if at < num_texts else text, label) for at, (text, label) in enumerate(ROWS)]
+    assert "line 2: a double quote opens here" in error(tmp_path, "t.csv", table(",", rows))
+    whole = content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="double"))
+    assert whole.columns == {"text": [text.strip('"') for text, _ in rows], "label": LABELS}
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t"])
@@ -173,26 +185,55 @@ def test_quotes_that_may_be_either_are_refused(tmp_path: Path) -> None:
 
 def test_quoting_that_is_given(tmp_path: Path) -> None:
     rows = [(f'"{text}"', label) for text, label in ROWS]
-    plain = content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="none"))
-    assert plain.columns["text"][0] == f'"{TEXTS[0]}"'
+    as_text = content(tmp_path, "t.csv", table(",", rows), form=Form(quoting="none"))
+    assert as_text.columns["text"][0] == f'"{TEXTS[0]}"'
     assert content(tmp_path, "t.csv", table(",", rows)).columns["text"] == TEXTS
 
 
+ESCAPED = {
+    r'"he said \"no\", so"': 'he said "no", so',
+    r'"\"no\" he said,and \\ more"': r'"no" he said,and \\ more',
+    r'"he\, said \"no\""': r'he\, said "no"',
+    r'"so \"no\" in C:\dir\\"': 'so "no" in C:\\dir\\',
+    '"he said \\"no\\",\nand \\"yes\\""': 'he said "no",\nand "yes"',
+}
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
-@pytest.mark.parametrize("sample_chars", [100, 10000])
-def test_quotes_escaped_by_a_backslash_are_refused_with_their_line(
-    tmp_path: Path, name: str, sample_chars: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("sample_chars", "block_bytes"), [(100, 200), (10000, 2**20)])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_backslash_makes_a_quote_text(
+    tmp_path: Path, name: str, sample_chars: int, block_bytes: int, encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delimited, "SAMPLE_CHARS", sample_chars)
-    for text in (r'"he said \"no\", so"', r'"he said \"no\" and more"', r'"he\, said \"no\""'):
+    monkeypatch.setattr(plain, "BLOCK_BYTES", block_bytes)
+    path = tmp_path / name
+    for text, written in ESCAPED.items():
         for rows in (ROWS.copy(), [(f'"{text}"', label) for text, label in ROWS]):
             rows[6] = (text, "food")
-            for quoting in (None, "double"):
-                said = error(tmp_path, name, table("\t" if name == "t.tsv" else ",", rows), quoting=quoting)
-                assert f"{name}: line 8: a backslash stands before a quote" in said
-                assert "set data.quoting=none" in said
-    plain = table("\t", [(text.replace("the ", r"the \"so\" "), label) for text, label in ROWS])
-    assert content(tmp_path, name, plain).columns["text"][0].startswith(r"the \"so\" ")
+            path.write_bytes(table("\t" if name == "t.tsv" else ",", rows).encode(encoding))
+            found = read_files([path], ["text", "label"])
+            assert found.columns == {"text": [*TEXTS[:6], written, *TEXTS[7:]], "label": LABELS}
+            assert any("a backslash before a double quote makes it text" in note for note in found.notes)
+            assert read_files([path], ["text", "label"], Form(quoting="backslash")).columns == found.columns
+            said = error(tmp_path, name, path.read_bytes().decode(encoding), quoting="double")
+            assert f"{name}: line 8: a backslash stands before a quote" in said
+            assert "set data.quoting=backslash" in said
+
+
+def test_a_backslash_that_ends_a_text_is_text(tmp_path: Path) -> None:
+    rows = [(f'"{text},\nC:\\"', label) for text, label in ROWS]
+    assert content(tmp_path, "t.csv", table(",", rows)).columns["text"] == [f"{text},\nC:\\" for text in TEXTS]
+    json = [(f'"{{""a"": ""{text} \\""x\\""""}}"', label) for text, label in ROWS]
+    assert content(tmp_path, "t.csv", table(",", json)).columns["text"][0] == f'{{"a": "{TEXTS[0]} \\"x\\""}}'
+    doubt = table(",", [(label, text) for text, label in ROWS], "label,text\n") + 'food,"a \\"\n ,\\" b"\n'
+    assert "line 32: a backslash stands before a quote, which may be text" in error(tmp_path, "t.csv", doubt)
+
+
+def test_backslashes_of_a_tsv_are_text(tmp_path: Path) -> None:
+    name = "t.tsv"
+    inside = table("\t", [(text.replace("the ", r"the \"so\" "), label) for text, label in ROWS])
+    assert content(tmp_path, name, inside).columns["text"][0].startswith(r"the \"so\" ")
     stray = table("\t", [*ROWS, (r'"a \"b\" and', "food"), (r"he said \"yes\"", "food")])
     assert content(tmp_path, "t.tsv", stray).columns["text"][-2:] == [r'"a \"b\" and', r"he said \"yes\""]
 
@@ -203,7 +244,9 @@ def test_what_comes_after_the_sample_decides_too(tmp_path: Path, monkeypatch: py
     assert content(tmp_path, "t.csv", table(",", quoted)).columns["text"][-2:] == ["a, b", 'c "d"']
     rows = [*ROWS, *[('"a', "food"), ("b", "animal"), ('c"', "food"), ("d", "animal")] * 5]
     for name, delimiter in (("t.csv", ","), ("t.tsv", "\t")):
-        assert content(tmp_path, name, table(delimiter, rows)).columns["text"][-4:] == ['"a', "b", 'c"', "d"]
+        plain_quotes = Form(quoting=None if name == "t.tsv" else "none")
+        found = content(tmp_path, name, table(delimiter, rows), form=plain_quotes)
+        assert found.columns["text"][-4:] == ['"a', "b", 'c"', "d"]
     assert "line 32: 3 fields where the header has 2" in error(tmp_path, "t.csv", table(",", [*ROWS, ("a,b", "c")]))
     tabs = [*ROWS, *(('"a\tb"', label) for label in LABELS)]
     assert content(tmp_path, "t.tsv", table("\t", tabs)).columns["text"][-1] == "a\tb"
@@ -222,8 +265,8 @@ def test_first_quoted_cell_after_the_sample_decides_too(
     assert whole.columns["text"][-1] == 'he said "wow"'
     monkeypatch.setattr(delimited, "SAMPLE_CHARS", 100)
     assert content(tmp_path, "t.tsv", text) == whole
-    plain = content(tmp_path, "t.tsv", text, form=Form(quoting="none"))
-    assert plain.columns["text"][-1] == '"he said ""wow"""'
+    as_text = content(tmp_path, "t.tsv", text, form=Form(quoting="none"))
+    assert as_text.columns["text"][-1] == '"he said ""wow"""'
     one = text.replace(TEXTS[0], f'"{TEXTS[0]}"')  # in quotes that tell nothing
     assert content(tmp_path, "t.tsv", one).columns == whole.columns
 
@@ -293,6 +336,40 @@ def test_columns_by_number_below_a_header(tmp_path: Path) -> None:
     assert "data.header is 99, and no row ends on that line" in error(tmp_path, "t.csv", table(","), header=99)
 
 
+def test_numbers_that_are_names_too(tmp_path: Path) -> None:
+    text = table(",", header="0,1\n")
+    assert "'1' and '2' are one column: column 2 is named '1'" in error(tmp_path, "t.csv", text, ("1", "2"))
+    found = content(tmp_path, "t.csv", text, ("0", "1"))
+    assert found.columns == {"0": TEXTS, "1": LABELS}
+    assert "t.csv: '1' is the column of that name, which is column 2 of the table" in found.notes
+    assert content(tmp_path, "t.csv", table(",", header=""), ("1", "2"), Form(header="none")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "quote"), [("t.csv", ",", '"'), ("t.tsv", "\t", ""), ("t.csv", ";", '"')]
+)
+def test_numbers_of_rows_that_the_header_does_not_name(tmp_path: Path, name: str, delimiter: str, quote: str) -> None:
+    rows = [delimiter.join(f"{quote}{cell}{quote}" for cell in (at, *row)) for at, row in enumerate(ROWS, start=1)]
+    text = "\n".join([f"text{delimiter}label", *rows, ""])
+    found = content(tmp_path, name, text)
+    assert found.columns == {"text": TEXTS, "label": LABELS}
+    assert f"{name}: the first cell of each row is its number, which the header does not name" in found.notes
+
+
+def test_a_delimiter_in_each_text_is_no_number_of_rows(tmp_path: Path) -> None:
+    text = "id,text,label\n" + "".join(f"{at},{text}, yes,{label}\n" for at, (text, label) in enumerate(ROWS, start=1))
+    assert "line 2: 4 fields where the header has 3" in error(tmp_path, "t.csv", text)
+    ended = "text,label\n" + "".join(f'"{at}","{label}",\n' for at, label in enumerate(LABELS, start=1))
+    assert content(tmp_path, "t.csv", ended).columns["label"] == LABELS
+
+
+def test_a_header_that_comes_again_is_left_out(tmp_path: Path) -> None:
+    found = content(tmp_path, "t.csv", table(",") + table(","))
+    assert found.columns == {"text": TEXTS * 2, "label": LABELS * 2}
+    assert found.notes == ("t.csv: 1 rows are the header again, as where files were joined: they are left out",)
+    assert len(content(tmp_path, "t.csv", table(",") + "text,food\n").columns["text"]) == 31
+
+
 def test_columns_that_nobody_asked_for_decide_nothing(tmp_path: Path) -> None:
     text = ",,text,label,x,x,\n" + "".join(f"{at},,{text},{label},1,2,\n" for at, (text, label) in enumerate(ROWS))
     assert content(tmp_path, "t.csv", text) == Content({"text": TEXTS, "label": LABELS})
@@ -303,6 +380,8 @@ def test_columns_that_nobody_asked_for_decide_nothing(tmp_path: Path) -> None:
 def test_short_and_long_rows_have_words_of_their_own(tmp_path: Path) -> None:
     short = "text,label,id\n" + "".join(f"{text},{label},1\n" for text, label in ROWS)
     (note,) = content(tmp_path, "t.csv", short + "a,food\n").notes
+    whole = content(tmp_path, "t.csv", short + "a,food\n", None, Form(expected=("text",)))
+    assert [column[-1] for column in whole.columns.values()] == ["a", "food", ""]
     assert "t.csv: 1 rows have fewer cells than the header (first: line 32)" in note
     assert "line 32: 1 fields where the header has 3: none for 'label'" in error(tmp_path, "t.csv", short + "a\n")
     assert "line 32: 4 fields where the header has 3; put a text" in error(tmp_path, "t.csv", short + "a,b,food,1\n")
