@@ -72,7 +72,7 @@ def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | 
         require_columns(str(path), columns, list(content.columns))
         for name, values in columns.items():
             values += content.columns[name]
-    return Content(columns, tuple(note for content in contents for note in content.notes))
+    return Content(columns, tuple(note for content in contents for note in content.notes), contents[0].header)
 
 
 def _with_one_header(paths: Sequence[Path], names: Sequence[str], form: Form, contents: list[Content]) -> list[Content]:

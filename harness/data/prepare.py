@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["prepare"]
 
 #: Raised when the same bytes and keys would be prepared differently, so that older folders are not used.
-VERSION = 4
+VERSION = 5
 #: Rows whose values are hashed at once.
 HASHED_ROWS = 4096
 

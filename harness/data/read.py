@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import Content, Form, read_files, require_columns
+from harness.data.headers import with_one_header
 from harness.data.other_names import other_names
 from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
@@ -71,6 +72,13 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     readers, places = _readers(spec, source)
     read_train = partial(read_files, source.files["train"], None, Form.of(spec)) if source.files else None
     names, contents, found = _found(readers, names, extra, facts, read_train)
+    if (form := Form.of(spec)).header is None and all(map(str.isdecimal, (*names.values(), *extra.values()))):
+        without = _of_files(source, replace(form, header="none"))
+        contents = with_one_header(
+            contents,
+            places,
+            lambda split: _contents({split: without[split]}, names, extra, _target(names, facts))[split],
+        )
     columns = {split: content.columns for split, content in contents.items()}
     fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
     fields, notes = unify_targets(fields, places, names, facts)
@@ -108,8 +116,11 @@ def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[st
         places = {split: f"{spec.hub.id}: {split}" for split in tables}
         return {split: partial(_hub_columns, places[split], table) for split, table in tables.items()}, places
     places = {split: paths[0].name for split, paths in source.files.items()}
-    form = Form.of(spec)
-    return {split: partial(read_files, paths, form=form) for split, paths in source.files.items()}, places
+    return _of_files(source, Form.of(spec)), places
+
+
+def _of_files(source: Source, form: Form) -> dict[str, Reader]:
+    return {split: partial(read_files, paths, form=form) for split, paths in source.files.items()}
 
 
 def _found(
@@ -120,17 +131,23 @@ def _found(
     read_train: Callable[[], Content] | None,
 ) -> tuple[dict[str, str], dict[str, Content], list[str]]:
     """Returns the column of each field, the columns of each split, and notes on those that have other names."""
-    target = facts.target.name if facts.target else ""
     try:
-        return names, _contents(readers, names, extra, names.get(target)), []
+        return names, _contents(readers, names, extra, _target(names, facts)), []
     except MissingColumn as error:
         if read_train is None or error.column not in names.values() or any(map(str.isdecimal, names.values())):
             raise
-        found, notes = other_names(read_train().columns, names, facts)
+        try:
+            found, notes = other_names(read_train().columns, names, facts)
+        except MissingColumn:  # shards of different columns
+            raise error from None
         if not found:
             raise
     names = names | found
-    return names, _contents(readers, names, extra, names.get(target)), notes
+    return names, _contents(readers, names, extra, _target(names, facts)), notes
+
+
+def _target(names: Mapping[str, str], facts: TaskFacts) -> str | None:
+    return names.get(facts.target.name) if facts.target else None
 
 
 def _contents(
@@ -163,7 +180,7 @@ def _columns(read: Reader, names: list[str], optional: Set[str | None]) -> Conte
             raise
         present = _columns(read, [name for name in names if name != error.column], optional)
         num_rows = len(next(iter(present.columns.values())))
-        return Content({**present.columns, error.column: [None] * num_rows}, present.notes)
+        return Content({**present.columns, error.column: [None] * num_rows}, present.notes, present.header)
 
 
 def _digits() -> Columns:

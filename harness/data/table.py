@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.data.kinds import kind_of
+from harness.data.kinds import Kind, kind_of
 from harness.errors import DataError
 from harness.spec.tasks import TaskFacts
 
@@ -57,11 +57,26 @@ def unify_targets(
     for split, values in fields.items():
         distinct = {kind.same(value) for value in known[split]}
         if split == "train" or len(distinct) > 1 or distinct & of_train or len(known[split]) == 1:
+            if kind.names(known["train"]) and len(distinct) > 1 and not distinct & of_train:
+                raise DataError(_strange_labels(places[split], known[split], places["train"], known["train"], kind))
+            if split != "train" and len(distinct) == 1 < min(len(known[split]), len(of_train)):
+                notes.append(f"{places[split]}: every row has '{known[split][0]}': does it stand for labels not given?")
             given[split] = {**values, target: unified[split]}
             continue
         why = f"every row has '{known[split][0]}', which no row of train has" if distinct else f"no row has a {target}"
         notes.append(f"{places[split]}: {why}; the split is made from train instead")
+    pairs = [pair for split in given for pair in zip(fields[split][target], unified[split], strict=True)]
+    notes += kind.rewritten(column, (pair for pair in pairs if pair[0] != pair[1]))
     return given, [*notes, *kind.notes(column, [value for split in given for value in known[split]])]
+
+
+def _strange_labels(place: str, values: Sequence[Any], train: str, of_train: Sequence[Any], kind: Kind) -> str:
+    """Returns the message for a split that has no label of train."""
+    listed = [", ".join(f"'{name[:40]}'" for name in kind.names(names)[:5]) for names in (values, of_train)]
+    return (
+        f"{place}: none of its labels ({listed[0]}) is a label of {train} ({listed[1]}); write them alike, or leave "
+        "the file out of the folder"
+    )
 
 
 def clean_frame(

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import DataError
 
-__all__ = ["as_text", "cell_of", "is_missing", "number_of"]
+__all__ = ["as_text", "cell_of", "is_missing", "number_of", "whole_number"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
 #: What is written with more digits is no number but a name.
@@ -52,3 +52,12 @@ def number_of(text: str) -> Decimal | None:
         return None
     number = Decimal(text)
     return number if abs(number.adjusted()) < MAX_DIGITS else None
+
+
+def whole_number(text: str) -> str:
+    """Returns a whole number that is written with a point without it: "1.0" as "1"; any other text as it is.
+
+    What has no point keeps its exponent: `1E2` is a code more often than a number.
+    """
+    number = number_of(text) if "." in text else None
+    return str(int(number)) if number is not None and number == int(number) else text

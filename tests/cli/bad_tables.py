@@ -64,6 +64,16 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
     (folder / "one-header").mkdir()
     for number, header in enumerate(["text,label\n", ""]):
         (folder / "one-header" / f"train-0000{number}-of-00002.csv").write_text(good.replace("text,label\n", header))
+    body = good.partition("\n")[2]
+    numbered = good.replace("positive", "1").replace("negative", "0")
+    for name, train, test in [
+        ("first-line", body, "a new text,rare\n" + body),
+        ("other-order", good, "label,text\n" + "".join(f'{label},"{text}"\n' for text, label in rows)),
+        ("other-labels", good, numbered),
+    ]:
+        (folder / name).mkdir()
+        (folder / name / "train.csv").write_text(train, encoding="utf-8")
+        (folder / name / "test.csv").write_text(test, encoding="utf-8")
     _folder(folder / "two-trains", "train.csv", "train.tsv")
     _folder(folder / "shard-missing", "train-00000-of-00002.csv")
     _folder(folder / "two-formats", "part-0.csv", "part-1.tsv")

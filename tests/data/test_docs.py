@@ -47,8 +47,8 @@ def test_snippet_of_excel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_is_said_of_labels_and_numbers() -> None:
     kind = KINDS["label"]
     values = kind.read("t", "label", ["100", "1E2", "1.0", "1 "])
-    assert "`1.0` is `1` and `1E2` the same class as `100`" in DOCS
-    assert kind.unify("t", "label", {"train": values})["train"] == ["100", "100", "1", "1"]
+    assert "`1.0` is `1`, which a note says; `1E2` stays `1E2`" in DOCS
+    assert kind.unify("t", "label", {"train": values})["train"] == ["100", "1E2", "1", "1"]
 
 
 def test_number_of_json_as_text(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.data.read import read_table
+from harness.data.splits.extra import GROUP
 from harness.errors import DataError, MissingPackage
 from harness.spec.study import DataSpec, HubSpec
 
@@ -156,7 +158,10 @@ def test_read_table_a_split_without_labels_is_not_given(
     tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
     assert (tables.validation, tables.test) == (None, None)
     assert set(tables.train["label"]) == {"0", "1"}
-    assert tables.notes == (f"{split}.csv: {said}; the split is made from train instead",)
+    assert tables.notes == (
+        f"{split}.csv: {said}; the split is made from train instead",
+        "'label': labels that are whole numbers are written without a point: '0.0' is '0'; '1.0' is '1'",
+    )
 
 
 def test_read_table_numbers_of_a_hidden_test_split_are_not_given(tmp_path: Path) -> None:
@@ -175,6 +180,78 @@ def test_read_table_a_test_split_of_one_class_of_train_is_given(tmp_path: Path) 
     tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
     assert tables.test is not None
     assert set(tables.test["label"]) == {"1"}
+    assert "test.csv: every row has '1': does it stand for labels not given?" in tables.notes
+
+
+@pytest.mark.parametrize("labels", [("0", "1"), ("NO", "Yes"), ("?", "unknown")])
+def test_read_table_a_split_of_other_labels_is_refused(tmp_path: Path, labels: tuple[str, str]) -> None:
+    table(tmp_path / "train.csv", some_rows())
+    table(tmp_path / "test.csv", some_rows(labels=labels))
+    assert refused(DataSpec(path=str(tmp_path))) == (
+        f"test.csv: none of its labels ('{labels[0]}', '{labels[1]}') is a label of train.csv ('no', 'yes'); write "
+        "them alike, or leave the file out of the folder"
+    )
+    table(tmp_path / "test.csv", some_rows(labels=(*labels, "no")))
+    assert read_table(DataSpec(path=str(tmp_path)), "text-classification").test is not None
+
+
+def of_lines(path: Path, header: str, rows: list[tuple[str, object]]) -> None:
+    path.write_text(header + "".join(f"{label},{text}\n" for text, label in rows), encoding="utf-8")
+
+
+def by_number(folder: Path) -> dict[str, list[str]]:
+    tables = read_table(DataSpec(path=str(folder), text="2", label="1"), "text-classification")
+    frames = {"train": tables.train, "test": tables.test}
+    return {split: frame["text"].tolist() for split, frame in frames.items() if frame is not None}
+
+
+def test_read_table_decides_once_whether_splits_have_a_header(tmp_path: Path) -> None:
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    rows, more = some_rows(), [("other 0", "yes"), ("other 1", "no"), ("other 2", "no")]
+    texts, others = [text for text, _ in rows], [text for text, _ in more]
+    for header in ("", "label,text\n"):
+        of_lines(train, header, rows)
+        of_lines(test, header, more)
+        assert by_number(tmp_path) == {"train": texts, "test": others}
+    of_lines(train, "", rows)
+    of_lines(test, "", [("first", "yes"), ("second", "no")])  # no cell of its first line is below it
+    assert by_number(tmp_path) == {"train": texts, "test": ["first", "second"]}
+    of_lines(test, "", [("first", "rare"), *more])
+    said = "test.csv: its first line, with 'first', 'rare', may be a header, and train.csv has none"
+    assert said in refused(DataSpec(path=str(tmp_path), text="2", label="1"))
+    of_lines(train, "label,text\n", rows)
+    of_lines(test, "", more)
+    assert by_number(tmp_path) == {"train": texts, "test": others}
+    of_lines(test, "Label,text\n", more)
+    assert by_number(tmp_path) == {"train": texts, "test": others}
+    test.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in more), encoding="utf-8")
+    said = "test.csv: its first line has 'label', 'text', where that of train.csv has 'text', 'label'; give both"
+    assert said in refused(DataSpec(path=str(tmp_path), text="2", label="1"))
+
+
+def test_read_table_a_split_without_header_and_labels(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text("".join(f"{text},{label}\n" for text, label in some_rows()), encoding="utf-8")
+    (tmp_path / "test.csv").write_text("a text\nanother text\n", encoding="utf-8")
+    tables = read_table(DataSpec(path=str(tmp_path), text="1", label="2"), "text-classification")
+    assert tables.test is None
+    assert "test.csv: no row has a label; the split is made from train instead" in tables.notes
+    assert not any("is the header" in note for note in tables.notes)
+
+
+def test_read_table_shards_of_which_one_has_no_header(tmp_path: Path) -> None:
+    table(tmp_path / "train-0.csv", some_rows())
+    of_lines(tmp_path / "train-1.csv", "", some_rows())
+    said = refused(DataSpec(path=str(tmp_path)))
+    assert "train-1.csv: no column 'text'" in said
+    assert "if the file has no header, name columns by number" in said
+
+
+def test_read_table_groups_of_one_name_are_one(tmp_path: Path) -> None:
+    names = ["a", " a", 1, 1.0, "1", "A"]
+    lines = [{"text": f"t {i}", "label": "no" if i % 2 else "yes", "user": names[i % 6]} for i in range(18)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    spec = DataSpec.model_validate({"path": str(tmp_path / "t.jsonl"), "split": {"group": "user"}})
+    assert read_table(spec, "text-classification").train[GROUP].tolist()[:6] == ["a", "a", "1", "1", "1", "A"]
 
 
 def test_read_table_one_rule_writes_the_labels_of_all_splits(tmp_path: Path) -> None:

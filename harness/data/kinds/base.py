@@ -41,6 +41,10 @@ class Kind:
         """Returns what a person should know of the targets of all splits, a sentence each."""
         return []
 
+    def rewritten(self, column: str, pairs: Iterable[tuple[Any, Any]]) -> list[str]:
+        """Returns a note on targets that `unify` has written in another way, given before and after; [] for none."""
+        return []
+
     def names(self, values: Iterable[Any]) -> tuple[str, ...]:
         """Returns the names that occur in the targets of all splits, in their order; none where targets have no names.
 

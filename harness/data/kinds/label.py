@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
-from harness.data.values import as_text, is_missing, number_of
+from harness.data.values import as_text, is_missing, number_of, whole_number
 from harness.errors import DataError
 
 __all__ = ["Label", "alike_note", "label_name", "natural_order"]
@@ -36,7 +36,10 @@ class Label(Kind):
         return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-        """Writes 1.0 as 1 in all splits where every label of train is a number; refuses numbers with fractions."""
+        """Writes 1.0 as 1 in all splits where every label of train is a number; refuses numbers with fractions.
+
+        Other labels keep their spelling, 1E2 too.
+        """
         numbers = {label: number_of(label) for label in set(values["train"]) if label is not None}
         if any(number is None for number in numbers.values()):
             return dict(values)
@@ -53,6 +56,13 @@ class Label(Kind):
     def notes(self, column: str, values: Sequence[Any]) -> list[str]:
         """Lists the labels that may be one class under two spellings."""
         return alike_note(column, values)
+
+    def rewritten(self, column: str, pairs: Iterable[tuple[Any, Any]]) -> list[str]:
+        """Lists the labels that are written in another way than in the table."""
+        listed = [f"'{before[:40]}' is '{after[:40]}'" for before, after in sorted(set(pairs))]
+        more = [f"{len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
+        what = "; ".join([*listed[:MAX_LISTED], *more])
+        return [f"'{column}': labels that are whole numbers are written without a point: {what}"] if listed else []
 
     def names(self, values: Iterable[Any]) -> tuple[str, ...]:
         """Returns the classes, as a person would list them."""
@@ -119,6 +129,8 @@ def label_name(place: str, value: Any) -> str | None:
         return label_name(place, value[0]) if value else None
     if is_missing(value):
         return None
+    if isinstance(value, float) and value.is_integer():
+        return f"{int(value)}.0"  # without an exponent
     return str(value).lower() if isinstance(value, bool) else as_text(place, value).strip()
 
 
@@ -141,14 +153,9 @@ def _list_of(text: str) -> Any:
 
 
 def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:
-    """Returns the labels with whole numbers written without fraction and exponent: "1.0" is "1"."""
-    names = {label: _whole_number(label) for label in set(labels) if label is not None}
+    """Returns the labels with whole numbers written without a point: "1.0" is "1"."""
+    names = {label: whole_number(label) for label in set(labels) if label is not None}
     return [None if label is None else names[label] for label in labels]
-
-
-def _whole_number(label: str) -> str:
-    number = number_of(label) if set(label) & set(".eE") else None
-    return str(int(number)) if number is not None and number == int(number) else label
 
 
 def alike_note(column: str, labels: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.data.splits.order import ranks_in_order
-from harness.data.values import as_text, is_missing
+from harness.data.values import as_text, is_missing, whole_number
 from harness.errors import DataError
 from harness.spec.study import DataSpec
 
@@ -51,7 +51,7 @@ def extra_values(
             for split, table in columns.items():
                 own = f"\0{split} " if key == GROUP else "\0"  # units are compared within a split, and hashed
                 values[split][key] = [
-                    f"{own}{row}" if is_missing(value) else as_text(f"{places[split]}: row {row}: '{column}'", value)
+                    f"{own}{row}" if is_missing(value) else _name(f"{places[split]}: row {row}: '{column}'", value)
                     for row, value in enumerate(table[column], start=1)
                 ]
         notes += [
@@ -60,3 +60,8 @@ def extra_values(
             if count
         ]
     return values, notes
+
+
+def _name(place: str, value: Any) -> str:
+    """Returns the name of a group or unit; spaces around it do not count, and 1.0 is 1."""
+    return whole_number(as_text(place, value).strip())

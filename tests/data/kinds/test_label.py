@@ -18,6 +18,7 @@ LABEL = KINDS["label"]
         (1, "1"),
         (True, "true"),
         (1.0, "1.0"),
+        (1e16, "10000000000000000.0"),
         ("nan", "nan"),
         (["yes"], "yes"),
         ([["yes"]], "yes"),
@@ -45,7 +46,8 @@ def unified(train: list[str | None], test: list[str | None]) -> tuple[list[str |
 
 
 def test_unify_writes_whole_numbers_where_train_has_numbers_alone() -> None:
-    assert unified(["1.0", None, "2e1", "-0.0"], ["1", "x", "20.0"]) == (["1", None, "20", "0"], ["1", "x", "20"])
+    assert unified(["1.0", None, "2.0e1", "-0.0"], ["1", "x", "20.0"]) == (["1", None, "20", "0"], ["1", "x", "20"])
+    assert unified(["100", "1E2", "3e1"], ["100.0"]) == (["100", "1E2", "3e1"], ["100"])
     assert unified(["1.0", "x"], ["1"]) == (["1.0", "x"], ["1"])
 
 
@@ -53,6 +55,15 @@ def test_unify_keeps_every_digit() -> None:
     large = ["12345678901234567.0", "12345678901234568.0", "1.2345678901234569e16"]
     assert unified([*large], [])[0] == ["12345678901234567", "12345678901234568", "12345678901234569"]
     assert unified(["007", "7", "1e999999999"], [])[0] == ["007", "7", "1e999999999"]
+
+
+def test_labels_that_are_written_in_another_way_are_listed() -> None:
+    assert LABEL.rewritten("label", [("1.0", "1"), ("1.0", "1"), ("0.0", "0")]) == [
+        "'label': labels that are whole numbers are written without a point: '0.0' is '0'; '1.0' is '1'"
+    ]
+    (note,) = LABEL.rewritten("label", [(f"{at}.0", str(at)) for at in range(30)])
+    assert note.endswith("; 10 more")
+    assert LABEL.rewritten("label", []) == []
 
 
 def test_unify_refuses_fractions_of_train_alone() -> None:
