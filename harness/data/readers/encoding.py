@@ -7,7 +7,13 @@ import re
 from collections.abc import Iterator
 
 from harness.data.readers.file import TableFile
-from harness.data.readers.languages import is_central_european, is_western, num_other_letters, signs_are_apart
+from harness.data.readers.languages import (
+    is_central_european,
+    is_turkish,
+    is_western,
+    num_other_letters,
+    signs_are_apart,
+)
 from harness.data.readers.scripts import is_east_asian, texts_in_scripts
 from harness.errors import DataError
 
@@ -16,6 +22,7 @@ __all__ = ["find_encoding", "is_utf8"]
 _CHUNK_BYTES = 2**20
 #: Signs of more than one byte stand between escape sequences; those of HZ are of the commoner half of GB 2312.
 _ESCAPES = re.compile(rb"(?P<japanese>\x1b\$[@B])|(?P<korean>\x1b\$\)C)|(?P<chinese>~\{(?:[!-W][!-~])+~\})")
+_ESCAPE_STARTS = (b"\x1b$", b"~{")
 _ESCAPED = {"japanese": "iso2022_jp", "korean": "iso2022_kr", "chinese": "hz"}
 #: So many bytes of lines with other characters than ASCII's tell the encoding.
 _SAMPLE_BYTES = 2**16
@@ -95,7 +102,7 @@ def _escaped(file: TableFile) -> str | None:
     for chunk in _chunks(file):
         if not chunk.isascii():
             return None
-        if found := _ESCAPES.search(chunk):
+        if any(start in chunk for start in _ESCAPE_STARTS) and (found := _ESCAPES.search(chunk)):
             return _ESCAPED[str(found.lastgroup)]
     return None
 
@@ -125,6 +132,9 @@ def _east_asian(sample: bytes) -> list[str]:
 def _latin(sample: bytes) -> list[str]:
     """Returns the Latin encodings that give the letters of one language."""
     texts = {name: text for name in (*_WESTERN, *_CENTRAL) if (text := _decoded(sample, name)) is not None}
+    turkish = _decoded(sample, "cp1254")
+    if turkish is not None and is_turkish(turkish):
+        return ["cp1254", *(name for name in _WESTERN if name in texts and is_western(texts[name]))]
     western = {name: texts[name] for name in _WESTERN if name in texts and is_western(texts[name])}
     if not num_other_letters(western.get("mac_roman", ""), ""):  # "à" alone is a sign there
         western.pop("mac_roman", None)

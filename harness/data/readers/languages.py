@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_central_european", "is_western", "num_other_letters", "signs_are_apart"]
+__all__ = ["is_central_european", "is_turkish", "is_western", "num_other_letters", "signs_are_apart"]
 
 #: The lower-case letters beside a to z of each language, loan words included.
 _WESTERN = (
@@ -17,6 +17,7 @@ _WESTERN = (
     "åäöéüšžæøàá",  # Swedish, Finnish, Norwegian, Danish
     "áðéíóúýþæö",  # Icelandic
 )
+_TURKISH = "çğıöşüâîûi̇"
 _CENTRAL = (
     "ąćęłńóśźż",  # Polish
     "áčďéěíňóřšťúůýž",  # Czech
@@ -46,6 +47,12 @@ def is_central_european(text: str) -> bool:
         and not _CAPITAL_INSIDE.search(text)
         and any(_letters(text) <= set(alphabet) for alphabet in _CENTRAL)
     )
+
+
+def is_turkish(text: str) -> bool:
+    """True when Turkish has all letters of the text, some of which no Western language has."""
+    letters = _letters(text)
+    return signs_are_apart(text) and letters <= set(_TURKISH) and bool(letters & set("ğış"))
 
 
 def num_other_letters(text: str, other: str) -> int:

@@ -1,4 +1,4 @@
-"""Tells whether bytes, read in an encoding of Cyrillic or Greek, or an East Asian one, give text in that script."""
+"""Tells whether bytes, read in an encoding of Cyrillic, Greek, Hebrew or an East Asian script, give text in it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ __all__ = ["SCRIPT_ENCODINGS", "is_east_asian", "texts_in_scripts"]
 #: The letters of a script, the commonest of its languages first.
 _CYRILLIC = "оеаинтсірвлкмдпуяјыьгзбчйхжшюцщэфїєљњћъёђўґџќѓѕ"
 _GREEK = "αοιετσνηυρκπμςλωίόάγδέήθχύφβώξζψϋϊΐΰ"
+_HEBREW = "יולהאמרתבשנדחעקכפםטצגןסזךףץ"
 #: The letters that each language in the script has beside those that all have.
 _LANGUAGES = {
     _CYRILLIC: ("йщъыьэюяё", "йщьюяіїєґ", "йыьэюяёіў", "йщъьюя", "јљњћђџ", "јљњџќѓѕ"),
     _GREEK: ("ςίόάέήύώϋϊΐΰ",),
+    _HEBREW: ("",),
 }
 #: The script of each encoding; where several give one text, the first names it.
 SCRIPT_ENCODINGS: Mapping[str, str] = {
     **dict.fromkeys(("cp1251", "koi8_r", "koi8_u", "iso8859_5", "mac_cyrillic", "cp866"), _CYRILLIC),
     **dict.fromkeys(("cp1253", "iso8859_7"), _GREEK),
+    **dict.fromkeys(("cp1255", "iso8859_8"), _HEBREW),
 }
 #: Shares: of a script among all letters; of East Asian signs, each of which is half a word; of signs and letters that
 #: are at odds with those beside them.
@@ -78,6 +81,8 @@ def _mean_place(text: str, script: str) -> tuple[float, int]:
     Odd signs add to the place, which has no end where the text is not in the script.
     """
     small, large = script, re.sub("[ΐΰς]", "", script).upper()
+    if small == large:  # without capitals
+        large = "\0"
     own = re.findall(f"[{small}{large}]", text)
     if not re.search(f"[{small}{large}]{{3}}", text) or len(own) < _MIN_SCRIPT * _num_letters(text):
         return inf, 0

@@ -18,6 +18,12 @@ TEXTS = {
     "russian capitals": ["ОЧЕНЬ ХОРОШИЙ ФИЛЬМ", "ПЛОХОЕ КИНО НЕ СМОТРИТЕ"],
     "ukrainian": ["Дуже гарний фільм, їжа теж", "Погане кіно, не дивіться його", "Це є найкращий готель"],
     "greek": ["Πολύ καλή ταινία, τη συνιστώ", "Κακή εξυπηρέτηση και ακριβά", "Άσχημο δωμάτιο"],
+    "hebrew": ["המוצר מצוין ואני ממליץ לכולם", "השירות היה גרוע מאוד", "לא אקנה שוב לעולם"],
+    "turkish": [
+        "Çok güzel bir ürün, tavsiye ederim",
+        "Kargo çok geç geldi ve şişe kırılmıştı",
+        "Iğdır'dan hızlı geldi",
+    ],
     "chinese": ["这家酒店的服务非常好", "房间太小而且很吵", "早餐很丰富，值得推荐"],
     "traditional": ["這家酒店的服務非常好", "房間太小而且很吵", "早餐很豐富，值得推薦"],
     "japanese": ["部屋は狭くてうるさかったです", "朝食は素晴らしかった、ありがとう", "来年もまた来ます"],
@@ -53,6 +59,9 @@ def written(folder: Path, texts: list[str], encoding: str, name: str = "t.csv") 
         ("ukrainian", "mac_cyrillic", "mac_cyrillic"),
         ("greek", "cp1253", "cp1253"),
         ("greek", "iso8859_7", "iso8859_7"),
+        ("hebrew", "cp1255", "cp1255"),
+        ("hebrew", "iso8859_8", "cp1255"),
+        ("turkish", "cp1254", "cp1254"),
         ("german", "mac_roman", "mac_roman"),
         ("chinese", "gbk", "gb18030"),
         ("traditional", "big5", "big5"),
@@ -71,6 +80,14 @@ def test_encoding_is_found_and_said(tmp_path: Path, texts: str, encoding: str, s
     found = read_files([written(tmp_path, TEXTS[texts], encoding)], ["text"])
     assert found.columns == {"text": TEXTS[texts] * 5}
     assert found.notes == (f"t.csv: read as {said} (data.encoding)",)
+
+
+def test_turkish_that_may_be_icelandic_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, ["ağır ve yavaş", "kışın sıcak", "şık değil"], "cp1254")
+    with pytest.raises(DataError, match="for example cp1254 or cp1252"):
+        read_files([path], ["text"])
+    icelandic = ["maðurinn og þú", "ég á hús", "ýmis orð í bók"]
+    assert read_files([written(tmp_path, icelandic, "cp1252")], ["text"]).columns["text"] == icelandic * 5
 
 
 def test_utf8_is_read_without_a_note(tmp_path: Path) -> None:
@@ -100,9 +117,9 @@ def test_encodings_in_doubt_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("texts", "encoding"),
     [
-        (["הסרט היה טוב מאוד", "שירות גרוע ויקר"], "cp1255"),
         (["الفيلم جيد جدا", "خدمة سيئة وغالية"], "cp1256"),
-        (["Çok güzel bir film, şahane", "Kötü hizmet ve pahalı, ığdır"], "cp1254"),
+        (["Labai geras gaminys, žmonėms", "šaltas ir ilgas, gražus"], "cp1257"),
+        (["สินค้าดีมากแนะนำให้ทุกคน", "บริการแย่มาก"], "cp874"),
         (["Le café était très bon", "Pas d'été ici, ça va"], "cp850"),
         (["Le café", "a bad one"], "cp850"),
     ],
