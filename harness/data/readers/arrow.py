@@ -57,16 +57,40 @@ def _content(
         with file.seekable() as stream:
             schema, read = batches(stream)
             names = schema.names if names is None else names
-            require_columns(file.place, names, schema.names)
+            paths = {name: path for name in names if (path := _path(schema, name))}
+            require_columns(file.place, names, [*schema.names, *paths])
             names_by_id = id_names(schema.metadata)
             columns: dict[str, list[Any]] = {name: [] for name in names}
-            for batch in read(list(names)):
+            for batch in read(list(dict.fromkeys(paths.get(name, (name,))[0] for name in names))):
                 for name, values in columns.items():
-                    values += _values(batch.column(name), names_by_id.get(name))
+                    column, *within = paths.get(name, (name,))
+                    more = _values(batch.column(column), names_by_id.get(name))
+                    values += [_within(value, within) for value in more] if within else more
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{file.place}: cannot be read as {file.suffix} ({reason})") from error
     return Content(columns)
+
+
+def _path(schema: Any, name: str) -> tuple[str, ...]:
+    """Returns the parts of a name such as `review.text`, whose first is a column of structs; () for any other name."""
+    import pyarrow as pa
+
+    first, *parts = name.split(".")
+    if name in schema.names or first not in schema.names:
+        return ()
+    kind = schema.field(first).type
+    for part in parts:
+        if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return ()
+        kind = kind.field(part).type
+    return (first, *parts)
+
+
+def _within(value: Any, parts: Sequence[str]) -> Any:
+    for part in parts:
+        value = None if value is None else value[part]
+    return None if value != value else value
 
 
 def _values(column: Any, names: Sequence[str] | None) -> list[Any]:

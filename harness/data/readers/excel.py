@@ -14,6 +14,9 @@ from harness.errors import DataError, MissingColumn, MissingPackage
 
 __all__ = ["read_excel"]
 
+#: What a formula without a value shows.
+_ERRORS = frozenset(["#N/A", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"])
+
 
 def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Content:
     """Returns the columns `names` of a file, or all columns; see `Reader`."""
@@ -47,8 +50,8 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
 
 
 def _rows(cells: Iterable[Sequence[Any]]) -> list[tuple[int, list[Any]]]:
-    """Returns the rows that are not empty, and their numbers."""
-    rows = ((number, list(row)) for number, row in enumerate(cells, start=1))
+    """Returns the rows that are not empty, and their numbers; the errors of formulas are missing values."""
+    rows = ((number, [None if cell in _ERRORS else cell for cell in row]) for number, row in enumerate(cells, start=1))
     return [(number, row) for number, row in rows if any(cell not in (None, "") for cell in row)]
 
 

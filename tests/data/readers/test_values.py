@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,32 @@ def test_names_within_objects(tmp_path: Path) -> None:
     assert read_columns(tmp_path / "t.jsonl", ["review.text"]) == {"review.text": ["a", None, "c"]}
     with pytest.raises(DataError, match=r"no column 'text' \(columns: 'review.text', 'review.n.b', 'review'"):
         read_columns(tmp_path / "t.jsonl", ["text"])
+
+
+def test_names_within_structs(tmp_path: Path) -> None:
+    rows = [{"text": "a", "by": {"id": 1.0}}, {"text": None, "by": None}, None, {"text": "d", "by": {"id": math.nan}}]
+    table = pa.table({"review": rows, "a.b": [1, 2, 3, 4]})
+    parquet.write_table(table, tmp_path / "t.parquet", row_group_size=3)
+    feather.write_feather(table, str(tmp_path / "t.feather"))
+    for name in ("t.parquet", "t.feather"):
+        found = read_columns(tmp_path / name, ["review.by.id", "review.text", "a.b"])
+        assert found == {
+            "review.by.id": [1.0, None, None, None],
+            "review.text": ["a", None, None, "d"],
+            "a.b": [1, 2, 3, 4],
+        }
+        for missing in ("review.by.name", "review.text.x", "other.text"):
+            with pytest.raises(DataError, match=f"no column '{missing}'"):
+                read_columns(tmp_path / name, [missing])
+
+
+def test_errors_of_formulas_are_missing(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], ["a", "x"], ["#N/A", "y"], ["c", "#REF!"]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    assert read_columns(tmp_path / "t.xlsx", ["text", "label"]) == {"text": ["a", None, "c"], "label": ["x", "y", None]}
 
 
 def test_excel_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
