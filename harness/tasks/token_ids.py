@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from harness.data.encoded import Ragged
-from harness.errors import DataError
+from harness.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
@@ -77,6 +77,7 @@ def encode_texts(
 
     Raises:
         DataError: `max_length` leaves no room for text.
+        CheckpointError: the tokenizer fails, as one whose files do not belong together.
     """
     room = max_length - tokenizer.num_special_tokens_to_add(pair=len(columns) == 2)
     if room < len(columns):
@@ -87,13 +88,16 @@ def encode_texts(
     truncated = unknown = 0
     for start in range(0, len(columns[0]), _CHUNK_ROWS):
         texts = [list(column[start : start + _CHUNK_ROWS]) for column in columns]
-        batch = tokenizer(
-            *texts,
-            truncation="longest_first",
-            max_length=max_length,
-            return_attention_mask=False,
-            return_token_type_ids=segments,
-        )
+        try:
+            batch = tokenizer(
+                *texts,
+                truncation="longest_first",
+                max_length=max_length,
+                return_attention_mask=False,
+                return_token_type_ids=segments,
+            )
+        except Exception as error:  # the tokenizers library raises no other class
+            raise CheckpointError(f"model.checkpoint: its tokenizer cannot encode the texts ({error})") from error
         truncated += _num_truncated(tokenizer, texts, batch, max_length)
         rows = [
             _completed(row, end_id, max_length, [tokenizer.pad_token_id] * (least - len(row)))

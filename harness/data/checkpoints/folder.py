@@ -45,7 +45,9 @@ def check_folder(where: str, folder: Path) -> None:
     _refuse_adapter(where, folder)
     if not (folder / "config.json").is_file():
         listed = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
-        raise CheckpointError(f"{where} has no config.json (it holds: {listed})")
+        within = sorted(path.parent for start in ("*", "snapshots/*") for path in folder.glob(f"{start}/config.json"))
+        hint = f"; did you mean {within[-1]}?" if within else ""
+        raise CheckpointError(f"{where} has no config.json (it holds: {listed}){hint}")
     config = _settings(where, folder / "config.json")
     if "model_type" not in config:
         raise CheckpointError(f"{where}: config.json names no model_type")

@@ -40,6 +40,16 @@ def test_check_folder_of_a_good_one(folder: Path) -> None:
     check_folder("x", folder)
 
 
+def test_a_folder_around_a_checkpoint_names_it(folder: Path) -> None:
+    for within in ("checkpoint-500", "snapshots/abc"):
+        around = folder / "runs" / within
+        around.mkdir(parents=True)
+        write("config.json", model_type="bert")(around)
+        with pytest.raises(CheckpointError, match=rf"has no config.json .*; did you mean .*{around.name}\?"):
+            check_folder("x", folder / "runs")
+        (around / "config.json").unlink()
+
+
 OWN_CODE: list[tuple[Spoil, str]] = [
     (write("config.json", model_type="xnew", auto_map={"AutoConfig": "configuration_x.XConfig"}), "configuration_x"),
     (write("tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_x.XTokenizer", None]}), "tokenization_x"),
