@@ -12,6 +12,8 @@ __all__ = ["other_names"]
 
 #: A column holds sentences where this share of its values are several words, and of them as many differ.
 MIN_SENTENCES = 0.5
+#: A name of more words, or of two where it is the only one, may be the first text of a table without a header.
+MAX_NAME_WORDS = 3
 
 
 def other_names(
@@ -37,6 +39,7 @@ def other_names(
         why = f"there is no '{wanted}'"
         if not same and _is_unnamed_text(field, names, facts):
             same = [column for column in columns if column not in names.values() and _holds_sentences(columns[column])]
+            same = [column for column in same if len(column.split()) <= (MAX_NAME_WORDS if len(columns) > 1 else 1)]
             why += ", and no other column of sentences"
         if len(same) != 1 or same[0] in (*names.values(), *found.values()):
             return {}, []

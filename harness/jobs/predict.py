@@ -211,18 +211,7 @@ def _content(export: Export, path: Path) -> tuple[Content, Form]:
             if not set(export.columns.values()) <= content.columns.keys():
                 read_files([path], list(export.columns.values()), form)  # by number, or the form does not fit
             return content, form
-    try:
-        return read_files([path], None, found_out), found_out
-    except MissingColumn:
-        raise
-    except DataError as error:
-        with suppress(DataError):
-            texts = read_files([path], list(export.columns.values()), found_out)
-            note = (
-                f"{path.name}: the predictions stand beside the texts alone, as other columns have no value ({error})"
-            )
-            return Content(texts.columns, (*texts.notes, note)), found_out
-        raise
+    return read_files([path], None, found_out), found_out
 
 
 def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any]:
@@ -237,7 +226,7 @@ def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any
         listed = ", ".join(f"'{name}'" for name in list(content.columns)[:20])
         raise DataError(
             f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
-            f"{nearest(column, content.columns)}; rename the column of texts"
+            f"{nearest(column, content.columns)}; rename the column of texts, or write its name above them"
         ) from None
 
 

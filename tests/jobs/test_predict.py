@@ -87,9 +87,27 @@ def test_read_table_reads_rows_that_lack_another_cell(folder: Path, tmp_path: Pa
     table = tmp_path / "t.csv"
     table.write_text("question,note\nwhy?,x\nhow?\nwho?,y\n", encoding="utf-8")
     columns, rows, notes = read_table(open_export(folder), table)
-    assert columns == {"question": ["why?", "how?", "who?"]}
+    assert columns == {"question": ["why?", "how?", "who?"], "note": ["x", "", "y"]}
     assert [row["text"] for row in rows] == columns["question"]
-    assert any("beside the texts alone" in note and "line 3: 1 fields" in note for note in notes)
+    assert notes == (
+        "t.csv: 1 rows have fewer cells than the header (first: line 3): cells of other columns are missing",
+    )
+    by_number = replace(open_export(folder), columns={"text": "2"})
+    with pytest.raises(InputError, match="line 3: 1 fields where the header has 2: none for '2'"):
+        read_table(by_number, table)
+
+
+def test_read_table_never_takes_a_text_for_a_header(folder: Path, tmp_path: Path) -> None:
+    export = replace(open_export(folder), columns={"text": "text"})
+    for name, content in {
+        "t.csv": "Is it good at all?,x\nIt is not good,y\nMay it be?,x\n",
+        "t.txt": "so good\nnot so good\nmay be\n",
+    }.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        with pytest.raises(InputError, match="rename the column of texts, or write its name above them"):
+            read_table(export, tmp_path / name)
+    (tmp_path / "t.csv").write_text("what they said,id\nso good,1\nnot good,2\n", encoding="utf-8")
+    assert read_table(export, tmp_path / "t.csv")[1] == [{"text": "so good"}, {"text": "not good"}]
 
 
 def test_read_table_takes_a_column_by_its_number(folder: Path, tmp_path: Path) -> None:
@@ -141,7 +159,7 @@ def test_prediction_table_leaves_the_columns_of_the_table_as_they_are() -> None:
         ("t.csv", "id,question\n1,a\n2\n", "line 3: 1 fields where the header has 2: none for 'question'"),
         ("t.csv", "question,question\nx,y\n", "occurs twice"),
         ("t.csv", b"question\ncaf\xe9\x81\xff\n", "not UTF-8"),
-        ("t.ods", "PK", "'.ods' is unknown; allowed: .csv"),
+        ("t.ods", "PK", "t.ods: is not a table that can be read; allowed: .csv"),
     ],
 )
 def test_read_table_refuses(folder: Path, tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
