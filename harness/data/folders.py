@@ -8,13 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.data.formats import ENDINGS, FORMATS, is_table
+from harness.data.formats import ENDINGS, is_table
+from harness.data.layouts import (
+    SPLIT_NAMES,
+    SPLITS,
+    files_of_splits,
+    only_table,
+    refuse_texts,
+    snapshots,
+    split_of,
+    stem_of,
+)
 from harness.data.readers.file import table_name
 from harness.errors import DataError
 
 __all__ = ["FolderFiles", "files_of_folder"]
 
-_SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _SHARD = re.compile(r"(?P<split>[a-z]+)([-_.](?P<number>\d+)(-of-(?P<count>\d+)(-[0-9a-f]{16})?)?)?")
 _PART = re.compile(r"part[-_.]?\d+.*")
 
@@ -35,14 +44,19 @@ def files_of_folder(folder: Path) -> FolderFiles:
     """
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
     below: list[Path] = []
-    for find in (_saved, _split_files, _parts, _split_folders):
-        if files := find(folder, entries):
+    files: dict[str, tuple[Path, ...]] = {}
+    for find in (_saved, _split_files, _parts, _split_folders, files_of_splits):
+        if "train" in (found := find(folder, entries)):
+            files = found
             break
-    else:
+        files = files or found
+    if not files:
+        refuse_texts(folder)
         below = [path for path in entries if path.is_dir() and _holds_tables(path)]
-        chosen = [path for path in below if path.name == "data"] or below
+        chosen = [path for path in below if path.name == "data"] or below or snapshots(folder)
         if len(chosen) == 1:
             return files_of_folder(chosen[0])
+        files = {} if below else only_table(folder, entries)
     if "train" not in files:
         listed = ", ".join(path.name for path in entries[:10]) or "nothing"
         several = f"give one of its folders: data.path={below[0]}; " if not files and len(below) > 1 else ""
@@ -52,14 +66,17 @@ def files_of_folder(folder: Path) -> FolderFiles:
         )
     used = {path for paths in files.values() for path in paths}
     ignored = [path.name for path in entries if path not in used and not any(path in other.parents for other in used)]
-    return FolderFiles(files, (f"ignored in {folder.name}: {_shortened(ignored)}",) if ignored else ())
+    notes = [f"ignored in {folder.name}: {_shortened(ignored)}"] if ignored else []
+    named = [f"{split} is {paths[0].name}" for split, paths in files.items() if stem_of(paths[0]) not in SPLITS]
+    if named and all(len(paths) == 1 for paths in files.values()):
+        notes.insert(0, f"in {folder.name}: {', '.join(named)}")
+    return FolderFiles(files, tuple(notes))
 
 
 def _holds_tables(folder: Path) -> bool:
     """True for a folder that holds tables, or folders of the splits that do."""
-    splits = [name for names in _SPLIT_NAMES.values() for name in names]
     return any(
-        is_table(path) or (path.name.lower() in splits and path.is_dir() and any(map(is_table, path.iterdir())))
+        is_table(path) or (split_of(path) is not None and path.is_dir() and any(map(is_table, path.iterdir())))
         for path in folder.iterdir()
     )
 
@@ -72,7 +89,7 @@ def _saved(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]
         return {}
     folders = {path.name.lower(): path for path in entries if (path / "state.json").is_file()}
     return {
-        split: _saved_split(folders[name]) for split, names in _SPLIT_NAMES.items() for name in names if name in folders
+        split: _saved_split(folders[name]) for split, names in SPLIT_NAMES.items() for name in names if name in folders
     }
 
 
@@ -92,12 +109,11 @@ def _saved_split(folder: Path) -> tuple[Path, ...]:
 
 def _split_files(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
     shards: dict[str, list[tuple[Path, re.Match[str]]]] = {}
-    splits = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
     for path in filter(is_table, entries):
-        match = _SHARD.fullmatch(_stem(path))
-        if match and (split := splits.get(match["split"])):
+        match = _SHARD.fullmatch(stem_of(path))
+        if match and (split := SPLITS.get(match["split"])):
             shards.setdefault(split, []).append((path, match))
-    return {split: _whole(folder, split, shards[split]) for split in _SPLIT_NAMES if split in shards}
+    return {split: _whole(folder, split, shards[split]) for split in SPLIT_NAMES if split in shards}
 
 
 def _whole(folder: Path, split: str, shards: Sequence[tuple[Path, re.Match[str]]]) -> tuple[Path, ...]:
@@ -112,7 +128,8 @@ def _whole(folder: Path, split: str, shards: Sequence[tuple[Path, re.Match[str]]
     if len(shards) > 1 and (len(numbers) < len(shards) or len(kinds) > 1 or len(counts) > 1):
         listed = ", ".join(path.name for path, _ in shards)
         raise DataError(f"data.path: '{folder}' holds more than one {split} split ({listed}); keep one of them")
-    if counts and (absent := set(range(*counts)) - set(numbers)):
+    absent = set(range(max(counts, default=0))) - set(numbers)
+    if absent and numbers.keys() != {*range(1, max(counts) + 1)}:
         raise DataError(
             f"data.path: '{folder}' lacks shard {min(absent)} of {max(counts)} of {split} (the first is 0); copy or "
             "download all of them"
@@ -122,17 +139,17 @@ def _whole(folder: Path, split: str, shards: Sequence[tuple[Path, re.Match[str]]
 
 def _parts(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
     """Returns the files of one table in parts, as Spark writes it."""
-    parts = [path for path in entries if is_table(path) and _PART.fullmatch(_stem(path))]
+    parts = [path for path in entries if is_table(path) and _PART.fullmatch(stem_of(path))]
     return _of_one_ending(folder, "train", parts)
 
 
 def _split_folders(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
     """Returns the tables in folders named train, validation and test."""
     files: dict[str, tuple[Path, ...]] = {}
-    for split, names in _SPLIT_NAMES.items():
+    for wanted in SPLIT_NAMES:
         for path in entries:
-            if path.name.lower() in names and path.is_dir():
-                files |= _of_one_ending(path, split, sorted(filter(is_table, path.iterdir())))
+            if path.is_dir() and split_of(path) == wanted:
+                files |= _of_one_ending(path, wanted, sorted(filter(is_table, path.iterdir())))
     return files
 
 
@@ -141,15 +158,8 @@ def _of_one_ending(folder: Path, split: str, paths: Sequence[Path]) -> dict[str,
     if len({Path(table_name(path)).suffix.lower() for path in paths}) > 1:
         listed = ", ".join(path.name for path in paths)
         raise DataError(f"data.path: '{folder}' holds tables of several formats ({listed}); keep one of them")
-    filled = [path for path in paths if path.stat().st_size or not _PART.fullmatch(_stem(path))]
+    filled = [path for path in paths if path.stat().st_size or not _PART.fullmatch(stem_of(path))]
     return {split: tuple(filled or paths)} if paths else {}
-
-
-def _stem(path: Path) -> str:
-    """Returns a name without its endings: `train` for `train.csv.gz` and `train.csv.zip`."""
-    stem = Path(table_name(path)).stem.lower()
-    is_packed = path.suffix.lower() == ".zip" and Path(stem).suffix in FORMATS
-    return Path(stem).stem if is_packed else stem
 
 
 def _shortened(names: Iterable[str], limit: int = 6) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,18 +17,31 @@ from harness.data.readers.excel import read_excel
 from harness.data.readers.file import PACKED, open_table, table_name
 from harness.data.readers.form import Content, Form, Reader, require_columns
 from harness.data.readers.json_rows import read_json
-from harness.errors import DataError, look_up
+from harness.errors import DataError
 
-__all__ = ["ENDINGS", "FORMATS", "Content", "Form", "is_table", "read_columns", "read_files", "require_columns"]
+__all__ = [
+    "ENDINGS",
+    "FORMATS",
+    "Content",
+    "Form",
+    "is_table",
+    "read_columns",
+    "read_files",
+    "rename_hint",
+    "require_columns",
+]
 
 #: The reader of a table by the ending of its name. Each may be packed: `.csv.gz`, or the only file of a `.zip`.
 FORMATS: Mapping[str, Reader] = {
     ".csv": DelimitedReader("CSV", delimiter=",", quoted=True),
     ".tsv": DelimitedReader("TSV", delimiter="\t", quoted=False),
     ".txt": DelimitedReader("text", delimiter="\t", quoted=False),
+    ".tab": DelimitedReader("TSV", delimiter="\t", quoted=False),
     ".json": read_json,
     ".jsonl": read_json,
+    ".ndjson": read_json,
     ".parquet": read_parquet,
+    ".pq": read_parquet,
     ".feather": read_arrow,
     ".arrow": read_arrow,
     ".xlsx": read_excel,
@@ -36,6 +50,18 @@ FORMATS: Mapping[str, Reader] = {
 
 #: What the name of a table may end in.
 ENDINGS = (*FORMATS, *PACKED)
+
+
+#: Formats that are not read, by their endings: another name would not help.
+_OTHERS = frozenset([".ods", ".xls", ".pkl", ".pickle", ".tar", ".tgz", ".rar", ".7z", ".zst", ".db", ".sqlite"])
+_OTHERS |= {".h5", ".hdf5", ".pdf", ".doc", ".docx", ".html", ".xml", ".npy", ".npz", ".pt", ".orc", ".avro", ".sav"}
+
+
+def rename_hint(path: Path) -> str:
+    """Returns how a table of no known ending is named; empty for other formats."""
+    suffix = Path(table_name(path)).suffix.lower()
+    ending = ".jsonl" if suffix in (".jl", ".jsonlines") else ".csv"
+    return "" if suffix in _OTHERS else f"; name a table by what it is: mv {path.name} {path.name}{ending}"
 
 
 def is_table(path: Path) -> bool:
@@ -97,10 +123,15 @@ def _with_one_header(paths: Sequence[Path], names: Sequence[str], form: Form, co
 
 
 def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; give one table")
     try:
         file = open_table(path)
-        return look_up(FORMATS, file.suffix, file.place)(file, names, form)
-    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+        if file.suffix not in FORMATS:
+            hint = rename_hint(Path(file.name))
+            raise DataError(f"{file.place}: is not a table that can be read{hint}; allowed: {', '.join(ENDINGS)}")
+        return FORMATS[file.suffix](file, names, form)
+    except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is damaged or cut off ({error}); copy or download it again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error

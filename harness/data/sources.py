@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.data.folders import files_of_folder
-from harness.data.formats import ENDINGS, is_table
+from harness.data.formats import ENDINGS, is_table, rename_hint
 from harness.errors import DataError, nearest
 from harness.spec.study import DataSpec
 
@@ -65,7 +65,7 @@ def _in_files(path: Path) -> Source:
         hub = "; a data set of the Hugging Face Hub is data.hub={id: ..., revision: ...}" if is_id else ""
         raise DataError(f"data.path: '{path}' does not exist{nearest(path.name, beside)}; {_NO_FILE_REMEDY}{hub}")
     if not is_table(path):
-        raise DataError(f"data.path: '{path}' is not a table that can be read; {_NO_FILE_REMEDY}")
+        raise DataError(f"data.path: '{path}' is not a table that can be read{rename_hint(path)}; {_NO_FILE_REMEDY}")
     return Source(name=path.name, files={"train": (path,)}, sha256=_digest([path]))
 
 

@@ -71,6 +71,14 @@ def make_bad_inputs(folder: Path) -> None:
     (folder / "no-tables").mkdir()
     (folder / "no-config").mkdir()
     (folder / "no-config" / "model.safetensors").write_bytes(b"")
+    for name, settings in (
+        ("no-type", "{}"),
+        ("listed", "[]"),
+        ("outputs/checkpoint-9", "{}"),
+    ):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "config.json").write_text(settings, encoding="utf-8")
+        (folder / name / "model.safetensors").write_bytes(b"weights")
     (folder / "pickle").mkdir()
     (folder / "pickle" / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     (folder / "pickle" / "pytorch_model.bin").write_bytes(b"")

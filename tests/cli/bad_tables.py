@@ -42,6 +42,22 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "dated.csv": _dated(rows),
         "odd-date.csv": _dated(rows).replace("03/04/2024", "03/14/2024").replace("03/14/2024", "unknown", 1),
         "ctrl-z.csv": _csv(rows) + "\x1a",
+        "nul.tsv": good.replace(",", "\t") + "\0\0\0",
+        "json.csv": _json_lines(rows),
+        "splits.json": json.dumps({split: [{"text": text, "label": label} for text, label in rows] for split in "ab"}),
+        "no-rows.jsonl": " \n",
+        "ids.csv": _csv([(f"{text} {at}", f"id-{at}") for at, (text, _) in enumerate(rows)]),
+        "many.csv": _csv([(f"text {at}", f"id-{at % 1001}") for at in range(2002)]),
+        "kilos.csv": _csv([(text, f"{at} kg") for at, (text, _) in enumerate(rows)]),
+        "large.csv": _csv([(text, f"{at}e30") for at, (text, _) in enumerate(rows)]),
+        "equal.csv": _csv([(text, "5") for text, _ in rows]),
+        "few.csv": _csv(rows[:9]),
+        "objects.jsonl": "".join(json.dumps({"text": {"en": text}, "label": label}) + "\n" for text, label in rows),
+        "weeks.csv": "text,label,week\n"
+        + "".join(f'"{text}",{label},week {at + 5}\n' for at, (text, label) in enumerate(rows)),
+        "reviews.dat": good,
+        "no-authors.csv": good.replace("\n", ",\n").replace("label,", "label,author"),
+        "one-author.csv": good.replace("\n", ",ann\n").replace("label,ann", "label,author"),
         "rare.csv": _csv([(f"{text}, {at}", "positive") for at in range(2) for text, _ in rows]) + "a fraud,negative\n",
     }
     for name, text in texts.items():
@@ -74,6 +90,14 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         (folder / name).mkdir()
         (folder / name / "train.csv").write_text(train, encoding="utf-8")
         (folder / name / "test.csv").write_text(test, encoding="utf-8")
+    _folder(folder / "shards-missing", "data-00000-of-00003.csv", "data-00001-of-00003.csv")
+    _folder(folder / "copies")
+    for split in ("train", "test"):
+        (folder / "copies" / f"{split}.csv").write_text(good, encoding="utf-8")
+    for kind in ("negative", "positive"):
+        (folder / "texts" / kind).mkdir(parents=True)
+        for at in range(10):
+            (folder / "texts" / kind / f"{at}.txt").write_text("a text", encoding="utf-8")
     _folder(folder / "two-trains", "train.csv", "train.tsv")
     _folder(folder / "shard-missing", "train-00000-of-00002.csv")
     _folder(folder / "two-formats", "part-0.csv", "part-1.tsv")

@@ -48,6 +48,19 @@ def found(root: Path) -> dict[str, list[str]]:
         ),
         (["train.csv.zip", "test.csv.zip"], {"train": [0], "test": [1]}),
         (["train/b.csv", "train/a.csv", "val/part-0.csv"], {"train": [1, 0], "validation": [2]}),
+        (["train-00002-of-00002.csv", "train-00001-of-00002.csv"], {"train": [1, 0]}),
+        (["training.csv", "testing.csv"], {"train": [0], "test": [1]}),
+        (["my_train.csv", "my_dev.csv", "test-en.tsv", "train.md"], {"train": [0], "validation": [1], "test": [2]}),
+        (["reviews.train.jsonl.gz", "test.csv"], {"train": [0], "test": [1]}),
+        (
+            ["train.parquet/part-0-a.parquet", "train.parquet/_SUCCESS", "test.csv/part-0.csv"],
+            {"train": [0], "test": [2]},
+        ),
+        (["reviews.csv", "README.txt", "LICENSE"], {"train": [0]}),
+        (["labels.csv", "data/train.csv"], {"train": [1]}),
+        (["0001.parquet", "0000.parquet"], {"train": [1, 0]}),
+        (["data-00001-of-00002.arrow", "data-00000-of-00002.arrow"], {"train": [1, 0]}),
+        (["snapshots/abc/train.csv", "blobs/1"], {"train": [0]}),
     ],
 )
 def test_files_of_splits(tmp_path: Path, names: list[str], expected: dict[str, list[int]]) -> None:
@@ -65,6 +78,16 @@ def test_files_of_splits(tmp_path: Path, names: list[str], expected: dict[str, l
         ),
         (["train.csv", "train-1.csv"], "holds more than one train split"),
         (["part-0.csv", "part-1.jsonl"], "holds tables of several formats (part-0.csv, part-1.jsonl)"),
+        (["train-00002-of-00003.csv", "train-00003-of-00003.csv"], "lacks shard 0 of 3 of train"),
+        (["a_train.csv", "b-train.csv"], "holds more than one train split (a_train.csv, b-train.csv)"),
+        (["data-00001-of-00002.csv", "README.csv.txt"], "has no train table"),
+        (["data-00001-of-00003.csv", "data-00002-of-00003.csv"], "lacks 1 of 3 shards"),
+        (["one.csv", "two.csv"], "has no train table (it holds: one.csv, two.csv)"),
+        (
+            [f"train/{kind}/{at}.txt" for kind in ("neg", "pos") for at in range(12)],
+            "holds texts, one a file (such as train",
+        ),
+        ([f"{kind}/{at}.txt" for kind in ("neg", "pos") for at in range(12)], "and no table; write them to one table"),
         (["a/x.csv", "b/x.csv"], "has no train table (it holds: a, b)"),
         (["test.csv"], "has no train table (it holds: test.csv)"),
     ],
@@ -79,6 +102,22 @@ def test_folder_of_several_data_sets_names_one(tmp_path: Path) -> None:
     root = folder(tmp_path, "en/train.csv", "de/train.csv", "fr/train/0.parquet")
     with pytest.raises(DataError, match=re.escape(f"give one of its folders: data.path={root / 'de'};")):
         files_of_folder(root)
+
+
+def test_names_of_splits_among_other_words_are_said(tmp_path: Path) -> None:
+    notes = files_of_folder(folder(tmp_path / "a", "my_train.csv", "test.csv", "other.csv")).notes
+    assert notes == ("in a: train is my_train.csv", "ignored in a: other.csv")
+    assert files_of_folder(folder(tmp_path / "b", "reviews.csv")).notes == ("in b: train is reviews.csv",)
+    assert files_of_folder(folder(tmp_path / "c", "train.csv", "dev.csv")).notes == ()
+
+
+def test_cache_of_the_hub_gives_its_last_revision(tmp_path: Path) -> None:
+    root = folder(tmp_path, "snapshots/abc/train.csv", "snapshots/def/train.csv")
+    with pytest.raises(DataError, match="has no train table"):
+        files_of_folder(root)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text("def")
+    assert found(root) == {"train": ["snapshots/def/train.csv"]}
 
 
 def test_parts_without_bytes_are_left_out_and_said(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.data.formats import FORMATS, read_columns
+from harness.data.formats import FORMATS, Form, read_columns, read_files
 from harness.errors import DataError
 from tests.conftest import num_examples
 
@@ -86,6 +86,17 @@ def test_parquet_gives_plain_values(tmp_path: Path) -> None:
         ("t.parquet", b"ARROW1\0\0", "is an Arrow (Feather) file, where its name says Parquet; name it .arrow"),
         ("t.csv.gz", "text,label\na,b\n", "is damaged or cut off"),
         ("t.zip", "text,label\na,b\n", "is damaged or cut off"),
+        ("t.csv", '{"text": "a, b", "label": 1}\n', "is JSON, where its name says CSV; name it .jsonl or .json"),
+        ("t.tsv", '[\n {"text": "a", "label": 1}]', "is JSON, where its name says TSV"),
+        ("t.csv", '{"text": "' + "a, " * 300 + '"}', "is JSON, where its name says CSV"),
+        (
+            "t.json",
+            '{"train": [{"text": "a"}], "test": [{"text": "b"}]}',
+            "holds several lists of rows ('train', 'test')",
+        ),
+        ("reviews", "text,label\na,b\n", "name a table by what it is: mv reviews reviews.csv; allowed: .csv, .tsv"),
+        ("t.jl.gz", b"\x1f\x8b\x08", "mv t.jl t.jl.jsonl"),
+        ("t.tar.gz", b"\x1f\x8b\x08", "is not a table that can be read; allowed"),
     ],
 )
 def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
@@ -96,6 +107,16 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content
     assert said in message
     assert str(path) in message
     assert "\n" not in message
+
+
+def test_braces_in_the_first_cell_are_no_json(tmp_path: Path) -> None:
+    path = written(tmp_path, "t.tsv", '{"a": 1}\tx\n{"a": 2}\ty\n')
+    assert read_files([path], ["1"], Form(header="none")).columns == {"1": ['{"a": 1}', '{"a": 2}']}
+
+
+def test_a_folder_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder; give one table"):
+        read_columns(tmp_path, WANTED)
 
 
 def test_parquet_without_the_column_lists_what_there_is(tmp_path: Path) -> None:

@@ -1,25 +1,28 @@
-"""Opens the bytes of a table: of a file, or of the only file in a gzip or zip file."""
+"""Opens the bytes of a table: of a file, or of the only file in a packed one."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from harness.errors import DataError
 
-__all__ = ["PACKED", "TableFile", "open_table", "table_name"]
+__all__ = ["DOCUMENT", "PACKED", "TableFile", "open_table", "table_name"]
 
 #: A packed file may unpack to this many bytes, or to this many times its own size, but never to more than the last.
 SMALL_BYTES, MAX_RATIO, MAX_BYTES = 256 * 2**20, 100, 16 * 2**30
-PACKED = (".gz", ".zip")
+_PACKERS: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+PACKED = (*_PACKERS, ".zip")
 #: What lies beside the table in a zip file, for people.
-_DOCUMENT = re.compile(
+DOCUMENT = re.compile(
     r"(readme|licen[cs]e|citation|copying|notice|changelog)(\.txt)?|.*\.(md|rst|pdf|html?|docx?)", re.IGNORECASE
 )
 
@@ -74,7 +77,7 @@ class _Bounded(io.RawIOBase):
 
 def table_name(path: Path) -> str:
     """Returns the name of the table in a file: `train.csv` for `train.csv.gz`, and for a zip file its own name."""
-    return path.name[: -len(".gz")] if path.suffix.lower() == ".gz" else path.name
+    return path.stem if path.suffix.lower() in _PACKERS else path.name
 
 
 def open_table(path: Path) -> TableFile:
@@ -85,16 +88,16 @@ def open_table(path: Path) -> TableFile:
     """
     if path.suffix.lower() == ".zip":
         return _of_zip(path)
-    if path.suffix.lower() == ".gz":
+    if packer := _PACKERS.get(path.suffix.lower()):
         limit = _limit(path)
-        return TableFile(str(path), table_name(path), lambda: _bounded(str(path), gzip.open(path), limit))
+        return TableFile(str(path), table_name(path), lambda: _bounded(str(path), packer(path), limit))
     return TableFile(str(path), path.name, lambda: path.open("rb"))
 
 
 def _of_zip(path: Path) -> TableFile:
     with zipfile.ZipFile(path) as archive:
         members = [info for info in archive.infolist() if not info.is_dir() and not _is_clutter(info.filename)]
-    tables = [info for info in members if not _DOCUMENT.fullmatch(Path(info.filename).name)]
+    tables = [info for info in members if not DOCUMENT.fullmatch(Path(info.filename).name)]
     members = tables if len(tables) == 1 else members
     if len(members) != 1:
         listed = ", ".join(info.filename for info in members[:10]) or "nothing"

@@ -39,6 +39,11 @@ def rows_of_document(
     if len(records) == 1:
         yield from ((f"item {number} of '{records[0]}'", row) for number, row in enumerate(value[records[0]], start=1))
         return
+    if len(records) > 1 and not set(wanted or ()) & set(value):
+        listed = ", ".join(f"'{name}'" for name in records[:10])
+        raise DataError(
+            f"{place}: holds several lists of rows ({listed}); write each to a file of its own, as train.json"
+        )
     columns = _columns(value)
     if not columns or not next(iter(columns.values())):
         listed = ", ".join(f"'{name}'" for name in list(value)[:10])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from dataclasses import dataclass
 
 from harness.data.readers.file import TableFile
@@ -35,8 +37,8 @@ _SIGNATURES = (
     _Signature(b"%PDF", "a PDF", "give the table as .csv"),
     _Signature(b"SQLite format 3\0", "an SQLite database", "write its table to .csv"),
     _Signature(b"\x89HDF", "an HDF5 file", "write its table to .parquet"),
-    _Signature(b"BZh", "bzip2-compressed", _UNPACK),
-    _Signature(b"\xfd7zXZ", "xz-compressed", _UNPACK),
+    _Signature(b"BZh", "bzip2-compressed", "add .bz2 to its name"),
+    _Signature(b"\xfd7zXZ", "xz-compressed", "add .xz to its name"),
     _Signature(b"\x28\xb5\x2f\xfd", "zstd-compressed", _UNPACK),
     _Signature(b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
     _Signature(b"Rar!", "a RAR archive", _UNPACK),
@@ -48,6 +50,7 @@ _SIGNATURES = (
         b"\x80\x05\x95", "a Python pickle, which can run code when it is loaded", "write it as .parquet or .csv"
     ),
 )
+_LIST, _OBJECT = re.compile(rb'\[\s*\{\s*"'), re.compile(rb'\{\s*"[^"\n]*":\s*["\d{\[]')
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -77,9 +80,22 @@ def check_signature(file: TableFile, title: str, starts: tuple[bytes, ...] = ())
             "(the 'raw' or 'download' link)"
         )
     if not starts:
+        if title != "JSON" and _is_json(head.removeprefix(b"\xef\xbb\xbf")):
+            raise DataError(f"{file.place}: is JSON, where its name says {title}; name it .jsonl or .json")
         _check_end(file, head)
     if starts:
         raise DataError(f"{file.place}: is no {title} file; was it cut off when it was copied?")
+
+
+def _is_json(head: bytes) -> bool:
+    """True for a list of objects, and where the first line, or what there is of it, is an object."""
+    if not head.startswith(b"{"):
+        return _LIST.match(head) is not None
+    line, end, _ = head.partition(b"\n")
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return not end and _OBJECT.match(head) is not None
 
 
 def _check_end(file: TableFile, head: bytes) -> None:
