@@ -45,9 +45,10 @@ def files_of_folder(folder: Path) -> FolderFiles:
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
     below: list[Path] = []
     files: dict[str, tuple[Path, ...]] = {}
+    is_named = True
     for find in (_saved, _split_files, _parts, _split_folders, files_of_splits):
         if "train" in (found := find(folder, entries)):
-            files = found
+            files, is_named = found, find is not files_of_splits
             break
         files = files or found
     if not files:
@@ -56,7 +57,7 @@ def files_of_folder(folder: Path) -> FolderFiles:
         chosen = [path for path in below if path.name == "data"] or below or snapshots(folder)
         if len(chosen) == 1:
             return files_of_folder(chosen[0])
-        files = {} if below else only_table(folder, entries)
+        files, is_named = {} if below else only_table(folder, entries), False
     if "train" not in files:
         listed = ", ".join(path.name for path in entries[:10]) or "nothing"
         several = f"give one of its folders: data.path={below[0]}; " if not files and len(below) > 1 else ""
@@ -67,9 +68,10 @@ def files_of_folder(folder: Path) -> FolderFiles:
     used = {path for paths in files.values() for path in paths}
     ignored = [path.name for path in entries if path not in used and not any(path in other.parents for other in used)]
     notes = [f"ignored in {folder.name}: {_shortened(ignored)}"] if ignored else []
-    named = [f"{split} is {paths[0].name}" for split, paths in files.items() if stem_of(paths[0]) not in SPLITS]
-    if named and all(len(paths) == 1 for paths in files.values()):
-        notes.insert(0, f"in {folder.name}: {', '.join(named)}")
+    if not is_named:
+        shown = (paths[0].name + f" and {len(paths) - 1} more" * (len(paths) > 1) for paths in files.values())
+        of_splits = ", ".join(f"{split} is {name}" for split, name in zip(files, shown, strict=True))
+        notes.insert(0, f"in {folder.name}: {of_splits}")
     return FolderFiles(files, tuple(notes))
 
 

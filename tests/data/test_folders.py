@@ -56,7 +56,7 @@ def found(root: Path) -> dict[str, list[str]]:
             ["train.parquet/part-0-a.parquet", "train.parquet/_SUCCESS", "test.csv/part-0.csv"],
             {"train": [0], "test": [2]},
         ),
-        (["reviews.csv", "README.txt", "LICENSE"], {"train": [0]}),
+        (["reviews.csv", "README.txt", "LICENSE", "dataset_infos.json"], {"train": [0]}),
         (["labels.csv", "data/train.csv"], {"train": [1]}),
         (["0001.parquet", "0000.parquet"], {"train": [1, 0]}),
         (["data-00001-of-00002.arrow", "data-00000-of-00002.arrow"], {"train": [1, 0]}),
@@ -106,9 +106,12 @@ def test_folder_of_several_data_sets_names_one(tmp_path: Path) -> None:
 
 def test_names_of_splits_among_other_words_are_said(tmp_path: Path) -> None:
     notes = files_of_folder(folder(tmp_path / "a", "my_train.csv", "test.csv", "other.csv")).notes
-    assert notes == ("in a: train is my_train.csv", "ignored in a: other.csv")
+    assert notes == ("in a: train is my_train.csv, test is test.csv", "ignored in a: other.csv")
     assert files_of_folder(folder(tmp_path / "b", "reviews.csv")).notes == ("in b: train is reviews.csv",)
     assert files_of_folder(folder(tmp_path / "c", "train.csv", "dev.csv")).notes == ()
+    assert files_of_folder(folder(tmp_path / "d", "train/a.csv", "test/b.csv")).notes == ()
+    shards = files_of_folder(folder(tmp_path / "e", "0000.csv", "0001.csv"))
+    assert shards.notes == ("in e: train is 0000.csv and 1 more",)
 
 
 def test_cache_of_the_hub_gives_its_last_revision(tmp_path: Path) -> None:

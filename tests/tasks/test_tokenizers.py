@@ -94,6 +94,16 @@ def test_canine_reads_a_single_letter(data: PreparedData, tmp_path: Path) -> Non
     assert torch.isfinite(model(**TASK.collate(examples, np.array([0]))).logits).all()
 
 
+def test_a_tokenizer_that_cannot_encode_is_told() -> None:
+    with quiet():
+        from tokenizers import Tokenizer, models
+        from transformers import PreTrainedTokenizerFast
+    wrap: Any = PreTrainedTokenizerFast
+    tokenizer = wrap(tokenizer_object=Tokenizer(models.WordPiece({"a": 0}, unk_token="[UNK]")))  # noqa: S106
+    with pytest.raises(CheckpointError, match="its tokenizer cannot encode the texts .*Missing .UNK. token"):
+        encode_texts(tokenizer, [["b"]], 6, segments=False, end_id=None)
+
+
 def test_a_row_as_long_as_the_limit_is_not_cut(tmp_path: Path) -> None:
     japanese(tmp_path)
     described = {"tokenizer_class": "BertJapaneseTokenizer", **BASIC}

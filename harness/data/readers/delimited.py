@@ -58,7 +58,7 @@ class DelimitedReader:
         if not first_rows:
             raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
         header = find_header(file.place, first_rows, expected, form.header, dialect.width)
-        header = header.with_row_names(first_rows, dialect.width, lines, dialect.delimiter)
+        header = header.with_row_names(first_rows, dialect.width, lines)
         places = header.places(file.place, names, expected)
         table = Table(file.place, header, dialect, is_all, places, expected)
         has_returns = any(line.endswith("\r") for line in lines)

@@ -23,7 +23,8 @@ _PACKERS: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.o
 PACKED = (*_PACKERS, ".zip")
 #: What lies beside the table in a zip file, for people.
 DOCUMENT = re.compile(
-    r"(readme|licen[cs]e|citation|copying|notice|changelog)(\.txt)?|.*\.(md|rst|pdf|html?|docx?)", re.IGNORECASE
+    r"(readme|licen[cs]e|citation|copying|notice|changelog)(\.txt)?|(config|dataset_infos?)\.json|.*\.(md|rst|pdf|html?|docx?)",
+    re.IGNORECASE,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
@@ -14,6 +15,8 @@ __all__ = ["Header", "find_header"]
 
 #: The line of the header, by the names of data.header.
 WORDS = {"none": 0}
+#: Names of columns that number the rows.
+_NUMBERS = re.compile(r"|#|(row|record|s)?[ _.]?(no|nr|num|number|index|idx|n)\.?|.*(\b|_)(id|key)", re.IGNORECASE)
 NO_HEADER = "if the file has no header, name columns by number, for example data.text=2 data.label=1 data.header=none"
 
 
@@ -74,22 +77,19 @@ class Header:
             if self.last and name.isdecimal() and int(name) != at + 1
         ]
 
-    def with_row_names(
-        self, rows: Sequence[tuple[int, Sequence[str]]], width: int, lines: Sequence[str], delimiter: str
-    ) -> Header:
+    def with_row_names(self, rows: Sequence[tuple[int, Sequence[str]]], width: int, lines: Sequence[str]) -> Header:
         """Returns the header with a column for the numbers of the rows, which R writes and does not name.
 
-        It is the same header where the rows have no such cell more, or where it may come from a delimiter in a text:
-        the numbers are in quotes, or the delimiter is a tab.
+        It is the same header where the rows have no such cell more, or where it may come from a delimiter in a text: in
+        a CSV each cell that is no number is in quotes, and the header does not begin with a name for such numbers.
         """
-        below = [cells for line, cells in rows if line > self.last]
-        if not self.last or len(self.columns) + 1 != width or any(len(cells) != width for cells in below):
+        below = [row for row in rows if row[0] > self.last]
+        if not self.last or len(self.columns) + 1 != width or any(len(cells) != width for _, cells in below):
             return self
-        firsts = [cells[0] for cells in below]
-        starts = set() if delimiter == "\t" else {line.partition(delimiter)[0] for line in lines}
-        if firsts != [str(number) for number in range(1, len(firsts) + 1)] or not any(cells[-1] for cells in below):
+        is_numbered = [cells[0] for _, cells in below] == [str(number) for number in range(1, len(below) + 1)]
+        if not is_numbered or not any(cells[-1] for _, cells in below) or _NUMBERS.fullmatch(self.columns[0].strip()):
             return self
-        if starts and not all(f'"{first}"' in starts for first in firsts):
+        if "\t" not in lines[self.last - 1] and not all(_is_in_quotes(lines[line - 1], cells) for line, cells in below):
             return self
         return replace(self, columns=["", *self.columns], has_row_names=True)
 
@@ -160,6 +160,12 @@ def find_header(
         left_out = f", {above} rows above it are left out" if above else ""
         notes.append(f"{name}: line {line} is the header{left_out} (data.header)")
     return Header(list(cells), line, tuple(notes), may_be_values)
+
+
+def _is_in_quotes(line: str, cells: Sequence[str]) -> bool:
+    """True for a line whose cells, but for numbers and NA, are in quotes; the first is in quotes too."""
+    others = sum(bool(cell) and cell != "NA" and not _is_number(cell) for cell in cells[1:])
+    return line.startswith('"') and line.count('"') >= 2 * (1 + others)
 
 
 def _numbers(width: int) -> list[str]:

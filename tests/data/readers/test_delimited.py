@@ -359,6 +359,14 @@ def test_numbers_of_rows_that_the_header_does_not_name(tmp_path: Path, name: str
 def test_a_delimiter_in_each_text_is_no_number_of_rows(tmp_path: Path) -> None:
     text = "id,text,label\n" + "".join(f"{at},{text}, yes,{label}\n" for at, (text, label) in enumerate(ROWS, start=1))
     assert "line 2: 4 fields where the header has 3" in error(tmp_path, "t.csv", text)
+    quoted = "id,text,label\n" + "".join(
+        f'"{at}",{text}, yes,{label}\n' for at, (text, label) in enumerate(ROWS, start=1)
+    )
+    assert "line 2: 4 fields where the header has 3" in error(tmp_path, "t.csv", quoted)
+    assert "line 2: 4 fields" in error(tmp_path, "t.csv", quoted.replace("id,", "comment,"))
+    for name in ("id", "row_id", "No.", "Index", "#"):
+        tabs = text.replace("id,", f"{name},").replace(", ", "\t").replace(",", "\t")
+        assert "line 2: 4 fields where the header has 3" in error(tmp_path, "t.tsv", tabs)
     ended = "text,label\n" + "".join(f'"{at}","{label}",\n' for at, label in enumerate(LABELS, start=1))
     assert content(tmp_path, "t.csv", ended).columns["label"] == LABELS
 
