@@ -1,10 +1,10 @@
-"""Ranks of weighted rows, for metrics that compare rows with each other: ROC AUC, Spearman's correlation."""
+"""Ranks of weighted rows, for metrics that compare rows with each other: ROC AUC, average precision, Spearman's."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["area_under_roc", "weighted_ranks"]
+__all__ = ["area_under_roc", "average_precision", "weighted_ranks"]
 
 #: From so many draws on, sums run over the rows one by one.
 _MANY_DRAWS = 100
@@ -47,6 +47,23 @@ def _wins(columns: np.ndarray, order: np.ndarray, positive: np.ndarray) -> np.nd
         else:
             losers += columns[row]
     return wins
+
+
+def average_precision(weights: np.ndarray, scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Returns the average precision of each row of `weights` [draws, rows]: NaN where a draw has no positive row.
+
+    It is the mean precision at the scores of the positive rows; rows with equal scores are taken in together.
+    """
+    order, starts = _runs(-np.asarray(scores, dtype=float))
+    rows = weights.T[order]
+    ends = np.append(starts[1:], len(order)) - 1
+    taken = np.cumsum(rows, axis=0)[ends]
+    hits = np.cumsum(rows * np.asarray(positive, dtype=bool)[order, None], axis=0)[ends]
+    precision = np.divide(hits, taken, out=np.zeros(hits.shape), where=taken > 0)
+    added: np.ndarray = (np.diff(hits, axis=0, prepend=0.0) * precision).sum(axis=0)
+    total = hits[-1]
+    averages: np.ndarray = np.divide(added, total, out=np.full(len(total), np.nan), where=total > 0)
+    return averages
 
 
 def weighted_ranks(weights: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 
-__all__ = ["classified", "of_classes", "of_numbers", "scores_of_classes"]
+__all__ = ["classified", "of_classes", "of_label_sets", "of_numbers", "scores_of_classes"]
 
 
 def scores_of_classes(seed: int, num_rows: int, num_labels: int) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +47,25 @@ def of_classes(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float
             "mcc": sk.matthews_corrcoef(labels, predicted),
             "roc_auc": float(np.mean(areas)) if areas else math.nan,
             "log_loss": float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-7, 1)).mean()),
+        }
+
+
+def of_label_sets(true: np.ndarray, probabilities: np.ndarray, decisions: np.ndarray) -> dict[str, float]:
+    """The metrics of several labels a row by scikit-learn; true and decisions are [rows, labels] of 0 and 1."""
+    occurs = [label for label in range(true.shape[1]) if true[:, label].any() or decisions[:, label].any()]
+    with_rows = [label for label in range(true.shape[1]) if true[:, label].any()]
+    losses = [sk.log_loss(true[:, at], probabilities[:, at], labels=[0, 1]) for at in range(true.shape[1])]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows without any label
+        macro = sk.f1_score(true, decisions, labels=occurs, average="macro", zero_division=0.0) if occurs else 0.0
+        return {
+            "micro_f1": sk.f1_score(true, decisions, average="micro", zero_division=0.0),
+            "macro_f1": macro,
+            "average_precision": sk.average_precision_score(true[:, with_rows], probabilities[:, with_rows])
+            if with_rows
+            else math.nan,
+            "exact_match": sk.accuracy_score(true, decisions),
+            "log_loss": float(np.sum(losses)),
         }
 
 
