@@ -69,7 +69,9 @@ class Trial:
             self.clock.go("evaluation")
             train_loss = self.trainer.take_train_loss()
             outputs, targets = self.trainer.evaluate(point)
-            metrics = self.trainer.task.metrics(outputs, targets)
+            task = self.trainer.task
+            outputs = task.decided(outputs, task.tuned(outputs, targets, self.config))
+            metrics = task.metrics(outputs, targets)
         self.clock.memory(devices.peak_memory_mib(self.device))
         self.clock.stop()
         usage = self.clock.usage()
@@ -118,6 +120,9 @@ class Trial:
             current = trainer.weights.copy()
             best, decay = self.best
             trainer.weights.load(best)
+        if self.best_answers is not None:
+            tuned = trainer.task.tuned(self.best_answers.outputs, self.best_answers.targets, self.config)
+            trainer.model.config.update(tuned)
         write_model(trainer.model, trainer.weights, trainer.compact, decay, folder)
         if current is not None:
             trainer.weights.load(current)

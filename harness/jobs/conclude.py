@@ -11,7 +11,7 @@ from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
 from harness.errors import RunError, StudyFailed
 from harness.jobs.decision_warnings import decision_warnings
-from harness.jobs.export import check_scores, stage_weights, write_card
+from harness.jobs.export import check_scores, stage_weights, tuned_text, write_card
 from harness.jobs.finalists import models_to_score, rank_finalists, scored_runs, search_number
 from harness.jobs.scorer import FEATURES, SPEEDS, Features, Request, SavedModel, Scorer, features_of
 from harness.jobs.standing import of_winner
@@ -132,6 +132,7 @@ def conclude(
         export=BEST,
         export_sha256=sha256_of(staging / MANIFEST),
         folder=name,
+        told=tuned_text(staging, spec.task, data.names),
         of=finish_keys(spec),
     )
 

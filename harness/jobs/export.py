@@ -5,6 +5,7 @@ An export is built in a staging folder, and renamed to its own name only after t
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
 from harness.tasks import task_of
 
-__all__ = ["check_scores", "stage_weights", "write_card"]
+__all__ = ["check_scores", "stage_weights", "tuned_text", "write_card"]
 
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
 #: Allowed relative difference of a score that is not a share of rows: after reloading, sums have another order.
@@ -63,6 +64,12 @@ def stage_weights(weights: Path, staging: Path) -> Path:
             weights / name, staging / name
         )  # without the mode: a run's files are private, an export's are not
     return staging
+
+
+def tuned_text(folder: Path, task: str, names: Sequence[str]) -> str:
+    """Returns a sentence on what was tuned on validation for the model of `folder`; "" where that is nothing."""
+    settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return task_of(task).told(settings, names)
 
 
 def write_card(
@@ -128,6 +135,7 @@ def write_card(
         confirmed=len(seeds) > 1,
         standing=standing.place,
         chosen=standing.chosen,
+        tuned=tuned_text(folder, spec.task, data.names),
         notes=standing.warnings,
         speed=speed_text(standing.speed) if standing.speed else "",
         is_default=number in default_numbers(spec),

@@ -112,7 +112,7 @@ def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays
 
     from harness.tasks import task_of
     from harness.tasks.models import load_saved
-    from harness.training.evaluate import predict
+    from harness.training.evaluate import answered
 
     task = task_of(export.task)
     try:
@@ -122,7 +122,7 @@ def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays
         raise InputError(f"{export.folder}: the model cannot be loaded ({reason[:200]})") from error
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
-    return predict(model.to(device), task, encoded, np.arange(len(rows)), device)
+    return answered(model.to(device), task, encoded, np.arange(len(rows)), device)
 
 
 def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:

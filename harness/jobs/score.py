@@ -73,7 +73,7 @@ def _score_model(request: Request, saved: SavedModel, device: torch.device) -> N
     from harness.tasks import task_of
     from harness.tasks.encode import encoded
     from harness.training.device import use_threads
-    from harness.training.evaluate import predict
+    from harness.training.evaluate import answered
 
     data, task = PreparedData(Path(request.data)), task_of(request.task)
     use_threads(saved.threads)
@@ -90,7 +90,7 @@ def _score_model(request: Request, saved: SavedModel, device: torch.device) -> N
             examples = task.predict_inputs(rows, Path(saved.folder), config.max_length, config.preprocess)
         else:
             examples = encoded(data, saved.config, split)
-        outputs = predict(model, task, examples, np.arange(len(examples)), device)
+        outputs = answered(model, task, examples, np.arange(len(examples)), device)
         answers[split] = Answers(outputs, _targets(data, saved.config, split))
     write_answers(Path(request.out) / f"{saved.name}.npz", answers)
 

@@ -182,6 +182,7 @@ class Final(Frozen):
     export: str | None = Field(default=None, description="the exported model's folder, in the run folder")
     export_sha256: str = Field(default="", description="of the export's manifest.json; empty in earlier versions")
     folder: str = Field(default=DECISIONS, description="of the decision's files, in the run folder")
+    told: str = Field(default="", description="how the winner's outputs become decisions, where that was tuned")
     of: dict[str, Any] | None = Field(default=None, description="what of the study it is the decision of: finish_keys")
     earlier: tuple[FinalModel, ...] = ()
 

@@ -89,6 +89,21 @@ class Task(Protocol):
     def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
         """Returns the outputs for each row of a batch, by name: tensors [rows, ...] fp32, or ragged arrays."""
 
+    def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
+        """Returns the outputs of `rows` of `encoded` as metrics read them; `outputs` are those of the method above."""
+
+    def tuned(self, outputs: Arrays, targets: Arrays, config: TrialConfig) -> dict[str, Any]:
+        """Returns what is chosen on validation rows once a model is trained (thresholds), as JSON by name.
+
+        It is written into config.json of the saved model.
+        """
+
+    def decided(self, outputs: Arrays, settings: Mapping[str, Any]) -> Arrays:
+        """Returns the outputs with the decisions that follow from them; `settings` hold what `tuned` has chosen."""
+
+    def told(self, settings: Mapping[str, Any], names: Sequence[str]) -> str:
+        """Returns a sentence on what `tuned` has chosen; empty where that is nothing."""
+
     def metrics(self, outputs: Arrays, targets: Arrays) -> dict[str, float]:
         """Returns every metric of the task."""
 
@@ -169,6 +184,22 @@ class TaskBase:
 
         tensors = {name: torch.from_numpy(np.asarray(array)[rows]) for name, array in encoded.targets.items()}
         return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+    def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
+        """Returns the outputs as they are."""
+        return outputs
+
+    def tuned(self, outputs: Arrays, targets: Arrays, config: TrialConfig) -> dict[str, Any]:
+        """Returns nothing."""
+        return {}
+
+    def decided(self, outputs: Arrays, settings: Mapping[str, Any]) -> Arrays:
+        """Returns the outputs as they are."""
+        return outputs
+
+    def told(self, settings: Mapping[str, Any], names: Sequence[str]) -> str:
+        """Returns nothing."""
+        return ""
 
     def metrics(self, outputs: Arrays, targets: Arrays) -> dict[str, float]:
         """Returns every metric of the facts."""

@@ -32,7 +32,7 @@ from harness.tasks import task_of
 from harness.tasks.base import Task
 from harness.tasks.encode import baselines, encoded
 from harness.tasks.models import load_saved, quiet
-from harness.training.evaluate import predict, to_device
+from harness.training.evaluate import answered, to_device
 
 __all__ = ["TINY_BERT", "Prepared", "TaskContract"]
 
@@ -57,9 +57,9 @@ class Prepared:
         with quiet():
             self.model = task.build_model(config, data).eval()
 
-    def outputs(self, split: str, rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
+    def outputs(self, split: str, rows: np.ndarray) -> Arrays:
         """Returns the model's outputs for rows of a split."""
-        return predict(self.model, self.task, encoded(self.data, self.config, split), rows, CPU)
+        return answered(self.model, self.task, encoded(self.data, self.config, split), rows, CPU)
 
     def targets(self, split: str) -> Arrays:
         """Returns the targets of a split: those of its rows, or of their encoding where the rows have none."""
@@ -73,7 +73,7 @@ class Prepared:
         return loss(output, self.task.targets(examples, rows)), loss.weight(rows)
 
 
-def same(a: Mapping[str, np.ndarray | Ragged], b: Mapping[str, np.ndarray | Ragged]) -> bool:
+def same(a: Arrays, b: Arrays) -> bool:
     """Returns True when both have the same arrays, up to rounding."""
     return a.keys() == b.keys() and all(_same(a[name], b[name]) for name in a)
 
@@ -191,7 +191,7 @@ class TaskContract(ABC):
         rows = [{name: row[name] for name in prepared.task.inputs if name in row} for row in frame.to_dict("records")]
         examples = prepared.task.predict_inputs(rows, tmp_path, prepared.config.data.max_length)
         chosen = np.arange(len(rows))
-        assert same(predict(loaded, prepared.task, examples, chosen, CPU), prepared.outputs("test", chosen))
+        assert same(answered(loaded, prepared.task, examples, chosen, CPU), prepared.outputs("test", chosen))
 
     def test_baselines_can_be_scored(self, prepared: Prepared) -> None:
         """Baselines have the model's outputs, so that both can be compared."""

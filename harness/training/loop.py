@@ -156,7 +156,7 @@ class Trainer:
         outputs = predict(self.model, self.task, examples, rows, self.device)
         if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
             self._fail_nan()
-        return outputs, by_row(examples.targets, rows)
+        return self.task.of_rows(outputs, examples, rows), by_row(examples.targets, rows)
 
     def _fail_nan(self) -> None:
         where = f"step {self.step + 1} (learning rate {self.recipe.learning_rate:g})"

@@ -119,11 +119,13 @@ def winner_section(view: View) -> Section:
     """The section: figures and tables of the task's lens, and those of every task."""
     lens = lens_of(view.task)
     findings = _findings(view, lens)
+    lead = lens.lead if lens is not None else "The winner beside the other models that saw the test rows."
+    told = view.results.final.told if view.results.final else ""
     models, curves = models_table(view), seed_curves(view)
     return Section(
         key="winner",
         title="The winner",
-        lead=lens.lead if lens is not None else "The winner beside the other models that saw the test rows.",
+        lead=f"{lead} {told}".strip(),
         figures=arranged([*findings.figures, *([curves] if curves is not None else [])]),
         tables=arranged([*([models] if models is not None else []), *findings.tables]),
         empty=findings.empty,
