@@ -252,9 +252,15 @@ def test_bench_modes_are_those_of_the_file() -> None:
 def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
     outputs = {
         "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
+        "decisions": np.array([[True, False], [False, True], [True, True]]),
         "predictions": np.array([1.0, 3.0, 4.0]),
     }
-    assert np.isfinite(score(metric, outputs, {"labels": np.array([0, 1, 1]), "numbers": np.array([2.0, 3.0, 5.0])}))
+    targets = {
+        "labels": np.array([0, 1, 1]),
+        "label_sets": np.array([[1, 0], [1, 1], [0, 1]]),
+        "numbers": np.array([2.0, 3.0, 5.0]),
+    }
+    assert np.isfinite(score(metric, outputs, targets))
     with pytest.raises(InputError, match=f"did you mean '{metric.name}'"):
         metric_named(f"{metric.name}x")
 

@@ -78,10 +78,13 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
 
 
 def _values(prediction: Mapping[str, Any], value_columns: Sequence[str]) -> list[tuple[str, Any]]:
-    """Returns the values named in `value_columns`, then the likeliest others of every mapping, with their names."""
+    """Returns the values named in `value_columns`, then the likeliest (others) of every mapping, with their names."""
     values = [(name, prediction[name]) for name in value_columns]
     parts = [part for part in prediction.values() if isinstance(part, Mapping)]
-    return values + [("next", _likeliest(part, [value for _, value in values])) for part in parts]
+    # The numbers of several names are shown here alone, that of a single one beside it.
+    is_set = any(isinstance(value, list) for _, value in values)
+    told = [] if is_set else [value for _, value in values]
+    return values + [("likeliest" if is_set else "next", _likeliest(part, told)) for part in parts]
 
 
 def _likeliest(part: Mapping[str, Any], told: Sequence[Any]) -> str:

@@ -21,8 +21,8 @@ def other_names(
 ) -> tuple[dict[str, str], list[str]]:
     """Returns the columns of the fields whose own are not there, and a note on each; nothing where one is in doubt.
 
-    A column is a field's where its name differs in case and spaces only. Where the study names no text, its field is
-    the only column of sentences.
+    A column is a field's where its name differs in case and spaces only, or is the field's own. Where the study names
+    no text, its field is the only column of sentences.
 
     Args:
         columns: values by the names of the table's columns.
@@ -36,6 +36,8 @@ def other_names(
             continue
         field = facts.field(name)
         same = [column for column in columns if _folded(column) == _folded(wanted)]
+        if not same and wanted == field.short:  # the study names no column
+            same = [column for column in columns if _folded(column) == _folded(name)]
         why = f"there is no '{wanted}'"
         if not same and _is_unnamed_text(field, names, facts):
             same = [column for column in columns if column not in names.values() and _holds_sentences(columns[column])]

@@ -28,6 +28,8 @@ __all__ = ["prepare"]
 
 #: Raised when the same bytes and keys would be prepared differently, so that older folders are not used.
 VERSION = 5
+#: Keys of a form that do not change the name of a folder where they are not set, so that older folders are found.
+_LATER = {"label_separator"}
 #: Rows whose values are hashed at once.
 HASHED_ROWS = 4096
 
@@ -55,7 +57,7 @@ def _key(spec: StudySpec, source: Source) -> str:
         "name": source.name,
         "sha256": source.sha256,
         "columns": column_names(spec.data, facts_of(spec.task)),
-        "form": asdict(Form.of(spec.data)),
+        "form": {key: value for key, value in asdict(Form.of(spec.data)).items() if key not in _LATER or value},
         "extra": extra_columns(spec.data),
         "split": spec.data.split.model_dump(mode="json"),
     }

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import Content, Form, read_files, require_columns
 from harness.data.headers import with_one_header
+from harness.data.many import cut_cells, joined_columns, joined_name, listed_columns
 from harness.data.other_names import other_names
 from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
-from harness.data.splits.extra import GROUP, ORDER, extra_columns, extra_values
+from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
 from harness.errors import DataError, MissingColumn, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
@@ -45,11 +46,14 @@ class Tables:
 def column_names(spec: DataSpec, facts: TaskFacts) -> dict[str, str]:
     """Returns the column in the source of each field that is read, by the field's name.
 
-    An optional field is read where the study names its column.
+    An optional field is read where the study names its column. Several columns that are read as one have a name that
+    joins theirs.
     """
     names: dict[str, str] = {}
     for field in facts.fields:
         column = spec.columns.get(field.name) or (getattr(spec, field.short) if field.short else None)
+        if isinstance(column, tuple):
+            column = joined_name(column)
         if column is None and field.required:
             column = field.name
         if column is not None:
@@ -71,15 +75,20 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
     readers, places = _readers(spec, source)
     read_train = partial(read_files, source.files["train"], None, Form.of(spec)) if source.files else None
-    names, contents, found = _found(readers, names, extra, facts, read_train)
-    if (form := Form.of(spec)).header is None and all(map(str.isdecimal, (*names.values(), *extra.values()))):
+    listed = listed_columns(spec)
+    parts = {f"data.columns.{name}.{at}": column for name in listed for at, column in enumerate(listed[name])}
+    single = {name: column for name, column in names.items() if name not in listed}
+    single, contents, found = _found(readers, single, extra | parts, facts, read_train)
+    numbered = (*single.values(), *extra.values(), *parts.values())
+    if (form := Form.of(spec)).header is None and all(map(str.isdecimal, numbered)):
         without = _of_files(source, replace(form, header="none"))
         contents = with_one_header(
             contents,
             places,
-            lambda split: _contents({split: without[split]}, names, extra, _target(names, facts))[split],
+            lambda split: _contents({split: without[split]}, single, extra | parts, _target(single, facts))[split],
         )
-    columns = {split: content.columns for split, content in contents.items()}
+    names = {name: single.get(name, column) for name, column in names.items()}
+    columns = {split: _fields_of(content.columns, names, listed, spec, facts) for split, content in contents.items()}
     fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
     fields, notes = unify_targets(fields, places, names, facts)
     beside, more_notes = extra_values({split: columns[split] for split in fields}, places, extra)
@@ -99,6 +108,19 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         columns=names,
         notes=tuple(notes),
     )
+
+
+def _fields_of(
+    columns: Columns, names: Mapping[str, str], listed: Mapping[str, Sequence[str]], spec: DataSpec, facts: TaskFacts
+) -> Columns:
+    """Returns the columns with those that are read as one joined, and the cells of the target cut."""
+    columns = dict(columns)
+    for name in listed:
+        columns[names[name]] = list(joined_columns(columns, names[name]) or ())
+    if facts.target is not None:
+        target = names[facts.target.name]
+        columns[target] = cut_cells(columns[target], spec.label_separator)
+    return columns
 
 
 def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[str, str]]:
@@ -158,7 +180,7 @@ def _contents(
     Raises:
         MissingColumn: another column is missing; the message names the key of the study that has it.
     """
-    optional = {extra.get(ORDER), extra.get(GROUP), target}
+    optional = {column for key, column in extra.items() if key != RESAMPLE_BY} | {target}
     wanted = list(dict.fromkeys([*names.values(), *extra.values()]))
     try:
         return {
@@ -168,7 +190,13 @@ def _contents(
         keys = [key for key, column in extra.items() if column == error.column]
         if not keys or error.column in names.values():
             raise
-        raise MissingColumn(error.column, error.what, f"name it with {keys[0]}=") from None
+        raise MissingColumn(error.column, error.what, f"name it with {_without_number(keys[0])}=") from None
+
+
+def _without_number(key: str) -> str:
+    """Returns the key of a list in the study file, for the key of one of its items."""
+    name, _, number = key.rpartition(".")
+    return name if number.isdecimal() else key
 
 
 def _columns(read: Reader, names: list[str], optional: Set[str | None]) -> Content:

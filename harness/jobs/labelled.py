@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.kinds import kind_of_target
+from harness.data.many import cut_cells, joined_columns
 from harness.jobs.predict import Export
 from harness.stats.metric import Arrays, Metric
 from harness.stats.ragged import by_row
@@ -39,10 +40,11 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
 
     task = task_of(export.task)
     target, kind = task.facts.target, kind_of_target(task.facts)
-    if target is None or export.target not in columns:
+    found = columns.get(export.target) or joined_columns(columns, export.target)
+    if target is None or found is None:
         return None
-    read = kind.read("the table", export.target, columns[export.target])
-    written = kind.unify("the model", export.target, {"train": list(export.names), "table": read})
+    read = kind.read("the table", export.target, cut_cells(found, export.form.label_separator))
+    written = kind.unify("the model", export.target, {"train": kind.known(export.names), "table": read})
     values = kind.stored(written["table"], export.names)
     rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
     inputs = {name: columns[column] for name, column in export.columns.items() if column in columns}

@@ -109,11 +109,15 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
     if spec.data.builtin == "digits" and not facts.reads("image"):
         yield _of("builtin: digits needs task: image-classification", "data.builtin", "task")
     fields = {field.name: field for field in facts.fields}
-    for name in spec.data.columns:
+    if spec.data.label_separator is not None and not (facts.target and facts.target.many):
+        yield _of(f"{facts.name} has no use for it: a row has one target; leave it out", "data.label_separator", "task")
+    for name, columns in spec.data.columns.items():
         key = f"data.columns.{name}"
         if name not in fields:
             message = f"{facts.name} reads {', '.join(fields)}, not {show(name)}{nearest(name, fields)}"
             yield _of(message, key, "task")
+        elif isinstance(columns, tuple) and not fields[name].many:
+            yield _of(f"{name} is one column, not a list of {len(columns)}", key, "task")
         elif (short := fields[name].short) and short in spec.data.model_fields_set:
             yield _of(f"data.{short} names the same column; leave one of them out", key, f"data.{short}")
 

@@ -12,12 +12,15 @@ from typing import Literal, get_args
 from harness.errors import InputError, nearest
 from harness.spec.foreign import import_object, is_foreign, is_trusted
 from harness.spec.space import Frozen
+from harness.spec.task_options import LabelSetOptions
 from harness.stats.classification import CLASSIFICATION
+from harness.stats.label_sets import LABEL_SETS
 from harness.stats.metric import COSTS, Metric, rank_key
 from harness.stats.regression import REGRESSION
 
 __all__ = [
     "LABEL",
+    "LABELS",
     "NUMBER",
     "RECIPE",
     "TASKS",
@@ -32,11 +35,14 @@ __all__ = [
     "remember",
 ]
 
-FieldKind = Literal["text", "image", "label", "number"]
+FieldKind = Literal["text", "image", "label", "label_set", "number"]
 #: What a name in the targets is called, and several of them, by the kinds of fields whose targets have names.
-NOUNS: dict[str, tuple[str, str]] = {"label": ("class", "classes")}
+NOUNS: dict[str, tuple[str, str]] = {
+    "label": ("class", "classes"),
+    "label_set": ("label", "labels"),
+}
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
-LENSES = ("classes", "numbers")
+LENSES = ("classes", "labels", "numbers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +50,14 @@ class Field:
     """A column that a task reads; `data.columns` gives its name in the table.
 
     `target` marks the field that is learned. `short` is the key of `data` that may also name the column: text,
-    text_pair or label.
+    text_pair or label. `many` says that `data.columns` may list several columns, which are read as one.
     """
 
     name: str
     kind: FieldKind
     target: bool = False
     required: bool = True
+    many: bool = False
     short: Literal["text", "text_pair", "label"] | None = None
 
     @property
@@ -176,6 +183,7 @@ class TaskFacts:
 TEXT = Field(name="text", kind="text", short="text")
 TEXT_PAIR = Field(name="text_pair", kind="text", required=False, short="text_pair")
 LABEL = Field(name="label", kind="label", target=True, short="label")
+LABELS = Field(name="labels", kind="label_set", target=True, many=True, short="label")
 NUMBER = Field(name="number", kind="number", target=True, short="label")
 _CLASS_RECIPE = frozenset({"label_smoothing", "class_weights"})
 
@@ -191,6 +199,16 @@ TASKS: dict[str, TaskFacts] = {
             loss="log_loss",
             recipe=_CLASS_RECIPE,
             lens="classes",
+            pipeline="text-classification",
+        ),
+        TaskFacts(
+            name="multi-label-classification",
+            inputs="texts",
+            fields=(TEXT, TEXT_PAIR, LABELS),
+            metrics=LABEL_SETS,
+            loss="log_loss",
+            options=LabelSetOptions,
+            lens="labels",
             pipeline="text-classification",
         ),
         TaskFacts(
@@ -256,12 +274,12 @@ def remember(facts: TaskFacts) -> None:
             another formula.
     """
     for metric in facts.metrics:
+        built_in = [other for task in TASKS.values() for other in task.metrics if other.name == metric.name]
         for task in _all_facts():
             if task.name == facts.name or metric.name not in task.objectives:
                 continue
-            other = task.metric(metric.name)
-            is_other = task.name in TASKS and metric.has_formula and metric != other
-            if is_other or not metric.is_shown_as(other):
+            is_other = task.name in TASKS and metric.has_formula and built_in and metric not in built_in
+            if is_other or not metric.is_shown_as(task.metric(metric.name)):
                 what = f"its metric '{metric.name}' is not that of {task.name}"
                 raise InputError(f"{facts.name!r}: {what}; choose another name for it")
     _FOREIGN[facts.name] = facts

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-__all__ = ["CLASS_WEIGHTS", "CrossEntropy", "SquaredError", "balanced"]
+__all__ = ["CLASS_WEIGHTS", "BinaryCrossEntropy", "CrossEntropy", "SquaredError", "balanced"]
 
 
 def balanced(labels: np.ndarray, num_labels: int) -> torch.Tensor:
@@ -71,3 +71,23 @@ class SquaredError:
         errors = (output.logits[:, 0].float() - targets["numbers"]) / self._scale
         squares: torch.Tensor = (errors**2).sum()
         return squares
+
+
+class BinaryCrossEntropy:
+    """The binary cross-entropies of all labels of a row, added up. A batch is divided by its rows.
+
+    `pos_weight` [labels] is what a true label counts against one that is not.
+    """
+
+    def __init__(self, pos_weight: np.ndarray, device: torch.device) -> None:
+        self._pos_weight = torch.tensor(pos_weight, dtype=torch.float32, device=device)
+
+    def weight(self, rows: np.ndarray) -> float:
+        """Returns the number of rows."""
+        return float(len(rows))
+
+    def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Returns the sum over the rows of a micro-batch."""
+        return functional.binary_cross_entropy_with_logits(
+            output.logits.float(), targets["label_sets"].float(), pos_weight=self._pos_weight, reduction="sum"
+        )

@@ -31,6 +31,16 @@ class TestTextPairs(TaskContract):
         return [{"text": a, "text_pair": b, "label": ("yes", "no")[at % 2]} for at, (a, b) in enumerate(pairs)]
 
 
+class TestMultiLabelClassification(TaskContract):
+    task_name = "multi-label-classification"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        named = ("hot", "cold", "sweet")
+        sets = [[name for at, name in enumerate(named) if number % (at + 2) == 0] for number in range(90)]
+        return [{"text": text(number), "labels": labels} for number, labels in enumerate(sets)]
+
+
 class TestTextRegression(TaskContract):
     task_name = "text-regression"
 

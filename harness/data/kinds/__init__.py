@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.data.kinds.base import Kind
 from harness.data.kinds.inputs import Image, Text
 from harness.data.kinds.label import Label
+from harness.data.kinds.label_set import LabelSet
 from harness.data.kinds.number import Number
 from harness.errors import look_up
 from harness.spec.tasks import Field, TaskFacts
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Kind", "duplicate_keys", "kind_of", "kind_of_target", "strata_of"]
 
-KINDS: Mapping[str, Kind] = {"text": Text(), "image": Image(), "label": Label(), "number": Number()}
+KINDS: Mapping[str, Kind] = {
+    "text": Text(),
+    "image": Image(),
+    "label": Label(),
+    "label_set": LabelSet(),
+    "number": Number(),
+}
 
 
 def kind_of(field: Field) -> Kind:

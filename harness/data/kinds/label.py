@@ -17,7 +17,7 @@ from harness.data.kinds.base import Kind
 from harness.data.values import as_text, is_missing, number_of, whole_number
 from harness.errors import DataError
 
-__all__ = ["Label", "alike_note", "label_name", "natural_order"]
+__all__ = ["MAX_LABELS", "Label", "alike_note", "label_name", "lists_of", "natural_order"]
 
 _TRUTH = {"true": "1", "false": "0"}
 MAX_LISTED = 20
@@ -32,7 +32,7 @@ class Label(Kind):
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns class names."""
-        values = _lists_of(values)
+        values = lists_of(values)
         return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -123,8 +123,8 @@ def label_name(place: str, value: Any) -> str | None:
     if isinstance(value, (list, tuple)):
         if len(value) > 1:
             raise DataError(
-                f"{place} holds {len(value)} labels, {str(value)[:60]}: several labels a row are multi-label "
-                "classification (multi-label-classification), which is not among the tasks; give one label a row"
+                f"{place} holds {len(value)} labels, {str(value)[:60]}: set task: multi-label-classification, or give "
+                "one label a row"
             )
         return label_name(place, value[0]) if value else None
     if is_missing(value):
@@ -134,7 +134,7 @@ def label_name(place: str, value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else as_text(place, value).strip()
 
 
-def _lists_of(values: Sequence[Any]) -> Sequence[Any]:
+def lists_of(values: Sequence[Any]) -> Sequence[Any]:
     """Returns the lists that the values are, where all are texts of lists, as pandas writes lists to a CSV."""
     texts = {value for value in values if isinstance(value, str) and not is_missing(value)}
     if not texts or not all(text.lstrip().startswith("[") for text in texts):

@@ -19,21 +19,28 @@ _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 class Form:
     """How the text of a file is cut into cells; None is found out from the file.
 
-    `header` is the line of the header, or "none" where a file has no header. `expected` are columns by which the header
-    is known where all columns are read.
+    `header` is the line of the header, or "none" where a file has no header. `label_separator` cuts cells that hold
+    several labels. `expected` are columns by which the header is known where all columns are read.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     quoting: Literal["double", "backslash", "none"] | None = None
     header: int | Literal["none"] | None = None
+    label_separator: str | None = None
     expected: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: DataSpec) -> Form:
         """Returns the form that a study gives."""
         delimiter = _DELIMITERS.get(spec.delimiter, spec.delimiter) if spec.delimiter else None
-        return cls(delimiter=delimiter, encoding=spec.encoding, quoting=spec.quoting, header=spec.header)
+        return cls(
+            delimiter=delimiter,
+            encoding=spec.encoding,
+            quoting=spec.quoting,
+            header=spec.header,
+            label_separator=spec.label_separator,
+        )
 
 
 @dataclass(frozen=True, slots=True)

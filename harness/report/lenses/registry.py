@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from harness.errors import look_up
 from harness.report.lenses.base import Lens
 from harness.report.lenses.classes import Classes
+from harness.report.lenses.labels import Labels
 from harness.report.lenses.numbers import Numbers
 from harness.spec.tasks import TaskFacts
 
 __all__ = ["LENSES", "lens_of"]
 
-LENSES: Mapping[str, Lens] = {"classes": Classes(), "numbers": Numbers()}
+LENSES: Mapping[str, Lens] = {"classes": Classes(), "labels": Labels(), "numbers": Numbers()}
 
 
 def lens_of(task: TaskFacts) -> Lens | None:

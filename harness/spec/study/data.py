@@ -33,6 +33,8 @@ def _column_name(value: Any) -> Any:
 
 Column = Annotated[Text, BeforeValidator(_column_name, json_schema_input_type=Text | Annotated[int, Field(ge=1)])]
 
+Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
+
 
 def _known_encoding(name: str) -> str:
     try:
@@ -73,7 +75,7 @@ class HubSpec(Frozen):
 
 
 #: The keys of `data` that say how a file is read.
-FILE_KEYS = ("delimiter", "encoding", "quoting", "header")
+FILE_KEYS = ("delimiter", "encoding", "quoting", "header", "label_separator")
 
 
 class DataSpec(Frozen):
@@ -106,7 +108,13 @@ class DataSpec(Frozen):
     text: Column = Field(default="text", description="the column of texts: its name, or its number from 1")
     text_pair: Column | None = Field(default=None, description="second text column; the two make a pair")
     label: Column = Field(default="label", description="the column of the target, whatever the task learns")
-    columns: dict[str, Column] = Field(default={}, description="columns by the names of the task's fields")
+    columns: dict[str, Column | Columns] = Field(
+        default={},
+        description="columns by the names of the task's fields; a list of columns for labels that have one each",
+    )
+    label_separator: Text | None = Field(
+        default=None, description="what separates the labels in a cell that holds several, such as ';'"
+    )
     split: SplitSpec = SplitSpec()
     resample_by: Text | None = Field(
         default=None,

@@ -34,7 +34,9 @@ def test_label_name(value: object, name: str | None) -> None:
 
 
 def test_label_name_refuses_several_labels_and_other_values() -> None:
-    with pytest.raises(DataError, match=r"t: row 3: 'label' holds 2 labels, \['a', 'b'\]: .* not among the tasks"):
+    with pytest.raises(
+        DataError, match=r"t: row 3: 'label' holds 2 labels, \['a', 'b'\]: set task: multi-label-classification"
+    ):
         LABEL.read("t", "label", [["a"], "b", ["a", "b"]])
     with pytest.raises(DataError, match="holds a dict, not a text"):
         label_name("t", [{"name": "a"}])

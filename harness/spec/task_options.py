@@ -1,0 +1,25 @@
+"""The keys of their own that the built-in tasks have, under `task_options`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from harness.spec.space import Frozen
+
+__all__ = ["LabelSetOptions"]
+
+
+class LabelSetOptions(Frozen):
+    """What multi-label classification can be told of its loss and of its decisions."""
+
+    pos_weight: Annotated[float, Field(gt=0, le=1000)] | Literal["balanced"] = Field(
+        default=1.0,
+        description="how much a row that has a label counts in its loss against one that has not; balanced: as much",
+    )
+    thresholds: Literal["shared", "each", "half"] = Field(
+        default="shared",
+        description="from which probability on a label is given: tuned on validation, one number for all labels or one "
+        "for each; half: 0.5",
+    )

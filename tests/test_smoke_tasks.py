@@ -1,0 +1,55 @@
+"""The smoke study of each task through every command: sweep, report, export, predict, rerun, bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.records.results import load
+
+STUDIES = Path(__file__).parents[1] / "studies"
+#: The smoke study of each task, and inputs that its export predicts.
+TASKS = {"multi-label-classification": ("The soup was hot, and the waiter forgot our names.", "labels")}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+    def harness(*words: str) -> str:
+        done = CliRunner().invoke(app, [*words], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return harness
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: Path) -> None:
+    name = f"smoke_{task.replace('-', '_')}"
+    text, column = TASKS[task]
+    run("sweep", str(STUDIES / f"{name}.yaml"))
+    results = load(tmp_path / "runs" / name)
+    assert results.task.name == task
+    assert results.final is not None
+    assert results.final.winner is not None
+    page = (tmp_path / "reports" / name / "index.html").read_text(encoding="utf-8")
+    assert "There is no view of single rows" not in page
+    assert results.final.told in page
+    run("report", f"runs/{name}")
+    run("export", f"runs/{name}", "--trial", "0", "--to", "model")
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "## How to use it" in card
+    said = json.loads(run("predict", "model", text, "--json"))
+    assert column in said[0]
+    assert column in run("predict", "model", text)
+    run("rerun", f"runs/{name}", "1")
+    figures = tmp_path / "bench.json"
+    run("bench", str(STUDIES / f"{name}.yaml"), "--json", str(figures))
+    assert json.loads(figures.read_text(encoding="utf-8"))
