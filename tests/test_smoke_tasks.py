@@ -14,7 +14,10 @@ from harness.records.results import load
 
 STUDIES = Path(__file__).parents[1] / "studies"
 #: The smoke study of each task, and inputs that its export predicts.
-TASKS = {"multi-label-classification": ("The soup was hot, and the waiter forgot our names.", "labels")}
+TASKS = {
+    "multi-label-classification": ("The soup was hot, and the waiter forgot our names.", "labels"),
+    "token-classification": ("Mira Vale left Port Ellin on Friday.", "entities"),
+}
 
 
 @pytest.fixture

@@ -46,10 +46,16 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     source = data.frame("train")
     random = np.random.default_rng(0)
     frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
-    for name in (name for name in facts_of(data.meta.task).texts if name in source):
-        words = np.array([word for text in source[name] for word in text.split()], dtype=object)
+    facts = facts_of(data.meta.task)
+    for field in (facts.field(name) for name in facts.texts if name in source):
+        by_word = field.kind == "words"
+        words = np.array(
+            [word for text in source[field.name] for word in (text if by_word else text.split())], dtype=object
+        )
         drawn = words[random.integers(len(words), size=(num_rows, length + SPARE_WORDS))]
-        frame[name] = [" ".join(row) for row in drawn]
+        frame[field.name] = [row.tolist() if by_word else " ".join(row) for row in drawn]
+        if by_word and facts.target is not None:  # a target for each word
+            frame[facts.target.name] = [np.zeros(len(row), dtype=np.int64) for row in drawn]
     folder.mkdir(mode=0o700)
     splits = ("train", "validation", "test")
     for split in splits:

@@ -95,8 +95,16 @@ def _likeliest(part: Mapping[str, Any], told: Sequence[Any]) -> str:
 
 
 def _line(text: str, values: Sequence[Any]) -> Line:
-    cells = (f"{value:.3f}" if isinstance(value, (int, float)) else plain(cell_of(value)) for value in values)
+    cells = (f"{value:.3f}" if isinstance(value, (int, float)) else plain(_listed(value)) for value in values)
     return Line((*cells, " ".join(plain(text).split())[:60]))
+
+
+def _listed(value: Any) -> str:
+    """Returns a value as text; of a list of mappings the values of each: "breast cancer Disease 10 23 0.981"."""
+    if not isinstance(value, list) or not value or not all(isinstance(item, Mapping) for item in value):
+        return cell_of(value)
+    parts = [[f"{part:.3f}" if isinstance(part, float) else cell_of(part) for part in item.values()] for item in value]
+    return "; ".join(" ".join(part) for part in parts)
 
 
 def _short(name: str) -> str:
@@ -113,7 +121,7 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     for note in notes:
         sys.stderr.write(f"{note}\n")
     outputs = predict_outputs(export, rows) if rows else {}
-    predictions = predictions_of(export, outputs, len(rows))
+    predictions = predictions_of(export, outputs, rows)
     text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
     if out is None:
         sys.stdout.write(text)

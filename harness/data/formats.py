@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.data.readers.arrow import read_arrow, read_parquet
+from harness.data.readers.conll import WORD_FORMATS, has_sentences, read_conll
 from harness.data.readers.delimited import DelimitedReader
 from harness.data.readers.excel import read_excel
 from harness.data.readers.file import PACKED, open_table, table_name
@@ -45,6 +46,7 @@ FORMATS: Mapping[str, Reader] = {
     ".feather": read_arrow,
     ".arrow": read_arrow,
     ".xlsx": read_excel,
+    **dict.fromkeys(WORD_FORMATS, read_conll),
 }
 
 
@@ -130,7 +132,10 @@ def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
         if file.suffix not in FORMATS:
             hint = rename_hint(Path(file.name))
             raise DataError(f"{file.place}: is not a table that can be read{hint}; allowed: {', '.join(ENDINGS)}")
-        return FORMATS[file.suffix](file, names, form)
+        reader = FORMATS[file.suffix]
+        if form.by_word and file.suffix in (".txt", ".tsv", ".tab") and has_sentences(file, form.encoding):
+            reader = read_conll
+        return reader(file, names, form)
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is damaged or cut off ({error}); copy or download it again") from error
     except OSError as error:

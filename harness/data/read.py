@@ -73,14 +73,15 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     names, extra = column_names(spec, facts), extra_columns(spec)
     if len(set(names.values())) < len(names):
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
-    readers, places = _readers(spec, source)
-    read_train = partial(read_files, source.files["train"], None, Form.of(spec)) if source.files else None
+    form = replace(Form.of(spec), by_word=facts.reads("words"))
+    readers, places = _readers(spec, source, form)
+    read_train = partial(read_files, source.files["train"], None, form) if source.files else None
     listed = listed_columns(spec)
     parts = {f"data.columns.{name}.{at}": column for name in listed for at, column in enumerate(listed[name])}
     single = {name: column for name, column in names.items() if name not in listed}
     single, contents, found = _found(readers, single, extra | parts, facts, read_train)
     numbered = (*single.values(), *extra.values(), *parts.values())
-    if (form := Form.of(spec)).header is None and all(map(str.isdecimal, numbered)):
+    if form.header is None and not form.by_word and all(map(str.isdecimal, numbered)):
         without = _of_files(source, replace(form, header="none"))
         contents = with_one_header(
             contents,
@@ -123,7 +124,7 @@ def _fields_of(
     return columns
 
 
-def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[str, str]]:
+def _readers(spec: DataSpec, source: Source, form: Form) -> tuple[dict[str, Reader], dict[str, str]]:
     """Returns a function for each given split, which reads columns by name, and the splits' names for messages."""
     if spec.builtin is not None:
         place, columns = f"data.builtin: {spec.builtin}", look_up(BUILTIN, spec.builtin, "data.builtin")()
@@ -138,7 +139,7 @@ def _readers(spec: DataSpec, source: Source) -> tuple[dict[str, Reader], dict[st
         places = {split: f"{spec.hub.id}: {split}" for split in tables}
         return {split: partial(_hub_columns, places[split], table) for split, table in tables.items()}, places
     places = {split: paths[0].name for split, paths in source.files.items()}
-    return _of_files(source, Form.of(spec)), places
+    return _of_files(source, form), places
 
 
 def _of_files(source: Source, form: Form) -> dict[str, Reader]:

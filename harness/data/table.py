@@ -51,9 +51,10 @@ def unify_targets(
         return dict(fields), []
     target, kind, column = facts.target.name, kind_of(facts.target), names[facts.target.name]
     unified = kind.unify(places["train"], column, {split: values[target] for split, values in fields.items()})
+    notes = kind.read_notes(column, {split: values[target] for split, values in fields.items()})
     known = {split: [value for value in values if value is not None] for split, values in unified.items()}
     of_train = {kind.same(value) for value in known["train"]}
-    given, notes = {}, []
+    given = {}
     for split, values in fields.items():
         distinct = {kind.same(value) for value in known[split]}
         if split == "train" or len(distinct) > 1 or distinct & of_train or len(known[split]) == 1:
@@ -85,7 +86,7 @@ def clean_frame(
     """Returns the rows without missing values, with `row` (the row in its source, from 1), and notes on dropped rows.
 
     Raises:
-        DataError: every row lacks its target, or most rows lack an input.
+        DataError: every row lacks its target, most rows lack an input, or a target does not fit the inputs of its row.
     """
     import pandas as pd
 
@@ -102,6 +103,10 @@ def clean_frame(
             raise DataError(f"{what}; is {facts.field(name).key} the right column?")
         notes.append(f"{what}: dropped")
         frame = frame[~empty].reset_index(drop=True)
+    if facts.target is not None:
+        target, inputs = facts.target.name, [field.name for field in facts.fields if not field.target]
+        numbers, values = frame["row"].tolist(), frame[target].tolist()
+        kind_of(facts.target).match(place, names[target], values, numbers, frame[[n for n in inputs if n in frame]])
     return frame, notes
 
 

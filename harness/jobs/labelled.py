@@ -11,9 +11,10 @@ import numpy as np
 
 from harness.data.kinds import kind_of_target
 from harness.data.many import cut_cells, joined_columns
+from harness.errors import DataError
 from harness.jobs.predict import Export
 from harness.stats.metric import Arrays, Metric
-from harness.stats.ragged import by_row
+from harness.stats.ragged import Ragged, by_row
 
 __all__ = ["TableScores", "table_scores"]
 
@@ -51,6 +52,15 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
     targets = task.row_targets(pd.DataFrame(inputs | {target.name: values}).iloc[rows])
     if not (len(rows) and targets):
         return None
-    named = task.metrics(by_row(outputs, rows), targets)
+    chosen = by_row(outputs, rows)
+    if not _fit(chosen, targets):
+        raise DataError(f"the words of the table are not as many as the tags in {export.target!r}")
+    named = task.metrics(chosen, targets)
     finite = tuple((metric, named[metric.name]) for metric in task.facts.metrics if isfinite(named[metric.name]))
     return TableScores(num_rows=len(rows), scores=finite)
+
+
+def _fit(outputs: Arrays, targets: Arrays) -> bool:
+    """False where ragged outputs and targets have rows of different lengths."""
+    ragged = [array for array in (*outputs.values(), *targets.values()) if isinstance(array, Ragged)]
+    return all(np.array_equal(array.offsets, ragged[0].offsets) for array in ragged)

@@ -88,7 +88,7 @@ def open_export(folder: Path) -> Export:
         preprocess=manifest.preprocess,
         max_length=manifest.max_length,
         columns={name: manifest.columns[name] for name in task.inputs if name in manifest.columns},
-        form=_form(folder, manifest.form),
+        form=replace(_form(folder, manifest.form), by_word=task.facts.reads("words")),
         target=manifest.columns.get(task.facts.target.name, "") if task.facts.target else "",
         value_columns=task.value_columns,
     )
@@ -101,7 +101,7 @@ def _form(folder: Path, keys: Mapping[str, Any]) -> Form:
         raise InputError(f"{folder}: manifest.json: form: {first_error(error)}") from None
 
 
-def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays:
+def predict_outputs(export: Export, rows: Sequence[Mapping[str, Any]]) -> Arrays:
     """The outputs of the model for rows, at least one, of its texts by the names of their fields.
 
     Raises:
@@ -125,22 +125,22 @@ def predict_outputs(export: Export, rows: Sequence[Mapping[str, str]]) -> Arrays
     return answered(model.to(device), task, encoded, np.arange(len(rows)), device)
 
 
-def predict_texts(export: Export, rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def predict_texts(export: Export, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The predictions for rows of texts by the names of their fields, a JSON dictionary per row.
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
     _texts(export)
-    return predictions_of(export, predict_outputs(export, rows), len(rows)) if rows else []
+    return predictions_of(export, predict_outputs(export, rows), rows) if rows else []
 
 
-def predictions_of(export: Export, outputs: Arrays, num_rows: int) -> list[dict[str, Any]]:
-    """The predictions that a model's outputs are, a JSON dictionary per row."""
+def predictions_of(export: Export, outputs: Arrays, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The predictions that a model's outputs for `rows` are, a JSON dictionary per row."""
     from harness.tasks import task_of
 
     task = task_of(export.task)
-    return [task.predict(outputs, row, export.names) for row in range(num_rows)]
+    return [task.located(task.predict(outputs, at, export.names), row) for at, row in enumerate(rows)]
 
 
 def _texts(export: Export) -> list[str]:
@@ -171,8 +171,10 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
     return [{name: text} for text in texts]
 
 
-def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[dict[str, str]], tuple[str, ...]]:
+def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[dict[str, Any]], tuple[str, ...]]:
     """All columns of a table, the rows of those that the model takes as text, and notes on how it was read.
+
+    Words may be lists.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
@@ -180,7 +182,8 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
     _texts(export)
     content, form = _content(export, path)
     found, found_notes = other_names(content.columns, export.columns, facts_of(export.task))
-    texts, notes = {}, [*content.notes, *(f"{path.name}: {note}" for note in found_notes)]
+    texts: dict[str, list[Any]] = {}
+    notes = [*content.notes, *(f"{path.name}: {note}" for note in found_notes)]
     for name, column in {**export.columns, **found}.items():
         values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
         missing = sum(map(is_missing, values))
@@ -188,8 +191,11 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
             notes.append(
                 f"{path.name}: {missing} of {len(values)} rows have an empty '{column}': no text to predict from"
             )
+        has_words = facts_of(export.task).field(name).kind == "words"
         texts[name] = [
-            "" if is_missing(value) else as_text(f"{path}: row {row}: '{column}'", value)
+            value
+            if has_words and isinstance(value, list)
+            else ("" if is_missing(value) else as_text(f"{path}: row {row}: '{column}'", value))
             for row, value in enumerate(values, start=1)
         ]
     return (
@@ -201,7 +207,7 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
 
 def _content(export: Export, path: Path) -> tuple[Content, Form]:
     """Returns a table and its form: that of the training table, or what is found out where that does not fit."""
-    found_out = Form(expected=tuple(export.columns.values()))
+    found_out = Form(expected=tuple(export.columns.values()), by_word=export.form.by_word)
     form = replace(export.form, expected=found_out.expected)
     if form.encoding is not None and is_utf8(open_table(path)):
         form = replace(form, encoding=None)

@@ -41,6 +41,8 @@ from harness.stats.metric import COSTS
 __all__ = ["Contradiction", "contradictions"]
 
 MAX_GRID = 10_000
+#: Steps of preprocessing after which a word may be gone.
+_WITHOUT_WORDS = ("strip_punctuation", "remove_stop_words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Contradiction:
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
     """Returns all contradictions of a well-formed study."""
-    rules = (_conditions, _space, _data, _task, _options, _trials, _search, _first, _constraints, _evaluations)
+    rules = (_conditions, _space, _data, _words, _task, _options, _trials, _search, _first, _constraints, _evaluations)
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
 
@@ -120,6 +122,20 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
             yield _of(f"{name} is one column, not a list of {len(columns)}", key, "task")
         elif (short := fields[name].short) and short in spec.data.model_fields_set:
             yield _of(f"data.{short} names the same column; leave one of them out", key, f"data.{short}")
+
+
+def _words(spec: StudySpec) -> Iterator[Contradiction]:
+    """Yields steps that change which words a text has, where each word has a target of its own."""
+    facts = facts_of(spec.task)
+    if facts.target is None or facts.target.kind != "tags":
+        return
+    for name, refused in (("preprocess", _WITHOUT_WORDS), ("augment", None)):
+        domain = value_at(spec, f"data.{name}")
+        listed = domain.choices if isinstance(domain, Choices) else (domain,)
+        for step in dict.fromkeys(step for steps in listed for step in steps):
+            if refused is None or step in refused:
+                message = f"{step} changes which words a text has, and each word has a tag of its own; leave it out"
+                yield _of(message, f"data.{name}", "task")
 
 
 def _task(spec: StudySpec) -> Iterator[Contradiction]:

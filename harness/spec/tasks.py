@@ -17,15 +17,18 @@ from harness.stats.classification import CLASSIFICATION
 from harness.stats.label_sets import LABEL_SETS
 from harness.stats.metric import COSTS, Metric, rank_key
 from harness.stats.regression import REGRESSION
+from harness.stats.tags import TAGS as TAG_METRICS
 
 __all__ = [
     "LABEL",
     "LABELS",
     "NUMBER",
     "RECIPE",
+    "TAGS",
     "TASKS",
     "TEXT",
     "TEXT_PAIR",
+    "WORDS",
     "Field",
     "FieldKind",
     "TaskFacts",
@@ -35,14 +38,15 @@ __all__ = [
     "remember",
 ]
 
-FieldKind = Literal["text", "image", "label", "label_set", "number"]
+FieldKind = Literal["text", "image", "words", "label", "label_set", "number", "tags"]
 #: What a name in the targets is called, and several of them, by the kinds of fields whose targets have names.
 NOUNS: dict[str, tuple[str, str]] = {
     "label": ("class", "classes"),
     "label_set": ("label", "labels"),
+    "tags": ("tag", "tags"),
 }
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
-LENSES = ("classes", "labels", "numbers")
+LENSES = ("classes", "labels", "numbers", "spans")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +134,8 @@ class TaskFacts:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The names of the fields of kind text that a model reads, in their order."""
-        return tuple(field.name for field in self.fields if field.kind == "text" and not field.target)
+        """The names of the fields of texts, or of their words, that a model reads, in their order."""
+        return tuple(field.name for field in self.fields if field.kind in ("text", "words") and not field.target)
 
     def field(self, name: str) -> Field:
         """Returns the field `name`.
@@ -184,6 +188,8 @@ TEXT = Field(name="text", kind="text", short="text")
 TEXT_PAIR = Field(name="text_pair", kind="text", required=False, short="text_pair")
 LABEL = Field(name="label", kind="label", target=True, short="label")
 LABELS = Field(name="labels", kind="label_set", target=True, many=True, short="label")
+WORDS = Field(name="words", kind="words", short="text")
+TAGS = Field(name="tags", kind="tags", target=True, short="label")
 NUMBER = Field(name="number", kind="number", target=True, short="label")
 _CLASS_RECIPE = frozenset({"label_smoothing", "class_weights"})
 
@@ -219,6 +225,16 @@ TASKS: dict[str, TaskFacts] = {
             loss="rmse",
             lens="numbers",
             pipeline="text-classification",
+        ),
+        TaskFacts(
+            name="token-classification",
+            inputs="texts",
+            fields=(WORDS, TAGS),
+            metrics=TAG_METRICS,
+            loss="log_loss",
+            recipe=frozenset({"label_smoothing"}),
+            lens="spans",
+            pipeline="token-classification",
         ),
         TaskFacts(
             name="image-classification",

@@ -157,6 +157,9 @@ class Task(Protocol):
     def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns the prediction for one row, as JSON: values by name, and mappings of values."""
 
+    def located(self, prediction: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns a prediction with what only the raw row can add, such as where its parts are in the text."""
+
 
 class TaskBase:
     """Defaults of a task's methods, which follow from its facts. `reads` suits a model with one `logits`."""
@@ -232,6 +235,10 @@ class TaskBase:
     def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Returns no warnings."""
         return []
+
+    def located(self, prediction: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the prediction as it is."""
+        return dict(prediction)
 
     def summary(self, names: Sequence[str]) -> str:
         """Returns the rows and the target."""

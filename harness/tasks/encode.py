@@ -119,9 +119,16 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
+    if "cut_words" in train.stats:
+        lines += [f"{WARNING}{note}" for split in data.meta.rows for note in _notes(data, config, split)]
     warnings = [*_undefined_on_test(data, config), *task_of(config.task).data_warnings(config, data)]
     lines += [f"{WARNING}{warning}" for warning in warnings]
     return lines + [f"note: {note}" for note in data.meta.notes]
+
+
+def _notes(data: PreparedData, config: TrialConfig, split: str) -> list[str]:
+    """Returns what the encoding of a split has to say."""
+    return list(encoded(data, config, split).stats.get("notes", ()))
 
 
 def _undefined_on_test(data: PreparedData, config: TrialConfig) -> list[str]:

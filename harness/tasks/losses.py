@@ -9,7 +9,18 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-__all__ = ["CLASS_WEIGHTS", "BinaryCrossEntropy", "CrossEntropy", "SquaredError", "balanced"]
+__all__ = [
+    "CLASS_WEIGHTS",
+    "IGNORED",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "SquaredError",
+    "TokenCrossEntropy",
+    "balanced",
+]
+
+#: The tag of tokens that have none.
+IGNORED = -100
 
 
 def balanced(labels: np.ndarray, num_labels: int) -> torch.Tensor:
@@ -90,4 +101,29 @@ class BinaryCrossEntropy:
         """Returns the sum over the rows of a micro-batch."""
         return functional.binary_cross_entropy_with_logits(
             output.logits.float(), targets["label_sets"].float(), pos_weight=self._pos_weight, reduction="sum"
+        )
+
+
+class TokenCrossEntropy:
+    """Cross-entropy of a tag a token, smoothed; tokens with the tag `IGNORED` have none.
+
+    A batch is divided by its tokens that have a tag.
+    """
+
+    def __init__(self, counts: np.ndarray, smoothing: float) -> None:
+        """`counts` [examples] are the tokens with a tag of each training example."""
+        self._counts, self._smoothing = counts, smoothing
+
+    def weight(self, rows: np.ndarray) -> float:
+        """Returns the number of tokens with a tag, at least 1."""
+        return max(1.0, float(self._counts[rows].sum()))
+
+    def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Returns the sum over the tokens of a micro-batch."""
+        return functional.cross_entropy(
+            output.logits.float().flatten(0, 1),
+            targets["tags"].flatten(),
+            ignore_index=IGNORED,
+            label_smoothing=self._smoothing,
+            reduction="sum",
         )

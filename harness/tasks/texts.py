@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TextTask"]
+__all__ = ["TextTask", "text_config"]
 
 _DEFAULT_POSITIONS = 512
 _DEFAULT_VOCABULARY = 30_000
@@ -40,6 +40,8 @@ class TextTask(TaskBase):
     """A task whose inputs are one field of kind text or, for pairs, two: at most `max_texts`."""
 
     max_texts: ClassVar[int] = 2
+    #: The fields of encoded examples that no model reads.
+    beside: ClassVar[tuple[str, ...]] = ()
     auto: ClassVar[str] = "AutoModelForSequenceClassification"
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
@@ -58,8 +60,8 @@ class TextTask(TaskBase):
             for number, texts in enumerate(self.texts(frame))
         ]
         targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), 1 + len(steps)))
-        tokenizer = load_tokenizer(self._tokenizer_folder(config, data))
-        return _encoded(columns, targets, tokenizer, _config(config), config.data.max_length)
+        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        return _encoded(columns, targets, tokenizer, text_config(config), config.data.max_length)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns input_ids, attention_mask (and token_type_ids): int64 [rows, longest row], with padding."""
@@ -70,7 +72,8 @@ class TextTask(TaskBase):
         lengths = offsets[np.asarray(rows) + 1] - starts
         padded = int(lengths.max()) if length is None else length
         if isinstance(encoded, Resident) and encoded.tensors:
-            return _collated_on_device(encoded, starts, lengths, padded)
+            read = {name: tensor for name, tensor in encoded.tensors.items() if name not in self.beside}
+            return _collated_on_device(encoded, read, starts, lengths, padded)
         columns = np.arange(padded) - _shift(encoded, padded, lengths[:, None])
         mask = (columns >= 0) & (columns < lengths[:, None])
         # Beyond a row's ends the index stays on one of its tokens: always valid, and replaced by padding below.
@@ -78,14 +81,16 @@ class TextTask(TaskBase):
         padding = _padding(encoded)
         inputs = {"attention_mask": torch.from_numpy(mask.astype(np.int64))}
         for name, field in encoded.fields.items():
+            if name in self.beside:
+                continue
             values = np.asarray(field.values)[at].astype(np.int64)  # type: ignore[union-attr]
             inputs[name] = torch.from_numpy(np.where(mask, values, padding.get(name, 0)))
         return inputs
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """Returns the checkpoint under the head of `set_head`, with the pad token in its configuration."""
-        tokenizer = load_tokenizer(self._tokenizer_folder(config, data))
-        settings = _config(config)
+        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        settings = text_config(config)
         settings.pad_token_id = tokenizer.pad_token_id
         if config.model.checkpoint == "scratch":
             settings.bos_token_id, settings.eos_token_id = tokenizer.cls_token_id, tokenizer.sep_token_id
@@ -100,6 +105,10 @@ class TextTask(TaskBase):
         self.set_head(settings, data)
         return build(self.auto, config.model, settings)
 
+    def load_tokenizer(self, folder: Path) -> PreTrainedTokenizerBase:
+        """Returns the tokenizer of a folder."""
+        return load_tokenizer(folder)
+
     def set_head(self, settings: PreTrainedConfig, data: PreparedData) -> None:
         """Sets the configuration of the model's head."""
 
@@ -109,8 +118,8 @@ class TextTask(TaskBase):
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes the tokenizer, which pads on the side on which the model was trained with padding."""
-        tokenizer = load_tokenizer(self._tokenizer_folder(config, data))
-        side = "left" if padding_of(_config(config)) == "left" else "right"
+        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        side = "left" if padding_of(text_config(config)) == "left" else "right"
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = side
         with quiet():
             tokenizer.save_pretrained(folder)
@@ -125,7 +134,7 @@ class TextTask(TaskBase):
         """Encodes rows as training did, from the files of an exported model alone."""
         names = [name for name in self.facts.texts if rows and rows[0].get(name) is not None]
         columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
-        return _encoded(columns, {}, load_tokenizer(folder), saved_config(folder), max_length)
+        return _encoded(columns, {}, self.load_tokenizer(folder), saved_config(folder), max_length)
 
     def texts(self, frame: pd.DataFrame) -> list[pd.Series[str]]:
         """Returns the columns of texts: one, or two of pairs."""
@@ -135,11 +144,11 @@ class TextTask(TaskBase):
         """Returns each row as one text: of a pair, both with a space between."""
         return [" ".join(parts) for parts in zip(*self.texts(frame), strict=True)]
 
-    def _tokenizer_folder(self, config: TrialConfig, data: PreparedData) -> Path:
+    def tokenizer_folder(self, config: TrialConfig, data: PreparedData) -> Path:
         """Returns the checkpoint's folder; for `scratch`, that of a tokenizer trained on the cleaned training split."""
         if config.model.checkpoint != "scratch":
             return resolve(config.model.checkpoint).folder
-        settings = _config(config)
+        settings = text_config(config)
         positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
         vocab_size = getattr(settings, "vocab_size", _DEFAULT_VOCABULARY)
         key = {"preprocess": config.data.preprocess, "vocab_size": vocab_size, "positions": positions}
@@ -179,7 +188,7 @@ def _padding(encoded: Encoded) -> dict[str, int]:
 
 
 def _collated_on_device(
-    encoded: Resident, starts: np.ndarray, lengths: np.ndarray, padded: int
+    encoded: Resident, tensors: Mapping[str, torch.Tensor], starts: np.ndarray, lengths: np.ndarray, padded: int
 ) -> dict[str, torch.Tensor]:
     """Returns what `collate` returns, made on the device; only the starts and lengths of rows are copied there."""
     import torch
@@ -190,12 +199,17 @@ def _collated_on_device(
     at, mask = begin + columns.clamp(min=0), ~beyond
     padding = _padding(encoded)
     inputs = {"attention_mask": mask.long()}
-    for name, values in encoded.tensors.items():
+    for name, values in tensors.items():
         inputs[name] = values[at].long().masked_fill_(beyond, padding.get(name, 0))
     return inputs
 
 
-def _config(config: TrialConfig) -> PreTrainedConfig:
+def text_config(config: TrialConfig) -> PreTrainedConfig:
+    """Returns the configuration of a trial's model.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of a model without a vocabulary.
+    """
     settings = model_config(config.model)
     if not hasattr(settings, "vocab_size") and settings.model_type not in WITHOUT_VOCABULARY:
         raise CheckpointError(f"model: a {settings.model_type} model has no vocabulary: it does not take texts")

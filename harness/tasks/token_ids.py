@@ -14,7 +14,7 @@ from harness.errors import CheckpointError, DataError
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
-__all__ = ["WITHOUT_VOCABULARY", "encode_texts", "least_tokens", "length_limit", "padding_of"]
+__all__ = ["WITHOUT_VOCABULARY", "encode_texts", "least_tokens", "length_limit", "padding_of", "stats_of"]
 
 #: Padding tokens count as positions in these models: positions start behind the pad token's id.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer"}
@@ -113,7 +113,7 @@ def encode_texts(
     fields = {"input_ids": Ragged(values=np.concatenate(ids), offsets=offsets)}
     if segments:
         fields["token_type_ids"] = Ragged(values=np.concatenate(kinds), offsets=offsets)
-    return fields, _stats(counted, truncated, unknown, max_length, tokenizer)
+    return fields, stats_of(counted, truncated, unknown, max_length, tokenizer)
 
 
 def _num_truncated(
@@ -136,9 +136,10 @@ def _completed(row: list[int], end_id: int | None, max_length: int, filler: list
     return [*row, *filler]
 
 
-def _stats(
+def stats_of(
     lengths: np.ndarray, truncated: int, unknown: int, max_length: int, tokenizer: PreTrainedTokenizerBase
 ) -> dict[str, Any]:
+    """Returns the statistics of rows of `lengths` tokens, of which `truncated` were cut at `max_length`."""
     special = tokenizer.num_special_tokens_to_add(pair=False) * len(lengths)
     return {
         "truncated_fraction": truncated / len(lengths),

@@ -24,8 +24,10 @@ _SETTINGS = {"tokenizer_config.json"}
 _PACKAGE = re.compile(r"pip install ([A-Za-z0-9_.-]*[A-Za-z0-9])")
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
     """Returns the tokenizer of a folder, with a pad token; "[SEP]" or "</s>" in a text is text, not a special token.
+
+    `settings` replace those of its files.
 
     Raises:
         CheckpointError: the folder has no tokenizer that can be loaded.
@@ -36,7 +38,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
             from transformers import AutoTokenizer
 
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-                folder, split_special_tokens=True, trust_remote_code=False
+                folder, split_special_tokens=True, trust_remote_code=False, **settings
             )
     except Exception as error:  # missing files, missing converters and broken JSON raise all kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

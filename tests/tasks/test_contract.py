@@ -41,6 +41,19 @@ class TestMultiLabelClassification(TaskContract):
         return [{"text": text(number), "labels": labels} for number, labels in enumerate(sets)]
 
 
+class TestTokenClassification(TaskContract):
+    task_name = "token-classification"
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        words = [text(number).split() for number in range(90)]
+        tags = [["B-DRINK" if word == "tea" else "O" for word in row] for row in words]
+        for number, row in enumerate(tags):
+            if number % 3 == 0:
+                row[:2] = ["B-DISH", "I-DISH"]
+        return [{"words": row, "tags": of_row} for row, of_row in zip(words, tags, strict=True)]
+
+
 class TestTextRegression(TaskContract):
     task_name = "text-regression"
 

@@ -36,7 +36,7 @@ def test_chance_is_known_of_every_metric(name: str, tmp_path: Path) -> None:
         labels=("a", "b"), counts={split: {"a": 3, "b": 5} for split in SPLITS}, numbers=dict.fromkeys(SPLITS, spread)
     )
     sets = [[0, 1], [1, 1], [0, 0]]
-    pd.DataFrame({"number": [0.0, 1.0, 5.0], "labels": sets}).to_parquet(tmp_path / "validation.parquet")
+    pd.DataFrame({"number": [0.0, 1.0, 5.0], "labels": sets, "tags": sets}).to_parquet(tmp_path / "validation.parquet")
     data = PreparedData(tmp_path)
     data.__dict__["meta"] = meta
     task = task_of(name)

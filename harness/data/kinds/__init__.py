@@ -13,6 +13,7 @@ from harness.data.kinds.inputs import Image, Text
 from harness.data.kinds.label import Label
 from harness.data.kinds.label_set import LabelSet
 from harness.data.kinds.number import Number
+from harness.data.kinds.tags import Tags, Words
 from harness.errors import look_up
 from harness.spec.tasks import Field, TaskFacts
 
@@ -28,6 +29,8 @@ KINDS: Mapping[str, Kind] = {
     "label": Label(),
     "label_set": LabelSet(),
     "number": Number(),
+    "words": Words(),
+    "tags": Tags(),
 }
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Kind"]
 
@@ -36,6 +39,17 @@ class Kind:
             DataError: they are of another kind; the message names `place`, the table of train.
         """
         return dict(values)
+
+    def read_notes(self, column: str, values: Mapping[str, Sequence[Any]]) -> list[str]:
+        """Returns what a person should know of how `unify` reads the targets of all splits, a sentence each."""
+        return []
+
+    def match(self, place: str, column: str, values: Sequence[Any], rows: Sequence[int], inputs: pd.DataFrame) -> None:
+        """Refuses targets that do not fit the inputs of their rows, whose numbers in the source are `rows`.
+
+        Raises:
+            DataError: which row, and what does not fit.
+        """
 
     def known(self, names: Sequence[str]) -> list[Any]:
         """Returns targets that hold all `names`, for `unify` where the rows of train are not at hand."""

@@ -20,7 +20,8 @@ class Form:
     """How the text of a file is cut into cells; None is found out from the file.
 
     `header` is the line of the header, or "none" where a file has no header. `label_separator` cuts cells that hold
-    several labels. `expected` are columns by which the header is known where all columns are read.
+    several labels. `by_word` says that a text file may have a word a line. `expected` are columns by which the header
+    is known where all columns are read.
     """
 
     delimiter: str | None = None
@@ -28,6 +29,7 @@ class Form:
     quoting: Literal["double", "backslash", "none"] | None = None
     header: int | Literal["none"] | None = None
     label_separator: str | None = None
+    by_word: bool = False
     expected: tuple[str, ...] = ()
 
     @classmethod

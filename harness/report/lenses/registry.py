@@ -9,11 +9,12 @@ from harness.report.lenses.base import Lens
 from harness.report.lenses.classes import Classes
 from harness.report.lenses.labels import Labels
 from harness.report.lenses.numbers import Numbers
+from harness.report.lenses.spans import Spans
 from harness.spec.tasks import TaskFacts
 
 __all__ = ["LENSES", "lens_of"]
 
-LENSES: Mapping[str, Lens] = {"classes": Classes(), "labels": Labels(), "numbers": Numbers()}
+LENSES: Mapping[str, Lens] = {"classes": Classes(), "labels": Labels(), "numbers": Numbers(), "spans": Spans()}
 
 
 def lens_of(task: TaskFacts) -> Lens | None:
