@@ -45,7 +45,9 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
     if target is None or found is None:
         return None
     read = kind.read("the table", export.target, cut_cells(found, export.form.label_separator))
-    written = kind.unify("the model", export.target, {"train": kind.known(export.names), "table": read})
+    known = kind.known(export.names)
+    of_train = {"train": read if known is None else known}
+    written = kind.unify("the table" if known is None else "the model", export.target, of_train | {"table": read})
     values = kind.stored(written["table"], export.names)
     rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
     inputs = {name: columns[column] for name, column in export.columns.items() if column in columns}

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from harness.data.encoded import Arrays, Ragged
 from harness.runtime import quick_imports
 from harness.stats.tags import entities
 
-__all__ = ["longest_matches", "window_probabilities"]
+__all__ = ["longest_matches", "tag_outputs", "window_probabilities"]
 
 Rows = Sequence[Sequence[str]]
 #: The words on each side that a window holds.
@@ -19,6 +20,15 @@ REACH = 2
 #: The most words that the windows are fitted on: half a minute on one core.
 MAX_WORDS = 200_000
 _HASHED = 2**18
+
+
+def tag_outputs(values: Mapping[str, np.ndarray], rows: Mapping[str, Rows]) -> dict[str, Arrays]:
+    """Returns the outputs by split, of probabilities [words, tags] of all rows of a split."""
+    offsets = {split: np.concatenate([[0], np.cumsum([len(words) for words in rows[split]])]) for split in values}
+    return {
+        split: {"probabilities": Ragged(values=array, offsets=offsets[split].astype(np.int64))}
+        for split, array in values.items()
+    }
 
 
 def longest_matches(

@@ -19,10 +19,10 @@ from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
 from harness.stats.tags import entities, row_numbers
 from harness.tasks.models import saved_config
-from harness.tasks.tag_baselines import longest_matches, window_probabilities
+from harness.tasks.tag_baselines import longest_matches, tag_outputs, window_probabilities
 from harness.tasks.texts import TextTask, text_config
 from harness.tasks.token_ids import length_limit, padding_of
-from harness.tasks.word_pieces import FIRST_PIECES, encode_words, load_word_tokenizer, placed_words, words_of
+from harness.tasks.word_pieces import FIRST_PIECES, encode_words, load_word_tokenizer, with_places, words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,9 +144,9 @@ class TokenClassification(TextTask):
         words, tags = train[WORDS.name].tolist(), train[TAGS.name].tolist()
         rows = {split: frame[WORDS.name].tolist() for split, frame in others.items()}
         num_tags = len(data.names)
-        yield "longest match of training entities", _by_split(longest_matches(words, tags, rows, num_tags), rows)
+        yield "longest match of training entities", tag_outputs(longest_matches(words, tags, rows, num_tags), rows)
         name = "logistic regression on windows of words"
-        yield name, _by_split(window_probabilities(words, tags, rows, num_tags), rows)
+        yield name, tag_outputs(window_probabilities(words, tags, rows, num_tags), rows)
 
     def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Warns of a model that finds no entity at all."""
@@ -199,17 +199,7 @@ class TokenClassification(TextTask):
 
     def located(self, prediction: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the prediction with the text of each entity, and its start and end in characters."""
-        value = row[WORDS.name]
-        words = placed_words(value)
-        text = value if isinstance(value, str) and not value.lstrip().startswith("[") else " ".join(words_of(value))
-        found = []
-        for entity in prediction["entities"]:
-            first, behind = entity["words"]
-            start, end = words[first][1], words[behind - 1][2]
-            found.append(
-                {"text": text[start:end], "type": entity["type"], "start": start, "end": end, "score": entity["score"]}
-            )
-        return {"words": [word for word, _, _ in words], **prediction, "entities": found}
+        return with_places(prediction, row[WORDS.name])
 
 
 def _encoded(
@@ -231,19 +221,6 @@ def _ragged(array: np.ndarray | Ragged) -> Ragged:
     if not isinstance(array, Ragged):
         raise TypeError("tags and their probabilities are ragged arrays")
     return array
-
-
-def _by_split(values: Mapping[str, np.ndarray], rows: Mapping[str, Sequence[Sequence[str]]]) -> dict[str, Arrays]:
-    """Returns the outputs by split, of probabilities [words, tags] of all rows of a split."""
-    return {
-        split: {
-            "probabilities": Ragged(
-                values=array,
-                offsets=np.concatenate([[0], np.cumsum([len(words) for words in rows[split]])]).astype(int),
-            )
-        }
-        for split, array in values.items()
-    }
 
 
 TASK = TokenClassification()

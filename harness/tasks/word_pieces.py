@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from harness.tasks.tokenizers import load_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["FIRST_PIECES", "encode_words", "load_word_tokenizer", "placed_words", "words_of"]
+__all__ = ["FIRST_PIECES", "encode_words", "load_word_tokenizer", "placed_words", "with_places", "words_of"]
 
 #: The field of encoded examples with the place of each word's first token among the tokens of its row; -1: cut off.
 FIRST_PIECES = "first_pieces"
@@ -69,6 +69,20 @@ def placed_words(value: Any) -> list[tuple[str, int, int]]:
     words = [str(word) for word in value]
     ends = np.cumsum([len(word) + 1 for word in words]) - 1
     return [(word, int(end) - len(word), int(end)) for word, end in zip(words, ends, strict=True)]
+
+
+def with_places(prediction: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """Returns a prediction for the row `value` with its words, and the text, start and end of each entity."""
+    words = placed_words(value)
+    is_text = isinstance(value, str) and len(words) == len(_WORD.findall(value))
+    text = str(value) if is_text else " ".join(word for word, _, _ in words)
+    entities = []
+    for entity in prediction["entities"]:
+        first, behind = entity["words"]
+        start, end = words[first][1], words[behind - 1][2]
+        place = {"text": text[start:end], "type": entity["type"], "start": start, "end": end}
+        entities.append(place | {"score": entity["score"]})
+    return {"words": [word for word, _, _ in words], **prediction, "entities": entities}
 
 
 def encode_words(

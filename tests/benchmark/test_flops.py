@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
 
 from harness.benchmark.flops import AGREE, Flops, count_flops, flops_formula, tokens_of
 from harness.data.prepared import PreparedData
@@ -59,6 +64,15 @@ def test_formula_agrees_with_torch(family: str, training: bool, smoke_data: Prep
     model, inputs = image_model() if family == "vit" else text_model(family, smoke_data)
     formula, counted = both(model, inputs, training=training)
     assert counted > 0
+    assert formula == pytest.approx(counted, rel=AGREE)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_formula_knows_that_tags_have_a_head_at_each_token(family: str) -> None:
+    settings = AutoConfig.for_model(**architecture(family) | {"vocab_size": 600}, num_labels=40)
+    model = AutoModelForTokenClassification.from_config(settings)
+    ids = torch.randint(10, 100, (ROWS, LENGTH))
+    formula, counted = both(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, training=True)
     assert formula == pytest.approx(counted, rel=AGREE)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from harness.data.readers.form import Form
 from harness.errors import DataError
 from harness.jobs.labelled import table_scores
 from harness.jobs.predict import Export
+from harness.stats.ragged import Ragged
 
 
 def export(task: str = "text-classification", names: tuple[str, ...] = ("no", "yes")) -> Export:
@@ -59,3 +62,33 @@ def test_numbers_are_scored_and_other_values_are_refused() -> None:
     assert {metric.name: value for metric, value in found.scores}["mae"] == pytest.approx(0.25)
     with pytest.raises(DataError, match="which is not a number"):
         table_scores(numbers, {"label": ["1.5", "two"]}, outputs)
+
+
+SETS = {"probabilities": np.array([[0.9, 0.1], [0.2, 0.8]]), "decisions": np.array([[True, False], [False, True]])}
+
+
+@pytest.mark.parametrize(
+    ("target", "columns"),
+    [
+        ("label", {"label": [["a"], ["b"]]}),
+        ("label", {"label": ["a", "b ; "]}),
+        ("a, b", {"a": ["1", "0"], "b": [0, True]}),
+    ],
+)
+def test_sets_of_labels_are_scored_however_they_are_written(target: str, columns: dict[str, list[object]]) -> None:
+    exported = replace(export("multi-label-classification", ("a", "b")), target=target, form=Form(label_separator=";"))
+    found = table_scores(exported, columns, SETS)
+    assert found is not None
+    assert found.num_rows == 2
+    assert {metric.name: value for metric, value in found.scores}["exact_match"] == 1
+
+
+def test_tags_are_scored_however_they_are_written() -> None:
+    exported = replace(export("token-classification", ("O", "B-A", "I-A")), columns={"words": "text"})
+    outputs = {"probabilities": Ragged(values=np.eye(3)[[1, 2, 0]] * 0.9 + 0.03, offsets=np.array([0, 3]))}
+    for tags in (["B-A", "I-A", "O"], ["B-A", "E-A", "O"], ["A", "A", "O"]):
+        found = table_scores(exported, {"text": [["x", "y", "z"]], "label": [tags]}, outputs)
+        assert found is not None
+        assert {metric.name: value for metric, value in found.scores}["entity_f1"] == 1
+    with pytest.raises(DataError, match="the words of the table are not as many as the tags in 'label'"):
+        table_scores(exported, {"text": [["x"]], "label": [["B-A", "O"]]}, outputs)

@@ -51,8 +51,11 @@ class Kind:
             DataError: which row, and what does not fit.
         """
 
-    def known(self, names: Sequence[str]) -> list[Any]:
-        """Returns targets that hold all `names`, for `unify` where the rows of train are not at hand."""
+    def known(self, names: Sequence[str]) -> list[Any] | None:
+        """Returns targets that hold all `names`, for `unify` where the rows of train are not at hand.
+
+        None where names do not tell how targets were written.
+        """
         return list(names)
 
     def notes(self, column: str, values: Sequence[Any]) -> list[str]:

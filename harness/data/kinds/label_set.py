@@ -42,7 +42,7 @@ class LabelSet(Kind):
             for split, sets in values.items()
         }
 
-    def known(self, names: Sequence[str]) -> list[Any]:
+    def known(self, names: Sequence[str]) -> list[Any] | None:
         """Returns one set of all names."""
         return [list(names)]
 

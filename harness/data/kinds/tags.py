@@ -96,9 +96,9 @@ class Tags(Kind):
         types = {tag.partition("-")[2] for tags in values for tag in tags if tag != OUTSIDE}
         return (OUTSIDE, *(f"{letter}-{kind}" for kind in natural_order(types) for letter in "BI"))
 
-    def known(self, names: Sequence[str]) -> list[Any]:
-        """Returns the tags of one row."""
-        return [list(names)]
+    def known(self, names: Sequence[str]) -> list[Any] | None:
+        """Returns None: names are IOB2, however tags were written."""
+        return None
 
     def stored(self, values: Sequence[Any], names: Sequence[str]) -> list[Any]:
         """Returns tag ids, int64 [words]; None for a row with a tag that `names` lack."""
