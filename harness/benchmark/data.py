@@ -55,7 +55,7 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
         drawn = words[random.integers(len(words), size=(num_rows, length + SPARE_WORDS))]
         frame[field.name] = [row.tolist() if by_word else " ".join(row) for row in drawn]
         if by_word and facts.target is not None:  # a target for each word
-            frame[facts.target.name] = [np.zeros(len(row), dtype=np.int64) for row in drawn]
+            frame = frame.assign(**{facts.target.name: list(np.zeros(drawn.shape, dtype=np.int64))})
     folder.mkdir(mode=0o700)
     splits = ("train", "validation", "test")
     for split in splits:

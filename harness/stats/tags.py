@@ -42,7 +42,8 @@ def entities(tags: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     starts = np.flatnonzero(~goes_on)
     ends = np.append(starts[1:], len(tags))
     is_entity = tags[starts] % 2 == 1
-    return np.stack([starts, ends, kinds[starts]], axis=1)[is_entity].astype(np.int64)
+    spans: np.ndarray = np.stack([starts, ends, kinds[starts]], axis=1)[is_entity].astype(np.int64)
+    return spans
 
 
 def _entity_counts(outputs: Arrays, targets: Arrays) -> np.ndarray:

@@ -138,7 +138,7 @@ def _errors(
     surest: list[list[int]] = wrong[np.argsort(-confidence[tuple(wrong.T)], kind="stable")[:MAX_ERRORS]].tolist()
 
     def listed(labels: np.ndarray) -> str:
-        return clip(", ".join(names[label] for label in np.flatnonzero(labels)), 120) or "none"
+        return clip(", ".join(names[label] for label in np.flatnonzero(labels).tolist()), 120) or "none"
 
     rows = [
         [

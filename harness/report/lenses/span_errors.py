@@ -84,4 +84,5 @@ def _is_inside(spans: np.ndarray, num_words: int) -> np.ndarray:
 def _means(values: np.ndarray, spans: np.ndarray) -> np.ndarray:
     """Returns the mean of `values` [words] over each span."""
     sums = np.concatenate([[0.0], np.cumsum(values, dtype=float)])
-    return (sums[spans[:, 1]] - sums[spans[:, 0]]) / np.maximum(1, spans[:, 1] - spans[:, 0])
+    means: np.ndarray = (sums[spans[:, 1]] - sums[spans[:, 0]]) / np.maximum(1, spans[:, 1] - spans[:, 0])
+    return means
