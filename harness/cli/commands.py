@@ -147,6 +147,7 @@ def export(
     run: Run,
     to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is new, empty or an earlier export.")],
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Default: the winner.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the model of another trial or study.")] = False,
     trusted: Trust = None,
 ) -> None:
     """Export a model, proved by scoring it again."""
@@ -155,7 +156,7 @@ def export(
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    typer.echo(export_trial(load(run), trial, to, say=lambda line: typer.echo(line, err=True)))
+    typer.echo(export_trial(load(run), trial, to, lambda line: typer.echo(line, err=True), force=force))
 
 
 @app.command()

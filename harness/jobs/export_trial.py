@@ -19,7 +19,7 @@ from harness.jobs.finalists import search_number
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.jobs.standing import of_trial
-from harness.records.exported import EXPORT_FILES, read_export
+from harness.records.exported import EXPORT_FILES, MANIFEST, ExportManifest, read_export
 from harness.records.files import replace_folder, sha256_of, staging_path
 from harness.records.final import FinalModel
 from harness.records.results import Results
@@ -32,27 +32,36 @@ __all__ = ["export_trial"]
 
 #: The file of an export that its user may have edited.
 CARD = "README.md"
+WEIGHTS = "model.safetensors"
 
 
 def export_trial(
-    results: Results, number: int | None, to: Path, say: Callable[[str], object] = lambda line: None
+    results: Results,
+    number: int | None,
+    to: Path,
+    say: Callable[[str], object] = lambda line: None,
+    *,
+    force: bool = False,
 ) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
     The winner's folder is copied from the run, with its test score: its hashes are checked, and it is scored again if
     the run's data is there. Another trial's weights are copied where they were kept, else the trial is trained again. A
     trial that was scored on test is exported with the seed that was scored, and its card has that score; the card of
-    another has validation scores only. `say` gets a line before a training, and one where the winner is not scored
-    again.
+    another has validation scores only. `say` gets a line before a training, one where the winner is not scored again,
+    and one where other weights are replaced. An export of the same trial of that study is replaced; with `force` that
+    of another one too.
 
     Raises:
-        InputError: `to` is not a folder, or holds other files than an export.
+        InputError: `to` is not a folder, or holds other files than an export, or without `force` another model.
         RunError: the run has no winner, or no such trial, or the trial did not complete.
         HarnessError: the reloaded model does not score what its trial scored.
     """
     task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     to = to.absolute()
     _refuse_other_files(to)
+    chosen = number if number is not None or results.final is None else results.final.winner
+    before = _replaced(to, results.spec.name, chosen, force=force)
     to.parent.mkdir(parents=True, exist_ok=True)
     staging = staging_path(to)
     try:
@@ -60,7 +69,10 @@ def export_trial(
             _stage_winner(results, staging, say)
         else:
             _stage_trial(results, number, staging, say)
+        replaces = before is not None and before.files.get(WEIGHTS) != sha256_of(staging / WEIGHTS)
         replace_folder(staging, to)
+        if replaces:
+            say(f"{to}: replaced the model of {_model_name(before)} that was there")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return to
@@ -69,8 +81,36 @@ def export_trial(
 def _refuse_other_files(to: Path) -> None:
     if to.is_symlink() or (to.exists() and not to.is_dir()):
         raise InputError(f"--to {to} is not a folder; give one that is new, empty or an earlier export")
-    if to.is_dir() and any(to.iterdir()) and not all((to / name).is_file() for name in EXPORT_FILES):
-        raise InputError(f"--to {to} holds other files; give a folder that is new, empty or an earlier export")
+    if not to.is_dir():
+        return
+    present = {path.name for path in to.iterdir()}
+    is_export = present >= set(EXPORT_FILES)
+    others = sorted(present - {*EXPORT_FILES, CARD, *read_export(to).files}) if is_export else []
+    if others or (present and not is_export):
+        named = f" ({', '.join(others[:3])}{' ...' if others[3:] else ''})" if others else ""
+        raise InputError(f"--to {to} holds other files{named}; give a folder that is new, empty or an earlier export")
+
+
+def _replaced(to: Path, study: str, number: int | None, *, force: bool) -> ExportManifest | None:
+    """The manifest of the export that is in the folder; None without one.
+
+    Raises:
+        InputError: it is that of another trial or another study, and not to be replaced by `force`.
+    """
+    if not (to / MANIFEST).is_file():
+        return None
+    before = read_export(to)
+    if not force and number is not None and (before.study, before.trial) != (study, number):
+        raise InputError(
+            f"--to {to} holds the model of {_model_name(before)}, and this is trial {number} of {study}; give another "
+            "folder, or replace it with --force"
+        )
+    return before
+
+
+def _model_name(manifest: ExportManifest) -> str:
+    trial = "a trial" if manifest.trial is None else f"trial {manifest.trial}"
+    return f"{trial} of {manifest.study or 'a study'}"
 
 
 def _stage_winner(results: Results, staging: Path, say: Callable[[str], object]) -> None:

@@ -106,6 +106,8 @@ def _export(folder: Path, *, task: str, text_pair: str | None = None) -> None:
     """An export as far as it is read before its weights are."""
     folder.mkdir()
     facts: dict[str, Any] = {
+        "study": "older",
+        "trial": 3,
         "task": task,
         "labels": ["negative", "positive"],
         "preprocess": [],

@@ -164,6 +164,33 @@ def test_export_leaves_other_files_alone(results: Results, tmp_path: Path) -> No
     assert (tmp_path / "thesis.tex").is_file()
 
 
+def test_export_leaves_files_beside_an_export_alone(results: Results, tmp_path: Path) -> None:
+    to = export_trial(results, None, tmp_path / "model")
+    (to / "notes.txt").write_text("what I found out", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds other files \(notes\.txt\)"):
+        export_trial(results, None, to)
+    assert (to / "notes.txt").is_file()
+
+
+def test_export_replaces_another_model_only_by_force(results: Results, tmp_path: Path) -> None:
+    final = results.final
+    assert final is not None
+    said: list[str] = []
+    to = export_trial(results, None, tmp_path / "model", said.append)
+    export_trial(results, None, to, said.append)
+    assert said == [], "the same model once more"
+    other = next(model.number for model in final.tested if model.number != final.winner)
+    with pytest.raises(InputError, match=f"model of trial {final.winner} of smoke, and this is trial {other} of smoke"):
+        export_trial(results, other, to)
+    assert json.loads((to / "manifest.json").read_text("utf-8"))["trial"] == final.winner
+    export_trial(results, other, to, said.append, force=True)
+    assert json.loads((to / "manifest.json").read_text("utf-8"))["trial"] == other
+    assert said[-1] == f"{to}: replaced the model of trial {final.winner} of smoke that was there"
+    renamed = replace(results, spec=results.spec.model_copy(update={"name": "another"}))
+    with pytest.raises(InputError, match=f"and this is trial {other} of another"):
+        export_trial(renamed, other, to)
+
+
 @pytest.mark.parametrize("kind", ["file", "link"])
 def test_export_goes_into_folders_only(results: Results, tmp_path: Path, kind: str) -> None:
     to = tmp_path / "model"
