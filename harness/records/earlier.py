@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from harness.stats.metric import COSTS
+
 __all__ = ["array_key", "export", "final", "manifest", "record"]
 
 #: The current array names by those of earlier versions, which had one kind of task.
@@ -26,14 +28,19 @@ def record(raw: Any, rungs: Sequence[float] = ()) -> Any:
     """A trial's record.
 
     A trial without rungs of its own gets `rungs`, those of the study. Evaluations that do not name their precision get
-    the fixed one of the trial's configuration.
+    the fixed one of the trial's configuration. Costs are those of the whole training; they were those up to the best
+    evaluation.
     """
     config, history = raw["config"], raw["history"]
     if config.get("rungs") is None:
         config = config | {"rungs": tuple(rungs)}
     if (precision := config["training"]["precision"]) != "auto":
         history = [{"precision": precision, **row} for row in history]
-    return raw | {"config": config, "history": history}
+    costs = history[-1]["metrics"] if history else {}
+    metrics = {
+        name: costs.get(name, value) if name in COSTS else value for name, value in raw.get("metrics", {}).items()
+    }
+    return raw | {"config": config, "history": history, "metrics": metrics}
 
 
 def final(raw: Any) -> Any:

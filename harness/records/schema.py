@@ -13,6 +13,7 @@ from harness.spec.space import Frozen
 from harness.spec.steps import warmup_steps
 from harness.spec.tasks import facts_of
 from harness.spec.trial import ParamValue, TrialConfig
+from harness.stats.metric import COSTS
 
 __all__ = [
     "BUDGET",
@@ -28,6 +29,7 @@ __all__ = [
     "Usage",
     "as_begun",
     "best_progress",
+    "metrics_of",
     "num_places",
     "record_of",
     "repeating",
@@ -35,6 +37,8 @@ __all__ = [
 ]
 
 Float = Annotated[float, Field(allow_inf_nan=True)]
+#: The message of a trial that was stopped for lack of time.
+BUDGET = "budget"
 
 
 class Stored(BaseModel):
@@ -65,8 +69,6 @@ class PruneReason(StrEnum):
 
 
 Reason = FailReason | PruneReason
-#: The message of a trial that was stopped for lack of time.
-BUDGET = "budget"
 
 
 class Usage(Frozen):
@@ -201,7 +203,9 @@ class TrialRecord(Frozen):
     params: dict[str, ParamValue] = {}
     seed: int
     config: TrialConfig
-    metrics: dict[str, Float] = Field(default={}, description="of the best evaluation: see best_progress")
+    metrics: dict[str, Float] = Field(
+        default={}, description="of the best evaluation (see best_progress); costs are those of the whole training"
+    )
     best_step: int | None = None
     history: tuple[Progress, ...] = ()
     place: Place | None = None
@@ -310,6 +314,11 @@ def best_progress(history: Sequence[Progress], config: TrialConfig) -> Progress 
     )
 
 
+def metrics_of(best: Progress, last: Progress) -> dict[str, float]:
+    """The metrics of the best evaluation, with the costs (speed, memory) up to the last one, of the whole training."""
+    return {**best.metrics, **{name: last.metrics[name] for name in COSTS if name in last.metrics}}
+
+
 def as_begun(config: TrialConfig, history: Sequence[Progress]) -> TrialConfig:
     """The config in the precision that the trial began with."""
     precision = _precision(history)
@@ -345,7 +354,7 @@ def record_of(
     history: tuple[Progress, ...] | list[Progress] = (),
     **fields: Any,
 ) -> TrialRecord:
-    """Builds a trial's record: metrics of the best evaluation; place and spans from `history` unless in `fields`."""
+    """Builds a trial's record: metrics by `metrics_of`; place and spans from `history` unless in `fields`."""
     best = best_progress(history, config)
     spans = _spans(history)
     fields = {
@@ -360,7 +369,7 @@ def record_of(
         params=config.params,
         seed=config.training.seed,
         config=config,
-        metrics=best.metrics if best else {},
+        metrics=metrics_of(best, history[-1]) if best else {},
         best_step=best.step if best else None,
         history=tuple(history),
         **fields,

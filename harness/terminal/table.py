@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Line", "TextColumn", "fitted"]
+__all__ = ["Line", "TextColumn", "fits", "fitted"]
 
 _GAP = 2
 #: The last column is shortened to this before any other is left out.
@@ -34,13 +34,22 @@ class Line:
     style: str = ""
 
 
+def fits(columns: Sequence[TextColumn], lines: Sequence[Line | None], width: int) -> bool:
+    """Returns True where the whole table is at most `width` wide, and nothing of it need be left out or shortened."""
+    return sum(_widths(columns, lines)) + _GAP * (len(columns) - 1) <= width
+
+
+def _widths(columns: Sequence[TextColumn], lines: Sequence[Line | None]) -> list[int]:
+    rows = [line for line in lines if line is not None]
+    return [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
+
+
 def fitted(columns: Sequence[TextColumn], lines: Sequence[Line | None], width: int) -> tuple[Table, list[str]]:
     """Returns the table, at most `width` wide, and the titles of the columns that were left out.
 
     None among the lines draws a ruler. The last column, of words, is shortened before another is left out.
     """
-    rows = [line for line in lines if line is not None]
-    widths = [max(map(cell_len, [column.title, *(row.cells[at] for row in rows)])) for at, column in enumerate(columns)]
+    widths = _widths(columns, lines)
     needed = [*widths[:-1], min(widths[-1], _LAST)]
     indices = list(range(len(columns)))
     while sum(needed[at] + _GAP for at in indices) - _GAP > width and any(columns[at].rank for at in indices):

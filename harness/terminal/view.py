@@ -17,7 +17,7 @@ from rich.text import Text
 
 from harness.errors import HarnessError
 from harness.records.results import Results
-from harness.records.schema import Place, Progress, PruneReason, TrialRecord, TrialState
+from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.report.kit.text import duration, metric, metric_title, number, plural
 from harness.spec.configure import default_numbers
 from harness.spec.study import StudySpec
@@ -25,7 +25,7 @@ from harness.spec.trial import TrialConfig
 from harness.terminal.board import Board, BoardRow
 from harness.terminal.heartbeat import Heartbeat
 from harness.terminal.screen import best_line, counts_line, label, screen
-from harness.terminal.words import params_line, plain, state_of
+from harness.terminal.words import params_line, plain, state_of, why_pruned
 
 __all__ = ["REFRESHES_PER_SECOND", "LiveView", "PlainView", "open_view"]
 
@@ -134,8 +134,8 @@ class PlainView:
             parts.append(f"{metric(objective, record.metrics[objective])} {metric_title(objective)}")
         if record.usage.samples_per_second:
             parts.append(f"{number(record.usage.samples_per_second)} samples/s")
-        if record.message and (record.state is TrialState.FAIL or record.reason is PruneReason.RUNG):
-            parts.append(record.message)
+        if why := record.message if record.state is TrialState.FAIL else why_pruned(record):
+            parts.append(why)
         done = f"[{self.board.num_ended}/{self.board.total}]"
         return f"{done} {': '.join((parts[0], params_line(record.params)))}: {', '.join(parts[1:]) or 'no evaluation'}"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.records.schema import BUDGET, Progress, PruneReason, TrialRecord, TrialState
+from harness.records.schema import BUDGET, Progress, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
 
-__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of"]
+__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of", "why_pruned"]
 
 _SHORT = {
     "learning_rate": "lr",
@@ -66,6 +66,13 @@ def state_of(record: TrialRecord) -> str:
 
 
 def ending_of(record: TrialRecord) -> str:
-    """Returns how a trial ended, with the message of one that was pruned at a rung."""
-    state = state_of(record)
-    return f"{state}: {plain(record.message)}" if record.reason is PruneReason.RUNG and record.message else state
+    """Returns how a trial ended, with the message of one that was pruned."""
+    state, why = state_of(record), why_pruned(record)
+    return f"{state}: {why}" if why else state
+
+
+def why_pruned(record: TrialRecord) -> str:
+    """Returns why a trial was pruned: at a rung, or for lack of time; "" of any other, and where it is not known."""
+    if record.state is not TrialState.PRUNED:
+        return ""
+    return "the budget ran out" if record.message == BUDGET else plain(record.message)

@@ -45,3 +45,14 @@ def test_last_evaluation_counts_within_the_warm_up_too() -> None:
 def test_kept_evaluation_is_the_best_of_those_on_the_most_rows() -> None:
     history = evaluations((10, 0.9), (50, 0.8), (75, 0.8), (100, 0.7), rows=(64, 500, 500, 500))
     assert best_progress(history, warming_up(0.0)) is history[1], "the first of equals"
+
+
+def test_costs_of_a_trial_are_those_of_its_whole_training() -> None:
+    history = [
+        row.model_copy(update={"metrics": row.metrics | {"samples_per_second": speed, "peak_memory_mib": memory}})
+        for row, speed, memory in zip(
+            evaluations((50, 0.9), (75, 0.8), (100, 0.7)), (90.0, 80.0, 70.0), (500.0, 600.0, 650.0), strict=True
+        )
+    ]
+    metrics = record_of(warming_up(0.0), TrialState.COMPLETE, history).metrics
+    assert metrics == {"accuracy": 0.9, "samples_per_second": 70.0, "peak_memory_mib": 650.0}

@@ -78,7 +78,7 @@ def test_plain_view_says_why_a_trial_was_pruned() -> None:
     lines = text_of(out).splitlines()
     assert lines[1].startswith("[1/2] trial 0 (default recipe) pruned at 6 %: lr 5e-5")
     assert lines[1].endswith(f"50.0 % accuracy, 200 samples/s, {message}")
-    assert lines[2].endswith("50.0 % accuracy, 200 samples/s"), "lack of time is told once, at the end"
+    assert lines[2].endswith("50.0 % accuracy, 200 samples/s, the budget ran out")
 
 
 def test_plain_view_says_what_was_done_before(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -164,7 +164,7 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
 
 def _why(record: TrialRecord) -> str:
     """Why a trial failed or was pruned. The message of a pruned trial names its reason, the rung."""
-    message = clip(record.message, 240)
+    message = "the budget ran out" if record.message == BUDGET else clip(record.message, 240)
     if record.reason is None or record.reason is PruneReason.RUNG:
         return message
     return f"{record.reason.value}: {message}" if message else record.reason.value
