@@ -16,7 +16,7 @@ from harness.records.final import FinalModel
 from harness.records.provenance import behaviour_refusal
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialRecord, TrialState, num_places
-from harness.report.kit.text import clip, duration, interval, metric, metric_title, number
+from harness.report.kit.text import clip, duration, interval, metric, metric_title, number, plural
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.example import example
@@ -24,13 +24,13 @@ from harness.report.study.verdict import judged_by, moved_text
 from harness.runtime import program, shown_path
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
-from harness.terminal.table import Line, TextColumn, fitted
-from harness.terminal.words import column_name, ending_of, param_text, params_line, plain
+from harness.terminal.table import Line, TextColumn, fits, fitted
+from harness.terminal.words import column_name, ending_of, param_text, params_line, plain, state_of, why_pruned
 
 __all__ = ["print_going_on", "print_leaderboard", "print_outcome"]
 
 _STYLES = {TrialState.COMPLETE: "", TrialState.PRUNED: "dim", TrialState.FAIL: "red"}
-_NUM_SHOWN, _NUM_FAILURES = 40, 5
+_NUM_SHOWN, _NUM_FAILURES, _NUM_REASONS = 40, 5, 3
 #: The true value of the row that the last line predicts.
 _TRUTH = "truth"
 #: Sentences of the answer that are printed with the other paths.
@@ -48,7 +48,7 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
         console.print(Text(plain(f"{verdict.more}{_params(results)}"), style="bold"))
     console.print(_facts(results, verdict))
     console.print()
-    _print_steps(console, _next(results, report))
+    _print_steps(console, _next(results, report, verdict))
 
 
 def print_going_on(console: Console, results: Results) -> None:
@@ -63,7 +63,10 @@ def _print_steps(console: Console, steps: Sequence[tuple[str, str]]) -> None:
 
 
 def _facts(results: Results, verdict: Answer) -> Table:
-    """Returns the evidence of the answer as a table, without the sentences on the exported model's folder."""
+    """Returns the evidence of the answer as a table, without the sentences on the exported model's folder.
+
+    The commands of its sentences stand below it, each on a line of its own.
+    """
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column()
@@ -83,11 +86,12 @@ def print_leaderboard(console: Console, results: Results) -> None:
     rows = [(place, row) for place, row in ranked if place <= _NUM_SHOWN or _is_default(results, row)]
     # The device is only worth a column when trials ran on several.
     places = num_places(results.trials) > 1
-    lines: list[Line | None] = [_line(results, row, params, place, places=places) for place, row in rows]
-    if results.baselines:
-        lines.append(None)
-        lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
-    table, left_out = fitted(_columns(results, params, places=places), lines, console.width)
+    columns = _columns(results, params, places=places)
+    lines = _lines(results, rows, params, places=places)
+    has_room = fits(columns, lines, console.width)
+    if not has_room:  # reasons that would be cut stand below
+        lines = _lines(results, rows, params, places=places, reasons=False)
+    table, left_out = fitted(columns, lines, console.width)
     console.print(table)
     full = f"{program()} results {shown_path(results.folder)} --csv"
     notes = [f"and {len(ranked) - len(rows)} more trials: {full}"] if len(rows) < len(ranked) else []
@@ -100,8 +104,30 @@ def print_leaderboard(console: Console, results: Results) -> None:
         notes.append("first those trained with several seeds (mean ± standard deviation), then those of one seed")
     if left_out:
         notes.append(f"no room for {', '.join(left_out)}: {full}")
+    pruned = [] if has_room else [record for _, row in rows if why_pruned(record := row.record)]
+    notes += [f"trial {record.number} {ending_of(record)}" for record in pruned[:_NUM_REASONS]]
+    if len(pruned) > _NUM_REASONS:
+        notes.append(f"and {plural(len(pruned) - _NUM_REASONS, 'more trial')} pruned, each with its reason: {full}")
     for note in notes:
         console.print(Text(note, style="dim"))
+
+
+def _lines(
+    results: Results,
+    rows: Sequence[tuple[int, LeaderRow]],
+    params: Sequence[str],
+    *,
+    places: bool,
+    reasons: bool = True,
+) -> list[Line | None]:
+    """Returns a line for each trial, then those of the baselines; pruned trials have their `reasons`."""
+    lines: list[Line | None] = [
+        _line(results, row, params, place, places=places, reasons=reasons) for place, row in rows
+    ]
+    if results.baselines:
+        lines.append(None)
+        lines += [_baseline_line(results, index, len(params), places=places) for index in range(len(results.baselines))]
+    return lines
 
 
 def _columns(results: Results, params: Sequence[str], *, places: bool) -> list[TextColumn]:
@@ -125,7 +151,7 @@ def _loss(results: Results) -> list[Metric]:
     return [] if loss is results.objective else [loss]
 
 
-def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *, places: bool) -> Line:
+def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *, places: bool, reasons: bool) -> Line:
     record, objective = row.record, results.objective.name
     speed = row.metrics.get("samples_per_second", 0.0)
     winner = results.final is not None and results.final.winner == record.number
@@ -139,15 +165,17 @@ def _line(results: Results, row: LeaderRow, params: Sequence[str], place: int, *
             number(speed) if speed else "–",
             duration(record.duration_s) if record.duration_s else "–",
             *([plain(record.where) or "–"] if places else []),
-            ", ".join([_ending(results, record), *_marks(results, row)]),
+            ", ".join([_ending(results, record, reasons=reasons), *_marks(results, row)]),
         ),
         "bold green" if winner else _STYLES.get(record.state, "cyan"),
     )
 
 
-def _ending(results: Results, record: TrialRecord) -> str:
+def _ending(results: Results, record: TrialRecord, *, reasons: bool) -> str:
     """How a trial ended; "interrupted" of one that had not when its study was."""
-    return ending_of(record) if record.state.ended or not results.interrupted else "interrupted"
+    if results.interrupted and not record.state.ended:
+        return "interrupted"
+    return ending_of(record) if reasons else state_of(record)
 
 
 def _mean(row: LeaderRow, name: str) -> str:
@@ -219,11 +247,17 @@ def _winning(results: Results) -> FinalModel | None:
     return results.final.winning_model if results.final else None
 
 
-def _next(results: Results, report: Path | None) -> list[tuple[str, str]]:
+def _next(results: Results, report: Path | None, verdict: Answer) -> list[tuple[str, str]]:
     steps = [("report", shown_path(report / "index.html"))] if report is not None else []
     export = results.export_path()
     if export is not None:
         steps.append(("model", shown_path(Path(export))))
+    steps += [
+        ("instead" if sentence.about == "Alternative" else "next", sentence.command)
+        for sentence in verdict.sentences
+        if sentence.command and sentence.about not in _PRINTED_BELOW
+    ]
+    if export is not None:
         if (tried := example(View(results), program())) is not None:
             steps += [(_TRUTH, f"{plain(tried.truth)} (of the test row in the next line)")] if tried.truth else []
             steps.append(("try", tried.command))

@@ -15,6 +15,8 @@ from harness.records.live import Live
 from harness.records.manifest import BEHAVIOUR
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
+from harness.report.kit.view import View
+from harness.report.study.answer import answer
 from harness.terminal.outcome import print_going_on, print_outcome
 from tests.report.factory import make_results
 
@@ -103,13 +105,17 @@ def test_outcome_ends_with_paths_and_a_command(
     lines = printed(results, report=tmp_path / "report")
     assert f"report  {tmp_path}/report/index.html" in lines
     assert "model   reviews/best" in lines
+    told = answer(View(results)).sentences
+    commands = [sentence.command for sentence in told if sentence.about.startswith("Try next")]
+    assert [line for line in lines if line.startswith("next    ")] == [f"next    {command}" for command in commands]
+    assert commands
     assert lines[-2] == "truth   label 'positive' (of the test row in the next line)"
     assert lines[-1] == "try     harness predict reviews/best 'This is review number 100, and it is quite good.'"
 
 
 @pytest.mark.parametrize("width", [40, 80, 100])
 def test_outcome_fits(results: Results, width: int) -> None:
-    paths = ("report", "model", "try")
+    paths = ("report", "model", "next", "try")
     lines = [line for line in printed(results, width) if not line.startswith(paths)]
     assert max(map(len, lines)) <= width
     assert any("val. accuracy" in line for line in lines)
@@ -123,7 +129,10 @@ def test_outcome_says_why_trials_were_pruned(results: Results) -> None:
     told = replace(results, trials=tuple(trials))
     assert sum(line.endswith(f" %: {message}") for line in printed(told, 240)) == len(pruned) > 0
     narrow = printed(told, 80)
-    assert any("pruned at" in line and line.endswith("…") for line in narrow)
+    assert not any(line.endswith("…") for line in narrow), "no reason is cut"
+    below = " ".join(narrow[narrow.index("* default recipe") :])
+    assert below.count(message) == min(3, len(pruned))
+    assert (f"and {len(pruned) - 3} more trial" in below) == (len(pruned) > 3)
     assert not any(message in line for line in printed(results, 240))
 
 

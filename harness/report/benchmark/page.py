@@ -22,7 +22,7 @@ from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Sentence, Table, arranged
 from harness.report.kit.text import clip, for_markdown, join, number, percent, plural
 from harness.report.study.answer import Answer
-from harness.report.study.summary import markdown_table
+from harness.report.study.summary import markdown_table, sentence_for_markdown
 
 __all__ = ["write_bench_comparison"]
 
@@ -152,7 +152,7 @@ def _page(comparison: Joined, answer: Answer, buy: Table, cells: Sequence[Table]
 def _summary(answer: Answer, tables: Sequence[Table]) -> str:
     lines = [f"## {for_markdown(answer.headline)}", "", f"**{answer.score}** {for_markdown(answer.score_of)}.", ""]
     lines += [f"> [!WARNING]\n> {for_markdown(warning, 400)}\n" for warning in answer.warnings]
-    lines += [f"- **{for_markdown(line.about)}**: {for_markdown(line.text, 600)}" for line in answer.sentences]
+    lines += list(map(sentence_for_markdown, answer.sentences))
     for table in tables:
         lines += ["", f"### {for_markdown(table.title)}", "", markdown_table(table)]
     return "\n".join(lines) + "\n"

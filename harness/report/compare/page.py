@@ -34,7 +34,7 @@ from harness.report.kit.text import (
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.page import results_of
-from harness.report.study.summary import markdown_table
+from harness.report.study.summary import markdown_table, sentence_for_markdown
 from harness.report.study.tables import slot_use, spans_frame, wall_s
 from harness.report.study.verdict import judged_by
 from harness.runtime import program
@@ -223,7 +223,7 @@ def _summary(answer: Answer, tables: Sequence[Table]) -> str:
     lines = [f"## {for_markdown(answer.headline)}", ""]
     lines += [f"**{answer.score}** {answer.score_of}.", ""] if answer.score else []
     lines += [f"> [!WARNING]\n> {for_markdown(warning, 400)}\n" for warning in answer.warnings]
-    lines += [f"- **{for_markdown(line.about)}**: {for_markdown(line.text, 600)}" for line in answer.sentences]
+    lines += list(map(sentence_for_markdown, answer.sentences))
     for table in tables:
         lines += ["", f"### {for_markdown(table.title)}", "", markdown_table(table)]
     return "\n".join(lines) + "\n"

@@ -13,10 +13,14 @@ __all__ = ["Section", "Sentence", "Table", "TextBlock", "arranged"]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the answer with its subject, which is shown before it."""
+    """A sentence of the answer with its subject, which is shown before it.
+
+    `command` follows it: a command, or overrides of a study, that the reader copies as it is.
+    """
 
     about: str
     text: str
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

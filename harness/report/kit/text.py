@@ -21,6 +21,7 @@ __all__ = [
     "amount",
     "capitalised",
     "clip",
+    "code_for_markdown",
     "difference",
     "duration",
     "footer",
@@ -45,7 +46,8 @@ __all__ = [
 
 # Control characters and the marks that turn the direction of the text around them.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-_MARKDOWN = re.compile(r"[\\`*_\[\]#|~<>@&$]|(?<=www)\.|:(?=//)", re.IGNORECASE)
+# Within a word, as in batch_size, an underscore marks nothing.
+_MARKDOWN = re.compile(r"[\\`*\[\]#|~<>@&$]|(?<![a-z0-9])_|_(?![a-z0-9])|(?<=www)\.|:(?=//)", re.IGNORECASE)
 
 
 def clip(text: object, width: int = 200) -> str:
@@ -62,6 +64,13 @@ def for_figure(text: object, width: int = 40) -> str:
 def for_markdown(text: object, width: int = 200) -> str:
     """Returns foreign text for a Markdown table cell: no markup, no HTML, no mention, no link."""
     return _MARKDOWN.sub(lambda match: f"&#{ord(match[0])};", clip(text, width))
+
+
+def code_for_markdown(text: str) -> str:
+    """Returns a command as a code span, in which nothing is escaped, so that it can be copied as it stands."""
+    line = _INVISIBLE.sub(" ", text).replace("\n", " ").replace("\t", " ")
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if "`" in line else f"{fence}{line}{fence}"
 
 
 def probability_text(value: float) -> str:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from statistics import fmean
 
 from harness.records.final import FinalModel, warnings_among
 from harness.records.results import rung
-from harness.records.schema import TrialRecord, TrialState
+from harness.records.schema import BUDGET, TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
     capitalised,
@@ -186,13 +187,15 @@ def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
     )
     if not speed:
         return []
-    seeds = len(view.seeds(pick))
-    mean = f"; means over {seeds} seeds" if seeds > 1 else ""
+    runs = view.seeds(pick)
+    mean = f"; means over {len(runs)} seeds" if len(runs) > 1 else ""
+    # Not the time on slots: a trial that was interrupted may have done a part of its work twice.
+    took_s = fmean(run.usage.elapsed_s for run in runs)
     peak = f", with {metric('peak_memory_mib', memory)} of memory at its peak" if memory else ""
     device = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
     text = (
         f"{number(speed)} samples/s ({number(tokens)} tokens/s without padding{mean}) in steady training{device}{peak}"
-        f"; one training takes {duration(pick.duration_s)}."
+        f"; one training takes {duration(took_s)}."
     )
     return [Sentence("Speed", text)]
 
@@ -240,8 +243,8 @@ def _export(view: View) -> list[Sentence]:
     folder = f"{Path(final.export).name}/ in the run's folder"
     sentences = [Sentence("Exported", f"{folder} holds trial {final.winner}{seed}{step}.")]
     if (tried := example(view)) is not None:
-        truth = f" (a test row with {tried.truth})" if tried.truth else ""
-        sentences.append(Sentence("Try it", f"{tried.command}{truth}"))
+        truth = f"A test row with {tried.truth}." if tried.truth else ""
+        sentences.append(Sentence("Try it", truth, tried.command))
     return sentences
 
 

@@ -47,7 +47,7 @@ class NextStep:
     @property
     def sentence(self) -> Sentence:
         """The step for the answer, with its overrides as a shell takes them."""
-        return Sentence(f"Try next: {self.about}", f"{capitalised(self.why)}: {shlex.join(self.overrides)}")
+        return Sentence(f"Try next: {self.about}", f"{capitalised(self.why)}.", shlex.join(self.overrides))
 
     def to_json(self) -> dict[str, Any]:
         """The step as `harness results --json` prints it."""

@@ -114,7 +114,7 @@ def alternative(view: View, pick: FinalModel) -> list[Sentence]:
     options = f"--trial {rival.number} --to DIR{trust_option(view.task.name)}"
     command = f"{program()} export {shown_path(view.results.folder)} {options}"
     return [
-        Sentence("Alternative", f"Trial {rival.number} cannot be told apart from the winner and {saving}: {command}")
+        Sentence("Alternative", f"Trial {rival.number} cannot be told apart from the winner and {saving}.", command)
     ]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.kit.sections import Table
-from harness.report.kit.text import for_markdown
+from harness.report.kit.sections import Sentence, Table
+from harness.report.kit.text import code_for_markdown, for_markdown
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
 from harness.report.study.leaderboard import TrialColumn, TrialRow
 
-__all__ = ["markdown_table", "summary"]
+__all__ = ["markdown_table", "sentence_for_markdown", "summary"]
 
 _MAX_ROWS = 10
 
@@ -29,8 +29,8 @@ def summary(
     lines += [f"{for_markdown(answer.more, 600)}", ""] if answer.more else []
     lines += [params, ""] if params else []
     lines += [f"**{for_markdown(answer.score)}** {for_markdown(answer.score_of)}.", ""] if answer.score else []
-    lines += [f"> [!WARNING]\n> {for_markdown(warning)}\n" for warning in answer.warnings]
-    lines += [f"- **{sentence.about}**: {for_markdown(sentence.text, 600)}" for sentence in answer.sentences]
+    lines += [f"> [!WARNING]\n> {for_markdown(warning, 600)}\n" for warning in answer.warnings]
+    lines += list(map(sentence_for_markdown, answer.sentences))
     if models is not None:
         lines += ["", "### Final models on test", "", markdown_table(models)]
     lines += ["", "### Leaderboard", "", for_markdown(caption, 600), "", _leaderboard(columns, rows)]
@@ -51,6 +51,13 @@ def _leaderboard(columns: Sequence[TrialColumn], rows: Sequence[TrialRow]) -> st
 
 def _number(row: TrialRow) -> str:
     return f"{row.number} ({', '.join(row.roles)})" if row.roles else str(row.number)
+
+
+def sentence_for_markdown(sentence: Sentence, width: int = 600) -> str:
+    """Returns a sentence with its subject as an item of a list, its command as a code span."""
+    parts = [for_markdown(sentence.text, width)] if sentence.text else []
+    parts += [code_for_markdown(sentence.command)] if sentence.command else []
+    return f"- **{for_markdown(sentence.about)}**: {' '.join(parts)}"
 
 
 def markdown_table(table: Table) -> str:

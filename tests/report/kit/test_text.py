@@ -115,8 +115,28 @@ def test_for_figure_leaves_no_tag(foreign: str) -> None:
 @given(st.text(alphabet="|`*_[]()#<>@&!\\~$:/.whtp a"))
 def test_for_markdown_leaves_no_markup(foreign: str) -> None:
     found = text.for_markdown(foreign)
-    assert not re.search(r"[|`*_\[\]<>@~$\\]|://|www\.", found)
+    assert not re.search(r"[|`*\[\]<>@~$\\]|://|www\.", found)
+    assert not re.search(r"(?<![a-z0-9])_|_(?![a-z0-9])", found, re.IGNORECASE), "but within a word"
     assert html.unescape(found) == text.clip(foreign, 200)
+
+
+def test_for_markdown_leaves_keys_as_they_are() -> None:
+    assert text.for_markdown("training.class_weights=balanced") == "training.class_weights=balanced"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (
+            "harness predict best 'it costs $5 & more_or_less <b>'",
+            "`harness predict best 'it costs $5 & more_or_less <b>'`",
+        ),
+        ("predict 'a ` and `` in it'", "``` predict 'a ` and `` in it' ```"),
+        ("a\nb", "`a b`"),
+    ],
+)
+def test_command_in_markdown_is_as_it_is_typed(command: str, code: str) -> None:
+    assert text.code_for_markdown(command) == code
 
 
 def test_differences_have_no_negative_zero() -> None:

@@ -253,7 +253,7 @@ def test_overrides_as_a_shell_takes_them(searched_to: Callable[..., Results]) ->
     results = searched_to(2e-3)
     told = [one for one in answer(View(results)).sentences if one.about.startswith("Try next")]
     assert [one.about for one in told] == ["Try next: learning rate"]
-    assert told[0].text.endswith(": 'training.learning_rate={low: 1.6e-4, high: 5e-3, log: true}'")
+    assert told[0].command == "'training.learning_rate={low: 1.6e-4, high: 5e-3, log: true}'"
 
 
 def test_a_budget_that_ended_the_search_is_doubled(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def sentences(results: Results) -> dict[str, str]:
-    return {sentence.about: sentence.text for sentence in answer(View(results)).sentences}
+    told = answer(View(results)).sentences
+    return {one.about: one.text for one in told} | {f"{one.about} command": one.command for one in told if one.command}
 
 
 def changed(results: Results, models: list[FinalModel], comparisons: list[Comparison]) -> Results:
@@ -75,7 +76,7 @@ def test_faster_rival_is_named_where_it_cannot_be_told_apart_and_all_its_passes_
     if is_named:
         assert lines["Alternative"].startswith(f"Trial {rival.number} cannot be told apart from the winner")
         assert f"predicts {factor:.1f} times as fast" in lines["Alternative"]
-        assert f"{program()} export {results.folder} --trial {rival.number} --to DIR" in lines["Alternative"]
+        assert f"{program()} export {results.folder} --trial {rival.number} --to DIR" in lines["Alternative command"]
 
 
 @pytest.mark.parametrize(("megabytes", "size"), [(72.7, "73 MB"), (0.15, "0.15 MB"), (80.0, None)])
@@ -89,7 +90,7 @@ def test_smaller_rival_is_named_where_none_is_faster(results: Results, megabytes
     lines = sentences(changed(results, [winner, rival.model_copy(update={"speed": small}), *others], pairs))
     assert ("Alternative" in lines) == (size is not None)
     if size is not None:
-        assert f"is smaller ({size} against 91 MB): " in lines["Alternative"]
+        assert f"is smaller ({size} against 91 MB)." in lines["Alternative"]
 
 
 def test_test_rows_can_show_what_the_interval_says(results: Results) -> None:
