@@ -69,9 +69,9 @@ def export_trial(
             _stage_winner(results, staging, say)
         else:
             _stage_trial(results, number, staging, say)
-        replaces = before is not None and before.files.get(WEIGHTS) != sha256_of(staging / WEIGHTS)
+        sha256 = sha256_of(staging / WEIGHTS)
         replace_folder(staging, to)
-        if replaces:
+        if before is not None and before.files.get(WEIGHTS) != sha256:
             say(f"{to}: replaced the model of {_model_name(before)} that was there")
     finally:
         shutil.rmtree(staging, ignore_errors=True)

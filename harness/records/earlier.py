@@ -36,10 +36,8 @@ def record(raw: Any, rungs: Sequence[float] = ()) -> Any:
         config = config | {"rungs": tuple(rungs)}
     if (precision := config["training"]["precision"]) != "auto":
         history = [{"precision": precision, **row} for row in history]
-    costs = history[-1]["metrics"] if history else {}
-    metrics = {
-        name: costs.get(name, value) if name in COSTS else value for name, value in raw.get("metrics", {}).items()
-    }
+    metrics, last = raw.get("metrics", {}), history[-1]["metrics"] if history else {}
+    metrics = {name: last.get(name, value) if name in COSTS else value for name, value in metrics.items()}
     return raw | {"config": config, "history": history, "metrics": metrics}
 
 

@@ -99,8 +99,8 @@ def test_a_tokenizer_that_cannot_encode_is_told() -> None:
         from tokenizers import Tokenizer, models
         from transformers import PreTrainedTokenizerFast
     wrap: Any = PreTrainedTokenizerFast
-    tokenizer = wrap(tokenizer_object=Tokenizer(models.WordPiece({"a": 0}, unk_token="[UNK]")))  # noqa: S106
-    with pytest.raises(CheckpointError, match="its tokenizer cannot encode the texts .*Missing .UNK. token"):
+    tokenizer = wrap(tokenizer_object=Tokenizer(models.WordPiece({"a": 0}, unk_token="[UNK]")))
+    with pytest.raises(CheckpointError, match=r"its tokenizer cannot encode the texts .*Missing .UNK. token"):
         encode_texts(tokenizer, [["b"]], 6, segments=False, end_id=None)
 
 

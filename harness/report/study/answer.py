@@ -12,7 +12,7 @@ from statistics import fmean
 
 from harness.records.final import FinalModel, warnings_among
 from harness.records.results import rung
-from harness.records.schema import BUDGET, TrialRecord, TrialState
+from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
     capitalised,
