@@ -38,7 +38,7 @@ from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip, plural
-from harness.report.study.race import race_text
+from harness.report.study.seeds import race_text
 from harness.spec.configure import arm_of
 from harness.spec.constraints import constraints_of
 from harness.spec.study import StudySpec

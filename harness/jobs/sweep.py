@@ -51,7 +51,7 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import Period, Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
 from harness.records.task_copy import copy_of
-from harness.report.study.race import dropped_text
+from harness.report.study.seeds import dropped_text
 from harness.runtime import quick_imports, stand_back
 from harness.search.fixed import FixedList
 from harness.search.samplers import import_libraries

@@ -12,7 +12,7 @@ from harness.jobs.seed_race import noise_of_rows, race_of
 from harness.records.final import DroppedFinalist, SeedRace
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord, TrialState
-from harness.report.study.race import race_text
+from harness.report.study.seeds import race_text
 from tests.jobs.test_finalists import trained, with_seeds
 from tests.search.simulate import make_spec
 

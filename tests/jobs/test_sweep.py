@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.records.results import load
-from harness.report.study.race import race_text
+from harness.report.study.seeds import race_text
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -35,8 +35,7 @@ from harness.report.study.example import example
 from harness.report.study.next_steps import next_steps
 from harness.report.study.objectives import kept_constraints, no_winner, tradeoff
 from harness.report.study.out_of_time import out_of_time
-from harness.report.study.race import race_text
-from harness.report.study.seeds import mean_interval
+from harness.report.study.seeds import mean_interval, race_text
 from harness.report.study.serving import speed_text
 from harness.report.study.tables import phase_times, slot_use, spans_frame, wall_s
 from harness.report.study.verdict import evidence, judged_by
