@@ -5,8 +5,8 @@ Numbers of any size are trained as numbers of mean 0 and spread 1, and saved in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Self
 
 import torch
 
@@ -34,6 +34,13 @@ class ScaledLinear(torch.nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - torch calls it so
         """Returns [..., outputs] fp32, in the unit of the targets."""
         return self.mean + self.scale * super().forward(input).float()
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
+        """Moves the layer. The mean stays in fp32 where a model is cast: fewer digits would move its outputs."""
+        exact = self.mean
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.mean = exact.to(self.weight.device)
+        return self
 
 
 def scale_head(model: PreTrainedModel, mean: float | Sequence[float], scale: float) -> None:

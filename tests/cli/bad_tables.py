@@ -39,7 +39,7 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "open.json": '[{"text": "good", "label": ',
         "two.json": "[] []\n",
         "lists.jsonl": "".join(json.dumps({"text": text, "label": [label, "long"]}) + "\n" for text, label in rows),
-        "stars.csv": "text,good,stars\n" + "".join(f"{text},1,4\n" for text, _ in rows),
+        "counted.csv": "text,good,stars\n" + "".join(f'"{text}",1,4\n' for text, _ in rows),
         "joined.csv": "text,label\n" + "".join(f"text {at},a{at};b{at}\n" for at in range(12)),
         "tags.jsonl": '{"words": ["a", "b"], "tags": ["B-X"]}\n' * 12,
         "mixed.conll": "Mira B-PER\nVale PER\n\n" * 12,
