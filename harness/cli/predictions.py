@@ -40,10 +40,17 @@ _NUM_LIKELIEST = 3
 def texts_of(arguments: Sequence[str]) -> Sequence[str]:
     """Returns the texts of the command line; for a single "-" the lines of standard input that are not empty.
 
+    A line on standard error names the empty ones among the texts of the command line.
+
     Raises:
-        InputError: standard input is not UTF-8, or has no text.
+        InputError: standard input is not UTF-8, or no text has a character.
     """
     if list(arguments) != ["-"]:
+        empty = [place for place, text in enumerate(arguments, start=1) if not text.strip()]
+        if len(empty) == len(arguments):
+            raise InputError(f"nothing to predict: {'the text is' if len(empty) == 1 else 'all texts are'} empty")
+        for place in empty:
+            sys.stderr.write(f"text {place} of {len(arguments)} is empty: no text to predict from\n")
         return arguments
     try:
         lines = sys.stdin.buffer.read().decode("utf-8-sig").splitlines()

@@ -88,6 +88,15 @@ def test_predict_of_standard_input(smoke_run: Path) -> None:
     assert [row["text"] for row in json.loads(done.stdout)] == ["a cat", "a soup"]
 
 
+def test_predict_names_empty_texts(smoke_run: Path) -> None:
+    done = CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "a cat", " ", "--json"])
+    assert done.exit_code == 0, done.output
+    assert done.stderr == "text 2 of 2 is empty: no text to predict from\n"
+    assert len(json.loads(done.stdout)) == 2
+    none = CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "", " "])
+    assert (none.exit_code, none.stderr) == (2, "error: nothing to predict: all texts are empty\n")
+
+
 def test_predict_of_a_table_with_labels_is_scored_beside_it(smoke_run: Path, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("text,label\na cat,animal\na soup,food\nrain,\n", encoding="utf-8")

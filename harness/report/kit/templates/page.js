@@ -53,20 +53,29 @@
     }
   }
 
+  // The page is loaded when its figures are drawn, so that a screenshot, which waits for that, has them all: a frame
+  // whose document is open holds the event back.
+  const hold = document.body.appendChild(element("iframe", undefined, { hidden: true }));
+  hold.contentDocument.open();
+
   const drawn = new Map(); // div -> figure
   const wanted = [];
   let busy = false;
   async function work() {
     if (busy) return;
     busy = true;
-    while (wanted.length) {
-      wanted.sort((a, b) => Math.abs(a.getBoundingClientRect().top) - Math.abs(b.getBoundingClientRect().top));
-      const div = wanted.shift();
-      if (div.isConnected) await draw(div, drawn.get(div));
-      await new Promise((done) => setTimeout(done));
+    try {
+      while (wanted.length) {
+        wanted.sort((a, b) => Math.abs(a.getBoundingClientRect().top) - Math.abs(b.getBoundingClientRect().top));
+        const div = wanted.shift();
+        if (div.isConnected) await draw(div, drawn.get(div));
+        await new Promise((done) => setTimeout(done));
+      }
+    } finally {
+      busy = false;
+      document.documentElement.dataset.drawn = "yes";
+      hold.remove();
     }
-    busy = false;
-    document.documentElement.dataset.drawn = "yes";
   }
   function show(div, figure) {
     drawn.set(div, figure);
@@ -92,9 +101,9 @@
   system.addEventListener("change", () => { if (chosen === null) { applyTheme(); redraw(); } });
   applyTheme();
   addEventListener("beforeprint", () => {
-    if (!isDark()) return;
+    const divs = isDark() ? [...drawn.keys()] : [...wanted];
     printing = true;
-    for (const [div, figure] of drawn) Plotly.react(div, ...prepared(figure), CONFIG);
+    for (const div of divs) if (div.isConnected) draw(div, drawn.get(div));
     printing = false;
   });
   addEventListener("afterprint", () => { if (isDark()) redraw(); });
