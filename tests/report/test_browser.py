@@ -60,6 +60,12 @@ def test_page_draws_every_figure_without_a_message_or_request(page: Page, report
     assert page.requests == [report.as_uri()]
 
 
+def test_page_is_loaded_when_its_figures_are_drawn(page: Page, report: Path) -> None:
+    page.driver.get(report.as_uri())
+    assert page.run("return document.querySelectorAll('.plotly-graph-div:not(.js-plotly-plot)').length") == 0
+    assert page.noted() == []
+
+
 def test_click_on_a_head_sorts(page: Page) -> None:
     place = heads(page).index("learning rate")
     script = "document.querySelectorAll('#trials thead th button')[arguments[0]].click()"
@@ -189,6 +195,14 @@ def test_score_and_interval_are_in_view_on_a_narrow_page(narrow: Page) -> None:
         return [...document.querySelectorAll('#trials tr.trial')].every((row) =>
             row.cells[2].getBoundingClientRect().right <= box.right)"""
     assert narrow.run(script)
+
+
+def test_warnings_stand_under_the_headline_on_a_narrow_page(narrow: Page) -> None:
+    script = """return ['#answer-title', '.warnings', '.score', '.facts', '#answer figure'].map((one) =>
+        document.querySelector(one).getBoundingClientRect().top)"""
+    tops = narrow.run(script)
+    assert tops == sorted(tops)
+    assert len(set(tops)) == len(tops)
 
 
 def test_texts_wrap_within_a_narrow_page(narrow: Page) -> None:
