@@ -54,6 +54,6 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     assert column in run("predict", "model", text)
     run("rerun", f"runs/{name}", "1")
     figures = tmp_path / "bench.json"
-    cell = "--batch-size 8 --length 16 --precision fp32 --threads 1 --seconds 0.2 --repeats 1"
+    cell = "--batch-size 8 --length 16 --precision fp32 --threads 1 --seconds 0.2 --repeats 2"
     run("bench", str(STUDIES / f"{name}.yaml"), *cell.split(), "--json", str(figures))
     assert json.loads(figures.read_text(encoding="utf-8"))
