@@ -176,7 +176,7 @@ def alike_note(column: str, labels: Iterable[str]) -> list[str]:
 
 
 def _folded(label: str) -> str | Decimal:
-    text = normalised(label)
+    text = "".join(char for char in normalised(label) if unicodedata.category(char) != "Cf")  # zero-width signs
     number = number_of(_TRUTH.get(text, text))
     return text if number is None else number
 
@@ -184,7 +184,8 @@ def _folded(label: str) -> str | Decimal:
 def _shown(label: str, group: Sequence[str]) -> str:
     """Returns a label in quotes; with escapes where another one of the group looks the same."""
     same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", label)]
-    return ascii(label[:40]) if len(same) > 1 else f"'{label[:40]}'"
+    is_hidden = any(unicodedata.category(char) == "Cf" for char in label)
+    return ascii(label[:40]) if len(same) > 1 or is_hidden else f"'{label[:40]}'"
 
 
 def natural_order(labels: Iterable[str]) -> list[str]:

@@ -146,8 +146,8 @@ def _backslash_escapes(place: str, lines: Sequence[str], plain: Cut, quoted: Cut
     cut = cut_quoted([doubled(line) for line in lines], plain.delimiter)
     if cut.broken or cut.misfits > min(plain.misfits, quoted.misfits):
         return False
-    if not quoted.broken:
-        if quoted.misfits == cut.misfits and quoted.rows != cut.rows and usually:
+    if not quoted.broken and quoted.misfits <= cut.misfits:
+        if quoted.rows != cut.rows and usually:
             raise _doubt(place, lines, "may be text, or the end of a cell")
         return False
     return usually or cut.misfits < plain.misfits or all(map(_is_closed, _opened(lines, plain.delimiter)))

@@ -22,7 +22,6 @@ __all__ = ["find_encoding", "is_utf8"]
 _CHUNK_BYTES = 2**20
 #: Signs of more than one byte stand between escape sequences; those of HZ are of the commoner half of GB 2312.
 _ESCAPES = re.compile(rb"(?P<japanese>\x1b\$[@B])|(?P<korean>\x1b\$\)C)|(?P<chinese>~\{(?:[!-W][!-~])+~\})")
-_ESCAPE_STARTS = (b"\x1b$", b"~{")
 _ESCAPED = {"japanese": "iso2022_jp", "korean": "iso2022_kr", "chinese": "hz"}
 #: So many bytes of lines with other characters than ASCII's tell the encoding.
 _SAMPLE_BYTES = 2**16
@@ -102,7 +101,8 @@ def _escaped(file: TableFile) -> str | None:
     for chunk in _chunks(file):
         if not chunk.isascii():
             return None
-        if any(start in chunk for start in _ESCAPE_STARTS) and (found := _ESCAPES.search(chunk)):
+        has_start = b"\x1b$" in chunk or (b"~" in chunk and b"~{" in chunk)  # a single byte is found much faster
+        if has_start and (found := _ESCAPES.search(chunk)):
             return _ESCAPED[str(found.lastgroup)]
     return None
 

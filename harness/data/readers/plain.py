@@ -129,14 +129,15 @@ class Block:
         marks = np.flatnonzero(self._codes == ord(delimiter))
         has_more = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) >= width
         at = np.flatnonzero((lasts > firsts) & has_more)
-        found = []
-        of_records = (array[at].tolist() for array in (firsts, lasts, starts, ends))
-        for first, last, start, end in zip(*of_records, strict=True):
-            text = self.content[start:end].decode()
-            cells = next(csv.reader((text,), delimiter=delimiter))
-            if any(is_spanning(cell, delimiter) for cell in cells):
-                found.append((Spanning(first + 1, last + 1, cells), text))
-        return found
+        texts = [
+            self.content[start:end].decode() for start, end in zip(starts[at].tolist(), ends[at].tolist(), strict=True)
+        ]
+        rows = csv.reader(texts, delimiter=delimiter)
+        return [
+            (Spanning(first + 1, last + 1, cells), text)
+            for first, last, cells, text in zip(firsts[at].tolist(), lasts[at].tolist(), rows, texts, strict=True)
+            if any(is_spanning(cell, delimiter) for cell in cells)
+        ]
 
     def holds_rows_in_texts(self, width: int, spanning: Sequence[tuple[Spanning, str]]) -> bool:
         """True when lines within the cells of `spanning` look like rows, which stray quotes have joined."""

@@ -50,6 +50,7 @@ class _Rows:
         self._rows = [row for row in rows if len(row) >= width]
         self._ends = [both for both in ends if min(map(len, both)) >= width]
         self._columns: dict[int, _Column] = {}
+        self._telling: dict[int, tuple[list[int], list[int]]] = {}
         self.width = width
 
     def __len__(self) -> int:
@@ -62,12 +63,22 @@ class _Rows:
             self._columns[at] = _Column([row[at] for row in self._rows] + ends)
         return self._columns[at]
 
+    def telling(self, text: int) -> tuple[list[int], list[int]]:
+        """Returns the places of the columns that tell rows: before a text's, from the left, and behind it, negative."""
+        if text not in self._telling:
+            before = [at for at in range(text) if self.column(at).tells]
+            after = [at - self.width for at in range(text + 1, self.width) if self.column(at - self.width).tells]
+            self._telling[text] = before, after
+        return self._telling[text]
+
     def starts_within(self, cells: list[str], is_first: bool) -> bool:
         """True when a cell of a line begins with a space, as a clause does and the column's cells do not."""
-        if len(cells) != self.width:
-            return False
-        spaced = [at for at, cell in enumerate(cells) if cell[:1].isspace() and cell.strip() and (at or not is_first)]
-        return any(not self.column(at - self.width if at else 0).is_spaced for at in spaced)
+        if len(cells) == self.width:
+            for at, cell in enumerate(cells):
+                is_spaced = cell[:1].isspace() and (at > 0 or not is_first) and cell.strip()
+                if is_spaced and not self.column(at - self.width if at else 0).is_spaced:
+                    return True
+        return False
 
 
 def find_swallowed(
@@ -119,24 +130,20 @@ def _beside_text(
     """
     if len(record.cells) != rows.width:
         return None
-    text = next(at for at, cell in enumerate(record.cells) if is_spanning(cell, delimiter))
-    before = [at for at in range(text) if rows.column(at).tells]
-    after = [at - rows.width for at in range(text + 1, rows.width) if rows.column(at - rows.width).tells]
+    before, after = rows.telling(next(at for at, cell in enumerate(record.cells) if is_spanning(cell, delimiter)))
     if not before and not after:
         return None
-    checked = []
-    numbered = list(enumerate(parts))
-    for number, cells, places in [(*line, after) for line in numbered[:-1]] + [
-        (*line, before) for line in numbered[1:]
-    ]:
-        if not places:
+    checked: list[tuple[tuple[str, ...], bool, bool]] = []
+    for number, cells in enumerate(parts):
+        places = [after] * (bool(after) and number < len(parts) - 1) + [before] * (bool(before) and number > 0)
+        if len(cells) < rows.width or rows.starts_within(cells, number == 0):
+            checked += [((), False, False)] * len(places)
             continue
-        is_row = len(cells) >= rows.width and not rows.starts_within(cells, number == 0)
-        values = tuple(cells[at] for at in places) if len(cells) >= rows.width else ()
-        if is_row and not any(map(str.strip, values)):
-            continue
-        is_known = is_row and all(rows.column(at).has(cells[at]) for at in places)
-        checked.append((values, is_known, is_row and all(rows.column(at).may_have(cells[at]) for at in places)))
+        for telling in places:
+            values = tuple(cells[at] for at in telling)
+            if any(map(str.strip, values)):
+                is_known = all(rows.column(at).has(cells[at]) for at in telling)
+                checked.append((values, is_known, all(rows.column(at).may_have(cells[at]) for at in telling)))
     return checked
 
 

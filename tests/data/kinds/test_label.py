@@ -81,6 +81,7 @@ def test_unify_refuses_fractions_of_train_alone() -> None:
         (["caf\u00e9", "cafe\u0301", "cafe\u0301"], r"'cafe\u0301' (2 rows) and 'caf\xe9' (1 rows)"),
         (["07", "7"], "'07' (1 rows) and '7' (1 rows)"),
         (["true", "1", "false", "0"], "'0' (1 rows) and 'false' (1 rows); '1' (1 rows) and 'true' (1 rows)"),
+        (["a\u200b", "a"], r"'a' (1 rows) and 'a\u200b' (1 rows)"),
         (["a b", "a  b"], "'a  b' (1 rows) and 'a b' (1 rows)"),
     ],
 )

@@ -230,6 +230,11 @@ def test_a_backslash_that_ends_a_text_is_text(tmp_path: Path) -> None:
     assert "line 32: a backslash stands before a quote, which may be text" in error(tmp_path, "t.csv", doubt)
 
 
+def test_escaped_quotes_at_the_ends_of_lines(tmp_path: Path) -> None:
+    text = table(",", ROWS) + '"soup, and \\"\n\\"more",food\n'
+    assert content(tmp_path, "t.csv", text).columns["text"] == [*TEXTS, 'soup, and "\n"more']
+
+
 def test_backslashes_of_a_tsv_are_text(tmp_path: Path) -> None:
     name = "t.tsv"
     inside = table("\t", [(text.replace("the ", r"the \"so\" "), label) for text, label in ROWS])
