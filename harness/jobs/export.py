@@ -10,6 +10,7 @@ import platform
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from math import isfinite
 from pathlib import Path
 
 import jinja2
@@ -31,6 +32,7 @@ from harness.spec.study import FILE_KEYS, StudySpec
 from harness.spec.tasks import RECIPE, facts_of
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
+from harness.stats.shown import NONE
 from harness.tasks import task_of
 
 __all__ = ["check_scores", "stage_weights", "tuned_text", "write_card"]
@@ -51,7 +53,20 @@ def _markdown(text: object) -> str:
     return "".join(f"\\{char}" if char in r"\`*_[]()<>|#!" else char for char in flat)
 
 
-_TEMPLATES.filters["md"] = _markdown
+def _four_digits(value: float) -> str:
+    """Returns a score for the card; a dash where the rows leave it undefined."""
+    return f"{value:.4f}" if isfinite(value) else NONE
+
+
+def _with_bounds(score: Mapping[str, float]) -> str:
+    low, high = score["low"], score["high"]
+    if not isfinite(score["value"]):
+        return NONE
+    bounds = f"{low:.4f} to {high:.4f}" if isfinite(low) and isfinite(high) else "interval not known"
+    return f"{_four_digits(score['value'])} ({bounds})"
+
+
+_TEMPLATES.filters |= {"md": _markdown, "four": _four_digits, "bounds": _with_bounds}
 
 
 def stage_weights(weights: Path, staging: Path) -> Path:

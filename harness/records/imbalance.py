@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from harness.spec.tasks import TaskFacts
 from harness.spec.trial import TrialConfig
 
-__all__ = ["imbalance", "keys_for_rare_classes"]
+__all__ = ["imbalance", "keys_for_rare_classes", "largest_class"]
 
 #: The share of the training rows above which the largest class makes accuracy misleading.
 _MAX_SHARE = 0.6
@@ -18,11 +18,16 @@ def imbalance(counts: Mapping[str, int]) -> str:
 
     `counts` are the training rows by class.
     """
+    share = largest_class(counts)
+    return f"{share}, so a model can do well by answering that class alone" if share else ""
+
+
+def largest_class(counts: Mapping[str, int]) -> str:
+    """Returns "70 % of the training rows are 'ham'" where a class has too many of them; "" otherwise."""
     largest, total = max(counts, key=lambda name: counts[name], default=""), sum(counts.values())
     if not total or counts[largest] <= _MAX_SHARE * total:
         return ""
-    share = f"{100 * counts[largest] / total:.0f} % of the training rows are '{largest[:40]}'"
-    return f"{share}, so a model can do well by answering that class alone"
+    return f"{100 * counts[largest] / total:.0f} % of the training rows are '{largest[:40]}'"
 
 
 def keys_for_rare_classes(facts: TaskFacts, config: TrialConfig) -> dict[str, str]:

@@ -16,7 +16,7 @@ from harness.records.final import FinalModel
 from harness.records.provenance import behaviour_refusal
 from harness.records.results import LeaderRow, Results
 from harness.records.schema import TrialRecord, TrialState, num_places
-from harness.report.kit.text import clip, duration, interval, metric, metric_title, number, plural
+from harness.report.kit.text import clip, duration, interval_text, metric, metric_title, number, plural
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer, answer
 from harness.report.study.example import example
@@ -43,9 +43,9 @@ def print_outcome(console: Console, results: Results, report: Path | None = None
     _print_failures(console, results)
     console.print()
     verdict = answer(View(results))
-    console.print(Text(plain(f"{verdict.headline}{'' if verdict.more else _params(results)}"), style="bold"))
-    if verdict.more:
-        console.print(Text(plain(f"{verdict.more}{_params(results)}"), style="bold"))
+    head, more = verdict.headline, verdict.more
+    for line in (head, _with_params(results, more)) if more else (_with_params(results, head),):
+        console.print(Text(plain(line), style="bold"))
     console.print(_facts(results, verdict))
     console.print()
     _print_steps(console, _next(results, report, verdict))
@@ -223,9 +223,13 @@ def _print_failures(console: Console, results: Results) -> None:
         console.print(Text(f"and {len(failed) - _NUM_FAILURES} more failures", style="red"))
 
 
-def _params(results: Results) -> str:
+def _with_params(results: Results, line: str) -> str:
+    """Returns the line with the pick's params behind it in brackets, in those of its end where it has such."""
     pick = View(results).winner
-    return f" ({params_line(pick.params)})" if pick is not None else ""
+    if pick is None:
+        return line
+    params = params_line(pick.params)
+    return f"{line[:-1]}; {params})" if line.endswith(")") else f"{line} ({params})"
 
 
 def _winner(results: Results) -> list[str]:
@@ -238,7 +242,7 @@ def _winner(results: Results) -> list[str]:
     seeds = next((len(row.seeds) for row in results.final.finalists if row.number == model.number), 1)  # type: ignore[union-attr]
     confirmed = f", confirmed with {seeds} seeds" if seeds > 1 else ""
     of_seed = f", of seed {model.seed}, the exported one" if seeds > 1 else ""
-    score = f"test {metric_title(name)} {metric(name, bounds.value)}, 95 % interval {interval(name, bounds)}{of_seed}"
+    score = f"test {metric_title(name)} {metric(name, bounds.value)}, {interval_text(name, bounds)}{of_seed}"
     before = ", of before the study went on" if results.outdated else ""
     return [f"trial {model.number}{confirmed}{before}: {score}."]
 

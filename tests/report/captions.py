@@ -174,10 +174,13 @@ def best_cells(figure: Figure) -> None:
 def importance(figure: Figure) -> None:
     name, *texts = groups(
         r"(.+) has (\d+\u00a0%) of the importance \(between (\d+\u00a0%) and (\d+\u00a0%) in most resamples of the "
-        r"trials\)\.",
+        r"trials\)\.(?: These trials had made different numbers of steps, set by (.+): what (?:it has|they have) of the "
+        r"importance may be that of the steps\.)?",
         figure,
     )
-    bars = figure.data[0]
+    bars, setting = figure.data[0], texts.pop()
+    assert not setting or " steps), by their scores there" in figure.note
+    assert set(re.split(", | and ", setting)) - {""} <= set(ticks(figure, "yaxis"))
     share = max(bars["x"])
     for place in np.flatnonzero(np.array(bars["x"]) == share):
         label = ticks(figure, "yaxis")[place]

@@ -29,6 +29,7 @@ __all__ = [
     "for_markdown",
     "gain",
     "interval",
+    "interval_text",
     "join",
     "metric",
     "metric_title",
@@ -152,6 +153,12 @@ def interval(name: str, bounds: Interval) -> str:
     return f"{metric(name, bounds.low)}–{metric(name, bounds.high)}"
 
 
+def interval_text(name: str, bounds: Interval) -> str:
+    """ "95 % interval 93.7–97.2 %", or "95 % interval not known"."""
+    text = interval(name, bounds)
+    return f"95 % interval {'not known' if text == NONE else text}"
+
+
 def score_and_interval(metric_name: str, bounds: Interval) -> str:
     """ "94.4 % (93.7–97.2 %)": a score with its interval where that is known."""
     text = metric(metric_name, bounds.value)
@@ -159,7 +166,9 @@ def score_and_interval(metric_name: str, bounds: Interval) -> str:
 
 
 def difference(name: str, bounds: Interval) -> str:
-    """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric."""
+    """ "−0.3 to +2.7 points": the two bounds of a difference of two values of a metric; "not known" without them."""
+    if not (isfinite(bounds.low) and isfinite(bounds.high)):
+        return "not known"
     percent_ = _definition(name).percent
     low, high = (f"{_scaled(name, bound):{'+z.1f' if percent_ else '+z.3f'}}" for bound in (bounds.low, bounds.high))
     return f"{low} to {high}{' points' if percent_ else ''}".replace("-", "−")

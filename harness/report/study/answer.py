@@ -18,7 +18,7 @@ from harness.report.kit.text import (
     capitalised,
     clip,
     duration,
-    interval,
+    interval_text,
     join,
     metric,
     metric_title,
@@ -86,7 +86,7 @@ def answer(view: View) -> Answer:
         score=score,
         score_of=score_of,
         sentences=tuple(sentences),
-        warnings=tuple(text for text in _warnings(view) if not any(text.startswith(step.why) for step in steps)),
+        warnings=_warnings(view),
     )
 
 
@@ -118,7 +118,7 @@ def _decided(view: View, pick: TrialRecord | None) -> tuple[str, str]:
     if not rivals:
         return f"Use the model of {trial}", ""
     others = f"nor than {join(rivals[1:])}; " if rivals[1:] else ""
-    return f"Not shown to be better than {_BRACKETS.sub('', rivals[0])}", f"{others}the best is {trial}"
+    return f"Not shown to be better than {_BRACKETS.sub('', rivals[0])}", f"{others}the best of the trials is {trial}"
 
 
 def _not_beaten(view: View) -> list[FinalModel]:
@@ -162,15 +162,14 @@ def _score(view: View, pick: TrialRecord | None, model: FinalModel | None) -> tu
         name = judged_by(view, model)
         bounds = model.test[name]
         of_seed = f" (of seed {model.seed}, the exported one)" if pick is not None and len(view.seeds(pick)) > 1 else ""
-        return metric(name, bounds.value), f"test {metric_title(name)}, 95 % interval {interval(name, bounds)}{of_seed}"
+        return metric(name, bounds.value), f"test {metric_title(name)}, {interval_text(name, bounds)}{of_seed}"
     if pick is None:
         return "", ""
     mean = mean_interval(view, pick)
-    bounds_text = interval(view.objective, mean)
-    interval_text = f", 95 % interval {bounds_text}" if isfinite(mean.low) else ""
+    of_mean = f", {interval_text(view.objective, mean)}" if isfinite(mean.low) else ""
     seeds = len(view.seeds(pick))
     of_seeds = f"mean over {seeds} seeds" if seeds > 1 else f"seed {pick.seed}"
-    return view.score_text(mean.value), f"validation {view.score_name} ({of_seeds}){interval_text}; test not opened yet"
+    return view.score_text(mean.value), f"validation {view.score_name} ({of_seeds}){of_mean}; test not opened yet"
 
 
 def _race(view: View) -> list[Sentence]:

@@ -21,10 +21,14 @@ _EARLY = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EqualLength:
-    """The metrics of trials after the same share of their trainings: by number, the best trial first."""
+    """The metrics of trials after the same share of their trainings: by number, the best trial first.
+
+    `steps` are the fewest and the most steps that one of them had made there.
+    """
 
     share: float
     metrics: Mapping[int, Mapping[str, float]]
+    steps: tuple[int, int]
 
 
 def equal_length(view: View, least: int) -> EqualLength | None:
@@ -34,24 +38,30 @@ def equal_length(view: View, least: int) -> EqualLength | None:
     """
     rungs = rung_fractions(view.results.spec)
     for rung, share in reversed([*enumerate(rungs), (None, 1.0)]):
+        reached = {record.number: _at(record, rung) for record in view.trials}
+        steps = {number: at[0] for number, at in reached.items() if at is not None}
         metrics = {
-            record.number: values
-            for record in view.trials
-            if (values := _metrics_at(record, rung)) and isfinite(values.get(view.objective, float("nan")))
+            number: at[1]
+            for number, at in reached.items()
+            if at is not None and isfinite(at[1].get(view.objective, float("nan")))
         }
         if len(metrics) >= least:
             ranked = sorted(metrics, key=lambda number: (*view.task.rank_key(metrics[number], view.objective), number))
-            return EqualLength(share=share, metrics={number: metrics[number] for number in ranked})
+            made = [steps[number] for number in ranked]
+            return EqualLength(
+                share=share, metrics={number: metrics[number] for number in ranked}, steps=(min(made), max(made))
+            )
     return None
 
 
-def _metrics_at(record: TrialRecord, rung: int | None) -> Mapping[str, float] | None:
-    """The metrics of a trial at a rung, or with None those of a completed trial; None where it has none."""
+def _at(record: TrialRecord, rung: int | None) -> tuple[int, Mapping[str, float]] | None:
+    """The steps and metrics of a trial at a rung, or with None those of a completed trial; None where it has none."""
     if rung is None:
-        return record.metrics if record.state is TrialState.COMPLETE else None
+        done = record.state is TrialState.COMPLETE and record.history
+        return (record.history[-1].step, record.metrics) if done else None
     share = record.config.rungs[rung] if rung < len(record.config.rungs) else None
     at_rung = (
-        progress.metrics
+        (progress.step, progress.metrics)
         for progress in record.history
         if share is not None and progress.step == step_at(progress.total_steps, share)
     )

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from harness.errors import FailReason
-from harness.records.imbalance import imbalance, keys_for_rare_classes
+from harness.records.imbalance import keys_for_rare_classes, largest_class
 from harness.records.schema import BUDGET, TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import amount, capitalised, param, param_name, plural
@@ -177,7 +177,7 @@ def _largest(domain: Any) -> float:
 def _classes(view: View) -> Iterator[NextStep]:
     counts = view.results.manifest.data.counts.get("train", {})
     keys = keys_for_rare_classes(view.task, default_config(view.results.spec))
-    if keys and (largest := imbalance(counts)):
+    if keys and (largest := largest_class(counts)):
         yield NextStep(about="rare classes", why=largest, overrides=tuple(keys))
 
 
@@ -206,8 +206,8 @@ def _validation(view: View) -> Iterator[NextStep]:
     smallest = difference_shown_by(comparison.difference)
     shown = f" (they show {amount(view.judge.name, smallest)} or more)" if isfinite(smallest) else ""
     why = (
-        f"the {len(first):,} validation rows cannot tell winner and runner-up apart{shown}: other rows might have "
-        "chosen the runner-up"
+        f"the {plural(len(first), 'validation row')} cannot tell winner and runner-up apart{shown}: other rows might "
+        "have chosen the runner-up"
     )
     yield NextStep(about="validation", why=why, overrides=(_larger_validation(view) or _more_seeds(view),))
 

@@ -65,7 +65,8 @@ def detectable(view: View) -> list[Sentence]:
     parts = [text for metric in view.task.scored_by(view.objectives) if (text := _smallest(view, metric))]
     if not num_rows or not parts:
         return []
-    return [Sentence("Test rows", f"These {num_rows:,} rows can show a difference of {join(parts)}: {OFTEN}.")]
+    these = "This row" if num_rows == 1 else f"These {num_rows:,} rows"
+    return [Sentence("Test rows", f"{these} can show a difference of {join(parts)}: {OFTEN}.")]
 
 
 def _smallest(view: View, metric: Metric) -> str:

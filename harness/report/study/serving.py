@@ -19,7 +19,7 @@ from harness.report.kit.view import View
 from harness.runtime import program, shown_path
 from harness.spec.foreign import trust_option
 
-__all__ = ["alternative", "checkpoint_lines", "ranges", "speed_text"]
+__all__ = ["alternative", "checkpoint_lines", "ranges", "size_number", "speed_text"]
 
 #: A rival that cannot be told apart from the winner is named where all its passes are faster by at least this factor,
 #: or its weights smaller.
@@ -64,7 +64,7 @@ def _spreads(speed: PredictionSpeed) -> tuple[str, str]:
     rate, row = ranges(speed)
     return (
         f"{rate} over {speed.passes:,} passes" if rate else "",
-        f"{row} over {plural(speed.single_rows, 'row')}" if row else "",
+        f"{row} over {plural(speed.single_rows, 'row')}" if row and speed.single_rows > 1 else "",
     )
 
 
@@ -74,13 +74,17 @@ def ranges(speed: PredictionSpeed) -> tuple[str, str]:
     low, high = speed.fastest_row_ms, speed.slowest_row_ms
     return (
         f"{number(slowest)} to {number(fastest)}" if slowest is not None and fastest is not None else "",
-        f"{number(low)} to {number(high)}" if low is not None and high is not None else "",
+        f"{number(low)} to {number(high)}" if low is not None and high is not None and speed.single_rows != 1 else "",
     )
 
 
+def size_number(speed: PredictionSpeed) -> str:
+    """The MB of a model's weights: "91"; of a small model, "0.15"."""
+    return f"{speed.megabytes:,.0f}" if speed.megabytes >= 10 else f"{speed.megabytes:.2g}"
+
+
 def _size_text(speed: PredictionSpeed) -> str:
-    """ "91 MB"; of a small model, "0.15 MB"."""
-    return f"{speed.megabytes:,.0f} MB" if speed.megabytes >= 10 else f"{speed.megabytes:.2g} MB"
+    return f"{size_number(speed)} MB"
 
 
 def alternative(view: View, pick: FinalModel) -> list[Sentence]:

@@ -163,7 +163,8 @@ def _against_baselines(view: View, name: str) -> list[Sentence]:
             text = f"not comparable with {text}"
         elif compared is not None:
             phrase = verdict_word(compared) + (" from" if compared.tie else " than")
-            text = f"{phrase} {text} (95\u00a0% interval of the difference {difference(name, compared.difference)})"
+            bounds = difference(compared.metric, compared.difference)
+            text = f"{phrase} {text} (95\u00a0% interval of the difference {bounds})"
         parts.append(text)
     about = "Against the baseline" if len(baselines) == 1 else "Against the baselines"
     return [Sentence(about, f"{capitalised('; '.join(parts))}.")] if parts else []

@@ -13,8 +13,6 @@ from harness.report.kit.text import (
     capitalised,
     clip,
     for_figure,
-    interval,
-    metric,
     metric_title,
     number,
     plural,
@@ -26,7 +24,7 @@ from harness.report.lenses.registry import lens_of
 from harness.report.study.figures.winner import forest, seed_curves
 from harness.report.study.objectives import no_winner
 from harness.report.study.predictions import answers_of, shown_rows
-from harness.report.study.serving import ranges
+from harness.report.study.serving import ranges, size_number
 
 __all__ = ["models_figure", "models_table", "winner_section"]
 
@@ -85,7 +83,7 @@ def models_table(view: View) -> Table | None:
         cells = [f"{_ROLE_NAMES[model.kind]}: {clip(_model_name(model.number, model.name), 60)}"]
         for name in names:
             bounds = model.test.get(name)
-            cells.append(f"{metric(name, bounds.value)} ({interval(name, bounds)})" if bounds else "–")
+            cells.append(score_and_interval(name, bounds) if bounds else "–")
         speed = model.speed
         costs = _costs(speed) if speed else ()
         rows.append([*cells, *(costs or ["–"] * len(_COSTS))] if measured else cells)
@@ -103,7 +101,7 @@ def models_table(view: View) -> Table | None:
 def _costs(speed: PredictionSpeed) -> tuple[str, ...]:
     values = (number(speed.rows_per_second), number(speed.row_ms))
     spread = (f"{value} ({range_})" if range_ else value for value, range_ in zip(values, ranges(speed), strict=True))
-    return *spread, f"{speed.megabytes:,.0f}"
+    return *spread, size_number(speed)
 
 
 def _measured_how(models: Iterable[FinalModel]) -> str:

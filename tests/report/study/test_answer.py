@@ -164,7 +164,7 @@ def test_answer_puts_no_trial_forward_that_is_not_surely_better_than_a_baseline(
     compared = tuple(one.model_copy(update=found) if one.b == "baseline" else one for one in final.comparisons)
     told = answer(View(changed(results, final=final.model_copy(update={"comparisons": compared}))))
     assert told.headline == headline.format(final.winner)
-    assert told.more == (f"the best is trial {final.winner}" if headline.startswith("Not") else "")
+    assert told.more == (f"the best of the trials is trial {final.winner}" if headline.startswith("Not") else "")
 
 
 def test_headline_names_one_baseline_without_what_it_has_in_brackets(results: Results) -> None:
@@ -178,7 +178,7 @@ def test_headline_names_one_baseline_without_what_it_has_in_brackets(results: Re
     )
     told = answer(View(changed(results, final=final)))
     assert told.headline == "Not shown to be better than TF-IDF + logistic regression"
-    assert told.more == "nor than majority class; the best is trial 0 (the default recipe)"
+    assert told.more == "nor than majority class; the best of the trials is trial 0 (the default recipe)"
 
 
 def test_answer_does_not_compare_the_pick_with_itself(results: Results) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.records.results import Results
-from harness.records.schema import TrialState
+from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.figures import RAMP, Figure, columns, joined, log_ticks, thin, whole_ticks
 from harness.report.kit.sections import arranged
 from harness.report.kit.stats import expected_best
@@ -125,6 +125,36 @@ def test_importance_is_of_the_last_rung_that_ten_trials_have_reached(view: View)
     figure = importance(View(replace(view.results, trials=few, final=None)))
     assert figure is not None
     assert f"{len(reached)} trials that were trained to {100 * found.share:.0f}\u00a0%" in figure.note
+
+
+def test_importance_at_a_rung_tells_of_steps_that_differ(view: View) -> None:
+    few = [*view.completed[:4], *(record for record in view.trials if record.state is TrialState.PRUNED)]
+
+    def told(records: list[TrialRecord]) -> tuple[str, str, int, int]:
+        changed = View(replace(view.results, trials=tuple(records), final=None))
+        figure, found = importance(changed), equal_length(changed, 10)
+        assert figure is not None
+        assert found is not None
+        return figure.alt, figure.note, *found.steps
+
+    def of_as_many_steps(record: TrialRecord) -> TrialRecord:
+        times = int(record.params["batch_size"]) // 8  # type: ignore[call-overload]
+        history = [
+            row.model_copy(update={"step": times * row.step, "total_steps": times * row.total_steps})
+            for row in record.history
+        ]
+        return record.model_copy(update={"history": tuple(history)})
+
+    text, note, low, high = told(few)
+    assert low < high
+    assert f"({low} to {high} steps), by their scores there" in note
+    assert text.endswith(", set by batch size: what it has of the importance may be that of the steps.")
+    text, note, low, high = told(list(map(of_as_many_steps, few)))
+    assert low == high
+    assert "steps" not in text + note
+    whole = importance(view)
+    assert whole is not None
+    assert "steps" not in whole.alt, "of whole trainings the number of steps is part of what was asked"
 
 
 def test_slice_leaves_out_trials_without_the_param(view: View) -> None:

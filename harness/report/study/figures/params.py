@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["dots", "importance", "params_map", "slice_of"]
 
 _MAX_RESAMPLED = 400
+#: The params on which the number of steps depends that a trial has made at a rung.
+_SETTING_STEPS = frozenset({"batch_size", "accumulation_steps", "epochs", "train_rows"})
 
 
 def dots(view: View, records: list[TrialRecord], state: TrialState) -> dict[str, Any]:
@@ -201,9 +203,23 @@ def importance(view: View) -> Figure | None:
             legend=False,
         ),
         alt=f"{capitalised(param_name(first))} has {percent(share, 0)} of the importance "
-        f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials).",
+        f"(between {percent(low, 0)} and {percent(high, 0)} in most resamples of the trials)."
+        f"{_other_steps(equal, list(shares_by_name))}",
         note=f"PED-ANOVA; bars are medians over {draws} bootstrap resamples of the trials, whiskers their middle 80 %. "
         f"They are the {_compared(equal)}." + (f" One in {step} trials was used." if step > 1 else ""),
+    )
+
+
+def _other_steps(equal: EqualLength, names: Sequence[str]) -> str:
+    """What to make of params that set the number of steps, where trials had made different numbers at a rung."""
+    setting = [param_name(name) for name in names if name in _SETTING_STEPS]
+    low, high = equal.steps
+    if equal.share == 1.0 or low == high or not setting:
+        return ""
+    what = "it has" if len(setting) == 1 else "they have"
+    return (
+        f" These trials had made different numbers of steps, set by {join(setting)}: what {what} of the importance may "
+        "be that of the steps."
     )
 
 
@@ -212,8 +228,9 @@ def _compared(equal: EqualLength) -> str:
     trials = plural(len(equal.metrics), "trial")
     if equal.share == 1.0:
         return f"{trials} that were completed, by their final scores"
-    share = percent(equal.share, 0)
-    return f"{trials} that were trained to {share}, by their scores there: fewer than {FEWEST_TRIALS} went further"
+    low, high = equal.steps
+    steps = f" ({low:,} to {high:,} steps)" if low < high else ""
+    return f"{trials} that were trained to {percent(equal.share, 0)}{steps}, by their scores there: fewer than {FEWEST_TRIALS} went further"
 
 
 def slice_of(view: View, name: str) -> Figure:
