@@ -74,12 +74,13 @@ def sweep(
     """Run a study, or continue it where it stopped."""
     with quick_imports():
         from harness.cli.sweep import run_sweep
+        from harness.jobs.refusals import mistakes_of_files
         from harness.spec.reader import load_study
 
     changes = list(overrides or ())
     changes += [f"engine.name={engine}"] if engine is not None else []
     changes += [f"search.trials={trials}"] if trials is not None else []
-    spec = load_study(study, changes)
+    spec = load_study(study, changes, mistakes_of_files)
     options = ["--runs", str(runs)] if runs != Path("runs") else []
     command = ["harness", "sweep", str(study), *changes, *options]
     run_sweep(spec, runs=runs, fresh=fresh, command=command, profile=profile, required=required or ())

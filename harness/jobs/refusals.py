@@ -1,13 +1,64 @@
-"""Refuses before the first trial what no trial could give."""
+"""Refuses before the first trial what no trial could give, and finds all mistakes of the files that a study names."""
 
 from __future__ import annotations
 
-from harness.data.prepared import PreparedData
-from harness.errors import DataError
-from harness.spec.study import StudySpec
-from harness.spec.tasks import facts_of
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["refuse_undefined"]
+from harness.data.checkpoints import resolve as resolve_checkpoint
+from harness.data.prepared import PreparedData
+from harness.data.read import column_names, read_table
+from harness.errors import CheckpointError, DataError, MissingColumn
+from harness.spec.checks import Contradiction
+from harness.spec.study import FILE_KEYS, StudySpec, split_checkpoint
+from harness.spec.tasks import facts_of
+from harness.spec.yamltree import KeyPath
+
+__all__ = ["mistakes_of_files", "refuse_undefined", "with_mistakes_of_checkpoints"]
+
+#: The keys that say how a table is read.
+_READING: tuple[KeyPath, ...] = (
+    ("task",),
+    *(("data", key) for key in ("path", "hub", "builtin", "text", "text_pair", "label", "columns", *FILE_KEYS)),
+)
+
+
+def mistakes_of_files(spec: StudySpec) -> Iterator[Contradiction]:
+    """Yields what is wrong with the table and with the folders of checkpoints; the network is not asked."""
+    try:
+        if spec.data.hub is None:
+            read_table(spec.data, spec.task)
+    except DataError as error:
+        key = _key_of(error, spec)
+        yield Contradiction(str(error).removeprefix(f"{'.'.join(map(str, key))}: "), (key, *_READING))
+    for message in _of_checkpoints(spec):
+        yield Contradiction(message.removeprefix("model.checkpoint: "), (("model", "checkpoint"),))
+
+
+def _key_of(error: DataError, spec: StudySpec) -> KeyPath:
+    """The key that names a missing column, else that of the file."""
+    if isinstance(error, MissingColumn):
+        fields = {field.name: field for field in facts_of(spec.task).fields}
+        for name, column in column_names(spec.data, facts_of(spec.task)).items():
+            if column == error.column and name in spec.data.columns:
+                return "data", "columns", name
+            if column == error.column and (short := fields[name].short) is not None:
+                return "data", short
+    return "data", "path"
+
+
+def _of_checkpoints(spec: StudySpec) -> Iterator[str]:
+    for name in spec.model.checkpoints:
+        if Path(split_checkpoint(name)[0]).is_absolute():
+            try:
+                resolve_checkpoint(name)
+            except CheckpointError as error:
+                yield str(error)
+
+
+def with_mistakes_of_checkpoints(error: DataError, spec: StudySpec) -> DataError:
+    """Returns the error of a study's data with those of its folders of checkpoints, a line each."""
+    return DataError("\n".join([str(error), *_of_checkpoints(spec)]))
 
 
 def refuse_undefined(spec: StudySpec, data: PreparedData) -> None:

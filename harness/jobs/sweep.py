@@ -19,7 +19,7 @@ from harness.data.checkpoints import resolve as resolve_checkpoint
 from harness.data.prepare import prepare
 from harness.engines.open import open_engine
 from harness.engines.precisions import Precisions
-from harness.errors import InputError, RunError, StudyFailed
+from harness.errors import DataError, InputError, RunError, StudyFailed
 from harness.jobs.detectable import detectable_lines
 from harness.jobs.earlier_runs import earlier_lines, read_earlier_runs
 from harness.jobs.finalists import confirm_configs, finalists_of
@@ -34,7 +34,7 @@ from harness.jobs.going_on import (
     with_trials,
 )
 from harness.jobs.monitors import AfterStarts, Tidy
-from harness.jobs.refusals import refuse_undefined
+from harness.jobs.refusals import refuse_undefined, with_mistakes_of_checkpoints
 from harness.jobs.scorer import Features, Scorer, features_of
 from harness.jobs.seed_race import noise_of_rows, race_of
 from harness.loggers.open import open_loggers
@@ -175,7 +175,10 @@ class _Sweep:
         precisions = self.precisions if may_choose_precision(spec) else None
         self.engine = stack.enter_context(open_engine(spec, run, self.slots, warm=warm, precisions=precisions))
         self.loggers = open_loggers(spec.loggers, run, view.say)
-        self.data = prepare(spec)
+        try:
+            self.data = prepare(spec)
+        except DataError as error:
+            raise with_mistakes_of_checkpoints(error, spec) from None
 
     def _refuse_changes(self, now: Manifest) -> None:
         """Raises RunError when the study, data or weights differ from those that the run was begun with."""

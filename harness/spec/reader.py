@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from harness.errors import Problem, SpecError, nearest
 from harness.spec.bundled import bundled_studies, find_study
-from harness.spec.checks import contradictions
+from harness.spec.checks import Contradiction, contradictions
 from harness.spec.foreign import is_foreign, trust
 from harness.spec.mistakes import mistakes, related, show
 from harness.spec.study import FILE_KEYS, StudySpec, split_checkpoint
@@ -27,6 +27,8 @@ __all__ = ["load_study", "study_schema"]
 
 MAX_BYTES = 2**20
 COMMAND_LINE = "command line"
+#: Finds what is wrong with the files that a study names.
+CheckFiles = Callable[[StudySpec], Iterable[Contradiction]]
 SOURCES = ("path", "hub", "builtin")
 STAND_INS: dict[KeyPath, Any] = {
     ("name",): "study",
@@ -67,13 +69,15 @@ class _Draft:
             raise SpecError(self.source, sorted(self.problems.values(), key=lambda problem: problem.line))
 
 
-def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
+def load_study(path: Path, overrides: Sequence[str] = (), check_files: CheckFiles | None = None) -> StudySpec:
     """Reads the study in a file and applies `key=value` overrides (`training.batch_size=[8, 16]`, `confirm=null`).
 
     `path` may also be the name of a bundled study: `quickstart`.
     Paths in the file are relative to it, those on the command line to the current folder; the result's are absolute.
     One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's. If it is another kind of
     source, `data.text`, `data.label` and the keys of files go back to their defaults, unless they are overridden too.
+    Where the study has mistakes, `check_files` adds those of the files that it names; it gets the study without wrong
+    keys.
 
     Raises:
         SpecError: the file cannot be read, or has mistakes; all of them, one a key.
@@ -86,7 +90,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> StudySpec:
         trust(task)  # who names a study file wants its task to be run
     _replace_source(draft)
     _make_paths_absolute(draft, path)
-    spec = _validate(draft)
+    spec = _validate(draft, check_files)
     draft.raise_problems()
     return spec
 
@@ -256,7 +260,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _validate(draft: _Draft) -> StudySpec:
+def _validate(draft: _Draft, check_files: CheckFiles | None = None) -> StudySpec:
     """Checks the draft until no new mistake appears, each time without the wrong keys: mistakes hide each other.
 
     A missing or wrong key gets its default (or a stand-in), and rules that concern it report nothing.
@@ -275,10 +279,17 @@ def _validate(draft: _Draft) -> StudySpec:
         wrong.update(messages)
         for path in {_whole(raw, path) for path in messages}:
             _leave_out(raw, path)
-    for contradiction in contradictions(spec):
+    _complain_of(contradictions(spec), draft, wrong)
+    if draft.problems and check_files is not None:
+        _complain_of(check_files(spec), draft, wrong)
+    return spec
+
+
+def _complain_of(found: Iterable[Contradiction], draft: _Draft, wrong: set[KeyPath]) -> None:
+    """Records the contradictions between keys that have no mistake of their own."""
+    for contradiction in found:
         if not any(related(key, path) for key in contradiction.keys for path in wrong):
             draft.complain(contradiction.keys[0], contradiction.message)
-    return spec
 
 
 def _whole(raw: dict[str, Any], path: KeyPath) -> KeyPath:

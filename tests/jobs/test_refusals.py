@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.data.prepared import PreparedData
-from harness.errors import DataError
-from harness.jobs.refusals import refuse_undefined
+from harness.errors import DataError, SpecError
+from harness.jobs.refusals import mistakes_of_files, refuse_undefined
+from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
 
 
@@ -39,3 +40,42 @@ def test_an_objective_of_several_numbers_needs_them_on_validation(tmp_path: Path
     refuse_undefined(study("rmse", task="text-regression"), data)
     with pytest.raises(DataError, match=f"{objective} is undefined"):
         refuse_undefined(study(objective, task="text-regression"), data)
+
+
+STUDY = """\
+name: s
+task: text-classification
+data:
+  path: reviews.csv
+  columns: {label: stars}
+model: {checkpoint: ./gone}
+training:
+  learning_rate: {low: 1e-3, high: 1e-5}
+"""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "keys"),
+    [
+        ([], ["data.columns.label", "model.checkpoint", "training.learning_rate"]),
+        (["data.columns={}"], ["model.checkpoint", "training.learning_rate"]),
+        (["data.columns=null", "data.label=stars"], ["data.columns", "model.checkpoint", "training.learning_rate"]),
+        (["data.path=other.csv", "model.checkpoint=owner/name"], ["data.path", "training.learning_rate"]),
+        (["task=text-classificaton"], ["task", "model.checkpoint", "training.learning_rate"]),
+        (["data.split=2"], ["data.columns.label", "data.split", "model.checkpoint", "training.learning_rate"]),
+    ],
+)
+def test_mistakes_of_a_study_and_of_its_files_are_told_at_once(
+    tmp_path: Path, overrides: list[str], keys: list[str]
+) -> None:
+    (tmp_path / "reviews.csv").write_text("text,label\n" + 9 * "a cat,animal\na soup,food\n", encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(STUDY, encoding="utf-8")
+    with pytest.raises(SpecError) as told:
+        load_study(tmp_path / "study.yaml", overrides, mistakes_of_files)
+    assert sorted(problem.key for problem in told.value.problems) == sorted(keys)
+
+
+def test_files_are_not_read_for_a_study_without_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY.replace("low: 1e-3", "low: 1e-6"), encoding="utf-8")
+    spec = load_study(tmp_path / "study.yaml", [], mistakes_of_files)
+    assert [mistake.keys[0] for mistake in mistakes_of_files(spec)] == [("data", "path"), ("model", "checkpoint")]

@@ -174,8 +174,8 @@ def best_cells(figure: Figure) -> None:
 def importance(figure: Figure) -> None:
     name, *texts = groups(
         r"(.+) has (\d+\u00a0%) of the importance \(between (\d+\u00a0%) and (\d+\u00a0%) in most resamples of the "
-        r"trials\)\.(?: These trials had made different numbers of steps, set by (.+): what (?:it has|they have) of the "
-        r"importance may be that of the steps\.)?",
+        r"trials\)\.(?: These trials had made different numbers of steps, set by (.+): what (?:it has|they have) of "
+        r"the importance may be that of the steps\.)?",
         figure,
     )
     bars, setting = figure.data[0], texts.pop()

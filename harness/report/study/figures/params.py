@@ -230,7 +230,8 @@ def _compared(equal: EqualLength) -> str:
         return f"{trials} that were completed, by their final scores"
     low, high = equal.steps
     steps = f" ({low:,} to {high:,} steps)" if low < high else ""
-    return f"{trials} that were trained to {percent(equal.share, 0)}{steps}, by their scores there: fewer than {FEWEST_TRIALS} went further"
+    trained = f"{trials} that were trained to {percent(equal.share, 0)}{steps}"
+    return f"{trained}, by their scores there: fewer than {FEWEST_TRIALS} went further"
 
 
 def slice_of(view: View, name: str) -> Figure:
