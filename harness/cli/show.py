@@ -19,6 +19,7 @@ from harness.errors import InputError
 from harness.jobs.require import check_requirements
 from harness.records.results import Results, load
 from harness.report.kit.text import metric_title
+from harness.records.schema import TrialState
 from harness.report.kit.view import View
 from harness.report.study.answer import answer
 from harness.report.study.next_steps import next_steps
@@ -55,7 +56,7 @@ def show_status(run: Path) -> None:
     """Shows the state of a run; on a terminal it is updated while a process works on the run."""
     console = make_console()
     results = load(run)
-    if not console.is_terminal or not results.live.is_alive():
+    if not console.is_terminal or not results.worked_on:
         _print_status(console, results)
         return
     try:
@@ -70,7 +71,7 @@ def show_status(run: Path) -> None:
 def _watch(console: Console, run: Path, results: Results) -> Results:
     """Updates the screen until no process works on the run."""
     with Live(_screen(console, results), console=console, auto_refresh=False, transient=True) as live:
-        while results.live.is_alive():
+        while results.worked_on:
             time.sleep(EVERY_S)
             results = load(run)
             live.update(_screen(console, results), refresh=True)
@@ -78,12 +79,11 @@ def _watch(console: Console, run: Path, results: Results) -> Results:
 
 
 def _print_status(console: Console, results: Results) -> None:
-    working = results.live.is_alive()
-    if results.final is not None and not working and not results.outdated:
+    if results.final is not None and not results.worked_on and not results.outdated:
         print_outcome(console, results)
         return
     console.print(_screen(console, results))
-    if not working:
+    if not results.worked_on:
         print_going_on(console, results)
 
 
@@ -100,14 +100,13 @@ def _board(results: Results) -> Board:
     board.begin(phase, live.total or results.spec.search.trials, slots, records)
     board.num_slots = max(1, len({(place.node, place.slot) for place in slots}))
     board.began_at = live.started_at or board.began_at
-    is_alive = live.is_alive()
-    if not is_alive:
+    if not live.is_alive():
         stopped_at = live.updated_at or board.began_at
         board.clock = lambda: stopped_at
     board.spent_before_s = results.spent_s - (board.clock() - board.began_at)
-    states = {trial.number: trial.state for trial in live.active}
+    states = {record.number: record.state for record in records}
     for row in board.rows.values():
-        row.waiting = row.record is None and not (is_alive and states.get(row.number) == "running")
+        row.waiting = row.record is None and not (results.worked_on and states[row.number] is TrialState.RUNNING)
     return board
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from harness.records.schema import Progress, Stored
 from harness.spec.trial import ParamValue, TrialConfig
 
-__all__ = ["Live", "LiveTrial"]
+__all__ = ["Live", "LiveTrial", "is_alive"]
 
 
 class LiveTrial(Stored):
@@ -58,12 +58,15 @@ class Live(Stored):
     active: tuple[LiveTrial, ...] = ()
 
     def is_alive(self) -> bool:
-        """True while the process that wrote this is alive; a younger process only has the same id."""
-        import psutil
+        """True while the process that wrote this is alive."""
+        return self.pid is not None and is_alive(self.pid, self.started_at)
 
-        if self.pid is None:
-            return False
-        try:
-            return psutil.Process(self.pid).create_time() <= self.started_at
-        except (psutil.Error, ValueError):
-            return False
+
+def is_alive(pid: int, since: float) -> bool:
+    """True where a process of that id has been alive at least since that Unix time; a younger one is another."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).create_time() <= since)
+    except (psutil.Error, ValueError):
+        return False

@@ -6,7 +6,7 @@ Optuna and pandas take a second to import, so they are imported in the functions
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -19,7 +19,7 @@ from harness.records.files import plain
 from harness.records.final import Baseline, Final
 from harness.records.live import Live
 from harness.records.manifest import Manifest, read_manifest
-from harness.records.rundir import RunFolder
+from harness.records.rundir import RunFolder, nearest_run
 from harness.records.schema import Period, TrialRecord, TrialState
 from harness.spec.constraints import Constraints, Ranking, constraints_of
 from harness.spec.requirement import Requirement
@@ -77,7 +77,10 @@ class LeaderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """All results of a run; trials that have not ended are in state RUNNING."""
+    """All results of a run.
+
+    Trials that have not ended are in state RUNNING; while a process works on the study, those in no slot are WAITING.
+    """
 
     folder: Path
     spec: StudySpec
@@ -87,6 +90,8 @@ class Results:
     final: Final | None
     manifest: Manifest
     live: Live = NOT_BEGUN
+    held: bool = False
+    """True while a process holds the run folder's lock."""
     spent_s: float = 0.0
     """Wall time of the search so far, which counts against the budget."""
     closed_after_minutes: float | None = None
@@ -112,6 +117,11 @@ class Results:
         return constraints_of(self.spec)
 
     @property
+    def worked_on(self) -> bool:
+        """True while a process works on the study."""
+        return self.held or self.live.is_alive()
+
+    @property
     def outdated(self) -> bool:
         """True where the study goes on, or should, after its decision: with more trials, or another confirmation."""
         return self.final is not None and self.final.of is not None and self.final.of != finish_keys(self.spec)
@@ -119,7 +129,7 @@ class Results:
     @property
     def interrupted(self) -> bool:
         """True where the process that worked on the study is gone, and left trials or the decision undone."""
-        if self.live.pid is None or self.live.is_alive():
+        if self.live.pid is None or self.worked_on:
             return False
         states = [record.state for record in (*self.trials, *self.confirm)]
         undecided = (self.final is None or self.outdated) and TrialState.COMPLETE in states
@@ -290,22 +300,30 @@ def load(run: Path) -> Results:
     folder = RunFolder(run)
     manifest = read_manifest(folder)
     if manifest is None:
-        raise RunError(f"{run} is not a run folder (no manifest.json); runs are made by harness sweep, under runs/")
+        raise RunError(
+            f"{run} is not a run folder (no manifest.json); runs are made by harness sweep, under runs/"
+            f"{nearest_run(run)}"
+        )
     spec = manifest.spec
     store = StudyStore.open(
         folder.storage(spec), spec.name, spec.search.objectives, rungs=rung_fractions(spec), create=False
     )
     try:
-        confirm = store.sibling(spec.name + CONFIRM)
+        confirm, live = store.sibling(spec.name + CONFIRM), folder.read_live()
+        held = folder.is_held()
+        records = {"search": store.records(), "confirm": confirm.records() if confirm else []}
+        if held or live.is_alive():
+            records |= {phase: _waiting(records[phase], live) for phase in records if phase == live.phase}
         return Results(
             folder=folder.path,
             spec=spec,
-            trials=tuple(store.records()),
-            confirm=tuple(confirm.records()) if confirm else (),
+            trials=tuple(records["search"]),
+            confirm=tuple(records["confirm"]),
             baselines=tuple(Baseline.model_validate(row) for row in store.get("baselines", [])),
             final=decision(store),
             manifest=manifest,
-            live=folder.read_live(),
+            live=live,
+            held=held,
             periods=tuple(Period.model_validate(row) for row in store.get(PERIODS, [])),
             spent_s=float(store.get("spent_s", 0.0)),
             closed_after_minutes=store.get(CLOSED_AFTER),
@@ -313,6 +331,24 @@ def load(run: Path) -> Results:
         )
     finally:
         store.close()
+
+
+def _waiting(records: Sequence[TrialRecord], live: Live) -> list[TrialRecord]:
+    """The records with the state WAITING of trials that are in no slot.
+
+    A trial that the live state does not name is one that a process before left or, where it has no evaluation, one that
+    begins: the live state is written once a second.
+    """
+    alive = live.is_alive()
+    states = {trial.number: trial.state for trial in live.active} if alive else {}
+
+    def runs(record: TrialRecord) -> bool:
+        return states.get(record.number, "running" if alive and not record.history else "paused") == "running"
+
+    return [
+        record if record.state.ended or runs(record) else record.model_copy(update={"state": TrialState.WAITING})
+        for record in records
+    ]
 
 
 def decision(store: StudyStore) -> Final | None:

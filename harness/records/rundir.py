@@ -10,7 +10,8 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -18,11 +19,12 @@ from pydantic import ValidationError
 
 from harness.errors import InputError, RunError
 from harness.records.files import write_json
-from harness.records.live import Live
+from harness.records.live import Live, is_alive
 from harness.records.schema import Progress
+from harness.runtime import shown_path
 from harness.spec.study import NAME_PATTERN, StudySpec
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "nearest_run"]
 
 DATABASE, MANIFEST, LOCK, LIVE = "study.db", "manifest.json", "lock", "live.json"
 KINDS = {"search": "trials", "confirm": "confirm", "rerun": "rerun", "bench": "bench"}
@@ -93,9 +95,21 @@ class RunFolder:
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "started_at": time.time()}
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(holder).encode(), 0)
-            yield
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    os.ftruncate(descriptor, 0)
         finally:
             os.close(descriptor)
+
+    def is_held(self) -> bool:
+        """True while the process that wrote the lock is alive on this machine; the lock itself is not touched."""
+        try:
+            holder = json.loads((self.path / LOCK).read_text(encoding="utf-8"))
+            return bool(holder["host"] == socket.gethostname()) and is_alive(holder["pid"], holder["started_at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _take_lock(self, descriptor: int) -> None:
         try:
@@ -203,6 +217,18 @@ class RunFolder:
     def _refuse_link(self, path: Path) -> None:
         if path.is_symlink():
             raise RunError(f"{path} is a symbolic link; a run folder must be a folder of its own")
+
+
+def nearest_run(path: Path) -> str:
+    """ "; did you mean runs/quickstart?" of the run beside a path, or under runs/, whose name is nearest; else ""."""
+    found = {
+        manifest.parent.name: manifest.parent
+        for folder in (Path("runs"), path.parent)
+        for manifest in sorted(folder.glob(f"*/{MANIFEST}"))
+        if any((manifest.parent / name).exists() for name in (LOCK, DATABASE))
+    }
+    matches = get_close_matches(path.name, list(found), n=1, cutoff=0.6)
+    return f"; did you mean {shown_path(found[matches[0]])}?" if matches else ""
 
 
 def _holder(descriptor: int) -> str:

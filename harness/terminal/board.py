@@ -73,7 +73,7 @@ class BoardRow:
             return ending_of(self.record)
         if self.waiting:
             return f"waiting at {100 * self.fraction:.0f}\u00a0%"
-        return "running" if self.progress else "starting"
+        return "training"
 
 
 @dataclass(slots=True)

@@ -264,7 +264,7 @@ def _next(results: Results, report: Path | None, verdict: Answer) -> list[tuple[
     if (tried := example(View(results), program())) is not None:
         steps += [(_TRUTH, f"{plain(tried.truth)} (of the test row in the next line)")] if tried.truth else []
         steps.append(("try", tried.command))
-    if results.interrupted or results.outdated or not results.final:
+    if not results.worked_on and (results.interrupted or results.outdated or not results.final):
         steps += _going_on(results)
     return [(name, value) for name, value in steps if value]
 

@@ -84,9 +84,38 @@ def test_status_of_an_interrupted_run_says_when_and_what_waits(run: Path, consol
     assert "go on   harness sweep study.yaml" in text
 
 
+@pytest.mark.parametrize(
+    ("active", "counts", "headline"),
+    [
+        ((LiveTrial(number=1),), "1 of 4 done, 1 running", "1 of 4 trials has ended, 1 is running"),
+        ((LiveTrial(number=1, state="paused"),), "1 of 4 done, 1 waiting", "1 of 4 trials has ended, 1 is waiting"),
+    ],
+)
+def test_status_and_results_say_the_same_of_a_run_that_goes_on(
+    run: Path, console: Console, active: tuple[LiveTrial, ...], counts: str, headline: str
+) -> None:
+    RunFolder(run).write_live(live_of(active=active))
+    show._print_status(console, load(run))
+    assert counts in text_of(console)
+    show.show_results(run, as_json=False, as_csv=False)
+    assert headline in text_of(console)
+    assert "go on" not in text_of(console)
+
+
+def test_run_that_a_sweep_prepares_is_not_called_interrupted(run: Path, console: Console) -> None:
+    RunFolder(run).write_live(live_of(pid=2**22 + 1))
+    assert load(run).interrupted
+    with RunFolder(run).lock():
+        results = load(run)
+        assert not results.interrupted
+        assert [record.state.value for record in results.trials if not record.state.ended] == ["WAITING"]
+        show._print_status(console, results)
+    assert "1 waiting" in text_of(console) and "go on" not in text_of(console)
+
+
 def test_status_watches_until_nobody_works_on_it(run: Path, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     RunFolder(run).write_live(live_of())
-    answers = iter([True, True, False])
+    answers = iter([True] * 8)
     monkeypatch.setattr(Live, "is_alive", lambda live: next(answers, False))
     show.show_status(run)
     assert re.search(r"stopped +\d{4}-", text_of(console))

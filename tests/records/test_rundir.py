@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import HarnessError, InputError, RunError
 from harness.records.live import Live, LiveTrial
-from harness.records.rundir import RunFolder
+from harness.records.rundir import RunFolder, nearest_run
 from harness.records.schema import Progress
 
 
@@ -34,6 +34,35 @@ def test_rundir_is_private(run: RunFolder) -> None:
     assert mode(run.path / "manifest.json") == 0o600
     with run.lock():
         assert mode(run.path / "lock") == 0o600
+
+
+def test_rundir_is_held_while_the_process_of_its_lock_lives(run: RunFolder) -> None:
+    assert not run.is_held()
+    with run.lock():
+        assert run.is_held()
+        lock = (run.path / "lock").read_text(encoding="utf-8")
+    assert not run.is_held()
+    with pytest.raises(KeyError), run.lock():
+        raise KeyError
+    assert not run.is_held()
+    left = json.loads(lock)
+    for other in ({"pid": 2**22 + 1}, {"started_at": 1.0}, {"host": "another"}, {"pid": "x"}):
+        (run.path / "lock").write_text(json.dumps(left | other), encoding="utf-8")
+        assert not run.is_held(), other
+    (run.path / "lock").write_text(lock, encoding="utf-8")
+    assert run.is_held()
+
+
+def test_nearest_run_is_one_beside_the_path_or_under_runs(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "studies").mkdir()
+    assert nearest_run(Path("runs/studi")) == "", "neither is a run"
+    run.write_json("manifest.json", {})
+    run.database.touch()
+    assert nearest_run(Path("runs/studi")) == nearest_run(Path("sutdy")) == "; did you mean runs/study?"
+    assert nearest_run(Path("runs/other")) == ""
 
 
 def test_rundir_layout(run: RunFolder) -> None:

@@ -21,7 +21,7 @@ def test_board_trial_goes_through_its_states() -> None:
     states.append(found.rows[0].state)
     found.ended(ended(config(spec, 0), TrialState.PRUNED, progress(0, 10, 0.5)))
     states.append(found.rows[0].state)
-    assert states == ["starting", "running", "waiting at 6\u00a0%", "running", "pruned at 6\u00a0%"]
+    assert states == ["training", "training", "waiting at 6\u00a0%", "training", "pruned at 6\u00a0%"]
     assert (found.num_ended, found.running, found.waiting) == (1, [], [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -163,6 +164,15 @@ def test_outcome_of_an_interrupted_study_says_when_and_what_was_left(tmp_path: P
     assert any("1 is interrupted" in line for line in lines)
     assert lines[-2:] == ["stopped 2026-01-31 12:00:00", running[-1]]
     assert lines[-1].startswith("go on   harness sweep")
+
+
+def test_outcome_while_a_process_works_on_the_study_gives_no_command_to_go_on(tmp_path: Path) -> None:
+    made = make_results(tmp_path, trials=6, final=False)
+    left = Live(pid=2**22 + 1)
+    assert any(line.startswith("go on") for line in printed(replace(made, live=left)))
+    alive = Live(pid=os.getpid(), started_at=time.time() + 60)
+    for results in (replace(made, live=alive), replace(made, live=left, held=True)):
+        assert not any(line.startswith(("go on", "stopped")) for line in printed(results))
 
 
 @pytest.mark.parametrize("show", [print_outcome, print_going_on])

@@ -77,7 +77,13 @@ RAMP = ("#dfeaf5", "#b9d4ec", "#8ab9df", "#559bd0", "#2679b8", "#0b589b", "#083b
 
 DARK_RAMP = ("#1d2c3b", "#1f4363", "#235f8e", "#2f7fba", "#559fd6", "#8cc2ec", "#cfe7fb")
 
-STATE_COLORS = {"COMPLETE": COLORS["blue"], "PRUNED": COLORS["grey"], "FAIL": COLORS["red"], "RUNNING": COLORS["green"]}
+STATE_COLORS = {
+    "COMPLETE": COLORS["blue"],
+    "PRUNED": COLORS["grey"],
+    "FAIL": COLORS["red"],
+    "RUNNING": COLORS["green"],
+    "WAITING": COLORS["green"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

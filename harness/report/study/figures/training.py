@@ -27,6 +27,14 @@ from harness.report.study.figures.time import time_split, timeline
 
 __all__ = ["training_figures"]
 
+#: The names of curves by state, in the order in which they are drawn.
+_TITLES = {
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.WAITING: "waiting",
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "completed",
+}
 _MAX_CURVES = 300
 _MAX_NAMED = 8
 
@@ -83,10 +91,9 @@ def _value(record: TrialRecord, name: str) -> list[float | None]:
 def _curve_lines(view: View, records: list[TrialRecord], name: str) -> list[dict[str, Any]]:
     winner = view.winner
     data = []
-    for state in (TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING, TrialState.COMPLETE):
+    for state, title in _TITLES.items():
         lines = [r for r in records if r.state is state and (winner is None or r.number != winner.number)]
         if lines:
-            title = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}[state.value]
             data.append(_lines(lines, name, title, STATE_COLORS[state.value], 1.2, 0.55))
     pruned = [record for record in records if record.state is TrialState.PRUNED]
     if pruned:
