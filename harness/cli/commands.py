@@ -152,12 +152,11 @@ def export(
     trusted: Trust = None,
 ) -> None:
     """Export a model, proved by scoring it again."""
-    from harness.jobs.export_trial import export_trial
-    from harness.records.results import load
+    from harness.cli.show import show_export
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    typer.echo(export_trial(load(run), trial, to, lambda line: typer.echo(line, err=True), force=force))
+    typer.echo(show_export(run, trial, to, force=force))
 
 
 @app.command()

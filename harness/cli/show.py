@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from harness.cli.guard import Terminated
 from harness.errors import InputError
 from harness.jobs.require import check_requirements
 from harness.records.results import Results, load
-from harness.report.kit.text import metric_title
 from harness.records.schema import TrialState
+from harness.report.kit.text import metric_title
 from harness.report.kit.view import View
 from harness.report.study.answer import answer
 from harness.report.study.next_steps import next_steps
@@ -29,8 +30,10 @@ from harness.terminal.console import make_console
 from harness.terminal.outcome import print_going_on, print_outcome
 from harness.terminal.screen import screen
 from harness.terminal.table import Line, TextColumn, fitted
+from harness.terminal.training import Training
+from harness.terminal.view import PlainView, open_view
 
-__all__ = ["show_rerun", "show_results", "show_status"]
+__all__ = ["show_export", "show_rerun", "show_results", "show_status"]
 
 EVERY_S = 2.0
 
@@ -110,12 +113,29 @@ def _board(results: Results) -> Board:
     return board
 
 
+@contextmanager
+def _view(results: Results) -> Iterator[PlainView]:
+    """Gives a view of the work of a command, on standard error: what it prints goes to standard output."""
+    with open_view(make_console(stderr=True), results.spec, lambda: results) as view:
+        yield view
+
+
+def show_export(run: Path, number: int | None, to: Path, *, force: bool = False) -> Path:
+    """Exports the winner or the search trial `number`, and returns the folder; shows a training that it takes."""
+    from harness.jobs.export_trial import export_trial
+
+    results = load(run)
+    with _view(results) as view:
+        return export_trial(results, number, to, say=view.say, monitors=(Training(view),), force=force)
+
+
 def show_rerun(run: Path, number: int) -> bool:
     """Runs a trial again, prints every loss and metric of both runs, and returns whether they are the same."""
     from harness.jobs.rerun import rerun
 
-    console = make_console()
-    repeated = rerun(load(run), number)
+    console, results = make_console(), load(run)
+    with _view(results) as view:
+        repeated = rerun(results, number, Training(view))
     columns = [
         TextColumn(title="step"),
         TextColumn(title="number", right=False),

@@ -6,7 +6,7 @@ The study is only read, and the test split is not scored again.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from harness.records.final import FinalModel
 from harness.records.results import Results
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, TrialRecord, TrialState
+from harness.search.watch import Monitor
 from harness.stats.metric import score
 from harness.tasks import task_of
 
@@ -40,6 +41,7 @@ def export_trial(
     number: int | None,
     to: Path,
     say: Callable[[str], object] = lambda line: None,
+    monitors: Sequence[Monitor] = (),
     *,
     force: bool = False,
 ) -> Path:
@@ -49,8 +51,8 @@ def export_trial(
     the run's data is there. Another trial's weights are copied where they were kept, else the trial is trained again. A
     trial that was scored on test is exported with the seed that was scored, and its card has that score; the card of
     another has validation scores only. `say` gets a line before a training, one where the winner is not scored again,
-    and one where other weights are replaced. An export of the same trial of that study is replaced; with `force` that
-    of another one too.
+    and one where other weights are replaced; the monitors are told of a training. An export of the same trial of that
+    study is replaced; with `force` that of another one too.
 
     Raises:
         InputError: `to` is not a folder, or holds other files than an export, or without `force` another model.
@@ -68,7 +70,7 @@ def export_trial(
         if number is None or (results.final is not None and number == results.final.winner):
             _stage_winner(results, staging, say)
         else:
-            _stage_trial(results, number, staging, say)
+            _stage_trial(results, number, staging, say, monitors)
         sha256 = sha256_of(staging / WEIGHTS)
         replace_folder(staging, to)
         if before is not None and before.files.get(WEIGHTS) != sha256:
@@ -152,14 +154,16 @@ def _scored(results: Results, number: int) -> FinalModel | None:
     return next((model for model in models if model.number == number), None)
 
 
-def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[str], object]) -> None:
+def _stage_trial(
+    results: Results, number: int, staging: Path, say: Callable[[str], object], monitors: Sequence[Monitor]
+) -> None:
     record = trial_of(results, number)
     if record.state is TrialState.FAIL:
         raise RunError(f"trial {number} failed ({record.reason}: {record.message}): there is no model to export")
     data, model = prepared_data(results), _scored(results, number)
     record = record if model is None else _run_of(results, number, model.seed)
     finalists = results.final.finalists if results.final and model else ()
-    with _weights(results, record, say) as (trained, weights):
+    with _weights(results, record, say, monitors) as (trained, weights):
         model = model if trained is record else None  # another training was not scored
         stage_weights(weights, staging)
         _check(results, data, trained, trained.metrics, staging, processor=True)
@@ -176,7 +180,9 @@ def _stage_trial(results: Results, number: int, staging: Path, say: Callable[[st
 
 
 @contextmanager
-def _weights(results: Results, record: TrialRecord, say: Callable[[str], object]) -> Iterator[tuple[TrialRecord, Path]]:
+def _weights(
+    results: Results, record: TrialRecord, say: Callable[[str], object], monitors: Sequence[Monitor]
+) -> Iterator[tuple[TrialRecord, Path]]:
     """Gives the record and the folder of a trial's weights: the kept ones, else those of a new training."""
     kept = RunFolder(results.folder).inside(record.weights) if record.weights else None
     if kept is not None and (kept / "model.safetensors").is_file():
@@ -184,7 +190,7 @@ def _weights(results: Results, record: TrialRecord, say: Callable[[str], object]
         return
     pruned = ", to its end, which the search did not" if record.state is TrialState.PRUNED else ""
     say(f"trial {search_number(record)} has no kept weights: it is trained again{pruned}")
-    with train_again(results, record) as (repeated, folder):
+    with train_again(results, record, *monitors) as (repeated, folder):
         yield repeated, folder
 
 

@@ -27,6 +27,7 @@ from harness.records.schema import Place, Progress, Reason, TrialRecord, TrialSt
 from harness.runtime import PLAIN, program, shown_path
 from harness.search.fixed import FixedList
 from harness.search.source import Decision
+from harness.search.watch import Monitor, Watched
 from harness.spec.study import EngineSpec
 from harness.stats.metric import COSTS
 from harness.tasks import task_of
@@ -124,31 +125,38 @@ def prepared_data(results: Results) -> PreparedData:
     return data
 
 
-def rerun(results: Results, number: int) -> Rerun:
-    """Trains search trial `number` again up to its last recorded evaluation, and compares losses and metrics."""
+def rerun(results: Results, number: int, *monitors: Monitor) -> Rerun:
+    """Trains search trial `number` again up to its last recorded evaluation, and compares losses and metrics.
+
+    The monitors are told of the training.
+    """
     recorded = trial_of(results, number)
     last = None if _own_failure(recorded) or not recorded.history else recorded.history[-1].step
-    with _train(results, StoppedTrial(recorded, last), recorded) as (now, _):
+    with _train(results, StoppedTrial(recorded, last), recorded, monitors) as (now, _):
         return Rerun(recorded=recorded, now=now, comparisons=tuple(_compare(recorded, now)))
 
 
 @contextmanager
-def train_again(results: Results, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
+def train_again(results: Results, record: TrialRecord, *monitors: Monitor) -> Iterator[tuple[TrialRecord, Path]]:
     """Trains a trial to its end; gives its record and the folder of its weights, which is removed after the block.
+
+    The monitors are told of the training.
 
     Raises:
         RunError: the training failed.
     """
     config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": search_number(record)})
     source = FixedList([config], keep=True)
-    with _train(results, source, record) as (now, folder):
+    with _train(results, source, record, monitors) as (now, folder):
         if now.state is not TrialState.COMPLETE or now.weights is None:
             raise RunError(f"trial {record.number}, trained again, failed: {now.reason}: {now.message}")
         yield now, folder / now.weights
 
 
 @contextmanager
-def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator[tuple[TrialRecord, Path]]:
+def _train(
+    results: Results, source: FixedList, record: TrialRecord, monitors: Sequence[Monitor]
+) -> Iterator[tuple[TrialRecord, Path]]:
     """Runs the one trial of `source` in a new process with the device, threads and speed-ups of `record`."""
     task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     if record.num_changes:
@@ -166,7 +174,7 @@ def _train(results: Results, source: FixedList, record: TrialRecord) -> Iterator
         slots = tuple(replace(slot, env=slot.env | {PLAIN: str(int(record.plain))}) for slot in slots)
     with TemporaryDirectory(prefix="harness-rerun-") as folder:
         run = RunFolder(Path(folder))
-        LocalEngine(run, slots).run(source, str(data.folder), TRIAL)
+        LocalEngine(run, slots).run(Watched(source, *monitors), str(data.folder), TRIAL)
         yield next(iter(source.records.values())), run.path
 
 

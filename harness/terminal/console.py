@@ -12,9 +12,9 @@ __all__ = ["make_console"]
 _WIDE = 160
 
 
-def make_console() -> Console:
-    """Returns a console on standard output without highlighting; wide when that is no terminal."""
-    console = Console(highlight=False, markup=False, emoji=False)
+def make_console(*, stderr: bool = False) -> Console:
+    """Returns a console on standard output or error without highlighting; wide when that is no terminal."""
+    console = Console(highlight=False, markup=False, emoji=False, stderr=stderr)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDE
     return console

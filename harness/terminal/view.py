@@ -66,6 +66,11 @@ class PlainView:
         self._note_work(what)
         self.say(what)
 
+    def update_work(self, what: str) -> None:
+        """Changes the words for what happens now, and prints nothing; the clock goes on."""
+        with self._lock:
+            self._work = what
+
     def _note_work(self, what: str) -> None:
         with self._lock:
             self.board.phase = ""

@@ -14,6 +14,7 @@ from harness.records.manifest import Manifest
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
 from harness.terminal import heartbeat
+from harness.terminal.training import Training
 from harness.terminal.view import LiveView, PlainView, open_view
 from tests.terminal.trials import SLOTS, config, ended, progress, study
 
@@ -49,6 +50,26 @@ def play(view: PlainView) -> None:
     view.ended(ended(config(spec, 0), TrialState.COMPLETE, progress(0, 160, 0.8)))
     view.ended(ended(config(spec, 1), TrialState.FAIL))
     view.end("search")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_training_shows_the_clock_and_the_steps(terminal: bool) -> None:
+    out, spec = console(terminal=terminal), study("search.trials=2")
+    with open_view(out, spec, nothing_before) as view:
+        training = Training(view)
+        assert view._state().startswith("preparing, ")
+        training.started(config(spec, 1))
+        assert view._state() == "training trial 1, 0 s"
+        view._work_began_at -= 70
+        training.progressed(1, progress(1, 40, 0.5))
+        assert view._state() == "training trial 1, step 40 of 160, 70 s"
+        training.ended(ended(config(spec, 1), TrialState.COMPLETE, progress(1, 160, 0.8)))
+        assert view._state() == "training trial 1, trained, 70 s"
+        again = config(spec, 7).model_copy(update={"of": 1})
+        training.started(again)
+        assert view._state() == "training trial 1, 0 s"
+    lines = [line.strip() for line in text_of(out).splitlines() if line.strip() == "training trial 1"]
+    assert len(lines) == (0 if terminal else 2), "a terminal has the clock instead"
 
 
 def test_plain_view_has_a_line_for_each_end() -> None:
