@@ -163,14 +163,17 @@ def export(
 @guarded
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model.")],
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts; - reads a text a line.")] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="Texts, for pairs two each; - reads one a line."),
+    ] = None,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
     as_json: Json = False,
     trusted: Trust = None,
 ) -> None:
     """Print what a model says of texts, or add it to a table."""
-    from harness.cli.predictions import predict_file, predict_here, texts_of
+    from harness.cli.predictions import predict_file, predict_here
     from harness.errors import InputError
     from harness.spec.foreign import trust
 
@@ -182,7 +185,7 @@ def predict(
     if table is not None:
         predict_file(folder, table, out, as_json=as_json)
     elif texts:
-        predict_here(folder, texts_of(texts), as_json=as_json)
+        predict_here(folder, texts, as_json=as_json)
     else:
         raise InputError("nothing to predict: give texts, - to read a text a line, or a table with --csv FILE")
 

@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from harness.data.values import cell_of
 from harness.errors import DataError, InputError
 from harness.jobs.labelled import table_scores
 from harness.jobs.predict import (
     Export,
+    Row,
+    line_rows,
     open_export,
     predict_outputs,
     predict_texts,
@@ -25,63 +29,94 @@ from harness.jobs.predict import (
     text_rows,
 )
 from harness.records.files import write_text
+from harness.report.kit.text import join
 from harness.stats.metric import Arrays
 from harness.stats.shown import shown
 from harness.terminal.console import make_console
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
-__all__ = ["predict_file", "predict_here", "texts_of"]
+__all__ = ["lines_of_input", "predict_file", "predict_here"]
 
 #: So many of the likeliest values of a prediction are shown.
 _NUM_LIKELIEST = 3
 
 
-def texts_of(arguments: Sequence[str]) -> Sequence[str]:
-    """Returns the texts of the command line; for a single "-" the lines of standard input that are not empty.
-
-    A line on standard error names the empty ones among the texts of the command line.
+def lines_of_input() -> list[str]:
+    """Returns the lines of standard input, empty ones too.
 
     Raises:
-        InputError: standard input is not UTF-8, or no text has a character.
+        InputError: standard input is not UTF-8, or has no text.
     """
-    if list(arguments) != ["-"]:
-        empty = [place for place, text in enumerate(arguments, start=1) if not text.strip()]
-        if len(empty) == len(arguments):
-            raise InputError(f"nothing to predict: {'the text is' if len(empty) == 1 else 'all texts are'} empty")
-        for place in empty:
-            sys.stderr.write(f"text {place} of {len(arguments)} is empty: no text to predict from\n")
-        return arguments
     try:
         lines = sys.stdin.buffer.read().decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"standard input is not UTF-8 ({error}); convert it: iconv -t UTF-8") from None
-    texts = [line for line in lines if line.strip()]
-    if not texts:
+    if not any(line.strip() for line in lines):
         raise InputError("standard input has no text; give one a line")
-    return texts
+    return lines
 
 
 def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
-    """Prints one line for each text, with the values of its prediction."""
-    predictions = predict_texts(export := open_export(folder), text_rows(export, texts))
+    """Prints one line for each text, or pair of texts, with the values of its prediction.
+
+    A single "-" stands for the lines of standard input; an empty one keeps its place, without a prediction.
+    """
+    export = open_export(folder)
+    rows = line_rows(export, lines_of_input()) if list(texts) == ["-"] else _given(export, texts)
+    if empty := [number for number, row in enumerate(rows, start=1) if row is None]:
+        which = join([f"{number:,}" for number in empty[:5]] + ([f"{len(empty) - 5:,} more"] if len(empty) > 5 else []))
+        verb = "is" if len(empty) == 1 else "are"
+        _note(f"text {which} of {len(rows):,} {verb} empty: no text to predict from")
+    predictions = predict_texts(export, rows, _note)
+    names = next(tuple(row) for row in rows if row is not None)
+    titles = names if len(names) > 1 else ("text",)
+    given = [dict(zip(titles, row.values() if row is not None else [""] * len(titles), strict=True)) for row in rows]
     if as_json:
-        rows = [{"text": text, **prediction} for text, prediction in zip(texts, predictions, strict=True)]
-        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+        found = [{**row, **prediction} for row, prediction in zip(given, predictions, strict=True)]
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return
+    console = make_console()
+    console.print(_table(export, given, predictions, console.width))
+
+
+def _given(export: Export, texts: Sequence[str]) -> list[Row]:
+    """Returns a row for each text of the command line; None for one without a character.
+
+    Raises:
+        InputError: no text has one.
+    """
+    given = text_rows(export, texts)
+    rows: list[Row] = [row if all(text.strip() for text in row.values()) else None for row in given]
+    if not any(rows):
+        raise InputError(f"nothing to predict: {'the text is' if len(rows) == 1 else 'all texts are'} empty")
+    return rows
+
+
+def _note(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _table(
+    export: Export, rows: Sequence[Mapping[str, str]], predictions: Sequence[Mapping[str, Any]], width: int
+) -> Table:
+    """Returns a line for each row: the values of its prediction, and its texts."""
     values = [_values(prediction, export.value_columns) for prediction in predictions]
+    longest = max(values, key=len)  # a row without a text has no likeliest classes
     num_values = len(export.value_columns)
     columns = [
         *(
             TextColumn(title=_short(name), right=isinstance(value, (int, float)), rank=max(0, at + 1 - num_values))
-            for at, (name, value) in enumerate(values[0])
+            for at, (name, value) in enumerate(longest)
         ),
-        TextColumn(title="text", right=False),
+        *(TextColumn(title=_short(name), right=False) for name in rows[0]),
     ]
-    lines = [_line(text, [value for _, value in pairs]) for text, pairs in zip(texts, values, strict=True)]
-    console = make_console()
-    table, _ = fitted(columns, lines, console.width)
-    console.print(table)
+    blank = [("", "")] * len(longest)
+    lines = [
+        _line(row.values(), [value for _, value in [*pairs, *blank[len(pairs) :]]])
+        for row, pairs in zip(rows, values, strict=True)
+    ]
+    return fitted(columns, lines, width)[0]
 
 
 def _values(prediction: Mapping[str, Any], value_columns: Sequence[str]) -> list[tuple[str, Any]]:
@@ -101,9 +136,9 @@ def _likeliest(part: Mapping[str, Any], told: Sequence[Any]) -> str:
     return ", ".join(f"{_short(name)} {value:.3f}" for name, value in largest if name not in told)
 
 
-def _line(text: str, values: Sequence[Any]) -> Line:
+def _line(texts: Iterable[str], values: Sequence[Any]) -> Line:
     cells = (f"{value:.3f}" if isinstance(value, (int, float)) else plain(_listed(value)) for value in values)
-    return Line((*cells, " ".join(plain(text).split())[:60]))
+    return Line((*cells, *(" ".join(plain(text).split())[:60] for text in texts)))
 
 
 def _listed(value: Any) -> str:
@@ -126,29 +161,35 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     export = open_export(folder)
     columns, rows, notes = read_table(export, table)
     for note in notes:
-        sys.stderr.write(f"{note}\n")
-    outputs = predict_outputs(export, rows) if rows else {}
+        _note(note)
+    places = [place for place, row in enumerate(rows) if row is not None]
+    outputs = predict_outputs(export, [row for row in rows if row is not None], _note) if places else {}
     predictions = predictions_of(export, outputs, rows)
     text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
     if out is None:
         sys.stdout.write(text)
     else:
         _write(out, text)
-    if rows and (line := _scores_line(export, columns, outputs)):
-        sys.stderr.write(line + "\n")
+    if places and (line := _scores_line(export, columns, places, outputs)):
+        _note(line)
 
 
-def _scores_line(export: Export, columns: Mapping[str, Sequence[Any]], outputs: Arrays) -> str:
-    """Returns the scores against the table's own column of targets; "" where it has none."""
+def _scores_line(export: Export, columns: Mapping[str, Sequence[Any]], places: Sequence[int], outputs: Arrays) -> str:
+    """Returns the scores against the table's own column of targets; "" where it has none.
+
+    `outputs` are of the rows at `places`, which have a text.
+    """
     try:
-        found = table_scores(export, columns, outputs)
+        read = {name: [values[place] for place in places] for name, values in columns.items()}
+        found = table_scores(export, read, outputs)
     except DataError as error:
         return f"not scored: {error}"
     if found is None:
         return ""
     values = ", ".join(f"{metric.title} {shown(metric, value)}" for metric, value in found.scores)
-    num_rows = f"{found.num_rows:,} of {len(columns[export.target]):,} rows"
-    return f"scored against column {export.target!r} ({num_rows} have a value that the model knows): {values}"
+    num_rows, have = len(columns[export.target]), "a value that the model knows"
+    have = f"a text and {have}" if len(places) < num_rows else have
+    return f"scored against column {export.target!r} ({found.num_rows:,} of {num_rows:,} rows have {have}): {values}"
 
 
 def _as_json(predictions: Sequence[Mapping[str, Any]]) -> str:

@@ -238,11 +238,16 @@ def _write_baselines(folder: Path, metric: Metric, simple: Mapping[str, Mapping[
     return names
 
 
-def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str]:
-    """Each test row as the page shows it, on one line."""
+def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str | list[str]]:
+    """Each test row as the page shows it, on one line; a pair of texts as two, where a task shows no more of it."""
     task = task_of(spec.task)
-    rows = data.frame("test").to_dict("records")
-    return [clip(task.show({str(name): value for name, value in row.items()}), SHOWN_WIDTH) for row in rows]
+    shown: list[str | list[str]] = []
+    for record in data.frame("test").to_dict("records"):
+        row = {str(name): value for name, value in record.items()}
+        line = clip(task.show(row), SHOWN_WIDTH)
+        texts = [clip(row[name], SHOWN_WIDTH) for name in task.facts.texts_in(row)]
+        shown.append(texts if len(texts) > 1 and clip(" ".join(texts), SHOWN_WIDTH) == line else line)
+    return shown
 
 
 def _answers(run: RunFolder, folder: Path, role: Role, record: TrialRecord) -> dict[str, Answers]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
@@ -66,6 +67,18 @@ def _with_bounds(score: Mapping[str, float]) -> str:
     return f"{_four_digits(score['value'])} ({bounds})"
 
 
+def _setting(value: Any) -> str:
+    """A setting as people write it: 2.0 -> "2", 5e-05 -> "5e-5"; "" of what is not set (null, an empty list)."""
+    if isinstance(value, float):
+        digits, exponent, power = f"{value:.6g}".partition("e")
+        return f"{digits}e{int(power)}" if exponent else digits
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {text}" for key, item in value.items() if (text := _setting(item)))
+    if isinstance(value, (list, tuple)):
+        return ", ".join(filter(None, map(_setting, value)))
+    return "" if value is None else str(value)
+
+
 _TEMPLATES.filters |= {"md": _markdown, "four": _four_digits, "bounds": _with_bounds}
 
 
@@ -103,6 +116,9 @@ def write_card(
     `precisions` are the study's choices for `precision: auto`.
     """
     config, task = record.trained_config, facts_of(spec.task)
+    columns = data.meta.columns or column_names(spec.data, task)
+    texts = task.texts_in(columns)
+    pairs = len(texts) > 1
     names = [metric.name for metric in task.metrics if metric.name in record.metrics]
     versions = {package: version(package) for package in _PACKAGES}
     number = config.of if config.of is not None else record.number
@@ -132,7 +148,7 @@ def write_card(
         data=DataSource(source=data.meta.source, sha256=data.meta.sha256),
         preprocess=config.data.preprocess,
         max_length=config.data.max_length,
-        columns=data.meta.columns or column_names(spec.data, task),
+        columns=columns,
         form=spec.data.model_dump(include=set(FILE_KEYS), exclude_none=True),
         place=record.place,
         versions=versions | {"python": platform.python_version()},
@@ -142,9 +158,9 @@ def write_card(
         name=f"{spec.name}, trial {number}",
         number=number,
         pipeline=task.pipeline,
-        summary=task_of(spec.task).summary([_markdown(name) for name in data.names]),
-        usage=task_of(spec.task).usage("FOLDER"),
-        takes_texts=task.reads("text"),
+        summary=task_of(spec.task).summary([_markdown(name) for name in data.names], pairs=pairs),
+        usage=task_of(spec.task).usage("FOLDER", pairs=pairs),
+        texts=[columns[name] for name in texts],
         trust=trust_option(spec.task),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
@@ -152,6 +168,7 @@ def write_card(
         chosen=standing.chosen,
         tuned=tuned_text(folder, spec.task, data.names),
         notes=standing.warnings,
+        shown_settings={key: text for key, value in settings.items() if (text := _setting(value))},
         speed=speed_text(standing.speed) if standing.speed else "",
         is_default=number in default_numbers(spec),
         moved=moved_text(spec, arm_of(spec, record.params)),

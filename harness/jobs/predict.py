@@ -5,7 +5,7 @@ Only safetensors and JSON files are read from the exported folder, so that no co
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -24,7 +24,9 @@ from harness.data.values import as_text, cell_of, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
 from harness.records.decisions import BEST
 from harness.records.exported import EXPORT_FILES, read_export
+from harness.records.files import sha256_of
 from harness.records.manifest import first_error
+from harness.report.kit.text import plural
 from harness.runtime import program
 from harness.spec.study import DataSpec
 from harness.spec.tasks import facts_of
@@ -32,6 +34,8 @@ from harness.stats.metric import Arrays
 
 __all__ = [
     "Export",
+    "Row",
+    "line_rows",
     "open_export",
     "predict_outputs",
     "predict_texts",
@@ -41,6 +45,9 @@ __all__ = [
     "text_rows",
 ]
 
+#: The texts of a row by the names of their fields; None of a row that lacks a text.
+Row = Mapping[str, Any] | None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
@@ -48,7 +55,8 @@ class Export:
 
     `names` are what the ids in its targets stand for. `columns` are the columns of a table by the task's names for
     them, and `target` is the column that the model was trained to predict ("": none). `value_columns` are the values of
-    a prediction that are added to a table. `form` is what the study says of how its tables are cut.
+    a prediction that are added to a table. `form` is what the study says of how its tables are cut. `data_sha256` is
+    the hash of the file that the rows came from ("": not known; of a folder that of all its files).
     """
 
     folder: Path
@@ -60,6 +68,7 @@ class Export:
     target: str
     value_columns: tuple[str, ...]
     form: Form = field(default_factory=Form)
+    data_sha256: str = ""
 
 
 def open_export(folder: Path) -> Export:
@@ -91,6 +100,7 @@ def open_export(folder: Path) -> Export:
         form=replace(_form(folder, manifest.form), by_word=task.facts.reads("words")),
         target=manifest.columns.get(task.facts.target.name, "") if task.facts.target else "",
         value_columns=task.value_columns,
+        data_sha256=manifest.data.sha256,
     )
 
 
@@ -101,13 +111,17 @@ def _form(folder: Path, keys: Mapping[str, Any]) -> Form:
         raise InputError(f"{folder}: manifest.json: form: {first_error(error)}") from None
 
 
-def predict_outputs(export: Export, rows: Sequence[Mapping[str, Any]]) -> Arrays:
+def predict_outputs(
+    export: Export, rows: Sequence[Mapping[str, Any]], note: Callable[[str], object] = lambda line: None
+) -> Arrays:
     """The outputs of the model for rows, at least one, of its texts by the names of their fields.
+
+    `note` gets a line where texts were cut, and one where the tokenizer does not know most of a text.
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
-    _texts(export)
+    names = _texts(export)
     import torch
 
     from harness.tasks import task_of
@@ -122,34 +136,64 @@ def predict_outputs(export: Export, rows: Sequence[Mapping[str, Any]]) -> Arrays
         raise InputError(f"{export.folder}: the model cannot be loaded ({reason[:200]})") from error
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
+    for line in _reading_notes(encoded.stats, len(rows), "pair" if len(names) > 1 else "text"):
+        note(line)
     return answered(model.to(device), task, encoded, np.arange(len(rows)), device)
 
 
-def predict_texts(export: Export, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _reading_notes(stats: Mapping[str, Any], num_rows: int, what: str) -> Iterator[str]:
+    """Yields what a user should know of how rows, each `what`, were read; nothing of a task that does not count it."""
+    cut, unknown = round(stats.get("truncated_fraction", 0.0) * num_rows), stats.get("num_mostly_unknown", 0)
+    of_all = f"of {plural(num_rows, what)}"
+    if cut:
+        longer = "is longer than the model reads and was" if cut == 1 else "are longer than the model reads and were"
+        yield f"{cut:,} {of_all} {longer} cut after {stats['length_limit']:,} tokens"
+    if unknown:
+        consist = "consists" if unknown == 1 else "consist"
+        yield (
+            f"{unknown:,} {of_all} {consist} mostly of what the model's tokenizer does not know (another script, "
+            "emoji?): a prediction from that says little"
+        )
+
+
+def predict_texts(
+    export: Export, rows: Sequence[Row], note: Callable[[str], object] = lambda line: None
+) -> list[dict[str, Any]]:
     """The predictions for rows of texts by the names of their fields, a JSON dictionary per row.
+
+    A row without a text (None) has the values of a prediction as None. For `note` see `predict_outputs`.
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
     _texts(export)
-    return predictions_of(export, predict_outputs(export, rows), rows) if rows else []
+    read = [row for row in rows if row is not None]
+    return predictions_of(export, predict_outputs(export, read, note) if read else {}, rows)
 
 
-def predictions_of(export: Export, outputs: Arrays, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The predictions that a model's outputs for `rows` are, a JSON dictionary per row."""
+def predictions_of(export: Export, outputs: Arrays, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The predictions that a model's outputs are, a JSON dictionary per row.
+
+    `outputs` are of the rows that are not None; the others have the values of a prediction as None.
+    """
     from harness.tasks import task_of
 
-    task = task_of(export.task)
-    return [task.located(task.predict(outputs, at, export.names), row) for at, row in enumerate(rows)]
+    task, places = task_of(export.task), count()
+    return [
+        dict.fromkeys(export.value_columns)
+        if row is None
+        else task.located(task.predict(outputs, next(places), export.names), row)
+        for row in rows
+    ]
 
 
-def _texts(export: Export) -> list[str]:
+def _texts(export: Export) -> tuple[str, ...]:
     """Returns the names of the fields of texts that the model reads.
 
     Raises:
         InputError: the model does not take texts.
     """
-    names = [name for name in facts_of(export.task).texts if name in export.columns]
+    names = facts_of(export.task).texts_in(export.columns)
     if not names:
         raise InputError(
             f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
@@ -159,22 +203,50 @@ def _texts(export: Export) -> list[str]:
 
 
 def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
-    """Rows from single texts.
+    """Rows from texts; for a model of pairs from two texts each, in turn.
 
     Raises:
-        InputError: the model takes pairs of texts.
+        InputError: the model takes pairs of texts, and the last text has no second one.
     """
-    name, *others = _texts(export)
-    if others:
-        names = " and ".join(f"'{name}'" for name in export.columns.values())
-        raise InputError(f"{export.folder} wants pairs of texts; give a table with the columns {names}: --csv FILE")
-    return [{name: text} for text in texts]
+    names = _texts(export)
+    if len(texts) % len(names):
+        raise InputError(
+            f"{export.folder} wants pairs of texts: give two for each, {_listed(export, names, ' then ')}, or a table "
+            "with these columns: --csv FILE"
+        )
+    return [dict(zip(names, texts[at : at + len(names)], strict=True)) for at in range(0, len(texts), len(names))]
 
 
-def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[dict[str, Any]], tuple[str, ...]]:
+def line_rows(export: Export, lines: Sequence[str]) -> list[Row]:
+    """A row from each line; for a model of pairs a line holds two texts with a tab between.
+
+    A row without a text is None.
+
+    Raises:
+        InputError: the model takes pairs of texts, and a line does not hold two.
+    """
+    names = _texts(export)
+    rows: list[Row] = []
+    for number, line in enumerate(lines, start=1):
+        texts = line.split("\t") if len(names) > 1 else [line]
+        if line.strip() and len(texts) != len(names):
+            raise InputError(
+                f"standard input: line {number}: {plural(len(texts), 'text')} where {export.folder} wants pairs; give "
+                f"{_listed(export, names, ', a tab and ')}"
+            )
+        rows.append(dict(zip(names, texts, strict=True)) if all(text.strip() for text in texts) else None)
+    return rows
+
+
+def _listed(export: Export, names: Sequence[str], between: str) -> str:
+    """Returns the columns of fields: "'question' then 'answer'"."""
+    return between.join(f"'{export.columns[name]}'" for name in names)
+
+
+def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[Row], tuple[str, ...]]:
     """All columns of a table, the rows of those that the model takes as text, and notes on how it was read.
 
-    Words may be lists.
+    Words may be lists. A row that lacks a text is None: there is nothing to predict from.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
@@ -188,9 +260,8 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
         values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
         missing = sum(map(is_missing, values))
         if missing:
-            notes.append(
-                f"{path.name}: {missing} of {len(values)} rows have an empty '{column}': no text to predict from"
-            )
+            have = f"{missing:,} of {plural(len(values), 'row')} {'has' if missing == 1 else 'have'}"
+            notes.append(f"{path.name}: {have} an empty '{column}': no text to predict from")
         has_words = facts_of(export.task).field(name).kind == "words"
         texts[name] = [
             value
@@ -198,11 +269,18 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[d
             else ("" if is_missing(value) else as_text(f"{path}: row {row}: '{column}'", value))
             for row, value in enumerate(values, start=1)
         ]
-    return (
-        content.columns,
-        [dict(zip(texts, row, strict=True)) for row in zip(*texts.values(), strict=True)],
-        tuple(notes),
-    )
+    if export.data_sha256 and sha256_of(path) == export.data_sha256:
+        notes.append(f"{path.name}: this is the file that the model was trained on: its training rows are among these")
+    rows: list[Row] = [
+        dict(zip(texts, row, strict=True)) if not any(map(_is_empty, row)) else None
+        for row in zip(*texts.values(), strict=True)
+    ]
+    return content.columns, rows, tuple(notes)
+
+
+def _is_empty(value: Any) -> bool:
+    """True for a text without a character, and for no words."""
+    return not (value.strip() if isinstance(value, str) else value)
 
 
 def _content(export: Export, path: Path) -> tuple[Content, Form]:
@@ -232,7 +310,7 @@ def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any
         listed = ", ".join(f"'{name}'" for name in list(content.columns)[:20])
         raise DataError(
             f"{path}: no column '{column}', which the model was trained on (columns: {listed})"
-            f"{nearest(column, content.columns)}; rename the column of texts, or write its name above them"
+            f"; rename the column of texts{nearest(column, content.columns)}, or write its name above them"
         ) from None
 
 

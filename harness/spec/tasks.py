@@ -5,7 +5,7 @@ How a task encodes, trains and predicts is in `harness.tasks`, under the same na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -136,6 +136,10 @@ class TaskFacts:
     def texts(self) -> tuple[str, ...]:
         """The names of the fields of texts, or of their words, that a model reads, in their order."""
         return tuple(field.name for field in self.fields if field.kind in ("text", "words") and not field.target)
+
+    def texts_in(self, columns: Collection[str]) -> tuple[str, ...]:
+        """The names of the fields of texts for which a table has a column; `columns` are the names of its fields."""
+        return tuple(name for name in self.texts if name in columns)
 
     def field(self, name: str) -> Field:
         """Returns the field `name`.

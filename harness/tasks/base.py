@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     from harness.data.prepared import PreparedData
 
-__all__ = ["Loss", "Task", "TaskBase"]
+__all__ = ["PAIR", "Loss", "Task", "TaskBase"]
+
+#: A pair of texts as code that transformers' pipelines take.
+PAIR = '{"text": "first text", "text_pair": "second text"}'
 
 
 class Loss(Protocol):
@@ -136,11 +139,17 @@ class Task(Protocol):
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns a row as text, for the report's list of errors."""
 
-    def summary(self, names: Sequence[str]) -> str:
-        """Returns what the task's models do, as the beginning of a sentence: "Texts into 2 classes (a, b)"."""
+    def summary(self, names: Sequence[str], *, pairs: bool = False) -> str:
+        """Returns what the task's models do, as the beginning of a sentence: "Texts into 2 classes (a, b)".
 
-    def usage(self, folder: str) -> str:
-        """Returns Python code that loads an export from `folder` with plain transformers; empty where there is none."""
+        With `pairs` a row is a pair of texts.
+        """
+
+    def usage(self, folder: str, *, pairs: bool = False) -> str:
+        """Returns Python code that loads an export from `folder` with plain transformers; empty where there is none.
+
+        With `pairs` the code shows how a pair of texts is given.
+        """
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes what inference needs besides the weights: tokenizer or image processor files."""
@@ -240,10 +249,11 @@ class TaskBase:
         """Returns the prediction as it is."""
         return dict(prediction)
 
-    def summary(self, names: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str], *, pairs: bool = False) -> str:
         """Returns the rows and the target."""
-        return f"{self.facts.inputs.capitalize()} to {self.facts.target.name if self.facts.target else 'learn'}"
+        inputs = f"pairs of {self.facts.inputs}" if pairs else self.facts.inputs
+        return f"{inputs.capitalize()} to {self.facts.target.name if self.facts.target else 'learn'}"
 
-    def usage(self, folder: str) -> str:
+    def usage(self, folder: str, *, pairs: bool = False) -> str:
         """Returns no code."""
         return ""

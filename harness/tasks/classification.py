@@ -14,7 +14,7 @@ from harness.errors import look_up
 from harness.records.imbalance import imbalance, keys_for_rare_classes
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
-from harness.tasks.base import TaskBase
+from harness.tasks.base import PAIR, TaskBase
 from harness.tasks.baselines import features_baseline, majority_baseline
 
 if TYPE_CHECKING:
@@ -106,15 +106,17 @@ class Classification(TaskBase):
             return []
         return [f"The model answers '{names[answers[0]][:40]}' for every test row."]
 
-    def summary(self, names: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str], *, pairs: bool = False) -> str:
         """Returns the rows and the classes."""
-        return f"{self.facts.inputs.capitalize()} into {len(names)} classes ({', '.join(names)})"
+        inputs = f"pairs of {self.facts.inputs}" if pairs else self.facts.inputs
+        return f"{inputs.capitalize()} into {len(names)} classes ({', '.join(names)})"
 
-    def usage(self, folder: str) -> str:
+    def usage(self, folder: str, *, pairs: bool = False) -> str:
         """Returns code for the pipeline of the facts."""
+        call = f"\nclassify({PAIR})" if pairs else ""
         return (
             "from transformers import pipeline\n\n"
-            f"classify = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)})"
+            f"classify = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)}){call}"
         )
 
     def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from harness.spec.tasks import LABELS, facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
 from harness.stats.thresholds import DEFAULT, best_threshold
+from harness.tasks.base import PAIR
 from harness.tasks.baselines import label_probabilities, labels_on_features, text_vectors
 from harness.tasks.texts import TextTask
 
@@ -147,16 +148,17 @@ class MultiLabelClassification(TextTask):
         listed = ", ".join(f"'{names[label][:40]}'" for label in np.flatnonzero(given[0])[:5]) or "no label"
         return [f"The model gives every test row the same labels: {listed}."]
 
-    def summary(self, names: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str], *, pairs: bool = False) -> str:
         """Returns the rows and the labels."""
-        return f"Texts to any number of {len(names)} labels ({', '.join(names)})"
+        return f"{'Pairs of texts' if pairs else 'Texts'} to any number of {len(names)} labels ({', '.join(names)})"
 
-    def usage(self, folder: str) -> str:
+    def usage(self, folder: str, *, pairs: bool = False) -> str:
         """Returns code for the classification pipeline."""
+        call = f"classify({PAIR})\n" if pairs else ""
         return (
             "from transformers import pipeline\n\n"
             f"classify = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)}, top_k=None)\n"
-            f"# all labels with their probabilities; {THRESHOLDS} of config.json says from where on one is given"
+            f"{call}# all labels with their probabilities; {THRESHOLDS} of config.json says from where on one is given"
         )
 
     def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from harness.runtime import quick_imports
 from harness.spec.tasks import NUMBER, facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
+from harness.tasks.base import PAIR
 from harness.tasks.baselines import scaled_features, text_vectors
 from harness.tasks.texts import TextTask
 
@@ -97,16 +98,17 @@ class TextRegression(TextTask):
         model = Ridge().fit(scaled, np.asarray(train_targets["numbers"]))
         return {split: {"predictions": model.predict(rows)} for split, rows in scaled_others.items()}
 
-    def summary(self, names: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str], *, pairs: bool = False) -> str:
         """Returns the rows and the target."""
-        return "A number for each text"
+        return f"A number for each {'pair of texts' if pairs else 'text'}"
 
-    def usage(self, folder: str) -> str:
+    def usage(self, folder: str, *, pairs: bool = False) -> str:
         """Returns code for the classification pipeline, whose score is the number if no function is applied to it."""
+        call = f"predict({PAIR})\n" if pairs else ""
         return (
             "from transformers import pipeline\n\n"
             f"predict = pipeline({json.dumps(self.facts.pipeline)}, model={json.dumps(folder)}, "
-            'function_to_apply="none")\n'
+            f'function_to_apply="none")\n{call}'
             "# the score is the number; a head without bias (GPT-2's) lacks target_mean of config.json: add it"
         )
 

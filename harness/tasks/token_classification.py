@@ -158,12 +158,12 @@ class TokenClassification(TextTask):
         """Returns the words with a space between."""
         return " ".join(row[WORDS.name])
 
-    def summary(self, names: Sequence[str]) -> str:
+    def summary(self, names: Sequence[str], *, pairs: bool = False) -> str:
         """Returns what is found."""
         types = [name.removeprefix("B-") for name in names if name.startswith("B-")]
         return f"The entities in texts, of {len(types)} type{'s' if len(types) != 1 else ''} ({', '.join(types)})"
 
-    def usage(self, folder: str) -> str:
+    def usage(self, folder: str, *, pairs: bool = False) -> str:
         """Returns code for the pipeline, which cuts words in its own way."""
         return (
             "from transformers import pipeline\n\n"

@@ -79,13 +79,14 @@ def encode_texts(
         DataError: `max_length` leaves no room for text.
         CheckpointError: the tokenizer fails, as one whose files do not belong together.
     """
-    room = max_length - tokenizer.num_special_tokens_to_add(pair=len(columns) == 2)
+    num_special = tokenizer.num_special_tokens_to_add(pair=len(columns) == 2)
+    room = max_length - num_special
     if room < len(columns):
         raise DataError(f"data.max_length: {max_length} tokens leave no room for text beside the special tokens")
     ids: list[np.ndarray] = []
     kinds: list[np.ndarray] = []
     lengths: list[int] = []
-    truncated = unknown = 0
+    truncated = unknown = mostly_unknown = 0
     for start in range(0, len(columns[0]), _CHUNK_ROWS):
         texts = [list(column[start : start + _CHUNK_ROWS]) for column in columns]
         try:
@@ -105,7 +106,11 @@ def encode_texts(
         ]
         lengths.extend(map(len, rows))
         ids.append(np.fromiter(chain.from_iterable(rows), dtype=np.int32))
-        unknown += sum(row.count(tokenizer.unk_token_id) for row in batch["input_ids"])
+        counts = [row.count(tokenizer.unk_token_id) for row in batch["input_ids"]]
+        unknown += sum(counts)
+        mostly_unknown += sum(
+            2 * count > len(row) - num_special for count, row in zip(counts, batch["input_ids"], strict=True)
+        )
         if segments:
             kinds.append(np.fromiter(chain.from_iterable(batch["token_type_ids"]), dtype=np.int8))
     counted = np.asarray(lengths, dtype=np.int64)
@@ -113,7 +118,8 @@ def encode_texts(
     fields = {"input_ids": Ragged(values=np.concatenate(ids), offsets=offsets)}
     if segments:
         fields["token_type_ids"] = Ragged(values=np.concatenate(kinds), offsets=offsets)
-    return fields, stats_of(counted, truncated, unknown, max_length, tokenizer)
+    stats = stats_of(counted, truncated, unknown, max_length, tokenizer)
+    return fields, stats | {"num_mostly_unknown": mostly_unknown}
 
 
 def _num_truncated(

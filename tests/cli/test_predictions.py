@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.cli.predictions import _as_csv, _values, _write, texts_of
+from harness.cli.predictions import _as_csv, _values, _write, lines_of_input
 from harness.errors import InputError
 
 
@@ -71,21 +71,27 @@ def standard_input(content: bytes) -> io.TextIOWrapper:
 
 def test_dash_reads_a_text_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", standard_input("\ufeffone\n\n zwei \u00fc\r\nthree".encode()))
-    assert texts_of(["-"]) == ["one", " zwei \u00fc", "three"]
-    assert texts_of(["a", "-"]) == ["a", "-"], "among other texts it is a text"
+    assert lines_of_input() == ["one", "", " zwei \u00fc", "three"]
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"\n \n", "has no text"), (b"caf\xe9", "not UTF-8")])
 def test_dash_refuses(monkeypatch: pytest.MonkeyPatch, content: bytes, message: str) -> None:
     monkeypatch.setattr(sys, "stdin", standard_input(content))
     with pytest.raises(InputError, match=message):
-        texts_of(["-"])
+        lines_of_input()
 
 
 def test_predict_of_standard_input(smoke_run: Path) -> None:
-    done = CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "-", "--json"], input="a cat\na soup\n")
+    command = ["predict", str(smoke_run / "best"), "-"]
+    done = CliRunner().invoke(app, [*command, "--json"], input="a cat\n\na soup\n")
     assert done.exit_code == 0, done.output
-    assert [row["text"] for row in json.loads(done.stdout)] == ["a cat", "a soup"]
+    rows = json.loads(done.stdout)
+    assert [row["text"] for row in rows] == ["a cat", "", "a soup"]
+    assert [row["label"] is None for row in rows] == [False, True, False]
+    assert done.stderr == "1 of 3 lines has no text to predict from\n"
+    told = CliRunner().invoke(app, command, input="\na cat\n").stdout.splitlines()
+    assert len(told) == 3 + told[1].count("─") // max(1, told[1].count("─")), "a header, maybe a ruler, and two lines"
+    assert told[-1].endswith("a cat")
 
 
 def test_predict_names_empty_texts(smoke_run: Path) -> None:
@@ -105,5 +111,10 @@ def test_predict_of_a_table_with_labels_is_scored_beside_it(smoke_run: Path, tmp
     assert len(done.stdout.splitlines()) == 4
     assert done.stderr.startswith("scored against column 'label' (2 of 3 rows have a value that the model knows): ")
     assert " accuracy " in done.stderr
+    table.write_text("text,label\na cat,animal\n,food\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "--csv", str(table)])
+    assert done.stdout.splitlines()[2] == ",food,,"
+    assert "1 of 2 rows has an empty 'text': no text to predict from" in done.stderr
+    assert "(1 of 2 rows have a text and a value that the model knows)" in done.stderr
     table.write_text("text\na cat\n", encoding="utf-8")
     assert CliRunner().invoke(app, ["predict", str(smoke_run / "best"), "--csv", str(table)]).stderr == ""

@@ -69,4 +69,7 @@ def test_answers_and_rows_of_test_are_kept_in_one_order(smoke_run: Path) -> None
 def test_kept_rows_are_lines_of_limited_length(tmp_path: Path) -> None:
     data, rows = prepared(tmp_path), {"text": ["x" * 2000, "two\nlines"], "text_pair": ["second", "\x00and one"]}
     pd.DataFrame(rows | {"label": [0, 1]}).to_parquet(tmp_path / "test.parquet")
-    assert _shown_rows(SPEC, data) == ["x" * (SHOWN_WIDTH - 1) + "…", "two lines and one"]
+    pairs = [["x" * (SHOWN_WIDTH - 1) + "…", "second"], ["two lines", "and one"]]
+    assert _shown_rows(SPEC, data) == pairs
+    pd.DataFrame({"text": rows["text"], "label": [0, 1]}).to_parquet(tmp_path / "test.parquet")
+    assert _shown_rows(SPEC, data) == [pairs[0][0], "two lines"]

@@ -11,9 +11,9 @@ import pytest
 
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError, InputError, RunError
-from harness.jobs.export import write_card
+from harness.jobs.export import _setting, write_card
 from harness.jobs.export_trial import export_trial
-from harness.jobs.predict import open_export, predict_texts
+from harness.jobs.predict import open_export, predict_texts, text_rows
 from harness.jobs.standing import of_trial, of_winner
 from harness.records.results import Results, load
 from tests.report.factory import make_results
@@ -60,7 +60,7 @@ def test_export_card_has_tables_that_markdown_shows(results: Results) -> None:
     assert [lines[2].split("|")[1].strip() for lines in tables] == ["accuracy", "model.checkpoint"]
     assert 'pipeline("text-classification", model="FOLDER")' in card
     assert "Trained with adamw on" in card
-    assert "| training.label_smoothing | 0.0 |" in card and "| training.class_weights | none |" in card
+    assert "| training.label_smoothing | 0 |" in card and "| training.class_weights | none |" in card
 
 
 def test_export_card_says_what_was_trained_and_what_is_exported(results: Results) -> None:
@@ -101,6 +101,51 @@ def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Re
     assert "default recipe, in this study with learning rate 3e-4 instead of 5e-5 and batch size 16 instead" in card
     assert f"trained on 20 of {results.manifest.data.rows['train']} training rows" in card
     assert f"The weights are those after step 3 of {record.history[-1].total_steps}." in card
+
+
+@pytest.mark.parametrize("task", ["text-classification", "text-regression"])
+def test_card_of_a_model_of_pairs_says_how_a_pair_is_given(results: Results, tmp_path: Path, task: str) -> None:
+    spec = results.spec.model_copy(update={"task": task})
+    prepared = PreparedData(Path(results.manifest.data.folder))
+    columns = {"text": "first_question", "text_pair": "answer", "label": "label"}
+    prepared.__dict__["meta"] = prepared.meta.model_copy(update={"columns": columns})
+    record = results.trials[0]
+    standing = of_winner(4, (), None)
+    write_card(tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), standing=standing)
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert ("\nPairs of texts into " if task == "text-classification" else "\nA number for each pair of texts") in card
+    assert '({"text": "first text", "text_pair": "second text"})' in card
+    assert (
+        '`harness predict FOLDER "first text" "second text"`, or of a table with the columns first\\_question and '
+        in card
+    )
+    facts = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    assert text_rows(open_export(tmp_path), ["a", "b"]) == [{"text": "a", "text_pair": "b"}], facts["columns"]
+
+
+def test_settings_of_a_card_are_written_as_people_do(results: Results) -> None:
+    card = (results.folder / "best" / "README.md").read_text("utf-8")
+    settings = dict(
+        line.strip("| ").split(" | ", 1) for line in card.splitlines() if line.startswith(("| training", "| data."))
+    )
+    manifest = json.loads((results.folder / "best" / "manifest.json").read_text("utf-8"))["settings"]
+    assert settings["training.epochs"] == f"{manifest['training.epochs']:g}"
+    assert float(settings["training.learning_rate"]) == pytest.approx(manifest["training.learning_rate"], rel=1e-5)
+    assert manifest["data.preprocess"] == [] and "data.preprocess" not in settings
+    assert not {"None", "[]", "", r"\[\]"} & set(settings.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (2.0, "2"), (5e-05, "5e-5"), (0.000152345, "0.000152345"), (1e20, "1e20"), (None, ""), ([], ""), (0, "0"),
+        (["lowercase", {"replace": None}], "lowercase"), ({"crop": 4, "flip": None}, "crop: 4"), (False, "False"),
+    ],
+)  # fmt: skip
+def test_setting_of_a_card(value: object, text: str) -> None:
+    assert _setting(value) == text
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -10,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from harness.errors import InputError
-from harness.jobs.predict import open_export, predict_texts, prediction_table, read_table, text_rows
+from harness.jobs.predict import (
+    Export,
+    line_rows,
+    open_export,
+    predict_texts,
+    prediction_table,
+    read_table,
+    text_rows,
+)
 from harness.records.exported import EXPORT_FILES
 
 
@@ -70,8 +79,47 @@ def test_read_table_reads_what_a_sweep_reads(folder: Path, tmp_path: Path) -> No
     table.write_text('{"question": "why?", "id": 1}\n{"question": null}\n', encoding="utf-8")
     columns, rows, notes = read_table(open_export(folder), table)
     assert columns == {"question": ["why?", None], "id": [1, None]}
-    assert rows == [{"text": "why?"}, {"text": ""}]
-    assert notes == ("t.jsonl: 1 of 2 rows have an empty 'question': no text to predict from",)
+    assert rows == [{"text": "why?"}, None]
+    assert notes == ("t.jsonl: 1 of 2 rows has an empty 'question': no text to predict from",)
+
+
+def test_read_table_says_that_it_is_the_table_of_training(folder: Path, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("question,label\nwhy?,yes\n", encoding="utf-8")
+    facts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    facts["data"] = {"source": "t.csv", "sha256": hashlib.sha256(table.read_bytes()).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(facts), encoding="utf-8")
+    told = "t.csv: this is the file that the model was trained on: its training rows are among these"
+    assert told in read_table(open_export(folder), table)[2]
+    table.write_text("question,label\nhow?,yes\n", encoding="utf-8")
+    assert told not in read_table(open_export(folder), table)[2]
+
+
+@pytest.fixture
+def pairs(folder: Path) -> Export:
+    """A model of pairs, as far as it is read."""
+    return replace(open_export(folder), columns={"text": "question", "text_pair": "answer"})
+
+
+def test_two_texts_are_a_pair(pairs: Export) -> None:
+    assert text_rows(pairs, ["a", "b", "c", "d"]) == [{"text": "a", "text_pair": "b"}, {"text": "c", "text_pair": "d"}]
+    with pytest.raises(InputError, match="wants pairs of texts: give two for each, 'question' then 'answer', or"):
+        text_rows(pairs, ["a", "b", "c"])
+
+
+def test_lines_keep_their_places(folder: Path, pairs: Export) -> None:
+    assert line_rows(open_export(folder), ["a", " ", "b\tc"]) == [{"text": "a"}, None, {"text": "b\tc"}]
+    assert line_rows(pairs, ["a\tb", "", "\t", "c\t"]) == [{"text": "a", "text_pair": "b"}, None, None, None]
+    with pytest.raises(InputError, match=r"line 2: 1 text where .* wants pairs; give 'question', a tab and 'answer'"):
+        line_rows(pairs, ["a\tb", "c"])
+
+
+def test_row_of_a_table_that_lacks_one_text_of_a_pair_is_left_out(pairs: Export, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("question,answer\nwhy?,so\nhow?, \n", encoding="utf-8")
+    _, rows, notes = read_table(pairs, table)
+    assert rows == [{"text": "why?", "text_pair": "so"}, None]
+    assert "t.csv: 1 of 2 rows has an empty 'answer': no text to predict from" in notes
 
 
 def test_read_table_takes_a_column_whose_name_differs_in_case(folder: Path, tmp_path: Path) -> None:
@@ -88,7 +136,7 @@ def test_read_table_reads_rows_that_lack_another_cell(folder: Path, tmp_path: Pa
     table.write_text("question,note\nwhy?,x\nhow?\nwho?,y\n", encoding="utf-8")
     columns, rows, notes = read_table(open_export(folder), table)
     assert columns == {"question": ["why?", "how?", "who?"], "note": ["x", "", "y"]}
-    assert [row["text"] for row in rows] == columns["question"]
+    assert [row["text"] for row in rows if row] == columns["question"]
     assert notes == (
         "t.csv: 1 rows have fewer cells than the header (first: line 3): cells of other columns are missing",
     )
@@ -198,6 +246,21 @@ def test_predict_texts_in_any_company_says_the_same(smoke_run: Path) -> None:
         (alone,) = predict_texts(export, text_rows(export, [text]))
         assert alone["label"] == found["label"]
         assert alone["probabilities"] == pytest.approx(found["probabilities"], abs=1e-5)
+
+
+def test_predict_texts_says_what_was_cut_and_what_is_unknown(smoke_run: Path) -> None:
+    export, told = open_export(smoke_run / "best"), list[str]()
+    texts = ["a cat", "the soup needs salt " * 40, "\U0001f44d\U0001f44d\U0001f44d", "\U0001f621 \U0001f621"]
+    found = predict_texts(export, [*text_rows(export, texts), None], told.append)
+    assert len(found) == 5 and found[4] == {"label": None, "probability": None}
+    assert told == [
+        f"1 of 4 texts is longer than the model reads and was cut after {export.max_length} tokens",
+        "2 of 4 texts consist mostly of what the model's tokenizer does not know (another script, emoji?): a "
+        "prediction from that says little",
+    ]
+    told.clear()
+    predict_texts(export, text_rows(export, ["a cat"]), told.append)
+    assert told == []
 
 
 def test_predict_texts_of_torn_weights_is_an_input_error(smoke_run: Path, tmp_path: Path) -> None:

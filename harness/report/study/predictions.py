@@ -17,7 +17,7 @@ from harness.report.lenses.registry import lens_of
 from harness.stats.metric import Metric
 from harness.stats.resampling import PairedComparison, compare
 
-__all__ = ["answers_of", "compared", "shown_rows", "units_of", "validation_answers"]
+__all__ = ["answers_of", "compared", "shown_rows", "shown_texts", "units_of", "validation_answers"]
 
 
 def answers_of(view: View, model: FinalModel, split: str = "test") -> Answers | None:
@@ -79,12 +79,23 @@ def compared(
 
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:
-    """The texts of the `num_rows` test rows; empty where they were not kept, or have another number of rows."""
+    """The texts of the `num_rows` test rows, pairs joined; empty where they were not kept, or are another number."""
+    return [clip(" ".join(row), SHOWN_WIDTH) for row in shown_texts(view, num_rows)]
+
+
+def shown_texts(view: View, num_rows: int) -> Sequence[tuple[str, ...]]:
+    """The texts of the `num_rows` test rows, one or two each; empty as for `shown_rows`.
+
+    Versions before kept a pair as one text.
+    """
     path = _file(view, SHOWN)
     try:
         rows = json.loads(path.read_text(encoding="utf-8")) if path is not None else None
     except (OSError, ValueError):
         return ()
-    if not isinstance(rows, list) or len(rows) != num_rows or not all(isinstance(row, str) for row in rows):
+    if not isinstance(rows, list) or len(rows) != num_rows:
         return ()
-    return [clip(row, SHOWN_WIDTH) for row in rows]
+    texts = [(row,) if isinstance(row, str) else tuple(row) if isinstance(row, list) else () for row in rows]
+    if not all(row and all(isinstance(text, str) for text in row) for row in texts):
+        return ()
+    return [tuple(clip(text, SHOWN_WIDTH) for text in row) for row in texts]

@@ -83,12 +83,25 @@ def test_rows_that_do_not_fit_into_a_command_leave_a_table(view: View, rows: lis
     assert found.truth == ""
 
 
-def test_pairs_of_texts_go_into_a_table(view: View) -> None:
+@pytest.fixture
+def pairs(view: View) -> View:
     manifest = view.results.manifest
     data = manifest.data.model_copy(update={"columns": {"text": "question", "text_pair": "answer", "label": "label"}})
-    pairs = View(replace(view.results, manifest=manifest.model_copy(update={"data": data})))
+    return View(replace(view.results, manifest=manifest.model_copy(update={"data": data})))
+
+
+def test_both_texts_of_a_pair_are_given(pairs: View) -> None:
+    rows = [["why?", ""], ["-n", "no"], ["x" * 300, "no"], ["Who's there?", "the cat"], ["a", "b"]]
+    (pairs.results.folder / DECISIONS / SHOWN).write_text(json.dumps(rows), encoding="utf-8")
     found = example(pairs)
-    assert found is not None and found.command.endswith(" --csv FILE.csv")
+    assert found is not None and found.truth
+    assert shlex.split(found.command)[-2:] == ["Who's there?", "the cat"]
+
+
+def test_pairs_that_a_version_before_kept_as_one_text_leave_a_table(pairs: View) -> None:
+    shown(pairs, ["why? because"] * 5)
+    found = example(pairs)
+    assert found is not None and found.command.endswith("/best --csv FILE.csv")
 
 
 def test_without_an_exported_model_there_is_nothing_to_try(tmp_path: Path) -> None:
