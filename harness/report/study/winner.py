@@ -38,6 +38,7 @@ _ROLE_NAMES = {
 #: The characters of a line of a label.
 _LABEL = 26
 #: How fast a model predicts, in batches and a single row, and the size of its weights.
+_MEASURED_ONCE = "Models of one checkpoint, precision and length are measured once, and have one speed."
 _COSTS = ("predicted rows/s", "ms for one row", "MB")
 
 
@@ -78,14 +79,14 @@ def models_table(view: View) -> Table | None:
         return None
     names = list(dict.fromkeys(name for model in view.models.values() for name in model.test))
     measured = any(model.speed for model in view.models.values())
-    rows = []
-    for model in view.models.values():
+    rows, measured_as = [], _measured_as(view)
+    for role, model in view.models.items():
         cells = [f"{_ROLE_NAMES[model.kind]}: {clip(_model_name(model.number, model.name), 60)}"]
         for name in names:
             bounds = model.test.get(name)
             cells.append(score_and_interval(name, bounds) if bounds else "–")
         speed = model.speed
-        costs = _costs(speed) if speed else ()
+        costs = [f"as the {measured_as[role]}"] * len(_COSTS) if role in measured_as else _costs(speed) if speed else ()
         rows.append([*cells, *(costs or ["–"] * len(_COSTS))] if measured else cells)
     head = ("model", *(metric_title(name) for name in names), *(_COSTS if measured else ()))
     return Table(
@@ -94,8 +95,22 @@ def models_table(view: View) -> Table | None:
         rows=rows,
         numeric=frozenset(range(1, len(head))),
         wide=len(head) > 3,
-        caption=_measured_how(view.models.values()),
+        caption=" ".join(filter(None, [_measured_how(view.models.values()), _MEASURED_ONCE if measured_as else ""])),
     )
+
+
+def _measured_as(view: View) -> dict[str, str]:
+    """What the first model with the same measurement is called, for each role whose model was not measured itself."""
+    first: dict[tuple[str | None, PredictionSpeed], str] = {}
+    found: dict[str, str] = {}
+    for role, model in view.models.items():
+        if model.speed is None:
+            continue
+        measured = (model.checkpoint, model.speed)
+        if measured in first:
+            found[role] = first[measured]
+        first.setdefault(measured, _ROLE_NAMES[model.kind])
+    return found
 
 
 def _costs(speed: PredictionSpeed) -> tuple[str, ...]:

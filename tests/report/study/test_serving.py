@@ -12,6 +12,7 @@ from harness.records.final import Comparison, FinalModel, PredictionSpeed
 from harness.records.results import Results
 from harness.report.kit.view import View
 from harness.report.study.answer import answer
+from harness.report.study.winner import models_table
 from harness.runtime import program
 from harness.spec.space import Range
 from tests.report.factory import make_results
@@ -47,6 +48,25 @@ def test_each_compared_checkpoint_has_a_line(results: Results) -> None:
     assert sum("the winner, trial" in line for line in lines.values()) == 1
     single = make_results(results.folder.parents[1] / "single", trials=12)
     assert not {"all-MiniLM-L6-v2", "large"} & set(sentences(single))
+
+
+def test_models_with_one_measurement_show_it_once(results: Results) -> None:
+    assert results.final is not None
+    table = models_table(View(results))
+    assert table is not None and table.caption.endswith("are measured once, and have one speed.")
+    checkpoints = {model.checkpoint for model in results.final.models if model.speed is not None}
+    speeds = [row[table.head.index("predicted rows/s")] for row in table.rows]
+    assert speeds.count("800") == len(checkpoints) > 1
+    assert "as the winner" in speeds
+    each = [
+        model.model_copy(update={"speed": model.speed.model_copy(update={"row_ms": 1.0 + at})})
+        if model.speed
+        else model
+        for at, model in enumerate(results.final.models)
+    ]
+    table = models_table(View(changed(results, each, list(results.final.comparisons))))
+    assert table is not None and "measured once" not in table.caption
+    assert not any("as the" in cell for row in table.rows for cell in row)
 
 
 @pytest.mark.parametrize(
