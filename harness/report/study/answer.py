@@ -44,6 +44,8 @@ from harness.spec.constraints import Ranking
 
 __all__ = ["Answer", "answer"]
 
+#: What the times of searches and confirmations leave out.
+_NOT_COUNTED = "; preparation, baselines, test and export come on top"
 #: What a name has in brackets, left out of a headline.
 _BRACKETS = re.compile(r" \([^)]*\)")
 
@@ -217,7 +219,7 @@ def _cost(view: View) -> Sentence:
     busy = slot_use(spans, total)
     slots = f", {plural(spans['slot'].nunique(), 'slot')} {percent(busy, 0)} busy" if isfinite(busy) else ""
     trials = plural(len(view.trials), "trial")
-    return Sentence("Cost", f"{trials}{states}{extra} in {duration(total)}{_by_phase(view)}{slots}.")
+    return Sentence("Cost", f"{trials}{states}{extra} in {duration(total)}{_by_phase(view)}{slots}{_NOT_COUNTED}.")
 
 
 def _by_phase(view: View) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
+import numpy as np
+
 from harness.records.final import FinalModel
 from harness.records.results import rung
 from harness.records.schema import BUDGET, TrialRecord, TrialState
@@ -24,6 +26,7 @@ from harness.report.kit.text import (
     verdict_word,
 )
 from harness.report.kit.view import View
+from harness.report.study.predictions import answers_of
 from harness.report.study.sampling import detectable, gap
 from harness.report.study.serving import alternative, checkpoint_lines
 from harness.spec.configure import arm_of, moved_defaults, search_space
@@ -127,6 +130,17 @@ def _score(name: str, model: FinalModel) -> str:
     return metric(name, model.test[name].value if name in model.test else None)
 
 
+def _having(view: View, name: str, model: FinalModel) -> str:
+    """Returns what follows the name of a model: its score, or why it has none."""
+    if name in model.test and isfinite(model.test[name].value):
+        return f"which has {_score(name, model)}"
+    answers = answers_of(view, model)
+    outputs = [np.asarray(values) for values in answers.outputs.values()] if answers is not None else []
+    if outputs and all(values.dtype.kind == "f" and not np.ptp(values, axis=0).any() for values in outputs):
+        return f"which gives every row the same answer, so that its {metric_title(name)} is not defined"
+    return f"whose {metric_title(name)} is not defined"
+
+
 def _absent(view: View, pick: FinalModel) -> Iterator[Sentence]:
     """The sentences on a missing runner-up or default recipe."""
     if "runner-up" not in view.models:
@@ -158,7 +172,7 @@ def _against_baselines(view: View, name: str) -> list[Sentence]:
     baselines = [model for model in view.models.values() if model.kind == "baseline"]
     parts = []
     for model in baselines:
-        compared, text = view.comparison(model.role), f"{clip(model.name, 80)}, which has {_score(name, model)}"
+        compared, text = view.comparison(model.role), f"{clip(model.name, 80)}, {_having(view, name, model)}"
         if compared is not None and not isfinite(compared.difference.value):
             text = f"not comparable with {text}"
         elif compared is not None:

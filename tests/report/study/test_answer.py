@@ -469,6 +469,21 @@ def test_baseline_without_a_value_of_the_metric_is_no_rival(results: Results) ->
     against = texts(changed_results)["Against the baseline"]
     assert against.startswith("Not comparable with TF-IDF")
     assert "nan" not in against
+    models = [
+        model.model_copy(update={"test": {**model.test, "accuracy": unknown}}) if model.kind == "baseline" else model
+        for model in final.models
+    ]
+    without = changed(results, final=final.model_copy(update={"comparisons": pairs, "models": tuple(models)}))
+    assert texts(without)["Against the baseline"].endswith(", whose accuracy is not defined.")
+    baseline = next(model for model in models if model.kind == "baseline")
+    path = results.folder / baseline.predictions
+    kept = read_answers(path, "test")
+    probabilities = np.tile([0.5, 0.3, 0.2], (len(kept), 1))
+    write_answers(path, {"test": Answers({"probabilities": probabilities}, kept.targets)})
+    assert texts(without)["Against the baseline"].endswith(
+        ", which gives every row the same answer, so that its accuracy is not defined."
+    )
+    write_answers(path, {"test": kept})
 
 
 def pruned_at(record: TrialRecord, step: int, total_steps: int) -> TrialRecord:

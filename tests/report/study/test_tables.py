@@ -122,7 +122,8 @@ def test_time_is_that_of_searches_and_confirmations_idle_time_within_them_includ
     assert wall_s(view) == 25 + 10.5 + 20
     assert slot_use(spans, wall_s(view)) == pytest.approx((5 + 5 + 8 + 19) / 55.5)
     cost = next(sentence.text for sentence in answer(view).sentences if sentence.about == "Cost")
-    assert cost.endswith("in 56 s (search 36 s, confirmation 20 s), 1 slot 67\u00a0% busy.")
+    assert "in 56 s (search 36 s, confirmation 20 s), 1 slot 67\u00a0% busy; preparation, " in cost
+    assert cost.endswith("; preparation, baselines, test and export come on top.")
     figure = timeline(view)
     assert figure is not None and figure.alt.startswith("1 slot over 56 s: busy 67\u00a0% of the time, idle 33")
 
