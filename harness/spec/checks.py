@@ -31,6 +31,7 @@ from harness.spec.params import (
     value_at,
 )
 from harness.spec.schedule import MAX_EVALUATIONS
+from harness.spec.short_names import long_name
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.study.pruners import PRUNERS
@@ -79,7 +80,7 @@ def _condition(spec: StudySpec, key: str, condition: str, values: tuple[Any, ...
     full = full_key(spec, condition)
     if full is None:
         names = [*keys_of(spec), *keys_of(spec).values()]
-        return f"unknown key; it must be one of data, model or training{nearest(condition, names)}"
+        return f"unknown key; it must be one of data, model or training{nearest(long_name(condition), names)}"
     domain = value_at(spec, full)
     if full == "model.checkpoint" and is_compared(spec):
         domain = Choices(choices=arms(spec))

@@ -20,6 +20,7 @@ from harness.spec.params import (
     searched,
     value_at,
 )
+from harness.spec.short_names import long_name
 from harness.spec.space import Choices, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.trial import ParamValue
@@ -89,7 +90,7 @@ def _misfit(spec: StudySpec, key: str, value: Any) -> str:
     full = full_key(spec, key)
     if full is None:
         names = [*keys_of(spec), *keys_of(spec).values()]
-        return f"unknown key; the study searches {_searched(spec)}{nearest(key, names)}"
+        return f"unknown key; the study searches {_searched(spec)}{nearest(long_name(key), names)}"
     domain = value_at(spec, full)
     if full == CHECKPOINT and not is_searched(domain):
         domain = Choices(choices=arms(spec)) if is_compared(spec) else arms(spec)[0]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import nearest
+from harness.spec.short_names import long_name
 from harness.spec.space import Choices, Range
 from harness.spec.study import CHECKPOINT_PATTERN, DELIMITER_PATTERN, NAME_PATTERN, REVISION_PATTERN, StudySpec
 from harness.spec.yamltree import KeyPath
@@ -131,8 +132,10 @@ def _literals(detail: ErrorDetails) -> list[str]:
 
 def _unknown(path: KeyPath, raw: Any) -> str:
     key, allowed = str(path[-1]), _allowed_keys(path[:-1], raw)
-    hint = nearest(key, allowed)
-    if not hint and (elsewhere := [full for full in _full_keys(StudySpec) if full.rpartition(".")[2] == key]):
+    name = long_name(key)
+    elsewhere = [full for full in _full_keys(StudySpec) if full.rpartition(".")[2] == name]
+    hint = nearest(name, allowed) if name in allowed or name == key else ""
+    if not hint and elsewhere:
         hint = f"; did you mean {' or '.join(repr(full) for full in elsewhere)}?"
     return f"unknown key; allowed here: {', '.join(allowed)}{hint}"
 

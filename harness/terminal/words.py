@@ -7,21 +7,10 @@ from typing import Any
 
 from harness.records.schema import BUDGET, Progress, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
+from harness.spec.short_names import SHORT_NAMES
 
 __all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of", "why_pruned"]
 
-_SHORT = {
-    "learning_rate": "lr",
-    "batch_size": "batch",
-    "warmup_fraction": "warmup",
-    "weight_decay": "decay",
-    "label_smoothing": "smoothing",
-    "accumulation_steps": "accum",
-    "class_weights": "weights",
-    "max_grad_norm": "clip",
-    "max_length": "length",
-    "train_rows": "rows",
-}
 _WIDTH = 32
 
 
@@ -32,7 +21,7 @@ def plain(text: object) -> str:
 
 def column_name(name: str) -> str:
     """learning_rate -> "lr"."""
-    return _SHORT.get(name, param_name(name))
+    return SHORT_NAMES.get(name, param_name(name))
 
 
 def param_text(name: str, value: Any) -> str:

@@ -57,6 +57,11 @@ def test_fixed_value_may_be_given_again_and_is_no_param() -> None:
 @pytest.mark.parametrize(
     ("given", "key", "words"),
     [
+        (
+            {"lr": 1e-4},
+            "lr",
+            "unknown key; the study searches learning_rate, batch_size; did you mean 'learning_rate'?",
+        ),
         ({"learning_rat": 1e-4}, "learning_rat", "unknown key; the study searches learning_rate, batch_size; did you"),
         ({"seed": 1}, "seed", "training.seed is fixed at 0, not 1: search it, or leave it out"),
         (

@@ -208,6 +208,20 @@ def test_wrong_override_is_told_as_the_command_lines(study: Path, override: str,
     assert len(found.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("lr=3e-5", "training.learning_rate"),
+        ("decay=0", "training.weight_decay"),
+        ("training.warmup=0.1", "warmup_fraction"),
+        ("model.lr=3e-5", "training.learning_rate"),
+        ("model.batch=8", "training.batch_size"),
+    ],
+)
+def test_short_name_of_a_table_is_understood(study: Path, override: str, meant: str) -> None:
+    assert error_of(study, override).endswith(f"; did you mean '{meant}'?")
+
+
 def test_mistakes_of_file_and_command_line_are_told_together(study: Path) -> None:
     study.write_text(GOOD + "task: text\n", encoding="utf-8")
     lines = error_of(study, "search.trials=0", "nonsense").splitlines()
