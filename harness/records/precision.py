@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.records.schema import Place, Stored
+from harness.stats.shown import number
 
 __all__ = ["DeviceKind", "PrecisionChoice", "device_kind", "unmeasured"]
 
@@ -43,7 +44,7 @@ class PrecisionChoice(Stored):
 
 
 def _rounded(speed: float) -> str:
-    return f"{speed:,.0f}" if speed >= 10 else f"{speed:.1f}"
+    return f"{speed:,.0f}" if speed >= 10 else number(speed, 2)
 
 
 def device_kind(place: Place) -> DeviceKind:

@@ -87,6 +87,8 @@ def test_precision_choice_says_what_was_measured(
     choice = choose(smoke_config, smoke_data, Host(place=place))
     assert choice.kind == ("cpu", "a processor", 1)
     assert choice.reason == "by the speed of this study's own matrix products: fp32 131 GFLOP/s, bf16 3.2 GFLOP/s"
+    tiny = choice.model_copy(update={"gflops": {"fp32": 0.0123, "bf16": 0.12}})
+    assert tiny.reason.endswith(": bf16 0.12 GFLOP/s, fp32 0.012 GFLOP/s")
     assert 1 <= len(choice.products) <= 3
     assert all(" by " in product for product in choice.products)
 

@@ -86,7 +86,7 @@ def measurement_facts(bench: BenchFile) -> list[str]:
     if noise.spread is not None:
         lines.append(
             f"A/A: two runs of a usual cell are apart by up to {percent(noise.spread)} (95 %, by the median of "
-            f"{plural(noise.pairs, 'pair')}; the widest: {percent(noise.most or 0)}); smaller differences are none"
+            f"{plural(noise.pairs, 'pair')}; the widest: {percent(noise.most or 0)}); smaller differences may be noise"
         )
     best = max((cell for cell in bench.cells if cell.tokens_per_second), key=_tokens, default=None)
     if best is not None:

@@ -85,7 +85,7 @@ def _confused(scores: ClassScores, names: list[str]) -> Table | None:
         if wrong[true, predicted]
     ]
     return Table(
-        title="What it takes for what",
+        title="Which classes are mistaken for which",
         head=("true class", "predicted class", "rows", "of the class"),
         rows=rows,
         numeric=frozenset({2, 3}),

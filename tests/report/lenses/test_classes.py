@@ -88,7 +88,9 @@ def test_arrays_of_other_kinds_do_not_fit(outputs: dict[str, np.ndarray], target
 
 
 def test_most_confused_pairs_come_first(view: View) -> None:
-    table = next(table for table in winner_section(view).tables if table.title == "What it takes for what")
+    table = next(
+        table for table in winner_section(view).tables if table.title == "Which classes are mistaken for which"
+    )
     counts = [int(row[2]) for row in table.rows]
     assert counts == sorted(counts, reverse=True)
     assert sum(counts) == int((~scores(view).correct).sum())

@@ -261,14 +261,41 @@ def test_axes_of_trials_have_no_tick_between_two_of_them(tmp_path: Path, trials:
             assert all(tick == int(tick) for tick in found["tickvals"])
 
 
-def test_front_of_a_single_trial_shows_a_fifth_of_its_values_around_it(tmp_path: Path) -> None:
-    found = training_figures(View(make_results(tmp_path, trials=1)))
-    front = next(figure for figure in found if figure.key == "front-samples_per_second")
-    for name, axis in (("x", "xaxis"), ("y", "yaxis")):
-        (value,) = front.data[1][name]
-        assert front.layout[axis]["range"] == pytest.approx(
-            [0.8 * value, min(1.2 * value, 1.01 if name == "y" else 1e9)]
-        )
+def fronts(results: Results) -> list[Figure]:
+    return [figure for figure in training_figures(View(results)) if figure.key.startswith("front-")]
+
+
+def test_single_trial_has_no_front(tmp_path: Path) -> None:
+    assert fronts(make_results(tmp_path, trials=1)) == []
+
+
+def test_front_of_equal_scores_shows_a_fifth_of_the_score_around_it(tmp_path: Path) -> None:
+    made = make_results(tmp_path, trials=6, confirm=0, final=False)
+    equal = [
+        record.model_copy(update={"metrics": {**record.metrics, "accuracy": 0.5}} if record.metrics else {})
+        for record in made.trials
+    ]
+    front = fronts(replace(made, trials=tuple(equal)))[0]
+    assert front.layout["yaxis"]["range"] == pytest.approx([0.4, 0.6])
+
+
+@pytest.mark.parametrize(("final", "word"), [(True, "the winner"), (False, "the best so far")])
+def test_curve_of_the_best_trial_is_named_by_what_it_is(tmp_path: Path, final: bool, word: str) -> None:
+    results = make_results(tmp_path, trials=6, final=final)
+    best = results.best()
+    assert best is not None
+    figure = next(figure for figure in training_figures(View(results)) if figure.key == "curves")
+    assert figure.data[-1]["name"] == f"trial {best.record.number}, {word}"
+
+
+def test_curves_show_trials_that_wait(tmp_path: Path) -> None:
+    made = make_results(tmp_path, trials=6, final=False)
+    best = made.best()
+    assert best is not None
+    waits = next(record for record in made.trials if record.history and record.number != best.record.number)
+    trials = [r.model_copy(update={"state": TrialState.WAITING}) if r is waits else r for r in made.trials]
+    figure = next(f for f in training_figures(View(replace(made, trials=tuple(trials)))) if f.key == "curves")
+    assert set(trace(figure, "waiting")["customdata"]) - {None} == {waits.number}
 
 
 def test_line_of_the_baseline_runs_on_both_sides_of_a_single_trial(tmp_path: Path) -> None:

@@ -107,7 +107,8 @@ def _curve_lines(view: View, records: list[TrialRecord], name: str) -> list[dict
         }
         data.append({**ends, **trial_points(pruned)})
     if winner is not None and winner.history:
-        data.append(_lines([winner], name, f"trial {winner.number}, the pick", COLORS["orange"], 3, 1.0))
+        word = "the winner" if view.results.final is not None else "the best so far"
+        data.append(_lines([winner], name, f"trial {winner.number}, {word}", COLORS["orange"], 3, 1.0))
     return data
 
 
@@ -196,7 +197,7 @@ def _fronts(view: View) -> list[Figure]:
 def _front(view: View, other: str) -> Figure | None:
     records = [record for record in view.completed if isfinite(view.mean(record, other))]
     points = np.array([[view.mean(r, other), view.mean(r)] for r in records]).reshape(-1, 2)
-    if not len(records) or (len(records) > 1 and np.ptp(points[:, 0]) == 0):
+    if len(records) < 2 or np.ptp(points[:, 0]) == 0:
         return None
     best = pareto_front(points, [view.task.metric(other).maximize, view.metric.maximize])
     order = np.argsort(points[best][:, 0])
@@ -231,7 +232,7 @@ def _front(view: View, other: str) -> Figure | None:
         title=f"Validation {view.score_name} against {name}: the trials that no other beats in both",
         data=[dots, line],
         layout=layout(
-            _around(_cost_axis(view, other), points[:, 0]),
+            _cost_axis(view, other),
             _around(score_axis(view), points[:, 1]),
         ),
         alt=f"{plural(len(on), 'trial')} of {len(records):,} completed ones on the Pareto front: "
