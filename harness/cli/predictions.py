@@ -103,13 +103,14 @@ def _table(
     """Returns a line for each row: the values of its prediction, and its texts."""
     values = [_values(prediction, export.value_columns) for prediction in predictions]
     longest = max(values, key=len)  # a row without a text has no likeliest classes
+    titles = [export.columns.get(name, name) for name in rows[0]] if len(rows[0]) > 1 else ["text"]
     num_values = len(export.value_columns)
     columns = [
         *(
             TextColumn(title=_short(name), right=isinstance(value, (int, float)), rank=max(0, at + 1 - num_values))
             for at, (name, value) in enumerate(longest)
         ),
-        *(TextColumn(title=_short(name), right=False) for name in rows[0]),
+        *(TextColumn(title=_short(name), right=False) for name in titles),
     ]
     blank = [("", "")] * len(longest)
     lines = [

@@ -76,7 +76,7 @@ def _setting(value: Any) -> str:
         return ", ".join(f"{key}: {text}" for key, item in value.items() if (text := _setting(item)))
     if isinstance(value, (list, tuple)):
         return ", ".join(filter(None, map(_setting, value)))
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _TEMPLATES.filters |= {"md": _markdown, "four": _four_digits, "bounds": _with_bounds}

@@ -141,7 +141,7 @@ def test_settings_of_a_card_are_written_as_people_do(results: Results) -> None:
     ("value", "text"),
     [
         (2.0, "2"), (5e-05, "5e-5"), (0.000152345, "0.000152345"), (1e20, "1e20"), (None, ""), ([], ""), (0, "0"),
-        (["lowercase", {"replace": None}], "lowercase"), ({"crop": 4, "flip": None}, "crop: 4"), (False, "False"),
+        (["lowercase", {"replace": None}], "lowercase"), ({"crop": 4, "flip": None}, "crop: 4"), (False, "false"),
     ],
 )  # fmt: skip
 def test_setting_of_a_card(value: object, text: str) -> None:

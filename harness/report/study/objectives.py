@@ -32,7 +32,7 @@ def tradeoff(view: View) -> list[Sentence]:
         return []
     metrics = [view.task.metric(name) for name in names]
     objectives = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
-    front = on_front(view)
+    front = on_front(view) if len(view.completed) > 1 else []
     if not front:
         return [Sentence("Objectives", f"{objectives}.")]
     best = {

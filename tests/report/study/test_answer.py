@@ -120,6 +120,8 @@ def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: 
     for place, name in enumerate(("accuracy", "samples/s")):
         assert f"best in {name} is trial {max(points, key=lambda number: points[number][place])} (" in told
     assert "Objectives" not in texts(make_results(tmp_path / "one", trials=5))
+    alone = texts(make_results(tmp_path / "alone", trials=1, objectives=names))["Objectives"]
+    assert alone == "accuracy and samples/s; accuracy decides."
 
 
 @pytest.mark.parametrize("cost", ["samples_per_second", "peak_memory_mib"])
