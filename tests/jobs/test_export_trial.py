@@ -91,6 +91,7 @@ def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Re
     data = config.data.model_copy(update={"train_rows": 20})
     record = results.trials[0].model_copy(update={"config": config.model_copy(update={"data": data}), "best_step": 3})
     prepared = PreparedData(Path(results.manifest.data.folder))
+    (tmp_path / "config.json").write_text("{}")
     write_card(
         tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), standing=of_winner(4, (), None)
     )
