@@ -112,6 +112,7 @@ def test_card_of_a_model_of_pairs_says_how_a_pair_is_given(results: Results, tmp
     prepared.__dict__["meta"] = prepared.meta.model_copy(update={"columns": columns})
     record = results.trials[0]
     standing = of_winner(4, (), None)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     write_card(tmp_path, spec=spec, data=prepared, record=record, test=None, seeds=(0,), standing=standing)
     card = (tmp_path / "README.md").read_text("utf-8")
     assert ("\nPairs of texts into " if task == "text-classification" else "\nA number for each pair of texts") in card
@@ -122,7 +123,6 @@ def test_card_of_a_model_of_pairs_says_how_a_pair_is_given(results: Results, tmp
     )
     facts = json.loads((tmp_path / "manifest.json").read_text("utf-8"))
     (tmp_path / "model.safetensors").touch()
-    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     assert text_rows(open_export(tmp_path), ["a", "b"]) == [{"text": "a", "text_pair": "b"}], facts["columns"]
 
 
@@ -225,7 +225,7 @@ def test_export_replaces_another_model_only_by_force(results: Results, tmp_path:
     to = export_trial(results, None, tmp_path / "model", said.append)
     export_trial(results, None, to, said.append)
     assert said == [], "the same model once more"
-    other = next(model.number for model in final.tested if model.number != final.winner)
+    other = next(trial.number for trial in results.trials if trial.number != final.winner)
     with pytest.raises(InputError, match=f"model of trial {final.winner} of smoke, and this is trial {other} of smoke"):
         export_trial(results, other, to)
     assert json.loads((to / "manifest.json").read_text("utf-8"))["trial"] == final.winner

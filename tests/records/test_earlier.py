@@ -55,7 +55,7 @@ def test_record_without_rungs_has_those_of_the_study(missing: dict[str, None]) -
     record = make_record("bf16")
     raw = record.model_dump(mode="json", exclude={"config": {"rungs"}})
     raw["config"] |= missing
-    assert record.config.rungs == (1 / 16, 1 / 4)
+    assert record.config.rungs == (1 / 16, 1 / 8, 1 / 4, 1 / 2)
     assert TrialRecord.model_validate(earlier.record(raw, record.config.rungs)) == record
     assert TrialRecord.model_validate(earlier.record(raw, (0.5,))).config.rungs == (0.5,)
 
