@@ -219,22 +219,27 @@ def test_export_leaves_files_beside_an_export_alone(results: Results, tmp_path: 
 
 
 def test_export_replaces_another_model_only_by_force(results: Results, tmp_path: Path) -> None:
-    final = results.final
-    assert final is not None
-    said: list[str] = []
-    to = export_trial(results, None, tmp_path / "model", said.append)
-    export_trial(results, None, to, said.append)
-    assert said == [], "the same model once more"
-    other = next(trial.number for trial in results.trials if trial.number != final.winner)
-    with pytest.raises(InputError, match=f"model of trial {final.winner} of smoke, and this is trial {other} of smoke"):
-        export_trial(results, other, to)
-    assert json.loads((to / "manifest.json").read_text("utf-8"))["trial"] == final.winner
-    export_trial(results, other, to, said.append, force=True)
-    assert json.loads((to / "manifest.json").read_text("utf-8"))["trial"] == other
-    assert said[-1] == f"{to}: replaced the model of trial {final.winner} of smoke that was there"
-    renamed = replace(results, spec=results.spec.model_copy(update={"name": "another"}))
-    with pytest.raises(InputError, match=f"and this is trial {other} of another"):
-        export_trial(renamed, other, to)
+    gone = results.spec.data.model_copy(update={"path": str(tmp_path / "gone.csv")})  # spares the scoring
+    results = replace(results, spec=results.spec.model_copy(update={"data": gone}))
+    assert results.final is not None
+    winner, said = results.final.winner, list[str]()
+
+    def exported(*, force: bool = False) -> list[str]:
+        said.clear()
+        export_trial(results, None, to, said.append, force=force)
+        return [line for line in said if "not scored again" not in line]
+
+    to = tmp_path / "model"
+    assert exported() == exported() == [], "the same model once more"
+    manifest = json.loads((to / "manifest.json").read_text("utf-8"))
+    for changed, held in (({"trial": 97}, "trial 97 of smoke"), ({"study": "other"}, f"trial {winner} of other")):
+        other = manifest | changed | {"files": manifest["files"] | {"model.safetensors": "0" * 64}}
+        (to / "manifest.json").write_text(json.dumps(other), encoding="utf-8")
+        with pytest.raises(InputError, match=f"holds the model of {held}, and this is trial {winner} of smoke"):
+            exported()
+        assert json.loads((to / "manifest.json").read_text("utf-8")) == other
+        assert exported(force=True) == [f"{to}: replaced the model of {held} that was there"]
+        assert json.loads((to / "manifest.json").read_text("utf-8")) == manifest
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
