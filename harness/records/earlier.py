@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from harness.stats.metric import COSTS
-
 __all__ = ["array_key", "export", "final", "manifest", "record"]
 
 #: The current array names by those of earlier versions, which had one kind of task.
@@ -28,17 +26,14 @@ def record(raw: Any, rungs: Sequence[float] = ()) -> Any:
     """A trial's record.
 
     A trial without rungs of its own gets `rungs`, those of the study. Evaluations that do not name their precision get
-    the fixed one of the trial's configuration. Costs are those of the whole training; they were those up to the best
-    evaluation.
+    the fixed one of the trial's configuration. Its costs stay those up to its best evaluation.
     """
     config, history = raw["config"], raw["history"]
     if config.get("rungs") is None:
         config = config | {"rungs": tuple(rungs)}
     if (precision := config["training"]["precision"]) != "auto":
         history = [{"precision": precision, **row} for row in history]
-    metrics, last = raw.get("metrics", {}), history[-1]["metrics"] if history else {}
-    metrics = {name: last.get(name, value) if name in COSTS else value for name, value in metrics.items()}
-    return raw | {"config": config, "history": history, "metrics": metrics}
+    return raw | {"config": config, "history": history}
 
 
 def final(raw: Any) -> Any:

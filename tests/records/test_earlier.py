@@ -60,14 +60,6 @@ def test_record_without_rungs_has_those_of_the_study(missing: dict[str, None]) -
     assert TrialRecord.model_validate(earlier.record(raw, (0.5,))).config.rungs == (0.5,)
 
 
-def test_costs_of_a_record_of_the_version_before_are_those_of_the_whole_training() -> None:
-    raw = make_record("bf16").model_dump(mode="json")
-    costs = {"samples_per_second": 90.0, "peak_memory_mib": 500.0}
-    raw["metrics"] |= costs
-    raw["history"][-1]["metrics"] |= {"samples_per_second": 70.0}
-    assert earlier.record(raw)["metrics"] == raw["metrics"] | {"samples_per_second": 70.0}
-
-
 @pytest.mark.parametrize("precision", ["bf16", "auto"])
 def test_todays_record_is_left_as_it_is(precision: str) -> None:
     raw = make_record(precision).model_dump(mode="json")
