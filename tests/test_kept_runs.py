@@ -17,7 +17,6 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.stats.metric import COSTS
 
 KEPT = Path(__file__).parent / "kept"
 #: Where the kept runs lay when they were made.
@@ -67,19 +66,7 @@ def test_results_of_a_finished_run_are_as_they_were(copied: Callable[[str], Path
     run = copied("finished")
     expected = (KEPT / "finished_results.json").read_text(encoding="utf-8").replace(RUNS, str(run.parent))
     found, then = results(run), json.loads(expected)
-    assert _without_costs(_as_of(found, then)) == _without_costs(then), "costs are now those of the whole training"
-
-
-def _without_costs(found: Any) -> Any:
-    """The results without the costs among metrics: an earlier version had those up to the best evaluation."""
-    if isinstance(found, dict):
-        return {
-            key: {name: metric for name, metric in value.items() if name not in COSTS}
-            if key == "metrics"
-            else _without_costs(value)
-            for key, value in found.items()
-        }
-    return [_without_costs(item) for item in found] if isinstance(found, list) else found
+    assert _as_of(found, then) == then
 
 
 def test_report_of_a_finished_run_is_written(copied: Callable[[str], Path]) -> None:
