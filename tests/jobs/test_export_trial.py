@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from harness.jobs.export_trial import export_trial
 from harness.jobs.predict import open_export, predict_texts, text_rows
 from harness.jobs.standing import of_trial, of_winner
 from harness.records.results import Results, load
+from harness.stats.intervals import unknown
 from tests.report.factory import make_results
 
 
@@ -82,6 +84,23 @@ def test_export_card_says_what_was_trained_and_what_is_exported(results: Results
     assert f"in {run.precision}" in card and f"| training.precision | {run.precision} |" in card
     default = "It is the default recipe, in this study with learning rate 3e-4 instead of 5e-5 and batch size 16"
     assert (default in card) == (model.number == 0)
+
+
+def test_card_has_a_dash_for_what_the_rows_leave_undefined(results: Results, tmp_path: Path) -> None:
+    assert results.final is not None
+    record = next(record for record in results.trials if record.number == results.final.winner)
+    write_card(
+        tmp_path,
+        spec=results.spec,
+        data=PreparedData(Path(results.manifest.data.folder)),
+        record=record.model_copy(update={"metrics": record.metrics | {"roc_auc": nan}}),
+        test={"accuracy": unknown(0.5), "roc_auc": unknown()},
+        seeds=(0,),
+        standing=of_winner(4, (), None),
+    )
+    lines = (tmp_path / "README.md").read_text("utf-8").splitlines()
+    assert next(line for line in lines if line.startswith("| accuracy")).endswith("| 0.5000 (interval not known) |")
+    assert next(line for line in lines if line.startswith("| roc_auc")) == "| roc_auc | – | – |"
 
 
 def test_export_of_the_default_recipe_says_what_the_space_made_of_it(results: Results, tmp_path: Path) -> None:

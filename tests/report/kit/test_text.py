@@ -139,6 +139,14 @@ def test_command_in_markdown_is_as_it_is_typed(command: str, code: str) -> None:
     assert text.code_for_markdown(command) == code
 
 
+def test_bounds_that_are_not_known_are_called_so() -> None:
+    point = unknown(0.5)
+    assert text.difference("accuracy", point) == "not known"
+    assert text.interval_text("accuracy", point) == "95 % interval not known"
+    known = Interval(value=0.5, low=0.4, high=0.6)
+    assert text.interval_text("accuracy", known) == "95 % interval 40.0–60.0\u00a0%"
+
+
 def test_differences_have_no_negative_zero() -> None:
     none = Interval(value=-1e-9, low=-0.061, high=0.061)
     assert text.gain("accuracy", none) == "+0.0 points of accuracy (95\u00a0% interval −6.1 to +6.1)"

@@ -12,6 +12,7 @@ from harness.records.final import Comparison, FinalModel, PredictionSpeed
 from harness.records.results import Results
 from harness.report.kit.view import View
 from harness.report.study.answer import answer
+from harness.report.study.serving import size_number, speed_text
 from harness.report.study.winner import models_table
 from harness.runtime import program
 from harness.spec.space import Range
@@ -164,3 +165,12 @@ def test_default_recipe_says_what_the_study_fixes(tmp_path: Path) -> None:
     usual = results.spec.training.model_copy(update={"learning_rate": 5e-5, "batch_size": 32})
     told = sentences(replace(results, spec=results.spec.model_copy(update={"training": usual})))
     assert "In this study" not in told["Against the default recipe"]
+
+
+def test_small_models_have_a_size_and_one_row_has_no_range() -> None:
+    speed = PredictionSpeed(
+        rows_per_second=30.0, row_ms=9.0, fastest_row_ms=9.0, slowest_row_ms=9.0, single_rows=1, megabytes=0.15
+    )
+    assert speed_text(speed) == "30.0 rows/s, 9.00 ms for one row, 0.15 MB"
+    assert size_number(speed) == "0.15"
+    assert size_number(speed.model_copy(update={"megabytes": 90.9})) == "91"
