@@ -256,6 +256,8 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[R
     found, found_notes = other_names(content.columns, export.columns, facts_of(export.task))
     texts: dict[str, list[Any]] = {}
     notes = [*content.notes, *(f"{path.name}: {note}" for note in found_notes)]
+    if form.header == "none":
+        notes.append(f"{path.name}: read without a header, as the table of training (data.header=none): row 1 is a row")
     for name, column in {**export.columns, **found}.items():
         values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
         missing = sum(map(is_missing, values))

@@ -89,6 +89,7 @@ def test_export_card_says_what_was_trained_and_what_is_exported(results: Results
 def test_card_has_a_dash_for_what_the_rows_leave_undefined(results: Results, tmp_path: Path) -> None:
     assert results.final is not None
     record = next(record for record in results.trials if record.number == results.final.winner)
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     write_card(
         tmp_path,
         spec=results.spec,

@@ -275,3 +275,14 @@ def test_predict_texts_of_torn_weights_is_an_input_error(smoke_run: Path, tmp_pa
 
 def test_predict_texts_of_nothing_is_nothing(folder: Path) -> None:
     assert predict_texts(open_export(folder), []) == []
+
+
+def test_read_table_says_that_it_takes_no_row_for_a_header(folder: Path, tmp_path: Path) -> None:
+    """As the training table had none; a header above a table to predict would be read as a text."""
+    table = tmp_path / "t.csv"
+    table.write_text("so good,1\nnot good,2\n", encoding="utf-8")
+    export = replace(open_export(folder), columns={"text": "1"})
+    export = replace(export, form=replace(export.form, header="none"))
+    _, rows, notes = read_table(export, table)
+    assert rows == [{"text": "so good"}, {"text": "not good"}]
+    assert "t.csv: read without a header, as the table of training (data.header=none): row 1 is a row" in notes
