@@ -88,7 +88,7 @@ def test_predict_of_standard_input(smoke_run: Path) -> None:
     rows = json.loads(done.stdout)
     assert [row["text"] for row in rows] == ["a cat", "", "a soup"]
     assert [row["label"] is None for row in rows] == [False, True, False]
-    assert done.stderr == "1 of 3 lines has no text to predict from\n"
+    assert done.stderr == "text 2 of 3 is empty: no text to predict from\n"
     told = CliRunner().invoke(app, command, input="\na cat\n").stdout.splitlines()
     assert len(told) == 3 + told[1].count("─") // max(1, told[1].count("─")), "a header, maybe a ruler, and two lines"
     assert told[-1].endswith("a cat")
