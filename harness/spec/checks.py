@@ -18,7 +18,7 @@ from harness.errors import InputError, nearest
 from harness.spec.constraints import parse_constraint
 from harness.spec.domains import holds, num_values, words
 from harness.spec.first import misfits, num_first
-from harness.spec.mistakes import show
+from harness.spec.mistakes import long_name, show
 from harness.spec.params import (
     OPTIONS,
     arms,
@@ -31,7 +31,6 @@ from harness.spec.params import (
     value_at,
 )
 from harness.spec.schedule import MAX_EVALUATIONS
-from harness.spec.short_names import long_name
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.study.pruners import PRUNERS

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.errors import nearest
 from harness.spec.domains import holds, in_domain, words
-from harness.spec.mistakes import show
+from harness.spec.mistakes import long_name, show
 from harness.spec.params import (
     Param,
     arms,
@@ -20,7 +20,6 @@ from harness.spec.params import (
     searched,
     value_at,
 )
-from harness.spec.short_names import long_name
 from harness.spec.space import Choices, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.trial import ParamValue

@@ -11,12 +11,25 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import nearest
-from harness.spec.short_names import long_name
 from harness.spec.space import Choices, Range
 from harness.spec.study import CHECKPOINT_PATTERN, DELIMITER_PATTERN, NAME_PATTERN, REVISION_PATTERN, StudySpec
 from harness.spec.yamltree import KeyPath
 
-__all__ = ["mistakes", "related", "show"]
+__all__ = ["SHORT_NAMES", "long_name", "mistakes", "related", "show"]
+
+#: What narrow tables call the keys of a study, by the last part of the key.
+SHORT_NAMES = {
+    "learning_rate": "lr",
+    "batch_size": "batch",
+    "warmup_fraction": "warmup",
+    "weight_decay": "decay",
+    "label_smoothing": "smoothing",
+    "accumulation_steps": "accum",
+    "class_weights": "weights",
+    "max_grad_norm": "clip",
+    "max_length": "length",
+    "train_rows": "rows",
+}
 
 DEMANDS = {
     "int_type": "a whole number",
@@ -169,3 +182,8 @@ def _value(raw: Any, path: KeyPath) -> Any:
     for part in path:
         raw = raw.get(part) if isinstance(raw, dict) else raw[part]
     return raw
+
+
+def long_name(key: str) -> str:
+    """Returns the last part of the key that a table calls so; any other word as it is: "lr" -> "learning_rate"."""
+    return next((name for name, short in SHORT_NAMES.items() if short == key), key)

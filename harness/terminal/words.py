@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.records.schema import BUDGET, Progress, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
-from harness.spec.short_names import SHORT_NAMES
+from harness.spec.mistakes import SHORT_NAMES
 
 __all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of", "why_pruned"]
 

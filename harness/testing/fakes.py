@@ -191,7 +191,7 @@ def evaluation(number: int, state: dict[str, Any]) -> Progress:
         step=step,
         total_steps=TOTAL_STEPS,
         epoch=step / TOTAL_STEPS,
-        num_rows=10,
+        num_rows=10_000,
         metrics=metrics,
         train_loss=state["loss"],
         usage=Usage(elapsed_s=step),

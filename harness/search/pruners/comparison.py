@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite, nan
 
 from harness.records.schema import Progress
 from harness.search.pruners.ladder import Judged, rung_key
@@ -57,7 +58,7 @@ class Comparison:
         """True when the first of two ranked trials is better than the second by more than the noise of the rows."""
         if better.key[0] != worse.key[0]:
             return better.key[0] < worse.key[0]
-        if self.ranks_by_loss(is_early):
+        if self.ranks_by_loss(is_early) and isfinite(better.progress.metrics.get(self.task.loss, nan)):
             return self._is_ahead(self.task.loss, better, worse)
         objective = self.objectives[0]
         if self._is_ahead(objective, better, worse):

@@ -54,7 +54,7 @@ def asha(desk: FakeDesk, values: Sequence[float], fraction: float = 1 / 16) -> l
     for number, value in enumerate(values):
         trial: Any = FakeTrial(number)
         scheduler.on_trial_add(None, trial)  # type: ignore[union-attr, arg-type]
-        actions.append(other.ask(number, None, trial, {}, at(number, fraction, value)))
+        actions.append(other.ask(number, None, trial, {}, at(number, fraction, value, num_rows=9)))
     return actions
 
 
