@@ -132,7 +132,7 @@ warnings.warn("not converged", ConvergenceWarning)
 warnings.warn_explicit("old", DeprecationWarning, "x.py", 1, module="sklearn.linear_model")
 transformers.utils.logging.get_logger("transformers.modeling_utils").warning("newly initialized")
 transformers.utils.logging.get_logger("transformers.tokenization_utils_base").warning_advice("too long")
-logging.getLogger("some.library").warning("beware")
+logging.getLogger("another.package").warning("beware")
 for _ in transformers.utils.logging.tqdm(range(3)):
     pass
 """

@@ -15,11 +15,12 @@ import yaml
 
 from harness.errors import FailReason
 from harness.records.imbalance import keys_for_rare_classes, largest_class
-from harness.records.schema import BUDGET, TrialRecord, TrialState
+from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import amount, capitalised, param, param_name, plural
 from harness.report.kit.view import View
 from harness.report.study.edges import Edge, edges
+from harness.report.study.out_of_time import num_lost
 from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.spec.configure import default_config
 from harness.spec.space import Range, is_searched
@@ -94,11 +95,9 @@ def _failures(view: View) -> Iterator[NextStep]:
 
 def _time(view: View) -> Iterator[NextStep]:
     """Twice the budget, where it ended the search."""
-    minutes = view.results.closed_after_minutes
-    if minutes:
-        given_up = sum(record.message == BUDGET for record in view.trials)
-        not_begun = view.results.spec.search.trials - len(view.trials)
-        why = f"{plural(given_up + not_begun, 'trial')} of {view.results.spec.search.trials:,} had no time"
+    minutes, lost = view.results.closed_after_minutes, sum(num_lost(view))
+    if minutes and lost:
+        why = f"{plural(lost, 'trial')} of {view.results.spec.search.trials:,} had no time"
         yield NextStep(about="time", why=why, overrides=(f"budget.minutes={2 * minutes:g}",))
 
 

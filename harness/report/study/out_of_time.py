@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.records.schema import BUDGET, TrialRecord
+from harness.records.schema import BUDGET
 from harness.report.kit.text import join, named_metric, percent, plural
 from harness.report.kit.view import View
 from harness.runtime import program
 
-__all__ = ["out_of_time"]
+__all__ = ["num_lost", "out_of_time"]
 
 
 def out_of_time(view: View) -> Iterator[str]:
     """Yields a warning with the trials that the budget gave up or did not begin, and one on a better one of these."""
-    results, given_up = view.results, [record for record in view.trials if record.message == BUDGET]
-    minutes = results.closed_after_minutes or results.spec.budget.minutes
-    is_over = minutes is not None and results.spent_s >= 60 * minutes
-    is_closed = results.closed_after_minutes is not None or is_over
-    num_trials = results.spec.search.trials
-    not_begun = max(0, num_trials - len(view.trials)) if is_closed else 0
+    results, (given_up, not_begun) = view.results, num_lost(view)
     if not given_up and not not_begun:
         return
-    words = ((len(given_up), "given up"), (not_begun, "not begun"))
+    minutes, num_trials = results.closed_after_minutes or results.spec.budget.minutes, results.spec.search.trials
+    words = ((given_up, "given up"), (not_begun, "not begun"))
     lost = join(f"{count:,} {'was' if count == 1 else 'were'} {word}" for count, word in words if count)
     budget = f"The budget of {minutes:g} minutes" if minutes is not None else "The budget"
     yield f"{budget} ended the search early: of {plural(num_trials, 'trial')} {lost}."
-    yield from _better(view, given_up)
+    yield from _better(view)
 
 
-def _better(view: View, given_up: list[TrialRecord]) -> Iterator[str]:
+def num_lost(view: View) -> tuple[int, int]:
+    """Returns how many trials the budget gave up, and how many it did not let begin."""
+    results = view.results
+    minutes = results.spec.budget.minutes
+    is_closed = results.closed_after_minutes is not None or (minutes is not None and results.spent_s >= 60 * minutes)
+    not_begun = max(0, results.spec.search.trials - len(view.trials)) if is_closed else 0
+    return sum(record.message == BUDGET for record in view.trials), not_begun
+
+
+def _better(view: View) -> Iterator[str]:
     """Yields a warning where a trial that was given up had a better score than the winner has at its end."""
-    known = [record for record in given_up if record.history]
+    known = [record for record in view.trials if record.message == BUDGET and record.history]
     best = min(known, key=lambda record: view.metric.sort_key(view.score(record)), default=None)
     winner = view.winner
     if best is None or winner is None or not view.metric.better(view.score(best), view.mean(winner)):

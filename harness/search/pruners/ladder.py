@@ -77,7 +77,7 @@ class Rung:
         """
         num_ahead = -(-quota // 2) if self.is_early else 1
         behind = range(quota, len(ranked))
-        if quota < num_ahead or not behind:
+        if not behind:
             return num_reached
         ahead = ranked[num_ahead - 1]
         first = quota + bisect_left(behind, True, key=lambda place: is_ahead(ahead, ranked[place]))

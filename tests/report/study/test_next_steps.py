@@ -263,3 +263,8 @@ def test_a_budget_that_ended_the_search_is_doubled(tmp_path: Path) -> None:
     assert step.overrides == ("budget.minutes=8",)
     assert step.why == "1 trial of 12 had no time"
     assert taken(results.spec, step, tmp_path).budget.minutes == 8
+
+
+def test_a_budget_that_was_raised_in_time_is_no_step(tmp_path: Path) -> None:
+    """The study went on with a larger one, and all its trials were trained."""
+    assert "time" not in steps(replace(make_results(tmp_path, trials=12), closed_after_minutes=4.0))
