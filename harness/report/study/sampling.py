@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 
 from harness.records.final import FinalModel
 from harness.report.kit.sections import Sentence
@@ -70,16 +70,27 @@ def detectable(view: View) -> list[Sentence]:
 
 
 def _smallest(view: View, metric: Metric) -> str:
-    """The smallest difference that is shown between the winner and the first model that it differs from; "" if none."""
-    winner = view.models.get("winner")
-    for role, rival in view.models.items():
-        if winner is None or rival.number == winner.number:
-            continue
+    """The smallest difference shown between the winner and the nearest model that it differs from; "" if none."""
+    for role, rival in _nearest_first(view, metric):
         smallest = difference_shown_by(_difference(view, metric, role))
         if isfinite(smallest):
             other = f"trial {rival.number}" if rival.number is not None else clip(rival.name)
             return f"{amount(metric.name, smallest)} or more, between models as alike as the winner and {other}"
     return ""
+
+
+def _nearest_first(view: View, metric: Metric) -> list[tuple[str, FinalModel]]:
+    """The other tested models with their roles, the one whose test score is nearest to the winner's first."""
+    winner = view.models.get("winner")
+    if winner is None:
+        return []
+
+    def distance(item: tuple[str, FinalModel]) -> float:
+        scores = [model.test[metric.name].value for model in (winner, item[1]) if metric.name in model.test]
+        gap = abs(scores[0] - scores[1]) if len(scores) == 2 else inf
+        return gap if isfinite(gap) else inf
+
+    return sorted(((role, rival) for role, rival in view.models.items() if rival.number != winner.number), key=distance)
 
 
 def _difference(view: View, metric: Metric, role: str) -> Interval:

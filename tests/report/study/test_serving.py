@@ -139,6 +139,18 @@ def test_test_rows_can_show_it_by_every_objective_that_is_no_cost(tmp_path: Path
     )
 
 
+def test_smallest_difference_is_told_of_the_model_whose_score_is_nearest(results: Results) -> None:
+    assert results.final is not None
+    winner, *others = results.final.models
+    shown = []
+    for nearest in (other for other in others if other.number is not None):
+        models = [other.model_copy(update={"test": winner.test}) if other is nearest else other for other in others]
+        text = sentences(changed(results, [winner, *models], list(results.final.comparisons)))["Test rows"]
+        shown.append(f"as alike as the winner and trial {nearest.number}:" in text)
+    assert len(shown) > 1
+    assert all(shown)
+
+
 def test_test_rows_can_show_it_in_the_units_of_a_number(tmp_path: Path) -> None:
     text = sentences(make_results(tmp_path, trials=12, task="text-regression"))["Test rows"]
     assert re.match(r"These 500 rows can show a difference of 0\.\d+ of RMSE or more", text)
