@@ -7,7 +7,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
-from harness.records.schema import BUDGET, Progress, PruneReason, TrialRecord, num_places
+from harness.records.schema import BUDGET, Progress, PruneReason, TrialRecord, TrialState, num_places
 from harness.report.kit.text import (
     clip,
     duration,
@@ -135,7 +135,7 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
         reached = record.history[-1].fraction if record.history else 0.0
         pruned = f" at {percent(reached, 0)}" if record.state.value == "PRUNED" else ""
         word = "given up" if record.message == BUDGET else record.state.value.lower()
-        return word + pruned, record.state.value
+        return word + pruned + _trained_later(view, record), record.state.value
     if key == "interval":
         bounds = mean_interval(view, record)
         return interval(view.objective, bounds), _number(bounds.low)
@@ -160,6 +160,12 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
     mean, num_seeds = view.mean(record, key), len(view.seeds(record))
     text = metric(key, mean)
     return f"{text} (mean of {num_seeds})" if num_seeds > 1 else text, _number(mean)
+
+
+def _trained_later(view: View, record: TrialRecord) -> str:
+    """What is said of a pruned trial that was trained to its end later, as the default recipe is for test."""
+    tested = record.number in {model.number for model in view.models.values()}
+    return ", trained to its end for test" if tested and record.state is TrialState.PRUNED else ""
 
 
 def _why(record: TrialRecord) -> str:

@@ -351,6 +351,21 @@ def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Resul
     assert rows[0].roles == ("winner",)
 
 
+def test_leaderboard_says_that_a_pruned_trial_was_trained_to_its_end_for_test(results: Results) -> None:
+    tested = next(model.number for model in View(results).models.values() if model.role == "default")
+    trials = tuple(
+        record.model_copy(update={"state": TrialState.PRUNED, "history": record.history[:1]})
+        if record.number == tested
+        else record
+        for record in results.trials
+    )
+    view = View(replace(results, trials=trials))
+    place = [column.key for column in leaderboard.columns(view)].index("state")
+    states = {row.number: row.texts[place] for row in leaderboard.rows(view)}
+    assert states[tested] == "pruned at 6\u00a0%, trained to its end for test"
+    assert sum("trained to its end" in text for text in states.values()) == 1
+
+
 def test_leaderboard_says_where_a_trial_ran_when_there_are_several_places(results: Results) -> None:
     assert "place" not in [column.key for column in leaderboard.columns(View(results))]
     first, *others = results.trials
