@@ -443,6 +443,26 @@ def residuals(figure: Figure) -> None:
         assert not text or is_number(text, value) or abs(value - float(text.translate(PLAIN))) <= slack
 
 
+def label_f1(figure: Figure) -> None:
+    low, high, number = groups(rf"From ({SCORE}) to ({SCORE}) over (.+)\.", figure)
+    values = figure.data[0]["x"]
+    assert is_number(low, min(values))
+    assert is_number(high, max(values))
+    assert number == counted(len(values), "label")
+    assert not figure.note or figure.note.startswith(f"Shown are the {len(values)} of ")
+
+
+def entity_outcomes(figure: Figure) -> None:
+    of_true, right, missed, invented = groups(
+        rf"Of ({COUNT}) entities ({COUNT}) are right and ({COUNT}) are missed; ({COUNT}) predicted ones share no word "
+        r"with any\.",
+        figure,
+    )
+    counts = dict(zip(figure.data[0]["customdata"], figure.data[0]["x"], strict=True))
+    assert (whole(right), whole(missed), whole(invented)) == (counts["right"], counts["missed"], counts["invented"])
+    assert whole(of_true) == sum(counts.values()) - counts["invented"]
+
+
 def seeds(figure: Figure) -> None:
     number, mean, low, high = groups(
         rf"(.+): mean validation .+? ({SCORE})(?:, from ({SCORE}) to ({SCORE}))?, each at its best evaluation, the "
@@ -496,6 +516,8 @@ CHECKS: Mapping[str, Callable[[Figure], None]] = {
     "checkpoint-speed": speed,
     "confusion": confusion,
     "calibration": calibration,
+    "label-f1": label_f1,
+    "entity-outcomes": entity_outcomes,
     "predicted-true": predicted_true,
     "residuals": residuals,
     "seeds": seeds,

@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.data.answers import Answers
+from harness.data.encoded import Ragged
 from harness.records.final import Final
 from harness.records.results import Results
 from harness.records.schema import Progress, Span, TrialRecord, TrialState, best_progress
 from harness.report.compare import page as compare_page
 from harness.report.kit.figures import Figure
 from harness.report.kit.stats import importances
+from harness.report.kit.view import View
+from harness.report.lenses.labels import Labels
+from harness.report.lenses.spans import Spans
 from harness.report.study import page as study_page
 from harness.report.study.figures import params as figures_params
 from tests.conftest import num_examples
@@ -152,9 +157,36 @@ def drawn_figures(folder: Path) -> dict[str, list[tuple[int, Figure]]]:
     return kinds
 
 
+def lens_figures(folder: Path) -> list[tuple[int, Figure]]:
+    """The figures of the lenses for several labels a row and for a tag a word, of random answers."""
+    view = View(make_results(folder, trials=3))
+    drawn: list[tuple[int, Figure]] = []
+    for number in range(NUM_STUDIES):
+        rng = np.random.default_rng(number)
+        num_rows, num_labels = int(rng.choice([1, 7, 300])), int(rng.choice([2, 5, 40]))
+        true = rng.random((num_rows, num_labels)) < 0.3
+        given = rng.random((num_rows, num_labels)) < np.where(true, 0.7, 0.1)
+        outputs = {"probabilities": rng.random(true.shape), "decisions": given}
+        drawn += [
+            (number, figure) for figure in Labels().look(view, Answers(outputs, {"label_sets": true}), ()).figures
+        ]
+        offsets = np.concatenate([[0], np.cumsum(rng.integers(1, 20, num_rows))])
+        tags = rng.choice(5, size=int(offsets[-1]), p=[0.6, 0.1, 0.1, 0.1, 0.1])
+        probabilities = rng.random((len(tags), 5)) + np.eye(5)[np.where(rng.random(len(tags)) < 0.7, tags, 0)]
+        of_words = Answers(
+            {"probabilities": Ragged(values=probabilities, offsets=offsets)},
+            {"tags": Ragged(values=tags, offsets=offsets)},
+        )
+        drawn += [(number, figure) for figure in Spans().look(view, of_words, ()).figures]
+    return drawn
+
+
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[int, Figure]]]:
-    return drawn_figures(tmp_path_factory.mktemp("studies"))
+    kinds = drawn_figures(tmp_path_factory.mktemp("studies"))
+    for number, figure in lens_figures(tmp_path_factory.mktemp("lenses")):
+        kinds.setdefault(kind_of(figure), []).append((number, figure))
+    return kinds
 
 
 def test_every_kind_of_figure_has_a_check_of_its_caption(figures: dict[str, list[tuple[int, Figure]]]) -> None:
