@@ -58,13 +58,13 @@ from harness.search.samplers import import_libraries
 from harness.search.search import Search
 from harness.search.source import TrialSource
 from harness.search.watch import LiveFile, Monitor, Watched
-from harness.spec.configure import arms, default_config, may_choose_precision
+from harness.spec.configure import default_config, may_choose_precision, models_of
 from harness.spec.lengths import unpruned_line
 from harness.spec.rungs import rung_fractions
 from harness.spec.space import is_searched
 from harness.spec.study import StudySpec
 from harness.tasks import task_of
-from harness.tasks.encode import baselines, facts
+from harness.tasks.encode import baselines, facts, warnings_of_others
 
 __all__ = ["TRIAL", "SweepView", "report_folder", "sweep"]
 
@@ -339,20 +339,8 @@ class _Sweep:
 
     def _found_beside(self, described: Sequence[str]) -> list[str]:
         """Shows and returns what is found out beside trials: warnings of other checkpoints, what test can show."""
-        warnings = self._warnings_of_other_checkpoints(described)
+        warnings = self._said(warnings_of_others(self.data, models_of(self.spec)[1:], described))
         return warnings + self._said(detectable_lines(self.spec, self.data, lambda: self._simple[0]))
-
-    def _warnings_of_other_checkpoints(self, lines: Sequence[str]) -> list[str]:
-        """Shows and returns the warnings of the compared checkpoints but the first that are not among `lines`."""
-        warnings: list[str] = []
-        for arm in arms(self.spec)[1:]:
-            try:
-                told = facts(self.data, default_config(self.spec, arm=arm))
-            except InputError as error:  # its trials fail for the same reason; those of other checkpoints go on
-                told = [f"{WARNING}{error}"]
-            new = [line for line in told if line.startswith(WARNING) and line not in (*lines, *warnings)]
-            warnings += self._said(new)
-        return warnings
 
     def _baselines(self, stored: list[dict[str, Any]] | None) -> tuple[list[dict[str, Any]], list[str]]:
         """The task's baselines on validation, those stored or measured here, and warnings of those that failed."""

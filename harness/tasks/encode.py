@@ -18,11 +18,12 @@ from harness.data.encoded import Arrays, Encoded
 from harness.data.kinds import strata_of
 from harness.data.prepared import PreparedData
 from harness.data.splits.split import subset
+from harness.errors import InputError
 from harness.records.final import WARNING
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 
-__all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows"]
+__all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows", "warnings_of_others"]
 
 #: Raised when the same rows would be encoded differently.
 VERSION = 4
@@ -124,6 +125,21 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     warnings = [*_undefined_on_test(data, config), *task_of(config.task).data_warnings(config, data)]
     lines += [f"{WARNING}{warning}" for warning in warnings]
     return lines + [f"note: {note}" for note in data.meta.notes]
+
+
+def warnings_of_others(data: PreparedData, configs: Sequence[TrialConfig], known: Sequence[str]) -> list[str]:
+    """Returns the warnings that trials of other checkpoints add to the lines `known`, a line each.
+
+    A checkpoint that cannot encode the data is a warning too: its trials fail for that reason, and the others go on.
+    """
+    warnings: list[str] = []
+    for config in configs:
+        try:
+            lines = facts(data, config)
+        except InputError as error:
+            lines = [f"{WARNING}{error}"]
+        warnings += [line for line in lines if line.startswith(WARNING) and line not in (*known, *warnings)]
+    return warnings
 
 
 def _notes(data: PreparedData, config: TrialConfig, split: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from harness.data.prepared import PreparedData
 from harness.tasks import encode as module
-from harness.tasks.encode import baselines, encoded, facts, training_rows, validation_rows
+from harness.tasks.encode import baselines, encoded, facts, training_rows, validation_rows, warnings_of_others
 from tests.tasks.tiny import architecture, config, texts
 
 BERT = architecture("bert")
@@ -165,3 +165,15 @@ def test_facts_of_images(digits: PreparedData) -> None:
     said = facts(digits, config("image-classification", architecture=VIT))
     assert said[0].startswith("train: 1437 rows (")
     assert not any("tokens" in line for line in said)
+
+
+def test_every_other_checkpoint_is_checked(
+    make_data: Callable[..., PreparedData], saved: Callable[[str], Path], tmp_path: Path
+) -> None:
+    data = make_data([(f"{letter}很好吃 tea", str(number % 2)) for number, letter in enumerate("甲乙丙丁戊己庚辛壬癸")])
+    configs = [config(checkpoint=name) for name in (str(saved("bert")), str(tmp_path / "missing"))]
+    unknown, missing = warnings_of_others(data, configs, ())
+    assert f"of the tokens are unknown to '{configs[0].model.checkpoint}'" in unknown
+    assert missing.startswith("warning: ")
+    assert "missing" in missing
+    assert warnings_of_others(data, configs, [unknown]) == [missing]
