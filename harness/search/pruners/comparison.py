@@ -13,6 +13,7 @@ from harness.spec.params import searched
 from harness.spec.study import StudySpec
 from harness.spec.tasks import RECIPE, TaskFacts, facts_of
 from harness.stats.chance import is_ahead
+from harness.stats.metric import Metric
 
 __all__ = ["Comparison"]
 
@@ -58,14 +59,21 @@ class Comparison:
         """True when the first of two ranked trials is better than the second by more than the noise of the rows."""
         if better.key[0] != worse.key[0]:
             return better.key[0] < worse.key[0]
-        if self.ranks_by_loss(is_early) and isfinite(better.progress.metrics.get(self.task.loss, nan)):
-            return self._is_ahead(self.task.loss, better, worse)
-        objective = self.objectives[0]
-        if self._is_ahead(objective, better, worse):
-            return True
-        is_cost = self.task.metric(objective).is_cost
-        return not is_cost and self._is_ahead(self.task.loss, better, worse) and better.key[1] <= worse.key[1]
+        return self.ahead_by(better, worse, is_early) is not None
 
-    def _is_ahead(self, metric: str, better: Judged, worse: Judged) -> bool:
-        value, other = (judged.progress.metrics.get(metric) for judged in (better, worse))
-        return is_ahead(self.task.metric(metric), value, other, worse.progress.num_rows, self.num_trials)
+    def ahead_by(self, better: Judged, worse: Judged, is_early: bool) -> Metric | None:
+        """Returns the metric by which the first of two ranked trials is better by more than noise; None without one.
+
+        Both violate as many constraints.
+        """
+        loss, objective = self.task.metric(self.task.loss), self.task.metric(self.objectives[0])
+        if self.ranks_by_loss(is_early) and isfinite(better.progress.metrics.get(loss.name, nan)):
+            return loss if self._is_ahead(loss, better, worse) else None
+        if self._is_ahead(objective, better, worse):
+            return objective
+        near = not objective.is_cost and better.key[1] <= worse.key[1]
+        return loss if near and self._is_ahead(loss, better, worse) else None
+
+    def _is_ahead(self, metric: Metric, better: Judged, worse: Judged) -> bool:
+        value, other = (judged.progress.metrics.get(metric.name) for judged in (better, worse))
+        return is_ahead(metric, value, other, worse.progress.num_rows, self.num_trials)

@@ -68,6 +68,10 @@ class Rung:
         at = self.place(judged)
         return self.reached[at : at + 1] == [judged]
 
+    def num_ahead(self, quota: int) -> int:
+        """Returns how many of the best must be ahead of a trial by more than noise for it to be dropped."""
+        return -(-quota // 2) if self.is_early else 1
+
     def num_going_on(self, ranked: Sequence[Judged] | Ranked, quota: int, num_reached: int, is_ahead: IsAhead) -> int:
         """Returns how many of `num_reached` trials go on: at least `quota`, and all where there is no signal.
 
@@ -75,11 +79,10 @@ class Rung:
         ahead of it, at an early rung when half of the quota is: then few trials have learned anything, and those that
         did first need not end as the best.
         """
-        num_ahead = -(-quota // 2) if self.is_early else 1
         behind = range(quota, len(ranked))
         if not behind:
             return num_reached
-        ahead = ranked[num_ahead - 1]
+        ahead = ranked[self.num_ahead(quota) - 1]
         first = quota + bisect_left(behind, True, key=lambda place: is_ahead(ahead, ranked[place]))
         return first if first < len(ranked) else num_reached
 

@@ -11,7 +11,9 @@ from harness.stats.metric import Metric
 from harness.stats.shown import shown, shown_apart
 
 __all__ = [
+    "BESIDE_DEFAULT",
     "against",
+    "ahead_beyond_noise",
     "at_most",
     "behind_in_rank",
     "beyond",
@@ -24,6 +26,8 @@ __all__ = [
     "rank_so_far",
 ]
 
+#: Follows a ranking that leaves out the default recipe, which is never stopped.
+BESIDE_DEFAULT = ", beside the default recipe"
 _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -86,6 +90,14 @@ def beyond(violated: Sequence[Requirement], metrics: Mapping[str, float]) -> str
         f"{each.metric.title} {shown_apart(each.metric, each.measured(metrics), each.limit)[0]} violates {each.text}"
         for each in violated
     )
+
+
+def ahead_beyond_noise(metric: Metric, value: float | None, whose: str) -> str:
+    """ "; the best, with log loss 0.386, is ahead by more than noise", if `whose` is "the best".
+
+    For a trial that the last one that goes on is ahead of by less.
+    """
+    return f"; {whose}, with {metric.title} {shown(metric, value)}, is ahead by more than noise"
 
 
 def not_a_number(metric: Metric) -> str:

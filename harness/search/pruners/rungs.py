@@ -36,7 +36,9 @@ from harness.search.pruners.comparison import Comparison
 from harness.search.pruners.front_rung import FrontRung
 from harness.search.pruners.ladder import Judged, Ladder, Ranked, Rung, RungTrial
 from harness.search.pruners.messages import (
+    BESIDE_DEFAULT,
     against,
+    ahead_beyond_noise,
     at_most,
     behind_in_rank,
     beyond,
@@ -274,8 +276,22 @@ class Rungs(Policy):
         else:
             num_lost = sum(ranked[at].number in rung.dropped for at in range(quota))
             ranking = behind_in_rank(rank, len(ranked), quota, num_lost, where)
+        if ladder.kept is not None and ladder.kept[0] not in {ranked[at].number for at in range(place)}:
+            ranking += BESIDE_DEFAULT
         values = self._values(own, cut, f"{of_place(place)} had", rung.is_early)
+        values += self._why_dropped(rung, ranked, own, cut, quota)
         self._messages[number] = message(index, len(ladder.rungs), ranking, values)
+
+    def _why_dropped(self, rung: Rung, ranked: Ranked, own: Judged, cut: Judged, quota: int) -> str:
+        """Returns which trial was ahead by more than noise; "" where `cut`, the last one that goes on, was."""
+        leader_place = rung.num_ahead(quota)
+        leader = ranked[leader_place - 1]
+        if not rung.is_ranked_early or self._comparison.ahead_by(cut, own, rung.is_early):
+            return ""
+        metric = self._comparison.ahead_by(leader, own, rung.is_early)
+        if metric is None:
+            return ""
+        return ahead_beyond_noise(metric, leader.progress.metrics.get(metric.name), of_place(leader_place))
 
     def _values(self, own: Judged, cut: Judged, whose: str, is_early: bool) -> str:
         """Returns the values of a dropped trial beside those of the last that goes on, which are `whose`."""
