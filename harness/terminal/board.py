@@ -13,7 +13,7 @@ from math import inf, isfinite
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
 from harness.spec.configure import arms, keeps_default, rung_fractions
 from harness.spec.constraints import Ranking
-from harness.spec.rungs import num_promoted, promoted_shares
+from harness.spec.rungs import num_promoted, promoted_shares, rungs_passed
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -49,13 +49,19 @@ class BoardRow:
         """The share of its full training that is done."""
         return self.progress.fraction if self.progress else 0.0
 
-    @property
-    def num_evaluations(self) -> int:
-        """The number of planned evaluations that are done; counted by steps, because shares are rounded to steps."""
+    def reached(self, rungs: Sequence[float]) -> float:
+        """Returns the share of the training at which this trial is compared with others: that of its last evaluation.
+
+        It is counted by the study's `rungs`, because a trial's own may lie later: at the end of its warm-up, or at the
+        next whole step.
+        """
         last = self.progress
         if last is None:
-            return 0
-        return sum(last.step >= step_at(last.total_steps, at) for at in self.config.evaluate_at)
+            return 0.0
+        passed = rungs_passed(self.config.rungs, last.step, last.total_steps)
+        share = max((at for at in self.config.evaluate_at if last.step >= step_at(last.total_steps, at)), default=0.0)
+        own = [at for at in self.config.rungs if at is not None]
+        return rungs[passed[-1]] if passed and share <= own[-1] else share
 
     def value(self, name: str) -> float:
         """Returns a metric of an ended trial's best evaluation, else of the last one; NaN without one."""
@@ -148,14 +154,14 @@ class Board:
 
         Trials that violate a constraint come last.
         """
-        ranking = Ranking.of(self.spec)
+        ranking, rungs = Ranking.of(self.spec), rung_fractions(self.spec)
         scored = [row for row in self.by_number if isfinite(row.value(self.objective)) and not self._failed(row)]
 
         def rank(row: BoardRow) -> tuple[float, float, tuple[float, ...]]:
             complete = row.record is not None and row.record.state is TrialState.COMPLETE
             key = (ranking.key if complete else ranking.early_key)(row.metrics)
             violates = bool(ranking.constraints.violated(row.metrics))
-            return violates, -inf if complete else -row.num_evaluations, key
+            return violates, -inf if complete else -row.reached(rungs), key
 
         return sorted(scored, key=rank)[:count]
 

@@ -71,6 +71,19 @@ def test_board_best_prefers_the_further_trained() -> None:
     assert [row.number for row in found.best(3)] == [1, 2, 0]
 
 
+def test_board_best_counts_the_study_s_rungs_and_not_evaluations() -> None:
+    """With a long warm-up the first rung is left out or moved; the trial is not less far for that."""
+    spec = study()
+    found = board(spec)
+    for number, rungs, accuracy in ((0, (10 / 160, 0.25), 0.7), (1, (None, 0.25), 0.8), (2, (30 / 160, 0.25), 0.9)):
+        shares = (*(share for share in rungs if share), 1.0)
+        found.started(config(spec, number).model_copy(update={"rungs": rungs, "evaluate_at": shares}))
+        found.progressed(number, progress(number, 30 if number == 2 else 40, accuracy))
+    assert [row.number for row in found.best(3)] == [1, 0, 2]
+    found.progressed(0, progress(0, 10, 0.5))
+    assert [row.number for row in found.best(3)] == [1, 2, 0]
+
+
 def test_board_best_of_two_whole_trainings_is_the_better_one() -> None:
     """One of them was evaluated more often, because it passed a rung."""
     spec = study()
