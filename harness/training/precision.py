@@ -47,6 +47,8 @@ MOST_FLOPS = {"cpu": 1e9, "accelerator": 2e11}
 #: A precision that is slower by this factor already with few rows is not measured further: on a processor without
 #: instructions for bf16 one product of a batch takes half a second.
 FEW_ROWS, HOPELESS = 64, 3.0
+#: Rounds of that first measurement. The fastest counts, so that other load on the machine rules no precision out.
+FIRST_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ def measure_products(products: Sequence[Product], device: torch.device, precisio
     is left out.
     """
     smallest = min(products, key=lambda product: product.flops).cut(FEW_ROWS)
-    gflops = _speeds([smallest], device, precisions, seconds=0.0, rounds=2)
+    gflops = _speeds([smallest], device, precisions, seconds=0.0, rounds=FIRST_ROUNDS)
     reference = gflops.get(precisions[0], 0.0)
     promising = [name for name in gflops if gflops[name] * HOPELESS >= reference]
     return gflops | _speeds(products, device, promising, seconds=SECONDS, rounds=LEAST_ROUNDS)

@@ -173,4 +173,4 @@ def test_hopeless_precision_is_measured_with_few_rows_only(monkeypatch: pytest.M
 
     monkeypatch.setattr(precision, "_speeds", speeds)
     assert measure_products([product], CPU, ("fp32", "bf16")) == {"fp32": 50.0, "bf16": 2.0}
-    assert rounds == [(("fp32", "bf16"), 2), (("fp32",), precision.LEAST_ROUNDS)]
+    assert rounds == [(("fp32", "bf16"), precision.FIRST_ROUNDS), (("fp32",), precision.LEAST_ROUNDS)]
