@@ -21,8 +21,9 @@ import numpy as np
 from harness.data.answers import Answers, write_answers
 from harness.data.encoded import Arrays
 from harness.data.prepared import PreparedData
+from harness.errors import InputError
 from harness.jobs.prediction_speed import measured_speed, summary
-from harness.jobs.scorer import SPEEDS, Features, Request, SavedModel
+from harness.jobs.scorer import BAD_INPUT, SPEEDS, Features, Request, SavedModel
 from harness.machine.lifeline import die_with_parent
 from harness.records.files import write_json
 from harness.runtime import quick_imports, stand_back
@@ -192,4 +193,8 @@ def _import() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    try:
+        _main()
+    except InputError as error:  # it would come again: the coordinator tells it, and starts no second process
+        sys.stderr.write(f"{error}\n")
+        sys.exit(BAD_INPUT)

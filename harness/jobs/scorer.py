@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import IO, Self
 
 from harness.data.prepared import PreparedData
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.records.schema import Place, TrialRecord
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 
-__all__ = ["FEATURES", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
+__all__ = ["BAD_INPUT", "FEATURES", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
 
 #: The module that the process runs.
 PROGRAM = "harness.jobs.score"
+#: Its exit status where a checkpoint or the data cannot be used.
+BAD_INPUT = 2
 #: The file with the speed of each model by name, beside the answers.
 SPEEDS = "speeds.json"
 #: The name of the answers of the baseline on frozen features.
@@ -157,6 +159,7 @@ class Scorer:
         A process that dies is started once more; one that dies before the features are written, then without them.
 
         Raises:
+            InputError: a model cannot be scored, because its checkpoint or the data is not there any more.
             HarnessError: the process failed each time; the message names its log.
         """
         Path(request.out).mkdir(parents=True, exist_ok=True)
@@ -168,6 +171,7 @@ class Scorer:
         features = request.features or self._features
         missing = _is_missing(features)
         for again in (features, None) if missing else (None,):
+            self._refuse_bad_input()
             self.close()
             self.start()
             # One model after the other, which takes the least memory.
@@ -175,6 +179,7 @@ class Scorer:
             if not self._has_failed():
                 self.lost_features = again is None and _is_missing(features)
                 return
+        self._refuse_bad_input()
         raise HarnessError(
             f"scoring the saved models failed, and failed again: {self._cause()} (log: {self.log}); nothing is lost: "
             "run the same command again"
@@ -183,6 +188,11 @@ class Scorer:
     def _has_failed(self) -> bool:
         """Waits until the process ends; True when it did not end well."""
         return self._process is not None and self._process.wait() != 0
+
+    def _refuse_bad_input(self) -> None:
+        """Raises what the process found wrong, if it was that which ended it."""
+        if self._process is not None and self._process.returncode == BAD_INPUT:
+            raise InputError(f"scoring the saved models: {self._cause()}")
 
     def _cause(self) -> str:
         """The signal that ended the process, else the last line that it printed."""

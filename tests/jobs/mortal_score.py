@@ -26,6 +26,9 @@ def main() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if features:
         (out / "features.npz").touch()
+    if word == "refuses":
+        sys.stderr.write("model.checkpoint: no folder 'moved'\n")
+        sys.exit(2)
     if word == "fails":
         sys.exit("a model cannot be loaded")
 

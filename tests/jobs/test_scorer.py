@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.data.prepared import PreparedData
-from harness.errors import HarnessError
+from harness.errors import HarnessError, InputError
 from harness.jobs import scorer as module
 from harness.jobs.scorer import Features, Request, SavedModel, Scorer
 from harness.records.schema import Place
@@ -66,6 +66,13 @@ def test_a_dead_process_is_started_again_and_then_without_the_features(
     out: Path, smoke_config: TrialConfig, plan: str, lost: bool, diary: list[str], early: bool
 ) -> None:
     assert scored(out, plan, features_in(out, smoke_config), early=early) == (lost, diary)
+
+
+@pytest.mark.parametrize(("plan", "starts"), [("refuses", 1), ("dies refuses", 2)])
+def test_bad_input_is_told_at_once_and_as_it_is(out: Path, smoke_config: TrialConfig, plan: str, starts: int) -> None:
+    with pytest.raises(InputError, match=r"^scoring the saved models: model\.checkpoint: no folder 'moved'$"):
+        scored(out, plan, None)
+    assert len((out / "diary").read_text().splitlines()) == starts
 
 
 @pytest.mark.parametrize(
