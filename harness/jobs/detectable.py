@@ -27,7 +27,8 @@ def detectable_lines(spec: StudySpec, data: PreparedData, simple: Callable[[], M
     lines = []
     for metric in facts_of(spec.task).scored_by(spec.search.objectives):
         if metric.is_share:
-            smallest, why = smallest_difference(num_rows), f"between models that disagree on {DISAGREEMENT:.0%} of them"
+            smallest = smallest_difference(num_rows)
+            why = f"between models that disagree on {max(DISAGREEMENT, smallest):.0%} of them"
         else:
             smallest, why = _expected(metric, simple(), num_rows)
         if isfinite(smallest):

@@ -25,9 +25,16 @@ _ROUNDING = 1e-12
 def smallest_difference(num_rows: int, disagreement: float = DISAGREEMENT) -> float:
     """Returns the smallest difference of two shares on the same rows that McNemar's test shows in 8 of 10 samples.
 
-    The variance of a paired difference is at most `disagreement / num_rows` (Connor 1987).
+    The variance of a paired difference is at most `disagreement / num_rows` (Connor 1987). Models differ on at least as
+    many rows as their shares do: where few rows need a larger difference, they disagree on that share of them. NaN
+    where no difference is large enough.
     """
-    return DETECTABLE * sqrt(disagreement / num_rows) if num_rows else nan
+    if not num_rows:
+        return nan
+    smallest = DETECTABLE * sqrt(disagreement / num_rows)
+    if smallest > disagreement:
+        smallest = DETECTABLE**2 / num_rows
+    return smallest if smallest <= 1 else nan
 
 
 def difference_shown_by(difference: Interval) -> float:

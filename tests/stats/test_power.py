@@ -27,8 +27,16 @@ def test_smallest_difference_is_shown_in_eight_of_ten_samples(num_rows: int) -> 
     assert 0.75 <= seen <= 0.9
 
 
-def test_smallest_difference_of_no_rows_is_unknown() -> None:
-    assert np.isnan(smallest_difference(0))
+@pytest.mark.parametrize("num_rows", [0, 1, 7])
+def test_smallest_difference_of_no_row_or_too_few_is_unknown(num_rows: int) -> None:
+    assert np.isnan(smallest_difference(num_rows))
+
+
+@pytest.mark.parametrize("num_rows", [8, 20, 39])
+def test_models_disagree_on_at_least_the_share_by_which_they_differ(num_rows: int) -> None:
+    gain = smallest_difference(num_rows, 0.2)
+    assert 0.2 <= gain <= 1
+    assert gain == pytest.approx(smallest_difference(num_rows, gain))
 
 
 def of_classes(num_rows: int, rng: np.random.Generator) -> Split:
