@@ -104,9 +104,9 @@ def joined(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 
 
-def listed(patterns: Sequence[str]) -> str:
-    """The pattern of a list of three names and the number of the others."""
-    return joined(patterns if len(patterns) <= 3 else [*patterns[:3], f"{len(patterns) - 3} more"])
+def listed(patterns: Sequence[str], limit: int = 3) -> str:
+    """The pattern of a list of `limit` names and the number of the others."""
+    return joined(patterns if len(patterns) <= limit else [*patterns[:limit], f"{len(patterns) - limit} more"])
 
 
 def history(figure: Figure) -> None:
@@ -196,7 +196,7 @@ def slice_of(figure: Figure) -> None:
     shares = sorted(rungs, key=lambda text: int(text.removesuffix("\u00a0%")))
     meanings = {
         "completed": "full dots were completed",
-        "pruned": f"open dots were pruned at {listed(shares or [''])} of their training",
+        "pruned": f"open dots were pruned at the rungs of {listed(shares or [''], 4)} of the training",
         "failed": "crosses failed",
     }
     dots = by_state(figure)

@@ -123,8 +123,9 @@ class View:
         return fmean(scores) if scores else nan
 
     def cost(self, record: TrialRecord, name: str) -> float:
-        """Speed or memory of a configuration: the mean over its seeds, as for scores; 0 where it was not measured."""
-        value = self.mean(record, name)
+        """Speed or memory of a configuration: the mean over its seeds, of peak memory the most; 0 if not measured."""
+        peaks = [peak for run in self.seeds(record) if isfinite(peak := self.score(run, "peak_memory_mib"))]
+        value = max(peaks, default=0.0) if name == "peak_memory_mib" else self.mean(record, name)
         return value if value > 0 else 0.0
 
     @cached_property

@@ -69,18 +69,17 @@ def _at(record: TrialRecord, rung: int | None) -> tuple[int, Mapping[str, float]
 
 
 def judged_early(view: View) -> Iterator[Sentence]:
-    """A sentence on the steps after which most trials were stopped, where that was in the first half."""
+    """A sentence on the share of the training at which most trials were stopped, where that was in the first half."""
     ended = [record for record in view.trials if record.state.ended]
     pruned = [record for record in ended if record.state is TrialState.PRUNED and record.reason is PruneReason.RUNG]
-    steps = sorted(record.history[-1].step for record in pruned)
-    if 2 * len(steps) <= len(ended):
+    if 2 * len(pruned) <= len(ended):
         return
-    most = steps[len(ended) // 2]
-    judged = [record for record in pruned if record.history[-1].step <= most]
-    share = max(view.results.trained(record) for record in judged)
+    share = sorted(map(view.results.trained, pruned))[len(ended) // 2]
+    judged = [record for record in pruned if view.results.trained(record) <= share]
+    steps = sorted({record.history[-1].step for record in judged})
+    made = plural(steps[0], "step") if len(steps) == 1 else f"{steps[0]:,} to {plural(steps[-1], 'step')}"
     if share <= _EARLY:
+        stopped = f"{plural(len(ended), 'trial')} {'was' if len(judged) == 1 else 'were'} stopped"
         yield Sentence(
-            "Pruning",
-            f"{len(judged):,} of {plural(len(ended), 'trial')} were stopped after {plural(most, 'step')} or fewer (at "
-            f"most {percent(share, 0)} of their training).",
+            "Pruning", f"{len(judged):,} of {stopped} after at most {percent(share, 0)} of their training ({made})."
         )

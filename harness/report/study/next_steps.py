@@ -69,8 +69,9 @@ def _steps(view: View, best: TrialRecord) -> Iterator[NextStep]:
     yield from (_beyond(edge, best) for edge in edges(view))
     yield from _epochs(view, best)
     yield from _classes(view)
-    yield from _rows(view, best)
-    yield from _validation(view)
+    more_rows = list(_rows(view, best))
+    yield from more_rows
+    yield from _validation(view, from_train=not more_rows)
 
 
 def _failures(view: View) -> Iterator[NextStep]:
@@ -192,8 +193,8 @@ def _rows(view: View, best: TrialRecord) -> Iterator[NextStep]:
         yield NextStep(about="rows", why=why, overrides=("data.train_rows=null",))
 
 
-def _validation(view: View) -> Iterator[NextStep]:
-    """More rows or seeds, where winner and runner-up tie on the validation rows."""
+def _validation(view: View, *, from_train: bool) -> Iterator[NextStep]:
+    """More rows or seeds, where winner and runner-up tie on the validation rows; no rows unless `from_train`."""
     numbers = [view.models[role].number for role in ("winner", "runner-up") if role in view.models]
     answers = [validation_answers(view, number) for number in numbers if number is not None]
     if len(answers) < 2 or numbers[0] == numbers[1]:
@@ -202,13 +203,14 @@ def _validation(view: View) -> Iterator[NextStep]:
     comparison = compared(view.judge, first, second, units_of(view, "validation"))
     if first is None or comparison is None or not comparison.tie:
         return
+    larger = _larger_validation(view) if from_train else ""
     smallest = difference_shown_by(comparison.difference)
     shown = f" (they show {amount(view.judge.name, smallest)} or more)" if isfinite(smallest) else ""
     why = (
         f"the {plural(len(first), 'validation row')} cannot tell winner and runner-up apart{shown}: other rows might "
         "have chosen the runner-up"
     )
-    yield NextStep(about="validation", why=why, overrides=(_larger_validation(view) or _more_seeds(view),))
+    yield NextStep(about="validation", why=why, overrides=(larger or _more_seeds(view),))
 
 
 def _larger_validation(view: View) -> str:

@@ -351,6 +351,20 @@ def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Resul
     assert rows[0].roles == ("winner",)
 
 
+def test_peak_memory_is_the_most_over_the_seeds(results: Results) -> None:
+    view = View(results)
+    pick = view.winner
+    assert pick is not None
+    peaks = [run.metrics["peak_memory_mib"] for run in view.seeds(pick)]
+    assert len(peaks) > 1
+    confirm = tuple(
+        record.model_copy(update={"metrics": record.metrics | {"peak_memory_mib": 4096.0 + record.seed}})
+        for record in results.confirm
+    )
+    assert view.cost(pick, "peak_memory_mib") == max(peaks)
+    assert View(replace(results, confirm=confirm)).cost(pick, "peak_memory_mib") == 4096.0 + len(peaks) - 1
+
+
 def test_leaderboard_says_that_a_pruned_trial_was_trained_to_its_end_for_test(results: Results) -> None:
     tested = next(model.number for model in View(results).models.values() if model.role == "default")
     trials = tuple(
@@ -515,11 +529,11 @@ def pruned_at(record: TrialRecord, step: int, total_steps: int) -> TrialRecord:
     [
         (
             [3] * 9 + [13] * 5,
-            "14 of 18 trials were stopped after 13 steps or fewer (at most 25\u00a0% of their training).",
+            "14 of 18 trials were stopped after at most 25\u00a0% of their training (3 to 13 steps).",
         ),
         (
             [3] * 10 + [13] * 5,
-            "10 of 18 trials were stopped after 3 steps or fewer (at most 6\u00a0% of their training).",
+            "10 of 18 trials were stopped after at most 6\u00a0% of their training (3 steps).",
         ),
         ([3] * 9, None),
     ],

@@ -162,7 +162,7 @@ def test_slice_leaves_out_trials_without_the_param(view: View) -> None:
     shown = sum(len(found["x"]) for found in figure.data)
     assert shown == sum("label_smoothing" in record.params for record in view.scored) < len(view.scored)
     assert "did not use it" in figure.note
-    assert "open dots were pruned at 6\u00a0% and 25\u00a0% of their training" in figure.alt
+    assert "open dots were pruned at the rungs of 6\u00a0% and 25\u00a0% of the training" in figure.alt
 
 
 def test_learning_curves_end_where_a_trial_was_pruned(view: View) -> None:

@@ -171,24 +171,26 @@ def test_curves_that_still_rise(plain: Results, tmp_path: Path, gain: float, is_
         assert "epochs" not in steps(longer), "the search has tried more epochs"
 
 
-def test_rows_that_were_left_out(plain: Results, tmp_path: Path) -> None:
-    def limited(rows: int) -> Results:
-        trials = tuple(
-            record.model_copy(
-                update={
-                    "config": record.config.model_copy(
-                        update={"data": record.config.data.model_copy(update={"train_rows": rows})}
-                    )
-                }
-            )
-            for record in plain.trials
+def limited(results: Results, rows: int) -> Results:
+    """The study with `data.train_rows`, in all of its trials."""
+    trials = tuple(
+        record.model_copy(
+            update={
+                "config": record.config.model_copy(
+                    update={"data": record.config.data.model_copy(update={"train_rows": rows})}
+                )
+            }
         )
-        return with_spec(replace(plain, trials=trials), data={"train_rows": rows})
+        for record in results.trials
+    )
+    return with_spec(replace(results, trials=trials), data={"train_rows": rows})
 
-    step = steps(limited(300))["rows"]
+
+def test_rows_that_were_left_out(plain: Results, tmp_path: Path) -> None:
+    step = steps(limited(plain, 300))["rows"]
     assert step.why == "200 of 500 training rows were left out"
-    assert taken(limited(300).spec, step, tmp_path).data.train_rows is None
-    assert "rows" not in steps(limited(500))
+    assert taken(limited(plain, 300).spec, step, tmp_path).data.train_rows is None
+    assert "rows" not in steps(limited(plain, 500))
 
 
 def test_validation_that_cannot_tell_the_first_two_apart(tmp_path: Path) -> None:
@@ -202,6 +204,9 @@ def test_validation_that_cannot_tell_the_first_two_apart(tmp_path: Path) -> None
     cut = replace(results, manifest=results.manifest.model_copy(update={"data": data}))
     split = taken(cut.spec, steps(cut)["validation"], tmp_path).data.split
     assert (split.train, split.validation, split.test) == (0.7, 0.2, 0.1)
+    fewer = steps(limited(cut, 3000))
+    assert fewer["rows"].overrides == ("data.train_rows=null",)
+    assert fewer["validation"].overrides == ("confirm={top: 2, seeds: 4}",), "rows for validation would leave train"
     assert "validation" not in steps(with_answers_told_apart(results))
 
 

@@ -277,7 +277,7 @@ def _slice_caption(view: View, data: list[dict[str, Any]], levels: list[str]) ->
     rungs = sorted({text for trace in data for text in trace.get("text", ())}, key=lambda text: (len(text), text))
     meanings = {
         "completed": "full dots were completed",
-        "pruned": f"open dots were pruned at {_few(rungs)} of their training",
+        "pruned": f"open dots were pruned at the rungs of {_few(rungs, 4)} of the training",
         "failed": "crosses failed",
     }
     legend = ", ".join(meaning for name, meaning in meanings.items() if name in names)
