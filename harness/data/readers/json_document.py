@@ -8,20 +8,46 @@ from typing import Any
 from harness.data.readers.id_names import named, names_of
 from harness.errors import DataError
 
-__all__ = ["is_document", "rows_of_document"]
+__all__ = ["is_document", "rows_of_document", "within"]
+
+#: Rows are looked for in objects within so many objects.
+_MAX_DEPTH = 5
+#: So many rows of a list tell which columns it has.
+_TELLING_ROWS = 100
 
 
-def is_document(value: Any) -> bool:
-    """True for an object that looks like a whole table: it holds rows, or nothing but lists and objects."""
+def is_document(value: Any, wanted: Sequence[str] | None = None) -> bool:
+    """True for an object that looks like a whole table: it holds rows, or nothing but lists and objects.
+
+    An object with a plain value of each of the columns `wanted` is a row.
+    """
     if not isinstance(value, dict) or not value:
         return False
-    return bool(_records(value)) or all(isinstance(part, (list, dict)) for part in value.values())
+    if wanted and not any(isinstance(value.get(name), (list, dict, type(None))) for name in wanted):
+        return False
+    return bool(_tables(value, wanted)) or all(isinstance(part, (list, dict)) for part in value.values())
+
+
+def within(row: Mapping[str, Any], name: str) -> Any:
+    """Returns the value of a name such as `review.text`, which is in an object of the row; None where it is not."""
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, dict):
+            return None
+        value = value.get(part)
+    return value
 
 
 def rows_of_document(
-    place: str, value: Mapping[str, Any], wanted: Sequence[str] | None = None
+    place: str, value: Mapping[str, Any], wanted: Sequence[str] | None, notes: list[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yields the rows of an object and their places; `wanted` are names of columns, which tell rows from columns.
+    """Yields the rows of an object and their places, and adds a note where they are not the only thing in it.
+
+    Args:
+        place: the file, for messages.
+        value: the object.
+        wanted: names of columns, which tell rows from columns, and the rows from other lists of objects.
+        notes: a note on where the rows are is added to them.
 
     Raises:
         DataError: the object has none, or columns of different lengths.
@@ -35,12 +61,19 @@ def rows_of_document(
     if _is_by_index(value, wanted):
         yield from ((f"'{index}'", row) for index, row in value.items())
         return
-    records = _records(value)
-    if len(records) == 1:
-        yield from ((f"item {number} of '{records[0]}'", row) for number, row in enumerate(value[records[0]], start=1))
+    are_columns = wanted and all(isinstance(value.get(name), (list, dict)) for name in wanted)
+    tables = {} if are_columns else _tables(value, wanted)
+    fitting = {path: table for path, table in tables.items() if _has_columns(table, wanted)}
+    chosen = fitting if len(fitting) == 1 else tables
+    if len(chosen) == 1:
+        (path, table), *_ = chosen.items()
+        if len(tables) > 1 or "." in path:
+            notes.append(f"{place.rpartition('/')[2]}: the rows are those of '{path}'")
+        rows = table if isinstance(table, list) else [dict(zip(table, row, strict=True)) for row in _across(table)]
+        yield from ((f"item {number} of '{path}'", row) for number, row in enumerate(rows, start=1))
         return
-    if len(records) > 1 and not set(wanted or ()) & set(value):
-        listed = ", ".join(f"'{name}'" for name in records[:10])
+    if len(tables) > 1 and not set(wanted or ()) & set(value):
+        listed = ", ".join(f"'{path}'" for path in list(tables)[:10])
         raise DataError(
             f"{place}: holds several lists of rows ({listed}); write each to a file of its own, as train.json"
         )
@@ -76,16 +109,42 @@ def _is_by_index(value: Mapping[str, Any], wanted: Sequence[str] | None) -> bool
     """True for rows by their index, where the names of columns are within the rows."""
     if not all(isinstance(part, dict) for part in value.values()):
         return False
-    within = {name for part in value.values() for name in part}
-    if wanted and not set(wanted) & set(value) and set(wanted) <= within:
+    names = {name for part in value.values() for name in part}
+    if wanted and not set(wanted) & set(value) and set(wanted) <= names:
+        of_lists = [part for part in value.values() if _are_columns([part.get(name) for name in wanted])]
+        return len(of_lists) != 1  # one object of columns is the table
+    return all(map(str.isdecimal, value)) and not any(map(str.isdecimal, names))
+
+
+def _tables(value: Mapping[str, Any], wanted: Sequence[str] | None, above: str = "") -> dict[str, Any]:
+    """Returns the lists of objects, and below the first level the columns `wanted`, by their paths: `data.rows`."""
+    tables: dict[str, Any] = {}
+    for name, part in value.items():
+        path = f"{above}{name}"
+        if isinstance(part, list) and part and all(isinstance(item, dict) for item in part):
+            tables[path] = part
+        elif isinstance(part, dict) and path.count(".") < _MAX_DEPTH:
+            is_table = bool(wanted) and _are_columns([part.get(column) for column in wanted or ()])
+            tables |= {path: {column: part[column] for column in wanted or ()}} if is_table else {}
+            tables |= {} if is_table else _tables(part, wanted, f"{path}.")
+    return tables
+
+
+def _are_columns(lists: Sequence[Any]) -> bool:
+    """True for lists of one length."""
+    return all(isinstance(values, list) and values for values in lists) and len(set(map(len, lists))) == 1
+
+
+def _across(columns: Mapping[str, list[Any]]) -> Iterator[tuple[Any, ...]]:
+    return zip(*columns.values(), strict=True)
+
+
+def _has_columns(table: Any, wanted: Sequence[str] | None) -> bool:
+    """True where each of the columns `wanted` has a value in one of the first rows of a table."""
+    if isinstance(table, dict):
         return True
-    return all(map(str.isdecimal, value)) and not any(map(str.isdecimal, within))
-
-
-def _records(value: Mapping[str, Any]) -> list[str]:
-    """Returns the names of lists of objects."""
-    lists = {name: part for name, part in value.items() if isinstance(part, list) and part}
-    return [name for name, items in lists.items() if all(isinstance(item, dict) for item in items)]
+    rows = table[:_TELLING_ROWS]
+    return all(any(name in row or within(row, name) is not None for row in rows) for name in wanted or ())
 
 
 def _columns(value: Mapping[str, Any]) -> dict[str, list[Any]] | None:

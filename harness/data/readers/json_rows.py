@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from harness.data.readers.encoding import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
-from harness.data.readers.json_document import is_document, rows_of_document
+from harness.data.readers.json_document import is_document, rows_of_document, within
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 
@@ -35,9 +35,11 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
         raise DataError(f"{file.place}: the file is empty; give one object a line, or a list of objects")
     with file.text(encoding, newline="") as stream:
         rows = _items(file.place, stream) if start == "[" else _lines(file.place, stream)
+        said: list[str] = []
         if start == "{" and file.suffix == ".json":
-            rows = _lines_or_document(file, encoding, rows, names)
-        return Content(_columns(file.place, rows, names), notes)
+            rows = _lines_or_document(file, encoding, rows, names, said)
+        columns = _columns(file.place, rows, names)
+        return Content(columns, (*notes, *said))
 
 
 def _columns(place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] | None) -> dict[str, list[Any]]:
@@ -49,22 +51,12 @@ def _columns(place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] |
         if names is None:
             columns |= {name: [None] * count for name in row if name not in columns}
         elif missing:
-            missing = [name for name in missing if name not in row and _within(row, name) is None]
+            missing = [name for name in missing if name not in row and within(row, name) is None]
             present |= dict.fromkeys(_paths(row))
         for name, values in columns.items():
-            values.append(row[name] if name in row else _within(row, name))
+            values.append(row[name] if name in row else within(row, name))
     require_columns(place, missing, list(present))
     return columns
-
-
-def _within(row: Mapping[str, Any], name: str) -> Any:
-    """Returns the value of a name such as `review.text`, which is in an object of the row; None where it is not."""
-    value: Any = row
-    for part in name.split("."):
-        if not isinstance(value, dict):
-            return None
-        value = value.get(part)
-    return value
 
 
 def _paths(row: Mapping[str, Any]) -> list[str]:
@@ -76,9 +68,9 @@ def _paths(row: Mapping[str, Any]) -> list[str]:
 
 
 def _lines_or_document(
-    file: TableFile, encoding: str, lines: Iterator[tuple[str, Any]], names: Sequence[str] | None
+    file: TableFile, encoding: str, lines: Iterator[tuple[str, Any]], names: Sequence[str] | None, notes: list[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yields the values of the lines, or the rows of the one object that the file is."""
+    """Yields the values of the lines, or the rows of the one object that the file is, on which `notes` get a note."""
     try:
         first = next(lines)
     except DataError:
@@ -89,11 +81,11 @@ def _lines_or_document(
                 document = None
         if not isinstance(document, dict):
             raise
-        yield from rows_of_document(file.place, document, names)
+        yield from rows_of_document(file.place, document, names, notes)
         return
     second = next(lines, None)
-    if second is None and is_document(first[1]):
-        yield from rows_of_document(file.place, first[1], names)
+    if second is None and is_document(first[1], names):
+        yield from rows_of_document(file.place, first[1], names, notes)
         return
     yield first
     if second is not None:

@@ -220,3 +220,53 @@ def test_excel_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: 
     (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
     with pytest.raises(MissingPackage, match=r"pip install 'finetune-harness\[xlsx\]'"):
         read_columns(tmp_path / "t.xlsx", ["text"])
+
+
+ROWS = [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
+COLUMNS: dict[str, list[Any]] = {"text": ["a", "b"], "label": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({"version": "1.0", "data": ROWS}, ""),
+        ({"data": {"rows": ROWS}}, "data.rows"),
+        ({"status": "ok", "n": 2, "result": {"page": {"items": ROWS}, "next": None}}, "result.page.items"),
+        ({"classes": [{"id": 0}], "data": ROWS}, "data"),
+        ({"meta": {"authors": [{"name": "A"}]}, "data": {"rows": ROWS, "text": 3}}, "data.rows"),
+        ({"meta": {"n": 2}, "data": COLUMNS}, "data"),
+        ({"a": {"b": {"text": ["a", "b"], "label": [1, 0], "id": [7, 8]}}}, "a.b"),
+        ({"text": ["a", "b"], "label": [1, 0], "spans": [{"at": 1}, {"at": 2}]}, ""),
+    ],
+)
+def test_json_of_rows_within_objects(tmp_path: Path, document: dict[str, Any], path: str) -> None:
+    for indent in (None, 1):
+        (tmp_path / "t.json").write_text(json.dumps(document, indent=indent), encoding="utf-8")
+        content = read_files([tmp_path / "t.json"], ["text", "label"])
+        assert content.columns == COLUMNS
+        said = path if "." in path or "classes" in document else ""
+        assert content.notes == ((f"t.json: the rows are those of '{said}'",) if said else ())
+
+
+def test_json_of_several_lists_within_objects_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds several lists of rows \('data\.a', 'data\.b'\); write each to a file"):
+        of_json(tmp_path, json.dumps({"data": {"a": ROWS, "b": ROWS}}), "t.json")
+    with pytest.raises(DataError, match=r"no column 'text' \(columns: 'title', 'body'\)"):
+        of_json(tmp_path, json.dumps({"data": {"a": [{"title": "x", "body": "y"}]}}), "t.json")
+
+
+def test_json_of_objects_within_rows_within_objects(tmp_path: Path) -> None:
+    hits = [{"_id": at, "_source": row} for at, row in enumerate(ROWS)]
+    (tmp_path / "t.json").write_text(json.dumps({"took": 1, "hits": {"total": 2, "hits": hits}}), encoding="utf-8")
+    assert read_columns(tmp_path / "t.json", ["_source.text"]) == {"_source.text": ["a", "b"]}
+
+
+def test_json_of_one_row_that_holds_objects(tmp_path: Path) -> None:
+    row = {"text": "a", "label": 1, "spans": [{"at": 1}], "meta": {"tags": [{"x": 1}]}}
+    assert of_json(tmp_path, json.dumps(row), "t.json") == {"text": ["a"], "label": [1]}
+
+
+def test_json_of_rows_of_words_by_their_index(tmp_path: Path) -> None:
+    rows = {str(at): {"text": ["a", "b"], "label": ["x", "y"]} for at in range(2)}
+    expected = {"text": [["a", "b"]] * 2, "label": [["x", "y"]] * 2}
+    assert of_json(tmp_path, json.dumps(rows), "t.json") == expected
