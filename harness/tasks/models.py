@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.checkpoints import resolve
+from harness.data.checkpoints.folder import refuse_unknown_type
 from harness.errors import CheckpointError
 from harness.runtime import IMPORTING
 from harness.spec.trial import TrialModel
@@ -64,7 +65,9 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
 
         try:
             if model.checkpoint == "scratch":
-                config = AutoConfig.for_model(**(defaults | dict(model.architecture or {})))
+                architecture = dict(model.architecture or {})
+                refuse_unknown_type("model.architecture", str(architecture.get("model_type")))
+                config = AutoConfig.for_model(**(defaults | architecture))
             else:
                 config = saved_config(resolve(model.checkpoint).folder)
                 _forget(config, GREY)  # the widened model is trained as it is

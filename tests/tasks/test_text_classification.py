@@ -122,7 +122,7 @@ def test_build_model_knows_label_names_and_dropout(data: PreparedData, saved: Ca
     [
         ({"layers": 4}, "model.layers: 4 layers asked for, .* has 3"),
         ({"checkpoint": "nowhere/at/all"}, "neither a folder"),
-        ({"architecture": {"model_type": "no-such"}}, "model.architecture: Unrecognized model identifier: no-such"),
+        ({"architecture": {"model_type": "no-such"}}, "model.architecture: .* has no model type 'no-such'"),
         ({"architecture": {**BERT, "num_attention_heads": 3}}, "hidden size .16. is not a multiple"),
         ({"architecture": {"model_type": "vit"}}, "a vit model has no vocabulary: it does not take texts"),
     ],

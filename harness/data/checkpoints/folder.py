@@ -8,10 +8,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CheckpointError, MissingPackage
+from harness.errors import CheckpointError, MissingPackage, nearest
 from harness.runtime import quick_imports
 
-__all__ = ["TOKENIZER_FILES", "check_folder", "missing_package", "refuse_own_code", "weight_files"]
+__all__ = [
+    "TOKENIZER_FILES",
+    "check_folder",
+    "missing_package",
+    "refuse_own_code",
+    "refuse_unknown_type",
+    "weight_files",
+]
 
 #: The small files of a checkpoint, one or more of which its tokenizer may be saved in.
 TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.model.v*", "*.codes", "*.spm", "*.tokenizer")
@@ -49,9 +56,10 @@ def check_folder(where: str, folder: Path) -> None:
         hint = f"; did you mean {within[-1]}?" if within else ""
         raise CheckpointError(f"{where} has no config.json (it holds: {listed}){hint}")
     config = _settings(where, folder / "config.json")
-    if "model_type" not in config:
+    if not isinstance(model_type := config.get("model_type"), str) or not model_type:
         raise CheckpointError(f"{where}: config.json names no model_type")
     refuse_own_code(where, folder)
+    refuse_unknown_type(where, model_type, config.get("transformers_version"))
     _refuse_quantised(where, folder, config)
     _refuse_other_weights(where, folder)
     _require_sentencepiece(where, folder)
@@ -77,6 +85,31 @@ def refuse_own_code(where: str, folder: Path) -> None:
             f"{where} needs Python code of its own, which is never run ({path.name}: auto_map names {code}); choose a "
             "checkpoint whose model type and tokenizer transformers has itself"
         )
+
+
+def refuse_unknown_type(where: str, model_type: str, saved_by: object = None) -> None:
+    """Raises CheckpointError for a model type that the installed transformers does not have.
+
+    Args:
+        where: the beginning of the message.
+        model_type: as config.json or the study names it.
+        saved_by: the version of transformers that wrote config.json, where it says one.
+    """
+    spec = importlib.util.find_spec("transformers")
+    models = [Path(place) / "models" for place in (spec and spec.submodule_search_locations) or ()]
+    if model_type.isidentifier() and any((folder / model_type / "__init__.py").is_file() for folder in models):
+        return  # most types have a folder of their name, and importing transformers takes seconds
+    with quick_imports():
+        from transformers import CONFIG_MAPPING, __version__
+
+    if model_type in CONFIG_MAPPING:
+        return
+    saved = f", which was saved by transformers {saved_by}" if isinstance(saved_by, str) else ""
+    raise CheckpointError(
+        f"{where}: transformers {__version__}, which is installed, has no model type '{model_type}'{saved}"
+        f"{nearest(model_type, CONFIG_MAPPING)}; if a newer version has it, pip install --upgrade transformers, else "
+        "choose another model"
+    )
 
 
 def _works_without(path: Path, settings: Mapping[str, Any]) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import transformers
 from safetensors.numpy import save_file
 
 from harness.data.checkpoints import folder as module
-from harness.data.checkpoints.folder import check_folder, refuse_own_code
+from harness.data.checkpoints.folder import check_folder, refuse_own_code, refuse_unknown_type
 from harness.errors import CheckpointError, InputError, MissingPackage
 
 Spoil = Callable[[Path], Any]
@@ -102,6 +103,8 @@ def test_a_saved_tokenizer_needs_no_code(folder: Path) -> None:
          r"model\.safetensors is a pointer of Git LFS, not the weights; run: git lfs pull"),
         (lambda folder: (folder / "tokenizer_config.json").write_text("{"), r"tokenizer_config\.json cannot be read"),
         (lambda folder: (folder / "config.json").write_text("[]"), r"config\.json holds no JSON object"),
+        (write("config.json", model_type=""), r"config\.json names no model_type"),
+        (write("config.json", model_type="../bert"), r"has no model type '\.\./bert'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_refused(folder: Path, spoil: Spoil, says: str) -> None:
@@ -133,3 +136,27 @@ def test_a_vocabulary_of_sentencepiece_names_its_package(
 
 def test_errors_are_bad_input() -> None:
     assert issubclass(CheckpointError, InputError) and issubclass(MissingPackage, InputError)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"model_type": "robertta"}, "'robertta'; did you mean 'roberta'?; if a newer"),
+        (
+            {"model_type": "qqqq", "transformers_version": "9.1"},
+            "'qqqq', which was saved by transformers 9.1; if a newer",
+        ),
+    ],
+)
+def test_a_model_type_that_transformers_lacks(folder: Path, settings: dict[str, str], says: str) -> None:
+    write("config.json", **settings)(folder)
+    with pytest.raises(CheckpointError) as caught:
+        check_folder("x", folder)
+    start = f"x: transformers {transformers.__version__}, which is installed, has no model type "
+    assert str(caught.value).startswith(start + says)
+    assert str(caught.value).endswith(" version has it, pip install --upgrade transformers, else choose another model")
+
+
+def test_every_model_type_of_transformers_is_known() -> None:
+    for model_type in ("bert", "gpt-sw3", "xlm-roberta", "data2vec-text", "t5"):
+        refuse_unknown_type("x", model_type)
