@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.data.formats import ENDINGS, is_table
@@ -19,6 +19,7 @@ from harness.data.layouts import (
     split_of,
     stem_of,
 )
+from harness.data.partitions import Partitions, is_partition, partition_values, tables_in_partitions
 from harness.data.readers.file import table_name
 from harness.errors import DataError
 
@@ -30,10 +31,11 @@ _PART = re.compile(r"part[-_.]?\d+.*")
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """The files of each split of a folder, in their order, and notes."""
+    """The files of each split of a folder, in their order, notes, and the columns that folders' names give to files."""
 
     files: Mapping[str, tuple[Path, ...]]
     notes: tuple[str, ...] = ()
+    partitions: Partitions = field(default_factory=dict)
 
 
 def files_of_folder(folder: Path) -> FolderFiles:
@@ -46,7 +48,7 @@ def files_of_folder(folder: Path) -> FolderFiles:
     below: list[Path] = []
     files: dict[str, tuple[Path, ...]] = {}
     is_named = True
-    for find in (_saved, _split_files, _parts, _split_folders, files_of_splits):
+    for find in (_saved, _split_files, _parts, _split_folders, _partitions, files_of_splits):
         if "train" in (found := find(folder, entries)):
             files, is_named = found, find is not files_of_splits
             break
@@ -72,15 +74,23 @@ def files_of_folder(folder: Path) -> FolderFiles:
         shown = (paths[0].name + f" and {len(paths) - 1} more" * (len(paths) > 1) for paths in files.values())
         of_splits = ", ".join(f"{split} is {name}" for split, name in zip(files, shown, strict=True))
         notes.insert(0, f"in {folder.name}: {of_splits}")
-    return FolderFiles(files, tuple(notes))
+    values = {path: partition_values(folder, path) for path in used}
+    if columns := list(dict.fromkeys(f"'{column}'" for path in sorted(used) for column in values[path])):
+        notes.append(f"in {folder.name}: the names of the folders hold {', '.join(columns)}")
+    return FolderFiles(files, tuple(notes), values if columns else {})
 
 
 def _holds_tables(folder: Path) -> bool:
     """True for a folder that holds tables, or folders of the splits that do."""
     return any(
-        is_table(path) or (split_of(path) is not None and path.is_dir() and any(map(is_table, path.iterdir())))
+        is_table(path) or is_partition(path) or (split_of(path) is not None and path.is_dir() and bool(_below(path)))
         for path in folder.iterdir()
     )
+
+
+def _below(folder: Path) -> list[Path]:
+    """Returns the tables in a folder, and in the folders in it that a column's value names."""
+    return [*sorted(filter(is_table, folder.iterdir())), *tables_in_partitions(folder)]
 
 
 def _saved(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
@@ -151,8 +161,22 @@ def _split_folders(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Pat
     for wanted in SPLIT_NAMES:
         for path in entries:
             if path.is_dir() and split_of(path) == wanted:
-                files |= _of_one_ending(path, wanted, sorted(filter(is_table, path.iterdir())))
+                files |= _of_one_ending(path, wanted, _below(path))
     return files
+
+
+def _partitions(folder: Path, entries: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """Returns the tables in folders named by a column and its value; a column `split` tells the splits."""
+    paths = tables_in_partitions(folder)
+    by_split: dict[str, list[Path]] = {}
+    for path in paths:
+        by_split.setdefault(SPLITS.get((partition_values(folder, path).get("split") or "").lower(), ""), []).append(
+            path
+        )
+    if "" in by_split:
+        return _of_one_ending(folder, "train", paths)
+    files = [_of_one_ending(folder, split, by_split[split]) for split in SPLIT_NAMES if split in by_split]
+    return {split: of_split for found in files for split, of_split in found.items()}
 
 
 def _of_one_ending(folder: Path, split: str, paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:

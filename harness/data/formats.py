@@ -15,6 +15,7 @@ from harness.data.readers.arrow import read_arrow, read_parquet
 from harness.data.readers.conll import WORD_FORMATS, has_sentences, read_conll
 from harness.data.readers.delimited import DelimitedReader
 from harness.data.readers.excel import read_excel
+from harness.data.readers.fasttext import has_prefixed_labels, read_fasttext
 from harness.data.readers.file import PACKED, open_table, table_name
 from harness.data.readers.form import Content, Form, Reader, require_columns
 from harness.data.readers.json_rows import read_json
@@ -135,6 +136,8 @@ def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
         reader = FORMATS[file.suffix]
         if form.by_word and file.suffix in (".txt", ".tsv", ".tab") and has_sentences(file, form.encoding):
             reader = read_conll
+        elif isinstance(reader, DelimitedReader) and has_prefixed_labels(file, names, form):
+            reader = read_fasttext
         return reader(file, names, form)
     except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is damaged or cut off ({error}); copy or download it again") from error

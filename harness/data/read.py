@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.data.formats import Content, Form, read_files, require_columns
+from harness.data.formats import Content, Form, require_columns
 from harness.data.headers import with_one_header
 from harness.data.many import cut_cells, joined_columns, joined_name, listed_columns
 from harness.data.other_names import other_names
+from harness.data.partitions import read_partitioned
 from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
 from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values
@@ -75,7 +76,8 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
     form = replace(Form.of(spec), by_word=facts.reads("words"))
     readers, places = _readers(spec, source, form)
-    read_train = partial(read_files, source.files["train"], None, form) if source.files else None
+    files = source.files.get("train")
+    read_train = partial(read_partitioned, files, source.partitions, None, form) if files else None
     listed = listed_columns(spec)
     parts = {f"data.columns.{name}.{at}": column for name in listed for at, column in enumerate(listed[name])}
     single = {name: column for name, column in names.items() if name not in listed}
@@ -143,7 +145,9 @@ def _readers(spec: DataSpec, source: Source, form: Form) -> tuple[dict[str, Read
 
 
 def _of_files(source: Source, form: Form) -> dict[str, Reader]:
-    return {split: partial(read_files, paths, form=form) for split, paths in source.files.items()}
+    return {
+        split: partial(read_partitioned, paths, source.partitions, form=form) for split, paths in source.files.items()
+    }
 
 
 def _found(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.data.folders import files_of_folder
 from harness.data.formats import ENDINGS, is_table, rename_hint
+from harness.data.partitions import Partitions
 from harness.errors import DataError, nearest
 from harness.spec.study import DataSpec
 
@@ -23,13 +24,15 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 class Source:
     """The source of rows: `files` by split, each split one file or shards of one, and `sha256` of their bytes.
 
-    Hub and built-in data have no files: the hash is that of their name and revision.
+    Hub and built-in data have no files: the hash is that of their name and revision. `partitions` are the columns that
+    the names of folders give to files; the hash has them too.
     """
 
     name: str
     files: Mapping[str, tuple[Path, ...]]
     sha256: str
     notes: tuple[str, ...] = ()
+    partitions: Partitions = field(default_factory=dict)
 
 
 def find_source(spec: DataSpec) -> Source:
@@ -58,7 +61,11 @@ def find_source(spec: DataSpec) -> Source:
 def _in_files(path: Path) -> Source:
     if path.is_dir():
         found = files_of_folder(path)
-        return Source(name=path.name, files=found.files, sha256=_sha256(found.files), notes=found.notes)
+        sha256, partitions = _sha256(found.files), found.partitions
+        if partitions:
+            values = [sorted(partitions[file].items()) for paths in found.files.values() for file in paths]
+            sha256 = hashlib.sha256(f"{sha256}\n{values}".encode()).hexdigest()
+        return Source(name=path.name, files=found.files, sha256=sha256, notes=found.notes, partitions=partitions)
     if not path.exists():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         is_id = _HUB_ID.fullmatch(str(path)) and path.suffix.lower() not in ENDINGS

@@ -74,6 +74,7 @@ def make_bad_inputs(folder: Path) -> None:
     for name, settings in (
         ("no-type", "{}"),
         ("listed", "[]"),
+        ("new-type", '{"model_type": "robertta"}'),
         ("outputs/checkpoint-9", "{}"),
     ):
         (folder / name).mkdir(parents=True)

@@ -49,6 +49,8 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "nul.tsv": good.replace(",", "\t") + "\0\0\0",
         "json.csv": _json_lines(rows),
         "splits.json": json.dumps({split: [{"text": text, "label": label} for text, label in rows] for split in "ab"}),
+        "nested.json": json.dumps({"data": {split: [{"text": text} for text, _ in rows] for split in "ab"}}),
+        "lines.txt": "".join(f"__label__{label} {text}\n" for text, label in rows),
         "no-rows.jsonl": " \n",
         "ids.csv": _csv([(f"{text} {at}", f"id-{at}") for at, (text, _) in enumerate(rows)]),
         "many.csv": _csv([(f"text {at}", f"id-{at % 1001}") for at in range(2002)]),

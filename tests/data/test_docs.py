@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from harness.data.formats import ENDINGS, Form, read_columns, read_files
 from harness.data.kinds import KINDS
+from harness.data.partitions import read_partitioned
+from harness.data.sources import find_source
+from harness.spec.study import DataSpec
 
 DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 ROWS = {"text": ["good, yes", "so, so"], "label": ["yes", "no"]}
@@ -44,6 +48,18 @@ def test_snippet_of_excel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert read_columns(tmp_path / "reviews.xlsx", ["text", "label"]) == ROWS
 
 
+def test_folders_that_name_a_column(tmp_path: Path) -> None:
+    table = DOCS.partition("| files |")[2].partition("\n\n")[0]
+    names = re.findall(r"`(label=\w+/part-0\.parquet)`", table)
+    for name, text, label in zip(names, ROWS["text"], ROWS["label"], strict=True):
+        assert name.startswith(f"label={label}/")
+        (tmp_path / name).parent.mkdir()
+        pd.DataFrame({"text": [text]}).to_parquet(tmp_path / name)
+    source = find_source(DataSpec(path=str(tmp_path)))
+    columns = read_partitioned(source.files["train"], source.partitions, ["text", "label"]).columns
+    assert sorted(zip(*columns.values(), strict=True)) == sorted(zip(*ROWS.values(), strict=True))
+
+
 def test_what_is_said_of_labels_and_numbers() -> None:
     kind = KINDS["label"]
     values = kind.read("t", "label", ["100", "1E2", "1.0", "1 "])
@@ -63,4 +79,4 @@ def test_number_of_json_as_text(tmp_path: Path) -> None:
 def test_every_ending_is_documented() -> None:
     table = DOCS.partition("| ending")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\.\w+)`", table)) == set(ENDINGS)
-    assert len(FILES) == 8
+    assert len(FILES) == 10
