@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from harness.data.readers.file import TableFile
 from harness.data.readers.languages import (
@@ -101,7 +102,9 @@ def _escaped(file: TableFile) -> str | None:
     for chunk in _chunks(file):
         if not chunk.isascii():
             return None
-        has_start = b"\x1b$" in chunk or (b"~" in chunk and b"~{" in chunk)  # a single byte is found much faster
+        has_start = (b"\x1b" in chunk and b"\x1b$" in chunk) or (
+            b"~" in chunk and b"~{" in chunk
+        )  # a single byte is found much faster
         if has_start and (found := _ESCAPES.search(chunk)):
             return _ESCAPED[str(found.lastgroup)]
     return None
@@ -171,14 +174,16 @@ def _foreign_lines(file: TableFile) -> list[bytes]:
 def _undecodable(file: TableFile, encoding: str) -> str | None:
     """Returns the line and the byte that the codec cannot decode, or None where it decodes all."""
     decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
-    for chunk in _chunks(file):
+    has_ascii = encoding in ("ascii", "utf-8")
+    for number, chunk in enumerate(_chunks(file)):
+        if has_ascii and chunk and chunk.isascii() and not decoder.getstate()[0]:
+            continue
         try:
             decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as error:
-            line += error.object.count(b"\n", 0, error.start)
+            above = sum(before.count(b"\n") for before in islice(_chunks(file), number))
+            line = 1 + above + error.object.count(b"\n", 0, error.start)
             return f"line {line}: byte 0x{error.object[error.start]:02x}"
-        line += chunk.count(b"\n")
     return None
 
 

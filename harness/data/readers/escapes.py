@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["ESCAPED_QUOTE", "doubled", "doubled_bytes"]
+__all__ = ["ESCAPED_QUOTE", "doubled", "doubled_bytes", "has_escaped_quote"]
 
 ESCAPED_QUOTE = '\\"'
 _RUN = re.compile(r'(\\+)"')
 _RUN_BYTES = re.compile(rb'(\\+)"')
+
+
+def has_escaped_quote(content: bytes) -> bool:
+    r"""True for bytes with a `\"` in them."""
+    return b"\\" in content and ESCAPED_QUOTE.encode() in content  # a single byte is found much faster
 
 
 def doubled(text: str) -> str:
@@ -20,6 +25,6 @@ def doubled(text: str) -> str:
 
 def doubled_bytes(content: bytes) -> bytes:
     """Returns lines in an encoding of ASCII's signs as `doubled` returns them."""
-    if ESCAPED_QUOTE.encode() not in content:
+    if not has_escaped_quote(content):
         return content
     return _RUN_BYTES.sub(lambda run: b"\\" * (len(run[1]) // 2) + b'"' * (1 + len(run[1]) % 2), content)

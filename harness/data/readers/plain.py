@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import BinaryIO
 
@@ -29,11 +30,16 @@ def blocks(stream: BinaryIO, dialect: Dialect) -> Iterator[Block]:
     """Yields a file in blocks of whole records, as far as its quotes are well formed."""
     while head := stream.read(BLOCK_BYTES):
         parts = [_as_doubled(head + stream.readline(), dialect)]
-        size, is_open = len(parts[0]), dialect.quoted and parts[0].count(b'"') % 2 == 1
+        size, is_open = len(parts[0]), dialect.quoted and _count(parts[0], _QUOTE) % 2 == 1
         while is_open and size < BLOCK_BYTES + _MAX_OPEN_BYTES and (line := _as_doubled(stream.readline(), dialect)):
             parts.append(line)
             size, is_open = size + len(line), line.count(b'"') % 2 == 0
         yield Block(b"".join(parts), dialect)
+
+
+def _count(content: bytes, sign: int) -> int:
+    """Returns how often a byte occurs; where it is frequent, this is faster than `bytes.count`."""
+    return int(np.count_nonzero(np.frombuffer(content, dtype=np.uint8) == sign))
 
 
 def _as_doubled(content: bytes, dialect: Dialect) -> bytes:
@@ -54,10 +60,10 @@ class Block:
         has_quotes = dialect.quoted and b'"' in content
         self._quotes = np.flatnonzero(self._codes == _QUOTE) if has_quotes else np.empty(0, dtype=np.int64)
 
-    @property
+    @cached_property
     def num_lines(self) -> int:
         """The number of lines."""
-        return self.content.count(b"\n") + (not self.content.endswith(b"\n"))
+        return _count(self.content, _NEWLINE) + (not self.content.endswith(b"\n"))
 
     def opens_a_cell(self) -> bool:
         """True when a cell begins with a quote, whether or not quotes enclose cells."""
@@ -87,7 +93,8 @@ class Block:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
-        if b"\0" in self.content or self.content.count(b"\r") != self.content.count(b"\r\n"):
+        has_returns = b"\r" in self.content and self.content.count(b"\r") != self.content.count(b"\r\n")
+        if b"\0" in self.content or has_returns:
             return None
         names = [str(at) for at in range(width)]
         try:
@@ -126,9 +133,9 @@ class Block:
         firsts = np.concatenate([[0], lasts[:-1] + 1])
         starts = np.concatenate([[0], newlines + 1])[firsts]
         ends = newlines[lasts] + 1
+        at = np.flatnonzero(lasts > firsts)
         marks = np.flatnonzero(self._codes == ord(delimiter))
-        has_more = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) >= width
-        at = np.flatnonzero((lasts > firsts) & has_more)
+        at = at[np.searchsorted(marks, ends[at]) - np.searchsorted(marks, starts[at]) >= width]
         texts = [
             self.content[start:end].decode() for start, end in zip(starts[at].tolist(), ends[at].tolist(), strict=True)
         ]

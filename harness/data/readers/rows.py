@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from harness.data.readers.cut import is_spanning
 from harness.data.readers.dialect import Dialect
-from harness.data.readers.escapes import ESCAPED_QUOTE, doubled
+from harness.data.readers.escapes import ESCAPED_QUOTE, doubled, has_escaped_quote
 from harness.data.readers.file import TableFile
 from harness.data.readers.header import Header
 from harness.data.readers.plain import Block, blocks, text_lines
@@ -92,7 +92,7 @@ class Table:
         for block in blocks(lines.buffer, self._dialect):
             if self._may_be_quoted and block.opens_a_cell():
                 raise Undecided
-            if self._may_be_escaped and ESCAPED_QUOTE.encode() in block.content:
+            if self._may_be_escaped and has_escaped_quote(block.content):
                 raise Undecided
             if not block.is_whole():
                 self._read_lines(chain(text_lines(block.content), self._doubled(lines)), num_above, columns)
