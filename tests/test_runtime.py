@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtime import NICENESS, program, shown_path, stand_back
+from harness.runtime import NICENESS, program, shown_path, stand_back, without_collector
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +31,20 @@ def test_stand_back_is_for_the_calling_thread_and_those_that_it_starts() -> None
         assert pool.submit(niceness).result() == max(before, NICENESS)
         assert pool.submit(inner).result() == max(before, NICENESS)
     assert niceness() == before
+
+
+def test_without_collector_leaves_it_as_it_was() -> None:
+    with pytest.raises(KeyError), without_collector():
+        assert not gc.isenabled()
+        raise KeyError
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with without_collector():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_shown_path_is_what_one_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

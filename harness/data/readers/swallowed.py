@@ -96,14 +96,13 @@ def find_swallowed(
         width: the usual number of cells.
         delimiter: the sign between cells.
     """
-    all_parts = [[line.rstrip("\r\n").split(delimiter) for line in lines] for _, lines in records]
-    rows = _Rows(
-        [line.rstrip("\r\n").split(delimiter) for line in others], [(parts[0], parts[-1]) for parts in all_parts], width
-    )
+    ends = [(_cells(lines[0], delimiter), _cells(lines[-1], delimiter)) for _, lines in records]
+    rows = _Rows([_cells(line, delimiter) for line in others], ends, width)
     swallowed, own, own_values, by_values = [], [], [], True
-    for (record, _), parts in zip(records, all_parts, strict=True):
-        checked = _beside_text(record, parts, rows, delimiter)
+    for record, lines in records:
+        checked = _beside_text(record, lines, rows, delimiter)
         if checked is None:
+            parts = [_cells(line, delimiter) for line in lines]
             pieces = [rows.starts_within(cells, at == 0) for at, cells in enumerate(parts)]
             looks_like_rows = all(len(cells) == width for cells in parts) and not any(pieces)
             by_values = by_values and not looks_like_rows
@@ -120,8 +119,12 @@ def find_swallowed(
     return swallowed, by_values
 
 
+def _cells(line: str, delimiter: str) -> list[str]:
+    return line.rstrip("\r\n").split(delimiter)
+
+
 def _beside_text(
-    record: Spanning, parts: Sequence[list[str]], rows: _Rows, delimiter: str
+    record: Spanning, lines: Sequence[str], rows: _Rows, delimiter: str
 ) -> list[tuple[tuple[str, ...], bool, bool]] | None:
     """Returns the cells behind the text of each line but its last, and those before it of each line but its first.
 
@@ -134,9 +137,12 @@ def _beside_text(
     if not before and not after:
         return None
     checked: list[tuple[tuple[str, ...], bool, bool]] = []
-    for number, cells in enumerate(parts):
-        places = [after] * (bool(after) and number < len(parts) - 1) + [before] * (bool(before) and number > 0)
-        if len(cells) < rows.width or rows.starts_within(cells, number == 0):
+    last = len(lines) - 1
+    for number, line in enumerate(lines):
+        places = [after] * (bool(after) and number < last) + [before] * (bool(before) and number > 0)
+        if not places:
+            continue
+        if line.count(delimiter) < rows.width - 1 or rows.starts_within(cells := _cells(line, delimiter), number == 0):
             checked += [((), False, False)] * len(places)
             continue
         for telling in places:
