@@ -63,8 +63,7 @@ def rows_of_document(
         return
     are_columns = wanted and all(isinstance(value.get(name), (list, dict)) for name in wanted)
     tables = {} if are_columns else _tables(value, wanted)
-    fitting = {path: table for path, table in tables.items() if _has_columns(table, wanted)}
-    chosen = fitting if len(fitting) == 1 else tables
+    chosen = _fitting(tables, wanted) or tables
     if len(chosen) == 1:
         (path, table), *_ = chosen.items()
         if len(tables) > 1 or "." in path:
@@ -137,6 +136,15 @@ def _are_columns(lists: Sequence[Any]) -> bool:
 
 def _across(columns: Mapping[str, list[Any]]) -> Iterator[tuple[Any, ...]]:
     return zip(*columns.values(), strict=True)
+
+
+def _fitting(tables: Mapping[str, Any], wanted: Sequence[str] | None) -> dict[str, Any]:
+    """Returns the only table that has the columns `wanted`, or else the first of them; empty where none is the only."""
+    for names in (wanted or (), (wanted or ())[:1]):
+        fitting = {path: table for path, table in tables.items() if _has_columns(table, names)}
+        if len(fitting) == 1:
+            return fitting
+    return {}
 
 
 def _has_columns(table: Any, wanted: Sequence[str] | None) -> bool:

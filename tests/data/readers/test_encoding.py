@@ -163,3 +163,19 @@ def test_few_signs_or_letters_are_of_windows(tmp_path: Path, text: str) -> None:
     found = read_files([path], ["text"])
     assert found.columns == {"text": [text]}
     assert found.notes == ("t.csv: read as cp1252 (data.encoding)",)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 5, 8, 1000])
+def test_the_broken_line_is_named_wherever_a_chunk_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
+) -> None:
+    monkeypatch.setattr("harness.data.readers.encoding._CHUNK_BYTES", chunk_bytes)
+    path = tmp_path / "t.csv"
+    path.write_bytes("text,label\nplain,a\nnaïve 日本,b\nplain,b\n".encode())
+    assert read_files([path], ["text"]).columns == {"text": ["plain", "naïve 日本", "plain"]}
+    for broken, byte in ((b"\xff", "0xff"), (b"\xe6\x97x", "0xe6")):
+        path.write_bytes(
+            "text,label\nplain,a\nnaïve 日本,b\n".encode() + b"plain " + broken + b",b\n" + b"plain,b\n" * 9
+        )
+        with pytest.raises(DataError, match=rf"not UTF-8 \(line 4: byte {byte}\)"):
+            read_files([path], ["text"])

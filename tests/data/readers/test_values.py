@@ -14,7 +14,7 @@ import pytest
 from pyarrow import feather, ipc, parquet
 
 from harness.data.formats import Content, read_columns, read_files
-from harness.errors import DataError, MissingPackage
+from harness.errors import DataError, MissingColumn, MissingPackage
 
 
 def of_json(folder: Path, text: str, name: str = "t.jsonl") -> dict[str, list[Any]]:
@@ -253,6 +253,14 @@ def test_json_of_several_lists_within_objects_is_refused(tmp_path: Path) -> None
         of_json(tmp_path, json.dumps({"data": {"a": ROWS, "b": ROWS}}), "t.json")
     with pytest.raises(DataError, match=r"no column 'text' \(columns: 'title', 'body'\)"):
         of_json(tmp_path, json.dumps({"data": {"a": [{"title": "x", "body": "y"}]}}), "t.json")
+
+
+def test_json_of_rows_without_labels_within_objects(tmp_path: Path) -> None:
+    texts = [{"text": row["text"]} for row in ROWS]
+    (tmp_path / "t.json").write_text(json.dumps({"links": [{"href": "x"}], "page": {"items": texts}}), encoding="utf-8")
+    with pytest.raises(MissingColumn, match=r"no column 'label' \(columns: 'text'\)"):
+        read_columns(tmp_path / "t.json", ["text", "label"])
+    assert read_columns(tmp_path / "t.json", ["text"]) == {"text": ["a", "b"]}
 
 
 def test_json_of_objects_within_rows_within_objects(tmp_path: Path) -> None:
