@@ -163,6 +163,23 @@ def test_resolve_hub_takes_the_cache_first_and_knows_the_revision(
     assert (found.source, found.revision) == ("hub-cache" if cached else "hub", "a" * 40)
 
 
+def test_a_checkpoint_in_the_cache_that_is_refused_says_why_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint(tmp_path / "snapshots" / ("a" * 40))
+
+    def hub(name: str, *, local_files_only: bool = False, **_: object) -> str:
+        if not local_files_only:
+            raise ConnectionError("Name not known")
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    (folder / "config.json").write_text('{"model_type": "robertta"}', encoding="utf-8")
+    assert "'some/one': transformers " in refused("some/one")
+    (folder / "model.safetensors").unlink()
+    assert "the Hub did not give it (Name not known)" in refused("some/one")
+
+
 def test_resolve_scratch_has_no_files() -> None:
     found = resolve("scratch")
     assert (found.source, found.path, found.sha256, found.parameters) == ("scratch", None, None, None)

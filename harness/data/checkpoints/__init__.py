@@ -158,15 +158,18 @@ def _from_package(name: str, packaged: Packaged) -> Checkpoint:
     return checkpoint
 
 
-def _in_hub_cache(name: str) -> Checkpoint | None:
-    """Returns the checkpoint in the local Hub cache, if all of its files are there."""
+def _in_hub_cache(name: str) -> Checkpoint | CheckpointError | None:
+    """Returns the checkpoint in the local Hub cache, or why it is refused; None where files of it are missing."""
     from huggingface_hub import snapshot_download
 
     try:
         folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"], local_files_only=True))
-        check_folder(_where(name), folder)
-    except (OSError, ValueError, CheckpointError):
+    except (OSError, ValueError):
         return None
+    try:
+        check_folder(_where(name), folder)
+    except CheckpointError as error:
+        return error if weight_files(folder) else None
     return Checkpoint(id=name, source="hub-cache", path=folder, revision=folder.name)
 
 
@@ -175,12 +178,14 @@ def _from_hub(name: str) -> Checkpoint:
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     cached = _in_hub_cache(name)
-    if cached is not None:
+    if isinstance(cached, Checkpoint):
         return cached
     disable_progress_bars()
     try:
         folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"]))
     except Exception as error:  # HTTP, timeout, offline, gated and cache errors share no base class
+        if cached is not None:  # the Hub may have a newer revision; without it, this one is refused
+            raise cached from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         remedy = PACKAGED[name].install if name in PACKAGED else f"model.checkpoint=FOLDER, or {', '.join(PACKAGED)}"
         raise CheckpointError(
