@@ -307,7 +307,9 @@ class Predicting(_Scoring):
 
     def _encode(self, rows: np.ndarray) -> float:
         # Every call loads the tokenizer, which a prediction does once: that is start-up, not work a row.
-        return max(0.0, self._timed_inputs(rows) - self._load_s) / len(rows)
+        row_of = self._encoded.row_of
+        read = rows if row_of is None else np.unique(row_of[rows])
+        return max(0.0, self._timed_inputs(read) - self._load_s) / int(self._encoded.num_examples(read).sum())
 
     def _score(self, rows: np.ndarray) -> None:
         predict(self._model, self._task, self._encoded, rows, self._device, may_split=False)

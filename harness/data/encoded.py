@@ -55,9 +55,10 @@ def of_file(plain: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | Ragged]:
 class Encoded:
     """The examples of one split.
 
-    `fields` are the model's inputs by name, `targets` the targets by name, `lengths` the real tokens of each example
-    `[examples]` int32 (1 for images). `row_of` holds the row of each example where a row has several; None where
-    example i is row i. `stats` are JSON: truncated_fraction, unknown_fraction, mean_length, max_length, padding, ...
+    `fields` are the model's inputs by name, `lengths` the real tokens of each example `[examples]` int32 (1 for
+    images). `targets` are those of the rows by name. `row_of` holds the row of each example, rising, where a row has
+    one example or more (the windows of a long text); None where example i is row i. `stats` are JSON:
+    truncated_fraction, unknown_fraction, mean_length, max_length, padding, ...
     """
 
     fields: Arrays
@@ -68,6 +69,25 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows; augmented copies count."""
+        return len(self) if self.row_of is None or not len(self) else int(self.row_of[-1]) + 1
+
+    def num_examples(self, rows: np.ndarray) -> np.ndarray:
+        """Returns how many examples each of `rows` has [rows]."""
+        if self.row_of is None:
+            return np.ones(len(rows), dtype=np.int64)
+        return np.searchsorted(self.row_of, rows, side="right") - np.searchsorted(self.row_of, rows)
+
+    def examples_of(self, rows: np.ndarray) -> np.ndarray:
+        """Returns the examples of `rows`, one row after the other."""
+        if self.row_of is None:
+            return rows
+        counts = self.num_examples(rows)
+        first = np.searchsorted(self.row_of, rows) - (np.cumsum(counts) - counts)
+        return np.repeat(first, counts) + np.arange(counts.sum())
 
     @property
     def may_pad(self) -> bool:

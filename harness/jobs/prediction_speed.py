@@ -32,11 +32,11 @@ def measured_speed(
     """Returns the rows a second of several short passes over the same rows, and the ms of several single rows."""
     from harness.training.evaluate import predict
 
-    rows = np.arange(min(len(examples), _NUM_ROWS))
+    rows = np.arange(min(examples.num_rows, _NUM_ROWS))
 
     def timed(some: np.ndarray) -> float:
         begin = time.perf_counter()
-        predict(model, task, examples, some, device)
+        predict(model, task, examples, examples.examples_of(some), device)
         return time.perf_counter() - begin
 
     timed(rows[:_NUM_WARM])

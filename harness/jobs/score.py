@@ -91,7 +91,7 @@ def _score_model(request: Request, saved: SavedModel, device: torch.device) -> N
             examples = task.predict_inputs(rows, Path(saved.folder), config.max_length, config.preprocess)
         else:
             examples = encoded(data, saved.config, split)
-        outputs = answered(model, task, examples, np.arange(len(examples)), device)
+        outputs = answered(model, task, examples, np.arange(examples.num_rows), device)
         answers[split] = Answers(outputs, _targets(data, saved.config, split))
     write_answers(Path(request.out) / f"{saved.name}.npz", answers)
 

@@ -37,7 +37,8 @@ class Predictor(Protocol):
 
 def answered(model: PreTrainedModel, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device) -> Arrays:
     """Returns the outputs of a saved model for `rows`, with the decisions that its configuration sets."""
-    return task.decided(task.of_rows(predict(model, task, encoded, rows, device), encoded, rows), vars(model.config))
+    outputs = predict(model, task, encoded, encoded.examples_of(rows), device)
+    return task.decided(task.of_rows(outputs, encoded, rows), vars(model.config))
 
 
 def to_device(
@@ -72,7 +73,9 @@ def predict(
     *,
     may_split: bool = True,
 ) -> dict[str, np.ndarray | Ragged]:
-    """Returns the outputs of `task` by name, in the order of `rows`; dropout is off, batches are made by length.
+    """Returns the outputs of `task` by name, in the order of the examples `rows`; dropout is off.
+
+    Batches are made by length.
 
     Out of memory on an accelerator, batches are halved from there on; with `may_split` false the error is raised.
     """

@@ -153,7 +153,7 @@ class Trainer:
     def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
         """Returns outputs and targets of the validation rows of evaluation point `point`, by name."""
         examples, rows = self.splits.validation.examples, self.splits.scored[point]
-        outputs = predict(self.model, self.task, examples, rows, self.device)
+        outputs = predict(self.model, self.task, examples, examples.examples_of(rows), self.device)
         if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
             self._fail_nan()
         return self.task.of_rows(outputs, examples, rows), by_row(examples.targets, rows)

@@ -20,7 +20,7 @@ __all__ = ["Rows", "Splits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """The rows of one split that a trial may ask for."""
+    """The examples of one split, and which of them a trial may ask for (`rows`)."""
 
     split: str
     examples: Encoded
@@ -37,17 +37,18 @@ class Splits:
             DataError: the training split has no rows.
         """
         train, validation = examples("train"), examples("validation")
-        self.train = Rows(split="train", examples=train, rows=training_rows(data, config))
+        rows = train.examples_of(training_rows(data, config))
+        self.train = Rows(split="train", examples=train, rows=rows)
         self.validation = Rows(split="validation", examples=validation, rows=np.arange(len(validation)))
         if not len(self.train.rows):
             raise DataError("the training split has no rows")
-        #: The tokens of each training row.
+        #: The tokens of each training example.
         self.lengths = np.asarray(train.lengths)[self.train.rows]
         self.steps_per_epoch = num_batches(len(self.train.rows), config.training.batch_size)
         self.total_steps = total_steps(len(self.train.rows), config.training.batch_size, config.training.epochs)
-        #: The validation rows of each evaluation.
+        #: The validation rows of each evaluation; each may have several examples.
         self.scored = [
-            self.validation.rows if count is None else validation_rows(data, config, count)
+            np.arange(validation.num_rows) if count is None else validation_rows(data, config, count)
             for count in config.validation_rows
         ]
         self._batch_size, self._seed = config.training.batch_size, config.training.seed
