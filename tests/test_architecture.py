@@ -25,7 +25,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "data": "read, clean, split, encode once, batch",
         "machine": "devices, slots, cores, memory",
     },
-    {"tasks": "one small file a task: text and image classification, several labels, tags of words, text regression"},
+    {"tasks": "one small file a task: text and image classification, tags of words, answers, text regression"},
     {"training": "the core: loop, evaluation, device; fast/ is speed alone, trainable/ is what is trained"},
     {"trial": "`run_trial`: the one trial function, a generator that pauses after each evaluation"},
     {"search": "what is tried next and who goes on: source, proposals, samplers; pruners/"},

@@ -66,7 +66,7 @@ def pruned_by(name: str) -> StudySpec:
 
 def walk_task(name: str, folder: Path) -> None:
     assert task_of(name).facts is facts_of(name)
-    assert "label" in column_names(study().data, facts_of(name)).values()
+    assert {"label", "answers"} & set(column_names(study().data, facts_of(name)).values())
     assert TASKS[name].inputs
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
         task_of(f"{name}x")
@@ -255,6 +255,17 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
         offsets = np.array([0, 1, 3])
         words = {"probabilities": Ragged(values=np.eye(3) * 0.9 + 0.03, offsets=offsets)}
         assert np.isfinite(score(metric, words, {"tags": Ragged(values=np.array([0, 1, 1]), offsets=offsets)}))
+        return
+    if metric in TASKS["question-answering"].metrics:
+        context = Ragged(values=np.frombuffer(b"a b", dtype=np.uint8), offsets=np.array([0, 3]))
+        spans = {"spans": Ragged(values=np.array([[2, 3]]), offsets=np.array([0, 1])), "contexts": context}
+        tokens = np.array([0, 3])
+        said = {
+            "spans": np.array([[2, 3]]),
+            "places": Ragged(values=np.array([[-1, -1], [0, 1], [2, 3]]), offsets=tokens),
+            "log_probabilities": Ragged(values=np.log(np.full((3, 2), 1 / 3)), offsets=tokens),
+        }
+        assert np.isfinite(score(metric, said, spans))
         return
     outputs = {
         "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),

@@ -15,8 +15,9 @@ from harness.records.results import load
 STUDIES = Path(__file__).parents[1] / "studies"
 #: The smoke study of each task, and inputs that its export predicts.
 TASKS = {
-    "multi-label-classification": ("The soup was hot, and the waiter forgot our names.", "labels"),
-    "token-classification": ("Mira Vale left Port Ellin on Friday.", "entities"),
+    "multi-label-classification": (("The soup was hot, and the waiter forgot our names.",), "labels"),
+    "token-classification": (("Mira Vale left Port Ellin on Friday.",), "entities"),
+    "question-answering": (("Where is the key?", "On Friday Mira left the key under the third pot."), "answer"),
 }
 
 
@@ -36,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("task", TASKS)
 def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: Path) -> None:
     name = f"smoke_{task.replace('-', '_')}"
-    text, column = TASKS[task]
+    texts, column = TASKS[task]
     run("sweep", str(STUDIES / f"{name}.yaml"))
     results = load(tmp_path / "runs" / name)
     assert results.task.name == task
@@ -49,9 +50,9 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     run("export", f"runs/{name}", "--trial", "0", "--to", "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
     assert "## How to use it" in card
-    said = json.loads(run("predict", "model", text, "--json"))
+    said = json.loads(run("predict", "model", *texts, "--json"))
     assert column in said[0]
-    assert column in run("predict", "model", text)
+    assert column in run("predict", "model", *texts)
     run("rerun", f"runs/{name}", "1")
     figures = tmp_path / "bench.json"
     cell = "--batch-size 8 --length 16 --precision fp32 --threads 1 --seconds 0.2 --repeats 2"

@@ -90,8 +90,9 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
         _admit(config, data, int(np.asarray(encoded(data, config, "train").lengths).max()))
     work = look_up(MODES, str(config.params["mode"]), "mode")(config, data, host, device, folder)
     batch_size = config.training.batch_size
-    if isinstance(length, int) and not (work.lengths == length).all():
-        most = int(work.lengths.max())
+    most = int(work.lengths.max())
+    has_windows = encoded(data, config, "train").row_of is not None  # the last window of a row is shorter
+    if isinstance(length, int) and (most < length if has_windows else not (work.lengths == length).all()):
         raise TrialFailure(FailReason.DATA, f"length {length} is more than the {most} tokens that this model can take")
     if len(work.lengths) < batch_size:
         raise DataError(f"there are {len(work.lengths)} rows, less than one batch of {batch_size}")

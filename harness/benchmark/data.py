@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,16 @@ __all__ = ["made_up_table", "of_length"]
 VERSION = 2
 #: A word may be one that a tokenizer drops (a lone control character).
 SPARE_WORDS = 16
+#: A text that is cut into windows has so many times the words of one; all windows of a row but the last are full.
+WINDOWS = 4
 ROWS, WORDS, VOCABULARY = 400, 12, 4000
 SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
 
 
 def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
     """Returns `num_rows` training rows of `data`, repeated, with texts of more than `length` words drawn from theirs.
+
+    Rows whose texts are cut into windows are fewer and longer.
 
     Raises:
         InputError: the data has no texts.
@@ -45,17 +50,23 @@ def of_length(data: PreparedData, length: int, num_rows: int) -> PreparedData:
 def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None:
     source = data.frame("train")
     random = np.random.default_rng(0)
-    frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
     facts = facts_of(data.meta.task)
+    is_cut = facts.target is not None and facts.target.kind == "answers"
+    num_rows = -(-num_rows // WINDOWS) if is_cut else num_rows
+    frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
     for field in (facts.field(name) for name in facts.texts if name in source):
         by_word = field.kind == "words"
         words = np.array(
             [word for text in source[field.name] for word in (text if by_word else text.split())], dtype=object
         )
-        drawn = words[random.integers(len(words), size=(num_rows, length + SPARE_WORDS))]
+        num_words = WINDOWS * length if is_cut and field.name == facts.texts[-1] else length + SPARE_WORDS
+        drawn = words[random.integers(len(words), size=(num_rows, num_words))]
         frame[field.name] = [row.tolist() if by_word else " ".join(row) for row in drawn]
         if by_word and facts.target is not None:  # a target for each word
             frame = frame.assign(**{facts.target.name: list(np.zeros(drawn.shape, dtype=np.int64))})
+        elif is_cut and facts.target is not None:
+            first_words: Any = [[[0, len(row[0])]] for row in drawn]  # the answer to each question
+            frame = frame.assign(**{facts.target.name: first_words})
     folder.mkdir(mode=0o700)
     splits = ("train", "validation", "test")
     for split in splits:

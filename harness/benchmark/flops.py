@@ -25,8 +25,8 @@ __all__ = ["AGREE", "Flops", "count_flops", "flops_formula", "tokens_of"]
 
 #: The counter and the formula agree when they are nearer than this.
 AGREE = 0.02
-#: Heads that compute every position and choose one afterwards; those of models for tags need all.
-_EVERYWHERE, _FOR_TAGS = ("score",), "ForTokenClassification"
+#: Heads that compute every position and choose one afterwards; those of models for tags and for answers need all.
+_EVERYWHERE, _FOR_TOKENS = ("score",), ("ForTokenClassification", "ForQuestionAnswering")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _outside(
     heads = 2 * (3 if factors else 1)
     once = 0.0
     for name, module in above.items():
-        if name in _EVERYWHERE or type(model).__name__.endswith(_FOR_TAGS):
+        if name in _EVERYWHERE or type(model).__name__.removesuffix("Simple").endswith(_FOR_TOKENS):
             everywhere += heads * _own_matrix(module)
         else:
             once += heads * _own_matrix(module)

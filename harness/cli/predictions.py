@@ -138,7 +138,7 @@ def _likeliest(part: Mapping[str, Any], told: Sequence[Any]) -> str:
 
 
 def _line(texts: Iterable[str], values: Sequence[Any]) -> Line:
-    cells = (f"{value:.3f}" if isinstance(value, (int, float)) else plain(_listed(value)) for value in values)
+    cells = (f"{value:.3f}" if isinstance(value, float) else plain(_listed(value)) for value in values)
     return Line((*cells, *(" ".join(plain(text).split())[:60] for text in texts)))
 
 

@@ -14,7 +14,7 @@ from harness.data.other_names import other_names
 from harness.data.partitions import read_partitioned
 from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
-from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values
+from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values, unit_columns
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
 from harness.errors import DataError, MissingColumn, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
@@ -94,7 +94,11 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     columns = {split: _fields_of(content.columns, names, listed, spec, facts) for split, content in contents.items()}
     fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
     fields, notes = unify_targets(fields, places, names, facts)
-    beside, more_notes = extra_values({split: columns[split] for split in fields}, places, extra)
+    given = {split: columns[split] for split in fields}
+    beside, more_notes = extra_values(given, places, extra)
+    unit = names[facts.unit.name] if facts.unit and facts.unit.name in names else None
+    of_unit, _ = extra_values(given, places, unit_columns(extra, unit))
+    beside = {split: values | of_unit[split] for split, values in beside.items()}
     read_notes = [note for content in contents.values() for note in content.notes]
     notes = [*source.notes, *read_notes, *found, *notes, *more_notes]
     cleaned = {
@@ -162,15 +166,23 @@ def _found(
         return names, _contents(readers, names, extra, _target(names, facts)), []
     except MissingColumn as error:
         if read_train is None or error.column not in names.values() or any(map(str.isdecimal, names.values())):
-            raise
+            raise _named(error, names, facts) from None
         try:
             found, notes = other_names(read_train().columns, names, facts)
         except MissingColumn:  # shards of different columns
-            raise error from None
+            raise _named(error, names, facts) from None
         if not found:
-            raise
+            raise _named(error, names, facts) from None
     names = names | found
     return names, _contents(readers, names, extra, _target(names, facts)), notes
+
+
+def _named(error: MissingColumn, names: Mapping[str, str], facts: TaskFacts) -> MissingColumn:
+    """Returns the error with the key of the study that names the column, where no short form does."""
+    keys = [facts.field(name).key for name, column in names.items() if column == error.column]
+    if not keys or not keys[0].startswith("data.columns."):
+        return error
+    return MissingColumn(error.column, error.what, f"name it with {keys[0]}=")
 
 
 def _target(names: Mapping[str, str], facts: TaskFacts) -> str | None:

@@ -106,7 +106,12 @@ def clean_frame(
     if facts.target is not None:
         target, inputs = facts.target.name, [field.name for field in facts.fields if not field.target]
         numbers, values = frame["row"].tolist(), frame[target].tolist()
-        kind_of(facts.target).match(place, names[target], values, numbers, frame[[n for n in inputs if n in frame]])
+        kind, texts = kind_of(facts.target), frame[[name for name in inputs if name in frame]]
+        kind.match(place, names[target], values, numbers, texts)
+        placed, more_notes = kind.placed(place, names[target], values, numbers, texts)
+        if any(new is not old for new, old in zip(placed, values, strict=True)):
+            frame = frame.assign(**{target: pd.Series(placed, dtype=object)})
+        notes += more_notes
     return frame, notes
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.data.kinds import kind_of_target
+from harness.data.kinds import Kind, kind_of, kind_of_target
 from harness.data.many import cut_cells, joined_columns
 from harness.errors import DataError
 from harness.jobs.predict import Export
+from harness.spec.tasks import facts_of
 from harness.stats.metric import Arrays, Metric
 from harness.stats.ragged import Ragged, by_row
 
@@ -48,18 +49,38 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
     known = kind.known(export.names)
     of_train = {"train": read if known is None else known}
     written = kind.unify("the table" if known is None else "the model", export.target, of_train | {"table": read})
-    values = kind.stored(written["table"], export.names)
-    rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
     inputs = {name: columns[column] for name, column in export.columns.items() if column in columns}
+    values = kind.stored(_placed(export, kind, written["table"], inputs), export.names)
+    rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
     targets = task.row_targets(pd.DataFrame(inputs | {target.name: values}).iloc[rows])
     if not (len(rows) and targets):
         return None
     chosen = by_row(outputs, rows)
-    if not _fit(chosen, targets):
+    if kind.by_word and not _fit(chosen, targets):
         raise DataError(f"the words of the table are not as many as the tags in {export.target!r}")
     named = task.metrics(chosen, targets)
     finite = tuple((metric, named[metric.name]) for metric in task.facts.metrics if isfinite(named[metric.name]))
     return TableScores(num_rows=len(rows), scores=finite)
+
+
+def _placed(export: Export, kind: Kind, values: list[Any], inputs: Mapping[str, Sequence[Any]]) -> list[Any]:
+    """Returns targets that are parts of their rows' texts as places in them; others as they are."""
+    import pandas as pd
+
+    facts = facts_of(export.task)
+    known = [row for row, value in enumerate(values) if value is not None]
+    texts = {
+        name: kind_of(facts.field(name)).read("the table", export.columns[name], cells)
+        for name, cells in inputs.items()
+        if facts.field(name).kind == "text"
+    }
+    frame = pd.DataFrame({name: [cells[row] for row in known] for name, cells in texts.items()}, dtype=object)
+    numbers = [row + 1 for row in known]
+    placed, _ = kind.placed("the table", export.target, [values[row] for row in known], numbers, frame)
+    written = list(values)
+    for row, value in zip(known, placed, strict=True):
+        written[row] = value
+    return written
 
 
 def _fit(outputs: Arrays, targets: Arrays) -> bool:

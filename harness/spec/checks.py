@@ -111,6 +111,10 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
     if spec.data.builtin == "digits" and not facts.reads("image"):
         yield _of("builtin: digits needs task: image-classification", "data.builtin", "task")
     fields = {field.name: field for field in facts.fields}
+    shorts = [name for name in ("text", "text_pair", "label") if name in spec.data.model_fields_set]
+    if shorts and not any(field.short for field in facts.fields):
+        message = f"{facts.name} reads {', '.join(fields)}: name their columns in data.columns"
+        yield _of(message, f"data.{shorts[0]}", "task")
     if spec.data.label_separator is not None and not (facts.target and facts.target.many):
         yield _of(f"{facts.name} has no use for it: a row has one target; leave it out", "data.label_separator", "task")
     for name, columns in spec.data.columns.items():

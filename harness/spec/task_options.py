@@ -8,7 +8,16 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 
-__all__ = ["LabelSetOptions"]
+__all__ = ["AnswerOptions", "LabelSetOptions"]
+
+
+class AnswerOptions(Frozen):
+    """How question answering cuts long texts, and how long an answer may be."""
+
+    doc_stride: Annotated[int, Field(ge=0)] = Field(
+        default=64, description="tokens of the text that two windows share; a window has data.max_length tokens"
+    )
+    max_answer: Annotated[int, Field(ge=1)] = Field(default=30, description="the most tokens of an answer")
 
 
 class LabelSetOptions(Frozen):

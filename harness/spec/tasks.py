@@ -12,7 +12,8 @@ from typing import Literal, get_args
 from harness.errors import InputError, nearest
 from harness.spec.foreign import import_object, is_foreign, is_trusted
 from harness.spec.space import Frozen
-from harness.spec.task_options import LabelSetOptions
+from harness.spec.task_options import AnswerOptions, LabelSetOptions
+from harness.stats.answers import ANSWERS as ANSWER_METRICS
 from harness.stats.classification import CLASSIFICATION
 from harness.stats.label_sets import LABEL_SETS
 from harness.stats.metric import COSTS, Metric, rank_key
@@ -20,9 +21,12 @@ from harness.stats.regression import REGRESSION
 from harness.stats.tags import TAGS as TAG_METRICS
 
 __all__ = [
+    "ANSWERS",
+    "CONTEXT",
     "LABEL",
     "LABELS",
     "NUMBER",
+    "QUESTION",
     "RECIPE",
     "TAGS",
     "TASKS",
@@ -38,7 +42,7 @@ __all__ = [
     "remember",
 ]
 
-FieldKind = Literal["text", "image", "words", "label", "label_set", "number", "tags"]
+FieldKind = Literal["text", "image", "words", "label", "label_set", "number", "tags", "answers"]
 #: What a name in the targets is called, and several of them, by the kinds of fields whose targets have names.
 NOUNS: dict[str, tuple[str, str]] = {
     "label": ("class", "classes"),
@@ -46,7 +50,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "tags": ("tag", "tags"),
 }
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
-LENSES = ("classes", "labels", "numbers", "spans")
+LENSES = ("classes", "labels", "numbers", "spans", "answers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,9 @@ class Field:
     """A column that a task reads; `data.columns` gives its name in the table.
 
     `target` marks the field that is learned. `short` is the key of `data` that may also name the column: text,
-    text_pair or label. `many` says that `data.columns` may list several columns, which are read as one.
+    text_pair or label. `many` says that `data.columns` may list several columns, which are read as one. Rows with the
+    same value of the field that is the `unit` stay in one split where splits are made, and are drawn together for
+    intervals, unless the study names other columns for that.
     """
 
     name: str
@@ -62,6 +68,7 @@ class Field:
     target: bool = False
     required: bool = True
     many: bool = False
+    unit: bool = False
     short: Literal["text", "text_pair", "label"] | None = None
 
     @property
@@ -77,7 +84,8 @@ class TaskFacts:
     `inputs` is the plural word for its rows. The first of `metrics` is the default objective; `loss` names the metric
     that ranks equal trials. `recipe` holds the training keys that only some losses have. `options` are the task's own
     keys, under `task_options`, with their types and defaults. `lens` is how the report shows the errors: a name of
-    `harness.report.lenses`. `pipeline` is the transformers pipeline that runs its exports.
+    `harness.report.lenses`. `pipeline` is the Hub's tag of its exports, mostly that of the transformers pipeline that
+    runs them.
     """
 
     name: str
@@ -100,6 +108,8 @@ class TaskFacts:
             )
         if self.lens is not None and self.lens not in LENSES:
             raise ValueError(f"task '{self.name}': {self.lens!r} is no lens ({', '.join(LENSES)})")
+        if len([field for field in self.fields if field.unit]) > 1:
+            raise ValueError(f"task '{self.name}': two fields are the unit of its rows; give it to one of them")
         if len([field for field in self.fields if field.target]) > 1:
             raise ValueError(f"task '{self.name}' has several targets; give one field target=True")
         if any(field.kind == "label" and not field.target for field in self.fields):
@@ -126,6 +136,11 @@ class TaskFacts:
     def target(self) -> Field | None:
         """The field that is learned; None for a task that learns its inputs."""
         return next((field for field in self.fields if field.target), None)
+
+    @property
+    def unit(self) -> Field | None:
+        """The field whose equal values make rows one unit; None where every row is its own."""
+        return next((field for field in self.fields if field.unit), None)
 
     @property
     def nouns(self) -> tuple[str, str]:
@@ -195,6 +210,9 @@ LABELS = Field(name="labels", kind="label_set", target=True, many=True, short="l
 WORDS = Field(name="words", kind="words", short="text")
 TAGS = Field(name="tags", kind="tags", target=True, short="label")
 NUMBER = Field(name="number", kind="number", target=True, short="label")
+QUESTION = Field(name="question", kind="text")
+CONTEXT = Field(name="context", kind="text", unit=True)
+ANSWERS = Field(name="answers", kind="answers", target=True)
 _CLASS_RECIPE = frozenset({"label_smoothing", "class_weights"})
 
 #: The tasks that are built in, by name.
@@ -239,6 +257,16 @@ TASKS: dict[str, TaskFacts] = {
             recipe=frozenset({"label_smoothing"}),
             lens="spans",
             pipeline="token-classification",
+        ),
+        TaskFacts(
+            name="question-answering",
+            inputs="questions",
+            fields=(QUESTION, CONTEXT, ANSWERS),
+            metrics=ANSWER_METRICS,
+            loss="log_loss",
+            options=AnswerOptions,
+            lens="answers",
+            pipeline="question-answering",
         ),
         TaskFacts(
             name="image-classification",

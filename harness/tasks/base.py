@@ -93,7 +93,10 @@ class Task(Protocol):
         """Returns the outputs for each row of a batch, by name: tensors [rows, ...] fp32, or ragged arrays."""
 
     def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
-        """Returns the outputs of `rows` of `encoded` as metrics read them; `outputs` are those of the method above."""
+        """Returns the outputs of `rows` of `encoded` as metrics read them.
+
+        `outputs` are those of the method above for `encoded.examples_of(rows)`.
+        """
 
     def tuned(self, outputs: Arrays, targets: Arrays, config: TrialConfig) -> dict[str, Any]:
         """Returns what is chosen on validation rows once a model is trained (thresholds), as JSON by name.

@@ -120,7 +120,7 @@ def facts(data: PreparedData, config: TrialConfig) -> list[str]:
     train = encoded(data, config, "train")
     if "mean_length" in train.stats:
         lines += _length_facts(train, config)
-    if "cut_words" in train.stats:
+    if "notes" in train.stats:
         lines += [f"{WARNING}{note}" for split in data.meta.rows for note in _notes(data, config, split)]
     warnings = [*_undefined_on_test(data, config), *task_of(config.task).data_warnings(config, data)]
     lines += [f"{WARNING}{warning}" for warning in warnings]
@@ -168,14 +168,17 @@ def _targets(data: PreparedData, config: TrialConfig, split: str, limit: int = 6
 
 def _length_facts(train: Encoded, config: TrialConfig) -> list[str]:
     stats = train.stats
-    limit = stats["length_limit"]
+    limit, what = stats["length_limit"], "a row"
     cut = f"; {stats['truncated_fraction']:.1%} are cut at {limit}"
+    if train.row_of is not None:
+        several = float((np.bincount(train.row_of) > 1).mean())
+        what, cut = "a window", f"; {several:.1%} of the rows are longer than {limit} and have several windows"
     if limit < config.data.max_length:
         cut += f" (max_length {config.data.max_length} is more than the model allows)"
     random, bucketed = _padding(np.asarray(train.lengths))
     unknown = stats["unknown_fraction"]
     lines = [
-        f"tokens a row: mean {stats['mean_length']:.1f}, 95 % have at most {stats['p95_length']:.0f}{cut}",
+        f"tokens {what}: mean {stats['mean_length']:.1f}, 95 % have at most {stats['p95_length']:.0f}{cut}",
         f"padding at batch size {_FACTS_BATCH}: {bucketed:.1%} in batches by length, {random:.1%} in random ones",
         f"unknown tokens: {unknown:.1%}",
     ]

@@ -14,6 +14,7 @@ __all__ = [
     "IGNORED",
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "SpanCrossEntropy",
     "SquaredError",
     "TokenCrossEntropy",
     "balanced",
@@ -127,3 +128,20 @@ class TokenCrossEntropy:
             label_smoothing=self._smoothing,
             reduction="sum",
         )
+
+
+class SpanCrossEntropy:
+    """The mean of the cross-entropies of where an answer starts and where it ends, over the tokens of a window.
+
+    A batch is divided by its windows. Padding is no place for an answer.
+    """
+
+    def weight(self, rows: np.ndarray) -> float:
+        """Returns the number of windows."""
+        return float(len(rows))
+
+    def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Returns the sum over the windows of a micro-batch."""
+        logits = torch.stack([output.start_logits, output.end_logits], dim=1).float()
+        logits = logits.masked_fill(targets["padding"][:, None], torch.finfo(torch.float32).min)
+        return functional.cross_entropy(logits.transpose(1, 2), targets["positions"], reduction="sum") / 2

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["TextTask", "text_config"]
+__all__ = ["TextTask", "text_config", "uses_segments"]
 
 _DEFAULT_POSITIONS = 512
 _DEFAULT_VOCABULARY = 30_000
@@ -140,6 +140,10 @@ class TextTask(TaskBase):
         """Returns the columns of texts: one, or two of pairs."""
         return [frame[name] for name in self.facts.texts if name in frame]
 
+    def cleaned_texts(self, frame: pd.DataFrame, steps: Sequence[PreprocessStep]) -> list[str]:
+        """Returns all texts, column by column, as the model reads them."""
+        return [text for column in self.texts(frame) for text in clean(column, steps)]
+
     def joined_texts(self, frame: pd.DataFrame) -> list[str]:
         """Returns each row as one text: of a pair, both with a space between."""
         return [" ".join(parts) for parts in zip(*self.texts(frame), strict=True)]
@@ -152,13 +156,12 @@ class TextTask(TaskBase):
         positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
         vocab_size = getattr(settings, "vocab_size", _DEFAULT_VOCABULARY)
         key = {"preprocess": config.data.preprocess, "vocab_size": vocab_size, "positions": positions}
-        key["segments"] = _uses_segments(settings)
+        key["segments"] = uses_segments(settings)
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
         def build(folder: Path) -> None:
-            columns = self.texts(data.frame("train"))
-            texts = [text for column in columns for text in clean(column, config.data.preprocess)]
-            train_tokenizer(texts, vocab_size, positions, _uses_segments(settings), folder)
+            texts = self.cleaned_texts(data.frame("train"), config.data.preprocess)
+            train_tokenizer(texts, vocab_size, positions, uses_segments(settings), folder)
 
         return built_once(data.folder / "tokenizers" / name, build)
 
@@ -223,7 +226,7 @@ def _encoded(
     settings: PreTrainedConfig,
     max_length: int,
 ) -> Encoded:
-    segments = len(columns) == 2 and _uses_segments(settings) and "token_type_ids" in tokenizer.model_input_names
+    segments = len(columns) == 2 and uses_segments(settings) and "token_type_ids" in tokenizer.model_input_names
     fields, stats = encode_texts(
         tokenizer,
         columns,
@@ -237,6 +240,6 @@ def _encoded(
     return Encoded(fields=fields, targets=targets, lengths=lengths, stats=stats)
 
 
-def _uses_segments(settings: PreTrainedConfig) -> bool:
+def uses_segments(settings: PreTrainedConfig) -> bool:
     """True where the model distinguishes the two texts of a pair by token_type_ids."""
     return getattr(settings, "type_vocab_size", 0) >= 2

@@ -58,13 +58,13 @@ class TokenClassification(TextTask):
         tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
         rows, steps = frame[WORDS.name].tolist(), config.data.preprocess
         examples = _encoded(rows, tokenizer, text_config(config), config.data.max_length, steps)
-        stats = dict(examples.stats)
+        stats = {**examples.stats, "notes": []}
         if stats["cut_words"]:
             counts = f"{stats['cut_words']} words of {stats['cut_rows']} rows"
-            stats["notes"] = [
+            stats["notes"].append(
                 f"{split}: {counts} lie beyond {stats['length_limit']} tokens (data.max_length): they count as outside "
                 "of any entity, so entities there are missed"
-            ]
+            )
         return replace(examples, targets=self.row_targets(frame), stats=stats)
 
     def targets(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:

@@ -181,6 +181,11 @@ class TaskContract(ABC):
         """An export predicts the model's outputs from its own files, for rows of the table."""
         from harness.tasks.heads import fold
 
+        rows_of_tuning = np.arange(prepared.data.meta.rows["validation"])
+        outputs = prepared.outputs("validation", rows_of_tuning)
+        prepared.model.config.update(
+            prepared.task.tuned(outputs, prepared.targets("validation"), prepared.config)  # as a saved trial has it
+        )
         state = {name: value.clone() for name, value in prepared.model.state_dict().items()}
         fold(prepared.model, state)
         with quiet():

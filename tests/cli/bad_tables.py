@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 __all__ = ["make_bad_tables"]
 
@@ -43,6 +44,9 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "joined.csv": "text,label\n" + "".join(f"text {at},a{at};b{at}\n" for at in range(12)),
         "tags.jsonl": '{"words": ["a", "b"], "tags": ["B-X"]}\n' * 12,
         "mixed.conll": "Mira B-PER\nVale PER\n\n" * 12,
+        "answers.jsonl": _questions({"text": ["Bern"], "answer_start": [15]}),
+        "starts.jsonl": _questions({"text": ["a"], "answer_start": [0]}),
+        "numbers.jsonl": _questions([5]),
         "dated.csv": _dated(rows),
         "odd-date.csv": _dated(rows).replace("03/04/2024", "03/14/2024").replace("03/14/2024", "unknown", 1),
         "ctrl-z.csv": _csv(rows) + "\x1a",
@@ -132,6 +136,11 @@ def _quotes(rows: Rows) -> str:
     lines = [f'"{text}, well",{label}' for text, label in rows]
     lines[3:6] = ['"a quote opens,positive', "a text,negative", 'a quote closes",positive']
     return "\n".join(["text,label", *lines, ""])
+
+
+def _questions(answers: Any) -> str:
+    row = {"question": "When did it leave?", "context": "The train left Zug at noon.", "answers": answers}
+    return (json.dumps(row) + "\n") * 12
 
 
 def _json_lines(rows: Rows) -> str:

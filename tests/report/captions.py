@@ -14,7 +14,7 @@ from harness.report.kit.figures import Figure
 from harness.spec.tasks import TASKS, metric_named
 from harness.stats.metric import Metric
 
-__all__ = ["CHECKS", "kind_of"]
+__all__ = ["ANSWER_CHECKS", "CHECKS", "kind_of"]
 
 NUMBER = r"[−+-]?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?"
 SCORE = rf"{NUMBER}(?:\u00a0%| GiB| MiB)?"
@@ -498,6 +498,25 @@ def over_trials(figure: Figure) -> None:
         assert all(a <= b + 1e-9 and b <= c + 1e-9 for a, b, c in zip(low, line["y"], high, strict=True))
 
 
+def answer_outcomes(figure: Figure) -> None:
+    total, said = groups(rf"Of ({COUNT}) questions? (.*)\.", figure)
+    (trace,) = figure.data
+    assert whole(total) == sum(trace["x"])
+    assert said == joined([f"{count:,} {name}" for count, name in zip(trace["x"], trace["customdata"], strict=True)])
+
+
+def answer_length(figure: Figure) -> None:
+    best, high, worst, low = groups(
+        rf"F1 is highest for answers of (.+) \(({SCORE})\) and lowest for those of (.+) \(({SCORE})\)\.", figure
+    )
+    (trace,) = figure.data
+    values, names = trace["y"], ticks(figure)
+    assert names[values.index(max(values))] == best
+    assert names[values.index(min(values))] == worst
+    assert is_number(high, max(values))
+    assert is_number(low, min(values))
+
+
 CHECKS: Mapping[str, Callable[[Figure], None]] = {
     "history": history,
     "expected-best": expected_best,
@@ -524,5 +543,10 @@ CHECKS: Mapping[str, Callable[[Figure], None]] = {
     "speed": speed,
     "over-time": over_time,
     "over-trials": over_trials,
+}
+#: Those of the lens for answers, which the random studies do not have.
+ANSWER_CHECKS: Mapping[str, Callable[[Figure], None]] = {
+    "answer-outcomes": answer_outcomes,
+    "answer-length": answer_length,
 }
 """The check of each kind of figure."""

@@ -49,7 +49,8 @@ ONE_MISTAKE = [
         "task=text-clasification",
         "task",
         "must be one of text-classification, multi-label-classification, text-regression, token-classification, "
-        "image-classification, or your own as my_package.my_module:MyTask, not 'text-clasification'; "
+        "question-answering, image-classification, or your own as my_package.my_module:MyTask, not "
+        "'text-clasification'; "
         "did you mean 'text-classification'?",
     ),
     ("training.schedule=liner", "training.schedule", "did you mean 'linear'?"),

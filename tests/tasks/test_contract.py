@@ -54,6 +54,21 @@ class TestTokenClassification(TaskContract):
         return [{"words": row, "tags": of_row} for row, of_row in zip(words, tags, strict=True)]
 
 
+class TestQuestionAnswering(TaskContract):
+    task_name = "question-answering"
+    options = {"doc_stride": 8, "max_answer": 3}
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        found = []
+        for number in range(90):
+            food = WORDS[number % 6]
+            context = f"{text(number)} {number} were sold . anna asked for {food} {'and then more ' * (number % 9)}"
+            answers = [] if number % 5 == 0 else [{"text": food, "answer_start": context.index(f"for {food}") + 4}]
+            found.append({"question": f"what did anna ask for {number} ?", "context": context, "answers": answers})
+        return found
+
+
 class TestTextRegression(TaskContract):
     task_name = "text-regression"
 

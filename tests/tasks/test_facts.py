@@ -36,7 +36,9 @@ def test_chance_is_known_of_every_metric(name: str, tmp_path: Path) -> None:
         labels=("a", "b"), counts={split: {"a": 3, "b": 5} for split in SPLITS}, numbers=dict.fromkeys(SPLITS, spread)
     )
     sets = [[0, 1], [1, 1], [0, 0]]
-    pd.DataFrame({"number": [0.0, 1.0, 5.0], "labels": sets, "tags": sets}).to_parquet(tmp_path / "validation.parquet")
+    answers = {"question": ["a", "b", "c"], "context": ["x y", "y", "z"], "answers": [[[0, 1]], [], [[0, 1]]]}
+    columns = {"number": [0.0, 1.0, 5.0], "labels": sets, "tags": sets} | answers
+    pd.DataFrame(columns).to_parquet(tmp_path / "validation.parquet")
     data = PreparedData(tmp_path)
     data.__dict__["meta"] = meta
     task = task_of(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from harness.data.kinds.answers import Answers
 from harness.data.kinds.base import Kind
 from harness.data.kinds.inputs import Image, Text
 from harness.data.kinds.label import Label
@@ -31,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "number": Number(),
     "words": Words(),
     "tags": Tags(),
+    "answers": Answers(),
 }
 
 

@@ -23,6 +23,8 @@ class Kind:
     can_be_empty: bool = True
     #: The name of the target in losses and metrics, for a field that is one.
     target: str = ""
+    #: True where a target has a value for each word of its row.
+    by_word: bool = False
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns the values of a column, checked and converted; None for a missing one.
@@ -50,6 +52,16 @@ class Kind:
         Raises:
             DataError: which row, and what does not fit.
         """
+
+    def placed(
+        self, place: str, column: str, values: Sequence[Any], rows: Sequence[int], inputs: pd.DataFrame
+    ) -> tuple[list[Any], list[str]]:
+        """Returns targets that are parts of their rows' inputs as places in them, and notes; others as they are.
+
+        Raises:
+            DataError: which row, and which part its inputs do not have.
+        """
+        return list(values), []
 
     def known(self, names: Sequence[str]) -> list[Any] | None:
         """Returns targets that hold all `names`, for `unify` where the rows of train are not at hand.

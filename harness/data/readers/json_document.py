@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.data.readers.id_names import named, names_of
+from harness.data.readers.squad import is_squad, rows_of_squad
 from harness.errors import DataError
 
 __all__ = ["is_document", "rows_of_document", "within"]
@@ -57,6 +58,9 @@ def rows_of_document(
         for number, item in enumerate(value["rows"], start=1):
             row = {name: named(cell, names[name]) if name in names else cell for name, cell in item["row"].items()}
             yield f"item {number} of 'rows'", row
+        return
+    if is_squad(value):
+        yield from rows_of_squad(value)
         return
     if _is_by_index(value, wanted):
         yield from ((f"'{index}'", row) for index, row in value.items())

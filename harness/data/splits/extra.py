@@ -10,7 +10,7 @@ from harness.data.values import as_text, is_missing, whole_number
 from harness.errors import DataError
 from harness.spec.study import DataSpec
 
-__all__ = ["GROUP", "ORDER", "RESAMPLE_BY", "extra_columns", "extra_values"]
+__all__ = ["GROUP", "ORDER", "RESAMPLE_BY", "extra_columns", "extra_values", "unit_columns"]
 
 #: The columns of a data frame that hold them, which are called as the keys of the study.
 ORDER, GROUP, RESAMPLE_BY = "data.split.by", "data.split.group", "data.resample_by"
@@ -20,6 +20,11 @@ def extra_columns(spec: DataSpec) -> dict[str, str]:
     """Returns the column in the source of each of the keys that the study sets."""
     columns = {ORDER: spec.split.by, GROUP: spec.split.group, RESAMPLE_BY: spec.resample_by}
     return {key: column for key, column in columns.items() if column is not None}
+
+
+def unit_columns(extra: Mapping[str, str], unit: str | None) -> dict[str, str]:
+    """Returns the column of a task's `unit` for groups and for units, where `extra` names no other; {} without one."""
+    return {key: unit for key in (GROUP, RESAMPLE_BY) if unit is not None and key not in extra}
 
 
 def extra_values(

@@ -41,11 +41,13 @@ def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dic
     for split, others in (("validation", ["test"]), ("train", ["test", "validation"])):
         for other in (other for other in others if other in frames and split in frames):
             frames[split] = _without(frames[split], frames[other], split, other, notes, facts)
-    notes += _given_notes(frames, spec)
+    unit = tables.columns.get(facts.unit.name) if facts.unit else None
+    group = spec.group or unit or ""
+    notes += _given_notes(frames, spec, group)
     shares = {split: share for split, share in _shares(spec).items() if split not in frames}
     if shares:
         train = frames["train"].reset_index(drop=True)
-        parts, moved = _parts(train, shares, spec, facts)
+        parts, moved = _parts(train, shares, spec, facts, group)
         frames |= {split: train.iloc[rows] for split, rows in parts.items()}
         notes += moved
     _check(frames, facts)
@@ -54,24 +56,27 @@ def split_tables(tables: Tables, spec: SplitSpec, facts: TaskFacts) -> tuple[dic
 
 
 def _parts(
-    train: pd.DataFrame, shares: dict[str, float], spec: SplitSpec, facts: TaskFacts
+    train: pd.DataFrame, shares: dict[str, float], spec: SplitSpec, facts: TaskFacts, group: str
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns the row numbers of train and of each split in `shares`, and notes."""
+    """Returns the row numbers of train and of each split in `shares`, and notes; `group` is the column of groups."""
     texts, strata = duplicate_keys(train, facts), strata_of(train, facts).tolist()
     units = units_of(texts, train[GROUP].tolist()) if GROUP in train else units_of(texts)
     notes = _repeated_note(texts, strata, facts.nouns)
     if ORDER in train:
         parts = cut_in_order(units, train[ORDER].to_numpy(dtype=np.int64), shares)
         return parts, notes
-    what = f"groups ('{spec.group}')" if GROUP in train else "texts"
+    what = f"groups ('{group}')" if GROUP in train else "texts"
     parts, moved = deal(
         units.tolist(), strata, shares, nouns=facts.nouns, seed=spec.seed, stratify=spec.stratify, what=what
     )
     return parts, notes + moved
 
 
-def _given_notes(frames: dict[str, pd.DataFrame], spec: SplitSpec) -> list[str]:
-    """Returns how far the given splits break the order or straddle groups: they stay as they are."""
+def _given_notes(frames: dict[str, pd.DataFrame], spec: SplitSpec, group: str) -> list[str]:
+    """Returns how far the given splits break the order or straddle groups: they stay as they are.
+
+    `group` is the column of groups.
+    """
     notes = []
     for split, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         if split not in frames or other not in frames:
@@ -79,7 +84,7 @@ def _given_notes(frames: dict[str, pd.DataFrame], spec: SplitSpec) -> list[str]:
         rows, others = frames[split], frames[other]
         if GROUP in rows and (shared := int(rows[GROUP].isin(others[GROUP]).sum())):
             notes.append(
-                f"{shared} of {len(rows)} rows of {split} share their '{spec.group}' with rows of {other}: given "
+                f"{shared} of {len(rows)} rows of {split} share their '{group}' with rows of {other}: given "
                 "splits stay as they are (data.split.group)"
             )
         if ORDER in rows and (early := int(others[ORDER].between(0, rows[ORDER].max() - 1).sum())):

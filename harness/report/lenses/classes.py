@@ -5,7 +5,7 @@ It reads the output `probabilities` [rows, num_labels] and the target `labels` [
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from harness.data.answers import Answers
 from harness.report.kit.sections import Table
 from harness.report.kit.text import clip, percent
 from harness.report.kit.view import View
-from harness.report.lenses.base import NO_ROWS, Findings
+from harness.report.lenses.base import NO_OTHERS, NO_ROWS, Findings
 from harness.report.lenses.class_figures import calibration_curve, class_names_shown, confusion
 from harness.report.lenses.class_scores import ClassScores, mistakes
 
@@ -41,7 +41,9 @@ class Classes:
         names = class_names(view, np.asarray(answers.outputs["probabilities"]).shape[1])
         return f"label '{names[int(np.asarray(answers.targets['labels'])[row])]}'"
 
-    def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
+    def look(
+        self, view: View, answers: Answers, texts: Sequence[str], others: Mapping[str, Answers] = NO_OTHERS
+    ) -> Findings:
         """Confusion matrix, calibration, and tables of the classes, the confused pairs and the surest errors."""
         scores = ClassScores.of(answers)
         names = class_names(view, scores.probabilities.shape[1])

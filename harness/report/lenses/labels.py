@@ -5,7 +5,7 @@ It reads the outputs `probabilities` and `decisions` [rows, num_labels] and the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from harness.report.kit.figures import COLORS, Figure, axis, categories, layout
 from harness.report.kit.sections import Table
 from harness.report.kit.text import clip, for_figure, percent, plural
 from harness.report.kit.view import View
-from harness.report.lenses.base import MAX_ERRORS, NO_ROWS, Findings
+from harness.report.lenses.base import MAX_ERRORS, NO_OTHERS, NO_ROWS, Findings
 from harness.report.lenses.classes import class_names
 from harness.stats.metric import ratio
 
@@ -46,7 +46,9 @@ class Labels:
         listed = ", ".join(f"'{names[label]}'" for label in np.flatnonzero(true[row]))
         return f"labels {listed}" if listed else "no label"
 
-    def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
+    def look(
+        self, view: View, answers: Answers, texts: Sequence[str], others: Mapping[str, Answers] = NO_OTHERS
+    ) -> Findings:
         """The F1 of each label, and tables of the labels, the sizes of the sets, and the surest errors."""
         true = np.asarray(answers.targets["label_sets"]).astype(bool)
         given = np.asarray(answers.outputs["decisions"]).astype(bool)

@@ -5,7 +5,7 @@ It reads the output `predictions` [rows] and the target `numbers` [rows].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import floor, log10
 from typing import Any
 
@@ -16,7 +16,7 @@ from harness.report.kit.figures import COLORS, Figure, axis, layout
 from harness.report.kit.sections import Table
 from harness.report.kit.text import for_figure
 from harness.report.kit.view import View
-from harness.report.lenses.base import NO_ROWS, Findings
+from harness.report.lenses.base import NO_OTHERS, NO_ROWS, Findings
 from harness.report.lenses.number_errors import NumberErrors, errors_caption, predictions_caption
 
 __all__ = ["Numbers"]
@@ -36,7 +36,9 @@ class Numbers:
         """The number of a row: "number 3.5"."""
         return f"number {float(np.asarray(answers.targets['numbers'])[row]):.6g}"
 
-    def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
+    def look(
+        self, view: View, answers: Answers, texts: Sequence[str], others: Mapping[str, Answers] = NO_OTHERS
+    ) -> Findings:
         """Predicted against true numbers, errors against predictions; the rows with the largest errors."""
         errors = NumberErrors.of(answers)
         if not len(errors):

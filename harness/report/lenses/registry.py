@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.errors import look_up
+from harness.report.lenses.answers import AnswersLens
 from harness.report.lenses.base import Lens
 from harness.report.lenses.classes import Classes
 from harness.report.lenses.labels import Labels
@@ -14,7 +15,13 @@ from harness.spec.tasks import TaskFacts
 
 __all__ = ["LENSES", "lens_of"]
 
-LENSES: Mapping[str, Lens] = {"classes": Classes(), "labels": Labels(), "numbers": Numbers(), "spans": Spans()}
+LENSES: Mapping[str, Lens] = {
+    "classes": Classes(),
+    "labels": Labels(),
+    "numbers": Numbers(),
+    "spans": Spans(),
+    "answers": AnswersLens(),
+}
 
 
 def lens_of(task: TaskFacts) -> Lens | None:

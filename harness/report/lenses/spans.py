@@ -5,7 +5,7 @@ It reads the output `probabilities`, ragged [words, tags], and the target `tags`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from harness.report.kit.figures import COLORS, Figure, axis, categories, layout
 from harness.report.kit.sections import Table
 from harness.report.kit.text import clip, for_figure, percent
 from harness.report.kit.view import View
-from harness.report.lenses.base import MAX_ERRORS, NO_ROWS, Findings
+from harness.report.lenses.base import MAX_ERRORS, NO_OTHERS, NO_ROWS, Findings
 from harness.report.lenses.span_errors import KINDS, MatchedSpans, of_answers
 from harness.stats.metric import ratio
 
@@ -48,7 +48,9 @@ class Spans:
         listed = ", ".join(dict.fromkeys(names[kind] for kind in kinds))
         return f"{len(kinds)} {'entity' if len(kinds) == 1 else 'entities'} ({listed})" if kinds else "no entity"
 
-    def look(self, view: View, answers: Answers, texts: Sequence[str]) -> Findings:
+    def look(
+        self, view: View, answers: Answers, texts: Sequence[str], others: Mapping[str, Answers] = NO_OTHERS
+    ) -> Findings:
         """What became of the entities, and tables by type, by length, and of the surest errors."""
         spans, names = of_answers(answers), _types(view, answers)
         if not len(spans.true) and not len(spans.said):

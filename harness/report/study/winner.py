@@ -159,4 +159,9 @@ def _findings(view: View, lens: Lens | None) -> Findings:
     answers = answers_of(view, view.chosen)
     if answers is None:
         return Findings(empty="The predictions of the winner are no longer in the run folder.")
-    return lens.look(view, answers, shown_rows(view, len(answers)))
+    baselines = {
+        model.name: other
+        for model in view.models.values()
+        if model.kind == "baseline" and (other := answers_of(view, model)) is not None and other.same_targets(answers)
+    }
+    return lens.look(view, answers, shown_rows(view, len(answers)), baselines)
