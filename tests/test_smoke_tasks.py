@@ -46,6 +46,7 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     page = (tmp_path / "reports" / name / "index.html").read_text(encoding="utf-8")
     assert "There is no view of single rows" not in page
     assert results.final.told in page
+    assert ("bootstrap over" in page) == (results.task.unit is not None)
     run("report", f"runs/{name}")
     run("export", f"runs/{name}", "--trial", "0", "--to", "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")

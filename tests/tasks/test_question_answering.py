@@ -28,9 +28,11 @@ from harness.tasks.answering.no_answer import best_threshold, with_spans
 from harness.tasks.answering.windows import ENDS, POSITIONS, STARTS, load_offset_tokenizer
 from harness.tasks.encode import baselines, encoded, facts
 from harness.tasks.models import quiet
+from harness.training import loop
 from harness.training.evaluate import answered
 from harness.training.host import Host
 from harness.training.model import fresh_model
+from harness.trial import run_trial
 from tests.tasks.tiny import architecture, config
 
 TASK: Any = task_of("question-answering")
@@ -295,6 +297,30 @@ def test_a_pretrained_head_is_continued(data: PreparedData, host: Host, tmp_path
         torch.manual_seed(seed)
         found = fresh_model(continued, data, host, CPU).state_dict()
         assert all(torch.equal(found[name], saved[name]) for name in saved)
+
+
+def test_out_of_memory_halves_windows_and_changes_no_loss(
+    data: PreparedData, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trial()
+    whole = whole.model_copy(update={"model": whole.model.model_copy(update={"dropout": 0.0})})
+
+    def losses() -> list[tuple[int, float, float]]:
+        progress = [pause.progress for pause in run_trial(whole, str(data.folder), host)]
+        return [(of.micro_batch_size, of.train_loss, of.metrics["log_loss"]) for of in progress]
+
+    (expected,) = losses()
+    backward = loop.Trainer._backward
+
+    def tight(self: loop.Trainer, rows: np.ndarray) -> Any:
+        if self.micro_batch_size > 2:
+            raise torch.OutOfMemoryError("out of memory (pretended)")
+        return backward(self, rows)
+
+    monkeypatch.setattr(loop.Trainer, "_backward", tight)
+    (halved,) = losses()
+    assert (expected[0], halved[0]) == (8, 2)
+    assert halved[1:] == pytest.approx(expected[1:], rel=1e-5)
 
 
 def test_code_of_the_card_answers(data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

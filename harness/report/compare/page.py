@@ -215,7 +215,7 @@ def _page(runs: Named, name: str, answer: Answer, tables: Sequence[Table]) -> st
         answer=answer,
         forest=forest,
         body=body,
-        footer=footer(runs[0][1].task.metrics, runs[0][1].results.spec.data.resample_by),
+        footer=footer(runs[0][1].task.metrics, runs[0][1].resampled_by),
     )
 
 

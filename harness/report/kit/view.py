@@ -38,6 +38,12 @@ class View:
         return names
 
     @property
+    def resampled_by(self) -> str | None:
+        """The column whose values intervals draw: the study's, or that of the task's units; None: rows are drawn."""
+        unit, columns = self.task.unit, self.results.manifest.data.columns
+        return self.results.spec.data.resample_by or (columns.get(unit.name) if unit is not None else None)
+
+    @property
     def objective(self) -> str:
         """The first objective, by which trials are pruned and ranked."""
         return self.objectives[0]

@@ -91,7 +91,7 @@ def _page(view: View, top: Answer, columns: list[leaderboard.TrialColumn], rows:
         rows=rows,
         best=view.winner.number if view.winner else None,
         body=sections,
-        footer=footer(view.task.metrics, view.results.spec.data.resample_by),
+        footer=footer(view.task.metrics, view.resampled_by),
     )
 
 
