@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,25 @@ def test_texts_are_found_by_their_kind(smoke_data: PreparedData, tmp_path: Path)
     (tmp_path / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
     fixed = of_length(PreparedData(tmp_path), 60, 4)
     assert all(len(text.split()) > 60 for text in fixed.frame("train")["letter"])
+
+
+def test_windows_of_answers_are_full_but_for_the_last(tmp_path: Path) -> None:
+    rows = [{"question": f"who is {at}?", "context": f"it is fox {at // 2}", "answers": "fox"} for at in range(40)]
+    (tmp_path / "q.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    study = StudySpec(
+        name="q",
+        task="question-answering",
+        data=DataSpec(path=str(tmp_path / "q.jsonl")),
+        model=ModelSpec(checkpoint="x"),
+    )
+    fixed = of_length(prepare(study, tmp_path / "cache"), 24, 20)
+    trial = config("question-answering", architecture=architecture("bert"), data={"max_length": 24})
+    examples = encoded(fixed, trial, "train")
+    last = np.append(np.diff(examples.row_of) > 0, True)
+    assert examples.num_rows == 5
+    assert (np.asarray(examples.lengths)[~last] == 24).all()
+    assert len(examples) > 3 * examples.num_rows
+    assert (np.asarray(examples.fields["positions"])[:, 0] > 0).any(), "each question has an answer"
 
 
 def test_images_have_no_length() -> None:

@@ -92,3 +92,25 @@ def test_tags_are_scored_however_they_are_written() -> None:
         assert {metric.name: value for metric, value in found.scores}["entity_f1"] == 1
     with pytest.raises(DataError, match="the words of the table are not as many as the tags in 'label'"):
         table_scores(exported, {"text": [["x"]], "label": [["B-A", "O"]]}, outputs)
+
+
+def test_answers_are_scored_where_they_are_in_their_context() -> None:
+    columns = {"question": "question", "context": "context"}
+    exported = replace(export("question-answering", ()), columns=columns, target="answers")
+    tokens = np.array([0, 2, 4])
+    outputs = {
+        "spans": np.array([[4, 7], [8, 11]]),
+        "places": Ragged(values=np.array([[-1, -1], [4, 7], [-1, -1], [0, 3]]), offsets=tokens),
+        "log_probabilities": Ragged(values=np.log(np.full((4, 2), 0.5)), offsets=tokens),
+    }
+    table = {"question": ["who?", "who?"], "context": ["the fox ran", "the fox ran"]}
+    for answers in ("fox", [{"text": "fox", "answer_start": 4}], {"text": ["fox"], "answer_start": [4]}):
+        found = table_scores(exported, {**table, "answers": [answers, None]}, outputs)
+        assert found is not None
+        assert found.num_rows == 1
+        assert {metric.name: value for metric, value in found.scores}["exact_match"] == 1
+    both = table_scores(exported, {**table, "answers": ["fox", []]}, outputs)
+    assert both is not None
+    assert {metric.name: value for metric, value in both.scores}["f1"] == 0.5
+    with pytest.raises(DataError, match="the table: row 2: 'answers': 'wolf' is not in 'context'"):
+        table_scores(exported, {**table, "answers": ["fox", "wolf"]}, outputs)
