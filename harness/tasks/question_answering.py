@@ -13,39 +13,27 @@ from harness.data.clean import clean
 from harness.data.encoded import Arrays, Encoded, Ragged, by_row
 from harness.data.prepared import PreparedData
 from harness.spec.study import PreprocessStep
-from harness.spec.task_options import AnswerOptions
 from harness.spec.tasks import ANSWERS, CONTEXT, QUESTION, facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.answers import NO_ANSWER, gold_of
 from harness.stats.chance import scores_of_constant
 from harness.tasks.answering.baselines import guesses, no_answers, sentence_answers
 from harness.tasks.answering.best_spans import best_spans, tokens_of_rows
+from harness.tasks.answering.examples import MOST_TOKENS, STRIDE, encoded_windows, notes_of, options_of, windows_of
 from harness.tasks.answering.no_answer import THRESHOLD, best_threshold, with_spans
 from harness.tasks.answering.texts import answer_code, num_words, utf8
-from harness.tasks.answering.windows import (
-    ENDS,
-    POSITIONS,
-    STARTS,
-    Windows,
-    encode_windows,
-    load_offset_tokenizer,
-    positions_of,
-)
+from harness.tasks.answering.windows import ENDS, POSITIONS, STARTS, load_offset_tokenizer, positions_of
 from harness.tasks.models import saved_config
-from harness.tasks.texts import TextTask, text_config, uses_segments
-from harness.tasks.token_ids import length_limit, padding_of
+from harness.tasks.texts import TextTask, text_config
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from harness.tasks.losses import SpanCrossEntropy
 
 __all__ = ["TASK", "QuestionAnswering"]
-
-#: The task's options, which config.json of a saved model keeps.
-_STRIDE, _MOST = "doc_stride", "max_answer"
 
 
 class QuestionAnswering(TextTask):
@@ -63,7 +51,7 @@ class QuestionAnswering(TextTask):
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """Returns what texts depend on, and the options."""
-        return {**super().encode_key(config), **_options(config.task_options)}
+        return {**super().encode_key(config), **options_of(config.task_options)}
 
     def row_targets(self, frame: pd.DataFrame) -> dict[str, np.ndarray | Ragged]:
         """Returns the contexts, their gold answers, and how many words a question has (characters in Chinese)."""
@@ -82,19 +70,19 @@ class QuestionAnswering(TextTask):
         questions = augment(clean(frame[QUESTION.name], config.data.preprocess), steps, data.meta.seed)
         copies = 1 + len(steps)
         tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
-        windows, stats = _windows(
+        windows, stats = windows_of(
             questions,
             frame[CONTEXT.name].tolist() * copies,
             tokenizer,
             text_config(config),
             config.data.max_length,
-            _options(config.task_options),
+            options_of(config.task_options),
         )
         answers = frame[ANSWERS.name].tolist() * copies
         fields: Arrays = {**windows.fields, POSITIONS: positions_of(windows, answers)}
         targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), copies))
-        stats["notes"] = _notes(split, stats, _options(config.task_options)[_STRIDE])
-        return _encoded(windows, stats, fields, targets)
+        stats["notes"] = notes_of(split, stats, options_of(config.task_options)[STRIDE])
+        return encoded_windows(windows, stats, fields, targets)
 
     def targets(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns the first and the last token of each window's answer [windows, 2], and where padding is."""
@@ -142,7 +130,7 @@ class QuestionAnswering(TextTask):
         tokens = tokens_of_rows(
             _ragged(outputs["log_probabilities"]), starts, ends, encoded.num_examples(np.asarray(rows))
         )
-        spans, scores = best_spans(tokens, int(encoded.stats[_MOST]))
+        spans, scores = best_spans(tokens, int(encoded.stats[MOST_TOKENS]))
         return {
             "candidates": spans,
             "scores": scores,
@@ -153,7 +141,7 @@ class QuestionAnswering(TextTask):
     def tuned(self, outputs: Arrays, targets: Arrays, config: TrialConfig) -> dict[str, Any]:
         """Returns the options, and from where on no answer is given, if some of these rows have none."""
         threshold = best_threshold(outputs, targets)
-        return _options(config.task_options) | ({} if threshold is None else {THRESHOLD: threshold})
+        return options_of(config.task_options) | ({} if threshold is None else {THRESHOLD: threshold})
 
     def decided(self, outputs: Arrays, settings: Mapping[str, Any]) -> Arrays:
         """Returns the outputs with `spans`: the answer that is given, (-1, -1) for none."""
@@ -217,8 +205,8 @@ class QuestionAnswering(TextTask):
         questions = clean([str(row[QUESTION.name]) for row in rows], preprocess)
         contexts = [str(row[CONTEXT.name]) for row in rows]
         tokenizer = self.load_tokenizer(folder)
-        windows, stats = _windows(questions, contexts, tokenizer, settings, max_length, _options(vars(settings)))
-        return _encoded(windows, stats, windows.fields, {})
+        windows, stats = windows_of(questions, contexts, tokenizer, settings, max_length, options_of(vars(settings)))
+        return encoded_windows(windows, stats, windows.fields, {})
 
     def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns start and end of the answer in characters, None for no answer, and its probability as `score`.
@@ -236,48 +224,6 @@ class QuestionAnswering(TextTask):
         if prediction["start"] is None:
             return dict(prediction)
         return {**prediction, "answer": str(row[CONTEXT.name])[prediction["start"] : prediction["end"]]}
-
-
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the task's options, by default where they are not given."""
-    defaults = AnswerOptions()
-    return {name: int(str(given.get(name, getattr(defaults, name)))) for name in (_STRIDE, _MOST)}
-
-
-def _windows(
-    questions: Sequence[str],
-    contexts: Sequence[str],
-    tokenizer: PreTrainedTokenizerBase,
-    settings: PreTrainedConfig,
-    max_length: int,
-    options: Mapping[str, Any],
-) -> tuple[Windows, dict[str, Any]]:
-    segments = uses_segments(settings) and "token_type_ids" in tokenizer.model_input_names
-    limit = length_limit(settings, tokenizer, max_length)
-    windows = encode_windows(tokenizer, questions, contexts, limit, options[_STRIDE], segments=segments)
-    beside = {"padding": padding_of(settings), "num_rows": len(questions)}
-    return windows, {**windows.stats, **beside, _MOST: options[_MOST]}
-
-
-def _notes(split: str, stats: Mapping[str, Any], stride: int) -> list[str]:
-    """Returns what a person should know of how the texts of a split were cut."""
-    notes = []
-    if stats["shared_tokens"] < stride and split == "train":
-        notes.append(
-            f"windows of {stats['length_limit']} tokens share {stats['shared_tokens']} of their context, not {stride} "
-            "(data.max_length, task_options.doc_stride)"
-        )
-    if stats["cut_questions"]:
-        notes.append(
-            f"{split}: {stats['cut_questions']} of {stats['num_rows']} questions are cut: they leave no room for the "
-            "context (data.max_length, task_options.doc_stride)"
-        )
-    return notes
-
-
-def _encoded(windows: Windows, stats: Mapping[str, Any], fields: Arrays, targets: Arrays) -> Encoded:
-    lengths = np.diff(windows.fields["input_ids"].offsets).astype(np.int32)
-    return Encoded(fields=fields, targets=targets, lengths=lengths, row_of=windows.row_of, stats=stats)
 
 
 def _ragged(array: np.ndarray | Ragged) -> Ragged:
