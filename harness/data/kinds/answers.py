@@ -143,7 +143,7 @@ def _of_columns(place: str, value: Mapping[str, Any]) -> list[list[Any]]:
     starts = next((value[key] for key in _STARTS if value.get(key) is not None), None)
     columns = [list(part) if isinstance(part, (list, tuple, np.ndarray)) else [part] for part in (texts, starts)]
     if "text" not in value or (starts is not None and len(columns[0]) != len(columns[1])):
-        raise DataError(f"{place} holds no answers: {str(value)[:60]}; {_ALLOWED}")
+        raise DataError(f"{place} holds no answer: {str(value)[:60]}; {_ALLOWED}")
     filled = columns[1] if starts is not None else [None] * len(columns[0])
     return _checked(place, list(zip(columns[0], filled, strict=True)))
 
