@@ -18,7 +18,7 @@ from harness.data.readers.excel import read_excel
 from harness.data.readers.fasttext import has_prefixed_labels, read_fasttext
 from harness.data.readers.file import PACKED, open_table, table_name
 from harness.data.readers.form import Content, Form, Reader, require_columns
-from harness.data.readers.json_rows import read_json
+from harness.data.readers.json_files.rows import read_json
 from harness.errors import DataError
 from harness.runtime import without_collector
 

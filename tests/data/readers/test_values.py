@@ -44,7 +44,7 @@ def test_json_numbers_are_exact(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chars", [1, 7, 1000])
 def test_json_list_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chars: int) -> None:
-    monkeypatch.setattr("harness.data.readers.json_rows._CHUNK_CHARS", chars)
+    monkeypatch.setattr("harness.data.readers.json_files.rows._CHUNK_CHARS", chars)
     rows = [{"text": f"a, ]{number}" * number, "label": number} for number in range(20)]
     for indent in (None, 2):
         columns = of_json(tmp_path, f"\n {json.dumps(rows, indent=indent)} \n", "t.json")

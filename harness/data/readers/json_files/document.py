@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.data.readers.id_names import named, names_of
-from harness.data.readers.squad import is_squad, rows_of_squad
+from harness.data.readers.json_files.squad import is_squad, rows_of_squad
 from harness.errors import DataError
 
 __all__ = ["is_document", "rows_of_document", "within"]

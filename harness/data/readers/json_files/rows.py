@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from harness.data.readers.encoding import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
-from harness.data.readers.json_document import is_document, rows_of_document, within
+from harness.data.readers.json_files.document import is_document, rows_of_document, within
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 

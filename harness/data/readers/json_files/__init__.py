@@ -1,0 +1,1 @@
+"""Readers of JSON: one document, or an object a line."""
