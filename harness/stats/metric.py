@@ -42,6 +42,11 @@ class Metric:
     0 or 1 over the rows; its `row_stats` are then [hit, 1]. `needs_variety` says that it is undefined where all rows
     have the same target. `is_cost` is true for a metric that is measured while a
     model trains, and not computed from its outputs.
+
+    `needs` is the output without which the metric is not known, where some models or evaluations lack it. `is_written`
+    says that it judges text which a model writes: for some of the rows, and only at the end of a training; the last
+    column of its `row_stats` is 0 for the other rows. `by_tokens` says that its value depends on how a tokenizer cuts
+    texts, so that models with different tokenizers cannot be compared by it.
     """
 
     name: str
@@ -54,6 +59,9 @@ class Metric:
     is_share: bool = False
     needs_variety: bool = False
     is_cost: bool = False
+    needs: str = ""
+    is_written: bool = False
+    by_tokens: bool = False
     row_stats: RowStats | None = None
     of_sums: OfSums | None = None
     value: Value | None = None
@@ -75,6 +83,10 @@ class Metric:
     def has_formula(self) -> bool:
         """True when it can be computed from outputs and targets."""
         return self.row_stats is not None or self.value is not None
+
+    def is_known(self, outputs: Arrays) -> bool:
+        """True when `outputs` have what the metric is computed from."""
+        return not self.needs or self.needs in outputs
 
     def is_shown_as(self, other: Metric) -> bool:
         """True when both have the same facts, whatever their formulas are."""
@@ -108,7 +120,7 @@ def num_rows(targets: Arrays) -> int:
 
 
 def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
-    """Returns the metric of `outputs` for `targets`; NaN without rows, and where an output is NaN.
+    """Returns the metric of `outputs` for `targets`; NaN without rows or what it needs, and where an output is NaN.
 
     Raises:
         ValueError: the metric has no formula.
@@ -117,7 +129,7 @@ def score(metric: Metric, outputs: Arrays, targets: Arrays) -> float:
 
     if not metric.has_formula:
         raise ValueError(f"{metric.name} has no formula; it cannot be computed from outputs")
-    if not num_rows(targets) or any(_holds_nan(array) for array in outputs.values()):
+    if not metric.is_known(outputs) or not num_rows(targets) or any(_holds_nan(array) for array in outputs.values()):
         return nan
     if metric.row_stats is not None and metric.of_sums is not None:
         return float(metric.of_sums(_column_sums(metric.row_stats(outputs, targets))))
@@ -134,8 +146,8 @@ def _holds_nan(array: np.ndarray | Ragged) -> bool:
 
 
 def scores(metrics: Iterable[Metric], outputs: Arrays, targets: Arrays) -> dict[str, float]:
-    """Returns the value of each metric, by its name."""
-    return {metric.name: score(metric, outputs, targets) for metric in metrics}
+    """Returns the value of each metric that the outputs have what it needs for, by its name."""
+    return {metric.name: score(metric, outputs, targets) for metric in metrics if metric.is_known(outputs)}
 
 
 def _column_sums(row_stats: np.ndarray) -> np.ndarray:

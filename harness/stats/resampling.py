@@ -5,6 +5,7 @@ Two models are compared on the same resamples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -22,6 +23,7 @@ from harness.stats.intervals import (
     wilson,
 )
 from harness.stats.metric import Arrays, Metric, num_rows, score
+from harness.stats.ragged import by_row
 
 __all__ = ["PairedComparison", "compare", "interval"]
 
@@ -60,6 +62,7 @@ def interval(
     value = score(metric, outputs, targets)
     if not isfinite(value):
         return unknown()
+    (outputs,), targets, groups = _rows_of(metric, [outputs], targets, groups)
     if metric.is_share and groups is None:
         return wilson(value, num_rows(targets))
     unit_of = unit_numbers(num_rows(targets), groups)
@@ -91,6 +94,9 @@ def compare(
         ValueError: the models were scored on different numbers of rows.
     """
     _refuse_other_rows(a, b)
+    if not (metric.is_known(a) and metric.is_known(b)):
+        return PairedComparison(probability=0.5, difference=unknown(), mcnemar_p=None, tie=True)
+    (a, b), targets, groups = _rows_of(metric, [a, b], targets, groups)
     if metric.is_share and groups is None:
         return _compare_shares(metric, a, b, targets, seed)
     gain = score(metric, a, targets) - score(metric, b, targets)
@@ -106,6 +112,21 @@ def compare(
         mcnemar_p=None,
         tie=_holds_zero(difference),
     )
+
+
+def _rows_of(
+    metric: Metric, models: Sequence[Arrays], targets: Arrays, groups: np.ndarray | None
+) -> tuple[list[Arrays], Arrays, np.ndarray | None]:
+    """Returns the outputs of the models, the targets and the groups of the rows that all models have written.
+
+    Of a metric that does not judge written text these are all rows.
+    """
+    if not metric.is_written or metric.row_stats is None:
+        return list(models), targets, groups
+    written = np.all([metric.row_stats(outputs, targets)[:, -1] > 0 for outputs in models], axis=0)
+    rows = np.flatnonzero(written)
+    chosen = [by_row(outputs, rows) for outputs in models]
+    return list[Arrays](chosen), by_row(targets, rows), None if groups is None else groups[rows]
 
 
 def _difference(
