@@ -22,7 +22,8 @@ from harness.benchmark.cell import MODES
 from harness.data.augment import augment
 from harness.data.clean import clean
 from harness.data.formats import Form, read_files
-from harness.data.read import column_names, read_table
+from harness.data.read import read_table
+from harness.data.usual_columns import column_names
 from harness.engines.open import open_engine
 from harness.errors import InputError, MissingPackage, look_up, unknown_name
 from harness.loggers.open import open_loggers
@@ -40,6 +41,7 @@ from harness.spec.study import StudySpec
 from harness.spec.tasks import LENSES as NAMES_OF_LENSES
 from harness.spec.tasks import TASKS, TaskFacts, facts_of, metric_named
 from harness.spec.trial import TrialTraining
+from harness.stats.completions import utf8
 from harness.stats.metric import Metric, score
 from harness.stats.ragged import Ragged
 from harness.tasks import task_of
@@ -66,7 +68,8 @@ def pruned_by(name: str) -> StudySpec:
 
 def walk_task(name: str, folder: Path) -> None:
     assert task_of(name).facts is facts_of(name)
-    assert {"label", "answers"} & set(column_names(study().data, facts_of(name)).values())
+    columns = column_names(study().data, facts_of(name))
+    assert {"label", "answers"} & set(columns.values()) or columns == facts_of(name).layouts[0]
     assert TASKS[name].inputs
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
         task_of(f"{name}x")
@@ -271,11 +274,15 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
         "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
         "decisions": np.array([[True, False], [False, True], [True, True]]),
         "predictions": np.array([1.0, 3.0, 4.0]),
+        **{name: np.array([2, 1, 3]) for name in ("nll", "hits", "tokens", "bytes")},
+        "texts": utf8(["a b", "", "c"]),
+        "is_written": np.array([1, 0, 1]),
     }
     targets = {
         "labels": np.array([0, 1, 1]),
         "label_sets": np.array([[1, 0], [1, 1], [0, 1]]),
         "numbers": np.array([2.0, 3.0, 5.0]),
+        "completions": utf8(["a", "b", "c"]),
     }
     assert np.isfinite(score(metric, outputs, targets))
     with pytest.raises(InputError, match=f"did you mean '{metric.name}'"):

@@ -18,6 +18,7 @@ TASKS = {
     "multi-label-classification": (("The soup was hot, and the waiter forgot our names.",), "labels"),
     "token-classification": (("Mira Vale left Port Ellin on Friday.",), "entities"),
     "question-answering": (("Where is the key?", "On Friday Mira left the key under the third pot."), "answer"),
+    "causal-lm": (("is the attic open on sunday?",), "completion"),
 }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from harness.data.cache import built_once, default_cache
 from harness.data.prepared import PreparedData
 from harness.errors import InputError
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import FieldKind, facts_of
 
 __all__ = ["made_up_table", "of_length"]
 
@@ -56,12 +56,13 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
     for field in (facts.field(name) for name in facts.texts if name in source):
         by_word = field.kind == "words"
-        words = np.array(
-            [word for text in source[field.name] for word in (text if by_word else text.split())], dtype=object
-        )
+        texts = source[field.name].tolist()
+        if field.kind == "messages":
+            texts = [turn["content"] for turns in texts for turn in turns]
+        words = np.array([word for text in texts for word in (text if by_word else text.split())], dtype=object)
         num_words = WINDOWS * length if is_cut and field.name == facts.texts[-1] else length + SPARE_WORDS
         drawn = words[random.integers(len(words), size=(num_rows, num_words))]
-        frame[field.name] = [row.tolist() if by_word else " ".join(row) for row in drawn]
+        frame[field.name] = [_value(row, field.kind) for row in drawn]
         if by_word and facts.target is not None:  # a target for each word
             frame = frame.assign(**{facts.target.name: list(np.zeros(drawn.shape, dtype=np.int64))})
         elif is_cut and facts.target is not None:
@@ -74,6 +75,13 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     changed = {"rows": dict.fromkeys(splits, num_rows), "notes": ()}
     meta = data.meta.model_copy(update=changed | {"rows_sha256": ""})
     (folder / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
+
+
+def _value(words: np.ndarray, kind: FieldKind) -> Any:
+    """Returns words as a field of texts holds them."""
+    if kind == "messages":
+        return [{"role": "user", "content": " ".join(words)}]
+    return words.tolist() if kind == "words" else " ".join(words)
 
 
 def made_up_table(cache: Path | None = None) -> Path:

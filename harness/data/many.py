@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.spec.study import DataSpec
-
-__all__ = ["cut_cells", "joined_columns", "joined_name", "listed_columns"]
+__all__ = ["cut_cells", "joined_columns", "joined_name"]
 
 _JOINT = ", "
-
-
-def listed_columns(spec: DataSpec) -> dict[str, tuple[str, ...]]:
-    """Returns the columns of each field for which the study lists several, by the field's name."""
-    return {name: columns for name, columns in spec.columns.items() if isinstance(columns, tuple)}
 
 
 def joined_name(columns: Sequence[str]) -> str:

@@ -13,10 +13,11 @@ from harness.data.cache import built_once, default_cache
 from harness.data.formats import Form
 from harness.data.kinds import kind_of, kind_of_target
 from harness.data.prepared import Meta, PreparedData
-from harness.data.read import Tables, column_names, read_table
+from harness.data.read import Tables, read_table
 from harness.data.sources import Source, find_source
 from harness.data.splits.extra import extra_columns
 from harness.data.splits.split import split_tables
+from harness.data.usual_columns import column_names
 from harness.records.manifest import Spread
 from harness.spec.study import StudySpec
 from harness.spec.tasks import TaskFacts, facts_of

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.formats import Content, Form, require_columns
 from harness.data.headers import with_one_header
-from harness.data.many import cut_cells, joined_columns, joined_name, listed_columns
+from harness.data.many import cut_cells, joined_columns
 from harness.data.other_names import other_names
 from harness.data.partitions import read_partitioned
 from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
 from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values, unit_columns
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
+from harness.data.usual_columns import columns_of_layout
 from harness.errors import DataError, MissingColumn, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
 from harness.spec.tasks import TaskFacts, facts_of
@@ -23,7 +24,7 @@ from harness.spec.tasks import TaskFacts, facts_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Tables", "column_names", "read_table"]
+__all__ = ["Tables", "read_table"]
 
 Columns = dict[str, list[Any]]
 Reader = Callable[[list[str]], Content]
@@ -44,24 +45,6 @@ class Tables:
     notes: tuple[str, ...]
 
 
-def column_names(spec: DataSpec, facts: TaskFacts) -> dict[str, str]:
-    """Returns the column in the source of each field that is read, by the field's name.
-
-    An optional field is read where the study names its column. Several columns that are read as one have a name that
-    joins theirs.
-    """
-    names: dict[str, str] = {}
-    for field in facts.fields:
-        column = spec.columns.get(field.name) or (getattr(spec, field.short) if field.short else None)
-        if isinstance(column, tuple):
-            column = joined_name(column)
-        if column is None and field.required:
-            column = field.name
-        if column is not None:
-            names[field.name] = column
-    return names
-
-
 def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Tables:
     """Reads, converts and checks every split that is given.
 
@@ -71,14 +54,18 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         InputError: there is no such task, or no such built-in data set.
     """
     source, facts = source or find_source(spec), facts_of(task)
-    names, extra = column_names(spec, facts), extra_columns(spec)
-    if len(set(names.values())) < len(names):
-        raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in names.items())})")
+    extra = extra_columns(spec)
     form = replace(Form.of(spec), by_word=facts.reads("words"))
     readers, places = _readers(spec, source, form)
     files = source.files.get("train")
     read_train = partial(read_partitioned, files, source.partitions, None, form) if files else None
-    listed = listed_columns(spec)
+    names, listed, layout_notes = columns_of_layout(
+        spec, facts, places["train"], lambda: list(read_train().columns) if read_train else _hub_names(readers["train"])
+    )
+    held = {field.name for field in facts.fields if field.holds_target and field.name in names}
+    own = {name: column for name, column in names.items() if not (held and facts.field(name).target)}
+    if len(set(own.values())) < len(own):
+        raise DataError(f"data: one column is named twice ({', '.join(f'{k}: {v}' for k, v in own.items())})")
     parts = {f"data.columns.{name}.{at}": column for name in listed for at, column in enumerate(listed[name])}
     single = {name: column for name, column in names.items() if name not in listed}
     single, contents, found = _found(readers, single, extra | parts, facts, read_train)
@@ -100,7 +87,7 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     of_unit, _ = extra_values(given, places, unit_columns(extra, unit))
     beside = {split: values | of_unit[split] for split, values in beside.items()}
     read_notes = [note for content in contents.values() for note in content.notes]
-    notes = [*source.notes, *read_notes, *found, *notes, *more_notes]
+    notes = [*source.notes, *read_notes, *layout_notes, *found, *notes, *more_notes]
     cleaned = {
         split: clean_frame(places[split], values | beside[split], names, facts) for split, values in fields.items()
     }
@@ -146,6 +133,12 @@ def _readers(spec: DataSpec, source: Source, form: Form) -> tuple[dict[str, Read
         return {split: partial(_hub_columns, places[split], table) for split, table in tables.items()}, places
     places = {split: paths[0].name for split, paths in source.files.items()}
     return _of_files(source, form), places
+
+
+def _hub_names(read: Reader) -> list[str]:
+    """Returns the names of the columns of a Hub data set; none of a built-in one."""
+    tables = [given for given in getattr(read, "args", ()) if hasattr(given, "column_names")]
+    return [name for table in tables for name in table.column_names]
 
 
 def _of_files(source: Source, form: Form) -> dict[str, Reader]:

@@ -103,11 +103,12 @@ def conclude(
     names = _write_baselines(folder, metric, simple)
     answers = {role: _answers(run, folder, role, record) for role, record in models.items()}
     answers |= {role: simple[name] for role, name in names.items()}
-    validation = answers["winner"]["validation"]
-    exported_score = score(metric, validation.outputs, validation.targets)
-    check_scores(metric, best.metrics[metric.name], exported_score, str(run.path / BEST))
+    validation, proof = answers["winner"]["validation"], facts_of(spec.task).checked_by(spec.search.objectives)
+    exported_score = score(proof, validation.outputs, validation.targets)
+    check_scores(proof, best.metrics[proof.name], exported_score, str(run.path / BEST))
     scored = _final_models(run, name, spec, models, names, answers, units.get("test"))
-    comparisons = tuple(_compare(metric, role, answers, units.get("test")) for role in answers if role != "winner")
+    others = [role for role in answers if role != "winner" and metric.is_known(answers[role]["test"].outputs)]
+    comparisons = tuple(_compare(metric, role, answers, units.get("test")) for role in others)
     facts = [*facts, *_left_out(spec, scorer)]
     warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
@@ -285,6 +286,7 @@ def _final_models(
             test={
                 metric.name: interval(metric, by_split["test"].outputs, by_split["test"].targets, units)
                 for metric in metrics
+                if metric.is_known(by_split["test"].outputs)
             },
             predictions=f"{name}/{role}.npz",
             **described[role],

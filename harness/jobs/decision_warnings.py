@@ -27,7 +27,8 @@ def decision_warnings(
 ) -> tuple[str, ...]:
     """Returns the warnings on the winner, whose test answers are `answers`, and those among the facts of the data.
 
-    `models` are all that were scored on test, the winner first; `comparisons` are of the winner with each other one.
+    `models` are all that were scored on test, the winner first; `comparisons` are of the winner with each other one
+    that has the metric which compares models.
     """
     task = task_of(spec.task)
     return (
@@ -50,7 +51,8 @@ def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison])
     """Warns of baselines, and of a default recipe, that the winner is not better than beyond chance."""
     against = {pair.b: pair for pair in comparisons}
     winner, others = models[0], models[1:]
-    not_beaten = [model for model in others if not winner.wins(against[model.role])]
+    # A baseline may lack the metric: an answer that was looked up has no loss.
+    not_beaten = [model for model in others if model.role in against and not winner.wins(against[model.role])]
     simple = [(model.name, against[model.role]) for model in not_beaten if model.kind == "baseline"]
     sentences = _not_beaten(simple, "The winner")
     for model in others:

@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 
 from harness.data.prepared import PreparedData
-from harness.data.read import column_names
+from harness.data.usual_columns import column_names
 from harness.errors import HarnessError
 from harness.jobs.standing import Standing
 from harness.records.exported import DataSource, ExportManifest, write_export

@@ -228,7 +228,7 @@ def _check(
         )
         with scorer.scoring(request):  # an error names the log, so the log is removed only after success
             pass
-        metric = results.task.judged_by(results.spec.search.objectives)
+        metric = results.task.checked_by(results.spec.search.objectives)
         answers = read_answers(Path(folder) / f"{model.name}.npz", "validation")
         reloaded = score(metric, answers.outputs, answers.targets)
     log.unlink(missing_ok=True)

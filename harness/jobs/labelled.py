@@ -29,7 +29,8 @@ class TableScores:
 
 
 def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: Arrays) -> TableScores | None:
-    """Returns the scores on the rows that have a target; None where the table has no column of targets, or no target.
+    """Returns the scores on the rows that have a target; None where the table has no column of targets, or no target,
+    and where no metric is defined.
 
     An empty cell and a name that the model was not trained on count as no target.
 
@@ -56,11 +57,12 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
     if not (len(rows) and targets):
         return None
     chosen = by_row(outputs, rows)
-    if kind.by_word and not _fit(chosen, targets):
+    if kind.is_by_word and not _fit(chosen, targets):
         raise DataError(f"the words of the table are not as many as the tags in {export.target!r}")
     named = task.metrics(chosen, targets)
-    finite = tuple((metric, named[metric.name]) for metric in task.facts.metrics if isfinite(named[metric.name]))
-    return TableScores(num_rows=len(rows), scores=finite)
+    known = [metric for metric in task.facts.metrics if metric.name in named]
+    finite = tuple((metric, named[metric.name]) for metric in known if isfinite(named[metric.name]))
+    return TableScores(num_rows=len(rows), scores=finite) if finite else None
 
 
 def _placed(export: Export, kind: Kind, values: list[Any], inputs: Mapping[str, Sequence[Any]]) -> list[Any]:

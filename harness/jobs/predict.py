@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from harness.data.checkpoints.folder import refuse_own_code
 from harness.data.formats import Content, Form, read_files
+from harness.data.kinds import kind_of
+from harness.data.many import joined_columns
 from harness.data.other_names import other_names
 from harness.data.readers.encoding import is_utf8
 from harness.data.readers.file import open_table
@@ -138,11 +140,14 @@ def predict_outputs(
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
     for line in _reading_notes(encoded.stats, len(rows), "pair" if len(names) > 1 else "text"):
         note(line)
-    return answered(model.to(device), task, encoded, np.arange(len(rows)), device)
+    return answered(model.to(device), task, encoded, np.arange(len(rows)), device, export.folder)
 
 
 def _reading_notes(stats: Mapping[str, Any], num_rows: int, what: str) -> Iterator[str]:
     """Yields what a user should know of how rows, each `what`, were read; nothing of a task that does not count it."""
+    yield from stats.get("notes", ())
+    if "notes" in stats:
+        return
     cut, unknown = round(stats.get("truncated_fraction", 0.0) * num_rows), stats.get("num_mostly_unknown", 0)
     of_all = f"of {plural(num_rows, what)}"
     if cut:
@@ -246,7 +251,7 @@ def _listed(export: Export, names: Sequence[str], between: str) -> str:
 def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[Row], tuple[str, ...]]:
     """All columns of a table, the rows of those that the model takes as text, and notes on how it was read.
 
-    Words may be lists. A row that lacks a text is None: there is nothing to predict from.
+    Words and messages may be lists. A row that lacks a text is None: there is nothing to predict from.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
@@ -259,15 +264,21 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[R
     if form.header == "none":
         notes.append(f"{path.name}: read without a header, as the table of training (data.header=none): row 1 is a row")
     for name, column in {**export.columns, **found}.items():
-        values = content.columns[column] if column in content.columns else _numbered(path, column, form, content)
+        field, joined = facts_of(export.task).field(name), joined_columns(content.columns, column)
+        if column in content.columns:
+            values = content.columns[column]
+        elif joined is not None:
+            values = kind_of(field).read(path.name, column, joined)
+        else:
+            values = _numbered(path, column, form, content)
         missing = sum(map(is_missing, values))
         if missing:
             have = f"{missing:,} of {plural(len(values), 'row')} {'has' if missing == 1 else 'have'}"
             notes.append(f"{path.name}: {have} an empty '{column}': no text to predict from")
-        has_words = facts_of(export.task).field(name).kind == "words"
+        has_lists = field.kind in ("words", "messages")
         texts[name] = [
             value
-            if has_words and isinstance(value, list)
+            if has_lists and isinstance(value, list)
             else ("" if is_missing(value) else as_text(f"{path}: row {row}: '{column}'", value))
             for row, value in enumerate(values, start=1)
         ]

@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 __all__ = ["measured_speed", "summary"]
 
 _NUM_ROWS, _NUM_SINGLE = 128, 15
-_NUM_WARM = 16
+_NUM_WARM, _NUM_WRITTEN = 16, 32
 #: Passes are repeated until they took so many seconds; the spread of a few is the noise of the measurement.
 _FEWEST_PASSES, _MOST_PASSES, _SECONDS = 3, 7, 1.0
 
 
 def measured_speed(
-    model: PreTrainedModel, task: Task, examples: Encoded, device: torch.device
+    model: PreTrainedModel, task: Task, examples: Encoded, device: torch.device, folder: Path
 ) -> tuple[list[float], list[float]]:
-    """Returns the rows a second of several short passes over the same rows, and the ms of several single rows."""
+    """Returns the rows a second of several short passes over the same rows, and the ms of several single rows.
+
+    A model that writes is measured while it writes; `folder` holds its tokenizer.
+    """
     from harness.training.evaluate import predict
 
-    rows = np.arange(min(examples.num_rows, _NUM_ROWS))
+    rows = np.arange(min(examples.num_rows, _NUM_WRITTEN if task.writes else _NUM_ROWS))
 
     def timed(some: np.ndarray) -> float:
         begin = time.perf_counter()
-        predict(model, task, examples, examples.examples_of(some), device)
+        if task.writes:
+            task.write(model, examples, some, device, folder)
+        else:
+            predict(model, task, examples, examples.examples_of(some), device)
         return time.perf_counter() - begin
 
     timed(rows[:_NUM_WARM])

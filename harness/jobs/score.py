@@ -91,7 +91,8 @@ def _score_model(request: Request, saved: SavedModel, device: torch.device) -> N
             examples = task.predict_inputs(rows, Path(saved.folder), config.max_length, config.preprocess)
         else:
             examples = encoded(data, saved.config, split)
-        outputs = answered(model, task, examples, np.arange(examples.num_rows), device)
+        processor = Path(saved.folder) if saved.raw else task.processor_folder(saved.config, data)
+        outputs = answered(model, task, examples, np.arange(examples.num_rows), device, processor, saved.config)
         answers[split] = Answers(outputs, _targets(data, saved.config, split))
     write_answers(Path(request.out) / f"{saved.name}.npz", answers)
 
@@ -149,8 +150,9 @@ def _speed(request: Request, saved: SavedModel, device: torch.device) -> tuple[l
     from harness.training.device import use_threads
 
     use_threads(request.models[0].threads)
-    examples = encoded(PreparedData(Path(request.data)), saved.config, "validation")
-    return measured_speed(_loaded(request, saved, device), task_of(request.task), examples, device)
+    data, task = PreparedData(Path(request.data)), task_of(request.task)
+    examples, folder = encoded(data, saved.config, "validation"), task.processor_folder(saved.config, data)
+    return measured_speed(_loaded(request, saved, device), task, examples, device, folder)
 
 
 def _main() -> None:

@@ -34,7 +34,7 @@ from harness.jobs.going_on import (
     with_trials,
 )
 from harness.jobs.monitors import AfterStarts, Tidy
-from harness.jobs.refusals import refuse_undefined, with_mistakes_of_checkpoints
+from harness.jobs.refusals import refuse_several_tokenizers, refuse_undefined, with_mistakes_of_checkpoints
 from harness.jobs.scorer import Features, Scorer, features_of
 from harness.jobs.seed_race import noise_of_rows, race_of
 from harness.loggers.open import open_loggers
@@ -202,6 +202,7 @@ class _Sweep:
         self._refuse_changes(now)
         if self.earlier is None:
             refuse_undefined(spec, self.data)
+            refuse_several_tokenizers(spec)
         store = self._open()
         self.manifest = now = with_begun_code(now, self.earlier)
         write_manifest(self.folder, now)

@@ -55,7 +55,20 @@ class Contradiction:
 
 def contradictions(spec: StudySpec) -> list[Contradiction]:
     """Returns all contradictions of a well-formed study."""
-    rules = (_conditions, _space, _data, _words, _task, _options, _trials, _search, _first, _constraints, _evaluations)
+    rules = (
+        _conditions,
+        _space,
+        _data,
+        _layout,
+        _words,
+        _task,
+        _options,
+        _trials,
+        _search,
+        _first,
+        _constraints,
+        _evaluations,
+    )
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
 
@@ -126,6 +139,22 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
             yield _of(f"{name} is one column, not a list of {len(columns)}", key, "task")
         elif (short := fields[name].short) and short in spec.data.model_fields_set:
             yield _of(f"data.{short} names the same column; leave one of them out", key, f"data.{short}")
+
+
+def _layout(spec: StudySpec) -> Iterator[Contradiction]:
+    """Yields fields that are not those of a layout of the task, and the short keys of columns that it does not have."""
+    facts = facts_of(spec.task)
+    if not facts.layouts:
+        return
+    layouts = list(dict.fromkeys(tuple(layout) for layout in facts.layouts))
+    named = {name for name in spec.data.columns if name in {field.name for field in facts.fields}}
+    if named and named not in map(set, layouts):
+        allowed = "; or ".join(" and ".join(layout) for layout in layouts)
+        yield _of(f"{facts.name} reads {allowed}; not {' and '.join(sorted(named))}", "data.columns", "task")
+    for short in {"text", "text_pair", "label"} & spec.data.model_fields_set:
+        example = ", ".join(f"{name}: ..." for name in layouts[0])
+        message = f"{facts.name} has no use for it; name the columns with data.columns: {{{example}}}"
+        yield _of(message, f"data.{short}", "task")
 
 
 def _words(spec: StudySpec) -> Iterator[Contradiction]:

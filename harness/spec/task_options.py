@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 
-__all__ = ["AnswerOptions", "LabelSetOptions"]
+__all__ = ["AnswerOptions", "CompletionOptions", "LabelSetOptions"]
 
 
 class AnswerOptions(Frozen):
@@ -31,4 +31,25 @@ class LabelSetOptions(Frozen):
         default="shared",
         description="from which probability on a label is given: tuned on validation, one number for all labels or one "
         "for each; half: 0.5",
+    )
+
+
+class CompletionOptions(Frozen):
+    """How a causal language model is asked, and how much it writes to be judged."""
+
+    template: Literal["auto", "none"] = Field(
+        default="auto",
+        description="auto: prompts are asked by the chat template of the tokenizer, where it has one; none: a prompt, "
+        "the separator and the completion follow each other as plain text",
+    )
+    separator: str = Field(
+        default="\n", description="stands between a prompt and its completion where there is no chat template"
+    )
+    generate_rows: Annotated[int, Field(ge=1)] = Field(
+        default=512,
+        description="for so many rows of a split at most a trained model writes its answer, to be judged by "
+        "exact_match, rouge_l and token_f1",
+    )
+    generate_tokens: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="the most tokens of an answer; null: as many as the longest training completion has"
     )

@@ -12,9 +12,10 @@ from typing import Literal, get_args
 from harness.errors import InputError, nearest
 from harness.spec.foreign import import_object, is_foreign, is_trusted
 from harness.spec.space import Frozen
-from harness.spec.task_options import AnswerOptions, LabelSetOptions
+from harness.spec.task_options import AnswerOptions, CompletionOptions, LabelSetOptions
 from harness.stats.answers import ANSWERS as ANSWER_METRICS
 from harness.stats.classification import CLASSIFICATION
+from harness.stats.completions import COMPLETIONS
 from harness.stats.label_sets import LABEL_SETS
 from harness.stats.metric import COSTS, Metric, rank_key
 from harness.stats.regression import REGRESSION
@@ -22,10 +23,14 @@ from harness.stats.tags import TAGS as TAG_METRICS
 
 __all__ = [
     "ANSWERS",
+    "COMPLETION",
     "CONTEXT",
+    "DOCUMENT",
     "LABEL",
     "LABELS",
+    "MESSAGES",
     "NUMBER",
+    "PROMPT",
     "QUESTION",
     "RECIPE",
     "TAGS",
@@ -42,7 +47,22 @@ __all__ = [
     "remember",
 ]
 
-FieldKind = Literal["text", "image", "words", "label", "label_set", "number", "tags", "answers"]
+FieldKind = Literal[
+    "text",
+    "image",
+    "words",
+    "label",
+    "label_set",
+    "number",
+    "tags",
+    "answers",
+    "prompt",
+    "messages",
+    "document",
+    "completion",
+]
+#: The kinds of fields that hold text which a model reads.
+_TEXTS = ("text", "words", "prompt", "messages", "document")
 #: What a name in the targets is called, and several of them, by the kinds of fields whose targets have names.
 NOUNS: dict[str, tuple[str, str]] = {
     "label": ("class", "classes"),
@@ -50,17 +70,17 @@ NOUNS: dict[str, tuple[str, str]] = {
     "tags": ("tag", "tags"),
 }
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
-LENSES = ("classes", "labels", "numbers", "spans", "answers")
+LENSES = ("classes", "labels", "numbers", "spans", "answers", "completions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """A column that a task reads; `data.columns` gives its name in the table.
 
-    `target` marks the field that is learned. `short` is the key of `data` that may also name the column: text,
-    text_pair or label. `many` says that `data.columns` may list several columns, which are read as one. Rows with the
-    same value of the field that is the `unit` stay in one split where splits are made, and are drawn together for
-    intervals, unless the study names other columns for that.
+    `target` marks the field that is learned; `holds_target` one whose column is that of the target too. `short` is the
+    key of `data` that may also name the column: text, text_pair or label. `many` says that `data.columns` may list
+    several columns, which are read as one. Rows with the same value of the field that is the `unit` stay in one split
+    where splits are made, and are drawn together for intervals, unless the study names other columns for that.
     """
 
     name: str
@@ -69,6 +89,7 @@ class Field:
     required: bool = True
     many: bool = False
     unit: bool = False
+    holds_target: bool = False
     short: Literal["text", "text_pair", "label"] | None = None
 
     @property
@@ -85,7 +106,8 @@ class TaskFacts:
     that ranks equal trials. `recipe` holds the training keys that only some losses have. `options` are the task's own
     keys, under `task_options`, with their types and defaults. `lens` is how the report shows the errors: a name of
     `harness.report.lenses`. `pipeline` is the Hub's tag of its exports, mostly that of the transformers pipeline that
-    runs them.
+    runs them. `layouts` are for a task whose rows come in several forms: for each the columns of its fields by their
+    usual names, the first that a table has being used where the study names none.
     """
 
     name: str
@@ -97,6 +119,7 @@ class TaskFacts:
     options: type[Frozen] = Frozen
     lens: str | None = None
     pipeline: str | None = None
+    layouts: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]
@@ -150,7 +173,7 @@ class TaskFacts:
     @property
     def texts(self) -> tuple[str, ...]:
         """The names of the fields of texts, or of their words, that a model reads, in their order."""
-        return tuple(field.name for field in self.fields if field.kind in ("text", "words") and not field.target)
+        return tuple(field.name for field in self.fields if field.kind in _TEXTS and not field.target)
 
     def texts_in(self, columns: Collection[str]) -> tuple[str, ...]:
         """The names of the fields of texts for which a table has a column; `columns` are the names of its fields."""
@@ -194,6 +217,14 @@ class TaskFacts:
         """Returns the metric that compares models: the first objective that is no cost, else the first metric."""
         return self.scored_by(objectives)[0]
 
+    def checked_by(self, objectives: Sequence[str]) -> Metric:
+        """Returns the metric that proves an export: that which compares models, but the loss for one of written text.
+
+        Text may differ where two words were as probable as each other but for rounding.
+        """
+        judge = self.judged_by(objectives)
+        return self.metric(self.loss) if judge.is_written else judge
+
     def rank_key(self, metrics: Mapping[str, float], objective: str) -> tuple[float, float]:
         """Returns a key that sorts the better trial first: by the objective, and among equals by the loss."""
         return rank_key(metrics, self.metric(objective), self.metric(self.loss))
@@ -213,6 +244,10 @@ NUMBER = Field(name="number", kind="number", target=True, short="label")
 QUESTION = Field(name="question", kind="text")
 CONTEXT = Field(name="context", kind="text", unit=True)
 ANSWERS = Field(name="answers", kind="answers", target=True)
+PROMPT = Field(name="prompt", kind="prompt", required=False, many=True)
+MESSAGES = Field(name="messages", kind="messages", required=False, holds_target=True)
+DOCUMENT = Field(name="text", kind="document", required=False, holds_target=True)
+COMPLETION = Field(name="completion", kind="completion", target=True)
 _CLASS_RECIPE = frozenset({"label_smoothing", "class_weights"})
 
 #: The tasks that are built in, by name.
@@ -277,6 +312,24 @@ TASKS: dict[str, TaskFacts] = {
             recipe=_CLASS_RECIPE,
             lens="classes",
             pipeline="image-classification",
+        ),
+        TaskFacts(
+            name="causal-lm",
+            inputs="prompts",
+            fields=(PROMPT, MESSAGES, DOCUMENT, COMPLETION),
+            metrics=COMPLETIONS,
+            loss="loss",
+            recipe=frozenset({"label_smoothing"}),
+            options=CompletionOptions,
+            lens="completions",
+            pipeline="text-generation",
+            layouts=(
+                {"prompt": "prompt", "completion": "completion"},
+                {"prompt": ("instruction", "input"), "completion": "output"},
+                {"prompt": "instruction", "completion": "output"},
+                {"messages": "messages"},
+                {"text": "text"},
+            ),
         ),
     )
 }

@@ -48,8 +48,10 @@ class Task(Protocol):
     `facts` are what the study's reader, the search and the report need of it. `auto` is the transformers auto class
     that loads its models, `reads` the fields of the model's output that the loss and `outputs` use, and
     `value_columns` the values of a prediction that are columns of a table. `features_baseline` is the name of the
-    baseline that `on_features` fits, empty where there is none. Arguments called `names` are what the ids in targets
-    stand for (classes, tags), by id; empty where targets hold no ids. `TaskBase` has defaults for most methods.
+    baseline that `on_features` fits, empty where there is none; with `scores_checkpoint` that baseline is the
+    checkpoint itself, as it was before training. `writes` says that a model may read other tokens than those of the
+    data, because it writes them itself. Arguments called `names` are what the ids in targets stand for (classes,
+    tags), by id; empty where targets hold no ids. `TaskBase` has defaults for most methods.
     """
 
     facts: TaskFacts
@@ -57,6 +59,8 @@ class Task(Protocol):
     reads: ClassVar[tuple[str, ...]]
     value_columns: ClassVar[tuple[str, ...]]
     features_baseline: ClassVar[str]
+    scores_checkpoint: ClassVar[bool]
+    writes: ClassVar[bool]
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -97,6 +101,24 @@ class Task(Protocol):
 
         `outputs` are those of the method above for `encoded.examples_of(rows)`.
         """
+
+    def write(
+        self,
+        model: PreTrainedModel,
+        encoded: Encoded,
+        rows: np.ndarray,
+        device: torch.device,
+        folder: Path,
+        config: TrialConfig | None = None,
+    ) -> Arrays:
+        """Returns further outputs of `rows` that the model makes word by word; none of most tasks.
+
+        It is called at the end of a training and for saved models. `folder` holds the tokenizer. With the `config` of a
+        trial the task may leave out rows; without one each row is a prediction that somebody asked for.
+        """
+
+    def processor_folder(self, config: TrialConfig, data: PreparedData) -> Path:
+        """Returns the folder of what inference needs besides the weights, before a model is exported."""
 
     def tuned(self, outputs: Arrays, targets: Arrays, config: TrialConfig) -> dict[str, Any]:
         """Returns what is chosen on validation rows once a model is trained (thresholds), as JSON by name.
@@ -179,6 +201,8 @@ class TaskBase:
     facts: TaskFacts
     reads: ClassVar[tuple[str, ...]] = ("logits",)
     features_baseline: ClassVar[str] = ""
+    scores_checkpoint: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -203,6 +227,22 @@ class TaskBase:
     def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
         """Returns the outputs as they are."""
         return outputs
+
+    def write(
+        self,
+        model: PreTrainedModel,
+        encoded: Encoded,
+        rows: np.ndarray,
+        device: torch.device,
+        folder: Path,
+        config: TrialConfig | None = None,
+    ) -> Arrays:
+        """Returns nothing."""
+        return {}
+
+    def processor_folder(self, config: TrialConfig, data: PreparedData) -> Path:
+        """Returns the folder of the data."""
+        return data.folder
 
     def tuned(self, outputs: Arrays, targets: Arrays, config: TrialConfig) -> dict[str, Any]:
         """Returns nothing."""

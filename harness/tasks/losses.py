@@ -13,15 +13,19 @@ __all__ = [
     "CLASS_WEIGHTS",
     "IGNORED",
     "BinaryCrossEntropy",
+    "CompletionCrossEntropy",
     "CrossEntropy",
     "SpanCrossEntropy",
     "SquaredError",
     "TokenCrossEntropy",
     "balanced",
+    "completion_sums",
 ]
 
 #: The tag of tokens that have none.
 IGNORED = -100
+#: Logits of so many tokens are turned to fp32 at once.
+_TOKENS_AT_ONCE = 4096
 
 
 def balanced(labels: np.ndarray, num_labels: int) -> torch.Tensor:
@@ -145,3 +149,48 @@ class SpanCrossEntropy:
         logits = torch.stack([output.start_logits, output.end_logits], dim=1).float()
         logits = logits.masked_fill(targets["padding"][:, None], torch.finfo(torch.float32).min)
         return functional.cross_entropy(logits.transpose(1, 2), targets["positions"], reduction="sum") / 2
+
+
+class CompletionCrossEntropy:
+    """Cross-entropy of the tokens that are learned, smoothed. A batch is divided by their number."""
+
+    def __init__(self, counts: np.ndarray, smoothing: float) -> None:
+        """`counts` [examples] are the learned tokens of each training example."""
+        self._counts, self._smoothing = counts, smoothing
+
+    def weight(self, rows: np.ndarray) -> float:
+        """Returns the number of learned tokens, at least 1."""
+        return max(1.0, float(self._counts[rows].sum()))
+
+    def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Returns the sum over the learned tokens of a micro-batch."""
+        logits = kept_logits(output.logits, targets["kept"])
+        return functional.cross_entropy(
+            logits.float(), targets["tokens"], label_smoothing=self._smoothing, reduction="sum"
+        )
+
+
+def kept_logits(logits: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Returns the logits [tokens, vocabulary] at the places `kept` [rows, length].
+
+    Most models have computed no others; the logits of the rest are [rows, length, vocabulary].
+    """
+    return logits if logits.ndim == 2 else logits[kept]
+
+
+def completion_sums(logits: torch.Tensor, input_ids: torch.Tensor, kept: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Returns sums over the learned tokens of each row [rows], on the CPU: nll in nats (fp64), hits and tokens.
+
+    `kept` [rows, length] is true where the token behind a place is learned.
+    """
+    logits, row_of = kept_logits(logits, kept), kept.nonzero()[:, 0]
+    labels = input_ids.roll(-1, dims=1)[kept]
+    losses = [
+        functional.cross_entropy(part.float(), of_part, reduction="none")
+        for part, of_part in zip(logits.split(_TOKENS_AT_ONCE), labels.split(_TOKENS_AT_ONCE), strict=True)
+    ]
+    hits = logits.argmax(dim=-1) == labels
+    at, zeros = row_of.cpu(), torch.zeros(len(kept), dtype=torch.int64)
+    nll = torch.zeros(len(kept), dtype=torch.float64).index_add_(0, at, torch.cat(losses).double().cpu())
+    counted = zeros.index_add(0, at, torch.ones_like(at))
+    return {"nll": nll, "hits": zeros.index_add(0, at, hits.long().cpu()), "tokens": counted}

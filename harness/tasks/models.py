@@ -190,6 +190,7 @@ def load_saved(folder: Path, auto: str) -> PreTrainedModel:
         import torch
         import transformers
 
+        from harness.tasks.completions.writing import spare
         from harness.tasks.heads import unfold
 
         loader = getattr(transformers, auto)
@@ -198,4 +199,6 @@ def load_saved(folder: Path, auto: str) -> PreTrainedModel:
         )
     unfold(model)
     narrow(model)
+    if model.can_generate():
+        spare(model)
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from harness.tasks.models import quiet
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["load_tokenizer", "tokenizer_digest", "train_tokenizer"]
+__all__ = ["load_tokenizer", "tokenizer_digest", "train_byte_tokenizer", "train_tokenizer", "vocabulary_digest"]
 
 #: Vocabularies that any fast tokenizer can be made from, whatever its class calls its own.
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tokenizer.model.v3", "tekken.json", "tiktoken.model")
@@ -75,6 +76,23 @@ def tokenizer_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def vocabulary_digest(folder: Path | None) -> str:
+    """Hashes what decides how a checkpoint's tokenizer cuts texts; "scratch" without a folder."""
+    if folder is None:
+        return "scratch"
+    digest = hashlib.sha256()
+    whole = folder / "tokenizer.json"
+    if whole.is_file():
+        parts = json.loads(whole.read_text(encoding="utf-8"))
+        cutting = {name: parts.get(name) for name in ("model", "normalizer", "pre_tokenizer")}
+        digest.update(json.dumps(cutting, sort_keys=True).encode())
+        return digest.hexdigest()
+    for path in sorted({path for pattern in TOKENIZER_FILES for path in folder.glob(pattern) if path.is_file()}):
+        if path.suffix != ".json" or path.name == "vocab.json":
+            digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
 def train_tokenizer(texts: Sequence[str], vocab_size: int, max_length: int, segments: bool, folder: Path) -> None:
     """Trains byte-pair merges within lower-cased words and writes them as a transformers tokenizer.
 
@@ -111,3 +129,30 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, max_length: int, segm
         model_input_names=["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
         **specials,
     ).save_pretrained(folder)
+
+
+def train_byte_tokenizer(texts: Sequence[str], vocab_size: int, folder: Path) -> None:
+    """Trains byte-pair merges of UTF-8 bytes, as GPT-2's, and writes them as a transformers tokenizer.
+
+    Every text can be written and read with them. The same texts always give the same ids.
+    """
+    with quiet():
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+        from transformers import PreTrainedTokenizerFast
+
+    wrap: Any = PreTrainedTokenizerFast
+    specials = {"pad_token": "<|pad|>", "eos_token": "<|end|>"}
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=2,
+        special_tokens=list(specials.values()),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    wrap(tokenizer_object=tokenizer, model_input_names=["input_ids", "attention_mask"], **specials).save_pretrained(
+        folder
+    )

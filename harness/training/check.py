@@ -74,7 +74,8 @@ def _difference(model: PreTrainedModel, task: Task, examples: Encoded, rows: np.
     for both, one in zip((answer.detach() for answer in together), alone, strict=True):
         if one.shape[1:] == both.shape[1:]:  # answers for each token are as long as the batch
             largest = max(float(both.abs().max()), torch.finfo(torch.float32).tiny)
-            differences.append(float((both[:1].float() - one.float()).abs().max()) / largest)
+            difference = (both[: len(one)].float() - one.float()).abs()
+            differences.append(float(difference.max()) / largest if difference.numel() else 0.0)
     return max(differences)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from harness.data.batch import evaluation_batches
 from harness.data.encoded import Arrays, Encoded, Ragged, by_row, joined
+from harness.spec.trial import TrialConfig
 from harness.tasks.base import Task
 from harness.training import device as devices
 
@@ -35,10 +37,22 @@ class Predictor(Protocol):
         """Returns the outputs for each row of a batch, by name."""
 
 
-def answered(model: PreTrainedModel, task: Task, encoded: Encoded, rows: np.ndarray, device: torch.device) -> Arrays:
-    """Returns the outputs of a saved model for `rows`, with the decisions that its configuration sets."""
-    outputs = predict(model, task, encoded, encoded.examples_of(rows), device)
-    return task.decided(task.of_rows(outputs, encoded, rows), vars(model.config))
+def answered(
+    model: PreTrainedModel,
+    task: Task,
+    encoded: Encoded,
+    rows: np.ndarray,
+    device: torch.device,
+    folder: Path,
+    config: TrialConfig | None = None,
+) -> Arrays:
+    """Returns the outputs of a saved model for `rows`, with the decisions that its configuration sets.
+
+    For `folder` and `config` see `Task.write`.
+    """
+    outputs = task.of_rows(predict(model, task, encoded, encoded.examples_of(rows), device), encoded, rows)
+    outputs = {**outputs, **task.write(model, encoded, rows, device, folder, config)}
+    return task.decided(outputs, vars(model.config))
 
 
 def to_device(

@@ -15,7 +15,7 @@ from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.base import Task
 from harness.tasks.encode import encoded, training_rows
-from harness.training.evaluate import predict
+from harness.training.evaluate import answered, predict
 from harness.training.model import loaded_model
 from harness.training.weights import cast_model, dtype_of
 
@@ -40,9 +40,10 @@ def feature_outputs(
 ) -> dict[str, Arrays] | None:
     """Returns the outputs, by split, of the task's simple model on the features of the untuned checkpoint.
 
-    It is fitted on the original rows of a trial with `train_rows: num_rows`, at most `MAX_ROWS`. None where there is no
-    such model: for `scratch`, for a task without one, and for a checkpoint without a backbone or with features that are
-    not finite.
+    Of a task whose `scores_checkpoint` is true they are those of the untuned checkpoint itself. The simple model is
+    fitted on the original rows of a trial with `train_rows: num_rows`, at most `MAX_ROWS`. None where there is no such
+    model: for `scratch`, for a task without one, and for a checkpoint without a backbone or with features that are not
+    finite.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -54,6 +55,9 @@ def feature_outputs(
     dtype = dtype_of(config.training.precision)
     with loading:
         model = loaded_model(config, data, device)
+    if task.scores_checkpoint:
+        cast_model(model.to(device), dtype)
+        return {split: _own_outputs(model, task, config, data, split, device) for split in splits}
     if model.base_model is model:
         return None
     backbone = model.base_model.get_encoder() if model.config.is_encoder_decoder else model.base_model
@@ -68,6 +72,14 @@ def feature_outputs(
     if not all(np.isfinite(array).all() for array in (features, *others.values())):
         return None
     return task.on_features(features, by_row(train.targets, rows), others, data)
+
+
+def _own_outputs(
+    model: PreTrainedModel, task: Task, config: TrialConfig, data: PreparedData, split: str, device: torch.device
+) -> Arrays:
+    """Returns what the model says of the rows of a split."""
+    examples, folder = encoded(data, config, split), task.processor_folder(config, data)
+    return answered(model, task, examples, np.arange(len(examples)), device, folder, config)
 
 
 def _training_rows(config: TrialConfig, data: PreparedData, num_rows: int | None) -> np.ndarray:

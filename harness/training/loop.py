@@ -36,6 +36,7 @@ class Trainer:
     """A model under training. The trial's random state must be active when a method is called."""
 
     def __init__(self, config: TrialConfig, data: PreparedData, host: Host, device: torch.device, clock: Clock) -> None:
+        self.config, self.data = config, data
         self.recipe, self.device, self.clock = config.training, device, clock
         kit = kit_of(config, data, host, device)
         self.splits = kit.splits()
@@ -151,12 +152,19 @@ class Trainer:
         return loss
 
     def evaluate(self, point: int) -> tuple[Arrays, Arrays]:
-        """Returns outputs and targets of the validation rows of evaluation point `point`, by name."""
+        """Returns outputs and targets of the validation rows of evaluation point `point`, by name.
+
+        At the last point the outputs that take long are among them (`Task.write`).
+        """
         examples, rows = self.splits.validation.examples, self.splits.scored[point]
-        outputs = predict(self.model, self.task, examples, examples.examples_of(rows), self.device)
+        outputs: Arrays = predict(self.model, self.task, examples, examples.examples_of(rows), self.device)
         if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
             self._fail_nan()
-        return self.task.of_rows(outputs, examples, rows), by_row(examples.targets, rows)
+        outputs = self.task.of_rows(outputs, examples, rows)
+        if point == len(self.splits.scored) - 1:
+            folder = self.task.processor_folder(self.config, self.data)
+            outputs = {**outputs, **self.task.write(self.model, examples, rows, self.device, folder, self.config)}
+        return outputs, by_row(examples.targets, rows)
 
     def _fail_nan(self) -> None:
         where = f"step {self.step + 1} (learning rate {self.recipe.learning_rate:g})"

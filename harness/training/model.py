@@ -121,8 +121,14 @@ def _built(config: TrialConfig, data: PreparedData) -> PreTrainedModel:
 def tune_for(model: PreTrainedModel, device: torch.device) -> None:
     """Chooses the kernels that are fastest on `device`, the same in training and after it."""
     # With dropout, torch's fused attention falls back to a slower path than the plain one on a CPU.
-    if device.type == "cpu" and model._can_set_attn_implementation():
+    is_plain_faster = not model.can_generate() or _has_attention_dropout(model)
+    if device.type == "cpu" and is_plain_faster and model._can_set_attn_implementation():
         model.set_attn_implementation("eager")
+
+
+def _has_attention_dropout(model: PreTrainedModel) -> bool:
+    names = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob", "attention_dropout_prob")
+    return any(getattr(model.config, name, 0.0) for name in names)
 
 
 def write_model(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import pytest
 from harness.data.readers.form import Form
 from harness.errors import DataError
 from harness.jobs.labelled import table_scores
-from harness.jobs.predict import Export
+from harness.jobs.predict import Export, read_table
+from harness.stats.completions import utf8
 from harness.stats.ragged import Ragged
+
+#: The outputs of a model that was shown no answer.
+NLL = ("nll", "hits", "tokens", "bytes")
 
 
 def export(task: str = "text-classification", names: tuple[str, ...] = ("no", "yes")) -> Export:
@@ -114,3 +119,47 @@ def test_answers_are_scored_where_they_are_in_their_context() -> None:
     assert {metric.name: value for metric, value in both.scores}["f1"] == 0.5
     with pytest.raises(DataError, match="the table: row 2: 'answers': 'wolf' is not in 'context'"):
         table_scores(exported, {**table, "answers": ["fox", "wolf"]}, outputs)
+
+
+def completions(folder: Path, columns: dict[str, str], target: str) -> Export:
+    return Export(
+        folder=folder,
+        task="causal-lm",
+        names=(),
+        preprocess=(),
+        max_length=64,
+        columns=columns,
+        target=target,
+        value_columns=("completion",),
+    )
+
+
+def test_prompts_of_several_columns_are_read_and_their_answers_scored(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("instruction,input,output\nAdd.,2 3,5\nSing.,,la la\n,,no\n", encoding="utf-8")
+    export = completions(tmp_path, {"prompt": "instruction, input"}, "output")
+    columns, rows, _ = read_table(export, tmp_path / "t.csv")
+    assert rows == [{"prompt": "Add.\n\n2 3"}, {"prompt": "Sing."}, None]
+    said = {"texts": utf8(["5", "la"]), "is_written": np.ones(2, dtype=np.uint8), **dict.fromkeys(NLL, np.zeros(2))}
+    found = table_scores(export, {name: values[:2] for name, values in columns.items()}, said)
+    assert found is not None
+    assert {metric.name: value for metric, value in found.scores} == pytest.approx(
+        {"exact_match": 0.5, "rouge_l": (1 + 2 / 3) / 2, "token_f1": (1 + 2 / 3) / 2}
+    )
+
+
+def test_chats_are_read_with_their_turns_and_the_last_answer_scored(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "Open?"}, {"role": "assistant", "content": "Yes."}]
+    (tmp_path / "t.jsonl").write_text("\n".join([json.dumps({"messages": chat})] * 2), encoding="utf-8")
+    export = completions(tmp_path, {"messages": "messages"}, "messages")
+    columns, rows, _ = read_table(export, tmp_path / "t.jsonl")
+    assert rows == [{"messages": chat}] * 2
+    said = {"texts": utf8(["Yes.", "No."]), "is_written": np.ones(2, dtype=np.uint8)}
+    found = table_scores(export, columns, said)
+    assert found is not None
+    assert {metric.name: value for metric, value in found.scores}["exact_match"] == 0.5
+
+
+def test_documents_that_are_continued_have_no_scores(tmp_path: Path) -> None:
+    export = completions(tmp_path, {"text": "text"}, "text")
+    said = {"texts": utf8(["b", "c"]), "is_written": np.zeros(2, dtype=np.uint8)}
+    assert table_scores(export, {"text": ["a", "b"]}, said) is None

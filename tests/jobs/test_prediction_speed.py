@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from harness.data.encoded import Encoded
 from harness.jobs import prediction_speed
 from harness.jobs.prediction_speed import measured_speed, summary
 from harness.report.study.serving import speed_text
+
+READS: Any = SimpleNamespace(writes=False)
+
+
+def examples(count: int) -> Encoded:
+    return Encoded(fields={}, targets={}, lengths=np.ones(count, dtype=np.int32))
 
 
 class Clock:
@@ -32,15 +40,25 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_speed_is_of_batches_and_of_single_rows(clock: Clock) -> None:
-    rates, singles = measured_speed(None, None, range(20), torch.device("cpu"))  # type: ignore[arg-type]
+    rates, singles = measured_speed(None, READS, examples(20), torch.device("cpu"), Path())  # type: ignore[arg-type]
     assert rates == pytest.approx([20 / 0.205] * 5), "after five passes a second is over"
     assert singles == pytest.approx([15.0] * 15)
 
 
 def test_slow_model_is_measured_as_often_as_a_spread_needs(clock: Clock) -> None:
-    rates, _ = measured_speed(None, None, range(1000), torch.device("cpu"))  # type: ignore[arg-type]
+    rates, _ = measured_speed(None, READS, examples(1000), torch.device("cpu"), Path())  # type: ignore[arg-type]
     assert clock.calls[1:5] == [128, 128, 128, 1], "each pass took longer than a second"
     assert len(rates) == 3
+
+
+def test_model_that_writes_is_measured_while_it_writes(clock: Clock) -> None:
+    def write(model: Any, examples: Any, rows: np.ndarray, device: Any, folder: Path) -> None:
+        clock.predict(model, None, examples, rows, device)
+
+    task: Any = SimpleNamespace(writes=True, write=write)
+    rates, _ = measured_speed(None, task, examples(1000), torch.device("cpu"), Path())  # type: ignore[arg-type]
+    assert clock.calls[1] == 32
+    assert rates == pytest.approx([32 / 0.325] * 4)
 
 
 def test_speed_of_several_rounds_is_the_median_with_its_range(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.data.prepared import PreparedData
-from harness.errors import DataError, SpecError
-from harness.jobs.refusals import mistakes_of_files, refuse_undefined
+from harness.errors import DataError, InputError, SpecError
+from harness.jobs.refusals import mistakes_of_files, refuse_several_tokenizers, refuse_undefined
 from harness.spec.reader import load_study
 from harness.spec.study import StudySpec
 
@@ -79,3 +79,44 @@ def test_files_are_not_read_for_a_study_without_mistakes(tmp_path: Path) -> None
     (tmp_path / "study.yaml").write_text(STUDY.replace("low: 1e-3", "low: 1e-6"), encoding="utf-8")
     spec = load_study(tmp_path / "study.yaml", [], mistakes_of_files)
     assert [mistake.keys[0] for mistake in mistakes_of_files(spec)] == [("data", "path"), ("model", "checkpoint")]
+
+
+def tokenizer(folder: Path, *merges: str) -> str:
+    folder.mkdir()
+    model = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": list(merges)}
+    (folder / "tokenizer.json").write_text(json.dumps({"model": model, "truncation": None}), encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "name": folder.name}), encoding="utf-8")
+    (folder / "model.safetensors").write_bytes(b"")
+    return str(folder)
+
+
+def compared(*names: str, objective: str = "loss", searched: bool = False) -> StudySpec:
+    checkpoint = {"choices": list(names)} if searched else list(names)
+    raw = {"name": "s", "task": "causal-lm", "data": {"path": "t.csv"}, "model": {"checkpoint": checkpoint}}
+    return StudySpec.model_validate(raw | {"search": {"objectives": [objective]}})
+
+
+def test_several_tokenizers_are_not_ranked_by_what_depends_on_them(tmp_path: Path) -> None:
+    a, same, b = tokenizer(tmp_path / "a"), tokenizer(tmp_path / "same"), tokenizer(tmp_path / "b", "a b")
+    for objective in ("loss", "perplexity", "token_accuracy"):
+        refuse_several_tokenizers(compared(a, f"{a}#layers=3", same, objective=objective))
+        with pytest.raises(InputError) as error:
+            refuse_several_tokenizers(compared(a, b, objective=objective))
+        start = f"search.objectives: {objective} depends on the tokenizer, and the checkpoints have 2 different ones; "
+        assert str(error.value) == f"{start}choose an objective of bits_per_byte, exact_match, rouge_l, token_f1"
+    refuse_several_tokenizers(compared(a, b, objective="bits_per_byte"))
+    with pytest.raises(InputError, match="list them without choices"):
+        refuse_several_tokenizers(compared(a, b, objective="bits_per_byte", searched=True))
+    refuse_several_tokenizers(study("log_loss"))
+
+
+def test_documents_have_no_objective_of_answers(tmp_path: Path) -> None:
+    data = prepared(tmp_path, columns={"text": "body", "completion": "body"})
+    refuse_undefined(compared("x"), data)
+    with pytest.raises(DataError) as error:
+        refuse_undefined(compared("x", objective="rouge_l"), data)
+    assert str(error.value).startswith(
+        "search.objectives: rouge_l judges answers to prompts, and 'body' holds documents"
+    )
+    (tmp_path / "asked").mkdir()
+    refuse_undefined(compared("x", objective="rouge_l"), prepared(tmp_path / "asked", columns={"prompt": "q"}))

@@ -77,6 +77,27 @@ class TestTextRegression(TaskContract):
         return [{"text": text(number), "number": 100 + number % 7} for number in range(90)]
 
 
+TINY_GPT2 = {"model_type": "gpt2", "n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "vocab_size": 400}
+
+
+class TestCompletions(TaskContract):
+    task_name = "causal-lm"
+    architecture = TINY_GPT2
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"prompt": f"{text(number)}?", "completion": text(3 * number)} for number in range(90)]
+
+
+class TestDocuments(TaskContract):
+    task_name = "causal-lm"
+    architecture = TINY_GPT2
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"text": f"{number}: {text(number)}"} for number in range(90)]
+
+
 class TestImageClassification(TaskContract):
     task_name = "image-classification"
     architecture = VIT

@@ -28,7 +28,11 @@ def test_every_task_with_facts_is_there_and_has_what_the_facts_name(name: str) -
     assert task.value_columns
 
 
-@pytest.mark.parametrize("name", list(TASKS))
+def test_chance_is_not_known_of_what_a_language_model_has_read_before(tmp_path: Path) -> None:
+    assert task_of("causal-lm").chance(PreparedData(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "causal-lm"])
 def test_chance_is_known_of_every_metric(name: str, tmp_path: Path) -> None:
     """Without it, pruning by that metric would not be held back while all trials guess."""
     spread = {"number": Spread(mean=1.0, std=2.0, low=0.0, high=5.0)}

@@ -188,7 +188,7 @@ def test_window_without_text_has_no_answer() -> None:
 
 def test_answers_are_parts_of_their_context(data: PreparedData) -> None:
     examples, frame = encoded(data, trial(), "test"), data.frame("test")
-    outputs = answered(model_of(data), TASK, examples, np.arange(len(frame)), CPU)
+    outputs = answered(model_of(data), TASK, examples, np.arange(len(frame)), CPU, data.folder)
     for row, context in enumerate(frame["context"]):
         prediction = TASK.located(TASK.predict(outputs, row, ()), {"context": context})
         assert prediction["answer"].strip()
@@ -333,5 +333,5 @@ def test_code_of_the_card_answers(data: PreparedData, tmp_path: Path, capsys: py
     printed = capsys.readouterr().out.strip()
     question, context = "Where is the key?", "The key to the shed is under the third pot."
     examples: Encoded = TASK.predict_inputs([{"question": question, "context": context}], tmp_path, 40)
-    outputs = answered(model, TASK, examples, np.arange(1), CPU)
+    outputs = answered(model, TASK, examples, np.arange(1), CPU, tmp_path)
     assert printed == TASK.located(TASK.predict(outputs, 0, ()), {"context": context})["answer"]

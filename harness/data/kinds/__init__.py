@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.kinds.answers import Answers
 from harness.data.kinds.base import Kind
+from harness.data.kinds.completion import Completion, Document, Messages, Prompt
 from harness.data.kinds.inputs import Image, Text
 from harness.data.kinds.label import Label
 from harness.data.kinds.label_set import LabelSet
@@ -33,6 +34,10 @@ KINDS: Mapping[str, Kind] = {
     "words": Words(),
     "tags": Tags(),
     "answers": Answers(),
+    "prompt": Prompt(),
+    "messages": Messages(),
+    "document": Document(),
+    "completion": Completion(),
 }
 
 

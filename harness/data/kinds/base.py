@@ -24,7 +24,7 @@ class Kind:
     #: The name of the target in losses and metrics, for a field that is one.
     target: str = ""
     #: True where a target has a value for each word of its row.
-    by_word: bool = False
+    is_by_word: bool = False
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns the values of a column, checked and converted; None for a missing one.

@@ -53,7 +53,7 @@ class Tags(Kind):
     """
 
     target = "tags"
-    by_word = True
+    is_by_word = True
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns lists of tags as they are written; `unify` makes them IOB2."""

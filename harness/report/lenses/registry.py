@@ -8,6 +8,7 @@ from harness.errors import look_up
 from harness.report.lenses.answers import AnswersLens
 from harness.report.lenses.base import Lens
 from harness.report.lenses.classes import Classes
+from harness.report.lenses.completions import Completions
 from harness.report.lenses.labels import Labels
 from harness.report.lenses.numbers import Numbers
 from harness.report.lenses.spans import Spans
@@ -21,6 +22,7 @@ LENSES: Mapping[str, Lens] = {
     "numbers": Numbers(),
     "spans": Spans(),
     "answers": AnswersLens(),
+    "completions": Completions(),
 }
 
 

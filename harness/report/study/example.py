@@ -36,11 +36,13 @@ def example(view: View, program: str = "harness") -> Example | None:
     texts of the row.
     """
     export = view.results.export_path()
-    if export is None or not view.task.reads("text"):
+    columns = view.results.manifest.data.columns
+    asks = any(field.kind == "prompt" and field.name in columns for field in view.task.fields)
+    if export is None or not (asks or view.task.reads("text")):
         return None
     command = f"{program} predict {shown_path(Path(export))}{trust_option(view.task.name)}"
     answers = answers_of(view, view.chosen) if view.chosen is not None else None
-    num_texts = len(view.task.texts_in(view.results.manifest.data.columns)) or 1
+    num_texts = len(view.task.texts_in(columns)) or 1
     rows = shown_texts(view, len(answers)) if answers is not None else ()
     place = _first_ordinary([row if len(row) == num_texts else () for row in rows])
     if answers is None or place is None:

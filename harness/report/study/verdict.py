@@ -173,7 +173,9 @@ def _against_baselines(view: View, name: str) -> list[Sentence]:
     parts = []
     for model in baselines:
         compared, text = view.comparison(model.role), f"{clip(model.name, 80)}, {_having(view, name, model)}"
-        if compared is not None and not isfinite(compared.difference.value):
+        if compared is None and name not in model.test:
+            text = f"not compared with {clip(model.name, 80)}, which has no {metric_title(name)}"
+        elif compared is not None and not isfinite(compared.difference.value):
             text = f"not comparable with {text}"
         elif compared is not None:
             phrase = verdict_word(compared) + (" from" if compared.tie else " than")

@@ -64,7 +64,10 @@ class Fast(Plain):
 
     def _may_cut_words(self) -> bool:
         # Without a checkpoint every trial draws the whole table anew.
+        # A model that writes reads words that the data may not have.
         model = self.config.model
+        if task_of(self.config.task).writes:
+            return False
         return (
             model.freeze == "none" and model.checkpoint != "scratch" and entry_of(self.config.training).may_leave_rows
         )

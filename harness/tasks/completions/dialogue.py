@@ -1,0 +1,278 @@
+"""Lays out prompts, chats and documents as tokens: which are the prompt, and which are learned.
+
+What a chat template writes is encoded with its special tokens. What people wrote is not: "<|im_end|>" in a prompt is
+text, so that no prompt can close its own turn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.data.encoded import Ragged
+from harness.data.kinds.completion import ASSISTANT, USER
+from harness.errors import CheckpointError
+from harness.tasks.token_ids import stats_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+__all__ = ["AnsweredPrompt", "Dialogue", "Stretch", "encode_dialogues"]
+
+#: The place of a turn's text in a rendered template: private characters that no template writes.
+_PLACE = re.compile("\ue000(\\d+)\ue001")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of a row: text that is encoded as text, or special tokens `ids`; `is_learned` tokens have a loss."""
+
+    text: str = ""
+    ids: tuple[int, ...] = ()
+    is_learned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredPrompt:
+    """The stretches of a row: those before its answer, of which the first `num_lead` tokens stay, and the answer."""
+
+    prompt: tuple[Stretch, ...]
+    answer: tuple[Stretch, ...] = ()
+    num_lead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The place of a turn's text in a skeleton; `is_stripped` where the template removes white space around it."""
+
+    number: int
+    is_stripped: bool
+
+
+class Dialogue:
+    """How a tokenizer's model is asked and answers: by its chat template, or by plain text with a separator."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, template: str, separator: str) -> None:
+        """`template` and `separator` are the task's options."""
+        self._tokenizer, self._separator = tokenizer, separator
+        self.has_template = template == "auto" and bool(tokenizer.chat_template)
+        end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+        if end is None:
+            raise CheckpointError("model.checkpoint: its tokenizer has no end token, with which an answer could end")
+        self._end: int = end
+        self._lead = _lead(tokenizer)
+        known = tokenizer.added_tokens_decoder.items()
+        self._specials = {token.content: number for number, token in known if token.special}
+        self._skeletons: dict[tuple[str, ...], tuple[int | str | _Turn, ...]] = {}
+
+    @property
+    def stop_ids(self) -> list[int]:
+        """The tokens that end an answer."""
+        ends = [self._end]
+        if self.has_template:
+            row = self.row([{"role": USER, "content": "a"}], "a")
+            ends = [*row.answer[-1].ids, self._end]
+        return list(dict.fromkeys(ends))
+
+    def document(self, text: str, *, is_learned: bool) -> AnsweredPrompt:
+        """Returns a document, which is learned from its first token on, or the beginning of one to be continued."""
+        first = self._lead or (self._first,)
+        lead = Stretch(ids=first)
+        if not is_learned:
+            return AnsweredPrompt(prompt=(lead, Stretch(text=text)), num_lead=len(first))
+        answer = (Stretch(text=text, is_learned=True), Stretch(ids=(self._end,), is_learned=True))
+        return AnsweredPrompt(prompt=(lead,), answer=answer, num_lead=len(first))
+
+    @property
+    def _first(self) -> int:
+        begin = self._tokenizer.bos_token_id
+        return int(begin) if begin is not None else self._end
+
+    def row(self, prompt: str | Sequence[Mapping[str, str]], answer: str | None) -> AnsweredPrompt:
+        """Returns a prompt or a chat with its answer; None: the answer is to be written.
+
+        Raises:
+            CheckpointError: a chat, and the tokenizer has no template, or one that refuses its roles.
+        """
+        if self.has_template:
+            turns = [{"role": USER, "content": prompt}] if isinstance(prompt, str) else list(prompt)
+            return self._chat(turns, answer)
+        if not isinstance(prompt, str):
+            raise CheckpointError(
+                "model.checkpoint: its tokenizer has no chat template, so it cannot read messages; choose a checkpoint "
+                "that was made for chats, or give the columns prompt and completion"
+            )
+        lead = (Stretch(ids=self._lead),) if self._lead else ()
+        asked = (*lead, Stretch(text=prompt + self._separator))
+        if answer is None:
+            return AnsweredPrompt(prompt=asked, num_lead=len(self._lead))
+        said = (Stretch(text=answer, is_learned=True), Stretch(ids=(self._end,), is_learned=True))
+        return AnsweredPrompt(prompt=asked, answer=said, num_lead=len(self._lead))
+
+    def _chat(self, turns: Sequence[Mapping[str, str]], answer: str | None) -> AnsweredPrompt:
+        """Returns a chat, in which every answer is learned with the token that ends it."""
+        skeleton = self._skeleton((*(turn["role"] for turn in turns), ASSISTANT))
+        texts = [turn["content"] for turn in turns]
+        prompt: list[Stretch] = []
+        is_open = False  # the end of an answer belongs to it
+        for at, part in enumerate(skeleton):
+            if isinstance(part, _Turn) and part.number == len(turns):
+                return AnsweredPrompt(prompt=tuple(prompt), answer=self._last(part, answer, skeleton[at + 1 :]))
+            if isinstance(part, _Turn):
+                text = texts[part.number].strip() if part.is_stripped else texts[part.number]
+                is_open = turns[part.number]["role"] == ASSISTANT
+                prompt += _merged(prompt, Stretch(text=text, is_learned=is_open))
+            elif isinstance(part, int):
+                prompt.append(Stretch(ids=(part,), is_learned=is_open))
+                is_open = False
+            else:
+                prompt += _merged(prompt, Stretch(text=part, is_learned=is_open))
+        raise CheckpointError("model.checkpoint: the chat template of its tokenizer leaves out the answer")
+
+    def _last(self, turn: _Turn, answer: str | None, behind: Sequence[int | str | _Turn]) -> tuple[Stretch, ...]:
+        if answer is None:
+            return ()
+        end = next((part for part in behind if isinstance(part, int)), self._end)
+        said = Stretch(text=answer.strip() if turn.is_stripped else answer, is_learned=True)
+        return (said, Stretch(ids=(end,), is_learned=True))
+
+    def _skeleton(self, roles: tuple[str, ...]) -> tuple[int | str | _Turn, ...]:
+        """Returns what the template writes for turns of these roles: special tokens, text, and the turns' places."""
+        if roles not in self._skeletons:
+            plain, spaced = (self._rendered(roles, space) for space in ("", " "))
+            self._skeletons[roles] = tuple(self._parts(plain, spaced))
+        return self._skeletons[roles]
+
+    def _rendered(self, roles: Sequence[str], space: str) -> str:
+        turns = [{"role": role, "content": f"{space}\ue000{at}\ue001{space}"} for at, role in enumerate(roles)]
+        try:
+            return str(self._tokenizer.apply_chat_template(turns, tokenize=False))
+        except Exception as error:  # templates raise errors of their own
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(
+                f"model.checkpoint: the chat template of its tokenizer refuses turns of {', '.join(roles)} "
+                f"({reason[:200]})"
+            ) from error
+
+    def _parts(self, plain: str, spaced: str) -> Iterator[int | str | _Turn]:
+        places = _PLACE.split(plain)
+        for at, piece in enumerate(places):
+            if at % 2:
+                yield _Turn(int(piece), f" \ue000{piece}\ue001 " not in spaced)
+            else:
+                yield from self._specials_in(piece)
+
+    def _specials_in(self, text: str) -> Iterator[int | str]:
+        """Yields the special tokens of a template's text, and the text between them."""
+        if not self._specials:
+            yield from [text] if text else []
+            return
+        longest_first = sorted(self._specials, key=len, reverse=True)
+        for piece in re.split(f"({'|'.join(map(re.escape, longest_first))})", text):
+            if piece in self._specials:
+                yield self._specials[piece]
+            elif piece:
+                yield str(piece)
+
+
+def _merged(before: list[Stretch], stretch: Stretch) -> list[Stretch]:
+    """Returns what is added for a stretch of text: text that is not learned is encoded together with text before it."""
+    if before and before[-1].text and not (before[-1].is_learned or stretch.is_learned):
+        last = before.pop()
+        return [replace(last, text=last.text + stretch.text)]
+    return [stretch]
+
+
+def _lead(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Returns the special tokens that a tokenizer writes before a text."""
+    special = set(tokenizer.all_special_ids)
+    lead: list[int] = []
+    for number in tokenizer("a")["input_ids"]:
+        if number not in special:
+            break
+        lead.append(number)
+    return tuple(lead)
+
+
+def encode_dialogues(
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[AnsweredPrompt], limit: int, room: int
+) -> tuple[dict[str, np.ndarray | Ragged], dict[str, Any]]:
+    """Returns the fields of encoded rows, and statistics, `notes` on what was cut among them.
+
+    `input_ids` are ragged [tokens]; `logits_to_keep`, ragged [tokens], is 1 where the next token is learned;
+    `prompt_lengths` [rows] are the tokens before the answer, `bytes` [rows] the UTF-8 bytes of what is learned.
+
+    Args:
+        tokenizer: that of the rows' `Dialogue`; no special token is read in their text.
+        rows: what is encoded.
+        limit: the tokens of a row. Of a longer one the beginning of the prompt is cut off, then the end of the answer.
+        room: the tokens that stay free behind a prompt whose answer is to be written.
+    """
+    texts = [part.text for row in rows for part in (*row.prompt, *row.answer) if not part.ids]
+    encoded = iter(_encoded(tokenizer, texts))
+    ids: list[np.ndarray] = []
+    keeps: list[np.ndarray] = []
+    prompts, sizes = np.zeros(len(rows), dtype=np.int32), np.zeros(len(rows), dtype=np.int64)
+    cut_prompts = cut_answers = 0
+    for at, row in enumerate(rows):
+        prompt, answer = (_tokens(parts, encoded) for parts in (row.prompt, row.answer))
+        most = limit if row.answer else max(1, limit - room)
+        over = len(prompt) + len(answer) - most
+        num_bytes = sum(len(part.text.encode()) for part in (*row.prompt, *row.answer) if part.is_learned)
+        if over > 0:
+            drop = max(0, min(over, len(prompt) - max(1, row.num_lead)))
+            prompt = np.concatenate([prompt[: row.num_lead], prompt[row.num_lead + drop :]])
+            cut_prompts += drop > 0
+            cut_answers += over > drop
+            answer = answer[: max(0, most - len(prompt))]
+            whole = np.concatenate([prompt, answer])
+            num_bytes = len(tokenizer.decode(whole[whole[:, 1] == 1, 0], skip_special_tokens=True).encode())
+        whole = np.concatenate([prompt, answer])
+        ids.append(whole[:, 0])
+        keeps.append(np.append(whole[1:, 1], 0))
+        prompts[at], sizes[at] = len(prompt), num_bytes
+    lengths = np.array([len(row) for row in ids], dtype=np.int64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    values = np.concatenate([*ids, np.zeros(0)]).astype(np.int32)
+    fields: dict[str, np.ndarray | Ragged] = {
+        "input_ids": Ragged(values=values, offsets=offsets),
+        "logits_to_keep": Ragged(values=np.concatenate([*keeps, np.zeros(0)]).astype(np.uint8), offsets=offsets),
+        "prompt_lengths": prompts,
+        "bytes": sizes,
+    }
+    unknown = int((values == tokenizer.unk_token_id).sum()) if tokenizer.unk_token_id is not None else 0
+    stats = stats_of(lengths, cut_prompts + cut_answers, unknown, limit, tokenizer)
+    return fields, stats | {"notes": _notes(len(rows), cut_prompts, cut_answers, limit)}
+
+
+def _encoded(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    try:
+        batch = tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
+    except Exception as error:  # the tokenizers library raises no other class
+        raise CheckpointError(f"model.checkpoint: its tokenizer cannot encode the texts ({error})") from error
+    found: list[list[int]] = batch["input_ids"]
+    return found
+
+
+def _tokens(parts: Sequence[Stretch], encoded: Iterator[list[int]]) -> np.ndarray:
+    """Returns the tokens of stretches [tokens, 2]: id, and 1 where it is learned."""
+    columns = [(number, int(part.is_learned)) for part in parts for number in (part.ids or tuple(next(encoded)))]
+    return np.array(columns, dtype=np.int64).reshape(-1, 2)
+
+
+def _notes(num_rows: int, cut_prompts: int, cut_answers: int, limit: int) -> list[str]:
+    what, notes = f"more than {limit} tokens (data.max_length)", []
+    if cut_prompts:
+        notes.append(f"{cut_prompts:,} of {num_rows:,} rows have {what}: the beginning of the prompt is cut off")
+    if cut_answers:
+        notes.append(
+            f"{cut_answers:,} of {num_rows:,} rows have {what}: the end of what is learned is cut off, and loss, "
+            "perplexity, token accuracy and bits per byte are those of the rest"
+        )
+    return notes
