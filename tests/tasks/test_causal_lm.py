@@ -305,7 +305,9 @@ def test_cleaning_and_copies_change_prompts_alone(data: PreparedData, checkpoint
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_answers_are_those_of_each_prompt_alone(data: PreparedData, checkpoint: Path, family: str) -> None:
+def test_answers_are_those_of_each_prompt_alone(
+    data: PreparedData, checkpoint: Path, family: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """In batches, padded on the left, a model writes what it writes for one prompt."""
     study = trial(checkpoint, {"generate_tokens": 9})
     if family == "gpt2":
@@ -313,6 +315,7 @@ def test_answers_are_those_of_each_prompt_alone(data: PreparedData, checkpoint: 
     folder, model = TASK.tokenizer_folder(study, data), model_of(study, data)
     examples, tokenizer = encoded(data, study, "validation"), plain_tokenizer(folder)
     written = TASK.write(model, examples, np.arange(6), CPU, folder, study)
+    assert not caplog.records, "transformers warns of settings given twice"
     for row, text in enumerate(texts_of(ragged(written["texts"]))):
         prompt = torch.tensor([ids_of(examples, row)[: examples.fields["prompt_lengths"][row]]])
         for _ in range(model.config.completion_format["generate_tokens"]):

@@ -6,6 +6,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,7 +139,9 @@ def _batch(
         "input_ids": torch.from_numpy(ids).to(device),
         "attention_mask": torch.from_numpy(mask).to(device),
     }
-    tokens = model.generate(**inputs, generation_config=settings, max_new_tokens=most)[:, longest:].cpu().tolist()
+    own = deepcopy(settings)
+    own.max_new_tokens = most
+    tokens = model.generate(**inputs, generation_config=own)[:, longest:].cpu().tolist()
     stops = set(settings.eos_token_id)
     return [_until(answer, stops) for answer in tokens]
 
