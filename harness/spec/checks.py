@@ -142,7 +142,7 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
 
 
 def _layout(spec: StudySpec) -> Iterator[Contradiction]:
-    """Yields fields that are not those of a layout of the task, and the short keys of columns that it does not have."""
+    """Yields fields that are not those of a layout of the task."""
     facts = facts_of(spec.task)
     if not facts.layouts:
         return
@@ -151,10 +151,6 @@ def _layout(spec: StudySpec) -> Iterator[Contradiction]:
     if named and named not in map(set, layouts):
         allowed = "; or ".join(" and ".join(layout) for layout in layouts)
         yield _of(f"{facts.name} reads {allowed}; not {' and '.join(sorted(named))}", "data.columns", "task")
-    for short in {"text", "text_pair", "label"} & spec.data.model_fields_set:
-        example = ", ".join(f"{name}: ..." for name in layouts[0])
-        message = f"{facts.name} has no use for it; name the columns with data.columns: {{{example}}}"
-        yield _of(message, f"data.{short}", "task")
 
 
 def _words(spec: StudySpec) -> Iterator[Contradiction]:
