@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import unicodedata
 from collections import Counter
@@ -14,10 +13,11 @@ import numpy as np
 
 from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
+from harness.data.kinds.lists import lists_or_labels
 from harness.data.values import as_text, is_missing, number_of, whole_number
 from harness.errors import DataError
 
-__all__ = ["MAX_LABELS", "Label", "alike_note", "label_name", "lists_of", "natural_order"]
+__all__ = ["MAX_LABELS", "Label", "alike_note", "label_name", "natural_order"]
 
 _TRUTH = {"true": "1", "false": "0"}
 MAX_LISTED = 20
@@ -32,7 +32,7 @@ class Label(Kind):
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns class names."""
-        values = lists_of(values)
+        values = lists_or_labels(place, column, values)
         return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -132,24 +132,6 @@ def label_name(place: str, value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return f"{int(value)}.0"  # without an exponent
     return str(value).lower() if isinstance(value, bool) else as_text(place, value).strip()
-
-
-def lists_of(values: Sequence[Any]) -> Sequence[Any]:
-    """Returns the lists that the values are, where all are texts of lists, as pandas writes lists to a CSV."""
-    texts = {value for value in values if isinstance(value, str) and not is_missing(value)}
-    if not texts or not all(text.lstrip().startswith("[") for text in texts):
-        return values
-    lists = {text: _list_of(text) for text in texts}
-    if not all(isinstance(value, list) for value in lists.values()):
-        return values
-    return [lists.get(value, value) if isinstance(value, str) else value for value in values]
-
-
-def _list_of(text: str) -> Any:
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
 
 
 def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:

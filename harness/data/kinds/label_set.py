@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.data.kinds.base import Kind
-from harness.data.kinds.label import MAX_LABELS, alike_note, label_name, lists_of, natural_order
+from harness.data.kinds.label import MAX_LABELS, alike_note, label_name, natural_order
+from harness.data.kinds.lists import lists_or_labels
 from harness.data.values import is_missing
 from harness.errors import DataError
 
@@ -27,9 +28,8 @@ class LabelSet(Kind):
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns lists of label names without repeats; an empty one is a row without labels."""
-        return [
-            _names_of(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(lists_of(values), start=1)
-        ]
+        values = lists_or_labels(place, column, values)
+        return [_names_of(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
     def same(self, value: Any) -> str:
         """Returns the labels in one order."""
