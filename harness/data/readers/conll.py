@@ -12,6 +12,7 @@ from typing import TextIO
 from harness.data.readers.encoding import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
+from harness.data.readers.plain import MARK
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 
@@ -78,7 +79,7 @@ def _cell(place: str, line: int, cells: Sequence[str], at: int | None, width: in
 def _sentences(stream: TextIO, is_conllu: bool) -> Iterator[list[tuple[int, list[str]]]]:
     """Yields the lines of each sentence: their numbers and cells."""
     sentence: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(stream, start=1):
+    for number, line in enumerate((line.lstrip(MARK) for line in stream), start=1):
         if not line.strip():
             if sentence:
                 yield sentence

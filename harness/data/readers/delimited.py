@@ -13,7 +13,8 @@ from harness.data.readers.encoding import find_encoding
 from harness.data.readers.escapes import doubled
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form
-from harness.data.readers.header import find_header
+from harness.data.readers.header import find_header, folded
+from harness.data.readers.plain import MARK
 from harness.data.readers.rows import Table, Undecided, csv_reader
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
@@ -48,7 +49,7 @@ class DelimitedReader:
         self, file: TableFile, names: Sequence[str] | None, form: Form, encoding: str, sample_chars: int
     ) -> Content:
         with file.text(encoding) as stream:
-            lines = stream.readlines(sample_chars)
+            lines = [line.lstrip(MARK) for line in stream.readlines(sample_chars)]
             is_all = not stream.readline()
         form, num_above = _without_mark(lines, form)
         expected = form.expected if names is None else names
@@ -80,20 +81,28 @@ def _without_mark(lines: list[str], form: Form) -> tuple[Form, int]:
 
 
 def _without_headers(columns: dict[str, list[Any]], header: dict[str, str]) -> list[str]:
-    """Takes rows out of the columns that are the header again, as in files that were joined, and returns a note."""
+    """Takes rows out of the columns that are the header again, as in files that were joined, and returns a note.
+
+    Case and spaces at the ends of names do not count.
+    """
     if len(header) < 2:
         return []
-    (first, *_), lists = header, list(columns.values())
-    if header[first] not in columns[first]:
+    (first, *others), lists = header, list(columns.values())
+    cells = {name: folded(cell) for name, cell in header.items()}
+    longest = 2 * len(header[first]) + 8
+    repeated = {
+        at
+        for at, cell in enumerate(columns[first])
+        if len(cell) <= longest  # much faster than to fold each text
+        and folded(cell) == cells[first]
+        and all(folded(columns[name][at]) == cells[name] for name in others)
+    }
+    if not repeated:
         return []
-    cells = tuple(header.values())
-    kept = [at for at, row in enumerate(zip(*lists, strict=True)) if row != cells]
-    num_repeated = len(lists[0]) - len(kept)
-    if not num_repeated:
-        return []
+    kept = [at for at in range(len(lists[0])) if at not in repeated]
     for values in lists:
         values[:] = [values[at] for at in kept]
-    return [f"{num_repeated} rows are the header again, as where files were joined: they are left out"]
+    return [f"{len(repeated)} rows are the header again, as where files were joined: they are left out"]
 
 
 def _first_rows(lines: Sequence[str], dialect: Dialect) -> list[tuple[int, list[str]]]:

@@ -31,7 +31,7 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
     with file.seekable() as stream:
         try:
             book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-            sheets = [(sheet.title, list(sheet.iter_rows(values_only=True))) for sheet in book.worksheets]
+            sheets = [(sheet.title, _cells(sheet)) for sheet in book.worksheets]
         except Exception as error:  # the library raises anything from KeyError to its XML parser's errors
             raise DataError(f"{file.place}: cannot be read as an Excel workbook ({error})") from error
     tables = [(title, rows) for title, cells in sheets if (rows := _rows(cells))]
@@ -47,6 +47,12 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
         said = (f"{file.name}: of {len(sheets)} sheets '{title}' is read",) if len(sheets) > 1 else ()
         return Content(columns, (*said, *notes))
     raise errors[0]
+
+
+def _cells(sheet: Any) -> list[Sequence[Any]]:
+    """Returns all rows of a sheet; the size that the file gives for it may be smaller."""
+    sheet.reset_dimensions()
+    return list(sheet.iter_rows(values_only=True))
 
 
 def _rows(cells: Iterable[Sequence[Any]]) -> list[tuple[int, list[Any]]]:

@@ -9,6 +9,7 @@ from typing import Any
 from harness.data.readers.encoding import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
+from harness.data.readers.plain import MARK
 from harness.data.readers.signature import check_signature
 
 __all__ = ["has_prefixed_labels", "read_fasttext"]
@@ -57,7 +58,7 @@ def _cells(lines: Iterable[str]) -> tuple[list[str], list[Any]]:
     texts: list[str] = []
     labels: list[list[str]] = []
     for line in lines:
-        if not (text := line.strip()):
+        if not (text := line.lstrip(MARK).strip()):
             continue
         before = match[0] if (match := _BEFORE.match(text)) else ""
         behind = match[0] if (match := _BEHIND.search(text, len(before))) else ""

@@ -11,7 +11,7 @@ from typing import Literal
 from harness.data.readers.form import require_columns
 from harness.errors import DataError, look_up
 
-__all__ = ["Header", "find_header"]
+__all__ = ["Header", "find_header", "folded"]
 
 #: The line of the header, by the names of data.header.
 WORDS = {"none": 0}
@@ -174,12 +174,18 @@ def _numbers(width: int) -> list[str]:
 
 def _looks_like_values(row: tuple[int, Sequence[str]], rows: Sequence[tuple[int, Sequence[str]]]) -> bool:
     """True when a cell of the row is a value of its column further down, or a number above numbers."""
-    below = [cells for line, cells in rows if line > row[0]]
+    names = [folded(cell) for cell in row[1]]  # a header that comes again says nothing of the values
+    below = [cells for line, cells in rows if line > row[0] and [folded(cell) for cell in cells] != names]
     for at, cell in enumerate(row[1]):
         others = [cells[at].strip() for cells in below if at < len(cells)]
         if cell.strip() and others and (cell.strip() in others or all(map(_is_number, [cell, *others]))):
             return True
     return False
+
+
+def folded(name: str) -> str:
+    """Returns the form in which two names of columns count as the same: without spaces at the ends, in one case."""
+    return name.strip("\ufeff\u200b \t\r\n\xa0").casefold()
 
 
 def _is_number(cell: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -16,9 +17,13 @@ from harness.data.readers.dialect import Dialect
 from harness.data.readers.escapes import doubled_bytes
 from harness.data.readers.swallowed import find_swallowed
 
-__all__ = ["BLOCK_BYTES", "Block", "blocks", "text_lines"]
+__all__ = ["BLOCK_BYTES", "MARK", "Block", "blocks", "text_lines"]
 
 BLOCK_BYTES = 2**22
+#: The byte order mark. It begins a line where files that have one were joined.
+MARK = "\ufeff"
+_MARK_BYTES = MARK.encode()
+_MARKS = re.compile(rb"(?:^|(?<=[\r\n]))(?:" + _MARK_BYTES + rb")+")
 #: So much further is a quote looked for that closes the last cell of a block.
 _MAX_OPEN_BYTES = 2**24
 #: So many rows of a block tell which values its columns have.
@@ -29,9 +34,13 @@ _QUOTE, _NEWLINE, _RETURN = b'"\n\r'
 def blocks(stream: BinaryIO, dialect: Dialect) -> Iterator[Block]:
     """Yields a file in blocks of whole records, as far as its quotes are well formed."""
     while head := stream.read(BLOCK_BYTES):
-        parts = [_as_doubled(head + stream.readline(), dialect)]
+        parts = [_as_doubled(_without_marks(head + stream.readline()), dialect)]
         size, is_open = len(parts[0]), dialect.quoted and _count(parts[0], _QUOTE) % 2 == 1
-        while is_open and size < BLOCK_BYTES + _MAX_OPEN_BYTES and (line := _as_doubled(stream.readline(), dialect)):
+        while (
+            is_open
+            and size < BLOCK_BYTES + _MAX_OPEN_BYTES
+            and (line := _as_doubled(_without_marks(stream.readline()), dialect))
+        ):
             parts.append(line)
             size, is_open = size + len(line), line.count(b'"') % 2 == 0
         yield Block(b"".join(parts), dialect)
@@ -40,6 +49,11 @@ def blocks(stream: BinaryIO, dialect: Dialect) -> Iterator[Block]:
 def _count(content: bytes, sign: int) -> int:
     """Returns how often a byte occurs; where it is frequent, this is faster than `bytes.count`."""
     return int(np.count_nonzero(np.frombuffer(content, dtype=np.uint8) == sign))
+
+
+def _without_marks(content: bytes) -> bytes:
+    """Returns whole lines without the byte order marks that begin them."""
+    return _MARKS.sub(b"", content) if _MARK_BYTES in content else content
 
 
 def _as_doubled(content: bytes, dialect: Dialect) -> bytes:

@@ -12,7 +12,7 @@ from harness.data.readers.dialect import Dialect
 from harness.data.readers.escapes import ESCAPED_QUOTE, doubled, has_escaped_quote
 from harness.data.readers.file import TableFile
 from harness.data.readers.header import Header
-from harness.data.readers.plain import Block, blocks, text_lines
+from harness.data.readers.plain import MARK, Block, blocks, text_lines
 from harness.errors import DataError
 
 __all__ = ["Table", "Undecided", "csv_reader"]
@@ -76,7 +76,8 @@ class Table:
         return columns
 
     def _doubled(self, lines: Iterable[str]) -> Iterable[str]:
-        """Returns the lines with doubled quotes for those that a backslash escapes, if it does."""
+        """Returns the lines with doubled quotes for those that a backslash escapes, if it does; without marks."""
+        lines = (line.lstrip(MARK) if line.startswith(MARK) else line for line in lines)
         if self._dialect.escaped:
             return map(doubled, lines)
         return self._watched(lines) if self._may_be_escaped else lines

@@ -78,7 +78,7 @@ def test_a_cell_that_is_no_list_beside_lists_is_refused(cell: str) -> None:
 def test_an_empty_item_and_objects_of_json_are_refused() -> None:
     with pytest.raises(DataError, match="row 1: 'labels' holds an empty label"):
         SETS.read("t", "labels", ["['a', nan]"])
-    with pytest.raises(DataError, match="row 2: 'label' is .*, no list of labels"):
+    with pytest.raises(DataError, match=r"row 2: 'label' is .*, no list of labels"):
         KINDS["label"].read("t", "label", ["yes", '{"choices": ["yes", "no"]}'])
 
 

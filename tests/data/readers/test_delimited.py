@@ -383,6 +383,36 @@ def test_a_header_that_comes_again_is_left_out(tmp_path: Path) -> None:
     assert len(content(tmp_path, "t.csv", table(",") + "text,food\n").columns["text"]) == 31
 
 
+@pytest.mark.parametrize("header", ["Text,Label\n", "text ,LABEL\n", "\ufefftext,label\n", '\ufeff"text","label"\n'])
+@pytest.mark.parametrize("names", [("text", "label"), ("1", "2")])
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv"])
+def test_a_header_that_comes_again_in_another_way(
+    tmp_path: Path, name: str, names: tuple[str, ...], header: str
+) -> None:
+    first = '"text","label"\n' if '"' in header else header.lower().replace(" ", "")
+    joined = table(",", header=first) + table(",", header=header)
+    found = content(tmp_path, name, joined if name == "t.csv" else joined.replace(",", "\t").replace('"', ""), names)
+    assert list(found.columns.values()) == [TEXTS * 2, LABELS * 2]
+    assert any("1 rows are the header again" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16-le"])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_byte_order_marks_at_the_start_of_lines_are_left_out(tmp_path: Path, encoding: str, quoted: bool) -> None:
+    texts = [f"{text}, {at}" if quoted else text for at, text in enumerate(TEXTS)]
+    rows = [f'"{text}",{label}' if quoted else f"{text},{label}" for text, label in zip(texts, LABELS, strict=True)]
+    rows[9], rows[20] = f"\ufeff{rows[9]}", f"\ufeff\ufeff{rows[20]}"
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *rows]), encoding=encoding)
+    assert read_files([tmp_path / "t.csv"], ("text", "label")).columns == {"text": texts, "label": LABELS}
+
+
+def test_byte_order_marks_in_joined_lines_of_json(tmp_path: Path) -> None:
+    lines = ['{"text": "a", "label": "x"}', '\ufeff{"text": "b", "label": "y"}']
+    for name in ("t.jsonl", "t.json"):
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8-sig")
+        assert read_files([tmp_path / name], None).columns == {"text": ["a", "b"], "label": ["x", "y"]}
+
+
 def test_columns_that_nobody_asked_for_decide_nothing(tmp_path: Path) -> None:
     text = ",,text,label,x,x,\n" + "".join(f"{at},,{text},{label},1,2,\n" for at, (text, label) in enumerate(ROWS))
     assert content(tmp_path, "t.csv", text) == Content({"text": TEXTS, "label": LABELS})

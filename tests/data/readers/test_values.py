@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,22 @@ def test_names_within_structs(tmp_path: Path) -> None:
         for missing in ("review.by.name", "review.text.x", "other.text"):
             with pytest.raises(DataError, match=f"no column '{missing}'"):
                 read_columns(tmp_path / name, [missing])
+
+
+@pytest.mark.parametrize("size", ["A1", "A1:A2", "A1:B2"])
+def test_rows_beyond_the_size_that_a_workbook_gives_are_read(tmp_path: Path, size: str) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], ["a", "x"], ["b", "y"], ["c", "z"]):
+        book.active.append(row)
+    book.save(tmp_path / "whole.xlsx")
+    with zipfile.ZipFile(tmp_path / "whole.xlsx") as whole, zipfile.ZipFile(tmp_path / "t.xlsx", "w") as written:
+        for name in whole.namelist():
+            content = whole.read(name)
+            small = content.replace(b'<dimension ref="A1:B4"', f'<dimension ref="{size}"'.encode())
+            assert (small != content) == (name == "xl/worksheets/sheet1.xml")
+            written.writestr(name, small)
+    assert read_columns(tmp_path / "t.xlsx", ["text", "label"]) == {"text": ["a", "b", "c"], "label": ["x", "y", "z"]}
 
 
 def test_errors_of_formulas_are_missing(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ _CHUNK_CHARS = 2**20
 #: Numbers of so many characters are the same after a way through float.
 _EXACT_CHARS = 16
 _SPACE = " \t\r\n"
+_MARK = "\ufeff"
 
 
 def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Content:
@@ -30,7 +31,7 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
     check_signature(file, "JSON")
     encoding, notes = find_encoding(file, form.encoding)
     with file.text(encoding, newline="") as stream:
-        start = next((char for line in stream if (char := line.lstrip()[:1])), "")
+        start = next((char for line in stream if (char := line.lstrip(_SPACE + _MARK)[:1])), "")
     if not start:
         raise DataError(f"{file.place}: the file is empty; give one object a line, or a list of objects")
     with file.text(encoding, newline="") as stream:
@@ -96,6 +97,7 @@ def _lines_or_document(
 def _lines(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
     """Yields the value of each line that is not blank, and its place."""
     for number, line in enumerate(stream, start=1):
+        line = line.lstrip(_MARK)  # it begins a line where files were joined
         if not line.strip():
             continue
         try:
@@ -108,7 +110,7 @@ def _lines(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
 
 def _items(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
     """Yields the items of a list and their places, without holding more than some of its text."""
-    text, number = _next_text("", stream)[1:], 0
+    text, number = _next_text("", stream).lstrip(_SPACE + _MARK)[1:], 0
     while not (text := _next_text(text, stream)).startswith("]"):
         if number and not text.startswith(","):
             raise DataError(f"{place}: no ',' or ']' behind item {number} of the list; was the file cut off?")
