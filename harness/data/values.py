@@ -9,9 +9,11 @@ from typing import Any
 
 from harness.errors import DataError
 
-__all__ = ["as_text", "cell_of", "is_missing", "number_of", "whole_number"]
+__all__ = ["MISSING_WORDS", "as_text", "cell_of", "is_missing", "number_of", "whole_number"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
+#: What spreadsheets, R, pandas and databases write for a value that is missing, in lower case.
+MISSING_WORDS = frozenset(["na", "n/a", "#n/a", "<na>", "nan", "null", "none", "\\n"])
 #: What is written with more digits is no number but a name.
 MAX_DIGITS = 60
 

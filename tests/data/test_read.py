@@ -412,7 +412,9 @@ def test_labels_that_are_texts_of_lists(tmp_path: Path) -> None:
     assert set(tables.train["label"]) == {"a", "b"}
     several = table(tmp_path / "t.csv", some_rows(12, ("['a']", "['a', 'b']")))
     assert "row 2: 'label' holds 2 labels, ['a', 'b']" in refused(DataSpec(path=str(several)))
+    mixed = DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("['b']", "[x]")))))
+    assert "row 2: 'label' is '[x]', no list of labels that can be read" in refused(mixed)
     names = read_table(
-        DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("[x]", "['b']"))))), "text-classification"
+        DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("[x]", "[b]"))))), "text-classification"
     )
-    assert set(names.train["label"]) == {"[x]", "['b']"}
+    assert set(names.train["label"]) == {"[x]", "[b]"}

@@ -14,11 +14,13 @@ import numpy as np
 from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
 from harness.data.kinds.lists import lists_or_labels
-from harness.data.values import as_text, is_missing, number_of, whole_number
+from harness.data.values import MISSING_WORDS, as_text, is_missing, number_of, whole_number
 from harness.errors import DataError
 
-__all__ = ["MAX_LABELS", "Label", "alike_note", "label_name", "natural_order"]
+__all__ = ["MAX_LABELS", "Label", "alike_note", "doubtful_note", "label_name", "natural_order"]
 
+#: Classes that may stand for a missing label, in lower case; "none" is a common name.
+_DOUBTFUL = (MISSING_WORDS - {"none"}) | {"-", "--", "?"}
 _TRUTH = {"true": "1", "false": "0"}
 MAX_LISTED = 20
 MAX_LABELS = 1000
@@ -38,11 +40,15 @@ class Label(Kind):
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Writes 1.0 as 1 in all splits where every label of train is a number; refuses numbers with fractions.
 
-        Other labels keep their spelling, 1E2 too.
+        NA, nan and other words for no value are missing there. Other labels keep their spelling, 1E2 too.
         """
-        numbers = {label: number_of(label) for label in set(values["train"]) if label is not None}
-        if any(number is None for number in numbers.values()):
+        known = {label for label in values["train"] if not _is_word_for_none(label)}
+        numbers = {label: number_of(label) for label in known}
+        if not numbers or any(number is None for number in numbers.values()):
             return dict(values)
+        values = {
+            split: [None if _is_word_for_none(label) else label for label in labels] for split, labels in values.items()
+        }
         for row, label in enumerate(values["train"], start=1):
             number = None if label is None else numbers[label]
             if number is not None and number != int(number):
@@ -54,15 +60,21 @@ class Label(Kind):
         return {split: _whole_numbers(labels) for split, labels in values.items()}
 
     def notes(self, column: str, values: Sequence[Any]) -> list[str]:
-        """Lists the labels that may be one class under two spellings."""
-        return alike_note(column, values)
+        """Lists the labels that may be one class under two spellings, and those that may stand for no label."""
+        return [*alike_note(column, values), *doubtful_note(column, values)]
 
     def rewritten(self, column: str, pairs: Iterable[tuple[Any, Any]]) -> list[str]:
-        """Lists the labels that are written in another way than in the table."""
-        listed = [f"'{before[:40]}' is '{after[:40]}'" for before, after in sorted(set(pairs))]
+        """Lists the labels that are written in another way than in the table, and those that are missing ones."""
+        changed = set(pairs)
+        words = ", ".join(sorted(f"'{before}'" for before, after in changed if after is None))
+        notes = [f"'{column}': beside labels that are numbers, {words} is a missing label"] if words else []
+        written = sorted(pair for pair in changed if pair[1] is not None)
+        listed = [f"'{before[:40]}' is '{after[:40]}'" for before, after in written]
         more = [f"{len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
         what = "; ".join([*listed[:MAX_LISTED], *more])
-        return [f"'{column}': labels that are whole numbers are written without a point: {what}"] if listed else []
+        if listed:
+            notes.append(f"'{column}': labels that are whole numbers are written without a point: {what}")
+        return notes
 
     def names(self, values: Iterable[Any]) -> tuple[str, ...]:
         """Returns the classes, as a person would list them."""
@@ -155,6 +167,18 @@ def alike_note(column: str, labels: Iterable[str]) -> list[str]:
         f"'{column}': labels that differ only in case, Unicode form, spaces or the way a number or a truth value is "
         f"written are classes of their own: {'; '.join([*listed[:MAX_LISTED], *more])}; write alike what is one class"
     ]
+
+
+def doubtful_note(column: str, labels: Iterable[str]) -> list[str]:
+    """Returns a note on classes whose names are words for a missing value; empty where there are none."""
+    rows = Counter(label for label in labels if label.lower() in _DOUBTFUL)
+    listed = ", ".join(f"'{label}' ({rows[label]} rows)" for label in sorted(rows))
+    remedy = "where it stands for a missing label, leave the cell empty"
+    return [f"'{column}': {listed} is taken as a class; {remedy}"] if listed else []
+
+
+def _is_word_for_none(label: str | None) -> bool:
+    return label is None or label.lower() in MISSING_WORDS
 
 
 def _folded(label: str) -> str | Decimal:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.kinds.base import Kind
-from harness.data.kinds.label import MAX_LABELS, alike_note, label_name, natural_order
+from harness.data.kinds.label import MAX_LABELS, alike_note, doubtful_note, label_name, natural_order
 from harness.data.kinds.lists import lists_or_labels
 from harness.data.values import is_missing
 from harness.errors import DataError
@@ -47,8 +47,9 @@ class LabelSet(Kind):
         return [list(names)]
 
     def notes(self, column: str, values: Sequence[Any]) -> list[str]:
-        """Lists the labels that may be one under two spellings."""
-        return alike_note(column, (name for value in values for name in value))
+        """Lists the labels that may be one under two spellings, and those that may stand for no label."""
+        names = [name for value in values for name in value]
+        return [*alike_note(column, names), *doubtful_note(column, names)]
 
     def names(self, values: Iterable[Any]) -> tuple[str, ...]:
         """Returns the labels, as a person would list them."""

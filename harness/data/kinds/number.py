@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.kinds.base import Kind
-from harness.data.values import is_missing
+from harness.data.values import MISSING_WORDS, is_missing
 from harness.errors import DataError
 
 __all__ = ["Number"]
@@ -20,8 +20,6 @@ __all__ = ["Number"]
 MAX_BINS, MIN_BIN_ROWS = 10, 10
 #: Numbers beyond it have no square in fp32's range.
 LARGEST = 1e18
-#: What spreadsheets, R and pandas write for a number that is missing, in lower case.
-_MISSING = {"na", "n/a", "#n/a", "nan", "null", "none"}
 _COMMAS = re.compile(r"[+-]?[\d.]*(,\d+)+(\.\d*)?")
 
 
@@ -62,7 +60,7 @@ class Number(Kind):
 
 def _as_number(place: str, value: Any) -> float | None:
     """Returns a finite number, or None for a missing one, which may be written as NA or null."""
-    if is_missing(value) or (isinstance(value, str) and value.strip().lower() in _MISSING):
+    if is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING_WORDS):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise DataError(f"{place} holds a {type(value).__name__}, not a number: {str(value)[:60]}")

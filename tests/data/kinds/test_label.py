@@ -53,6 +53,28 @@ def test_unify_writes_whole_numbers_where_train_has_numbers_alone() -> None:
     assert unified(["1.0", "x"], ["1"]) == (["1.0", "x"], ["1"])
 
 
+def test_words_for_no_value_are_missing_beside_numbers() -> None:
+    assert unified(["1.0", "0.0", "nan"], ["1", "NA"]) == (["1", "0", None], ["1", None])
+    assert unified(["0", "1"], ["NULL", "\\N"]) == (["0", "1"], [None, None])
+    assert unified(["yes", "no", "NA"], ["NA"]) == (["yes", "no", "NA"], ["NA"])
+    assert unified(["NA", "null"], []) == (["NA", "null"], [])
+    assert LABEL.rewritten("label", [("nan", None), ("1.0", "1"), ("NA", None)]) == [
+        "'label': beside labels that are numbers, 'NA', 'nan' is a missing label",
+        "'label': labels that are whole numbers are written without a point: '1.0' is '1'",
+    ]
+
+
+def test_words_for_no_value_among_words_are_classes_with_a_note() -> None:
+    for word in ("NA", "NULL", "\\N", "nan", "-"):
+        (note,) = LABEL.notes("label", ["yes", word, word])
+        assert note == (
+            f"'label': '{word}' (2 rows) is taken as a class; where it stands for a missing label, leave the cell empty"
+        )
+    assert LABEL.notes("label", ["yes", "none", "no"]) == []
+    (note,) = KINDS["label_set"].notes("labels", [["yes", "NA"], []])
+    assert "'NA' (1 rows) is taken as a class" in note
+
+
 def test_unify_keeps_every_digit() -> None:
     large = ["12345678901234567.0", "12345678901234568.0", "1.2345678901234569e16"]
     assert unified([*large], [])[0] == ["12345678901234567", "12345678901234568", "12345678901234569"]
