@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from harness.data.readers.file import TableFile
@@ -15,7 +15,7 @@ from harness.data.readers.languages import (
     num_other_letters,
     signs_are_apart,
 )
-from harness.data.readers.scripts import is_east_asian, texts_in_scripts
+from harness.data.readers.scripts import is_east_asian, may_be_east_asian, texts_in_scripts
 from harness.errors import DataError
 
 __all__ = ["find_encoding", "is_utf8"]
@@ -36,6 +36,11 @@ _BYTE_ORDER_MARKS = (
 #: The encodings of tables that are not Unicode; latin-1 is the part of cp1252 that it shares.
 _WESTERN, _EAST_ASIAN = ("cp1252", "mac_roman"), ("gb18030", "big5", "cp932", "euc_jp", "euc_kr")
 _CENTRAL = ("cp1250", "iso8859_2")
+#: What is named where nothing fits.
+_EXAMPLES = ("cp1252", "gb18030", "cp1250", "cp1251", "cp1256", "cp874", "cp949", "cp932", "cp850")
+_MAX_READINGS = 6
+#: Those that a few signs may be in, with all signs of Big5 and of Korean.
+_WIDE_EAST_ASIAN = ("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949")
 #: What charset-normalizer compares with the East Asian ones.
 _ENCODINGS = ("cp1252", *_CENTRAL, "cp1251", "koi8_r", *_EAST_ASIAN)
 #: Bytes of ASCII, and of typography and currency in cp1252: no letters.
@@ -47,6 +52,8 @@ _MIN_MARGIN = 0.03
 _MAX_MESS = 0.15
 #: From this share of valid lines on, a file counts as UTF-8 with broken bytes.
 _MIN_UTF8_LINES = 0.1
+#: What shows how an encoding reads a file: the first word that is not ASCII, and some of what follows it.
+_SHOWN = re.compile(r"[^\s,;|\"]*[^\x00-\x7f][^\r\n\t,;|\"]{0,12}")
 
 
 def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple[str, ...]]:
@@ -67,11 +74,19 @@ def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple
     if bad is None and (given or encoding in ("utf-8", "utf-8-sig")):
         return encoding, ()
     if bad is not None and encoding == "utf-8" and not given:
-        fitting = [name for name in _guessed(file) if _undecodable(file, name) is None]
-        if len(fitting) != 1:
+        lines = _foreign_lines(file)
+        if _is_broken_utf8(lines):
+            raise DataError(
+                f"{file.place}: not UTF-8 ({bad}), though other lines are; save the file as UTF-8 again, or name its "
+                "encoding with data.encoding="
+            )
+        guessed, possible = _guessed(lines)
+        fitting = [name for name in [*possible, *guessed] if _undecodable(file, name) is None]
+        if len(fitting) != 1 or possible:
+            readings = _readings(lines, fitting or _EXAMPLES)
             raise DataError(
                 f"{file.place}: not UTF-8 ({bad}), and its bytes leave the encoding in doubt; name it with "
-                f"data.encoding=, for example {' or '.join(fitting or ('cp1252', 'gb18030'))}"
+                f"data.encoding=, for example {readings}"
             )
         encoding = fitting[0]
     elif bad is not None:
@@ -110,15 +125,40 @@ def _escaped(file: TableFile) -> str | None:
     return None
 
 
-def _guessed(file: TableFile) -> list[str]:
-    """Returns the encodings that fit the lines which are not ASCII; one that leaves no doubt is the only one."""
-    lines = _foreign_lines(file)
-    if sum(_decoded(line, "utf-8") is not None for line in lines) >= _MIN_UTF8_LINES * len(lines):
-        return []
+def _is_broken_utf8(lines: Sequence[bytes]) -> bool:
+    """True where some lines are UTF-8, or were but for halves of UTF-16's pairs (CESU-8)."""
+    return sum(_is_loose_utf8(line) for line in lines) >= _MIN_UTF8_LINES * len(lines)
+
+
+def _is_loose_utf8(line: bytes) -> bool:
+    try:
+        return bool(line.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _guessed(lines: Sequence[bytes]) -> tuple[list[str], list[str]]:
+    """Returns the encodings that fit the lines which are not ASCII; one that leaves no doubt is the only one.
+
+    Beside them are East Asian encodings that the lines may be in, and that leave a doubt of the others.
+    """
     sample = b"".join(lines)
     if set(sample) <= _TYPESET and signs_are_apart(sample.decode("cp1252")):
-        return ["cp1252"]
-    return [*texts_in_scripts(sample), *_east_asian(sample)] or _latin(sample)
+        return ["cp1252"], []
+    if east_asian := _east_asian(sample):
+        return [*texts_in_scripts(sample), *east_asian], []
+    possible = [name for name in _WIDE_EAST_ASIAN if may_be_east_asian(_decoded(sample, name) or "", name)]
+    return [*texts_in_scripts(sample)] or _latin(sample), possible
+
+
+def _readings(lines: Sequence[bytes], encodings: Sequence[str]) -> str:
+    """Returns the encodings that decode the lines, each with a text that it gives."""
+    sample, texts = b"".join(lines), dict[str, str]()
+    for name in encodings:
+        if (text := _decoded(sample, name)) and (shown := _SHOWN.search(text)) and shown[0] not in texts.values():
+            texts[name] = shown[0]
+    listed = [f"{name} ('{text.strip()}')" for name, text in texts.items()]
+    return " or ".join(listed[:_MAX_READINGS] or _EXAMPLES[:2])
 
 
 def _east_asian(sample: bytes) -> list[str]:
@@ -139,6 +179,8 @@ def _latin(sample: bytes) -> list[str]:
     if turkish is not None and is_turkish(turkish):
         return ["cp1254", *(name for name in _WESTERN if name in texts and is_western(texts[name]))]
     western = {name: texts[name] for name in _WESTERN if name in texts and is_western(texts[name])}
+    if "¤" in western.get("cp1252", ""):  # the euro sign of ISO 8859-15
+        return ["cp1252", "iso8859_15"]
     if not num_other_letters(western.get("mac_roman", ""), ""):  # "à" alone is a sign there
         western.pop("mac_roman", None)
     central = {name: texts[name] for name in _CENTRAL if name in texts and is_central_european(texts[name])}

@@ -28,6 +28,8 @@ _CENTRAL = (
 )
 #: A capital beside A to Z behind a small letter.
 _CAPITAL_INSIDE = re.compile("[a-zß-öø-ÿ][À-ÖØ-ÞŒŠŽĄĆĘŁŃŚŹŻČĎĚŇŘŤŮŐŰĂŞŢĐ]")
+#: What Romanian gives in cp1252: ordinal signs before letters, and "ã" where Portuguese has none.
+_NO_PORTUGUESE = re.compile(r"[ªº][^\W\d_]|ã(?=[^\Woeis\d_])", re.IGNORECASE)
 _IN_WORDS = "’'´`‘-–—·/"
 
 
@@ -36,6 +38,7 @@ def is_western(text: str) -> bool:
     return (
         signs_are_apart(text)
         and not _CAPITAL_INSIDE.search(text)
+        and not _NO_PORTUGUESE.search(text)
         and any(_letters(text) <= set(alphabet) for alphabet in _WESTERN)
     )
 

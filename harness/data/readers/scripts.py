@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from math import inf
+from unicodedata import category
 
-__all__ = ["SCRIPT_ENCODINGS", "is_east_asian", "texts_in_scripts"]
+__all__ = ["SCRIPT_ENCODINGS", "is_east_asian", "may_be_east_asian", "texts_in_scripts"]
 
 #: The letters of a script, the commonest of its languages first.
 _CYRILLIC = "оеаинтсірвлкмдпуяјыьгзбчйхжшюцщэфїєљњћъёђўґџќѓѕ"
@@ -40,6 +41,8 @@ _EAST_ASIAN = {
     "cp932": "\u3041-\u30fe\u4e00-\u9fff",
     "euc_jp": "\u3041-\u30fe\u4e00-\u9fff",
     "euc_kr": "\uac00-\ud7af",
+    "big5hkscs": "\u4e00-\u9fff",
+    "cp949": "\uac00-\ud7af",
 }
 
 
@@ -69,6 +72,19 @@ def is_east_asian(text: str, encoding: str) -> bool:
     own = f"[{_EAST_ASIAN[encoding]}々ー]"
     fewest = max((1 - _MAX_OTHER) * len(letters), _MIN_EAST_ASIAN * _num_letters(text))
     return bool(re.search(own + "{3}", text)) and len(re.findall(own, text)) >= fewest
+
+
+def may_be_east_asian(text: str, encoding: str) -> bool:
+    """True when a text as short as a label may be East Asian.
+
+    Nearly all letters beside ASCII's are those that the encoding is for. Most do not touch one of ASCII's, as they do
+    where accented letters of a Latin encoding and what follows them are taken for one sign.
+    """
+    letters = [char for char in text if not char.isascii() and (char.isalnum() or category(char) == "Co")]
+    own = f"[{_EAST_ASIAN[encoding]}々ー]"
+    touching = rf"(?<=[A-Za-z]){own}|{own}(?=[A-Za-z])"
+    num_own = len(re.findall(own, text))
+    return num_own >= max((1 - _MAX_OTHER) * len(letters), 1) and 2 * len(re.findall(touching, text)) < num_own
 
 
 def _num_letters(text: str) -> int:

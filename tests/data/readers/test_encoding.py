@@ -84,7 +84,7 @@ def test_encoding_is_found_and_said(tmp_path: Path, texts: str, encoding: str, s
 
 def test_turkish_that_may_be_icelandic_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path, ["ağır ve yavaş", "kışın sıcak", "şık değil"], "cp1254")
-    with pytest.raises(DataError, match="for example cp1254 or cp1252"):
+    with pytest.raises(DataError, match=r"for example cp1254 \('ağır ve yavaş'\) or cp1252 \('aðýr ve yavaþ'\)"):
         read_files([path], ["text"])
     icelandic = ["maðurinn og þú", "ég á hús", "ýmis orð í bók"]
     assert read_files([written(tmp_path, icelandic, "cp1252")], ["text"]).columns["text"] == icelandic * 5
@@ -109,7 +109,7 @@ def test_encoding_in_doubt_is_refused(tmp_path: Path) -> None:
 
 
 def test_encodings_in_doubt_are_named(tmp_path: Path) -> None:
-    assert "name it with data.encoding=, for example cp1252 or mac_roman" in refused(
+    assert "name it with data.encoding=, for example cp1252 ('†ber') or mac_roman ('Über')" in refused(
         written(tmp_path, ["Über"], "mac_roman")
     )
 
@@ -126,6 +126,44 @@ def test_encodings_in_doubt_are_named(tmp_path: Path) -> None:
 )
 def test_text_in_an_encoding_that_is_not_found_is_refused(tmp_path: Path, texts: list[str], encoding: str) -> None:
     assert "leave the encoding in doubt" in refused(written(tmp_path, texts, encoding))
+
+
+@pytest.mark.parametrize(
+    ("texts", "encoding", "said"),
+    [
+        (["好评", "差评"], "gbk", "gb18030 ('好评')"),
+        (["好", "差", "good 中"], "gbk", "gb18030 ('好')"),
+        (["正", "負"], "cp932", "cp932 ('正')"),
+        (["긍정", "부정"], "cp949", "cp949 ('긍정')"),
+        (["很好", "差"], "big5", "big5hkscs ('很好')"),
+        (["呢套戲好好睇", "好差唔好睇", "一般啦 嘅"], "big5hkscs", "big5hkscs ('呢套戲好好睇')"),
+    ],
+)
+def test_short_east_asian_texts_are_no_latin_letters(
+    tmp_path: Path, texts: list[str], encoding: str, said: str
+) -> None:
+    message = refused(written(tmp_path, texts, encoding))
+    assert "leave the encoding in doubt" in message
+    assert said in message
+
+
+def test_romanian_is_no_portuguese(tmp_path: Path) -> None:
+    for texts in (["un film rău, dezamăgitor", "cald"], ["aşa şi aşa", "film foarte bun"]):
+        assert read_files([written(tmp_path, texts, "cp1250")], ["text"]).columns["text"] == texts * 5
+    portuguese = ["não, amanhã às 5ª feira", "mãe e irmãs, nº 5", "câimbra ou cãibra"]
+    assert read_files([written(tmp_path, portuguese, "cp1252")], ["text"]).columns["text"] == portuguese * 5
+
+
+def test_the_currency_sign_may_be_the_euro_sign(tmp_path: Path) -> None:
+    assert "cp1252 ('coûte 5 ¤') or iso8859_15 ('coûte 5 €')" in refused(
+        written(tmp_path, ["coûte 5 €", "très bon"], "iso8859_15")
+    )
+
+
+def test_halves_of_pairs_in_utf8_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("text,label\nsmile \ud83d\ude00,a\n".encode("utf-8", "surrogatepass"))
+    assert "not UTF-8 (line 2: byte 0xed), though other lines are; save the file as UTF-8 again" in refused(path)
 
 
 def test_signs_of_ascii_that_are_like_escape_sequences_are_text(tmp_path: Path) -> None:
