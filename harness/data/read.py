@@ -264,5 +264,7 @@ def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
     features, values_by_column = table.features.to_dict(), dict[str, list[Any]]()
     for column in columns:
         names, values = names_of(features[column]), list(table[column])
-        values_by_column[column] = [named(value, names) for value in values] if names else values
+        values_by_column[column] = (
+            [named(f"{place}: '{column}'", value, names) for value in values] if names else values
+        )
     return Content(values_by_column)

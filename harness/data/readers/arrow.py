@@ -56,15 +56,21 @@ def _content(
     try:
         with file.seekable() as stream:
             schema, read = batches(stream)
-            names = schema.names if names is None else names
+            is_found = names is None  # a column of which there are two is none that is looked for
+            names = dict.fromkeys(schema.names) if names is None else names
             paths = {name: path for name in names if (path := _path(schema, name))}
             require_columns(file.place, names, [*schema.names, *paths])
             names_by_id = id_names(schema.metadata)
             columns: dict[str, list[Any]] = {name: [] for name in names}
-            for batch in read(list(dict.fromkeys(paths.get(name, (name,))[0] for name in names))):
+            wanted = list(dict.fromkeys(paths.get(name, (name,))[0] for name in names))
+            if is_found:
+                columns = {name: [] for name in columns if schema.names.count(name) == 1}
+            elif twice := next((name for name in wanted if schema.names.count(name) > 1), None):
+                raise DataError(f"{file.place}: column '{twice}' occurs twice in the table; rename one of them")
+            for batch in read([name for name in wanted if schema.names.count(name) == 1]):
                 for name, values in columns.items():
                     column, *within = paths.get(name, (name,))
-                    more = _values(batch.column(column), names_by_id.get(name))
+                    more = _values(f"{file.place}: '{name}'", batch.column(column), names_by_id.get(name))
                     values += [_within(value, within) for value in more] if within else more
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
@@ -93,11 +99,11 @@ def _within(value: Any, parts: Sequence[str]) -> Any:
     return None if value != value else value
 
 
-def _values(column: Any, names: Sequence[str] | None) -> list[Any]:
-    """Returns plain values, None for null and NaN, names for ids."""
+def _values(place: str, column: Any, names: Sequence[str] | None) -> list[Any]:
+    """Returns plain values, None for null and NaN, names for ids; `place` begins the message where an id has none."""
     import pyarrow as pa
 
     values: list[Any] = column.to_pylist()
     if names:
-        return [named(value, names) for value in values]
+        return [named(place, value, names) for value in values]
     return [None if value != value else value for value in values] if pa.types.is_floating(column.type) else values

@@ -40,9 +40,12 @@ class DelimitedReader:
         check_signature(file, self.title)
         encoding, notes = find_encoding(file, form.encoding)
         try:
-            content = self._read(file, names, form, encoding, SAMPLE_CHARS)
-        except Undecided:
-            content = self._read(file, names, form, encoding, -1)
+            try:
+                content = self._read(file, names, form, encoding, SAMPLE_CHARS)
+            except Undecided:
+                content = self._read(file, names, form, encoding, -1)
+        except csv.Error as error:  # a cell that is too long; other mistakes are told with their line
+            raise _too_long(file, encoding) from error
         return replace(content, notes=(*notes, *content.notes))
 
     def _read(
@@ -70,6 +73,16 @@ class DelimitedReader:
         notes = (*dialect.notes, *header.number_notes(places), *header.row_notes(), *table.notes(), *repeated)
         said = (f"{file.name}: {note}" for note in notes)
         return Content(columns, (*said, *header.notes), tuple(header.columns) if header.last else None)
+
+
+def _too_long(file: TableFile, encoding: str) -> DataError:
+    with file.text(encoding) as lines:
+        line = next((number for number, line in enumerate(lines, start=1) if len(line) > MAX_CELL_CHARS), None)
+    where = f"line {line}" if line else "the lines behind a double quote"
+    return DataError(
+        f"{file.place}: {where} would be a cell of more than {MAX_CELL_CHARS} characters; cut the text, close a double "
+        "quote that is left open, or set data.quoting=none if quotes are plain text"
+    )
 
 
 def _without_mark(lines: list[str], form: Form) -> tuple[Form, int]:

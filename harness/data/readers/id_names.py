@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.errors import DataError
+
 __all__ = ["id_names", "named", "names_of"]
 
 
@@ -29,8 +31,19 @@ def names_of(feature: Any) -> list[str] | None:
     return names_of(feature["feature"]) if "feature" in feature else None
 
 
-def named(value: Any, names: Sequence[str]) -> Any:
-    """Returns the name of an id, or the names of a list of ids; None for -1, which stands for no name."""
+def named(place: str, value: Any, names: Sequence[str]) -> Any:
+    """Returns the name of an id, or the names of a list of ids; None for -1, which stands for no name.
+
+    Raises:
+        DataError: the id is beyond the names; `place` begins the message.
+    """
     if isinstance(value, list):
-        return [named(item, names) for item in value]
-    return names[value] if isinstance(value, int) and 0 <= value < len(names) else None
+        return [named(place, item, names) for item in value]
+    if not isinstance(value, int) or value == -1:
+        return None
+    if not 0 <= value < len(names):
+        raise DataError(
+            f"{place} has the class id {value}, and the table's metadata names {len(names)} classes, from 0 on "
+            "(-1: none); mend the ids or the names, or write the table without this metadata"
+        )
+    return names[value]

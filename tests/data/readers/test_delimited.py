@@ -413,6 +413,19 @@ def test_byte_order_marks_in_joined_lines_of_json(tmp_path: Path) -> None:
         assert read_files([tmp_path / name], None).columns == {"text": ["a", "b"], "label": ["x", "y"]}
 
 
+@pytest.mark.parametrize("number", [0, 3, 25])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_cell_that_is_too_long_is_refused(
+    tmp_path: Path, number: int, quoted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delimited, "MAX_CELL_CHARS", 1000)
+    lines = table(",").splitlines()
+    lines[number + 1] = f'"{"x" * 1001}",food' if quoted else f"{'x' * 1001},food"
+    message = error(tmp_path, "t.csv", "\n".join(lines))
+    assert f"line {number + 2}" in message
+    assert "a cell of more than 1000 characters" in message or "field larger than field limit" in message
+
+
 def test_columns_that_nobody_asked_for_decide_nothing(tmp_path: Path) -> None:
     text = ",,text,label,x,x,\n" + "".join(f"{at},,{text},{label},1,2,\n" for at, (text, label) in enumerate(ROWS))
     assert content(tmp_path, "t.csv", text) == Content({"text": TEXTS, "label": LABELS})

@@ -207,6 +207,35 @@ def test_names_within_structs(tmp_path: Path) -> None:
                 read_columns(tmp_path / name, [missing])
 
 
+def test_class_ids_beyond_the_names_are_refused(tmp_path: Path) -> None:
+    features = {"label": {"names": ["no", "yes"], "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    for ids, wrong in (([0, 7, -1], 7), ([1, -2], -2)):
+        table = pa.table({"text": ["a"] * len(ids), "label": ids}).replace_schema_metadata(metadata)
+        parquet.write_table(table, tmp_path / "t.parquet")
+        with pytest.raises(DataError, match=rf"'label' has the class id {wrong}, and the table's metadata names 2"):
+            read_columns(tmp_path / "t.parquet", ["text", "label"])
+    page = {"features": [{"name": "label", "type": features["label"]}], "rows": [{"row": {"text": "a", "label": 2}}]}
+    (tmp_path / "t.json").write_text(json.dumps(page), encoding="utf-8")
+    with pytest.raises(DataError, match="item 1: 'label' has the class id 2"):
+        read_columns(tmp_path / "t.json", ["text", "label"])
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.feather"])
+def test_two_columns_of_one_name(tmp_path: Path, name: str) -> None:
+    table = pa.Table.from_arrays([pa.array(list("ab"))] * 4, names=["text", "label", "x", "x"])
+    if name == "t.parquet":
+        parquet.write_table(table, tmp_path / name)
+    else:
+        with ipc.new_file(tmp_path / name, table.schema) as file:
+            file.write_table(table)
+    expected = {"text": ["a", "b"], "label": ["a", "b"]}
+    assert read_columns(tmp_path / name, ["text", "label"]) == expected
+    assert read_files([tmp_path / name], None).columns == expected
+    with pytest.raises(DataError, match="column 'x' occurs twice in the table; rename one of them"):
+        read_columns(tmp_path / name, ["text", "x"])
+
+
 @pytest.mark.parametrize("size", ["A1", "A1:A2", "A1:B2"])
 def test_rows_beyond_the_size_that_a_workbook_gives_are_read(tmp_path: Path, size: str) -> None:
     openpyxl = pytest.importorskip("openpyxl")

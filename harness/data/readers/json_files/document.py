@@ -56,7 +56,10 @@ def rows_of_document(
     if _is_of_hub(value) and not any(name.startswith("row.") for name in wanted or ()):
         names = _names_by_column(value.get("features"))
         for number, item in enumerate(value["rows"], start=1):
-            row = {name: named(cell, names[name]) if name in names else cell for name, cell in item["row"].items()}
+            row = {
+                name: named(f"{place}: item {number}: '{name}'", cell, names[name]) if name in names else cell
+                for name, cell in item["row"].items()
+            }
             yield f"item {number} of 'rows'", row
         return
     if is_squad(value):
