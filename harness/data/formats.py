@@ -56,16 +56,28 @@ FORMATS: Mapping[str, Reader] = {
 ENDINGS = (*FORMATS, *PACKED)
 
 
-#: Formats that are not read, by their endings: another name would not help.
-_OTHERS = frozenset([".ods", ".xls", ".pkl", ".pickle", ".tar", ".tgz", ".rar", ".7z", ".zst", ".db", ".sqlite"])
-_OTHERS |= {".h5", ".hdf5", ".pdf", ".doc", ".docx", ".html", ".xml", ".npy", ".npz", ".pt", ".orc", ".avro", ".sav"}
+#: The endings that texts with columns have too, and the one that says what they are.
+_RENAMED = {
+    **dict.fromkeys(("", ".dat", ".data", ".psv", ".text", ".asc"), ".csv"),
+    **dict.fromkeys((".jl", ".jsonlines", ".ldjson"), ".jsonl"),
+}
+_SHEETS = frozenset([".xls", ".xlsb", ".ods", ".numbers", ".gsheet"])
+_ARCHIVES = frozenset([".tar", ".tgz", ".tbz", ".txz", ".rar", ".7z", ".zst", ".lz4", ".lz", ".lzma", ".z", ".br"])
 
 
 def rename_hint(path: Path) -> str:
-    """Returns how a table of no known ending is named; empty for other formats."""
-    suffix = Path(table_name(path)).suffix.lower()
-    ending = ".jsonl" if suffix in (".jl", ".jsonlines") else ".csv"
-    return "" if suffix in _OTHERS else f"; name a table by what it is: mv {path.name} {path.name}{ending}"
+    """Says what to do with a file of no known ending: how to name a table, or what to write another format as."""
+    name = table_name(path)
+    suffix = Path(name).suffix.lower()
+    if suffix in _RENAMED:
+        return f"; name a table by what it is: mv {path.name} {name}{_RENAMED[suffix]}{path.name[len(name) :]}"
+    if suffix == ".xlsm":
+        return f"; a workbook with macros is read under the other name: mv {path.name} {path.with_suffix('.xlsx').name}"
+    if suffix in _SHEETS:
+        return "; save the sheet as .xlsx or .csv"
+    if suffix in _ARCHIVES:
+        return "; unpack it and give the table in it"
+    return f"; '{suffix}' is no format that is read: convert the table to .csv, .jsonl or .parquet, which pandas writes"
 
 
 def is_table(path: Path) -> bool:
@@ -137,7 +149,7 @@ def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
     try:
         file = open_table(path)
         if file.suffix not in FORMATS:
-            hint = rename_hint(Path(file.name))
+            hint = rename_hint(path if path.suffix.lower() != ".zip" else Path(file.name))
             raise DataError(f"{file.place}: is not a table that can be read{hint}; allowed: {', '.join(ENDINGS)}")
         reader = FORMATS[file.suffix]
         if form.by_word and file.suffix in (".txt", ".tsv", ".tab") and has_sentences(file, form.encoding):

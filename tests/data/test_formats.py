@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.data.formats import FORMATS, Form, read_columns, read_files
+from harness.data.formats import FORMATS, Form, read_columns, read_files, rename_hint
 from harness.errors import DataError
 from tests.conftest import num_examples
 
@@ -95,8 +96,8 @@ def test_parquet_gives_plain_values(tmp_path: Path) -> None:
             "holds several lists of rows ('train', 'test')",
         ),
         ("reviews", "text,label\na,b\n", "name a table by what it is: mv reviews reviews.csv; allowed: .csv, .tsv"),
-        ("t.jl.gz", b"\x1f\x8b\x08", "mv t.jl t.jl.jsonl"),
-        ("t.tar.gz", b"\x1f\x8b\x08", "is not a table that can be read; allowed"),
+        ("t.jl.gz", b"\x1f\x8b\x08", "mv t.jl.gz t.jl.jsonl.gz"),
+        ("t.tar.gz", b"\x1f\x8b\x08", "is not a table that can be read; unpack it and give the table in it; allowed"),
     ],
 )
 def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
@@ -107,6 +108,42 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, name: str, content
     assert said in message
     assert str(path) in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a", "mv a a.csv"),
+        ("a.dat", "mv a.dat a.dat.csv"),
+        ("a.jl", "mv a.jl a.jl.jsonl"),
+        ("a.bz2", "mv a.bz2 a.csv.bz2"),
+        ("a.xlsm", "mv a.xlsm a.xlsx"),
+        ("a.xls", "save the sheet as .xlsx or .csv"),
+        ("a.tar.gz", "unpack it and give the table in it"),
+        ("a.csv.zst", "unpack it and give the table in it"),
+        ("a.dta", "'.dta' is no format that is read: convert the table to .csv, .jsonl or .parquet"),
+        ("a.sas7bdat", "'.sas7bdat' is no format that is read"),
+        ("a.yaml", "'.yaml' is no format that is read"),
+    ],
+)
+def test_what_to_do_with_a_file_of_another_ending(name: str, said: str) -> None:
+    hint = rename_hint(Path(name))
+    assert said in hint
+    assert ("mv " in hint) == ("mv " in said)
+
+
+def test_a_workbook_with_macros_is_read_under_the_other_name(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], ["a", "x"]):
+        book.active.append(row)
+    book.save(tmp_path / "plain.xlsx")
+    plain, macros = "openxmlformats-officedocument.spreadsheetml.sheet.main", "ms-excel.sheet.macroEnabled.main"
+    with zipfile.ZipFile(tmp_path / "plain.xlsx") as source, zipfile.ZipFile(tmp_path / "a.xlsx", "w") as written:
+        for name in source.namelist():
+            written.writestr(name, source.read(name).replace(plain.encode(), macros.encode()))
+    assert macros.encode() in zipfile.ZipFile(tmp_path / "a.xlsx").read("[Content_Types].xml")
+    assert read_columns(tmp_path / "a.xlsx", ["text", "label"]) == {"text": ["a"], "label": ["x"]}
 
 
 def test_braces_in_the_first_cell_are_no_json(tmp_path: Path) -> None:
