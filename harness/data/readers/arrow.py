@@ -57,7 +57,7 @@ def _content(
         with file.seekable() as stream:
             schema, read = batches(stream)
             is_found = names is None  # a column of which there are two is none that is looked for
-            names = dict.fromkeys(schema.names) if names is None else names
+            names = list(dict.fromkeys(schema.names)) if names is None else names
             paths = {name: path for name in names if (path := _path(schema, name))}
             require_columns(file.place, names, [*schema.names, *paths])
             names_by_id = id_names(schema.metadata)
