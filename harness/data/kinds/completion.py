@@ -5,6 +5,7 @@ The target of a chat is its last answer, that of a document the document itself:
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,6 @@ import numpy as np
 from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
 from harness.data.kinds.inputs import Text
-from harness.data.kinds.label import lists_of
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError
 
@@ -115,9 +115,25 @@ def _is_answered(chat: Sequence[Mapping[str, str]]) -> bool:
 
 def _chats(values: Sequence[Any]) -> Sequence[Any]:
     """Returns the chats that the values are, where all are texts of lists of turns, as JSON or as pandas has them."""
-    lists = lists_of(values)
-    turns = [turn for value in lists if isinstance(value, list) for turn in value]
-    return lists if turns and all(isinstance(turn, Mapping) for turn in turns) else values
+    texts = {value for value in values if isinstance(value, str) and not is_missing(value)}
+    lists = {text: _list_of_turns(text) for text in texts}
+    if any(turns is None for turns in lists.values()):
+        return values
+    return [lists.get(value, value) if isinstance(value, str) else value for value in values]
+
+
+def _list_of_turns(text: str) -> list[Any] | None:
+    """Returns the turns of a text of a list of dicts; None for any other text."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        turns = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            turns = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    return turns if turns and all(isinstance(turn, Mapping) for turn in turns) else None
 
 
 def _answer(place: str, value: Any) -> str | None:
