@@ -57,11 +57,12 @@ def _convert(file: Path, folder: Path) -> None:
     # Its bars do not ask whether they may be shown.
     with redirect_stderr(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        where: dict[str, Any] = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(**where, trust_remote_code=False)
     settings = {name: value for name, value in model.config.to_dict().items() if name != "quantization_config"}
     config: Any = type(model.config).from_dict(settings)
-    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     plain.load_state_dict(model.state_dict())
     folder.mkdir(mode=0o700)
     with redirect_stderr(io.StringIO()):
