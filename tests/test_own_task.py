@@ -214,6 +214,7 @@ def test_task_that_is_not_to_be_had_is_told_with_its_line(swept: Path, folder: P
     assert "days.yaml:1: task: 'days:Days' cannot be imported" in said
 
 
+@pytest.mark.long
 def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
     data = STUDY["data"] | {"columns": {"letter": "text"}}
     study = STUDY | SHORT | {"name": "letters", "task": "letters:Days", "data": data}

@@ -20,6 +20,8 @@ TASKS = {
     "question-answering": (("Where is the key?", "On Friday Mira left the key under the third pot."), "answer"),
     "causal-lm": (("is the attic open on sunday?",), "completion"),
 }
+#: The tasks whose way is much like that of another one.
+LONG = ("multi-label-classification", "question-answering")
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return harness
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [pytest.param(task, marks=pytest.mark.long if task in LONG else ()) for task in TASKS])
 def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: Path) -> None:
     name = f"smoke_{task.replace('-', '_')}"
     texts, column = TASKS[task]

@@ -207,7 +207,7 @@ def test_prediction_table_leaves_the_columns_of_the_table_as_they_are() -> None:
         ("t.csv", "id,question\n1,a\n2\n", "line 3: 1 fields where the header has 2: none for 'question'"),
         ("t.csv", "question,question\nx,y\n", "occurs twice"),
         ("t.csv", b"question\ncaf\xe9\x81\xff\n", "not UTF-8"),
-        ("t.ods", "PK", "t.ods: is not a table that can be read; allowed: .csv"),
+        ("t.ods", "PK", "t.ods: is not a table that can be read; save the sheet as .xlsx or .csv; allowed: .csv"),
     ],
 )
 def test_read_table_refuses(folder: Path, tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
