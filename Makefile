@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 CHROMIUM ?= chromium
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: sweep test test-long lint bench gallery clean
@@ -10,11 +11,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 sweep: $(VENV)/.run ## the main job: 16 trials on the bundled reviews, report and exported model
 	$(BIN)/harness sweep studies/quickstart.yaml
 
-test: $(VENV)/.dev lint ## lint, types and tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev lint ## lint, types and tests, two files at a time
+	$(PYTEST)
 
 test-long: $(VENV)/.dev lint ## the same with the tests that take long
-	$(BIN)/python -m pytest -m "long or not long" --hypothesis-profile long
+	$(PYTEST) -m "long or not long" --hypothesis-profile long
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

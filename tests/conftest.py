@@ -36,6 +36,9 @@ def num_examples(full: int) -> int:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tables are as wide as where the output goes to a file, whatever the terminal.
+os.environ.pop("COLUMNS", None)
+
 # As in an environment that was activated: commands are shown as `harness`.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 

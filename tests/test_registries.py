@@ -252,7 +252,10 @@ def test_bench_modes_are_those_of_the_file() -> None:
     assert set(MODES) == set(typing.get_args(Mode))
 
 
-@pytest.mark.parametrize("metric", [metric for facts in TASKS.values() for metric in facts.metrics], ids=str)
+@pytest.mark.parametrize(
+    "metric",
+    [pytest.param(metric, id=f"{name}-{metric.name}") for name, facts in TASKS.items() for metric in facts.metrics],
+)
 def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
     if metric in TASKS["token-classification"].metrics:
         offsets = np.array([0, 1, 3])

@@ -11,8 +11,16 @@ __all__ = ["children", "until"]
 
 
 def children() -> list[psutil.Process]:
-    """Returns the living child processes of this one, and their children."""
-    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    """Returns the living child processes of this one, and their children, but not Python's resource tracker."""
+    return [child for child in psutil.Process().children(recursive=True) if _counts(child)]
+
+
+def _counts(child: psutil.Process) -> bool:
+    """Tells whether a child lives; the resource tracker of multiprocessing lives as long as its process."""
+    try:
+        return child.status() != psutil.STATUS_ZOMBIE and "multiprocessing.resource_tracker" not in str(child.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(condition: Callable[[], object], within_s: float = 60.0) -> None:
