@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 CHROMIUM ?= chromium
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: sweep test test-long lint bench gallery clean
@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 sweep: $(VENV)/.run ## the main job: 16 trials on the bundled reviews, report and exported model
 	$(BIN)/harness sweep studies/quickstart.yaml
 
-test: $(VENV)/.dev lint ## lint, types and tests, two files at a time
+test: $(VENV)/.dev lint ## lint, types and tests, two at a time
 	$(PYTEST)
 
 test-long: $(VENV)/.dev lint ## the same with the tests that take long

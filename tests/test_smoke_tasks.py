@@ -20,8 +20,6 @@ TASKS = {
     "question-answering": (("Where is the key?", "On Friday Mira left the key under the third pot."), "answer"),
     "causal-lm": (("is the attic open on sunday?",), "completion"),
 }
-#: The tasks whose way is much like that of another one.
-LONG = ("multi-label-classification", "question-answering")
 
 
 @pytest.fixture
@@ -37,7 +35,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return harness
 
 
-@pytest.mark.parametrize("task", [pytest.param(task, marks=pytest.mark.long if task in LONG else ()) for task in TASKS])
+@pytest.mark.parametrize("task", TASKS)
 def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: Path) -> None:
     name = f"smoke_{task.replace('-', '_')}"
     texts, column = TASKS[task]
@@ -62,3 +60,21 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     cell = "--batch-size 8 --length 16 --precision fp32 --threads 1 --seconds 0.2 --repeats 2"
     run("bench", str(STUDIES / f"{name}.yaml"), *cell.split(), "--json", str(figures))
     assert json.loads(figures.read_text(encoding="utf-8"))
+
+
+@pytest.mark.long
+@pytest.mark.ray
+@pytest.mark.parametrize("task", TASKS)
+def test_local_and_ray_have_the_same_losses(task: str, run: Any, tmp_path: Path) -> None:
+    name = f"smoke_{task.replace('-', '_')}"
+    histories: list[list[tuple[int, str]]] = []
+    for engine in ("local", "ray"):
+        slots = ("engine.slots_per_device=2", "engine.threads_per_slot=1")
+        study = ("sweep", str(STUDIES / f"{name}.yaml"), "search.pruner.name=none", "confirm=null", *slots)
+        run(*study, "--engine", engine, "--runs", engine)
+        results = load(tmp_path / engine / name)
+        rows = [row for trial in sorted(results.trials, key=lambda trial: trial.number) for row in trial.history]
+        metrics = [metric.name for metric in results.task.metrics]
+        histories.append([(row.step, repr([row.train_loss, *map(row.metrics.get, metrics)])) for row in rows])
+    assert len(histories[0]) >= 4
+    assert histories[0] == histories[1]
