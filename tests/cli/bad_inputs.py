@@ -86,6 +86,12 @@ def make_bad_inputs(folder: Path) -> None:
     _checkpoint(folder / "own-code", model_type="xnew", auto_map={"AutoConfig": "configuration_x.XConfig"})
     _checkpoint(folder / "four-bits", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
     _checkpoint(folder / "pointer", weights=b"version https://git-lfs.github.com/spec/v1")
+    _checkpoint(folder / "cut", weights=_weights("F32")[:-40])
+    _checkpoint(folder / "eight-bits", weights=_weights("I8"))
+    (_checkpoint(folder / "sharded") / "model.safetensors").rename(folder / "sharded" / "model-1-of-2.safetensors")
+    (folder / "sharded" / "model.safetensors.index.json").write_text(
+        '{"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}}', encoding="utf-8"
+    )
     (_checkpoint(folder / "pieces") / "spm.model").write_bytes(b"")
     (_checkpoint(folder / "adapter") / "adapter_config.json").write_text(
         '{"base_model_name_or_path": "owner/base"}', encoding="utf-8"
@@ -93,6 +99,14 @@ def make_bad_inputs(folder: Path) -> None:
     _export(folder / "model", task="text-classification")
     _export(folder / "image-model", task="image-classification")
     _export(folder / "pair-model", task="text-classification", text_pair="answer")
+
+
+def _weights(dtype: str) -> bytes:
+    """A safetensors file of one tensor of 64 bytes."""
+    num_values = 64 // {"F32": 4, "I8": 1}[dtype]
+    tensor = {"dtype": dtype, "shape": [num_values], "data_offsets": [0, 64]}
+    header = json.dumps({"encoder.weight": tensor}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(64)
 
 
 def _checkpoint(folder: Path, *, weights: bytes = b"weights", model_type: str = "bert", **settings: Any) -> Path:

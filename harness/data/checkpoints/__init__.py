@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
-from harness.data.checkpoints.folder import TOKENIZER_FILES, check_folder, weight_files
+from harness.data.checkpoints.folder import TOKENIZER_FILES, check_folder
 from harness.data.checkpoints.gguf import converted
+from harness.data.checkpoints.weights import num_values, weight_files
 from harness.errors import CheckpointError, nearest
 from harness.records.files import write_text
 from harness.spec.study import split_checkpoint
@@ -97,7 +98,7 @@ class Checkpoint:
         """How many numbers the weight files hold, read from their headers; None for `scratch`."""
         if self.path is None:
             return None
-        return sum(_num_values(file) for file in weight_files(self.path))
+        return sum(num_values(file) for file in weight_files(self.path))
 
 
 def resolve(name: str) -> Checkpoint:
@@ -135,23 +136,6 @@ def _where(name: str) -> str:
 def _from_folder(name: str, folder: Path) -> Checkpoint:
     check_folder(_where(name), folder)
     return Checkpoint(id=name, source="folder", path=folder)
-
-
-def _num_values(file: Path) -> int:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="numpy") as tensors:
-            shapes = [tensors.get_slice(key).get_shape() for key in tensors.keys()]  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"model.checkpoint: {file} is no safetensors file ({error})") from error
-    total = 0
-    for shape in shapes:
-        count = 1
-        for size in shape:
-            count *= size
-        total += count
-    return total
 
 
 def _from_package(name: str, packaged: Packaged) -> Checkpoint:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from harness.data.checkpoints.weights import check_weights, loaded_files, weight_files
 from harness.errors import CheckpointError, MissingPackage, nearest
 from harness.runtime import quick_imports
 
@@ -17,7 +18,6 @@ __all__ = [
     "missing_package",
     "refuse_own_code",
     "refuse_unknown_type",
-    "weight_files",
 ]
 
 #: The small files of a checkpoint, one or more of which its tokenizer may be saved in.
@@ -61,13 +61,10 @@ def check_folder(where: str, folder: Path) -> None:
     refuse_own_code(where, folder)
     refuse_unknown_type(where, model_type, config.get("transformers_version"))
     _refuse_quantised(where, folder, config)
+    files = loaded_files(where, folder)
     _refuse_other_weights(where, folder)
     _require_sentencepiece(where, folder)
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Returns the files of a checkpoint's weights."""
-    return sorted(path for path in folder.glob("model*.safetensors") if path.is_file())
+    check_weights(where, files)
 
 
 def refuse_own_code(where: str, folder: Path) -> None:
