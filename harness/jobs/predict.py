@@ -20,7 +20,7 @@ from harness.data.formats import Content, Form, read_files
 from harness.data.kinds import kind_of
 from harness.data.many import joined_columns
 from harness.data.other_names import other_names
-from harness.data.readers.encoding import is_utf8
+from harness.data.readers.encodings import is_utf8
 from harness.data.readers.file import open_table
 from harness.data.values import as_text, cell_of, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest

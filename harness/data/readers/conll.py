@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from harness.data.readers.encoding import find_encoding
+from harness.data.readers.encodings import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
 from harness.data.readers.plain import MARK

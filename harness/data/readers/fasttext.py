@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from harness.data.readers.encoding import find_encoding
+from harness.data.readers.encodings import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
 from harness.data.readers.plain import MARK

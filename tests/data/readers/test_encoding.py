@@ -71,6 +71,9 @@ def written(folder: Path, texts: list[str], encoding: str, name: str = "t.csv") 
         ("chinese", "hz", "hz"),
         ("japanese", "iso2022_jp", "iso2022_jp"),
         ("korean", "iso2022_kr", "iso2022_kr"),
+        ("western", "utf-7", "utf-7"),
+        ("polish", "utf-7", "utf-7"),
+        ("chinese", "utf-7", "utf-7"),
         ("chinese", "utf-16", "utf-16"),
         ("western", "utf-16-le", "utf-16-le"),
         ("western", "utf-32", "utf-32"),
@@ -207,7 +210,7 @@ def test_few_signs_or_letters_are_of_windows(tmp_path: Path, text: str) -> None:
 def test_the_broken_line_is_named_wherever_a_chunk_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int
 ) -> None:
-    monkeypatch.setattr("harness.data.readers.encoding._CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("harness.data.readers.encodings._CHUNK_BYTES", chunk_bytes)
     path = tmp_path / "t.csv"
     path.write_bytes("text,label\nplain,a\nnaïve 日本,b\nplain,b\n".encode())
     assert read_files([path], ["text"]).columns == {"text": ["plain", "naïve 日本", "plain"]}
@@ -217,3 +220,20 @@ def test_the_broken_line_is_named_wherever_a_chunk_ends(
         )
         with pytest.raises(DataError, match=rf"not UTF-8 \(line 4: byte {byte}\)"):
             read_files([path], ["text"])
+
+
+@pytest.mark.parametrize("chunk_bytes", [7, 2**20])
+def test_plus_signs_of_ascii_are_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk_bytes: int) -> None:
+    monkeypatch.setattr("harness.data.readers.encodings._CHUNK_BYTES", chunk_bytes)
+    texts = ["A+ for C++", "call +49-30-1234, a+b", "1+1=2 +Bag-", "x+-y"]
+    found = read_files([written(tmp_path, texts, "ascii")], ["text"])
+    assert found.columns["text"] == texts * 5 and not found.notes
+
+
+def test_one_sign_of_utf7_is_in_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\ncaf+AOk-,a\ntea,b\n", encoding="ascii")
+    with pytest.raises(DataError, match=r"t\.csv: '\+AOk-' in it is 'é' in UTF-7, and else a text; set data"):
+        read_files([path], ["text"])
+    for encoding, text in (("utf-7", "café"), ("utf-8", "caf+AOk-")):
+        assert read_files([path], ["text"], Form(encoding=encoding)).columns["text"] == [text, "tea"]
