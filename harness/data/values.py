@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import DataError
 
-__all__ = ["MISSING_WORDS", "as_text", "cell_of", "is_missing", "number_of", "whole_number"]
+__all__ = ["MISSING_WORDS", "as_text", "cell_of", "is_missing", "number_of", "remedy_for", "whole_number"]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
 #: What spreadsheets, R, pandas and databases write for a value that is missing, in lower case.
@@ -25,15 +25,46 @@ def is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, (float, Decimal)) and value != value)
 
 
-def as_text(place: str, value: Any) -> str:
+def as_text(place: str, value: Any, column: str = "") -> str:
     """Returns a value as text; numbers and dates as Python writes them.
 
+    Args:
+        place: begins the message of an error.
+        value: the value.
+        column: the name of its column, by which what is within it could be read.
+
     Raises:
-        DataError: the value is a list, a dictionary or bytes; `place` begins the message.
+        DataError: the value is a list, a dictionary or bytes; with what to do.
     """
     if isinstance(value, (list, dict, bytes)):
-        raise DataError(f"{place} holds a {type(value).__name__}, not a text: {str(value)[:60]}")
+        what = f"{place} holds a {type(value).__name__}, not a text: {str(value)[:60]}"
+        raise DataError(f"{what}; {remedy_for(value, column)}")
     return _sound(str(value))
+
+
+def remedy_for(value: Any, column: str) -> str:
+    """Says what to do with a list, a dictionary or bytes where a text or a number is wanted."""
+    if isinstance(value, bytes):
+        return "write it as text, in Python with value.decode('utf-8')"
+    if isinstance(value, list) and value and all(isinstance(item, dict) and "role" in item for item in value):
+        return "chats are read by task: causal-lm, with data.columns.messages"
+    path = _path_of_value(value)
+    named = f"name what is to be read within it, as '{column}.{path}'" if column and path else ""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        joined = "join its items to one text, or read words and a tag for each by task: token-classification"
+        return f"{named}, {joined}" if named else joined
+    return named or "write what is to be read into a column of its own"
+
+
+def _path_of_value(value: Any) -> str:
+    """Returns the name of the first text or number within a value: `en`, `0.name`; "" where there is none."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        if isinstance(item, (str, int, float)):
+            return str(key)
+        if path := _path_of_value(item):
+            return f"{key}.{path}"
+    return ""
 
 
 def cell_of(value: Any) -> str:

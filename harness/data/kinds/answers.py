@@ -6,13 +6,13 @@ They are read from what the Hub's data sets hold ({"text": [...], "answer_start"
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from harness.data.kinds.base import Kind
+from harness.data.kinds.lists import value_of
 from harness.data.values import is_missing
 from harness.errors import DataError
 
@@ -110,7 +110,9 @@ def _answers_of(place: str, value: Any) -> list[list[Any]] | None:
     """
     if is_missing(value):
         return None
-    value = _literal(value) if isinstance(value, str) else value
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        spelled = value_of(value)
+        value = value if spelled is None else spelled
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -124,17 +126,6 @@ def _answers_of(place: str, value: Any) -> list[list[Any]] | None:
             item = item.get("text")
         answers.append((item, start))
     return _checked(place, answers)
-
-
-def _literal(text: str) -> Any:
-    """Returns what a text spells, where that is a mapping or a list of answers; else the text."""
-    if not text.lstrip().startswith(("{", "[")):
-        return text
-    try:
-        value = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return text
-    return value if isinstance(value, (dict, list)) else text
 
 
 def _of_columns(place: str, value: Mapping[str, Any]) -> list[list[Any]]:

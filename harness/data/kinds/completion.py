@@ -5,8 +5,6 @@ The target of a chat is its last answer, that of a document the document itself:
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy as np
 from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
 from harness.data.kinds.inputs import Text
+from harness.data.kinds.lists import list_of
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError
 
@@ -59,7 +58,10 @@ class Completion(Kind):
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns texts; of a chat its last turn, None where that is no answer."""
-        return [_answer(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(_chats(values), start=1)]
+        return [
+            _answer(f"{place}: row {row}: '{column}'", value, column)
+            for row, value in enumerate(_chats(values), start=1)
+        ]
 
     def known(self, names: Sequence[str]) -> list[Any] | None:
         """Returns None: any text may be learned."""
@@ -77,16 +79,14 @@ class Completion(Kind):
 
 
 def chat_of(place: str, value: Any) -> list[dict[str, str]] | None:
-    """Returns the turns of a chat; None where there are none. A text that is a JSON list is that list.
+    """Returns the turns of a chat; None where there are none. A text of a list is that list.
 
     Raises:
         DataError: it is no list of turns, or a turn has no role or no text; `place` begins the message.
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError as error:
-            raise DataError(f"{place} is no JSON list of messages ({error})") from None
+        turns = list_of(value)
+        value = value if turns is None else turns
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if is_missing(value):
@@ -123,29 +123,21 @@ def _chats(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _list_of_turns(text: str) -> list[Any] | None:
-    """Returns the turns of a text of a list of dicts; None for any other text."""
-    if not text.lstrip().startswith("["):
-        return None
-    try:
-        turns = json.loads(text)
-    except (ValueError, RecursionError):
-        try:
-            turns = ast.literal_eval(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            return None
+    """Returns the turns of a text of a list of mappings; None for any other text."""
+    turns = list_of(text) if text.lstrip().startswith("[") else None
     return turns if turns and all(isinstance(turn, Mapping) for turn in turns) else None
 
 
-def _answer(place: str, value: Any) -> str | None:
+def _answer(place: str, value: Any, column: str) -> str | None:
     if isinstance(value, (list, tuple, np.ndarray)):
         chat = chat_of(place, value)
         text = chat[-1]["content"] if chat is not None and _is_answered(chat) else None
         return None if is_missing(text) else text
-    return None if is_missing(value) else as_text(place, value)
+    return None if is_missing(value) else as_text(place, value, column)
 
 
 def _joined(place: str, value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    texts = [as_text(f"{place}: '{column}'", cell) for column, cell in value.items() if not is_missing(cell)]
+    texts = [as_text(f"{place}: '{column}'", cell, column) for column, cell in value.items() if not is_missing(cell)]
     return _BETWEEN.join(texts) or None

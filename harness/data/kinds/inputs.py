@@ -21,7 +21,7 @@ class Text(Kind):
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns texts; numbers and dates become text."""
         return [
-            None if is_missing(value) else as_text(f"{place}: row {row}: '{column}'", value)
+            None if is_missing(value) else as_text(f"{place}: row {row}: '{column}'", value, column)
             for row, value in enumerate(values, start=1)
         ]
 

@@ -1,28 +1,21 @@
-"""The kind of fields that hold class names: how a value becomes one, and which may be one class in two spellings."""
+"""The kind of fields that hold class names: how a value becomes one, and how names are written in all splits."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
 from harness.data.kinds.lists import lists_or_labels
+from harness.data.kinds.spellings import MAX_LISTED, alike_note, doubtful_note, natural_order
 from harness.data.values import MISSING_WORDS, as_text, is_missing, number_of, whole_number
 from harness.errors import DataError
 
-__all__ = ["MAX_LABELS", "Label", "alike_note", "doubtful_note", "label_name", "natural_order"]
+__all__ = ["MAX_LABELS", "Label", "label_name"]
 
-#: Classes that may stand for a missing label, in lower case; "none" is a common name.
-_DOUBTFUL = (MISSING_WORDS - {"none"}) | {"-", "--", "?"}
-_TRUTH = {"true": "1", "false": "0"}
-MAX_LISTED = 20
 MAX_LABELS = 1000
 
 
@@ -35,7 +28,9 @@ class Label(Kind):
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns class names."""
         values = lists_or_labels(place, column, values)
-        return [label_name(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+        return [
+            label_name(f"{place}: row {row}: '{column}'", value, column) for row, value in enumerate(values, start=1)
+        ]
 
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Writes 1.0 as 1 in all splits where every label of train is a number; refuses numbers with fractions.
@@ -126,7 +121,7 @@ class Label(Kind):
         return np.asarray(values)
 
 
-def label_name(place: str, value: Any) -> str | None:
+def label_name(place: str, value: Any, column: str = "") -> str | None:
     """Returns the class name of a value; None for a missing one. A list of one label is that label.
 
     Raises:
@@ -138,12 +133,12 @@ def label_name(place: str, value: Any) -> str | None:
                 f"{place} holds {len(value)} labels, {str(value)[:60]}: set task: multi-label-classification, or give "
                 "one label a row"
             )
-        return label_name(place, value[0]) if value else None
+        return label_name(place, value[0], f"{column}.0" if column else "") if value else None
     if is_missing(value):
         return None
     if isinstance(value, float) and value.is_integer():
         return f"{int(value)}.0"  # without an exponent
-    return str(value).lower() if isinstance(value, bool) else as_text(place, value).strip()
+    return str(value).lower() if isinstance(value, bool) else as_text(place, value, column).strip()
 
 
 def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:
@@ -152,59 +147,5 @@ def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:
     return [None if label is None else names[label] for label in labels]
 
 
-def alike_note(column: str, labels: Iterable[str]) -> list[str]:
-    """Returns a note on labels that differ in their spelling only; empty where there are none."""
-    rows = Counter(labels)
-    groups: dict[str | Decimal, list[str]] = {}
-    for label in sorted(rows):
-        groups.setdefault(_folded(label), []).append(label)
-    alike = [group for group in groups.values() if len(group) > 1]
-    if not alike:
-        return []
-    listed = [" and ".join(f"{_shown(label, group)} ({rows[label]} rows)" for label in group) for group in alike]
-    more = [f"{len(listed) - MAX_LISTED} more"] if len(listed) > MAX_LISTED else []
-    return [
-        f"'{column}': labels that differ only in case, Unicode form, spaces or the way a number or a truth value is "
-        f"written are classes of their own: {'; '.join([*listed[:MAX_LISTED], *more])}; write alike what is one class"
-    ]
-
-
-def doubtful_note(column: str, labels: Iterable[str]) -> list[str]:
-    """Returns a note on classes whose names are words for a missing value; empty where there are none."""
-    rows = Counter(label for label in labels if label.lower() in _DOUBTFUL)
-    listed = ", ".join(f"'{label}' ({rows[label]} rows)" for label in sorted(rows))
-    remedy = "where it stands for a missing label, leave the cell empty"
-    return [f"'{column}': {listed} is taken as a class; {remedy}"] if listed else []
-
-
 def _is_word_for_none(label: str | None) -> bool:
     return label is None or label.lower() in MISSING_WORDS
-
-
-def _folded(label: str) -> str | Decimal:
-    text = "".join(char for char in normalised(label) if unicodedata.category(char) != "Cf")  # zero-width signs
-    number = number_of(_TRUTH.get(text, text))
-    return text if number is None else number
-
-
-def _shown(label: str, group: Sequence[str]) -> str:
-    """Returns a label in quotes; with escapes where another one of the group looks the same."""
-    same = [other for other in group if unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", label)]
-    is_hidden = any(unicodedata.category(char) == "Cf" for char in label)
-    return ascii(label[:40]) if len(same) > 1 or is_hidden else f"'{label[:40]}'"
-
-
-def natural_order(labels: Iterable[str]) -> list[str]:
-    """Sorts numbers by value, everything else as a person counts: item2 before item10."""
-
-    def key(label: str) -> tuple[list[tuple[bool, int, str]], str]:
-        parts = re.split(r"([0-9]{1,18})", label)
-        return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part.casefold()) for part in parts], label
-
-    def number(label: str) -> tuple[int, str]:
-        return int(label), label
-
-    names = list(labels)
-    if all(re.fullmatch(r"[+-]?[0-9]{1,18}", label) for label in names):
-        return sorted(names, key=number)
-    return sorted(names, key=key)

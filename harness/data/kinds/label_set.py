@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from harness.data.kinds.base import Kind
-from harness.data.kinds.label import MAX_LABELS, alike_note, doubtful_note, label_name, natural_order
+from harness.data.kinds.label import MAX_LABELS, label_name
 from harness.data.kinds.lists import lists_or_labels
+from harness.data.kinds.spellings import alike_note, doubtful_note, natural_order
 from harness.data.values import is_missing
 from harness.errors import DataError
 

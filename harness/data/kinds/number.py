@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.kinds.base import Kind
-from harness.data.values import MISSING_WORDS, is_missing
+from harness.data.values import MISSING_WORDS, is_missing, remedy_for
 from harness.errors import DataError
 
 __all__ = ["Number"]
@@ -31,7 +31,9 @@ class Number(Kind):
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns the numbers, as float."""
-        return [_as_number(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
+        return [
+            _as_number(f"{place}: row {row}: '{column}'", value, column) for row, value in enumerate(values, start=1)
+        ]
 
     def same(self, value: Any) -> str:
         """Returns the number with all its digits."""
@@ -58,12 +60,13 @@ class Number(Kind):
         return np.searchsorted(edges, numbers, side="right")
 
 
-def _as_number(place: str, value: Any) -> float | None:
+def _as_number(place: str, value: Any, column: str) -> float | None:
     """Returns a finite number, or None for a missing one, which may be written as NA or null."""
     if is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING_WORDS):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-        raise DataError(f"{place} holds a {type(value).__name__}, not a number: {str(value)[:60]}")
+        remedy = f"; {remedy_for(value, column)}" if isinstance(value, (list, dict)) else ""
+        raise DataError(f"{place} holds a {type(value).__name__}, not a number: {str(value)[:60]}{remedy}")
     try:
         number = float(value)
     except (ValueError, OverflowError):

@@ -16,8 +16,8 @@ import numpy as np
 
 from harness.data.clean import normalised
 from harness.data.kinds.base import Kind
-from harness.data.kinds.label import natural_order
 from harness.data.kinds.lists import lists_of
+from harness.data.kinds.spellings import natural_order
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError
 

@@ -47,7 +47,7 @@ def test_several_columns_are_one_prompt() -> None:
         ("hello", "t: row 1: 'm' holds a str, not a list of messages"),
         ([{"role": "bot", "content": "a"}], "t: row 1: 'm': message 1 has the role 'bot'; allowed: system, user"),
         ([*CHAT, {"role": "user"}], "t: row 1: 'm': message 3 is"),
-        ("[{", "t: row 1: 'm' is no JSON list of messages"),
+        ("[{", "t: row 1: 'm' holds a str, not a list of messages: '[{'; write"),
     ],
 )
 def test_what_is_no_chat_is_refused_with_its_place(value: Any, message: str) -> None:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data.kinds import KINDS
-from harness.data.kinds.label import alike_note, label_name, natural_order
+from harness.data.kinds.label import label_name
+from harness.data.kinds.spellings import alike_note, natural_order
 from harness.errors import DataError
 
 LABEL = KINDS["label"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.data.kinds import KINDS
-from harness.data.kinds.lists import list_of, lists_of
+from harness.data.kinds.lists import list_of, lists_of, value_of
 from harness.errors import DataError
 
 SETS = KINDS["label_set"]
@@ -45,6 +45,13 @@ SETS = KINDS["label_set"]
         ("('a')", None),
         ("[positive]", None),
         ("{'a': 1}", None),
+        ("['a'] ['b']", None),
+        ("['a'), 'b']", None),
+        ("[[1 2]\n [3 4]]", [[1, 2], [3, 4]]),
+        (
+            "[{'role': 'user', 'n': array([1, 2])}\n {'role': \"it's\"}]",
+            [{"role": "user", "n": [1, 2]}, {"role": "it's"}],
+        ),
         ("joy", None),
         ("", None),
     ],
@@ -59,6 +66,41 @@ def test_what_python_and_numpy_write_is_read(items: list[str]) -> None:
     assert list_of(repr(items)) == items
     assert list_of(repr(tuple(items))) == items
     assert list_of(str(np.array(items))) == items
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{'text': array(['a', \"b's\"],\n      dtype=object), 'answer_start': array([1, 7])}",
+         {"text": ["a", "b's"], "answer_start": [1, 7]}),
+        ("{'text': [], 'answer_start': array([], dtype=int32)}", {"text": [], "answer_start": []}),
+        ('{"text": ["a"], "start": null, "score": NaN}', {"text": ["a"], "start": None, "score": None}),
+        ("{'a': {'b': (1, nan)}}", {"a": {"b": [1, None]}}),
+        ("{np.str_('a'): np.int64(3)}", {"a": 3}),
+        ("{}", {}),
+        ("{'a': }", None),
+        ("{'a' 'b': 1}", None),
+        ("{[1]: 2}", None),
+        ("{'a': print(1)}", None),
+        ("('a')", None),
+        ("[" * 100_000, None),
+    ],
+)  # fmt: skip
+def test_value_of(text: str, value: Any) -> None:
+    assert value_of(text) == value
+
+
+spelled = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=4),
+    lambda items: st.lists(items, max_size=3) | st.dictionaries(st.text(max_size=3), items, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(spelled)
+def test_what_python_writes_is_read(value: Any) -> None:
+    assert value_of(repr([value])) == [value]
+    assert value_of(repr({"a": value})) == {"a": value}
 
 
 def test_labels_of_cells_as_numpy_prints_them() -> None:
