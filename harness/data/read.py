@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.data.formats import Content, Form, require_columns
+from harness.data.formats import Content, Form
 from harness.data.headers import with_one_header
 from harness.data.many import cut_cells, joined_columns
 from harness.data.other_names import other_names
 from harness.data.partitions import read_partitioned
-from harness.data.readers.id_names import named, names_of
 from harness.data.sources import Source, find_source
 from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values, unit_columns
+from harness.data.splits.readers import Columns, SplitReader, names_in, of_files, split_readers
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
 from harness.data.usual_columns import columns_of_layout
-from harness.errors import DataError, MissingColumn, MissingPackage, look_up
-from harness.spec.study import DataSpec, HubSpec
+from harness.errors import DataError, MissingColumn
+from harness.spec.study import DataSpec
 from harness.spec.tasks import TaskFacts, facts_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Tables", "read_table"]
-
-Columns = dict[str, list[Any]]
-Reader = Callable[[list[str]], Content]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +53,11 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     source, facts = source or find_source(spec), facts_of(task)
     extra = extra_columns(spec)
     form = replace(Form.of(spec), by_word=facts.reads("words"))
-    readers, places = _readers(spec, source, form)
+    readers, places = split_readers(spec, source, form)
     files = source.files.get("train")
     read_train = partial(read_partitioned, files, source.partitions, None, form) if files else None
     names, listed, layout_notes = columns_of_layout(
-        spec, facts, places["train"], lambda: list(read_train().columns) if read_train else _hub_names(readers["train"])
+        spec, facts, places["train"], lambda: list(read_train().columns) if read_train else names_in(readers["train"])
     )
     held = {field.name for field in facts.fields if field.holds_target and field.name in names}
     own = {name: column for name, column in names.items() if not (held and facts.field(name).target)}
@@ -71,7 +68,7 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     single, contents, found = _found(readers, single, extra | parts, facts, read_train)
     numbered = (*single.values(), *extra.values(), *parts.values())
     if form.header is None and not form.by_word and all(map(str.isdecimal, numbered)):
-        without = _of_files(source, replace(form, header="none"))
+        without = of_files(source, replace(form, header="none"))
         contents = with_one_header(
             contents,
             places,
@@ -117,38 +114,8 @@ def _fields_of(
     return columns
 
 
-def _readers(spec: DataSpec, source: Source, form: Form) -> tuple[dict[str, Reader], dict[str, str]]:
-    """Returns a function for each given split, which reads columns by name, and the splits' names for messages."""
-    if spec.builtin is not None:
-        place, columns = f"data.builtin: {spec.builtin}", look_up(BUILTIN, spec.builtin, "data.builtin")()
-
-        def read(names: list[str]) -> Content:
-            require_columns(place, names, list(columns))
-            return Content(columns)
-
-        return {"train": read}, {"train": place}
-    if spec.hub is not None:
-        tables = _from_hub(spec.hub)
-        places = {split: f"{spec.hub.id}: {split}" for split in tables}
-        return {split: partial(_hub_columns, places[split], table) for split, table in tables.items()}, places
-    places = {split: paths[0].name for split, paths in source.files.items()}
-    return _of_files(source, form), places
-
-
-def _hub_names(read: Reader) -> list[str]:
-    """Returns the names of the columns of a Hub data set; none of a built-in one."""
-    tables = [given for given in getattr(read, "args", ()) if hasattr(given, "column_names")]
-    return [name for table in tables for name in table.column_names]
-
-
-def _of_files(source: Source, form: Form) -> dict[str, Reader]:
-    return {
-        split: partial(read_partitioned, paths, source.partitions, form=form) for split, paths in source.files.items()
-    }
-
-
 def _found(
-    readers: Mapping[str, Reader],
+    readers: Mapping[str, SplitReader],
     names: dict[str, str],
     extra: Mapping[str, str],
     facts: TaskFacts,
@@ -183,7 +150,7 @@ def _target(names: Mapping[str, str], facts: TaskFacts) -> str | None:
 
 
 def _contents(
-    readers: Mapping[str, Reader], names: Mapping[str, str], extra: Mapping[str, str], target: str | None
+    readers: Mapping[str, SplitReader], names: Mapping[str, str], extra: Mapping[str, str], target: str | None
 ) -> dict[str, Content]:
     """Returns the columns of each split; in others than train, target, order and groups may be missing.
 
@@ -209,7 +176,7 @@ def _without_number(key: str) -> str:
     return name if number.isdecimal() else key
 
 
-def _columns(read: Reader, names: list[str], optional: Set[str | None]) -> Content:
+def _columns(read: SplitReader, names: list[str], optional: Set[str | None]) -> Content:
     """Returns the columns `names`; one that is missing and optional holds None."""
     try:
         return read(names)
@@ -219,52 +186,3 @@ def _columns(read: Reader, names: list[str], optional: Set[str | None]) -> Conte
         present = _columns(read, [name for name in names if name != error.column], optional)
         num_rows = len(next(iter(present.columns.values())))
         return Content({**present.columns, error.column: [None] * num_rows}, present.notes, present.header)
-
-
-def _digits() -> Columns:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8; its 17 grey levels are stretched to 0..255."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = (digits.images * 255 / 16).round().astype("uint8")
-    return {"image": [image.tolist() for image in images], "label": [str(label) for label in digits.target]}
-
-
-BUILTIN: Mapping[str, Callable[[], Columns]] = {"digits": _digits}
-
-
-def _from_hub(hub: HubSpec) -> dict[str, Any]:
-    """Returns the tables of a data set by split."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingPackage(
-            "data.hub needs the package datasets: pip install 'finetune-harness[hub]'; "
-            "or give a folder of tables: data.path=FOLDER"
-        ) from error
-    datasets.disable_progress_bars()
-    try:
-        loaded = datasets.load_dataset(hub.id, hub.config, revision=hub.revision)
-    except Exception as error:  # the library raises anything from OSError to its own and its parsers' errors
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DataError(
-            f"data.hub: {hub.id} at {hub.revision[:12]} could not be loaded ({reason[:200]}); "
-            "without a network, give a folder of tables: data.path=FOLDER"
-        ) from error
-    names = {"train": "train", "validation": "validation", "valid": "validation", "dev": "validation", "test": "test"}
-    splits = {names[name]: table for name, table in loaded.items() if name in names}
-    if "train" not in splits:
-        raise DataError(f"data.hub: {hub.id} has no train split (it has: {', '.join(loaded)}); choose another config")
-    return splits
-
-
-def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
-    """Returns columns as lists; ids that have names become these."""
-    require_columns(place, columns, table.column_names)
-    features, values_by_column = table.features.to_dict(), dict[str, list[Any]]()
-    for column in columns:
-        names, values = names_of(features[column]), list(table[column])
-        values_by_column[column] = (
-            [named(f"{place}: '{column}'", value, names) for value in values] if names else values
-        )
-    return Content(values_by_column)

@@ -8,6 +8,7 @@ from typing import Any
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
 from harness.data.readers.id_names import id_names, named
+from harness.data.readers.nested import value_at
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 
@@ -59,7 +60,9 @@ def _content(
             is_found = names is None  # a column of which there are two is none that is looked for
             names = list(dict.fromkeys(schema.names)) if names is None else names
             paths = {name: path for name in names if (path := _path(schema, name))}
-            require_columns(file.place, names, [*schema.names, *paths])
+            within = [path for name in dict.fromkeys(schema.names) if schema.names.count(name) == 1
+                      for path in _paths(name, schema.field(name).type)]  # fmt: skip
+            require_columns(file.place, [name for name in names if name not in paths], [*schema.names, *within])
             names_by_id = id_names(schema.metadata)
             columns: dict[str, list[Any]] = {name: [] for name in names}
             wanted = list(dict.fromkeys(paths.get(name, (name,))[0] for name in names))
@@ -69,9 +72,9 @@ def _content(
                 raise DataError(f"{file.place}: column '{twice}' occurs twice in the table; rename one of them")
             for batch in read([name for name in wanted if schema.names.count(name) == 1]):
                 for name, values in columns.items():
-                    column, *within = paths.get(name, (name,))
+                    column, *parts = paths.get(name, (name,))
                     more = _values(f"{file.place}: '{name}'", batch.column(column), names_by_id.get(name))
-                    values += [_within(value, within) for value in more] if within else more
+                    values += [_within(value, parts) for value in more] if parts else more
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{file.place}: cannot be read as {file.suffix} ({reason})") from error
@@ -79,23 +82,43 @@ def _content(
 
 
 def _path(schema: Any, name: str) -> tuple[str, ...]:
-    """Returns the parts of a name such as `review.text`, whose first is a column of structs; () for any other name."""
+    """Returns the parts of a name such as `review.text`, which is within a column; () for any other name."""
     import pyarrow as pa
 
     first, *parts = name.split(".")
-    if name in schema.names or first not in schema.names:
+    if name in schema.names or schema.names.count(first) != 1:
         return ()
     kind = schema.field(first).type
     for part in parts:
+        if _is_list(kind):
+            kind = kind.value_type
+            if part.isdecimal():
+                continue
         if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
             return ()
         kind = kind.field(part).type
     return (first, *parts)
 
 
+def _paths(name: str, kind: Any) -> list[str]:
+    """Returns the names of the values within a column: `review.text`."""
+    import pyarrow as pa
+
+    kind = kind.value_type if _is_list(kind) else kind
+    if not pa.types.is_struct(kind):
+        return []
+    fields = [(f"{name}.{field.name}", field.type) for field in kind]
+    return [path for inner, of_inner in fields for path in (inner, *_paths(inner, of_inner))]
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
 def _within(value: Any, parts: Sequence[str]) -> Any:
-    for part in parts:
-        value = None if value is None else value[part]
+    value = value_at(value, parts)
     return None if value != value else value
 
 

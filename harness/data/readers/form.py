@@ -77,6 +77,12 @@ def require_columns(place: str, names: Iterable[str], present: Sequence[str], hi
             more = f" and {len(present) - 20} more" if len(present) > 20 else ""
             raise MissingColumn(
                 name,
-                f"{place}: no column '{name}' (columns: {listed}{more}){nearest(name, present)}",
+                f"{place}: no column '{name}' (columns: {listed}{more}){_near(name, present)}",
                 hint or "name it with data.text=, data.text_pair= or data.label=",
             )
+
+
+def _near(name: str, present: Sequence[str]) -> str:
+    """Returns a question for the column that ends with the name, such as `data.text`, or is the nearest."""
+    within = [column for column in present if column.endswith(f".{name}")]
+    return f"; did you mean '{within[0]}'?" if within else nearest(name, present)

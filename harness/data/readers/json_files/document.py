@@ -7,9 +7,10 @@ from typing import Any
 
 from harness.data.readers.id_names import named, names_of
 from harness.data.readers.json_files.squad import is_squad, rows_of_squad
+from harness.data.readers.nested import value_at
 from harness.errors import DataError
 
-__all__ = ["is_document", "rows_of_document", "within"]
+__all__ = ["is_document", "rows_of_document"]
 
 #: Rows are looked for in objects within so many objects.
 _MAX_DEPTH = 5
@@ -27,16 +28,6 @@ def is_document(value: Any, wanted: Sequence[str] | None = None) -> bool:
     if wanted and not any(isinstance(value.get(name), (list, dict, type(None))) for name in wanted):
         return False
     return bool(_tables(value, wanted)) or all(isinstance(part, (list, dict)) for part in value.values())
-
-
-def within(row: Mapping[str, Any], name: str) -> Any:
-    """Returns the value of a name such as `review.text`, which is in an object of the row; None where it is not."""
-    value: Any = row
-    for part in name.split("."):
-        if not isinstance(value, dict):
-            return None
-        value = value.get(part)
-    return value
 
 
 def rows_of_document(
@@ -159,7 +150,7 @@ def _has_columns(table: Any, wanted: Sequence[str] | None) -> bool:
     if isinstance(table, dict):
         return True
     rows = table[:_TELLING_ROWS]
-    return all(any(name in row or within(row, name) is not None for row in rows) for name in wanted or ())
+    return all(any(name in row or value_at(row, name.split(".")) is not None for row in rows) for name in wanted or ())
 
 
 def _columns(value: Mapping[str, Any]) -> dict[str, list[Any]] | None:

@@ -6,14 +6,15 @@ A missing key, null and NaN are None.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from math import isfinite
 from typing import Any, TextIO
 
-from harness.data.readers.encoding import find_encoding
+from harness.data.readers.encodings import find_encoding
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
-from harness.data.readers.json_files.document import is_document, rows_of_document, within
+from harness.data.readers.json_files.document import is_document, rows_of_document
+from harness.data.readers.nested import paths_of, value_at
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
 
@@ -23,6 +24,8 @@ _CHUNK_CHARS = 2**20
 #: Numbers of so many characters are the same after a way through float.
 _EXACT_CHARS = 16
 _SPACE = " \t\r\n"
+#: Where Label Studio keeps the choice of a class.
+_CHOICES = "annotations.result.value.choices"
 _MARK = "\ufeff"
 
 
@@ -39,33 +42,45 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
         said: list[str] = []
         if start == "{" and file.suffix == ".json":
             rows = _lines_or_document(file, encoding, rows, names, said)
-        columns = _columns(file.place, rows, names)
+        columns = _columns(file.place, rows, names, said)
         return Content(columns, (*notes, *said))
 
 
-def _columns(place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] | None) -> dict[str, list[Any]]:
+def _columns(
+    place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] | None, notes: list[str]
+) -> dict[str, list[Any]]:
+    """Returns the columns of the rows, and adds a note on rows that an annotator did not accept."""
+    num_refused = 0
     columns: dict[str, list[Any]] = {name: [] for name in names or ()}
+    parts = {name: name.split(".") for name in columns}
     missing, present = list(columns), dict[str, None]()
     for count, (where, row) in enumerate(rows):
         if not isinstance(row, dict):
             raise DataError(f"{place}: {where}: {type(row).__name__} instead of an object {{column: value}}")
         if names is None:
             columns |= {name: [None] * count for name in row if name not in columns}
+            parts |= {name: [name] for name in row}
         elif missing:
-            missing = [name for name in missing if name not in row and within(row, name) is None]
-            present |= dict.fromkeys(_paths(row))
+            missing = [name for name in missing if name not in row and value_at(row, parts[name]) is None]
+            present |= dict.fromkeys(paths_of(row))
         for name, values in columns.items():
-            values.append(row[name] if name in row else within(row, name))
-    require_columns(place, missing, list(present))
+            values.append(row[name] if name in row else value_at(row, parts[name]))
+        num_refused += row.get("answer") in ("reject", "ignore") and "_input_hash" in row
+    require_columns(place, missing, list(present), _hint(present))
+    if num_refused and "answer" not in (names or ()):
+        notes.append(
+            f"{place.rpartition('/')[2]}: {num_refused} rows have the answer reject or ignore, as Prodigy writes it, "
+            "which decides nothing: leave them out if their labels are wrong"
+        )
     return columns
 
 
-def _paths(row: Mapping[str, Any]) -> list[str]:
-    """Returns the names in a row, those within its objects as `review.text`."""
-    paths = []
-    for name, value in row.items():
-        paths += [f"{name}.{path}" for path in _paths(value)] if isinstance(value, dict) and value else [name]
-    return paths
+def _hint(present: Collection[str]) -> str:
+    """Returns what to name where the rows are an export of Label Studio; "" for others."""
+    texts = [name for name in present if name.startswith("data.")]
+    if not texts or _CHOICES not in present:
+        return ""
+    return f"name what an export of Label Studio holds: data.text={texts[0]} data.label={_CHOICES}"
 
 
 def _lines_or_document(
@@ -147,7 +162,11 @@ def _first_item(place: str, number: int, text: str, stream: TextIO) -> tuple[Any
 
 
 def _reason(error: Exception) -> str:
-    return f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
+    if not isinstance(error, json.JSONDecodeError):
+        return str(error)
+    is_python = error.doc[error.pos : error.pos + 1] == "'"
+    remedy = "; in single quotes it is Python's: json.dumps(ast.literal_eval(line)) writes JSON" if is_python else ""
+    return f"{error.msg} at character {error.pos + 1}{remedy}"
 
 
 def _number(text: str) -> float | str:
