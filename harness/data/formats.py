@@ -73,6 +73,8 @@ def rename_hint(path: Path) -> str:
         return f"; name a table by what it is: mv {path.name} {name}{_RENAMED[suffix]}{path.name[len(name) :]}"
     if suffix == ".xlsm":
         return f"; a workbook with macros is read under the other name: mv {path.name} {path.with_suffix('.xlsx').name}"
+    if suffix == ".sql":
+        return "; load the dump into a database, and write its table to .csv"
     if suffix in _SHEETS:
         return "; save the sheet as .xlsx or .csv"
     if suffix in _ARCHIVES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.data.readers.header import folded
 from harness.data.values import is_missing
 from harness.spec.tasks import Field, TaskFacts
 
@@ -21,8 +22,8 @@ def other_names(
 ) -> tuple[dict[str, str], list[str]]:
     """Returns the columns of the fields whose own are not there, and a note on each; nothing where one is in doubt.
 
-    A column is a field's where its name differs in case and spaces only, or is the field's own. Where the study names
-    no text, its field is the only column of sentences.
+    A column is a field's where its name differs in case, spaces and hidden signs only, or is the field's own. Where the
+    study names no text, its field is the only column of sentences.
 
     Args:
         columns: values by the names of the table's columns.
@@ -35,9 +36,9 @@ def other_names(
         if wanted in columns:
             continue
         field = facts.field(name)
-        same = [column for column in columns if _folded(column) == _folded(wanted)]
+        same = [column for column in columns if folded(column) == folded(wanted)]
         if not same and wanted == field.short:  # the study names no column
-            same = [column for column in columns if _folded(column) == _folded(name)]
+            same = [column for column in columns if folded(column) == folded(name)]
         why = f"there is no '{wanted}'"
         if not same and _is_unnamed_text(field, names, facts):
             same = [column for column in columns if column not in names.values() and _holds_sentences(columns[column])]
@@ -46,17 +47,14 @@ def other_names(
         if len(same) != 1 or same[0] in (*names.values(), *found.values()):
             return {}, []
         found[name] = same[0]
-        notes.append(f"{field.name} is read from '{same[0]}': {why} ({field.key})")
+        shown = same[0] if same[0].isprintable() else repr(same[0])[1:-1]
+        notes.append(f"{field.name} is read from '{shown}': {why} ({field.key})")
     return found, notes
 
 
 def _is_unnamed_text(field: Field, names: Mapping[str, str], facts: TaskFacts) -> bool:
     """True for the only field of texts that is read, whose column has the name by default."""
     return [name for name in facts.texts if name in names] == [field.name] == [names[field.name]]
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _holds_sentences(values: Sequence[Any]) -> bool:

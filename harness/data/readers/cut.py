@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Cut", "Spanning", "cut_plain", "cut_quoted", "header_candidates", "is_spanning"]
+__all__ = ["QUOTED_WORDS", "Cut", "Spanning", "cut_plain", "cut_quoted", "header_candidates", "is_spanning"]
 
 #: The header is looked for in this many records.
 HEADER_RECORDS = 30
+#: A header as R's write.table has it: names in quotes, with spaces between.
+QUOTED_WORDS = re.compile(r'"[^"]*"(?: "[^"]*")+\s*$')
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.data.readers.cut import HEADER_RECORDS
 from harness.data.readers.dialect import Dialect, find_dialect
-from harness.data.readers.encoding import find_encoding
+from harness.data.readers.encodings import find_encoding
 from harness.data.readers.escapes import doubled
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form
 from harness.data.readers.header import find_header, folded
+from harness.data.readers.hints import hint_of_separator, separator_in
 from harness.data.readers.plain import MARK
+from harness.data.readers.row_names import with_row_names
 from harness.data.readers.rows import Table, Undecided, csv_reader
 from harness.data.readers.signature import check_signature
 from harness.errors import DataError
@@ -24,6 +27,8 @@ __all__ = ["DelimitedReader"]
 #: So much text tells how a file is cut. Where a later line does not fit, all lines are asked.
 SAMPLE_CHARS = 2**19
 MAX_CELL_CHARS = 16 * 2**20
+#: A cell of the line below the header in tables of Markdown and of databases' terminals.
+_RULE = re.compile(r"\s*:?[-=]{3,}:?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,19 @@ class DelimitedReader:
         first_rows = _first_rows(lines, dialect)
         if not first_rows:
             raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
-        header = find_header(file.place, first_rows, expected, form.header, dialect.width)
-        header = header.with_row_names(first_rows, dialect.width, lines)
+        separator = separator_in(lines, dialect.delimiter)
+        if not form.delimiter and dialect.delimiter in separator[1:-1]:
+            raise DataError(f"{file.place}: {hint_of_separator(separator)}")
+        header = find_header(file.place, first_rows, expected, form.header, dialect.width, separator)
+        header = with_row_names(header, first_rows, dialect.width, lines)
         places = header.places(file.place, names, expected)
         table = Table(file.place, header, dialect, is_all, places, expected)
         has_returns = any(line.endswith("\r") for line in lines)
         columns = table.read(file, encoding, max(header.last, num_above), has_returns)
-        repeated = (
-            _without_headers(columns, {name: header.columns[at] for name, at in places.items()}) if header.last else []
-        )
+        repeated: list[str] = []
+        if header.last:
+            names_by_column = {name: header.columns[at] for name, at in places.items()}
+            repeated = [*_without_rules(columns), *_without_headers(columns, names_by_column)]
         notes = (*dialect.notes, *header.number_notes(places), *header.row_notes(), *table.notes(), *repeated)
         said = (f"{file.name}: {note}" for note in notes)
         return Content(columns, (*said, *header.notes), tuple(header.columns) if header.last else None)
@@ -91,6 +100,16 @@ def _without_mark(lines: list[str], form: Form) -> tuple[Form, int]:
         return form, 0
     lines[0] = "\n"
     return replace(form, delimiter=form.delimiter or mark), 1
+
+
+def _without_rules(columns: dict[str, list[Any]]) -> list[str]:
+    """Takes the line that a drawn table has below its header (`---`) out of the columns, and returns a note."""
+    lists = list(columns.values())
+    if not lists or not lists[0] or not all(_RULE.fullmatch(values[0]) for values in lists):
+        return []
+    for values in lists:
+        del values[0]
+    return ["the line below the header draws a rule, and is left out"]
 
 
 def _without_headers(columns: dict[str, list[Any]], header: dict[str, str]) -> list[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.data.readers.cut import Cut, cut_plain, cut_quoted, header_candidates
+from harness.data.readers.cut import QUOTED_WORDS, Cut, cut_plain, cut_quoted, header_candidates
 from harness.data.readers.escapes import ESCAPED_QUOTE, doubled
 from harness.data.readers.form import Form
 from harness.data.readers.swallowed import find_swallowed
@@ -16,6 +17,8 @@ __all__ = ["Dialect", "find_dialect"]
 #: Whether double quotes enclose cells, by the names of data.quoting.
 QUOTINGS = {"double": True, "none": False}
 DELIMITERS = (",", "\t", ";", "|")
+#: Signs that are in no text, and separate cells where they occur: Hive's ^A, and ASCII's separators.
+_CONTROL = re.compile("[\x01-\x06\x1c-\x1f]")
 #: A delimiter is the table's where no more than this share of the lines is not of the usual width.
 MAX_MISFITS = 0.1
 #: Quotes enclose cells where this share of the lines has cells in quotes, whether they need it or not.
@@ -73,6 +76,8 @@ def _escaped(place: str, lines: Sequence[str], names: Sequence[str], form: Form,
 def _best_cuts(lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> tuple[Cut, Cut]:
     """Returns the lines cut by the delimiter that fits them, without and with quoting."""
     delimiters = sorted(DELIMITERS, key=lambda mark: mark != usual.delimiter)
+    first = next((line for line in lines if line.strip()), "")
+    delimiters = [*dict.fromkeys(_CONTROL.findall(first)), *delimiters] + [" "] * bool(QUOTED_WORDS.match(first))
     plain_cuts = [cut_plain(lines, mark) for mark in ([form.delimiter] if form.delimiter else delimiters)]
     has_quotes = any('"' in line for line in lines)
     cuts = [(plain, cut_quoted(lines, plain.delimiter) if has_quotes else plain) for plain in plain_cuts]

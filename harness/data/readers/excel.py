@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.data.readers.cut import HEADER_RECORDS
 from harness.data.readers.file import TableFile
@@ -22,7 +23,7 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
     """Returns the columns `names` of a file, or all columns; see `Reader`."""
     check_signature(file, "Excel", (b"PK\x03\x04",))
     try:
-        import openpyxl
+        import openpyxl  # noqa: F401
     except ImportError as error:
         raise MissingPackage(
             f"{file.place}: an Excel workbook needs the package openpyxl: pip install 'finetune-harness[xlsx]'; "
@@ -30,8 +31,9 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
         ) from error
     with file.seekable() as stream:
         try:
-            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-            sheets = [(sheet.title, _cells(sheet)) for sheet in book.worksheets]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of styles and extensions, which say nothing of the cells
+                sheets = [(sheet.title, _cells(sheet)) for sheet in _sheets(stream, data_only=True)]
         except Exception as error:  # the library raises anything from KeyError to its XML parser's errors
             raise DataError(f"{file.place}: cannot be read as an Excel workbook ({error})") from error
     tables = [(title, rows) for title, cells in sheets if (rows := _rows(cells))]
@@ -44,9 +46,38 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
         except MissingColumn as error:
             errors.append(error)
             continue
+        empty = [name for name, values in columns.items() if names and values and not any(map(_is_filled, values))]
+        if empty and _has_formulas(file, title):
+            raise DataError(
+                f"{file.place}: column '{empty[0]}' is empty, and the sheet has formulas whose values were not saved; "
+                "open it in a spreadsheet program and save it"
+            )
         said = (f"{file.name}: of {len(sheets)} sheets '{title}' is read",) if len(sheets) > 1 else ()
         return Content(columns, (*said, *notes))
     raise errors[0]
+
+
+def _is_filled(cell: Any) -> bool:
+    return cell not in (None, "")
+
+
+def _has_formulas(file: TableFile, title: str) -> bool:
+    with file.seekable() as stream:
+        sheet = next(sheet for sheet in _sheets(stream, data_only=False) if sheet.title == title)
+        return any(isinstance(cell, str) and cell.startswith("=") for row in _cells(sheet) for cell in row)
+
+
+def _sheets(stream: BinaryIO, *, data_only: bool) -> list[Any]:
+    """Returns the sheets of a workbook that have cells, without those of a chart."""
+    from openpyxl.reader.excel import ExcelReader
+
+    class Reader(ExcelReader):  # type: ignore[misc]
+        def read_chartsheet(self, sheet: Any, rel: Any) -> None:
+            pass
+
+    reader = Reader(stream, read_only=True, data_only=data_only)
+    reader.read()
+    return list(reader.wb.worksheets)
 
 
 def _cells(sheet: Any) -> list[Sequence[Any]]:
@@ -58,7 +89,7 @@ def _cells(sheet: Any) -> list[Sequence[Any]]:
 def _rows(cells: Iterable[Sequence[Any]]) -> list[tuple[int, list[Any]]]:
     """Returns the rows that are not empty, and their numbers; the errors of formulas are missing values."""
     rows = ((number, [None if cell in _ERRORS else cell for cell in row]) for number, row in enumerate(cells, start=1))
-    return [(number, row) for number, row in rows if any(cell not in (None, "") for cell in row)]
+    return [(number, row) for number, row in rows if any(map(_is_filled, row))]
 
 
 def _read(

@@ -21,6 +21,8 @@ __all__ = ["DOCUMENT", "PACKED", "TableFile", "open_table", "table_name"]
 SMALL_BYTES, MAX_RATIO, MAX_BYTES = 256 * 2**20, 100, 16 * 2**30
 _PACKERS: Mapping[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 PACKED = (*_PACKERS, ".zip")
+#: What file managers leave in folders, and so in zip files.
+_CLUTTER = frozenset(["desktop.ini", "thumbs.db", "ehthumbs.db", "icon\r"])
 #: What lies beside the table in a zip file, for people.
 DOCUMENT = re.compile(
     r"(readme|licen[cs]e|citation|copying|notice|changelog)(\.txt)?|(config|dataset_infos?)\.json|.*\.(md|rst|pdf|html?|docx?)",
@@ -135,4 +137,6 @@ def _too_large(place: str, size: str, limit: int) -> DataError:
 
 
 def _is_clutter(name: str) -> bool:
-    return name.startswith("__MACOSX/") or Path(name).name == ".DS_Store"
+    """True for what file managers leave, and for hidden files."""
+    *folders, last = Path(name).parts
+    return "__MACOSX" in folders or last.startswith(".") or last.lower() in _CLUTTER

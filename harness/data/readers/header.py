@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, count
 from typing import Literal
 
 from harness.data.readers.form import require_columns
+from harness.data.readers.hints import hint_of_numbers, hint_of_separator
 from harness.errors import DataError, look_up
 
-__all__ = ["Header", "find_header", "folded"]
+__all__ = ["Header", "find_header", "folded", "is_number"]
 
 #: The line of the header, by the names of data.header.
 WORDS = {"none": 0}
-#: Names of columns that number the rows.
-_NUMBERS = re.compile(r"|#|(row|record|s)?[ _.]?(no|nr|num|number|index|idx|n)\.?|.*(\b|_)(id|key)", re.IGNORECASE)
-NO_HEADER = "if the file has no header, name columns by number, for example data.text=2 data.label=1 data.header=none"
+#: Signs that are not seen, and in no name.
+_HIDDEN = re.compile("[\u200b-\u200f\u2060\ufeff\xad]")
+#: A cell of so many words is no name.
+_MIN_WORDS_OF_TEXT = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """The columns of a table; the rows up to line `last` are the header and what stands above it (0: no such row).
 
-    `may_be_values` says that the header looks like a row of values, `has_row_names` that the first cell has no name.
+    `by_number` says how columns are named by number where the header looks like a row of values, `separator` which
+    signs seem to separate the cells, `has_row_names` that the first cell of the rows has no name.
     """
 
     columns: list[str]
     last: int
     notes: tuple[str, ...] = ()
-    may_be_values: bool = False
+    by_number: str = ""
+    separator: str = ""
     has_row_names: bool = False
 
     def places(self, place: str, names: Sequence[str] | None, expected: Sequence[str]) -> dict[str, int]:
@@ -77,26 +81,12 @@ class Header:
             if self.last and name.isdecimal() and int(name) != at + 1
         ]
 
-    def with_row_names(self, rows: Sequence[tuple[int, Sequence[str]]], width: int, lines: Sequence[str]) -> Header:
-        """Returns the header with a column for the numbers of the rows, which R writes and does not name.
-
-        It is the same header where the rows have no such cell more, or where it may come from a delimiter in a text: in
-        a CSV each cell that is no number is in quotes, and the header does not begin with a name for such numbers.
-        """
-        below = [row for row in rows if row[0] > self.last]
-        if not self.last or len(self.columns) + 1 != width or any(len(cells) != width for _, cells in below):
-            return self
-        is_numbered = [cells[0] for _, cells in below] == [str(number) for number in range(1, len(below) + 1)]
-        if not is_numbered or not any(cells[-1] for _, cells in below) or _NUMBERS.fullmatch(self.columns[0].strip()):
-            return self
-        if "\t" not in lines[self.last - 1] and not all(_is_in_quotes(lines[line - 1], cells) for line, cells in below):
-            return self
-        return replace(self, columns=["", *self.columns], has_row_names=True)
-
     def row_notes(self) -> list[str]:
         """Returns a note on a column of row numbers without a name."""
         return (
-            ["the first cell of each row is its number, which the header does not name"] if self.has_row_names else []
+            ["the first cell of each row is its name or number, which the header does not name"]
+            if self.has_row_names
+            else []
         )
 
     def _all_places(self) -> dict[str, int]:
@@ -112,9 +102,11 @@ class Header:
         return places
 
     def _hint(self) -> str:
+        if self.separator:
+            return hint_of_separator(self.separator)
         if len(self.columns) == 1 and not self.columns[0].isalnum():
             return "name it with data.text=; if the line is several columns, name the sign between with data.delimiter="
-        return NO_HEADER if self.may_be_values or self.last == 0 else ""
+        return self.by_number
 
 
 def find_header(
@@ -123,6 +115,7 @@ def find_header(
     names: Sequence[str],
     given: int | Literal["none"] | None,
     width: int,
+    separator: str = "",
 ) -> Header:
     """Returns the header: the first row with all wanted columns, else the first row of the usual width.
 
@@ -132,17 +125,20 @@ def find_header(
         names: the columns that it is expected to have.
         given: what the study says.
         width: the usual number of cells.
+        separator: several signs that seem to separate the cells, for messages.
 
     Raises:
         DataError: the line that the study gives is no row.
     """
     name = place.rpartition("/")[2]
+    by_number = hint_of_numbers([cells for _, cells in rows], width)
     if isinstance(given, str):
-        return Header(_numbers(width), look_up(WORDS, given, "data.header"))
+        last = look_up(WORDS, given, "data.header")
+        return Header(_numbers(width), last, by_number=by_number, separator=separator)
     if given is not None:
         if given not in (lines := dict(rows)):
             raise DataError(f"{place}: data.header is {given}, and no row ends on that line; the first is {rows[0][0]}")
-        return Header(list(lines[given]), given)
+        return Header(list(lines[given]), given, separator=separator)
     wanted = set(names)
     # Numbers name columns by their place, and occur in rows of values too: of these only the first may be the header.
     candidates = rows[:1] if all(column.isdecimal() for column in wanted) else rows
@@ -152,20 +148,17 @@ def find_header(
     if may_be_values and 1 < len(rows[0][1]) < width and not _looks_like_values(rows[0], rows):
         first, may_be_values = rows[0], False  # a header above texts that hold the delimiter without quotes
     if may_be_values and wanted and all(column.isdecimal() for column in wanted):
-        return Header(_numbers(width), 0, (f"{name}: no header, line {first[0]} is a row (data.header)",))
+        note = f"{name}: no header, line {first[0]} is a row (data.header)"
+        return Header(_numbers(width), 0, (note,), by_number, separator)
     line, cells = whole or first
     above = sum(row[0] < line for row in rows)
     notes = []
     if above or (whole is None and wanted):
         left_out = f", {above} rows above it are left out" if above else ""
         notes.append(f"{name}: line {line} is the header{left_out} (data.header)")
-    return Header(list(cells), line, tuple(notes), may_be_values)
-
-
-def _is_in_quotes(line: str, cells: Sequence[str]) -> bool:
-    """True for a line whose cells, but for numbers and NA, are in quotes; the first is in quotes too."""
-    others = sum(bool(cell) and cell != "NA" and not _is_number(cell) for cell in cells[1:])
-    return line.startswith('"') and line.count('"') >= 2 * (1 + others)
+    holds_texts = any(len(cell.split()) >= _MIN_WORDS_OF_TEXT for cell in cells)
+    hint = by_number if whole is None and (may_be_values or holds_texts) else ""
+    return Header(list(cells), line, tuple(notes), hint, separator)
 
 
 def _numbers(width: int) -> list[str]:
@@ -178,17 +171,18 @@ def _looks_like_values(row: tuple[int, Sequence[str]], rows: Sequence[tuple[int,
     below = [cells for line, cells in rows if line > row[0] and [folded(cell) for cell in cells] != names]
     for at, cell in enumerate(row[1]):
         others = [cells[at].strip() for cells in below if at < len(cells)]
-        if cell.strip() and others and (cell.strip() in others or all(map(_is_number, [cell, *others]))):
+        if cell.strip() and others and (cell.strip() in others or all(map(is_number, [cell, *others]))):
             return True
     return False
 
 
 def folded(name: str) -> str:
-    """Returns the form in which two names of columns count as the same: without spaces at the ends, in one case."""
-    return name.strip("\ufeff\u200b \t\r\n\xa0").casefold()
+    """Returns the form in which two names of columns are the same: one case, single spaces, no signs that hide."""
+    return " ".join(_HIDDEN.sub("", name).split()).casefold()
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """True for a cell that is a number."""
     try:
         float(cell)
     except ValueError:

@@ -33,6 +33,7 @@ _SIGNATURES = (
     _Signature(b"PAR1", "a Parquet file", "name it .parquet"),
     _Signature(b"ARROW1", "an Arrow (Feather) file", "name it .arrow"),
     _Signature(b"\xff\xff\xff\xff", "an Arrow stream", "name it .arrow"),
+    _Signature(b"FEA1", "a file of Feather's first version", "write it again: pandas.read_feather, then to_parquet"),
     _Signature(b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "save it as .xlsx or .csv"),
     _Signature(b"%PDF", "a PDF", "give the table as .csv"),
     _Signature(b"SQLite format 3\0", "an SQLite database", "write its table to .csv"),
@@ -51,6 +52,10 @@ _SIGNATURES = (
     ),
 )
 _LIST, _OBJECT = re.compile(rb'\[\s*\{\s*"'), re.compile(rb'\{\s*"[^"\n]*":\s*["\d{\[]')
+_SQL = re.compile(
+    rb"(--\s*\n)*(-- (MySQL|MariaDB|PostgreSQL|phpMyAdmin|SQLite)|(CREATE TABLE|INSERT INTO|DROP TABLE IF EXISTS)\b)",
+    re.IGNORECASE,
+)
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -80,6 +85,11 @@ def check_signature(file: TableFile, title: str, starts: tuple[bytes, ...] = ())
             "(the 'raw' or 'download' link)"
         )
     if not starts:
+        if _SQL.match(head):
+            raise DataError(
+                f"{file.place}: is a dump of a database (SQL), where its name says {title}; load it into one, and "
+                "write its table to .csv"
+            )
         if title != "JSON" and _is_json(head.removeprefix(b"\xef\xbb\xbf")):
             raise DataError(f"{file.place}: is JSON, where its name says {title}; name it .jsonl or .json")
         _check_end(file, head)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
 import pytest
 
 from harness.data.formats import Content, Form, read_files
+from harness.data.read import read_table
 from harness.data.readers import delimited, plain
 from harness.errors import DataError, MissingColumn
+from harness.spec.study import DataSpec
 
+NAMES = ("text", "label")
 TEXTS = [f"the {animal} number {number}" for number, animal in enumerate(["cat", "dog", "cow", "fox", "owl"] * 6)]
 LABELS = ["food", "animal", "weather"] * 10
 ROWS = list(zip(TEXTS, LABELS, strict=True))
@@ -288,7 +292,11 @@ def test_no_header(tmp_path: Path) -> None:
     assert found.columns == {"1": TEXTS, "2": LABELS}
     assert found.notes == ("t.csv: no header, line 1 is a row (data.header)",)
     said = error(tmp_path, "t.csv", rows)
-    assert said.endswith("name columns by number, for example data.text=2 data.label=1 data.header=none")
+    by_number = (
+        "; if the file has no header, name columns by number, for example data.text=1 data.label=2 data.header=none"
+    )
+    shown = f"(1: '{TEXTS[0]}', '{TEXTS[1]}'; 2: '{LABELS[0]}', '{LABELS[1]}')"
+    assert said.endswith(f"{by_number} {shown}")
     assert content(tmp_path, "t.csv", rows, ("2",), Form(header="none")).columns == {"2": LABELS}
     assert "no column 'text'" in error(tmp_path, "t.csv", table(","), header="none")
 
@@ -358,7 +366,7 @@ def test_numbers_of_rows_that_the_header_does_not_name(tmp_path: Path, name: str
     text = "\n".join([f"text{delimiter}label", *rows, ""])
     found = content(tmp_path, name, text)
     assert found.columns == {"text": TEXTS, "label": LABELS}
-    assert f"{name}: the first cell of each row is its number, which the header does not name" in found.notes
+    assert f"{name}: the first cell of each row is its name or number, which the header does not name" in found.notes
 
 
 def test_a_delimiter_in_each_text_is_no_number_of_rows(tmp_path: Path) -> None:
@@ -496,3 +504,74 @@ def test_all_columns_hold_an_index_without_a_name_and_nothing_behind_the_last(tm
     path = tmp_path / "t.csv"
     path.write_text(",text,label,\n7,good,a,\n8,bad,b,\n", encoding="utf-8")
     assert read_files([path], None, Form()).columns == {"": ["7", "8"], "text": ["good", "bad"], "label": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("row", "example"),
+    [
+        ("gj04\t{label}\t{mark}\tOur friends won't buy this analysis {at}", "data.text=4 data.label=2"),
+        ("26418377{at}\t{word}\tGas by my house hit $3.39 {at}\t", "data.text=3 data.label=2"),
+        ("{word}\t{at}\tMon Apr 06\tNO_QUERY\tuser{at}\tis upset that he cannot {at}", "data.text=6 data.label=1"),
+    ],
+)
+def test_columns_of_known_corpora_are_named_by_number(tmp_path: Path, row: str, example: str) -> None:
+    """CoLA, SemEval with a tab at the end of lines, and Sentiment140."""
+    kinds = [(0, "*", "negative"), (1, "", "positive")]
+    rows = [(at, *kinds[at % 2]) for at in range(12)]
+    lines = [row.format(at=at, label=label, mark=mark, word=word) for at, label, mark, word in rows]
+    said = error(tmp_path, "t.tsv", "\n".join([*lines, ""]))
+    assert f"name columns by number, for example {example} data.header=none (1: '" in said
+    keys = dict(re.findall(r"data\.(text|label)=(\d)", said))
+    found = content(tmp_path, "t.tsv", "\n".join([*lines, ""]), tuple(keys.values()), Form(header="none"))
+    assert len(set(found.columns[keys["label"]])) == 2 and len(set(found.columns[keys["text"]])) == 12
+
+
+@pytest.mark.parametrize("sign", ["::", ":::", "###", "~|~", "@@@"])
+def test_a_separator_of_several_signs_is_named(tmp_path: Path, sign: str) -> None:
+    rows = [f"{text}{sign}{label}" for text, label in zip(TEXTS, LABELS, strict=True)]
+    for header, names in ([f"text{sign}label"], NAMES), ([], ("1", "2")):
+        said = error(tmp_path, "t.txt", "\n".join([*header, *rows, ""]), names)
+        assert f"'{sign}' seems to separate its columns: write one sign in its place, for example a tab" in said
+
+
+@pytest.mark.parametrize("name", ["\xa0text", "text\u200b", "\u2009Text \ufeff", "te\xadxt"])
+def test_signs_that_hide_in_a_name_do_not_count(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(table(",", header=f"{name},label\n"), encoding="utf-8")
+    tables = read_table(DataSpec(path=str(path)), "text-classification")
+    assert tables.columns == {"text": name, "label": "label"}
+    assert f"text is read from {name!r}: there is no 'text' (data.text)" in tables.notes
+
+
+@pytest.mark.parametrize("names", [[str(at) for at in range(1, 9)], ["17", "3", "5", "8", "90", "12", "2", "44"], None])
+@pytest.mark.parametrize("name", ["t.txt", "t.csv"])
+def test_tables_of_r_have_spaces_between_and_names_of_rows(tmp_path: Path, name: str, names: list[str] | None) -> None:
+    texts = ["good, yes", "so so", 'a "quote"', "it's", "x;y", "", "a\\\\b", "last"]
+    cells = [text.replace('"', '\\"') for text in texts]
+    names = names or [f"row {letter}" for letter in "abcdefgh"]
+    rows = [
+        f'"{row}" "{cell}" {at}.5 "{"ab"[at % 2]}"' for at, (row, cell) in enumerate(zip(names, cells, strict=True))
+    ]
+    found = content(tmp_path, name, "\n".join(['"text" "score" "label"', *rows, ""]))
+    assert found.columns == {"text": texts, "label": list("abababab")}
+    assert f"{name}: cells are separated by ' ' (data.delimiter)" in found.notes
+    assert f"{name}: the first cell of each row is its name or number, which the header does not name" in found.notes
+    without = [row.split(" ", 1)[1] for row in rows] if not names[0].startswith("row") else []
+    if without:
+        assert content(tmp_path, name, "\n".join(['"text" "score" "label"', *without, ""])).columns == found.columns
+
+
+def test_the_rule_below_a_header_is_no_row(tmp_path: Path) -> None:
+    """Markdown's tables, and those that a database's terminal draws without corners."""
+    drawn = "".join(f"| {text} | {label} |\n" for text, label in ROWS)
+    found = content(tmp_path, "t.txt", "| text | label |\n|:-----|------:|\n" + drawn, (" text ", " label "))
+    assert found.columns == {" text ": [f" {text} " for text in TEXTS], " label ": [f" {label} " for label in LABELS]}
+    assert "t.txt: the line below the header draws a rule, and is left out" in found.notes
+
+
+@pytest.mark.parametrize("sign", ["\x01", "\x1f"])
+def test_separators_that_are_no_text(tmp_path: Path, sign: str) -> None:
+    rows = [(f"{text}, so", label) for text, label in ROWS]
+    assert content(tmp_path, "t.txt", table(sign, rows)).columns["label"] == LABELS
+    found = content(tmp_path, "t.txt", table(sign, rows, header=""), ("1", "2"))
+    assert found.columns == {"1": [text for text, _ in rows], "2": LABELS}

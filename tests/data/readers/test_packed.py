@@ -49,6 +49,12 @@ def test_zip_of_a_table_and_its_documents_is_read(tmp_path: Path) -> None:
     assert read_columns(path, ["text"]) == read_columns(zipped(tmp_path / "u.zip", **{"t.csv": CSV}), ["text"])
 
 
+def test_what_file_managers_leave_in_a_zip_does_not_count(tmp_path: Path) -> None:
+    litter = ["__MACOSX/d/._t.csv", "d/.DS_Store", "d/desktop.ini", "d/Thumbs.db", "._t.csv", ".gitkeep"]
+    path = zipped(tmp_path / "t.zip", **{"d/t.csv": CSV, **dict.fromkeys(litter, "x,y")})
+    assert read_columns(path, ["text", "label"]) == COLUMNS
+
+
 def test_zip_of_several_files_or_none_is_refused_with_their_names(tmp_path: Path) -> None:
     said = refused(zipped(tmp_path / "t.zip", **{"a.csv": CSV, "b.csv": CSV}))
     assert "t.zip: holds 2 files (a.csv, b.csv), not one table; unpack it" in said

@@ -42,6 +42,13 @@ def as_csv(rows: Rows, delimiter: str = ",", quoting: int = csv.QUOTE_ALL, encod
     return stream.getvalue().encode(encoding)
 
 
+def as_r(rows: Rows) -> bytes:
+    """What R's write.table(qmethod="double") writes: spaces between, and the names of the rows."""
+    doubled = [[cell.replace('"', '""') for cell in row] for row in [NAMES, *rows]]
+    lines = [" ".join(f'"{cell}"' for cell in row) for row in doubled]
+    return "\n".join([lines[0], *(f'"{at}" {line}' for at, line in enumerate(lines[1:], start=1)), ""]).encode()
+
+
 def as_dicts(rows: Rows) -> list[dict[str, str]]:
     return [dict(zip(NAMES, row, strict=True)) for row in rows]
 
@@ -57,9 +64,11 @@ def _write_stream(table: pa.Table, stream: io.BytesIO) -> None:
         writer.write_table(table)
 
 
-def as_zip(name: str, content: bytes) -> bytes:
+def as_zip(name: str, content: bytes, *litter: str) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
+        for beside in litter:
+            archive.writestr(beside, b"x")
         archive.writestr(name, content)
     return stream.getvalue()
 
@@ -70,6 +79,7 @@ WRITERS: dict[str, Callable[[Rows], bytes]] = {
     "utf16.csv": lambda rows: as_csv(rows, encoding="utf-16"),
     "a.tsv": lambda rows: as_csv(rows, "\t"),
     "a.txt": lambda rows: as_csv(rows, "|"),
+    "r.txt": as_r,
     "a.json": lambda rows: json.dumps(as_dicts(rows), indent=1).encode(),
     "a.jsonl": lambda rows: "\n".join(json.dumps(row, ensure_ascii=False) for row in as_dicts(rows)).encode(),
     "a.tab": lambda rows: as_csv(rows, "\t"),
@@ -80,6 +90,7 @@ WRITERS: dict[str, Callable[[Rows], bytes]] = {
     "a.arrow": lambda rows: as_arrow(rows, _write_stream),
     "a.csv.gz": lambda rows: gzip.compress(as_csv(rows)),
     "parquet.zip": lambda rows: as_zip("a.parquet", as_arrow(rows, parquet.write_table)),
+    "litter.zip": lambda rows: as_zip("d/a.csv", as_csv(rows), "__MACOSX/d/._a.csv", "d/Thumbs.db", "d/desktop.ini"),
     "json.zip": lambda rows: as_zip("a.json", json.dumps(as_dicts(rows)).encode()),
 }
 
@@ -107,6 +118,29 @@ def test_quoted_rows_come_back_or_are_refused(tmp_path: Path, delimiter: str, qu
     path.write_bytes(as_csv(rows, delimiter, quoting))
     try:
         columns = read_columns(path, NAMES)
+    except DataError:
+        return
+    assert list(zip(*columns.values(), strict=True)) == rows
+
+
+@SHORT
+@given(rows=tables)
+def test_rows_within_objects_and_lists_come_back(tmp_path: Path, rows: Rows) -> None:
+    tasks = [{"data": {"text": text}, "annotations": [{"result": [{"choices": [label]}]}]} for text, label in rows]
+    (tmp_path / "t.json").write_text(json.dumps(tasks), encoding="utf-8")
+    parquet.write_table(pa.Table.from_pylist(tasks), tmp_path / "t.parquet")
+    for name in ("t.json", "t.parquet"):
+        texts, labels = read_columns(tmp_path / name, ["data.text", "annotations.result.choices"]).values()
+        assert list(zip(texts, (label[0] for label in labels), strict=True)) == rows
+
+
+@SHORT
+@given(rows=tables_of_signs, letters=st.text("éàüłß漢字", min_size=3, max_size=6))
+def test_rows_in_utf7_come_back_or_are_refused(tmp_path: Path, rows: Rows, letters: str) -> None:
+    rows = [(f"{letter}. {text}", label) for letter, (text, label) in zip(letters * 4, rows, strict=False)]
+    (tmp_path / "t.csv").write_bytes(as_csv(rows, encoding="utf-7"))
+    try:
+        columns = read_columns(tmp_path / "t.csv", NAMES)
     except DataError:
         return
     assert list(zip(*columns.values(), strict=True)) == rows

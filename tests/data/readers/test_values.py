@@ -207,6 +207,29 @@ def test_names_within_structs(tmp_path: Path) -> None:
                 read_columns(tmp_path / name, [missing])
 
 
+def test_names_within_lists_of_objects(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "data": {"text": "a"}, "annotations": [{"result": [{"value": {"choices": ["yes"]}}]}]},
+        {"id": 2, "data": {"text": "b"}, "annotations": [{"result": [{"value": {"choices": ["no", "so"]}}]}]},
+        {"id": 3, "data": {"text": "c"}, "annotations": []},
+    ]
+    (tmp_path / "t.json").write_text(json.dumps(rows), encoding="utf-8")
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    for name in ("t.json", "t.parquet"):
+        for path, labels in (
+            ("annotations.result.value.choices", [["yes"], ["no", "so"], None]),
+            ("annotations.0.result.0.value.choices.0", ["yes", "no", None]),
+        ):
+            found = read_columns(tmp_path / name, ["data.text", path])
+            assert found == {"data.text": ["a", "b", "c"], path: labels}
+        with pytest.raises(DataError, match=r"no column 'text' .*'data\.text'.*; did you mean 'data\.text'\?"):
+            read_columns(tmp_path / name, ["text"])
+    with pytest.raises(
+        DataError, match=r"Label Studio holds: data\.text=data\.text data\.label=annotations\.result\.val"
+    ):
+        read_columns(tmp_path / "t.json", ["text", "label"])
+
+
 def test_class_ids_beyond_the_names_are_refused(tmp_path: Path) -> None:
     features = {"label": {"names": ["no", "yes"], "_type": "ClassLabel"}}
     metadata = {"huggingface": json.dumps({"info": {"features": features}})}
@@ -259,6 +282,64 @@ def test_errors_of_formulas_are_missing(tmp_path: Path) -> None:
         book.active.append(row)
     book.save(tmp_path / "t.xlsx")
     assert read_columns(tmp_path / "t.xlsx", ["text", "label"]) == {"text": ["a", None, "c"], "label": ["x", "y", None]}
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_sheets_of_charts_hold_no_rows(tmp_path: Path, first: bool) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    from openpyxl.chart import BarChart, Reference
+
+    book = openpyxl.Workbook()
+    for row in (["text", "label"], ["a", "x"], ["b", "y"]):
+        book.active.append(row)
+    chart = BarChart()
+    chart.add_data(Reference(book.active, min_col=2, min_row=1, max_row=3), titles_from_data=True)
+    book.create_chartsheet("Chart", 0 if first else None).add_chart(chart)
+    book.save(tmp_path / "t.xlsx")
+    _without(tmp_path / "t.xlsx", "xl/chartsheets/_rels")
+    found = read_files([tmp_path / "t.xlsx"], ["text", "label"])
+    assert found == Content({"text": ["a", "b"], "label": ["x", "y"]})
+
+
+def _without(path: Path, start: str) -> None:
+    """Writes a zip file again without the members whose names start so, as other programs do."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    kept = {name: content for name, content in members.items() if not name.startswith(start)}
+    assert len(kept) < len(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in kept.items():
+            archive.writestr(name, content)
+
+
+def test_feather_of_the_first_version_is_named(tmp_path: Path) -> None:
+    for name in ("t.feather", "t.csv"):
+        (tmp_path / name).write_bytes(b"FEA1" + bytes(60) + b"FEA1")
+        with pytest.raises(
+            DataError, match=r"is a file of Feather's first version, where its name says .*; write it again"
+        ):
+            read_columns(tmp_path / name, ["text"])
+
+
+def test_formulas_without_values_are_told(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["text", "label", "more"], ["a", '=IF(1, "x", "y")', None], ["b", '="y"', None]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(DataError, match="column 'label' is empty, and the sheet has formulas whose values were not"):
+        read_columns(tmp_path / "t.xlsx", ["text", "label"])
+    assert read_columns(tmp_path / "t.xlsx", ["text"]) == {"text": ["a", "b"]}
+
+
+def test_rows_that_an_annotator_refused_are_said(tmp_path: Path) -> None:
+    rows = [
+        {"text": "a", "label": "x", "answer": answer, "_input_hash": 1} for answer in ("accept", "reject", "ignore")
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = read_files([tmp_path / "t.jsonl"], ["text", "label"])
+    assert [note.partition(", as")[0] for note in found.notes] == ["t.jsonl: 2 rows have the answer reject or ignore"]
+    assert not read_files([tmp_path / "t.jsonl"], ["text", "answer"]).notes
 
 
 def test_excel_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
