@@ -20,6 +20,7 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
     texts = {
         "empty.csv": "",
         "reviews-utf8.csv": good.replace("far", "f\u00e4r"),
+        "utf7.csv": good.replace("so far", "caf+AOk-", 1),
         "ragged.csv": good + "a text, with a comma,positive\n",
         "short.csv": good + "a text\n",
         "twice.csv": good.replace("text,label", "text,label,text").replace("\n", ",\n").replace("text,\n", "text\n"),
@@ -63,6 +64,11 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "equal.csv": _csv([(text, "5") for text, _ in rows]),
         "few.csv": _csv(rows[:9]),
         "objects.jsonl": "".join(json.dumps({"text": {"en": text}, "label": label}) + "\n" for text, label in rows),
+        "words.jsonl": "".join(json.dumps({"text": text.split(), "label": label}) + "\n" for text, label in rows),
+        "studio.json": json.dumps([_annotated(text, label) for text, label in rows]),
+        "python.jsonl": "".join(f"{ {'text': text, 'label': label} }\n" for text, label in rows),
+        "dump.txt": "--\n-- MySQL dump 10.13\n" + good,
+        "signs.txt": "text::label\n" + "".join(f"{text.replace(',', '')}::{label}\n" for text, label in rows),
         "weeks.csv": "text,label,week\n"
         + "".join(f'"{text}",{label},week {at + 5}\n' for at, (text, label) in enumerate(rows)),
         "reviews.dat": good,
@@ -78,6 +84,7 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "utf16.csv": good.encode("utf-16")[:-1],
         "zipped.csv": b"PK\x03\x04",
         "table.parquet": good.encode(),
+        "old.feather": b"FEA1" + bytes(60) + b"FEA1",
         "cut.parquet": b"PAR1 and more",
         "book.xlsx": good.encode(),
         "cut.csv.gz": gzip.compress(good.encode())[:-9],
@@ -136,6 +143,11 @@ def _quotes(rows: Rows) -> str:
     lines = [f'"{text}, well",{label}' for text, label in rows]
     lines[3:6] = ['"a quote opens,positive', "a text,negative", 'a quote closes",positive']
     return "\n".join(["text,label", *lines, ""])
+
+
+def _annotated(text: str, label: str) -> dict[str, Any]:
+    """A row of an export of Label Studio."""
+    return {"data": {"text": text}, "annotations": [{"result": [{"value": {"choices": [label]}}]}]}
 
 
 def _questions(answers: Any) -> str:

@@ -26,6 +26,10 @@ def test_example_is_read(tmp_path: Path, name: str) -> None:
     if name == "numbered.csv":
         columns = read_files([tmp_path / name], ["2", "1"], Form(header="none")).columns
         assert columns == {"2": ROWS["text"], "1": ROWS["label"]}
+    elif name == "studio.json":
+        keys = dict(re.findall(r"data\.(text|label)=([\w.]+)", DOCS.partition("An export of Label")[2]))
+        text, label = read_columns(tmp_path / name, [keys["text"], keys["label"]]).values()
+        assert {"text": text, "label": [name for names in label for name in names]} == ROWS
     else:
         assert read_columns(tmp_path / name, ["text", "label"]) == ROWS
 
@@ -79,4 +83,4 @@ def test_number_of_json_as_text(tmp_path: Path) -> None:
 def test_every_ending_is_documented() -> None:
     table = DOCS.partition("| ending")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\.\w+)`", table)) == set(ENDINGS)
-    assert len(FILES) == 10
+    assert len(FILES) == 12

@@ -68,6 +68,15 @@ def test_files_of_splits(tmp_path: Path, names: list[str], expected: dict[str, l
     assert found(folder(tmp_path, *names)) == wanted
 
 
+@pytest.mark.parametrize("inner", [["x.csv"], ["neg/1.txt"], []])
+def test_other_folders_beside_splits_are_told(tmp_path: Path, inner: list[str]) -> None:
+    root = folder(tmp_path, "train/a.csv", "test/a.csv", *(f"eval/{name}" for name in inner))
+    (root / "eval").mkdir(exist_ok=True)
+    folder(tmp_path, "eval.csv")
+    assert files_of_folder(root).notes == (f"ignored in {root.name}: eval, eval.csv",)
+    assert set(found(folder(tmp_path, "dev/a.csv"))) == {"train", "validation", "test"}
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [
