@@ -57,13 +57,20 @@ def check_model(config: TrialConfig, data: PreparedData, host: Host) -> None:
         first = next(iter(str(error).strip().splitlines()), "")
         reason = f"{type(error).__name__}: {first[:200]}" if first else type(error).__name__
         raise CheckpointError(f"{where} cannot be trained on this data ({reason}); choose another") from error
+    if difference != difference:
+        raise CheckpointError(f"{where} answers a row with NaN: its weights are damaged; copy or download them again")
     if difference > TOLERANCE:
         raise CheckpointError(f"{where} gives a row another answer beside another row than alone; choose another")
 
 
 def _difference(model: PreTrainedModel, task: Task, examples: Encoded, rows: np.ndarray, device: torch.device) -> float:
-    """Returns how far the answer for the first row beside the other is from that alone, relative to the largest."""
+    """Returns how far the answer for the first row beside the other is from that alone, relative to the largest.
+
+    NaN where an answer is NaN.
+    """
     together = _answers(model, task, examples, rows, device)
+    if any(bool(answer.isnan().any()) for answer in together):
+        return float("nan")
     loss = torch.stack([answer.float().sum() for answer in together]).sum()
     # The gradient of the first small parameter goes back through all layers, and takes no memory.
     small = (weight for weight in model.parameters() if weight.requires_grad and weight.numel() <= SMALL)

@@ -65,6 +65,17 @@ def test_a_kind_that_reads_other_rows_is_refused(
         check_model(config(architecture=architecture_of("fnet")), data, host)
 
 
+def test_damaged_weights_that_answer_with_nan_are_refused(data: PreparedData, host: Host, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    with quiet():
+        model = TASK.build_model(config(architecture=architecture_of("bert")), data)
+        torch.nn.init.constant_(model.base_model.encoder.layer[0].output.dense.bias, float("nan"))
+        model.save_pretrained(tmp_path)
+    TASK.write_processor(config(architecture=architecture_of("bert")), data, tmp_path)
+    with pytest.raises(CheckpointError, match="a bert model answers a row with NaN: its weights are damaged; copy"):
+        check_model(config(checkpoint=str(tmp_path)), data, host)
+
+
 def test_a_kind_that_cannot_be_trained_is_refused(data: PreparedData, host: Host) -> None:
     own = {"attn_layers": ["local"], "axial_pos_embds": False, "local_attn_chunk_length": 8, "is_decoder": True}
     with warnings.catch_warnings():
