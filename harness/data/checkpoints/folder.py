@@ -49,6 +49,7 @@ def check_folder(where: str, folder: Path) -> None:
         CheckpointError: it does not; with the remedy.
         MissingPackage: a package that reads its vocabulary is not installed.
     """
+    _refuse_broken_links(where, folder)
     _refuse_adapter(where, folder)
     if not (folder / "config.json").is_file():
         listed = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
@@ -137,6 +138,16 @@ def _settings(where: str, path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise CheckpointError(f"{where}: {path.name} holds no JSON object")
     return settings
+
+
+def _refuse_broken_links(where: str, folder: Path) -> None:
+    """Raises CheckpointError for links to files that are not there, as in a copy of a part of the Hub's cache."""
+    broken = next((path for path in sorted(folder.iterdir()) if path.is_symlink() and not path.exists()), None)
+    if broken is not None:
+        raise CheckpointError(
+            f"{where}: {broken.name} is a link to {broken.readlink()}, which is not there; copy the folder with its "
+            "files (cp -rL), or download it again"
+        )
 
 
 def _refuse_adapter(where: str, folder: Path) -> None:

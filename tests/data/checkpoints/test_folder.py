@@ -113,6 +113,14 @@ def test_what_cannot_be_trained_is_refused(folder: Path, spoil: Spoil, says: str
         check_folder("x", folder)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_link_to_a_file_that_is_not_there_is_told(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).symlink_to("../../blobs/abc")
+    with pytest.raises(CheckpointError, match=rf"x: {name} is a link to \.\./\.\./blobs/abc, which is not there; copy"):
+        check_folder("x", folder)
+
+
 def test_an_adapter_alone_is_refused_as_one(tmp_path: Path) -> None:
     write("adapter_config.json")(tmp_path)
     with pytest.raises(CheckpointError, match="merge it into 'its base model' first"):
