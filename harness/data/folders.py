@@ -25,6 +25,8 @@ from harness.errors import DataError
 
 __all__ = ["FolderFiles", "files_of_folder"]
 
+#: What hidden files, Spark's marks, and the locks of Office begin with.
+_NOT_DATA = (".", "_", "~$")
 _SHARD = re.compile(r"(?P<split>[a-z]+)([-_.](?P<number>\d+)(-of-(?P<count>\d+)(-[0-9a-f]{16})?)?)?")
 _PART = re.compile(r"part[-_.]?\d+.*")
 
@@ -44,7 +46,7 @@ def files_of_folder(folder: Path) -> FolderFiles:
     Raises:
         DataError: there is no table of train, or two for one split, or a shard is missing.
     """
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith(_NOT_DATA))
     below: list[Path] = []
     files: dict[str, tuple[Path, ...]] = {}
     is_named = True

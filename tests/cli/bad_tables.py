@@ -22,6 +22,7 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "reviews-utf8.csv": good.replace("far", "f\u00e4r"),
         "utf7.csv": good.replace("so far", "caf+AOk-", 1),
         "ragged.csv": good + "a text, with a comma,positive\n",
+        "single.csv": good + "'a text, with a comma','positive'\n",
         "short.csv": good + "a text\n",
         "twice.csv": good.replace("text,label", "text,label,text").replace("\n", ",\n").replace("text,\n", "text\n"),
         "no-header.csv": good.partition("\n")[2],

@@ -58,6 +58,7 @@ def found(root: Path) -> dict[str, list[str]]:
         ),
         (["reviews.csv", "README.txt", "LICENSE", "dataset_infos.json"], {"train": [0]}),
         (["labels.csv", "data/train.csv"], {"train": [1]}),
+        (["reviews.csv", "~$reviews.csv"], {"train": [0]}),
         (["0001.parquet", "0000.parquet"], {"train": [1, 0]}),
         (["data-00001-of-00002.arrow", "data-00000-of-00002.arrow"], {"train": [1, 0]}),
         (["snapshots/abc/train.csv", "blobs/1"], {"train": [0]}),

@@ -1,4 +1,4 @@
-"""Says what to do where a column is not found: how columns are named by number, and what seems to separate them."""
+"""Says what to do where a table is cut in a wrong way: by numbers of columns, separators of several signs, quotes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["hint_of_numbers", "hint_of_separator", "separator_in"]
+__all__ = ["hint_of_cells", "hint_of_numbers", "hint_of_separator", "separator_in"]
 
 #: So many columns are shown, with so many values of so many signs.
 _MAX_COLUMNS, _MAX_VALUES, _MAX_CHARS = 10, 2, 24
@@ -60,3 +60,13 @@ def hint_of_separator(separator: str) -> str:
         f"'{separator}' seems to separate its columns: write one sign in its place, for example a tab (with "
         "data.delimiter=tab)"
     )
+
+
+def hint_of_cells(cells: Sequence[str]) -> str:
+    """Says what to do with a text that was cut at the delimiter."""
+    if any(cell.lstrip().startswith('"') and cell[:1].isspace() for cell in cells):
+        return "a quote encloses a cell only directly behind the delimiter; leave out the space before it"
+    remedy = 'put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'
+    opens = next((at for at, cell in enumerate(cells) if cell.startswith("'") and not cell.endswith("'")), len(cells))
+    closes = any(cell.endswith("'") for cell in cells[opens + 1 :])
+    return f"{remedy}; single quotes enclose no cell" if closes else remedy

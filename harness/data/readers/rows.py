@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, TextIO
 
@@ -12,10 +13,15 @@ from harness.data.readers.dialect import Dialect
 from harness.data.readers.escapes import ESCAPED_QUOTE, doubled, has_escaped_quote
 from harness.data.readers.file import TableFile
 from harness.data.readers.header import Header
+from harness.data.readers.hints import hint_of_cells
 from harness.data.readers.plain import MARK, Block, blocks, text_lines
 from harness.errors import DataError
 
 __all__ = ["Table", "Undecided", "csv_reader"]
+
+
+#: What databases' terminals draw between the header and the rows of a table.
+_RULE = re.compile(r"[-+= ]*-{3}[-+= ]*")
 
 
 class Undecided(Exception):
@@ -165,12 +171,12 @@ class Table:
         return notes
 
     def _fits(self, cells: list[str], line: int) -> bool:
-        """Says whether a row of another width is one, and not a blank line.
+        """Says whether a row of another width is one, and neither a blank line nor a rule of a drawn table.
 
         Raises:
             DataError: a wanted cell is missing, or there are more cells than columns.
         """
-        if not any(cell.strip() for cell in cells):
+        if not any(cell.strip() for cell in cells) or _RULE.fullmatch("".join(cells)):
             return False
         if not self._is_all:
             raise Undecided
@@ -179,16 +185,9 @@ class Table:
         if missing is not None:
             raise DataError(f"{where}: none for '{missing}'; is a delimiter missing, or is the line cut off?")
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._unnamed.start :]):
-            raise DataError(f"{where}; {_remedy(cells)}")
+            raise DataError(f"{where}; {hint_of_cells(cells)}")
         if len(cells) < self._width and not self._header.last:
-            raise DataError(f"{where}; {_remedy(cells)}; is it the header, set data.header={line}")
+            raise DataError(f"{where}; {hint_of_cells(cells)}; is it the header, set data.header={line}")
         if len(cells) < self._width:
             self._short.append(line)
         return True
-
-
-def _remedy(cells: Sequence[str]) -> str:
-    """Says what to do with a text that was cut at the delimiter."""
-    if any(cell.lstrip().startswith('"') and cell[:1].isspace() for cell in cells):
-        return "a quote encloses a cell only directly behind the delimiter; leave out the space before it"
-    return 'put a text that holds the delimiter or a quote in double quotes, and write " inside it as ""'

@@ -34,7 +34,9 @@ _SIGNATURES = (
     _Signature(b"ARROW1", "an Arrow (Feather) file", "name it .arrow"),
     _Signature(b"\xff\xff\xff\xff", "an Arrow stream", "name it .arrow"),
     _Signature(b"FEA1", "a file of Feather's first version", "write it again: pandas.read_feather, then to_parquet"),
-    _Signature(b"\xd0\xcf\x11\xe0", "an old Excel or Office file", "save it as .xlsx or .csv"),
+    _Signature(
+        b"\xd0\xcf\x11\xe0", "an old Excel file, or one with a password", "save it without one, as .xlsx or .csv"
+    ),
     _Signature(b"%PDF", "a PDF", "give the table as .csv"),
     _Signature(b"SQLite format 3\0", "an SQLite database", "write its table to .csv"),
     _Signature(b"\x89HDF", "an HDF5 file", "write its table to .parquet"),

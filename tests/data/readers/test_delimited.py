@@ -575,3 +575,13 @@ def test_separators_that_are_no_text(tmp_path: Path, sign: str) -> None:
     assert content(tmp_path, "t.txt", table(sign, rows)).columns["label"] == LABELS
     found = content(tmp_path, "t.txt", table(sign, rows, header=""), ("1", "2"))
     assert found.columns == {"1": [text for text, _ in rows], "2": LABELS}
+
+
+def test_tables_that_a_terminal_draws(tmp_path: Path) -> None:
+    """What psql and mysql print."""
+    drawn = "".join(f" {text:20} | {label:8}\n" for text, label in ROWS)
+    rule = f"{'-' * 22}+{'-' * 10}\n"
+    for above, below in ("", ""), (rule, rule):
+        found = content(tmp_path, "t.txt", f"{above} {'text':20} | {'label':8}\n{rule}{drawn}{below}", ("1", "2"))
+        assert [text.strip() for text in found.columns["1"]] == TEXTS
+        assert [label.strip() for label in found.columns["2"]] == LABELS
