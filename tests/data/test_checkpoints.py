@@ -162,6 +162,35 @@ def test_resolve_hub_takes_the_cache_first_and_knows_the_revision(
     assert (found.source, found.revision) == ("hub-cache" if cached else "hub", "a" * 40)
 
 
+@pytest.mark.parametrize("cached", [True, False])
+def test_resolve_hub_asks_for_the_commit_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: bool
+) -> None:
+    folder = checkpoint(tmp_path / "snapshots" / ("a" * 40))
+
+    def hub(name: str, *, revision: str | None, local_files_only: bool = False, **_: object) -> str:
+        assert (name, revision) == ("some/one", "a" * 40)
+        if local_files_only and not cached:
+            raise FileNotFoundError
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub)
+    assert resolve(f"some/one@{'a' * 40}#layers=2").revision == "a" * 40
+
+
+def test_commit_of_a_packaged_checkpoint_is_asked_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    offline(monkeypatch)
+    name = f"sentence-transformers/all-MiniLM-L6-v2@{'a' * 40}"
+    assert refused(name).startswith(f"model.checkpoint: '{name}' is no folder, in no installed package, not in the Hub")
+
+
+@pytest.mark.parametrize("revision", ["main", "", "A" * 40, "a" * 39])
+def test_branch_is_no_commit(revision: str) -> None:
+    name = f"some/one@{revision}"
+    message = f"'{name}': '{revision}' is no commit of 40 hex digits; give some/one@COMMIT, or some/one alone"
+    assert message in refused(name)
+
+
 def test_a_checkpoint_in_the_cache_that_is_refused_says_why_without_a_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

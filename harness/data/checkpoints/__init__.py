@@ -21,7 +21,7 @@ from harness.data.checkpoints.gguf import converted
 from harness.data.checkpoints.weights import num_values, weight_files
 from harness.errors import CheckpointError, nearest
 from harness.records.files import write_text
-from harness.spec.study import split_checkpoint
+from harness.spec.study import REVISION_PATTERN, split_checkpoint
 
 __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
 
@@ -59,6 +59,7 @@ PACKAGED: Mapping[str, Packaged] = {
 }
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
+_REVISION = re.compile(REVISION_PATTERN)
 _FILES = [*TOKENIZER_FILES, "*.safetensors"]
 
 
@@ -104,6 +105,8 @@ class Checkpoint:
 def resolve(name: str) -> Checkpoint:
     """Finds the checkpoint that a study names; a `#layers=3` behind the name is ignored.
 
+    `owner/name@COMMIT` is that commit of a model of the Hub, whatever the installed packages have.
+
     Raises:
         CheckpointError: it is not found, has no safetensors, or is not what was published; with the remedy.
     """
@@ -118,11 +121,17 @@ def resolve(name: str) -> Checkpoint:
     packaged_id = next((id_ for id_ in PACKAGED if name in (id_, id_.rpartition("/")[2])), None)
     if packaged_id is not None and importlib.util.find_spec(PACKAGED[packaged_id].module) is not None:
         return _from_package(packaged_id, PACKAGED[packaged_id])
-    if not _HUB_ID.fullmatch(name):
+    id_, at, revision = name.partition("@")
+    if not _HUB_ID.fullmatch(id_):
         raise CheckpointError(
             f"model.checkpoint: '{name}' is neither a folder that exists nor a Hub id (owner/name){_near(name)}"
         )
-    return _from_hub(packaged_id or name)
+    if at and not _REVISION.fullmatch(revision):
+        raise CheckpointError(
+            f"model.checkpoint: '{name}': '{revision}' is no commit of 40 hex digits; give {id_}@COMMIT, or {id_} "
+            "alone for the newest"
+        )
+    return _from_hub(packaged_id or id_, revision or None)
 
 
 def _near(name: str) -> str:
@@ -170,12 +179,16 @@ def _refuse_changed(name: str, packaged: Packaged, place: Path, sha256: str | No
         )
 
 
-def _in_hub_cache(name: str) -> Checkpoint | CheckpointError | None:
+def _in_hub_cache(name: str, revision: str | None) -> Checkpoint | CheckpointError | None:
     """Returns the checkpoint in the local Hub cache, or why it is refused; None where files of it are missing."""
     from huggingface_hub import snapshot_download
 
     try:
-        folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"], local_files_only=True))
+        folder = Path(
+            snapshot_download(
+                name, revision=revision, allow_patterns=_FILES, ignore_patterns=["*/*"], local_files_only=True
+            )
+        )
     except (OSError, ValueError):
         return None
     try:
@@ -185,24 +198,25 @@ def _in_hub_cache(name: str) -> Checkpoint | CheckpointError | None:
     return Checkpoint(id=name, source="hub-cache", path=folder, revision=folder.name)
 
 
-def _from_hub(name: str) -> Checkpoint:
+def _from_hub(name: str, revision: str | None = None) -> Checkpoint:
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    cached = _in_hub_cache(name)
+    cached = _in_hub_cache(name, revision)
     if isinstance(cached, Checkpoint):
         return cached
     disable_progress_bars()
     try:
-        folder = Path(snapshot_download(name, allow_patterns=_FILES, ignore_patterns=["*/*"]))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=_FILES, ignore_patterns=["*/*"]))
     except Exception as error:  # HTTP, timeout, offline, gated and cache errors share no base class
         if cached is not None:  # the Hub may have a newer revision; without it, this one is refused
             raise cached from None
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         remedy = PACKAGED[name].install if name in PACKAGED else f"model.checkpoint=FOLDER, or {', '.join(PACKAGED)}"
+        where = _where(f"{name}@{revision}" if revision else name)
         raise CheckpointError(
-            f"model.checkpoint: '{name}' is no folder, in no installed package, not in the Hub cache, and the Hub did "
-            f"not give it ({reason[:160]}){_near(name)}; without a network: {remedy}"
+            f"{where} is no folder, in no installed package, not in the Hub cache, and the Hub did not give it "
+            f"({reason[:160]}){_near(name)}; without a network: {remedy}"
         ) from error
     check_folder(_where(name), folder)
     return Checkpoint(id=name, source="hub", path=folder, revision=folder.name)

@@ -201,8 +201,12 @@ def param_name(name: str) -> str:
 
 
 def short_name(value: Any) -> str:
-    """The last part of a folder or Hub id, by which checkpoints are told apart: "org/model-small" -> "model-small"."""
-    return param(value).rstrip("/").rsplit("/", 1)[-1] or param(value)
+    """The last part of a folder or Hub id, by which checkpoints are told apart: "org/model-small" -> "model-small".
+
+    Of a commit behind it the first seven digits are kept: "org/model-small@0123456".
+    """
+    name = param(value).rstrip("/").rsplit("/", 1)[-1] or param(value)
+    return re.sub(r"@([0-9a-f]{7})[0-9a-f]{33}\b", r"@\1", name)
 
 
 def duration(seconds: float | None) -> str:

@@ -29,8 +29,9 @@ class ModelSpec(Frozen):
     """The pretrained checkpoint and which of its layers are kept and trained."""
 
     checkpoint: Checkpoint | Annotated[tuple[Checkpoint, ...], Field(min_length=1)] | Choices[Checkpoint] = Field(
-        description="folder, packaged checkpoint, Hub id, or 'scratch' (built from architecture); a plain list is "
-        "compared, {choices: [...]} is searched; '#layers=3' behind a name keeps its first three layers"
+        description="folder, packaged checkpoint, Hub id (owner/name, or owner/name@COMMIT), or 'scratch' (built from "
+        "architecture); a plain list is compared, {choices: [...]} is searched; '#layers=3' behind a name keeps its "
+        "first three layers"
     )
     architecture: dict[str, Any] | None = Field(
         default=None, description="for checkpoint: scratch: a transformers configuration with model_type"
