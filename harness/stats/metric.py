@@ -46,7 +46,8 @@ class Metric:
     `needs` is the output without which the metric is not known, where some models or evaluations lack it. `is_written`
     says that it judges text which a model writes: for some of the rows, and only at the end of a training; the last
     column of its `row_stats` is 0 for the other rows. `by_tokens` says that its value depends on how a tokenizer cuts
-    texts, so that models with different tokenizers cannot be compared by it.
+    texts, so that models with different tokenizers cannot be compared by it; the last column of its `row_stats` is the
+    number of tokens.
     """
 
     name: str

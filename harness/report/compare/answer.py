@@ -20,11 +20,11 @@ from harness.report.kit.text import (
 )
 from harness.report.kit.view import View
 from harness.report.study.answer import Answer
-from harness.report.study.predictions import answers_of, compared, units_of
+from harness.report.study.predictions import answers_of, compared, cut_alike, units_of
 from harness.stats.intervals import Interval
 from harness.stats.resampling import PairedComparison
 
-__all__ = ["Named", "compare_answer", "compared_picks", "same_data", "scored"]
+__all__ = ["Named", "compare_answer", "compared_picks", "cut_differently", "may_share_axis", "scored"]
 
 Named = Sequence[tuple[str, View]]
 
@@ -41,13 +41,20 @@ def compared_picks(a: View, b: View, name: str) -> PairedComparison | None:
     return compared(a.task.metric(name), _answers(a), _answers(b), units_of(a, "test"))
 
 
-def same_data(runs: Named) -> bool:
-    """True when all runs have the same data, so that their scores can share an axis."""
-    return len({_data(view) for _, view in runs}) == 1
+def may_share_axis(runs: Named, name: str) -> bool:
+    """True when the scores of all runs by `name` are of the same rows, cut into the same numbers of tokens."""
+    return len({_data(view) for _, view in runs}) == 1 and not cut_differently(runs, name)
 
 
 def _answers(view: View) -> Answers | None:
     return answers_of(view, view.chosen) if view.chosen is not None else None
+
+
+def cut_differently(runs: Named, name: str) -> bool:
+    """True when the metric `name` is by tokens, and the picks' tokenizers cut the same test rows differently."""
+    answers = [found for _, view in runs if name in view.task.objectives and (found := _answers(view)) is not None]
+    metric = runs[0][1].task.metric(name)
+    return any(other.same_targets(answers[0]) and not cut_alike(metric, answers[0], other) for other in answers[1:])
 
 
 def _data(view: View) -> str:
@@ -121,6 +128,12 @@ def _not_ranked(runs: Named, with_score: Sequence[tuple[str, View, Interval]], n
         )
     if missing := [label for label, view, _ in with_score if _answers(view) is None]:
         return f"The runs cannot be ranked: the test predictions of {join(missing)} are gone"
+    if cut_differently([(label, view) for label, view, _ in with_score], name):
+        free = join(metric.title for metric in with_score[0][1].task.metrics if not metric.by_tokens)
+        return (
+            f"The runs cannot be ranked by {metric_title(name)}: it depends on the tokenizer, and theirs cut the test "
+            f"rows differently; compare them by {free}"
+        )
     return "The runs cannot be ranked: they were scored on different test rows"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import InputError
 from harness.records.provenance import presentable
-from harness.report.compare.answer import Named, compare_answer, compared_picks, same_data, scored
+from harness.report.compare.answer import Named, compare_answer, compared_picks, cut_differently, may_share_axis, scored
 from harness.report.compare.figures import compare_figures
 from harness.report.kit.html import render, save_document
 from harness.report.kit.sections import Section, Table, arranged
@@ -59,7 +59,8 @@ def write_comparison(runs: Iterable[Results | Path | str], out: Path) -> Path:
     named = list(zip(_labels(views), views, strict=True))
     name = _metric(views)
     named.sort(key=lambda run: views[0].task.metric(name).sort_key(getattr(scored(run[1], name), "value", None)))
-    answer, tables = compare_answer(named, name), [_runs(named, name), *_pairs(named, name), _differences(named)]
+    answer = compare_answer(named, name)
+    tables = [_runs(named, name), *_other_scores(named, name), *_pairs(named, name), _differences(named)]
     save_document(Path(out) / "summary.md", _summary(answer, tables))
     return save_document(Path(out) / "index.html", _page(named, name, answer, tables))
 
@@ -129,6 +130,22 @@ def _runs(runs: Named, name: str) -> Table:
     )
 
 
+def _other_scores(runs: Named, name: str) -> list[Table]:
+    """The picks' test scores by the metrics that do not depend on a tokenizer, where `name` does and theirs differ."""
+    if not cut_differently(runs, name):
+        return []
+    metrics = [metric.name for metric in runs[0][1].task.metrics if not metric.by_tokens]
+    rows = []
+    for label, view in runs:
+        scores = [scored(view, other) for other in metrics]
+        cells = [f"{metric(m, s.value)} ({interval(m, s)})" if s else "–" for m, s in zip(metrics, scores, strict=True)]
+        rows.append([clip(label, 80), *cells])
+    head = ("run", *(f"test {metric_title(other)}" for other in metrics))
+    caption = "These metrics do not depend on how a tokenizer cuts the texts."
+    numeric = frozenset(range(1, len(head)))
+    return [Table(title="What the runs can be compared by", head=head, rows=rows, numeric=numeric, caption=caption)]
+
+
 def _device(view: View) -> str:
     places = [record.place for record in view.trials if record.place is not None]
     return join(dict.fromkeys(place.device_name or place.device for place in places))
@@ -193,7 +210,7 @@ def _flat(key: str, value: Any) -> Iterable[tuple[str, str]]:
 
 
 def _page(runs: Named, name: str, answer: Answer, tables: Sequence[Table]) -> str:
-    figures = compare_figures(runs, name) if same_data(runs) else []
+    figures = compare_figures(runs, name) if may_share_axis(runs, name) else []
     forest = next((figure for figure in figures if figure.key == "forest"), None)
     body = [
         Section(

@@ -17,7 +17,7 @@ from harness.report.lenses.registry import lens_of
 from harness.stats.metric import Metric
 from harness.stats.resampling import PairedComparison, compare
 
-__all__ = ["answers_of", "compared", "shown_rows", "shown_texts", "units_of", "validation_answers"]
+__all__ = ["answers_of", "compared", "cut_alike", "shown_rows", "shown_texts", "units_of", "validation_answers"]
 
 
 def answers_of(view: View, model: FinalModel, split: str = "test") -> Answers | None:
@@ -69,13 +69,23 @@ def compared(
 ) -> PairedComparison | None:
     """The paired comparison of model `a` with model `b`, row by row, or by draws of the rows' `units`.
 
-    None where the answers of one are missing or of other rows, and for a metric without a formula: that of a user's own
-    task, of which the run keeps the facts and not the code.
+    None where the answers of one are missing or of other rows, for a metric by tokens where the two cut the rows
+    differently, and for a metric without a formula: that of a user's own task, of which the run keeps the facts and not
+    the code.
     """
-    if a is None or b is None or not metric.has_formula or not a.same_targets(b):
+    if a is None or b is None or not metric.has_formula or not a.same_targets(b) or not cut_alike(metric, a, b):
         return None
     groups = units if units is not None and len(units) == len(a) else None
     return compare(metric, a.outputs, b.outputs, a.targets, groups)
+
+
+def cut_alike(metric: Metric, a: Answers, b: Answers) -> bool:
+    """False where `metric` is by tokens, and the tokenizers of two models cut the same rows into other numbers."""
+    both = (a, b)
+    if not metric.by_tokens or metric.row_stats is None or not all(metric.is_known(one.outputs) for one in both):
+        return True
+    tokens = [metric.row_stats(one.outputs, one.targets)[:, -1] for one in both]
+    return np.array_equal(*tokens)
 
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:

@@ -3,11 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from harness.data.answers import Answers
 from harness.errors import InputError
 from harness.report.compare.page import write_comparison
-from tests.report.factory import make_results
+from harness.stats.completions import utf8
+from tests.report import factory
+from tests.report.factory import Shape, make_results
 from tests.report.study.test_page import Reader
 
 
@@ -100,6 +104,51 @@ def test_runs_of_tasks_without_a_common_metric_are_told_so(tmp_path: Path) -> No
     assert found.startswith("## The runs cannot be ranked: they have no metric in common")
     assert "days is a run of text-regression, which has no metric accuracy, so it cannot be compared" in found
     assert "no test score" not in found
+
+
+def written(shape: Shape, true: np.ndarray, accuracy: float, rng: np.random.Generator) -> Answers:
+    """Answers of a model of text: of study "fine" in twice as many tokens as of any other."""
+    tokens = np.full(len(true), 8 if shape.name == "fine" else 4)
+    losses = {
+        "nll": (2 - accuracy) * np.abs(true),
+        "tokens": tokens,
+        "hits": tokens / 2,
+        "bytes": np.full(len(true), 9),
+    }
+    texts = ["right" if right else "wrong" for right in rng.random(len(true)) < accuracy]
+    written = {"texts": utf8(texts), "is_written": np.ones(len(true), dtype=np.uint8)}
+    return Answers({**losses, **written}, {"completions": utf8(["right"] * len(true))})
+
+
+def test_runs_of_other_tokenizers_are_not_ranked_by_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factory, "_answers", written)
+    shape = {"task": "causal-lm", "trials": 6, "labels": ()}
+    runs = {name: make_results(tmp_path / name, name=name, **shape) for name in ("coarse", "fine", "rough")}
+    page = write_comparison([runs["coarse"], runs["fine"]], tmp_path / "out")
+    found = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert found.startswith(
+        "## The runs cannot be ranked by loss: it depends on the tokenizer, and theirs cut the test rows differently; "
+        "compare them by bits per byte, exact match, ROUGE-L and token F1\n"
+    )
+    assert "best pick" not in found
+    assert "pair by pair" not in found
+    table = found[found.index("### What the runs can be compared by") :]
+    assert "| run | test bits per byte | test exact match | test ROUGE-L | test token F1 |" in table
+    assert Reader(page.read_text(encoding="utf-8")).figures() == []
+    write_comparison([runs["coarse"], runs["rough"]], tmp_path / "same")
+    found = (tmp_path / "same" / "summary.md").read_text(encoding="utf-8")
+    assert "pair by pair" in found, "tokenizers that cut alike are ranked"
+    assert "can be compared by" not in found
+
+
+def test_runs_of_other_tokenizers_are_ranked_by_what_they_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(factory, "_answers", written)
+    shape = {"task": "causal-lm", "trials": 6, "labels": (), "objectives": ("exact_match",)}
+    runs = [make_results(tmp_path / name, name=name, **shape) for name in ("coarse", "fine")]
+    write_comparison(runs, tmp_path / "out")
+    assert "pair by pair" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
 
 
 def test_two_runs_are_ranked_beside_a_third_without_a_test_score(tmp_path: Path) -> None:
