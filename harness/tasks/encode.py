@@ -184,8 +184,8 @@ def _length_facts(train: Encoded, config: TrialConfig) -> list[str]:
     ]
     if unknown > MAX_UNKNOWN:
         lines.append(
-            f"{WARNING}{unknown:.0%} of the tokens are unknown to '{config.model.checkpoint}': it was made for other "
-            "texts (another language?); choose another checkpoint"
+            f"{WARNING}{unknown:.0%} of the tokens are unknown to '{config.model.checkpoint}', which was made for "
+            "other texts (another language?); choose a checkpoint for these, such as intfloat/multilingual-e5-small"
         )
     return lines
 

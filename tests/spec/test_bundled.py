@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,12 @@ def test_unknown_name_is_told_a_file_that_is_near() -> None:
 
 def test_missing_file_called_as_a_bundled_study_is_told_so() -> None:
     assert error_of("studies/smoke.yaml") == "studies/smoke.yaml: no such study file; did you mean the bundled 'smoke'?"
+
+
+def test_chinese_study_names_a_commit_of_the_hub_and_a_folder_may_stand_for_it(tmp_path: Path) -> None:
+    spec = load_study(Path("sentiment_zh"))
+    assert re.fullmatch("intfloat/multilingual-e5-small@[0-9a-f]{40}", spec.model.checkpoints[0])
+    assert spec.data.path == str(STUDIES / "data" / "reviews_zh.csv")
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    assert load_study(Path("sentiment_zh"), [f"model.checkpoint={folder}"]).model.checkpoints == (str(folder),)
