@@ -78,3 +78,20 @@ def test_local_and_ray_have_the_same_losses(task: str, run: Any, tmp_path: Path)
         histories.append([(row.step, repr([row.train_loss, *map(row.metrics.get, metrics)])) for row in rows])
     assert len(histories[0]) >= 4
     assert histories[0] == histories[1]
+
+
+@pytest.mark.parametrize("pruner", ["rungs", pytest.param("median", marks=pytest.mark.long)])
+def test_objective_of_written_text_is_known_at_the_end_alone(pruner: str, run: Any, tmp_path: Path) -> None:
+    """Before it the loss ranks trials: one that is stopped has no such value, and one that ends is compared by it."""
+    keys = ["search.objectives=[exact_match]", "search.trials=6", f"search.pruner.name={pruner}", "confirm=null"]
+    run("sweep", str(STUDIES / "smoke_causal_lm.yaml"), *keys)
+    results = load(tmp_path / "runs" / "smoke_causal_lm")
+    states = {record.state.value: record for record in results.trials}
+    assert "FAIL" not in states
+    assert "exact_match" in states["COMPLETE"].metrics
+    if pruner == "rungs":
+        assert "exact_match" not in states["PRUNED"].metrics
+        assert "by loss" in states["PRUNED"].message
+    assert results.final is not None
+    assert "exact_match" in results.final.models[0].test
+    run("sweep", str(STUDIES / "smoke_causal_lm.yaml"), *keys)  # what is stored can be opened again

@@ -88,8 +88,8 @@ class Proposer:
         """Reports an evaluation to the sampler; `rungs` are the trial's."""
         mirror = self._arm_of[number].mirror
         passed = rungs_passed(rungs, progress.step, progress.total_steps)
-        if mirror is None or not passed:
-            return
+        if mirror is None or not passed or any(name not in progress.metrics for name in self._objectives):
+            return  # of a model that writes, an objective may be known at the end alone
         if self._breadth_first:
             mirror.limit(number, self._constraints.excess(progress.metrics))
             mirror.complete(number, self._values(progress.metrics))

@@ -36,6 +36,7 @@ from harness.search.source import Decision
 from harness.spec.configure import arms, default_numbers
 from harness.spec.constraints import Ranking
 from harness.spec.study import StudySpec
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 
 __all__ = ["Search"]
@@ -314,8 +315,11 @@ class Search:
         return record
 
     def _invalid_reason(self, progress: Progress) -> tuple[FailReason, str] | None:
+        facts = facts_of(self._spec.task)
         for name in self._spec.search.objectives:
             value = progress.metrics.get(name)
+            if value is None and facts.metric(name).is_written and not progress.done:
+                continue
             if value is None:
                 return FailReason.CRASH, f"the evaluation at step {progress.step} gives no objective '{name}'"
             if not math.isfinite(value):

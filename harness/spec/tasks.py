@@ -225,6 +225,14 @@ class TaskFacts:
         judge = self.judged_by(objectives)
         return self.metric(self.loss) if judge.is_written else judge
 
+    def judged_early(self, objectives: Sequence[str]) -> Metric:
+        """Returns the metric that judges a trial before its end: the first objective, but the loss for written text.
+
+        Text is written at the end of a training alone.
+        """
+        first = self.metric(objectives[0])
+        return self.metric(self.loss) if first.is_written else first
+
     def rank_key(self, metrics: Mapping[str, float], objective: str) -> tuple[float, float]:
         """Returns a key that sorts the better trial first: by the objective, and among equals by the loss."""
         return rank_key(metrics, self.metric(objective), self.metric(self.loss))

@@ -99,3 +99,9 @@ def test_schema_lists_the_tasks_and_their_metrics() -> None:
     objectives = schema["$defs"]["SearchSpec"]["properties"]["objectives"]
     assert objectives["items"]["examples"][:5] == ["accuracy", "macro_f1", "mcc", "roc_auc", "log_loss"]
     assert "default" not in objectives
+
+
+def test_trial_is_judged_by_the_loss_before_its_end_where_the_objective_is_of_written_text() -> None:
+    facts = facts_of("causal-lm")
+    assert facts.judged_early(["exact_match", "loss"]).name == "loss"
+    assert facts.judged_early(["bits_per_byte"]).name == "bits_per_byte"

@@ -56,7 +56,8 @@ class RayPruner:
     ) -> None:
         self.scheduler = scheduler
         self._asynchronous = isinstance(scheduler, AsyncHyperBandScheduler)
-        self._guard = ChanceGuard(facts_of(spec.task).metric(spec.search.objectives[0]), chance, spec.search.trials)
+        judge = facts_of(spec.task).judged_early(spec.search.objectives)
+        self._guard = ChanceGuard(judge, chance, spec.search.trials)
         self.population = spec.search.pruner.name == POPULATION
         self._mutable = mutable(spec) if self.population else {}
         self._clock, self._desk, self._order = RungClock(spec), desk, order
@@ -147,7 +148,7 @@ class RungClock:
 
     def __init__(self, spec: StudySpec) -> None:
         self._num_rungs = len(rung_fractions(spec))
-        self._metric = facts_of(spec.task).metric(spec.search.objectives[0])
+        self._metric = facts_of(spec.task).judged_early(spec.search.objectives)
         self._pruner = spec.search.pruner
 
     @property

@@ -46,8 +46,9 @@ class Comparison:
         )
 
     def ranks_by_loss(self, is_early: bool) -> bool:
-        """True where the loss ranks trials, and not the objective."""
-        return is_early and self.by_loss and not self.task.metric(self.objectives[0]).is_cost
+        """True where the loss ranks trials, and not the objective: also where that is not known before the end."""
+        first = self.task.metric(self.objectives[0])
+        return first.is_written or (is_early and self.by_loss and not first.is_cost)
 
     def key(self, progress: Progress, is_early: bool) -> tuple[float, float, float]:
         """Returns a key that sorts the better trial first."""

@@ -61,7 +61,7 @@ class _Field:
 
     def __init__(self, spec: StudySpec, arm: int, first: int) -> None:
         self.arm = arm
-        self.mirror = Mirror(f"arm-{arm}", [spec.search.objectives[0]])
+        self.mirror = Mirror(f"arm-{arm}", [facts_of(spec.task).judged_early(spec.search.objectives).name])
         self.pruner = _pruner(spec.search.pruner, first)
 
     def at_step(self, step: int) -> list[tuple[FrozenTrial, float]]:
@@ -81,7 +81,7 @@ class OptunaPolicy(Policy):
         super().__init__()
         self._spec = spec
         self._num_rungs = len(rung_fractions(spec))
-        self._objective = facts_of(spec.task).metric(spec.search.objectives[0])
+        self._objective = facts_of(spec.task).judged_early(spec.search.objectives)
         self._guard = ChanceGuard(self._objective, chance or {}, spec.search.trials)
         self._fields: dict[tuple[int, int], _Field] = {}
         self._trials: dict[int, _Trial] = {}

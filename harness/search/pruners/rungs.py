@@ -76,7 +76,7 @@ class Rungs(Policy):
         super().__init__()
         self._comparison, self._task = comparison, comparison.task
         self._objectives = comparison.objectives
-        self._guard = ChanceGuard(self._task.metric(self._objectives[0]), chance or {}, comparison.num_trials)
+        self._guard = ChanceGuard(self._task.judged_early(self._objectives), chance or {}, comparison.num_trials)
         self._least = least
         self._kept = frozenset(kept)
         self._arms = [
