@@ -6,11 +6,12 @@ train (or null), then the models to score.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
@@ -21,9 +22,10 @@ from harness.records.schema import Place, TrialRecord
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
+from harness.stats.shown import percent
 from harness.tasks import task_of
 
-__all__ = ["BAD_INPUT", "FEATURES", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
+__all__ = ["BAD_INPUT", "FEATURES", "PROGRESS", "SPEEDS", "Features", "Request", "SavedModel", "Scorer", "features_of"]
 
 #: The module that the process runs.
 PROGRAM = "harness.jobs.score"
@@ -31,6 +33,8 @@ PROGRAM = "harness.jobs.score"
 BAD_INPUT = 2
 #: The file with the speed of each model by name, beside the answers.
 SPEEDS = "speeds.json"
+#: The file in which the process says how much of the answers is written, while it lets models write.
+PROGRESS = "progress.json"
 #: The name of the answers of the baseline on frozen features.
 FEATURES = "features"
 
@@ -117,6 +121,8 @@ class Scorer:
         self._features: Features | None = None
         self.lost_features = False
         """True when the process died twice while it computed the features, so that they were left out."""
+        self.told: Callable[[str], None] = lambda line: None
+        """Gets a line on how much is done, about once a second, where models write answers."""
 
     @property
     def computes_features(self) -> bool:
@@ -166,7 +172,14 @@ class Scorer:
         self.start()
         self._write(request.model_dump_json())
         yield
-        if not self._has_failed():
+        progress = Path(request.out) / PROGRESS
+        try:
+            self._finish(request, progress)
+        finally:
+            progress.unlink(missing_ok=True)
+
+    def _finish(self, request: Request, progress: Path) -> None:
+        if not self._has_failed(progress):
             return
         features = request.features or self._features
         missing = _is_missing(features)
@@ -176,7 +189,7 @@ class Scorer:
             self.start()
             # One model after the other, which takes the least memory.
             self._write(request.model_copy(update={"features": again, "at_once": 1}).model_dump_json())
-            if not self._has_failed():
+            if not self._has_failed(progress):
                 self.lost_features = again is None and _is_missing(features)
                 return
         self._refuse_bad_input()
@@ -185,9 +198,17 @@ class Scorer:
             "run the same command again"
         )
 
-    def _has_failed(self) -> bool:
-        """Waits until the process ends; True when it did not end well."""
-        return self._process is not None and self._process.wait() != 0
+    def _has_failed(self, progress: Path) -> bool:
+        """Waits until the process ends, and tells what it writes to `progress`; True when it did not end well."""
+        if self._process is None:
+            return False
+        while True:
+            try:
+                return self._process.wait(timeout=1) != 0
+            except subprocess.TimeoutExpired:
+                with suppress(OSError, ValueError, KeyError):
+                    share = json.loads(progress.read_text(encoding="utf-8"))["share"]
+                    self.told(f"writing answers, {percent(share, 0)}")
 
     def _refuse_bad_input(self) -> None:
         """Raises what the process found wrong, if it was that which ended it."""

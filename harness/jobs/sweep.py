@@ -91,6 +91,9 @@ class SweepView(Monitor, Protocol):
     def show_work(self, what: str) -> None:
         """Shows what happens until the next phase begins, and for how long."""
 
+    def update_work(self, what: str) -> None:
+        """Changes the words for what happens; the clock goes on."""
+
 
 def report_folder(run: Path) -> Path:
     """The default folder of a run's report: reports/NAME, or in the run where the current folder cannot be written."""
@@ -391,7 +394,9 @@ class _Sweep:
 
         if not any(trial.state == "COMPLETE" for trial in trials):
             return
-        self.view.show_work("testing the finalists, exporting the winner")
+        what = "testing the finalists, exporting the winner"
+        self.view.show_work(what)
+        scorer.told = lambda line: self.view.update_work(f"{what}: {line}")
         before = decision(store)
         facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer, folder, race).after(

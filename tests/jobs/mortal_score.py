@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from harness.testing.processes import until
+
 
 def main() -> None:
     with os.fdopen(int(sys.argv[1])) as lines:
@@ -24,6 +26,9 @@ def main() -> None:
     (out / "plan").write_text(" ".join(later))
     if word == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
+    if word == "tells":
+        (out / "progress.json").write_text('{"share": 0.34}')
+        until((out / "heard").exists)
     if features:
         (out / "features.npz").touch()
     if word == "refuses":

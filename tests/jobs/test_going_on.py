@@ -48,6 +48,9 @@ class Said:
     def show_work(self, what: str) -> None:
         self.work.append(what)
 
+    def update_work(self, what: str) -> None:
+        self.work.append(what)
+
     def started(self, config: TrialConfig) -> None: ...
 
     def progressed(self, number: int, progress: Progress) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from harness.jobs import scorer as module
 from harness.jobs.scorer import Features, Request, SavedModel, Scorer
 from harness.records.schema import Place
 from harness.spec.trial import TrialConfig
+from harness.tasks.progress import listening, tell
 from harness.testing.processes import until
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,35 @@ def test_a_process_that_dies_again_is_an_error(
     ):
         scored(out, plan, features)
     assert (out / "plan").read_text() == ""
+
+
+def test_the_share_of_written_answers_is_told(out: Path) -> None:
+    told: list[str] = []
+
+    def hear(line: str) -> None:
+        told.append(line)
+        (out / "heard").touch()
+
+    (out / "plan").write_text("tells")
+    with Scorer(out.parent / "final.log") as scorer:
+        scorer.told = hear
+        with scorer.scoring(Request(data="data", out=str(out), place=HERE, models=(), task="causal-lm")):
+            pass
+    assert set(told) == {"writing answers, 34\u00a0%"}
+    assert not (out / "progress.json").exists()
+
+
+def test_progress_is_the_share_of_all_work(tmp_path: Path) -> None:
+    from harness.jobs.score import _Progress
+
+    with listening(_Progress(tmp_path / "progress.json")):
+        tell(0, 20)  # nothing is done yet
+        assert json.loads((tmp_path / "progress.json").read_text()) == {"share": 0.0}
+    late = _Progress(tmp_path / "late.json")
+    late(5, 0)
+    assert not (tmp_path / "late.json").exists(), "a share of nothing"
+    late(0, 20)
+    assert json.loads((tmp_path / "late.json").read_text()) == {"share": 0.25}
 
 
 def test_a_process_that_died_before_it_was_asked_is_started_again(out: Path) -> None:

@@ -25,6 +25,7 @@ from harness.stats.completions import texts_of
 from harness.tasks import task_of
 from harness.tasks.encode import baselines, encoded, facts
 from harness.tasks.models import load_saved, quiet
+from harness.tasks.progress import listening
 from harness.tasks.tokenizers import train_byte_tokenizer
 from harness.training import loop
 from harness.training.clock import Clock
@@ -339,6 +340,16 @@ def test_answers_are_written_for_some_rows_at_the_end_alone(data: PreparedData, 
     examples = encoded(data, study, "validation")
     outputs = TASK.write(model_of(study, data), examples, np.arange(8), CPU, checkpoint, study)
     assert int(np.asarray(outputs["is_written"]).sum()) == 5
+
+
+def test_written_tokens_are_told(data: PreparedData, checkpoint: Path) -> None:
+    study = trial(checkpoint, {"generate_tokens": 3})
+    told: list[tuple[int, int]] = []
+    with listening(lambda done, added: told.append((done, added))):
+        TASK.write(model_of(study, data), encoded(data, study, "validation"), np.arange(8), CPU, checkpoint, study)
+    assert told[0] == (0, 24)
+    assert told[1] == (8, 0), "each row has its first token"
+    assert tuple(map(sum, zip(*told, strict=True))) == (24, 24)
 
 
 def test_encoder_is_refused(data: PreparedData) -> None:

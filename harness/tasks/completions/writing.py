@@ -14,6 +14,7 @@ import torch
 
 from harness.data.batch import evaluation_batches
 from harness.errors import CheckpointError
+from harness.tasks.progress import tell
 
 if TYPE_CHECKING:
     from transformers import GenerationConfig, PreTrainedModel
@@ -83,29 +84,45 @@ def written(
     """Returns the tokens that the model writes behind each prompt of token ids, up to the one that ends its answer.
 
     Prompts are padded on the left. A prompt and its answer have at most `limit` tokens. Out of memory on an
-    accelerator, batches are halved from there on.
+    accelerator, batches are halved from there on. How many tokens are written is told (`harness.tasks.progress`).
     """
     lengths, most = np.array([len(prompt) for prompt in prompts]), int(settings.max_new_tokens)
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
     ahead = evaluation_batches(lengths + most, max_positions=positions, max_rows=_MAX_ROWS)
     answers: list[list[int]] = [[] for _ in prompts]
+    tell(0, most * len(prompts))
     with _writing(model, settings):
         while ahead:
-            rows = ahead[0]
+            rows, steps = ahead[0], _Steps()
             try:
-                found = _batch(model, [prompts[row] for row in rows], settings, limit, device)
+                found = _batch(model, [prompts[row] for row in rows], settings, limit, device, steps)
             except torch.OutOfMemoryError:
                 if len(rows) == 1 or device.type == "cpu":
                     raise
                 found = None
             if found is None:  # outside the except block: the traceback, and with it the cache, is gone
                 torch.accelerator.empty_cache()
+                tell(-steps.told)
                 ahead = [half for batch in ahead for half in np.array_split(batch, 2) if len(half)]
                 continue
             for row, answer in zip(rows, found, strict=True):
                 answers[row] = answer
+            tell(most * len(rows) - steps.told)
             ahead.pop(0)
     return answers
+
+
+class _Steps:
+    """Tells of each token that the rows of a batch get; as a stopping criterion it stops none of them."""
+
+    def __init__(self) -> None:
+        self.told = 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
+        """Returns False for each row of `input_ids` [rows, tokens]."""
+        tell(len(input_ids))
+        self.told += len(input_ids)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 @contextmanager
@@ -124,7 +141,12 @@ def _writing(model: PreTrainedModel, settings: GenerationConfig) -> Iterator[Non
 
 
 def _batch(
-    model: PreTrainedModel, prompts: Sequence[np.ndarray], settings: GenerationConfig, limit: int, device: torch.device
+    model: PreTrainedModel,
+    prompts: Sequence[np.ndarray],
+    settings: GenerationConfig,
+    limit: int,
+    device: torch.device,
+    steps: _Steps,
 ) -> list[list[int]]:
     longest = max(len(prompt) for prompt in prompts)
     most = min(int(settings.max_new_tokens), limit - longest)
@@ -141,7 +163,7 @@ def _batch(
     }
     own = deepcopy(settings)
     own.max_new_tokens = most
-    tokens = model.generate(**inputs, generation_config=own)[:, longest:].cpu().tolist()
+    tokens = model.generate(**inputs, generation_config=own, stopping_criteria=[steps])[:, longest:].cpu().tolist()
     stops = set(settings.eos_token_id)
     return [_until(answer, stops) for answer in tokens]
 
