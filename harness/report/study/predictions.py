@@ -84,8 +84,8 @@ def cut_alike(metric: Metric, a: Answers, b: Answers) -> bool:
     both = (a, b)
     if not metric.by_tokens or metric.row_stats is None or not all(metric.is_known(one.outputs) for one in both):
         return True
-    tokens = [metric.row_stats(one.outputs, one.targets)[:, -1] for one in both]
-    return np.array_equal(*tokens)
+    first, second = (metric.row_stats(one.outputs, one.targets)[:, -1] for one in both)
+    return np.array_equal(first, second)
 
 
 def shown_rows(view: View, num_rows: int) -> Sequence[str]:
