@@ -85,7 +85,7 @@ class CausalLM(TextTask):
             prompts = clean(frame[PROMPT.name], config.data.preprocess)
             for row, prompt in zip(copies, augment(prompts, steps, data.meta.seed), strict=True):
                 row[PROMPT.name] = prompt
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         settings, format_ = text_config(config), _format(config)
         # Prompts were cleaned above, before copies were made of them.
         preprocess = () if PROMPT.name in frame else config.data.preprocess
@@ -186,7 +186,7 @@ class CausalLM(TextTask):
 
         model = spare(super().build_model(config, data))
         refuse_lookahead(model, config.model.checkpoint)
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         if config.model.checkpoint == "scratch":
             model.config.eos_token_id = tokenizer.eos_token_id
         most = self._most_tokens(config, data, tokenizer)
@@ -204,13 +204,9 @@ class CausalLM(TextTask):
         return 1 + max(map(len, tokenizer(texts, add_special_tokens=False)["input_ids"]))
 
     def processor_folder(self, config: TrialConfig, data: PreparedData) -> Path:
-        """Returns the folder of the tokenizer."""
-        return self.tokenizer_folder(config, data)
-
-    def tokenizer_folder(self, config: TrialConfig, data: PreparedData) -> Path:
         """Returns the checkpoint's folder; for `scratch`, that of a tokenizer of bytes trained on the training rows."""
         if config.model.checkpoint != "scratch":
-            return super().tokenizer_folder(config, data)
+            return super().processor_folder(config, data)
         vocab_size = getattr(text_config(config), "vocab_size", _DEFAULT_VOCABULARY)
         key = json.dumps(["bytes", config.data.preprocess, vocab_size])
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -225,7 +221,7 @@ class CausalLM(TextTask):
         """Writes the tokenizer, which pads on the left as answers are written, and how they are written."""
         from harness.tasks.completions.writing import generation_settings
 
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         stops = _dialogue(tokenizer, _format(config)).stop_ids
         most = self._most_tokens(config, data, tokenizer)
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = "left"

@@ -69,7 +69,7 @@ class QuestionAnswering(TextTask):
         steps = config.data.augment if split == "train" else ()
         questions = augment(clean(frame[QUESTION.name], config.data.preprocess), steps, data.meta.seed)
         copies = 1 + len(steps)
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         windows, stats = windows_of(
             questions,
             frame[CONTEXT.name].tolist() * copies,

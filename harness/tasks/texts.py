@@ -60,7 +60,7 @@ class TextTask(TaskBase):
             for number, texts in enumerate(self.texts(frame))
         ]
         targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), 1 + len(steps)))
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         return _encoded(columns, targets, tokenizer, text_config(config), config.data.max_length)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
@@ -89,7 +89,7 @@ class TextTask(TaskBase):
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """Returns the checkpoint under the head of `set_head`, with the pad token in its configuration."""
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         settings = text_config(config)
         settings.pad_token_id = tokenizer.pad_token_id
         if config.model.checkpoint == "scratch":
@@ -118,7 +118,7 @@ class TextTask(TaskBase):
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes the tokenizer, which pads on the side on which the model was trained with padding."""
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         side = "left" if padding_of(text_config(config)) == "left" else "right"
         tokenizer.padding_side = tokenizer.init_kwargs["padding_side"] = side
         with quiet():
@@ -148,7 +148,7 @@ class TextTask(TaskBase):
         """Returns each row as one text: of a pair, both with a space between."""
         return [" ".join(parts) for parts in zip(*self.texts(frame), strict=True)]
 
-    def tokenizer_folder(self, config: TrialConfig, data: PreparedData) -> Path:
+    def processor_folder(self, config: TrialConfig, data: PreparedData) -> Path:
         """Returns the checkpoint's folder; for `scratch`, that of a tokenizer trained on the cleaned training split."""
         if config.model.checkpoint != "scratch":
             return resolve(config.model.checkpoint).folder

@@ -55,7 +55,7 @@ class TokenClassification(TextTask):
 
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
         """Cleans each word by itself and tokenizes it; words beyond `max_length` are told in `notes` of the stats."""
-        tokenizer = self.load_tokenizer(self.tokenizer_folder(config, data))
+        tokenizer = self.load_tokenizer(self.processor_folder(config, data))
         rows, steps = frame[WORDS.name].tolist(), config.data.preprocess
         examples = _encoded(rows, tokenizer, text_config(config), config.data.max_length, steps)
         stats = {**examples.stats, "notes": []}

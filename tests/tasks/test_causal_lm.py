@@ -313,7 +313,7 @@ def test_answers_are_those_of_each_prompt_alone(
     study = trial(checkpoint, {"generate_tokens": 9})
     if family == "gpt2":
         study = config("causal-lm", architecture={**architecture("gpt2"), "vocab_size": 300, "n_positions": 90})
-    folder, model = TASK.tokenizer_folder(study, data), model_of(study, data)
+    folder, model = TASK.processor_folder(study, data), model_of(study, data)
     examples, tokenizer = encoded(data, study, "validation"), plain_tokenizer(folder)
     written = TASK.write(model, examples, np.arange(6), CPU, folder, study)
     assert not caplog.records, "transformers warns of settings given twice"

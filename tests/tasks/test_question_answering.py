@@ -256,7 +256,7 @@ def test_cleaning_and_copies_change_the_question_alone(data: PreparedData) -> No
     plain, frame = encoded(data, trial(), "train"), data.frame("train")
     changed = encoded(data, trial(preprocess=("strip_punctuation",), augment=("delete",)), "train")
     assert changed.num_rows == 2 * len(frame)
-    tokenizer = TASK.load_tokenizer(TASK.tokenizer_folder(trial(), data))
+    tokenizer = TASK.load_tokenizer(TASK.processor_folder(trial(), data))
     for examples, row, sign in ((plain, 3, True), (changed, 3, False), (changed, 3 + len(frame), False)):
         window = examples.examples_of(np.array([row]))[:1]
         ids = ragged(examples.fields["input_ids"]).take(window).values.tolist()

@@ -64,7 +64,7 @@ def ragged(array: Any) -> Ragged:
 
 def test_first_piece_of_a_word_has_its_tag(data: PreparedData) -> None:
     examples = encoded(data, trial(), "train")
-    tokenizer = TASK.load_tokenizer(TASK.tokenizer_folder(trial(), data))
+    tokenizer = TASK.load_tokenizer(TASK.processor_folder(trial(), data))
     frame, chosen = data.frame("train"), np.arange(5)
     ids, labels = TASK.collate(examples, chosen)["input_ids"], TASK.targets(examples, chosen)["tags"]
     assert labels.shape == ids.shape
