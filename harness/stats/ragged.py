@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Ragged", "by_row"]
+__all__ = ["Ragged", "by_row", "ragged_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,17 @@ class Ragged:
 
         lengths = np.diff(np.asarray(self.offsets))[rows]
         return Ragged(values=self.of(rows), offsets=np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def ragged_of(array: np.ndarray | Ragged) -> Ragged:
+    """Returns a ragged array as such.
+
+    Raises:
+        TypeError: it is dense.
+    """
+    if not isinstance(array, Ragged):
+        raise TypeError("the array is dense, where one of rows of different lengths is needed")
+    return array
 
 
 def by_row(arrays: Mapping[str, np.ndarray | Ragged], rows: np.ndarray) -> dict[str, np.ndarray | Ragged]:
