@@ -11,11 +11,11 @@ A gold answer's text is what the context has at its place. `answer_texts` says h
 from __future__ import annotations
 
 import itertools
-from math import inf
 from typing import TYPE_CHECKING
 
 from harness.stats.answer_texts import agreement, is_by_character
-from harness.stats.metric import NATS, Arrays, Metric, ratio
+from harness.stats.forms import log_loss, percentage
+from harness.stats.metric import Arrays, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,40 +130,8 @@ def _exact(outputs: Arrays, targets: Arrays) -> np.ndarray:
     return np.stack([hits, np.ones_like(hits)], axis=1)
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return ratio(sums[..., 0], sums[..., 1])
-
-
 ANSWERS: tuple[Metric, ...] = (
-    Metric(
-        name="f1",
-        title="F1",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        row_stats=_f1,
-        of_sums=_mean,
-    ),
-    Metric(
-        name="exact_match",
-        title="exact match",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        is_share=True,
-        row_stats=_exact,
-        of_sums=_mean,
-    ),
-    Metric(
-        name="log_loss",
-        title="log loss",
-        maximize=False,
-        low=0.0,
-        high=inf,
-        unit=NATS,
-        row_stats=_row_losses,
-        of_sums=_mean,
-    ),
+    percentage("f1", "F1", _f1),
+    percentage("exact_match", "exact match", _exact, is_share=True),
+    log_loss(_row_losses),
 )

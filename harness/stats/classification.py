@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
-from harness.stats.metric import NATS, Arrays, Metric, ratio
+from harness.stats.forms import log_loss, percentage
+from harness.stats.metric import Arrays, Metric, ratio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,10 +29,6 @@ def _losses(outputs: Arrays, targets: Arrays) -> np.ndarray:
     probabilities = outputs["probabilities"][np.arange(len(labels)), labels]
     losses = -np.log(np.clip(probabilities, _LEAST_PROBABILITY, 1.0))
     return np.stack([losses, np.ones_like(losses)], axis=1)
-
-
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return ratio(sums[..., 0], sums[..., 1])
 
 
 def _class_counts(outputs: Arrays, targets: Arrays) -> np.ndarray:
@@ -86,27 +82,8 @@ def _roc_auc(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarra
 
 
 CLASSIFICATION: tuple[Metric, ...] = (
-    Metric(
-        name="accuracy",
-        title="accuracy",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        is_share=True,
-        row_stats=_hits,
-        of_sums=_mean,
-    ),
-    Metric(
-        name="macro_f1",
-        title="macro F1",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        row_stats=_class_counts,
-        of_sums=_macro_f1,
-    ),
+    percentage("accuracy", "accuracy", _hits, is_share=True),
+    percentage("macro_f1", "macro F1", _class_counts, _macro_f1),
     Metric(
         name="mcc",
         title="MCC",
@@ -117,14 +94,5 @@ CLASSIFICATION: tuple[Metric, ...] = (
         of_sums=_mcc,
     ),
     Metric(name="roc_auc", title="ROC AUC", maximize=True, low=0.0, high=1.0, needs_variety=True, value=_roc_auc),
-    Metric(
-        name="log_loss",
-        title="log loss",
-        maximize=False,
-        low=0.0,
-        high=inf,
-        unit=NATS,
-        row_stats=_losses,
-        of_sums=_mean,
-    ),
+    log_loss(_losses),
 )

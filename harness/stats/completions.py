@@ -13,7 +13,8 @@ from itertools import pairwise
 from math import inf, log
 from typing import TYPE_CHECKING
 
-from harness.stats.metric import NATS, Arrays, Metric, ratio
+from harness.stats.forms import mean, percentage
+from harness.stats.metric import NATS, Arrays, Metric
 from harness.stats.ragged import Ragged
 
 if TYPE_CHECKING:
@@ -103,20 +104,21 @@ def _columns(*names: str) -> Callable[[Arrays, Arrays], np.ndarray]:
     return row_stats
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return ratio(sums[..., 0], sums[..., 1])
-
-
 def _perplexity(sums: np.ndarray) -> np.ndarray:
     import numpy as np
 
     with np.errstate(over="ignore"):
-        perplexity: np.ndarray = np.exp(_mean(sums))
+        perplexity: np.ndarray = np.exp(mean(sums))
     return perplexity
 
 
 def _bits(sums: np.ndarray) -> np.ndarray:
-    return _mean(sums) / log(2)
+    return mean(sums) / log(2)
+
+
+def _written(name: str, title: str, judge: Callable[[str, str], float], *, is_share: bool = False) -> Metric:
+    """Returns the metric that is the mean of a judge's values over the texts that a model has written."""
+    return percentage(name, title, _judged(judge), needs="texts", is_written=True, is_share=is_share)
 
 
 COMPLETIONS: tuple[Metric, ...] = (
@@ -130,7 +132,7 @@ COMPLETIONS: tuple[Metric, ...] = (
         needs="nll",
         by_tokens=True,
         row_stats=_columns("nll", "tokens"),
-        of_sums=_mean,
+        of_sums=mean,
     ),
     Metric(
         name="perplexity",
@@ -143,18 +145,7 @@ COMPLETIONS: tuple[Metric, ...] = (
         row_stats=_columns("nll", "tokens"),
         of_sums=_perplexity,
     ),
-    Metric(
-        name="token_accuracy",
-        title="token accuracy",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        needs="nll",
-        by_tokens=True,
-        row_stats=_columns("hits", "tokens"),
-        of_sums=_mean,
-    ),
+    percentage("token_accuracy", "token accuracy", _columns("hits", "tokens"), needs="nll", by_tokens=True),
     Metric(
         name="bits_per_byte",
         title="bits per byte",
@@ -165,32 +156,7 @@ COMPLETIONS: tuple[Metric, ...] = (
         row_stats=_columns("nll", "bytes"),
         of_sums=_bits,
     ),
-    Metric(
-        name="exact_match",
-        title="exact match",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        is_share=True,
-        needs="texts",
-        is_written=True,
-        row_stats=_judged(_same),
-        of_sums=_mean,
-    ),
-    *(
-        Metric(
-            name=name,
-            title=title,
-            maximize=True,
-            low=0.0,
-            high=1.0,
-            percent=True,
-            needs="texts",
-            is_written=True,
-            row_stats=_judged(judge),
-            of_sums=_mean,
-        )
-        for name, title, judge in (("rouge_l", "ROUGE-L", rouge_l), ("token_f1", "token F1", token_f1))
-    ),
+    _written("exact_match", "exact match", _same, is_share=True),
+    _written("rouge_l", "ROUGE-L", rouge_l),
+    _written("token_f1", "token F1", token_f1),
 )

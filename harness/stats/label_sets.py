@@ -7,9 +7,9 @@ the label's threshold.
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
+from harness.stats.forms import log_loss, percentage
 from harness.stats.metric import Arrays, Metric, ratio
 
 if TYPE_CHECKING:
@@ -69,10 +69,6 @@ def _losses(outputs: Arrays, targets: Arrays) -> np.ndarray:
     return np.stack([losses, np.ones_like(losses)], axis=1)
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return ratio(sums[..., 0], sums[..., 1])
-
-
 def _average_precision(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarray:
     """Returns the mean over the labels that a row of the draw has; NaN where no row has any."""
     import numpy as np
@@ -92,26 +88,8 @@ def _average_precision(outputs: Arrays, targets: Arrays, weights: np.ndarray) ->
 
 
 LABEL_SETS: tuple[Metric, ...] = (
-    Metric(
-        name="micro_f1",
-        title="micro F1",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        row_stats=_row_counts,
-        of_sums=_micro_f1,
-    ),
-    Metric(
-        name="macro_f1",
-        title="macro F1",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        row_stats=_label_counts,
-        of_sums=_macro_f1,
-    ),
+    percentage("micro_f1", "micro F1", _row_counts, _micro_f1),
+    percentage("macro_f1", "macro F1", _label_counts, _macro_f1),
     Metric(
         name="average_precision",
         title="average precision",
@@ -121,25 +99,6 @@ LABEL_SETS: tuple[Metric, ...] = (
         needs_variety=True,
         value=_average_precision,
     ),
-    Metric(
-        name="exact_match",
-        title="exact match",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        is_share=True,
-        row_stats=_exact,
-        of_sums=_mean,
-    ),
-    Metric(
-        name="log_loss",
-        title="log loss",
-        maximize=False,
-        low=0.0,
-        high=inf,
-        unit="nats",
-        row_stats=_losses,
-        of_sums=_mean,
-    ),
+    percentage("exact_match", "exact match", _exact, is_share=True),
+    log_loss(_losses),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
+from harness.stats.forms import mean
 from harness.stats.metric import Arrays, Metric, ratio
 
 if TYPE_CHECKING:
@@ -30,10 +31,6 @@ def _absolute_errors(outputs: Arrays, targets: Arrays) -> np.ndarray:
     return np.stack([errors, np.ones_like(errors)], axis=1)
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return ratio(sums[..., 0], sums[..., 1])
-
-
 def _squared_errors(outputs: Arrays, targets: Arrays) -> np.ndarray:
     import numpy as np
 
@@ -44,7 +41,7 @@ def _squared_errors(outputs: Arrays, targets: Arrays) -> np.ndarray:
 def _root_mean(sums: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    root: np.ndarray = np.sqrt(_mean(sums))
+    root: np.ndarray = np.sqrt(mean(sums))
     return root
 
 
@@ -112,7 +109,7 @@ def _spearman(outputs: Arrays, targets: Arrays, weights: np.ndarray) -> np.ndarr
 
 REGRESSION: tuple[Metric, ...] = (
     Metric(name="rmse", title="RMSE", maximize=False, low=0.0, high=inf, row_stats=_squared_errors, of_sums=_root_mean),
-    Metric(name="mae", title="MAE", maximize=False, low=0.0, high=inf, row_stats=_absolute_errors, of_sums=_mean),
+    Metric(name="mae", title="MAE", maximize=False, low=0.0, high=inf, row_stats=_absolute_errors, of_sums=mean),
     Metric(
         name="r2",
         title="R²",

@@ -7,9 +7,9 @@ behind anything else belongs to none. An entity is right when its words and its 
 
 from __future__ import annotations
 
-from math import inf
 from typing import TYPE_CHECKING
 
+from harness.stats.forms import log_loss, percentage
 from harness.stats.metric import Arrays, Metric, ratio
 
 if TYPE_CHECKING:
@@ -100,46 +100,10 @@ def _word_losses(outputs: Arrays, targets: Arrays) -> np.ndarray:
     return _word_sums(targets, -np.log(np.clip(of_truth, _LEAST_PROBABILITY, 1.0)))
 
 
-def _mean(sums: np.ndarray) -> np.ndarray:
-    return ratio(sums[..., 0], sums[..., 1])
-
-
 TAGS: tuple[Metric, ...] = (
-    *(
-        Metric(
-            name=f"entity_{name}",
-            title=f"entity {title}",
-            maximize=True,
-            low=0.0,
-            high=1.0,
-            percent=True,
-            row_stats=_entity_counts,
-            of_sums=of_sums,
-        )
-        for name, title, of_sums in (
-            ("f1", "F1", _f1),
-            ("precision", "precision", _precision),
-            ("recall", "recall", _recall),
-        )
-    ),
-    Metric(
-        name="token_accuracy",
-        title="token accuracy",
-        maximize=True,
-        low=0.0,
-        high=1.0,
-        percent=True,
-        row_stats=_word_hits,
-        of_sums=_mean,
-    ),
-    Metric(
-        name="log_loss",
-        title="log loss",
-        maximize=False,
-        low=0.0,
-        high=inf,
-        unit="nats",
-        row_stats=_word_losses,
-        of_sums=_mean,
-    ),
+    percentage("entity_f1", "entity F1", _entity_counts, _f1),
+    percentage("entity_precision", "entity precision", _entity_counts, _precision),
+    percentage("entity_recall", "entity recall", _entity_counts, _recall),
+    percentage("token_accuracy", "token accuracy", _word_hits),
+    log_loss(_word_losses),
 )
