@@ -11,14 +11,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harness.data.cache import built_once, default_cache
+from harness.data.kinds import kind_of, kind_of_target
 from harness.data.prepared import PreparedData
 from harness.errors import InputError
-from harness.spec.tasks import FieldKind, facts_of
+from harness.spec.tasks import facts_of
 
 __all__ = ["made_up_table", "of_length"]
 
@@ -51,23 +51,20 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     source = data.frame("train")
     random = np.random.default_rng(0)
     facts = facts_of(data.meta.task)
-    is_cut = facts.target is not None and facts.target.kind == "answers"
-    num_rows = -(-num_rows // WINDOWS) if is_cut else num_rows
+    target = kind_of_target(facts)
+    num_rows = -(-num_rows // WINDOWS) if target.is_in_windows else num_rows
     frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
-    for field in (facts.field(name) for name in facts.texts if name in source):
-        by_word = field.kind == "words"
-        texts = source[field.name].tolist()
-        if field.kind == "messages":
-            texts = [turn["content"] for turns in texts for turn in turns]
-        words = np.array([word for text in texts for word in (text if by_word else text.split())], dtype=object)
-        num_words = WINDOWS * length if is_cut and field.name == facts.texts[-1] else length + SPARE_WORDS
-        drawn = words[random.integers(len(words), size=(num_rows, num_words))]
-        frame[field.name] = [_value(row, field.kind) for row in drawn]
-        if by_word and facts.target is not None:  # a target for each word
-            frame = frame.assign(**{facts.target.name: list(np.zeros(drawn.shape, dtype=np.int64))})
-        elif is_cut and facts.target is not None:
-            first_words: Any = [[[0, len(row[0])]] for row in drawn]  # the answer to each question
-            frame = frame.assign(**{facts.target.name: first_words})
+    drawn: list[list[str]] = []
+    for field in (facts.field(name) for name in facts.texts_in(source)):
+        kind = kind_of(field)
+        words = np.array([word for value in source[field.name] for word in kind.words_in(value)], dtype=object)
+        is_cut = target.is_in_windows and field.name == facts.texts[-1]
+        size = (num_rows, WINDOWS * length if is_cut else length + SPARE_WORDS)
+        drawn = words[random.integers(len(words), size=size)].tolist()
+        frame[field.name] = [kind.of_words(row) for row in drawn]
+    if facts.target is not None:
+        name = facts.target.name
+        frame = frame.assign(**{name: target.of_new_words(frame[name].tolist(), drawn)})
     folder.mkdir(mode=0o700)
     splits = ("train", "validation", "test")
     for split in splits:
@@ -75,13 +72,6 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     changed = {"rows": dict.fromkeys(splits, num_rows), "notes": ()}
     meta = data.meta.model_copy(update=changed | {"rows_sha256": ""})
     (folder / "meta.json").write_text(meta.model_dump_json(), encoding="utf-8")
-
-
-def _value(words: np.ndarray, kind: FieldKind) -> Any:
-    """Returns words as a field of texts holds them."""
-    if kind == "messages":
-        return [{"role": "user", "content": " ".join(words)}]
-    return words.tolist() if kind == "words" else " ".join(words)
 
 
 def made_up_table(cache: Path | None = None) -> Path:

@@ -33,6 +33,7 @@ class Answers(Kind):
     """
 
     target = "spans"
+    is_in_windows = True
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns the answers of each row as [[text, start], ...]; [] where the text has none."""
@@ -69,6 +70,10 @@ class Answers(Kind):
             what = f"{len(first)} answers without a start are in '{name}' more than once (first: row {first[0]})"
             notes.append(f"{place}: '{column}': {what}: they are taken where they occur first")
         return found, notes
+
+    def of_new_words(self, values: Sequence[Any], rows: Sequence[Sequence[str]]) -> list[Any]:
+        """Returns the first word as the answer to each question."""
+        return [[[0, len(words[0])]] for words in rows]
 
     def same(self, value: Any) -> str:
         """Returns the answers as one text."""

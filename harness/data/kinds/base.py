@@ -25,6 +25,8 @@ class Kind:
     target: str = ""
     #: True where a target has a value for each word of its row.
     is_by_word: bool = False
+    #: True where a target is a place in a text of its row, which is cut into windows where it is long.
+    is_in_windows: bool = False
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns the values of a column, checked and converted; None for a missing one.
@@ -96,6 +98,23 @@ class Kind:
     def split_notes(self, values: Mapping[str, Sequence[Any]]) -> list[str]:
         """Returns what a person should know of the targets of each split after splitting, a sentence each."""
         return []
+
+    def words_in(self, value: Any) -> list[str]:
+        """Returns the words of a value that holds text."""
+        return str(value).split()
+
+    def of_words(self, words: Sequence[str]) -> Any:
+        """Returns a value that holds these words as text."""
+        return " ".join(words)
+
+    def of_new_words(self, values: Sequence[Any], rows: Sequence[Sequence[str]]) -> list[Any]:
+        """Returns targets as prepared data holds them for rows whose last text has other words now.
+
+        Args:
+            values: the targets as they were.
+            rows: the words of each row's last text.
+        """
+        return list(values)
 
     def same(self, value: Any) -> str:
         """Returns a text that is equal for two values that count as the same."""

@@ -42,6 +42,14 @@ class Messages(Kind):
         chats = [chat_of(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(_chats(values), start=1)]
         return [(chat[:-1] if _is_answered(chat) else chat) or None if chat else None for chat in chats]
 
+    def words_in(self, value: Any) -> list[str]:
+        """Returns the words of all turns."""
+        return [word for turn in value for word in turn["content"].split()]
+
+    def of_words(self, words: Sequence[str]) -> Any:
+        """Returns a chat of one turn."""
+        return [{"role": USER, "content": " ".join(words)}]
+
     def same(self, value: Any) -> str:
         """Returns the roles, and the texts after normalisation."""
         return "\0".join(f"{turn['role']}\0{normalised(turn['content'])}" for turn in value)

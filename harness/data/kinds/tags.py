@@ -42,6 +42,14 @@ class Words(Kind):
             for row, value in enumerate(lists_of(values), start=1)
         ]
 
+    def words_in(self, value: Any) -> list[str]:
+        """Returns the words."""
+        return list(value)
+
+    def of_words(self, words: Sequence[str]) -> Any:
+        """Returns the words."""
+        return list(words)
+
     def same(self, value: Any) -> str:
         """Returns the words after normalisation."""
         return normalised(" ".join(value))
@@ -101,6 +109,10 @@ class Tags(Kind):
     def known(self, names: Sequence[str]) -> list[Any] | None:
         """Returns None: names are IOB2, however tags were written."""
         return None
+
+    def of_new_words(self, values: Sequence[Any], rows: Sequence[Sequence[str]]) -> list[Any]:
+        """Returns O for each word."""
+        return [np.zeros(len(words), dtype=np.int64) for words in rows]
 
     def stored(self, values: Sequence[Any], names: Sequence[str]) -> list[Any]:
         """Returns tag ids, int64 [words]; None for a row with a tag that `names` lack."""
