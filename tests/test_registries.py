@@ -69,7 +69,7 @@ def pruned_by(name: str) -> StudySpec:
 def walk_task(name: str, folder: Path) -> None:
     assert task_of(name).facts is facts_of(name)
     columns = column_names(study().data, facts_of(name))
-    assert {"label", "answers"} & set(columns.values()) or columns == facts_of(name).layouts[0]
+    assert {"label", "answers", "target"} & set(columns.values()) or columns == facts_of(name).layouts[0]
     assert TASKS[name].inputs
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
         task_of(f"{name}x")

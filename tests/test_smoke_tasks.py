@@ -19,6 +19,7 @@ TASKS = {
     "token-classification": (("Mira Vale left Port Ellin on Friday.",), "entities"),
     "question-answering": (("Where is the key?", "On Friday Mira left the key under the third pot."), "answer"),
     "causal-lm": (("is the attic open on sunday?",), "completion"),
+    "seq2seq": (("two tea and one cake for table 4",), "target"),
 }
 
 

@@ -22,6 +22,7 @@ from harness.benchmark.memory import admit, estimated_bytes, largest_that_fits, 
 from harness.benchmark.outcome import Outcome
 from harness.benchmark.work import Evaluating, Predicting, Training, Workload
 from harness.data.checkpoints import resolve
+from harness.data.encoded import Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, FailReason, TrialFailure, look_up
 from harness.spec.trial import TrialConfig
@@ -90,13 +91,20 @@ def open_cell(config: TrialConfig, data: PreparedData, host: Host, folder: Path)
         _admit(config, data, int(np.asarray(encoded(data, config, "train").lengths).max()))
     work = look_up(MODES, str(config.params["mode"]), "mode")(config, data, host, device, folder)
     batch_size = config.training.batch_size
-    most = int(work.lengths.max())
-    has_windows = encoded(data, config, "train").row_of is not None  # the last window of a row is shorter
-    if isinstance(length, int) and (most < length if has_windows else not (work.lengths == length).all()):
+    examples = encoded(data, config, "train")
+    tokens = _tokens_of_inputs(examples)
+    most, has_windows = int(tokens.max()), examples.row_of is not None  # the last window of a row is shorter
+    if isinstance(length, int) and (most < length if has_windows else not (tokens == length).all()):
         raise TrialFailure(FailReason.DATA, f"length {length} is more than the {most} tokens that this model can take")
     if len(work.lengths) < batch_size:
         raise DataError(f"there are {len(work.lengths)} rows, less than one batch of {batch_size}")
     return work, batch_size
+
+
+def _tokens_of_inputs(examples: Encoded) -> np.ndarray:
+    """Returns the tokens of each example that are no target's, which a decoder reads besides [examples]."""
+    ids = examples.fields.get("input_ids")
+    return np.diff(np.asarray(ids.offsets)) if isinstance(ids, Ragged) else np.asarray(examples.lengths)
 
 
 def _with(config: TrialConfig, **training: Any) -> TrialConfig:

@@ -55,7 +55,7 @@ def _write(data: PreparedData, length: int, num_rows: int, folder: Path) -> None
     num_rows = -(-num_rows // WINDOWS) if target.is_in_windows else num_rows
     frame = source.iloc[np.arange(num_rows) % len(source)].reset_index(drop=True).assign(row=np.arange(num_rows))
     drawn: list[list[str]] = []
-    for field in (facts.field(name) for name in facts.texts_in(source)):
+    for field in map(facts.field, facts.texts_in(list(map(str, source)))):
         kind = kind_of(field)
         words = np.array([word for value in source[field.name] for word in kind.words_in(value)], dtype=object)
         is_cut = target.is_in_windows and field.name == facts.texts[-1]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 
-__all__ = ["AnswerOptions", "CompletionOptions", "LabelSetOptions"]
+__all__ = ["AnswerOptions", "CompletionOptions", "LabelSetOptions", "WritingOptions"]
 
 
 class AnswerOptions(Frozen):
@@ -34,7 +34,20 @@ class LabelSetOptions(Frozen):
     )
 
 
-class CompletionOptions(Frozen):
+class WritingOptions(Frozen):
+    """How much a model writes to be judged."""
+
+    generate_rows: Annotated[int, Field(ge=1)] = Field(
+        default=512,
+        description="for so many rows of a split at most a trained model writes its text, to be judged by the metrics "
+        "of what is written",
+    )
+    generate_tokens: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="the most tokens of a written text; null: as many as the longest training target has"
+    )
+
+
+class CompletionOptions(WritingOptions):
     """How a causal language model is asked, and how much it writes to be judged."""
 
     template: Literal["auto", "none"] = Field(
@@ -44,12 +57,4 @@ class CompletionOptions(Frozen):
     )
     separator: str = Field(
         default="\n", description="stands between a prompt and its completion where there is no chat template"
-    )
-    generate_rows: Annotated[int, Field(ge=1)] = Field(
-        default=512,
-        description="for so many rows of a split at most a trained model writes its answer, to be judged by "
-        "exact_match, rouge_l and token_f1",
-    )
-    generate_tokens: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="the most tokens of an answer; null: as many as the longest training completion has"
     )

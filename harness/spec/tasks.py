@@ -12,10 +12,10 @@ from typing import Literal, get_args
 from harness.errors import InputError, nearest
 from harness.spec.foreign import import_object, is_foreign, is_trusted
 from harness.spec.space import Frozen
-from harness.spec.task_options import AnswerOptions, CompletionOptions, LabelSetOptions
+from harness.spec.task_options import AnswerOptions, CompletionOptions, LabelSetOptions, WritingOptions
 from harness.stats.answers import ANSWERS as ANSWER_METRICS
 from harness.stats.classification import CLASSIFICATION
-from harness.stats.completions import COMPLETIONS
+from harness.stats.completions import COMPLETIONS, TRANSLATIONS
 from harness.stats.label_sets import LABEL_SETS
 from harness.stats.metric import COSTS, Metric, rank_key
 from harness.stats.regression import REGRESSION
@@ -33,7 +33,9 @@ __all__ = [
     "PROMPT",
     "QUESTION",
     "RECIPE",
+    "SOURCE",
     "TAGS",
+    "TARGET",
     "TASKS",
     "TEXT",
     "TEXT_PAIR",
@@ -256,6 +258,8 @@ PROMPT = Field(name="prompt", kind="prompt", required=False, many=True)
 MESSAGES = Field(name="messages", kind="messages", required=False, holds_target=True)
 DOCUMENT = Field(name="text", kind="document", required=False, holds_target=True)
 COMPLETION = Field(name="completion", kind="completion", target=True)
+SOURCE = Field(name="source", kind="text")
+TARGET = Field(name="target", kind="completion", target=True)
 _CLASS_RECIPE = frozenset({"label_smoothing", "class_weights"})
 
 #: The tasks that are built in, by name.
@@ -338,6 +342,16 @@ TASKS: dict[str, TaskFacts] = {
                 {"messages": "messages"},
                 {"text": "text"},
             ),
+        ),
+        TaskFacts(
+            name="seq2seq",
+            inputs="sources",
+            fields=(SOURCE, TARGET),
+            metrics=TRANSLATIONS,
+            loss="loss",
+            recipe=frozenset({"label_smoothing"}),
+            options=WritingOptions,
+            lens="completions",
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The metrics of texts behind a prompt: how probable the true ones are, and how good those are that a model writes.
+"""The metrics of texts that are written: how probable the true ones are, and how good those are that a model writes.
 
 Outputs are sums over the tokens of a row that are learned, `nll` (nats), `hits` and `tokens` [rows], and the UTF-8
 `bytes` [rows] that these tokens are; and what the model has written: `texts`, ragged UTF-8 [bytes], for the rows where
@@ -7,7 +7,6 @@ Outputs are sums over the tokens of a row that are learned, `nll` (nats), `hits`
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from math import inf, log
@@ -16,11 +15,13 @@ from typing import TYPE_CHECKING
 from harness.stats.forms import mean, percentage
 from harness.stats.metric import NATS, Arrays, Metric
 from harness.stats.ragged import Ragged
+from harness.stats.texts.chrf import COUNTS, chrf, run_counts
+from harness.stats.texts.overlap import rouge_l, same_words, token_f1
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["COMPLETIONS", "longest_common", "rouge_l", "texts_of", "token_f1", "utf8"]
+__all__ = ["COMPLETIONS", "TRANSLATIONS", "texts_of", "utf8"]
 
 
 def utf8(texts: Iterable[str]) -> Ragged:
@@ -40,54 +41,18 @@ def texts_of(array: Ragged) -> list[str]:
     return [whole[start:end].decode("utf-8", "replace") for start, end in pairwise(offsets)]
 
 
-def longest_common(a: Sequence[str], b: Sequence[str]) -> int:
-    """Returns the length of the longest common subsequence, by the bits of whole numbers (Hyyrö 2004)."""
-    places: dict[str, int] = {}
-    for at, token in enumerate(a):
-        places[token] = places.get(token, 0) | 1 << at
-    everything = (1 << len(a)) - 1
-    rest = everything
-    for token in b:
-        found = rest & places.get(token, 0)
-        rest = (rest + found | rest - found) & everything
-    return len(a) - rest.bit_count()
-
-
-def rouge_l(said: str, true: str) -> float:
-    """Returns the F measure of the longest common subsequence of tokens, cut at white space, without a stemmer.
-
-    (Lin 2004, section 3, with beta 1.)
-    """
-    return _f_measure(said, true, longest_common)
-
-
-def token_f1(said: str, true: str) -> float:
-    """Returns the F measure of the tokens that both have, cut at white space, whatever their order."""
-    return _f_measure(said, true, lambda a, b: (Counter(a) & Counter(b)).total())
-
-
-def _f_measure(said: str, true: str, shared: Callable[[Sequence[str], Sequence[str]], int]) -> float:
-    a, b = said.split(), true.split()
-    return 2 * shared(a, b) / (len(a) + len(b)) if a or b else 1.0
-
-
-def _same(said: str, true: str) -> float:
-    """Returns 1 for texts that differ in white space at most."""
-    return float(said.split() == true.split())
-
-
-def _judged(judge: Callable[[str, str], float]) -> Callable[[Arrays, Arrays], np.ndarray]:
-    """Returns the `row_stats` of a judge of written texts: its value and 1, or zeros for a row without a text."""
+def _judged(judge: Callable[[str, str], Sequence[float]], width: int = 1) -> Callable[[Arrays, Arrays], np.ndarray]:
+    """Returns the `row_stats` of a judge of written texts: its values [width] and 1; zeros for a row without text."""
 
     def row_stats(outputs: Arrays, targets: Arrays) -> np.ndarray:
         import numpy as np
 
         written = np.asarray(outputs["is_written"]).astype(bool)
-        stats = np.zeros((len(written), 2))
+        stats = np.zeros((len(written), width + 1))
         rows = np.flatnonzero(written)
         said, true = (texts_of(array.take(rows)) for array in (outputs["texts"], targets["completions"]))
-        stats[rows, 0] = [judge(*pair) for pair in zip(said, true, strict=True)]
-        stats[rows, 1] = 1
+        stats[rows, :-1] = np.array([judge(*pair) for pair in zip(said, true, strict=True)]).reshape(-1, width)
+        stats[rows, -1] = 1
         return stats
 
     return row_stats
@@ -118,7 +83,8 @@ def _bits(sums: np.ndarray) -> np.ndarray:
 
 def _written(name: str, title: str, judge: Callable[[str, str], float], *, is_share: bool = False) -> Metric:
     """Returns the metric that is the mean of a judge's values over the texts that a model has written."""
-    return percentage(name, title, _judged(judge), needs="texts", is_written=True, is_share=is_share)
+    row_stats = _judged(lambda said, true: [judge(said, true)])
+    return percentage(name, title, row_stats, needs="texts", is_written=True, is_share=is_share)
 
 
 COMPLETIONS: tuple[Metric, ...] = (
@@ -156,7 +122,13 @@ COMPLETIONS: tuple[Metric, ...] = (
         row_stats=_columns("nll", "bytes"),
         of_sums=_bits,
     ),
-    _written("exact_match", "exact match", _same, is_share=True),
+    _written("exact_match", "exact match", same_words, is_share=True),
     _written("rouge_l", "ROUGE-L", rouge_l),
     _written("token_f1", "token F1", token_f1),
+)
+_BY_NAME = {metric.name: metric for metric in COMPLETIONS}
+#: The metrics of texts that others are turned into.
+TRANSLATIONS: tuple[Metric, ...] = (
+    *(_BY_NAME[name] for name in ("loss", "token_accuracy", "bits_per_byte", "exact_match", "rouge_l")),
+    percentage("chrf", "chrF", _judged(run_counts, COUNTS), chrf, needs="texts", is_written=True),
 )

@@ -94,7 +94,8 @@ class CausalLM(WritingTask):
         """Returns the sums over each row's learned tokens: nll (nats, fp64), hits and tokens."""
         from harness.tasks.losses import completion_sums
 
-        return dict(completion_sums(output.logits, inputs["input_ids"], inputs["logits_to_keep"]))
+        kept = inputs["logits_to_keep"]
+        return dict(completion_sums(output.logits, inputs["input_ids"].roll(-1, dims=1)[kept], kept))
 
     def write(
         self,

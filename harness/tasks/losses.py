@@ -178,13 +178,15 @@ def kept_logits(logits: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     return logits if logits.ndim == 2 else logits[kept]
 
 
-def completion_sums(logits: torch.Tensor, input_ids: torch.Tensor, kept: torch.Tensor) -> dict[str, torch.Tensor]:
+def completion_sums(logits: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor) -> dict[str, torch.Tensor]:
     """Returns sums over the learned tokens of each row [rows], on the CPU: nll in nats (fp64), hits and tokens.
 
-    `kept` [rows, length] is true where the token behind a place is learned.
+    Args:
+        logits: see `kept_logits`.
+        labels: the learned tokens of all rows, one row after the other [tokens].
+        kept: true at the places whose logits are those of a learned token [rows, length].
     """
     logits, row_of = kept_logits(logits, kept), kept.nonzero()[:, 0]
-    labels = input_ids.roll(-1, dims=1)[kept]
     losses = [
         functional.cross_entropy(part.float(), of_part, reduction="none")
         for part, of_part in zip(logits.split(_TOKENS_AT_ONCE), labels.split(_TOKENS_AT_ONCE), strict=True)

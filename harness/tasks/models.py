@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +18,21 @@ from harness.tasks.grey import GREY, narrow
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
-__all__ = ["build", "load_saved", "model_config", "new_parameters", "quiet", "saved_config"]
+__all__ = [
+    "build",
+    "lacking",
+    "load_saved",
+    "mark_lacking",
+    "model_config",
+    "new_parameters",
+    "quiet",
+    "saved_config",
+]
 
 #: The attribute of a built model that holds the names of what its checkpoint lacked.
 _NEW = "_not_in_checkpoint"
+#: Words in the names of backbone tensors that a checkpoint may lack.
+_ADDED = ("pooler", "crossattention")
 #: Words in the names of settings that have a value for each layer (layer_types, attention_window).
 _BY_LAYER = ("layer", "attention", "attn", "block")
 
@@ -150,15 +161,28 @@ def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedM
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
         raise CheckpointError(f"model.checkpoint: '{model.checkpoint}': {_first_line(error)}") from error
     _refuse_misfit(model.checkpoint, built, info)
-    setattr(built, _NEW, info["missing_keys"] | {name for name, *_ in info["mismatched_keys"]})
+    mark_lacking(built, info["missing_keys"] | {name for name, *_ in info["mismatched_keys"]})
     return built
+
+
+def mark_lacking(model: PreTrainedModel, names: Collection[str]) -> None:
+    """Notes which tensors of a model its checkpoint did not have, or not so large."""
+    setattr(model, _NEW, set(names))
+
+
+def lacking(model: PreTrainedModel) -> set[str]:
+    """Returns the names of the parameters that the checkpoint of a built model did not have, or not so large."""
+    return {name for name, _ in model.named_parameters()} & getattr(model, _NEW, set())
 
 
 def new_parameters(model: PreTrainedModel) -> set[str]:
     """Returns the names of the parameters outside of the backbone that the checkpoint did not have, or not so large.
 
-    Each trial draws them again. Of a model that was built in another way these are all outside of its backbone.
+    Each trial draws them again. Of a model that was built in another way these are all outside of its backbone. An
+    encoder-decoder without a backbone of its own has those that its checkpoint lacked, wherever they are.
     """
+    if model.base_model is model:
+        return lacking(model)
     backbone = {id(parameter) for parameter in model.base_model.parameters()}
     names = {name for name, parameter in model.named_parameters() if id(parameter) not in backbone}
     return names & getattr(model, _NEW, names)
@@ -167,10 +191,10 @@ def new_parameters(model: PreTrainedModel) -> set[str]:
 def _refuse_misfit(name: str, model: PreTrainedModel, info: dict[str, Any]) -> None:
     """Raises CheckpointError where tensors of the backbone are missing or have another shape.
 
-    A checkpoint may lack a head and a pooler, or have another head.
+    A checkpoint may lack a head and a pooler, or have another head. An encoder lacks what makes it a decoder.
     """
     backbone = {f"{model.base_model_prefix}.{key}" for key in model.base_model.state_dict()}
-    missing = {key for key in info["missing_keys"] if "pooler" not in key}
+    missing = {key for key in info["missing_keys"] if not any(part in key for part in _ADDED)}
     lost = backbone & (missing | {entry[0] for entry in info["mismatched_keys"]})
     if lost:
         raise CheckpointError(

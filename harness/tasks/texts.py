@@ -19,7 +19,7 @@ from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
 from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
-from harness.spec.trial import TrialConfig
+from harness.spec.trial import TrialConfig, TrialModel
 from harness.tasks.base import TaskBase
 from harness.tasks.models import build, model_config, quiet, saved_config
 from harness.tasks.token_ids import WITHOUT_VOCABULARY, encode_texts, least_tokens, length_limit, padding_of
@@ -103,7 +103,11 @@ class TextTask(TaskBase):
                 f"{vocab_size}{_beyond(tokenizer, vocab_size)}"
             )
         self.set_head(settings, data)
-        return build(self.auto, config.model, settings)
+        return self.built(config.model, settings)
+
+    def built(self, model: TrialModel, settings: PreTrainedConfig) -> PreTrainedModel:
+        """Returns the checkpoint under the task's head, whose settings are in the model's configuration."""
+        return build(self.auto, model, settings)
 
     def load_tokenizer(self, folder: Path) -> PreTrainedTokenizerBase:
         """Returns the tokenizer of a folder."""

@@ -14,7 +14,15 @@ from harness.errors import CheckpointError, DataError
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedConfig, PreTrainedTokenizerBase
 
-__all__ = ["WITHOUT_VOCABULARY", "encode_texts", "least_tokens", "length_limit", "padding_of", "stats_of"]
+__all__ = [
+    "WITHOUT_VOCABULARY",
+    "encode_texts",
+    "end_of",
+    "least_tokens",
+    "length_limit",
+    "padding_of",
+    "stats_of",
+]
 
 #: Padding tokens count as positions in these models: positions start behind the pad token's id.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer"}
@@ -42,6 +50,18 @@ def padding_of(config: PreTrainedConfig) -> Literal["left", "right", "none"]:
 def least_tokens(config: PreTrainedConfig) -> int:
     """Returns the fewest tokens that a model can read: CANINE computes on groups of characters."""
     return int(getattr(config, "downsampling_rate", 1))
+
+
+def end_of(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Returns the token that ends a text which a model writes.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
+    if end is None:
+        raise CheckpointError("model.checkpoint: its tokenizer has no end token, with which an answer could end")
+    return int(end)
 
 
 def length_limit(config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, max_length: int) -> int:

@@ -131,19 +131,31 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, max_length: int, segm
     ).save_pretrained(folder)
 
 
-def train_byte_tokenizer(texts: Sequence[str], vocab_size: int, folder: Path) -> None:
+def train_byte_tokenizer(
+    texts: Sequence[str], vocab_size: int, folder: Path, *, at_spaces: bool = False, ends: bool = False
+) -> None:
     """Trains byte-pair merges of UTF-8 bytes, as GPT-2's, and writes them as a transformers tokenizer.
 
     Every text can be written and read with them. The same texts always give the same ids.
+
+    Args:
+        texts: what is merged.
+        vocab_size: the most tokens, bytes included.
+        folder: where the tokenizer is written to.
+        at_spaces: merge within words that are cut at spaces alone; GPT-2 cuts at digits and signs too.
+        ends: end each encoded text with the end token.
     """
     with quiet():
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+        from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
         from transformers import PreTrainedTokenizerFast
 
     wrap: Any = PreTrainedTokenizerFast
     specials = {"pad_token": "<|pad|>", "eos_token": "<|end|>"}
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not at_spaces)
+    if at_spaces:
+        words = pre_tokenizers.Split(Regex(r"\s?\S+|\s+"), behavior="isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, tokenizer.pre_tokenizer])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
@@ -153,6 +165,10 @@ def train_byte_tokenizer(texts: Sequence[str], vocab_size: int, folder: Path) ->
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    if ends:
+        end = specials["eos_token"]
+        special = [(end, tokenizer.token_to_id(end))]
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {end}", special_tokens=special)
     wrap(tokenizer_object=tokenizer, model_input_names=["input_ids", "attention_mask"], **specials).save_pretrained(
         folder
     )

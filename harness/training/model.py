@@ -56,16 +56,18 @@ def fresh_model(
     """
     template = template_of(config, data, host, device)
     is_new = config.model.checkpoint == "scratch"
-    backbone = set() if is_new else set(template.base_model.modules())
+    names = {name for name, _ in template.named_parameters()}
+    drawn = names if is_new else new_parameters(template)
+    kept = {id(parameter) for name, parameter in template.named_parameters() if name not in drawn}
     # Of what is not drawn below only the tensors' heads are copied: `FlatWeights` makes the values its own.
     shared: dict[int, Any] = {
         id(parameter): torch.nn.Parameter(parameter.detach())
-        for part in backbone
-        for parameter in part.parameters(recurse=False)
+        for parameter in template.base_model.parameters()
+        if id(parameter) in kept
     }
     shared |= replacements(template)
     model = copy.deepcopy(template, shared)
-    _draw(model, {name for name, _ in model.named_parameters()} if is_new else new_parameters(template))
+    _draw(model, drawn)
     freeze_parameters(model, config.model.freeze)
     if config.model.freeze != "none" and not config.model.frozen_dropout:
         without_dropout(model, config.model.freeze)
@@ -128,7 +130,8 @@ def tune_for(model: PreTrainedModel, device: torch.device) -> None:
 
 def _has_attention_dropout(model: PreTrainedModel) -> bool:
     names = ("attention_dropout", "attn_pdrop", "attention_probs_dropout_prob", "attention_dropout_prob")
-    return any(getattr(model.config, name, 0.0) for name in names)
+    parts = (model.config, *(getattr(model.config, part, None) for part in model.config.sub_configs))
+    return any(getattr(part, name, 0.0) for part in parts for name in names)
 
 
 def write_model(

@@ -31,9 +31,15 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 def cast_model(model: torch.nn.Module, dtype: torch.dtype) -> None:
-    """Casts floating-point parameters in place; batch norms, whose statistics need it, and buffers stay fp32."""
-    for module in model.modules():
-        if not isinstance(module, _BatchNorm):
+    """Casts floating-point parameters in place; batch norms, whose statistics need it, and buffers stay fp32.
+
+    So do the modules that transformers keeps in fp32 for a model: T5's feed-forward outputs are too large for fp16.
+    """
+    names = set(getattr(model, "_keep_in_fp32_modules_strict", None) or ())
+    if dtype == torch.float16:
+        names |= set(getattr(model, "_keep_in_fp32_modules", None) or ())
+    for name, module in model.named_modules():
+        if not isinstance(module, _BatchNorm) and names.isdisjoint(name.split(".")):
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.to(dtype)
 

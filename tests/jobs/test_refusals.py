@@ -90,9 +90,9 @@ def tokenizer(folder: Path, *merges: str) -> str:
     return str(folder)
 
 
-def compared(*names: str, objective: str = "loss", searched: bool = False) -> StudySpec:
+def compared(*names: str, objective: str = "loss", searched: bool = False, task: str = "causal-lm") -> StudySpec:
     checkpoint = {"choices": list(names)} if searched else list(names)
-    raw = {"name": "s", "task": "causal-lm", "data": {"path": "t.csv"}, "model": {"checkpoint": checkpoint}}
+    raw = {"name": "s", "task": task, "data": {"path": "t.csv"}, "model": {"checkpoint": checkpoint}}
     return StudySpec.model_validate(raw | {"search": {"objectives": [objective]}})
 
 
@@ -108,6 +108,14 @@ def test_several_tokenizers_are_not_ranked_by_what_depends_on_them(tmp_path: Pat
     with pytest.raises(InputError, match="list them without choices"):
         refuse_several_tokenizers(compared(a, b, objective="bits_per_byte", searched=True))
     refuse_several_tokenizers(study("log_loss"))
+
+
+@pytest.mark.parametrize("objective", ["loss", "token_accuracy"])
+def test_encoder_decoders_with_several_tokenizers_are_not_ranked_by_tokens(tmp_path: Path, objective: str) -> None:
+    a, b = tokenizer(tmp_path / "a"), tokenizer(tmp_path / "b", "a b")
+    with pytest.raises(InputError, match="choose an objective of bits_per_byte, exact_match, rouge_l, chrf"):
+        refuse_several_tokenizers(compared(a, b, objective=objective, task="seq2seq"))
+    refuse_several_tokenizers(compared(a, b, objective="chrf", task="seq2seq"))
 
 
 def test_documents_have_no_objective_of_answers(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stats.completions import COMPLETIONS, longest_common, rouge_l, texts_of, token_f1, utf8
+from harness.stats.completions import COMPLETIONS, TRANSLATIONS, texts_of, utf8
 from harness.stats.metric import score, scores
 from harness.stats.resampling import compare, interval
+from harness.stats.texts.chrf import chrf, run_counts
+from harness.stats.texts.overlap import longest_common, rouge_l, token_f1
 
 METRICS = {metric.name: metric for metric in COMPLETIONS}
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=12)
@@ -103,3 +105,46 @@ def test_a_model_without_texts_is_not_compared_by_them() -> None:
 
 def test_what_depends_on_the_tokenizer_says_so() -> None:
     assert {metric.name for metric in COMPLETIONS if metric.by_tokens} == {"loss", "perplexity", "token_accuracy"}
+
+
+#: chrF2 of pairs of texts as sacrebleu 2.6.0 gives it (CHRF().sentence_score), in percent.
+CHRF = [
+    ("the cat sat on the mat", "the cat sat on the mat", 100.0),
+    ("the cat sat on a mat", "the cat sat on the mat", 65.97965990995549),
+    ("cat", "the cat sat on the mat", 14.88248583092228),
+    ("", "the cat", 0.0),
+    ("ab", "abcdefgh", 23.404255319148938),
+    ("I_JUMP I_WALK", "I_JUMP I_JUMP I_WALK", 65.98188590814678),
+    ("我们去公园", "我们今天去公园", 30.22716170004885),
+    ("The Cat", "the cat", 17.77777777777778),
+]
+TRANSLATED = {metric.name: metric for metric in TRANSLATIONS}
+
+
+@pytest.mark.parametrize(("said", "true", "expected"), CHRF)
+def test_chrf_of_a_text_is_that_of_sacrebleu(said: str, true: str, expected: float) -> None:
+    found = score(TRANSLATED["chrf"], written([said]), {"completions": utf8([true])})
+    assert found == pytest.approx(expected / 100)
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(CHRF, 52.90804753288904), (CHRF[:3], 61.142350715439875)])
+def test_chrf_of_many_texts_counts_them_together(rows: list[tuple[str, str, float]], expected: float) -> None:
+    """As corpus_score of sacrebleu 2.6.0, which is no mean over the texts; rows without a text do not count."""
+    said, true, _ = (list(column) for column in zip(*rows, strict=True))
+    outputs = written([*said, "unasked"], rows=list(range(len(rows))))
+    assert score(TRANSLATED["chrf"], outputs, {"completions": utf8([*true, "other"])}) == pytest.approx(expected / 100)
+
+
+def test_chrf_knows_runs_longer_than_the_true_text_as_sacrebleu_does() -> None:
+    """Such runs are no mistakes of precision: 'abcdef' for 'ab' has two right runs of its six and five."""
+    counts = run_counts("abcdef", "ab")
+    assert counts == [6, 5, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0]
+    precision, recall = (2 / 6 + 1 / 5) / 2, 1.0
+    assert float(chrf(np.array(counts))) == pytest.approx(5 * precision * recall / (4 * precision + recall))
+
+
+def test_models_are_compared_by_chrf() -> None:
+    targets = {"completions": utf8(TRUE * 30)}
+    found = compare(TRANSLATED["chrf"], written(TRUE * 30), written(["x"] * 120), targets)
+    assert found.difference.value == pytest.approx(1.0)
+    assert not found.tie

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.testing.tasks import TaskContract
+from harness.testing.tasks import TINY_BERT, TaskContract
 from tests.tasks.tiny import VIT
 
 WORDS = ("tea", "soup", "bread", "cake", "rice", "fish")
@@ -96,6 +96,20 @@ class TestDocuments(TaskContract):
     @classmethod
     def rows(cls) -> list[dict[str, Any]]:
         return [{"text": f"{number}: {text(number)}"} for number in range(90)]
+
+
+class TestSourcesAndTargets(TaskContract):
+    task_name = "seq2seq"
+    architecture = {"model_type": "t5", "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2,
+                    "vocab_size": 400}  # fmt: skip
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [{"source": f"{text(number)}?", "target": text(3 * number)} for number in range(90)]
+
+
+class TestCopiesOfAnEncoder(TestSourcesAndTargets):
+    architecture = {**TINY_BERT, "vocab_size": 400}
 
 
 class TestImageClassification(TaskContract):

@@ -83,7 +83,7 @@ class Completion(Kind):
         """Refuses completions that are all the same."""
         if len(set(values)) == 1:
             what = f"{place}: every row has the completion '{values[0][:60]}' in '{column}'"
-            raise DataError(f"{what}, so there is nothing to learn; name the right column with data.columns.completion")
+            raise DataError(f"{what}, so there is nothing to learn; name the right column in data.columns")
 
 
 def chat_of(place: str, value: Any) -> list[dict[str, str]] | None:

@@ -17,8 +17,9 @@ from harness.report.kit.sections import Table
 from harness.report.kit.text import clip, number, percent, plural
 from harness.report.kit.view import View
 from harness.report.lenses.base import NO_OTHERS, NO_ROWS, Findings
-from harness.stats.completions import COMPLETIONS, texts_of
+from harness.stats.completions import COMPLETIONS, TRANSLATIONS, texts_of
 from harness.stats.metric import Metric, score
+from harness.stats.ragged import ragged_of
 
 __all__ = ["Completions"]
 
@@ -26,7 +27,9 @@ _SIDE_BY_SIDE = 10
 #: Rows are counted together by the words of their true text, in so many groups at most.
 _MAX_GROUPS = 5
 _WIDTH = 400
-_METRICS = {metric.name: metric for metric in COMPLETIONS}
+_METRICS = {metric.name: metric for metric in (*COMPLETIONS, *TRANSLATIONS)}
+#: The metrics of the table by length, where the task has them.
+_SHOWN = ("loss", "exact_match", "rouge_l", "token_f1", "chrf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class _Group:
 class Completions:
     """The lens of tasks whose models continue text."""
 
-    lead = "How the winner continues the test rows."
+    lead = "What the winner writes for the test rows."
 
     def fits(self, answers: Answers) -> bool:
         """True for true texts in UTF-8, and written ones beside them or the loss of each row."""
@@ -66,14 +69,15 @@ class Completions:
         """The quality by length, and answers beside the true ones and those of a baseline."""
         groups = _groups(_true(answers))
         name = "rouge_l" if "texts" in answers.outputs else "loss"
-        if name == "loss":
-            return Findings(figures=(_by_length(_METRICS[name], groups, answers),), tables=(_table(groups, answers),))
-        tables = [_side_by_side(answers, texts, others), _table(groups, answers)]
+        known = {metric.name for metric in view.task.metrics}
+        tables = [_table(groups, answers, [metric for metric in _SHOWN if metric in known])]
+        if name != "loss":
+            tables.insert(0, _side_by_side(answers, texts, others))
         return Findings(figures=(_by_length(_METRICS[name], groups, answers),), tables=tuple(tables))
 
 
 def _true(answers: Answers) -> list[str]:
-    return texts_of(_ragged(answers.targets["completions"]))
+    return texts_of(ragged_of(answers.targets["completions"]))
 
 
 def _groups(true: Sequence[str]) -> list[_Group]:
@@ -131,10 +135,8 @@ def _by_length(metric: Metric, groups: Sequence[_Group], answers: Answers) -> Fi
     )
 
 
-def _table(groups: Sequence[_Group], answers: Answers) -> Table:
-    names = [
-        name for name in ("loss", "exact_match", "rouge_l", "token_f1") if _METRICS[name].is_known(answers.outputs)
-    ]
+def _table(groups: Sequence[_Group], answers: Answers, metrics: Sequence[str]) -> Table:
+    names = [name for name in metrics if _METRICS[name].is_known(answers.outputs)]
     columns = [[_shown(_METRICS[name], value) for value in _scores(_METRICS[name], groups, answers)] for name in names]
     rows = [
         [group.name, f"{len(group.rows):,}", *(column[at] for column in columns)] for at, group in enumerate(groups)
@@ -150,7 +152,7 @@ def _table(groups: Sequence[_Group], answers: Answers) -> Table:
 def _side_by_side(answers: Answers, texts: Sequence[str], others: Mapping[str, Answers]) -> Table:
     """Ten written rows, evenly from the worst ROUGE-L to the best."""
     metric, (name, other) = _METRICS["rouge_l"], _baseline(others)
-    true, said = _true(answers), texts_of(_ragged(answers.outputs["texts"]))
+    true, said = _true(answers), texts_of(ragged_of(answers.outputs["texts"]))
     stats = metric.row_stats(answers.outputs, answers.targets) if metric.row_stats is not None else np.zeros((0, 2))
     written = np.flatnonzero(stats[:, 1])
     order = written[np.argsort(stats[written, 0], kind="stable")]
@@ -182,9 +184,3 @@ def _baseline(others: Mapping[str, Answers]) -> tuple[str, list[str]]:
     """The name and the texts of the first baseline that has some; nothing where none has."""
     texts = ((name, answers.outputs.get("texts")) for name, answers in others.items())
     return next(((name, texts_of(said)) for name, said in texts if isinstance(said, Ragged)), ("", []))
-
-
-def _ragged(array: np.ndarray | Ragged) -> Ragged:
-    if not isinstance(array, Ragged):
-        raise TypeError("texts are ragged arrays")
-    return array

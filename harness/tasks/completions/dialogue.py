@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.kinds.completion import ASSISTANT, USER
 from harness.errors import CheckpointError
+from harness.tasks.token_ids import end_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -56,10 +57,7 @@ class Dialogue:
         """`template` and `separator` are the task's options."""
         self._tokenizer, self._separator = tokenizer, separator
         self.has_template = template == "auto" and bool(tokenizer.chat_template)
-        end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else tokenizer.sep_token_id
-        if end is None:
-            raise CheckpointError("model.checkpoint: its tokenizer has no end token, with which an answer could end")
-        self._end: int = end
+        self._end = end_of(tokenizer)
         self._lead = _lead(tokenizer)
         known = tokenizer.added_tokens_decoder.items()
         self._specials = {token.content: number for number, token in known if token.special}

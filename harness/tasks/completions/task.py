@@ -19,6 +19,7 @@ from harness.stats.completions import texts_of, utf8
 from harness.stats.ragged import ragged_of
 from harness.tasks.completions.baselines import commonest, nearest, said
 from harness.tasks.completions.examples import FORMAT
+from harness.tasks.completions.pairs import half_of
 from harness.tasks.models import quiet
 from harness.tasks.texts import TextTask, text_config
 from harness.tasks.token_ids import length_limit
@@ -44,9 +45,12 @@ class WritingTask(TextTask):
     """Text that is learned token by token, and written. Outputs are those of `harness.stats.completions`.
 
     The target is `completions`, ragged UTF-8. `asked` is what a text that a model is asked with is called.
+    `has_encoder` says that an encoder reads that text. Tokenizers that are trained then cut words at spaces alone, so
+    that targets have few tokens, and end each text with the end token, as T5's do.
     """
 
     asked: ClassVar[str] = "prompt"
+    has_encoder: ClassVar[bool] = False
     max_texts: ClassVar[int] = 1
     features_baseline: ClassVar[str] = "untrained checkpoint"
     scores_checkpoint: ClassVar[bool] = True
@@ -132,7 +136,7 @@ class WritingTask(TextTask):
         tokenizer = self.load_tokenizer(folder)
         settings = self.generation(model.config, tokenizer, getattr(model.config, FORMAT))
         prompts = self.prompts(encoded, rows[chosen])
-        limit = length_limit(model.config, tokenizer, 2**31)
+        limit = length_limit(half_of(model.config, "decoder"), tokenizer, 2**31)
         answers = written(model, prompts, settings, limit, device)
         texts = [""] * len(rows)
         for at, answer in zip(chosen, answers, strict=True):
@@ -154,12 +158,12 @@ class WritingTask(TextTask):
         if config.model.checkpoint != "scratch":
             return super().processor_folder(config, data)
         vocab_size = getattr(text_config(config), "vocab_size", _DEFAULT_VOCABULARY)
-        key = json.dumps(["bytes", config.data.preprocess, vocab_size])
+        key = json.dumps(["bytes", config.data.preprocess, vocab_size, *(["words"] if self.has_encoder else [])])
         name = hashlib.sha256(key.encode()).hexdigest()[:16]
 
         def build(folder: Path) -> None:
-            columns = self.texts(data.frame("train"))
-            train_byte_tokenizer([text for column in columns for text in column], vocab_size, folder)
+            texts = [text for column in self.texts(data.frame("train")) for text in column]
+            train_byte_tokenizer(texts, vocab_size, folder, at_spaces=self.has_encoder, ends=self.has_encoder)
 
         return built_once(data.folder / "tokenizers" / name, build)
 

@@ -1,4 +1,4 @@
-"""Lets a causal language model write answers, greedily and in batches by length, and compute no more than is asked."""
+"""Lets a language model write answers, greedily and in batches by length, and compute no more than is asked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _MAX_ROWS = 256
 def spare(model: PreTrainedModel) -> PreTrainedModel:
     """Lets the model's forward keep no cache unless it is asked to, and compute logits only where they are asked for.
 
-    A model whose forward has no `logits_to_keep` computes all of them.
+    A model whose forward has no `logits_to_keep` computes all of them. No model is given `labels`, which are for the
+    task: it would compute a loss of its own.
     """
     model.register_forward_pre_hook(_spared, with_kwargs=True)
     return model
@@ -41,6 +42,7 @@ def _spared(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple
         kwargs.setdefault("use_cache", False)
     if "logits_to_keep" not in known:
         kwargs.pop("logits_to_keep", None)
+    kwargs.pop("labels", None)
     return args, kwargs
 
 
@@ -63,8 +65,10 @@ def refuse_lookahead(model: PreTrainedModel, name: str) -> None:
         )
 
 
-def generation_settings(stop_ids: Sequence[int], pad_id: int, max_new_tokens: int) -> GenerationConfig:
-    """Returns settings for greedy answers that end with one of `stop_ids`."""
+def generation_settings(
+    stop_ids: Sequence[int], pad_id: int, max_new_tokens: int, start_id: int | None = None
+) -> GenerationConfig:
+    """Returns settings for greedy answers that end with one of `stop_ids`; those of a decoder begin with `start_id`."""
     from transformers import GenerationConfig
 
     return GenerationConfig(
@@ -73,6 +77,7 @@ def generation_settings(stop_ids: Sequence[int], pad_id: int, max_new_tokens: in
         max_new_tokens=max_new_tokens,
         eos_token_id=list(stop_ids),
         pad_token_id=pad_id,
+        decoder_start_token_id=start_id,
         use_cache=True,
     )
 
@@ -81,10 +86,10 @@ def generation_settings(stop_ids: Sequence[int], pad_id: int, max_new_tokens: in
 def written(
     model: PreTrainedModel, prompts: Sequence[np.ndarray], settings: GenerationConfig, limit: int, device: torch.device
 ) -> list[list[int]]:
-    """Returns the tokens that the model writes behind each prompt of token ids, up to the one that ends its answer.
+    """Returns the tokens that the model writes for each prompt of token ids, up to the one that ends its answer.
 
-    Prompts are padded on the left. A prompt and its answer have at most `limit` tokens. Out of memory on an
-    accelerator, batches are halved from there on. How many tokens are written is told (`harness.tasks.progress`).
+    Prompts are padded on the left, and a prompt and its answer have at most `limit` tokens. What an encoder reads is
+    padded on the right, and the answer alone has at most `limit` tokens. Out of memory on an X
     """
     lengths, most = np.array([len(prompt) for prompt in prompts]), int(settings.max_new_tokens)
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
@@ -149,21 +154,23 @@ def _batch(
     steps: _Steps,
 ) -> list[list[int]]:
     longest = max(len(prompt) for prompt in prompts)
-    most = min(int(settings.max_new_tokens), limit - longest)
+    has_encoder = bool(model.config.is_encoder_decoder)
+    before = 1 if has_encoder else longest  # the tokens before an answer in what is returned
+    most = min(int(settings.max_new_tokens), limit - before)
     if most < 1:
         return [[] for _ in prompts]
     ids = np.full((len(prompts), longest), settings.pad_token_id, dtype=np.int64)
     mask = np.zeros_like(ids)
     for at, prompt in enumerate(prompts):
-        ids[at, longest - len(prompt) :] = prompt
-        mask[at, longest - len(prompt) :] = 1
+        place = slice(0, len(prompt)) if has_encoder else slice(longest - len(prompt), longest)
+        ids[at, place], mask[at, place] = prompt, 1
     inputs: Mapping[str, torch.Tensor] = {
         "input_ids": torch.from_numpy(ids).to(device),
         "attention_mask": torch.from_numpy(mask).to(device),
     }
     own = deepcopy(settings)
     own.max_new_tokens = most
-    tokens = model.generate(**inputs, generation_config=own, stopping_criteria=[steps])[:, longest:].cpu().tolist()
+    tokens = model.generate(**inputs, generation_config=own, stopping_criteria=[steps])[:, before:].cpu().tolist()
     stops = set(settings.eos_token_id)
     return [_until(answer, stops) for answer in tokens]
 

@@ -20,7 +20,7 @@ import torch
 
 from harness.data.batch import evaluation_batches
 from harness.data.cache import built_once
-from harness.data.encoded import Encoded
+from harness.data.encoded import Encoded, Ragged
 from harness.data.prepared import PreparedData
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import Task
@@ -179,6 +179,9 @@ class _Builder:
 
     def build(self, folder: Path) -> None:
         """Writes `folder`, after a few rows have shown that the frozen part can be left out."""
+        ids = self._examples.fields.get("input_ids")
+        if isinstance(ids, Ragged) and not np.array_equal(np.diff(ids.offsets), self._examples.lengths):
+            raise NotSkippable("a decoder reads tokens of its own")
         probed, ragged = self._probe()
         shapes = {name: self._shape(value, name in ragged) for name, value in probed.items()}
         size = sum(math.prod(shape) for shape in shapes.values()) * self._model.dtype.itemsize
