@@ -44,7 +44,7 @@ _LOADING = Lock()
 
 
 class _Progress:
-    """Writes which share of the work is done into `file`, once a second at most."""
+    """Writes which share of the work is done into `file`, once a second at most; 1 as soon as nothing is left to do."""
 
     def __init__(self, file: Path) -> None:
         self._file, self._lock = file, Lock()
@@ -55,9 +55,12 @@ class _Progress:
         """Notes `done` more units of work, and `added` more to do."""
         with self._lock:
             self._done, self._whole, now = self._done + done, self._whole + added, time.monotonic()
-            if now - self._written_at >= 1 and self._whole:
+            is_over = self._done == self._whole
+            if self._whole and (is_over or now - self._written_at >= 1):
                 self._written_at = now
                 write_json(self._file, {"share": self._done / self._whole})
+            if is_over:  # what comes next is other work
+                self._done = self._whole = 0
 
 
 def _score(request: Request) -> None:

@@ -122,7 +122,7 @@ class Scorer:
         self.lost_features = False
         """True when the process died twice while it computed the features, so that they were left out."""
         self.told: Callable[[str], None] = lambda line: None
-        """Gets a line on how much is done, about once a second, where models write answers."""
+        """Gets a line on how much is done, about once a second, where models write answers; "" when they have."""
 
     @property
     def computes_features(self) -> bool:
@@ -208,7 +208,7 @@ class Scorer:
             except subprocess.TimeoutExpired:
                 with suppress(OSError, ValueError, KeyError):
                     share = json.loads(progress.read_text(encoding="utf-8"))["share"]
-                    self.told(f"writing answers, {percent(share, 0)}")
+                    self.told(f"writing answers, {percent(share, 0)}" if share < 1 else "")
 
     def _refuse_bad_input(self) -> None:
         """Raises what the process found wrong, if it was that which ended it."""

@@ -396,7 +396,7 @@ class _Sweep:
             return
         what = "testing the finalists, exporting the winner"
         self.view.show_work(what)
-        scorer.told = lambda line: self.view.update_work(f"{what}: {line}")
+        scorer.told = lambda line: self.view.update_work(f"{what}: {line}" if line else what)
         before = decision(store)
         facts = [*store.get(FACTS, []), *([SECOND_LOOK] if before and before.tested else [])]
         final = conclude(self.folder, self.spec, self.data, trials, confirmed, facts, scorer, folder, race).after(

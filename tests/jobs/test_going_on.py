@@ -211,12 +211,17 @@ def test_a_fresh_run_takes_nothing_from_the_earlier_one(run: RunFolder) -> None:
 
 
 def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(self: module._Sweep, store: StudyStore, *_: object) -> tuple[list[TrialRecord], list[object], None, None]:
+    scorer = SimpleNamespace()
+
+    def train(
+        self: module._Sweep, store: StudyStore, *_: object
+    ) -> tuple[list[TrialRecord], list[object], None, SimpleNamespace]:
         store.set(module.BASELINES, [])
-        return [record.model_copy(update={"state": "COMPLETE"}) for record in store.records()], [], None, None
+        return [record.model_copy(update={"state": "COMPLETE"}) for record in store.records()], [], None, scorer
 
     def conclude(*_: object) -> Final:
-        assert view.work == ["testing the finalists, exporting the winner"]
+        scorer.told("writing answers, 34 %")
+        scorer.told("")
         return Final(winner=0)
 
     def write_report(*_: object) -> None:
@@ -227,7 +232,8 @@ def test_each_part_after_the_trials_is_shown(run: RunFolder, monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "harness.jobs.conclude", SimpleNamespace(conclude=conclude, tidy=lambda *_: None))
     monkeypatch.setitem(sys.modules, "harness.report.study.page", SimpleNamespace(write_report=write_report))
     go_on(study("confirm=null"), view)
-    assert view.work == ["testing the finalists, exporting the winner", "writing the report"]
+    testing = "testing the finalists, exporting the winner"
+    assert view.work == [testing, f"{testing}: writing answers, 34 %", testing, "writing the report"]
 
 
 @pytest.mark.parametrize(("then", "now", "is_warned"), [("a", "b", True), ("a", "a", False), ("", "b", False)])

@@ -113,17 +113,23 @@ def test_the_share_of_written_answers_is_told(out: Path) -> None:
     assert not (out / "progress.json").exists()
 
 
-def test_progress_is_the_share_of_all_work(tmp_path: Path) -> None:
+def test_progress_is_the_share_of_the_work_that_is_begun(tmp_path: Path) -> None:
     from harness.jobs.score import _Progress
 
+    def share() -> float:
+        found: float = json.loads((tmp_path / "progress.json").read_text())["share"]
+        return found
+
     with listening(_Progress(tmp_path / "progress.json")):
-        tell(0, 20)  # nothing is done yet
-        assert json.loads((tmp_path / "progress.json").read_text()) == {"share": 0.0}
-    late = _Progress(tmp_path / "late.json")
-    late(5, 0)
-    assert not (tmp_path / "late.json").exists(), "a share of nothing"
-    late(0, 20)
-    assert json.loads((tmp_path / "late.json").read_text()) == {"share": 0.25}
+        tell(0, 20)
+        assert share() == 0
+        tell(20)
+        assert share() == 1
+        tell(0)
+        assert share() == 1
+    last = _Progress(tmp_path / "progress.json")
+    last(5, 20)
+    assert share() == 0.25
 
 
 def test_a_process_that_died_before_it_was_asked_is_started_again(out: Path) -> None:
