@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, InputError, SpecError
@@ -86,7 +88,7 @@ def tokenizer(folder: Path, *merges: str) -> str:
     model = {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": list(merges)}
     (folder / "tokenizer.json").write_text(json.dumps({"model": model, "truncation": None}), encoding="utf-8")
     (folder / "config.json").write_text(json.dumps({"model_type": "gpt2", "name": folder.name}), encoding="utf-8")
-    (folder / "model.safetensors").write_bytes(b"")
+    save_file({"a": np.zeros(1, np.float32)}, folder / "model.safetensors")
     return str(folder)
 
 

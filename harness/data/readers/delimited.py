@@ -105,7 +105,8 @@ def _without_mark(lines: list[str], form: Form) -> tuple[Form, int]:
 def _without_rules(columns: dict[str, list[Any]]) -> list[str]:
     """Takes the line that a drawn table has below its header (`---`) out of the columns, and returns a note."""
     lists = list(columns.values())
-    if not lists or not lists[0] or not all(_RULE.fullmatch(values[0]) for values in lists):
+    first = [values[0] for values in lists if values and values[0].strip()]
+    if not first or not all(map(_RULE.fullmatch, first)):
         return []
     for values in lists:
         del values[0]

@@ -567,6 +567,8 @@ def test_the_rule_below_a_header_is_no_row(tmp_path: Path) -> None:
     found = content(tmp_path, "t.txt", "| text | label |\n|:-----|------:|\n" + drawn, (" text ", " label "))
     assert found.columns == {" text ": [f" {text} " for text in TEXTS], " label ": [f" {label} " for label in LABELS]}
     assert "t.txt: the line below the header draws a rule, and is left out" in found.notes
+    everything = read_files([tmp_path / "t.txt"], None)
+    assert everything.columns[" text "] == found.columns[" text "]
 
 
 @pytest.mark.parametrize("sign", ["\x01", "\x1f"])
