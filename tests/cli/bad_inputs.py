@@ -109,11 +109,11 @@ def _weights(dtype: str) -> bytes:
     return len(header).to_bytes(8, "little") + header + bytes(64)
 
 
-def _checkpoint(folder: Path, *, weights: bytes = b"weights", model_type: str = "bert", **settings: Any) -> Path:
+def _checkpoint(folder: Path, *, weights: bytes | None = None, model_type: str = "bert", **settings: Any) -> Path:
     """A checkpoint as far as it is read before it is loaded."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": model_type, **settings}), encoding="utf-8")
-    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "model.safetensors").write_bytes(_weights("F32") if weights is None else weights)
     return folder
 
 

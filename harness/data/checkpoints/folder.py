@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.data.checkpoints.weights import check_weights, loaded_files, weight_files
+from harness.data.checkpoints.weights import check_weights
 from harness.errors import CheckpointError, MissingPackage, nearest
 from harness.runtime import quick_imports
 
@@ -25,17 +25,8 @@ TOKENIZER_FILES = ("*.json", "*.txt", "*.model", "*.model.v*", "*.codes", "*.spm
 
 #: The files that may name Python code of a checkpoint's own, under the key `auto_map`.
 _SETTINGS = ("config.json", "tokenizer_config.json", "preprocessor_config.json", "processor_config.json")
-#: Weights in formats that are not read, and what is wrong with them.
-_OTHER_WEIGHTS = {
-    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".pkl"), "a pickle, which can run code when it is loaded"),
-    ".gguf": "which is quantised and cannot be trained",
-    ".h5": "weights of TensorFlow",
-    ".msgpack": "weights of Flax",
-    ".onnx": "which cannot be trained",
-}
 #: The packages that read a vocabulary of SentencePiece, each with a module of it.
 _READERS = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
-_LFS_POINTER = b"version https://git-lfs"
 
 
 def check_folder(where: str, folder: Path) -> None:
@@ -62,10 +53,8 @@ def check_folder(where: str, folder: Path) -> None:
     refuse_own_code(where, folder)
     refuse_unknown_type(where, model_type, config.get("transformers_version"))
     _refuse_quantised(where, folder, config)
-    files = loaded_files(where, folder)
-    _refuse_other_weights(where, folder)
+    check_weights(where, folder)
     _require_sentencepiece(where, folder)
-    check_weights(where, files)
 
 
 def refuse_own_code(where: str, folder: Path) -> None:
@@ -177,27 +166,6 @@ def _refuse_quantised(where: str, folder: Path, config: Mapping[str, Any]) -> No
 
 def _is_of(settings: Mapping[str, Any], bits: int) -> bool:
     return bool(settings.get(f"load_in_{bits}bit")) or settings.get("bits") == bits
-
-
-def _refuse_other_weights(where: str, folder: Path) -> None:
-    """Raises CheckpointError where there are no safetensors, or only Git LFS's pointers to them."""
-    files = weight_files(folder)
-    pointer = next((path for path in files if _begins_with(path, _LFS_POINTER)), None)
-    if pointer is not None:
-        raise CheckpointError(f"{where}: {pointer.name} is a pointer of Git LFS, not the weights; run: git lfs pull")
-    if files:
-        return
-    other = next((path for path in sorted(folder.iterdir()) if path.suffix in _OTHER_WEIGHTS), None)
-    what = f"only {other.name}, {_OTHER_WEIGHTS[other.suffix]}" if other is not None else "no weights"
-    raise CheckpointError(
-        f"{where} has {what}; allowed: model.safetensors "
-        "(load and save it once with transformers: save_pretrained writes safetensors)"
-    )
-
-
-def _begins_with(path: Path, start: bytes) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(len(start)) == start
 
 
 def _require_sentencepiece(where: str, folder: Path) -> None:

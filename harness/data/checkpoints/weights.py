@@ -1,9 +1,9 @@
-"""Checks the weights of a checkpoint by the headers of its safetensors files, which say what a whole file holds."""
+"""Checks the weights of a checkpoint by their names and by the headers of safetensors files; no weights are loaded."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,15 @@ MAX_HEADER_BYTES = 100_000_000
 #: The types of weights that can be trained; buffers beside them (masks, positions) may have others.
 _FLOATS = frozenset(["F64", "F32", "F16", "BF16"])
 _AGAIN = "copy or download it again"
+#: Weights in formats that are not read, and what is wrong with them.
+_OTHER_WEIGHTS = {
+    **dict.fromkeys((".bin", ".pt", ".pth", ".ckpt", ".pkl"), "a pickle, which can run code when it is loaded"),
+    ".gguf": "which is quantised and cannot be trained",
+    ".h5": "weights of TensorFlow",
+    ".msgpack": "weights of Flax",
+    ".onnx": "which cannot be trained",
+}
+_LFS_POINTER = b"version https://git-lfs"
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -62,12 +71,14 @@ def _listed(where: str, index: Path) -> list[str]:
         raise CheckpointError(f"{where}: {index.name} cannot be read ({error}); {_AGAIN}") from error
 
 
-def check_weights(where: str, files: Sequence[Path]) -> None:
-    """Checks that files of weights are whole, and that the weights in them can be trained.
+def check_weights(where: str, folder: Path) -> None:
+    """Checks that the weights in a folder are safetensors, that their files are whole, and that they can be trained.
 
     Raises:
-        CheckpointError: one is cut off or no such file, or holds weights of few bits; with its name and sizes.
+        CheckpointError: a file is missing, cut off or of another kind, or holds weights of few bits; with the remedy.
     """
+    files = loaded_files(where, folder)
+    _refuse_other_weights(where, folder)
     for file in files:
         for name, tensor in _tensors(where, file).items():
             if "weight" in name.rpartition(".")[2] and tensor["dtype"] not in _FLOATS:
@@ -75,6 +86,27 @@ def check_weights(where: str, files: Sequence[Path]) -> None:
                     f"{where}: {file.name} is quantised ('{name}' is {tensor['dtype']}), and quantised weights cannot "
                     "be fine-tuned; give the checkpoint that it was made from, in fp32, bf16 or fp16"
                 )
+
+
+def _refuse_other_weights(where: str, folder: Path) -> None:
+    """Raises CheckpointError where there are no safetensors, or only Git LFS's pointers to them."""
+    files = weight_files(folder)
+    pointer = next((path for path in files if _begins_with(path, _LFS_POINTER)), None)
+    if pointer is not None:
+        raise CheckpointError(f"{where}: {pointer.name} is a pointer of Git LFS, not the weights; run: git lfs pull")
+    if files:
+        return
+    other = next((path for path in sorted(folder.iterdir()) if path.suffix in _OTHER_WEIGHTS), None)
+    what = f"only {other.name}, {_OTHER_WEIGHTS[other.suffix]}" if other is not None else "no weights"
+    raise CheckpointError(
+        f"{where} has {what}; allowed: model.safetensors "
+        "(load and save it once with transformers: save_pretrained writes safetensors)"
+    )
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(start)) == start
 
 
 def num_values(file: Path) -> int:

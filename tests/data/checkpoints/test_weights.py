@@ -94,7 +94,7 @@ def test_weights_of_eight_bit_floats_are_refused(folder: Path) -> None:
 
     save_torch({"a.weight": torch.zeros(4).to(torch.float8_e4m3fn)}, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"is quantised \('a\.weight' is F8_E4M3\), and quantised weights cannot"):
-        check_weights("x", [folder / "model.safetensors"])
+        check_weights("x", folder)
 
 
 def test_masks_and_positions_are_no_weights(folder: Path) -> None:
