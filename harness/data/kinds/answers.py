@@ -117,7 +117,7 @@ def _answers_of(place: str, value: Any) -> list[list[Any]] | None:
         return None
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         spelled = value_of(value)
-        value = value if spelled is None else spelled
+        value = spelled if isinstance(spelled, dict if value.lstrip().startswith("{") else list) else value
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.data.kinds.completion import Completion, Messages, Prompt
@@ -30,6 +31,12 @@ def test_chat_is_its_turns_before_the_last_answer_and_that_answer() -> None:
     assert Messages().read("t", "m", values)[2] == [*CHAT, CHAT[0]]
     assert Completion().read("t", "m", [CHAT, [*CHAT, CHAT[0]], None]) == ["Yes.", None, None]
     assert Completion().read("t", "m", [str(CHAT)]) == ["Yes."], "as pandas writes it"
+
+
+def test_chats_as_pandas_writes_arrays_to_a_csv() -> None:
+    text = str(np.array(CHAT, dtype=object))
+    assert Messages().read("t", "m", [text]) == Messages().read("t", "m", [CHAT])
+    assert Completion().read("t", "m", [text]) == [CHAT[-1]["content"]]
 
 
 def test_completions_that_look_like_lists_stay_texts() -> None:
