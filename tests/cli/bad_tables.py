@@ -68,6 +68,8 @@ def make_bad_tables(folder: Path, rows: Rows) -> None:
         "words.jsonl": "".join(json.dumps({"text": text.split(), "label": label}) + "\n" for text, label in rows),
         "studio.json": json.dumps([_annotated(text, label) for text, label in rows]),
         "python.jsonl": "".join(f"{ {'text': text, 'label': label} }\n" for text, label in rows),
+        "pretty.jsonl": "\n".join(json.dumps({"text": text, "label": label}, indent=1) for text, label in rows),
+        "commas.jsonl": _json_lines(rows).replace("\n", ",\n"),
         "dump.txt": "--\n-- MySQL dump 10.13\n" + good,
         "signs.txt": "text::label\n" + "".join(f"{text.replace(',', '')}::{label}\n" for text, label in rows),
         "weeks.csv": "text,label,week\n"

@@ -118,9 +118,18 @@ def _lines(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
         try:
             yield f"line {number}", _DECODER.decode(line)
         except (ValueError, RecursionError) as error:
+            allowed = "one object a line, or a list of objects"
+            remedy = _remedy(line)
             raise DataError(
-                f"{place}: line {number}: not JSON ({_reason(error)}); allowed: one object a line, or a list of objects"
+                f"{place}: line {number}: not JSON ({_reason(error)}); allowed: {allowed}{remedy}"
             ) from error
+
+
+def _remedy(line: str) -> str:
+    """Says what to do with a line of objects over several lines, or with a comma behind each."""
+    if line.strip() == "{":
+        return "; jq -c . FILE > NEW.jsonl writes objects of several lines so"
+    return "; leave out the commas between lines, or put [ and ] around all" if line.rstrip().endswith("},") else ""
 
 
 def _items(place: str, stream: TextIO) -> Iterator[tuple[str, Any]]:
