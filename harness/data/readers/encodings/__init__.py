@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from harness.data.readers.encodings.guess import EXAMPLES, guessed, readings_of
+from harness.data.readers.encodings.utf7 import Utf7
 from harness.data.readers.file import TableFile
 from harness.errors import DataError
 
@@ -28,9 +29,6 @@ _BYTE_ORDER_MARKS = (
 )
 #: From this share of valid lines on, a file counts as UTF-8 with broken bytes.
 _MIN_UTF8_LINES = 0.1
-#: What UTF-7 writes for signs that are not ASCII; from so many on, a file that can be read so is UTF-7.
-_SHIFTED = re.compile(r"\+[A-Za-z0-9+/]{3,}-?")
-_MIN_SHIFTED = 3
 
 
 def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple[str, ...]]:
@@ -46,7 +44,7 @@ def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple
     with file.open() as stream:
         encoding = given or _unicode(stream.read(_CHUNK_BYTES))
     if not given and encoding == "utf-8":
-        encoding = _escaped(file) or _utf7(file) or encoding
+        encoding = _escaped(file) or encoding
     bad = _undecodable(file, encoding)
     if bad is None and (given or encoding in ("utf-8", "utf-8-sig")):
         return encoding, ()
@@ -90,7 +88,12 @@ def _unicode(head: bytes) -> str:
 
 
 def _escaped(file: TableFile) -> str | None:
-    """Returns the encoding whose escape sequences a file of ASCII has, which is UTF-8 too; None without any."""
+    """Returns the encoding whose escape sequences a file of ASCII has, which is UTF-8 too; None without any.
+
+    Raises:
+        DataError: it has so few of UTF-7 that they may be text.
+    """
+    utf7 = Utf7()
     for chunk in _chunks(file):
         if not chunk.isascii():
             return None
@@ -99,42 +102,8 @@ def _escaped(file: TableFile) -> str | None:
         )  # a single byte is found much faster
         if has_start and (found := _ESCAPES.search(chunk)):
             return _ESCAPED[str(found.lastgroup)]
-    return None
-
-
-def _utf7(file: TableFile) -> str | None:
-    """Returns the codec of a file of ASCII that UTF-7 decodes as a whole, to signs that are not ASCII; None for others.
-
-    Raises:
-        DataError: it has only a few of them, which may be text.
-    """
-    decoder, num_shifted, shown = codecs.getincrementaldecoder("utf-7")(), 0, ""
-    for chunk in _chunks(file):
-        if not chunk.isascii():
-            return None
-        if b"+" not in chunk and not decoder.getstate()[0]:
-            continue
-        try:
-            text = decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError:
-            return None
-        num_shifted += len(re.findall(r"[^\x00-\x7f]+", text))
-        if num_shifted and not shown:
-            shown = next(filter(_is_shifted, _SHIFTED.findall(chunk.decode("ascii"))), "")
-    if 0 < num_shifted < _MIN_SHIFTED and shown:
-        raise DataError(
-            f"{file.place}: '{shown}' in it is '{_of_utf7(shown)}' in UTF-7, and else a text; set data.encoding=utf-7 "
-            "or data.encoding=utf-8"
-        )
-    return "utf-7" if num_shifted >= _MIN_SHIFTED else None
-
-
-def _is_shifted(code: str) -> bool:
-    return not _of_utf7(code).isascii()
-
-
-def _of_utf7(code: str) -> str:
-    return code.encode().decode("utf-7", "ignore")
+        utf7.add(chunk)
+    return utf7.codec(file.place)
 
 
 def _is_broken_utf8(lines: Sequence[bytes]) -> bool:
