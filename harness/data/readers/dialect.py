@@ -76,12 +76,16 @@ def _escaped(place: str, lines: Sequence[str], names: Sequence[str], form: Form,
 def _best_cuts(lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> tuple[Cut, Cut]:
     """Returns the lines cut by the delimiter that fits them, without and with quoting."""
     delimiters = sorted(DELIMITERS, key=lambda mark: mark != usual.delimiter)
-    first = next((line for line in lines if line.strip()), "")
+    first = _first(lines)
     delimiters = [*dict.fromkeys(_CONTROL.findall(first)), *delimiters] + [" "] * bool(QUOTED_WORDS.match(first))
     plain_cuts = [cut_plain(lines, mark) for mark in ([form.delimiter] if form.delimiter else delimiters)]
     has_quotes = any('"' in line for line in lines)
     cuts = [(plain, cut_quoted(lines, plain.delimiter) if has_quotes else plain) for plain in plain_cuts]
     return max(cuts, key=lambda both: _fit(lines, names, *both))  # of equals the first
+
+
+def _first(lines: Sequence[str]) -> str:
+    return next((line for line in lines if line.strip()), "")
 
 
 def _found(place: str, lines: Sequence[str], names: Sequence[str], form: Form, usual: Dialect) -> Dialect:
@@ -90,7 +94,8 @@ def _found(place: str, lines: Sequence[str], names: Sequence[str], form: Form, u
     if form.quoting:
         is_quoted = look_up(QUOTINGS, form.quoting, "data.quoting")
     elif any('"' in line for line in lines):
-        is_quoted = _quotes_enclose(place, lines, plain, quoted, usual.quoted)
+        is_of_r = plain.delimiter == " " and QUOTED_WORDS.match(_first(lines)) is not None
+        is_quoted = is_of_r or _quotes_enclose(place, lines, plain, quoted, usual.quoted)
         if is_quoted != usual.quoted or (quoted.spanning and not is_quoted):
             notes.append(_QUOTED if is_quoted else _PLAIN)
     cut = quoted if is_quoted else plain

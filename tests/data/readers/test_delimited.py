@@ -587,3 +587,8 @@ def test_tables_that_a_terminal_draws(tmp_path: Path) -> None:
         found = content(tmp_path, "t.txt", f"{above} {'text':20} | {'label':8}\n{rule}{drawn}{below}", ("1", "2"))
         assert [text.strip() for text in found.columns["1"]] == TEXTS
         assert [label.strip() for label in found.columns["2"]] == LABELS
+
+
+def test_a_line_break_in_a_table_of_r(tmp_path: Path) -> None:
+    found = content(tmp_path, "t.txt", '"text" "label"\n"1" "a\n" "x"\n"2" "b, ""c""" "y"\n')
+    assert found.columns == {"text": ["a\n", 'b, "c"'], "label": ["x", "y"]}
