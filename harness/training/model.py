@@ -75,15 +75,27 @@ def fresh_model(
 
 
 def _draw(model: PreTrainedModel, names: Collection[str]) -> None:
-    """Draws the parameters `names` from the current random state, as transformers does; others keep their values."""
+    """Draws the parameters `names` from the current random state, as transformers does; others keep their values.
+
+    Some model types give the weights of a part another spread than their layers have by themselves (T5's attention,
+    GPT-2's projections): such parts are drawn once more after their layers.
+    """
     with torch.no_grad():
         new = {id(parameter) for name, parameter in model.named_parameters() if name in names}
-        for module in model.modules():
-            drawn = [parameter for parameter in module.parameters() if id(parameter) in new]
-            for parameter in module.parameters(recurse=False):
-                parameter._is_hf_initialized = id(parameter) not in new
-            if drawn and module is not model:
-                model._init_weights(module)
+        parts = [part for part in model.modules() if any(id(parameter) in new for parameter in part.parameters())]
+        for parameter in model.parameters():
+            parameter._is_hf_initialized = id(parameter) not in new  # type: ignore[attr-defined]
+        for part in parts:
+            if part is not model:
+                model._init_weights(part)
+        for part in reversed(parts):
+            own = [parameter for parameter in part.parameters(recurse=False) if id(parameter) in new]
+            for parameter in own:
+                parameter._is_hf_initialized = True  # type: ignore[attr-defined]
+            if next(part.children(), None) is not None:
+                model._init_weights(part)
+            for parameter in own:
+                parameter._is_hf_initialized = False  # type: ignore[attr-defined]
 
 
 def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from harness.data.prepared import PreparedData
 from harness.spec.trial import TrialConfig
+from harness.tasks import task_of
 from harness.tasks.models import build, model_config
 from harness.training import model as training_model
 from harness.training.host import Host
@@ -75,3 +76,16 @@ def test_head_of_another_size_is_drawn_by_each_trial(
     assert not torch.equal(first[HEAD], other[HEAD])
     kept = load_file(folder / "model.safetensors")
     assert all(torch.equal(first[name], kept[name]) for name in kept if "classifier" not in name)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2", "t5"])
+def test_new_weights_have_the_spread_that_transformers_gives_them(family: str, data: PreparedData, host: Host) -> None:
+    """T5's attention and GPT-2's projections have another one than their layers have by themselves."""
+    trial = config(architecture=architecture(family))
+    plain = dict(task_of(trial.task).build_model(trial, data).named_parameters())
+    found = drawn(trial, data, host, 0)
+    assert found.keys() == plain.keys()
+    large = {name: value for name, value in found.items() if value.numel() >= 256}
+    assert large
+    for name, value in large.items():
+        assert float(value.std()) == pytest.approx(float(plain[name].detach().std()), rel=0.25), name
