@@ -194,6 +194,29 @@ def test_out_of_memory_halves_exactly(
     assert halved[-1].metrics["loss"] == pytest.approx(whole[-1].metrics["loss"], rel=1e-5)
 
 
+def frozen(checkpoint: Path, freeze: int | str) -> TrialConfig:
+    study = trial(checkpoint, {"generate_tokens": 3, "generate_rows": 2})
+    update = {"freeze": freeze, "frozen_dropout": False, "dropout": 0.0}
+    return study.model_copy(update={"model": study.model.model_copy(update=update)})
+
+
+def test_frozen_layers_run_in_every_step(
+    data: PreparedData, checkpoints: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the encoder's layers give is not kept: the lengths of rows count the targets too."""
+    last = [pause.progress for pause in run_trial(frozen(checkpoints["t5"], 1), str(data.folder), host())][-1]
+    assert "a decoder reads tokens of its own" in capsys.readouterr().err
+    assert np.isfinite(last.metrics["loss"])
+
+
+@pytest.mark.parametrize("family", ["t5", "bert"])
+def test_backbone_is_not_frozen_where_it_is_everything(
+    data: PreparedData, checkpoints: dict[str, Path], family: str
+) -> None:
+    with pytest.raises(CheckpointError, match="leaves nothing of this"):
+        loop.Trainer(frozen(checkpoints[family], "backbone"), data, host(), CPU, Clock())
+
+
 def test_tokens_are_those_of_transformers(data: PreparedData, checkpoints: dict[str, Path]) -> None:
     with quiet():
         from transformers import AutoTokenizer

@@ -22,7 +22,7 @@ def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
     In an encoder-decoder, k counts the blocks of the encoder: the decoder is above all of them.
 
     Raises:
-        CheckpointError: the model has no embeddings, or not as many blocks.
+        CheckpointError: the model has no embeddings, or not as many blocks, or nothing is left to train.
         InputError: `freeze` is none of the allowed words.
     """
     if isinstance(freeze, str) and freeze not in NAMES:
@@ -32,6 +32,11 @@ def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
         return
     if freeze == "backbone":
         model.base_model.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise CheckpointError(
+                f"model.freeze: backbone leaves nothing of this {model.config.model_type} model to train: its head is "
+                "part of it; use none, embeddings or a number of layers"
+            )
         return
     stacks = repeated_blocks(model)
     inside = {id(parameter) for stack in stacks for parameter in stack.parameters()}
