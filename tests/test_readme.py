@@ -46,8 +46,8 @@ def test_makefile_has_the_commands_of_the_readme(target: str) -> None:
     assert shown.returncode == 0
     expected = {
         "sweep": "harness sweep studies/quickstart.yaml",
-        "test": "-m pytest\n",
-        "test-long": '-m pytest -m "long or not long"',
+        "test": "-m pytest --numprocesses 2",
+        "test-long": '-m "long or not long"',
         "lint": "ruff check",
     }
     assert expected[target] in shown.stdout

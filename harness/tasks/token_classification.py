@@ -19,10 +19,10 @@ from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
 from harness.stats.tags import entities, row_numbers
 from harness.tasks.models import saved_config
-from harness.tasks.tag_baselines import longest_matches, tag_outputs, window_probabilities
+from harness.tasks.tagging.baselines import longest_matches, tag_outputs, window_probabilities
+from harness.tasks.tagging.word_pieces import FIRST_PIECES, encode_words, load_word_tokenizer, with_places, words_of
 from harness.tasks.texts import TextTask, text_config
 from harness.tasks.token_ids import length_limit, padding_of
-from harness.tasks.word_pieces import FIRST_PIECES, encode_words, load_word_tokenizer, with_places, words_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,11 @@ from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError
 from harness.spec.study import DataSpec, ModelSpec, StudySpec
-from harness.tasks import task_of, word_pieces
+from harness.tasks import task_of
 from harness.tasks.encode import baselines, encoded, facts
 from harness.tasks.models import quiet
-from harness.tasks.word_pieces import FIRST_PIECES, encode_words, load_word_tokenizer, placed_words
+from harness.tasks.tagging import word_pieces
+from harness.tasks.tagging.word_pieces import FIRST_PIECES, encode_words, load_word_tokenizer, placed_words
 from tests.tasks.tiny import architecture, config
 
 TASK: Any = task_of("token-classification")

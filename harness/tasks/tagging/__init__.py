@@ -1,0 +1,1 @@
+"""The parts of token classification: the pieces of words, and baselines."""
