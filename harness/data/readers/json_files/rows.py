@@ -65,7 +65,8 @@ def _columns(
             present |= dict.fromkeys(paths_of(row))
         for name, values in columns.items():
             values.append(row[name] if name in row else value_at(row, parts[name]))
-        num_refused += row.get("answer") in ("reject", "ignore") and "_input_hash" in row
+        if "_input_hash" in row and row.get("answer") in ("reject", "ignore"):
+            num_refused += 1
     require_columns(place, missing, list(present), _hint(present))
     if num_refused and "answer" not in (names or ()):
         notes.append(
