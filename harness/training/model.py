@@ -84,18 +84,18 @@ def _draw(model: PreTrainedModel, names: Collection[str]) -> None:
         new = {id(parameter) for name, parameter in model.named_parameters() if name in names}
         parts = [part for part in model.modules() if any(id(parameter) in new for parameter in part.parameters())]
         for parameter in model.parameters():
-            parameter._is_hf_initialized = id(parameter) not in new  # type: ignore[attr-defined]
+            parameter._is_hf_initialized = id(parameter) not in new
         for part in parts:
             if part is not model:
                 model._init_weights(part)
         for part in reversed(parts):
             own = [parameter for parameter in part.parameters(recurse=False) if id(parameter) in new]
             for parameter in own:
-                parameter._is_hf_initialized = True  # type: ignore[attr-defined]
+                parameter._is_hf_initialized = True
             if next(part.children(), None) is not None:
                 model._init_weights(part)
             for parameter in own:
-                parameter._is_hf_initialized = False  # type: ignore[attr-defined]
+                parameter._is_hf_initialized = False
 
 
 def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
