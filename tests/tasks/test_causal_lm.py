@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from harness.benchmark.data import of_length
+from harness.cli import app
 from harness.data.encoded import Ragged
 from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError, DataError
+from harness.records.results import load
 from harness.records.schema import Place
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -437,3 +440,52 @@ def test_rows_of_a_bench_have_exactly_the_length(
     examples = encoded(fixed, trial(checkpoint, max_length=40), "train")
     assert np.asarray(examples.lengths).tolist() == [40] * 12
     assert all(learned(examples, row) for row in range(12))
+
+
+ALPACA = [
+    {"instruction": row["prompt"], "input": "" if at % 2 else "Say it briefly.", "output": row["completion"]}
+    for at, row in enumerate(rows())
+]
+A_CHAT = json.dumps([{"role": "user", "content": "Which colour is the boat?"}])
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "asked"),
+    [
+        (chats(), "chats.jsonl", A_CHAT),
+        pytest.param(ALPACA, "alpaca.json", "Which colour is the boat?", marks=pytest.mark.long),
+    ],
+    ids=["chats", "alpaca"],
+)
+def test_study_of_chats_goes_from_the_table_to_an_answer(
+    table: list[dict[str, Any]],
+    name: str,
+    asked: str,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    text = "\n".join(map(json.dumps, table)) if name.endswith("l") else json.dumps(table)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    study = {
+        "name": "chats",
+        "task": "causal-lm",
+        "data": {"path": name, "max_length": 96},
+        "model": {"checkpoint": str(checkpoint)},
+        "task_options": {"generate_tokens": 8},
+        "training": {"learning_rate": [3e-3, 1e-2], "batch_size": 16, "epochs": 1, "precision": "fp32"},
+        "search": {"trials": 2, "objectives": ["exact_match"]},
+        "confirm": None,
+        "engine": {"name": "inline", "threads_per_slot": 1},
+    }
+    (tmp_path / "chats.yaml").write_text(json.dumps(study), encoding="utf-8")
+    for words in (["sweep", "chats.yaml"], ["predict", "runs/chats/best", asked, "--json"]):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+    assert set(json.loads(done.stdout)[0]) >= {"completion"}
+    final = load(tmp_path / "runs" / "chats").final
+    assert final is not None
+    assert {"exact_match", "bits_per_byte"} <= set(final.models[0].test)
+    assert len(final.models[0].test) == len(TASK.facts.metrics)
