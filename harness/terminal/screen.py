@@ -76,6 +76,8 @@ def best_line(board: Board) -> str:
     """Returns a line on the best trial so far: its score, and how far it is trained."""
     best = next(iter(board.best()), None)
     if best is None:
+        if any(row.progress for row in board.by_number):  # an objective of written text
+            return f"{metric_title(board.objective)} is known at the end of a training"
         return "no trial was evaluated yet"
     value = metric(board.objective, best.value(board.objective))
     far = "" if best.fraction >= 1 else f" after {100 * best.fraction:.0f}\u00a0%"

@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 
 from harness.records.schema import TrialState
+from harness.spec.reader import load_study
 from harness.terminal.board import Board
 from harness.terminal.screen import screen
-from tests.terminal.trials import board, config, ended, progress, study
+from tests.terminal.trials import STUDIES, board, config, ended, progress, study
 
 
 def drawn(found: Board, width: int, height: int) -> list[str]:
@@ -48,6 +49,16 @@ def test_screen_shows_a_line_a_trial() -> None:
     assert sum("pruned at 6 %" in line for line in lines) == 12
     assert "12 of 16 done, 2 running, 2 waiting" in lines[1]
     assert "best so far: 90.0 % accuracy after 25 %, trial 5 (lr 1.5e-4" in lines[2]
+
+
+def test_screen_says_when_an_objective_of_written_text_is_known() -> None:
+    spec = load_study(STUDIES / "smoke_causal_lm.yaml", ["search.objectives=[exact_match]"])
+    found = board(spec)
+    found.started(config(spec, 0))
+    assert "no trial was evaluated yet" in drawn(found, 120, 20)[2]
+    row = progress(0, 40, 0.0).model_copy(update={"metrics": {"loss": 0.5}})
+    found.progressed(0, row)
+    assert "exact match is known at the end of a training" in drawn(found, 120, 20)[2]
 
 
 def test_screen_of_many_trials_shows_running_and_best() -> None:
