@@ -208,10 +208,19 @@ def rerun(
 
 @app.command()
 @guarded
-def schema() -> None:
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The reference of all keys instead, docs/study.md.")
+    ] = False,
+) -> None:
     """Print the study file's JSON Schema, for editors."""
+    if markdown:
+        from harness.spec.study.reference import study_reference
+
+        typer.echo(study_reference(), nl=False)
+        return
     import json
 
-    from harness.spec.reader import study_schema
+    from harness.spec.study.json_schema import study_schema
 
     typer.echo(json.dumps(study_schema(), indent=2))

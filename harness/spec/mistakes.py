@@ -13,9 +13,10 @@ from pydantic_core import ErrorDetails
 from harness.errors import nearest
 from harness.spec.space import Choices, Range
 from harness.spec.study import CHECKPOINT_PATTERN, DELIMITER_PATTERN, NAME_PATTERN, REVISION_PATTERN, StudySpec
+from harness.spec.study.other_keys import other_key
 from harness.spec.yamltree import KeyPath
 
-__all__ = ["SHORT_NAMES", "long_name", "mistakes", "related", "show"]
+__all__ = ["PATTERNS", "SHORT_NAMES", "long_name", "mistakes", "related", "show"]
 
 #: What narrow tables call the keys of a study, by the last part of the key.
 SHORT_NAMES = {
@@ -145,6 +146,8 @@ def _literals(detail: ErrorDetails) -> list[str]:
 
 def _unknown(path: KeyPath, raw: Any) -> str:
     key, allowed = str(path[-1]), _allowed_keys(path[:-1], raw)
+    if instead := other_key(key):
+        return f"unknown key; here it is {instead}"
     name = long_name(key)
     elsewhere = [full for full in _full_keys(StudySpec) if full.rpartition(".")[2] == name]
     hint = nearest(name, allowed) if name in allowed or name == key else ""

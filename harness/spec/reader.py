@@ -23,7 +23,7 @@ from harness.spec.mistakes import mistakes, related, show
 from harness.spec.study import FILE_KEYS, StudySpec, split_checkpoint
 from harness.spec.yamltree import KeyPath, Unreadable, dotted, read_yaml
 
-__all__ = ["load_study", "study_schema"]
+__all__ = ["load_study"]
 
 MAX_BYTES = 2**20
 COMMAND_LINE = "command line"
@@ -93,20 +93,6 @@ def load_study(path: Path, overrides: Sequence[str] = (), check_files: CheckFile
     spec = _validate(draft, check_files)
     draft.raise_problems()
     return spec
-
-
-def study_schema() -> dict[str, Any]:
-    """Returns the study file's JSON Schema, for editors."""
-    schema = _without_titles(StudySpec.model_json_schema())
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "harness study", **schema}
-
-
-def _without_titles(node: Any) -> Any:
-    """Drops the generated titles, which editors show although they only repeat the key."""
-    if isinstance(node, dict):
-        kept = {key: value for key, value in node.items() if key != "title" or not isinstance(value, str)}
-        return {key: _without_titles(value) for key, value in kept.items()}
-    return [_without_titles(item) for item in node] if isinstance(node, list) else node
 
 
 def _read(path: Path) -> _Draft:

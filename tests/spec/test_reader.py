@@ -13,9 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import SpecError
-from harness.spec.reader import load_study, study_schema
+from harness.spec.reader import load_study
 from harness.spec.space import Choices, Range
 from harness.spec.study import StudySpec
+from harness.spec.study.json_schema import study_schema
 from tests.conftest import num_examples
 
 GOOD = """\

@@ -7,8 +7,8 @@ import pytest
 
 from harness.errors import InputError
 from harness.spec.checks import contradictions
-from harness.spec.reader import study_schema
 from harness.spec.study import StudySpec
+from harness.spec.study.json_schema import study_schema
 from harness.spec.tasks import TASKS, TaskFacts, facts_of, find_metric, metric_named
 from harness.stats.metric import COSTS
 

@@ -94,11 +94,15 @@ class PrunerSpec(Frozen):
     none is stopped while better trials are ahead of it by no more than noise.
     """
 
-    name: PrunerName = "rungs"
+    name: PrunerName = Field(default="rungs", description="the rule")
     reduction_factor: Annotated[int, Field(ge=2)] | None = Field(
-        default=None, description="null: 2 with rungs, 4 with other pruners"
+        default=None,
+        description="one in so many trials goes on at a rung; null: 2 with rungs, 4 with other pruners",
+        examples=[3],
     )
-    min_fraction: Annotated[float, Field(gt=0, le=1)] = 0.0625
+    min_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.0625, description="the first rung, as a share of the full training"
+    )
 
     @property
     def factor(self) -> int:
@@ -115,29 +119,39 @@ class SearchSpec(Frozen):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    trials: Count = 16
-    sampler: Literal["tpe", "gp", "random", "grid", "qmc", "cmaes", "nsga2"] = "tpe"
-    pruner: PrunerSpec = PrunerSpec()
+    trials: Count = Field(default=16, description="all trials, the default recipe and those tried first included")
+    sampler: Literal["tpe", "gp", "random", "grid", "qmc", "cmaes", "nsga2"] = Field(
+        default="tpe", description="what proposes the params of the next trial"
+    )
+    pruner: PrunerSpec = Field(default=PrunerSpec(), description="what stops trials early")
     objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = Field(
         default=(),
         description="metrics of the task, or costs; not given: the task's first metric",
+        examples=[["macro_f1"]],
         json_schema_extra=_default_is_of_the_task,
     )
     constraints: tuple[Text, ...] = Field(
         default=(),
         description="limits on validation metrics or costs that the winner must keep, as 'peak_memory_mib <= 2000'",
+        examples=[["peak_memory_mib <= 2000"]],
     )
     first: tuple[dict[str, Scalar | tuple[str, ...]], ...] = Field(
         default=(),
-        description="params to try after the default recipe, which gives the rest of each: {learning_rate: 3e-5}",
+        description="params to try after the default recipe, which gives the rest of each",
+        examples=[[{"learning_rate": 3e-5}]],
     )
     from_runs: tuple[Text, ...] = Field(
         default=(),
         alias="from",
         description="finished runs whose best three trials each are tried after that, where the space holds them",
+        examples=[["runs/before"]],
     )
-    seed: Seed = 0
-    storage: Text | None = Field(default=None, description="database URL; null: study.db in the run folder")
+    seed: Seed = Field(default=0, description="of the sampler")
+    storage: Text | None = Field(
+        default=None,
+        description="database URL; null: study.db in the run folder",
+        examples=["postgresql://user@host/studies"],
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -151,8 +165,8 @@ class SearchSpec(Frozen):
 class BudgetSpec(Frozen):
     """Wall time over all continuations; confirmation is not counted."""
 
-    minutes: Positive | None = None
-    trial_minutes: Positive | None = None
+    minutes: Positive | None = Field(default=None, description="of the whole search; null: no limit", examples=[30])
+    trial_minutes: Positive | None = Field(default=None, description="of one trial; null: no limit", examples=[10])
 
 
 #: The most seeds of a configuration where `confirm.seeds` is auto.
@@ -162,7 +176,7 @@ MOST_SEEDS = 3
 class ConfirmSpec(Frozen):
     """The `top` configurations are trained with `seeds` seeds in all; the search run is the first."""
 
-    top: Count = 2
+    top: Count = Field(default=2, description="how many configurations are trained again")
     seeds: Literal["auto"] | Count = Field(
         default=2,
         description=f"auto: up to {MOST_SEEDS}, further ones only for configurations that may still have the best mean",
@@ -177,18 +191,26 @@ class ConfirmSpec(Frozen):
 class StudySpec(Frozen):
     """A whole study file."""
 
-    name: Name
-    task: TaskName = Field(default="text-classification", description="or your own: my_package.my_module:MyTask")
-    task_options: dict[str, Searchable[Scalar]] = Field(default={}, description="the task's own keys")
-    data: DataSpec
-    model: ModelSpec
-    training: TrainingSpec = TrainingSpec()
-    search: SearchSpec = SearchSpec()
-    budget: BudgetSpec = BudgetSpec()
-    confirm: ConfirmSpec | None = ConfirmSpec()
-    engine: EngineSpec = EngineSpec()
+    name: Name = Field(description="of the study, and of its folder under runs/", examples=["reviews"])
+    task: TaskName = Field(
+        default="text-classification", description="what is learned; or your own task: my_package.my_module:MyTask"
+    )
+    task_options: dict[str, Searchable[Scalar]] = Field(
+        default={}, description="the task's own keys", examples=[{"doc_stride": [32, 64]}]
+    )
+    data: DataSpec = Field(description="the labelled rows")
+    model: ModelSpec = Field(description="the pretrained checkpoint")
+    training: TrainingSpec = Field(default=TrainingSpec(), description="the recipe")
+    search: SearchSpec = Field(default=SearchSpec(), description="how the space is searched")
+    budget: BudgetSpec = Field(default=BudgetSpec(), description="how long the search may take")
+    confirm: ConfirmSpec | None = Field(
+        default=ConfirmSpec(), description="how the best are trained again with other seeds; null: they are not"
+    )
+    engine: EngineSpec = Field(default=EngineSpec(), description="where trials run")
     loggers: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
-        default=(), description="where trials are logged besides the run folder; each needs the extra of its name"
+        default=(),
+        description="where trials are logged besides the run folder; each needs the extra of its name",
+        examples=[["tensorboard"]],
     )
 
     @model_validator(mode="after")

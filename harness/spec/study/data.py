@@ -47,16 +47,19 @@ def _known_encoding(name: str) -> str:
 class SplitSpec(Frozen):
     """Shares of train, validation and test, and how rows are dealt."""
 
-    train: Positive = 0.8
-    validation: Positive = 0.1
-    test: Positive = 0.1
-    seed: Seed = 42
-    stratify: bool = True
+    train: Positive = Field(default=0.8, description="the share of rows to train on")
+    validation: Positive = Field(default=0.1, description="the share of rows that picks the winner")
+    test: Positive = Field(default=0.1, description="the share of rows that is opened once, to score the winner")
+    seed: Seed = Field(default=42, description="of the draw of rows")
+    stratify: bool = Field(default=True, description="true: each split has about the same share of every class")
     by: Text | None = Field(
         default=None,
         description="a column of dates, numbers or texts: train has the first rows in its order, test the last",
+        examples=["date"],
     )
-    group: Text | None = Field(default=None, description="a column whose values never straddle splits that are made")
+    group: Text | None = Field(
+        default=None, description="a column whose values never straddle splits that are made", examples=["user"]
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -69,9 +72,13 @@ class SplitSpec(Frozen):
 class HubSpec(Frozen):
     """A Hugging Face data set, pinned to a commit."""
 
-    id: Text
-    revision: Annotated[str, Field(pattern=REVISION_PATTERN, description="commit of the data set, 40 hex digits")]
-    config: Text | None = None
+    id: Text = Field(description="owner/name of the data set", examples=["CogComp/trec"])
+    revision: Annotated[str, Field(pattern=REVISION_PATTERN)] = Field(
+        description="commit of the data set, 40 hex digits", examples=["0123456789abcdef0123456789abcdef01234567"]
+    )
+    config: Text | None = Field(
+        default=None, description="the configuration of a data set that has several", examples=["en"]
+    )
 
 
 #: The keys of `data` that say how a file is read.
@@ -86,45 +93,75 @@ class DataSpec(Frozen):
     """
 
     path: Text | None = Field(
-        default=None, description="a table (CSV, TSV, JSON, Parquet, Arrow, Excel; gzip or zip), or a folder of splits"
+        default=None,
+        description="a table (CSV, TSV, JSON, Parquet, Arrow, Excel; gzip or zip), or a folder of splits",
+        examples=["reviews.csv"],
     )
-    hub: HubSpec | None = None
-    builtin: Literal["digits"] | None = Field(default=None, description="a data set of an installed package")
+    hub: HubSpec | None = Field(
+        default=None,
+        description="a data set of the Hugging Face Hub",
+        examples=[{"id": "CogComp/trec", "revision": "0123456789abcdef0123456789abcdef01234567"}],
+    )
+    builtin: Literal["digits"] | None = Field(
+        default=None, description="a data set of an installed package", examples=["digits"]
+    )
     delimiter: Annotated[str, Field(pattern=DELIMITER_PATTERN)] | None = Field(
         default=None,
         description="what separates the cells of a text file: comma, semicolon, tab, pipe or a sign; null: found out",
+        examples=["semicolon"],
     )
     encoding: Annotated[Text, AfterValidator(_known_encoding)] | None = Field(
-        default=None, description="the encoding of a text file, as Python names it; null: found out"
+        default=None,
+        description="the encoding of a text file, as Python names it; null: found out",
+        examples=["cp1252"],
     )
     quoting: Literal["double", "backslash", "none"] | None = Field(
         default=None,
         description="double: double quotes enclose cells, and are doubled in a cell; backslash: a backslash stands "
         "before those in a cell; none: they are plain text; null: found out",
+        examples=["backslash"],
     )
     header: Literal["none"] | Count | None = Field(
-        default=None, description="the line of the header; none: the file has none; null: found out"
+        default=None, description="the line of the header; none: the file has none; null: found out", examples=["none"]
     )
     text: Column = Field(default="text", description="the column of texts: its name, or its number from 1")
-    text_pair: Column | None = Field(default=None, description="second text column; the two make a pair")
+    text_pair: Column | None = Field(
+        default=None, description="second text column; the two make a pair", examples=["answer"]
+    )
     label: Column = Field(default="label", description="the column of the target, whatever the task learns")
     columns: dict[str, Column | Columns] = Field(
         default={},
         description="columns by the names of the task's fields; a list of columns for labels that have one each",
+        examples=[{"question": "q", "context": "passage"}],
     )
     label_separator: Text | None = Field(
-        default=None, description="what separates the labels in a cell that holds several, such as ';'"
+        default=None, description="what separates the labels in a cell that holds several", examples=[";"]
     )
-    split: SplitSpec = SplitSpec()
+    split: SplitSpec = Field(default=SplitSpec(), description="how rows are dealt where the data has no splits")
     resample_by: Text | None = Field(
         default=None,
         description="a column (a user, a passage): rows with the same value are drawn together for intervals and "
         "comparisons",
+        examples=["user"],
     )
-    preprocess: SearchableList[tuple[PreprocessStep, ...]] = ()
-    augment: SearchableList[tuple[AugmentStep, ...]] = ()
-    max_length: Searchable[Count] = 128
-    train_rows: Searchable[Count | None] = Field(default=None, description="a seeded subset of the training split")
+    preprocess: SearchableList[tuple[PreprocessStep, ...]] = Field(
+        default=(),
+        description="steps that change every text, in this order",
+        examples=[{"choices": [[], ["lowercase", "strip_punctuation"]]}],
+    )
+    augment: SearchableList[tuple[AugmentStep, ...]] = Field(
+        default=(),
+        description="for each step a changed copy of every training text is added",
+        examples=[{"choices": [[], ["delete"]]}],
+    )
+    max_length: Searchable[Count] = Field(
+        default=128, description="the most tokens of a text; what is longer is cut", examples=[[64, 128]]
+    )
+    train_rows: Searchable[Count | None] = Field(
+        default=None,
+        description="how many rows of the training split are used, drawn by data.split.seed; null: all",
+        examples=[2000],
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

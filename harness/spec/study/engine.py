@@ -35,25 +35,38 @@ def _reservable(amounts: dict[str, float]) -> dict[str, float]:
 class EngineSpec(Frozen):
     """The engine and the devices that trials run on."""
 
-    name: Literal["local", "ray", "inline"] = "local"
+    name: Literal["local", "ray", "inline"] = Field(
+        default="local",
+        description="local: worker processes on this machine; ray: a Ray cluster; inline: the command's own process",
+    )
     device: Text = Field(default="auto", description="auto, cpu, cuda, cuda:1, mps, xpu")
     slots_per_device: Literal["auto"] | Count = Field(
         default="auto",
         description="trials side by side; on an accelerator auto is 1, and of more only those move together that fit",
     )
-    threads_per_slot: Literal["auto"] | Count = "auto"
+    threads_per_slot: Literal["auto"] | Count = Field(
+        default="auto", description="threads of each trial; auto: the cores, shared out"
+    )
     data_on_device: bool = Field(
         default=False,
         description="CUDA and XPU only, elsewhere nothing changes: encoded splits are copied to the device once a "
         "process, where batches are made of them; at most a tenth of its free memory (not measured: "
         "docs/accelerators.md)",
     )
-    address: Text | None = Field(default=None, description="ray: address of a running cluster; null: start one")
-    resources_per_trial: Annotated[dict[str, float], AfterValidator(_reservable)] | None = Field(
-        default=None, description="ray: {cpu: 1, gpu: 0.25}"
+    address: Text | None = Field(
+        default=None, description="ray: address of a running cluster; null: start one", examples=["auto"]
     )
-    storage_path: Text | None = Field(default=None, description="ray: shared folder; null: in the run folder")
-    max_concurrent: Count | None = None
+    resources_per_trial: Annotated[dict[str, float], AfterValidator(_reservable)] | None = Field(
+        default=None,
+        description="ray: what is reserved for a trial; null: by the slots",
+        examples=[{"cpu": 1, "gpu": 0.25}],
+    )
+    storage_path: Text | None = Field(
+        default=None, description="ray: shared folder; null: in the run folder", examples=["/mnt/shared/sweeps"]
+    )
+    max_concurrent: Count | None = Field(
+        default=None, description="the most trials side by side; null: as many as there are slots", examples=[4]
+    )
 
     @property
     def joins(self) -> bool:

@@ -31,20 +31,30 @@ class ModelSpec(Frozen):
     checkpoint: Checkpoint | Annotated[tuple[Checkpoint, ...], Field(min_length=1)] | Choices[Checkpoint] = Field(
         description="folder, packaged checkpoint, Hub id (owner/name, or owner/name@COMMIT), or 'scratch' (built from "
         "architecture); a plain list is compared, {choices: [...]} is searched; '#layers=3' behind a name keeps its "
-        "first three layers"
+        "first three layers",
+        examples=["sentence-transformers/all-MiniLM-L6-v2"],
     )
     architecture: dict[str, Any] | None = Field(
-        default=None, description="for checkpoint: scratch: a transformers configuration with model_type"
+        default=None,
+        description="for checkpoint: scratch: a transformers configuration with model_type",
+        examples=[{"model_type": "bert", "num_hidden_layers": 2}],
     )
-    layers: Searchable[Count | None] = Field(default=None, description="keep only the first layers")
-    freeze: Searchable[Freeze] = "none"
+    layers: Searchable[Count | None] = Field(default=None, description="keep only the first layers", examples=[[3, 6]])
+    freeze: Searchable[Freeze] = Field(
+        default="none",
+        description="what is not trained: none of it; embeddings; a number k, the embeddings and the lowest k layers; "
+        "backbone, all but the new head",
+        examples=[["none", "embeddings", 2]],
+    )
     frozen_dropout: Searchable[bool] = Field(
         default=True,
         description="false: frozen layers run without dropout (and batch norms as they came); what k frozen layers or "
         "the backbone give is then computed once and kept beside the encoded data, so that a step runs only the layers "
         "above (tokens x width numbers in the trial's precision, at most 4 GiB a split; the trial's log says how much)",
     )
-    dropout: Searchable[Fraction | None] = Field(default=None, description="null: the checkpoint's own")
+    dropout: Searchable[Fraction | None] = Field(
+        default=None, description="of the model; null: the checkpoint's own", examples=[[None, 0.2]]
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:

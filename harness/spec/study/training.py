@@ -24,28 +24,59 @@ else:
 class TrainingSpec(Frozen):
     """The recipe: an optimiser on the task's loss, with a schedule with warm-up over the full training."""
 
-    learning_rate: Searchable[Positive] = 5e-5
-    batch_size: Searchable[Count] = 32
-    epochs: Searchable[Epochs] = 3.0
+    learning_rate: Searchable[Positive] = Field(
+        default=5e-5,
+        description="the highest learning rate, reached at the end of the warm-up",
+        examples=[{"low": 1e-5, "high": 5e-4, "log": True}],
+    )
+    batch_size: Searchable[Count] = Field(
+        default=32, description="rows of one update of the weights", examples=[[8, 16, 32]]
+    )
+    epochs: Searchable[Epochs] = Field(
+        default=3.0, description="passes over the training rows; fractions are allowed", examples=[[2, 3, 4]]
+    )
     optimizer: Searchable[OptimizerName] = Field(
         default="adamw",
-        description="adafactor keeps almost no state, and its learning rate is a share of the size of each weight "
-        "tensor (1e-3 to 5e-3); sgd has momentum 0.9 and wants a larger learning rate (1e-2 to 1e-1)",
+        description="adamw: the usual choice; adafactor keeps almost no state, and its learning rate is a share of the "
+        "size of each weight tensor (1e-3 to 5e-3); sgd has momentum 0.9 and wants a larger one (1e-2 to 1e-1)",
+        examples=[["adamw", "adafactor"]],
     )
     weight_decay: Searchable[NotNegative] = Field(
-        default=0.01, description="decoupled in every optimizer: a step shrinks weights by learning rate x weight_decay"
+        default=0.01,
+        description="decoupled in every optimizer: a step shrinks weights by learning rate x weight_decay",
+        examples=[[0.0, 0.01, 0.1]],
     )
-    warmup_fraction: Searchable[Fraction] = 0.06
-    schedule: Searchable[Schedule] = "linear"
+    warmup_fraction: Searchable[Fraction] = Field(
+        default=0.06,
+        description="the share of the steps in which the learning rate rises from 0",
+        examples=[{"low": 0.0, "high": 0.2}],
+    )
+    schedule: Searchable[Schedule] = Field(
+        default="linear",
+        description="how the learning rate falls after the warm-up: linear or cosine to 0, or not at all (constant)",
+        examples=[["linear", "cosine"]],
+    )
     precision: Searchable[Precision] = Field(
         default="auto",
         description="auto: of those that train as well on this device, the one whose products are measured to be "
         "fastest (once a study, recorded); bf16: fp32 weights under bf16 products; fp16: with loss scaling",
     )
-    max_grad_norm: Searchable[Positive | None] = 1.0
-    label_smoothing: Searchable[Fraction] = 0.0
-    class_weights: Searchable[ClassWeights] = "none"
-    accumulation_steps: Searchable[Count] = Field(default=1, description="micro-batches that a batch is cut into")
+    max_grad_norm: Searchable[Positive | None] = Field(
+        default=1.0, description="gradients of a larger norm are scaled down to it; null: never", examples=[[1.0, None]]
+    )
+    label_smoothing: Searchable[Fraction] = Field(
+        default=0.0,
+        description="the share of the target's probability that is spread over all classes",
+        examples=[[0.0, 0.1]],
+    )
+    class_weights: Searchable[ClassWeights] = Field(
+        default="none",
+        description="balanced: rows of rare classes count more in the loss, so that all classes count the same",
+        examples=[["none", "balanced"]],
+    )
+    accumulation_steps: Searchable[Count] = Field(
+        default=1, description="micro-batches that a batch is cut into, to fit into memory; the update is the same"
+    )
     evaluations_per_epoch: Literal["auto"] | Count = Field(
         default="auto", description="besides those at the pruner's rungs; auto: one an epoch after a trial's last rung"
     )
@@ -55,4 +86,4 @@ class TrainingSpec(Frozen):
         "often are captured as a CUDA graph and launched at once; lengths are rounded up to multiples of 8, and each "
         "of at most 8 graphs keeps gradients of its own in memory (not measured: docs/accelerators.md)",
     )
-    seed: Seed = 0
+    seed: Seed = Field(default=0, description="of new weights, the order of rows and dropout; never searched")
