@@ -224,3 +224,19 @@ def schema(
     from harness.spec.study.json_schema import study_schema
 
     typer.echo(json.dumps(study_schema(), indent=2))
+
+
+@app.command()
+@guarded
+def doctor(
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders will be.")] = Path("runs"),
+    measured: Annotated[
+        bool, typer.Option("--measure/--no-measure", help="Measure matrix products, which takes seconds.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Say whether this machine can run a sweep; exit 1 if not."""
+    from harness.cli.show_doctor import show_doctor
+
+    if not show_doctor(runs, measure=measured, as_json=as_json):
+        raise typer.Exit(1)
