@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.bench import bench
 from harness.cli.guard import guarded
+from harness.cli.init import init
 from harness.cli.replay import replay
 from harness.runtime import quick_imports
 
@@ -240,3 +241,6 @@ def doctor(
 
     if not show_doctor(runs, measure=measured, as_json=as_json):
         raise typer.Exit(1)
+
+
+app.command()(init)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
 from typing import Any
@@ -14,7 +15,7 @@ from harness.spec.study.meanings import MEANINGS
 from harness.spec.tasks import TASKS, TaskFacts
 from harness.stats.metric import COSTS, Metric
 
-__all__ = ["key_examples", "study_reference"]
+__all__ = ["inline", "key_examples", "study_reference"]
 
 TITLE = """# The study file
 
@@ -45,6 +46,8 @@ SECTIONS = {
 }
 KEY_HEADER = ("key", "meaning", "allowed", "default", "search", "example")
 BOUNDS = (("exclusiveMinimum", "above"), ("minimum", "at least"), ("exclusiveMaximum", "below"), ("maximum", "at most"))
+#: Words that YAML does not take for texts.
+WORDS_OF_YAML = ("true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan")
 RANGE_KEYS = ("low", "high", "log")
 KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 
@@ -88,14 +91,14 @@ def _section(schema: dict[str, Any], definition: str) -> dict[str, Any]:
 
 def _row(name: str, section: dict[str, Any]) -> tuple[str, ...]:
     field = section["properties"][name]
-    default = f"`{_inline(field['default'])}`" if "default" in field else "of the task"
+    default = f"`{inline(field['default'])}`" if "default" in field else "of the task"
     if name in section.get("required", ()):
         default = "must be given"
     if _is_section(field):
         default = "" if "default" in field else default
     literal, searched = _split(field)
     allowed = "keys below" if _is_section(field) else " or ".join(dict.fromkeys(_allowed(literal)))
-    example = "" if _is_section(field) else f"`{name}: {_inline(_example(field))}`"
+    example = "" if _is_section(field) else f"`{name}: {inline(_example(field))}`"
     return f"`{name}`", field["description"], allowed, default, searched, example
 
 
@@ -152,16 +155,15 @@ def _example(field: dict[str, Any]) -> Any:
     return field.get("default")
 
 
-def _inline(value: Any) -> str:
-    """Returns a value as a study file in one line has it."""
+def inline(value: Any) -> str:
+    """Returns a value as a study file has it in one line."""
     if isinstance(value, Mapping):
         keys = sorted(value, key=lambda key: RANGE_KEYS.index(key) if key in RANGE_KEYS else -1)
-        return "{" + ", ".join(f"{key}: {_inline(value[key])}" for key in keys) + "}"
+        return "{" + ", ".join(f"{key}: {inline(value[key])}" for key in keys) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(map(_inline, value)) + "]"
+        return "[" + ", ".join(map(inline, value)) + "]"
     if isinstance(value, str):
-        is_plain = value.replace("/", "").replace("-", "").replace("_", "").replace(".", "").replace("#", "").isalnum()
-        is_plain = is_plain and not value.isdigit() and value not in ("true", "false", "null")
+        is_plain = re.fullmatch(r"[A-Za-z][\w./#-]*", value, re.ASCII) and value.lower() not in WORDS_OF_YAML
         return value if is_plain else json.dumps(value, ensure_ascii=False)
     return json.dumps(value)
 
@@ -176,13 +178,13 @@ def _task(facts: TaskFacts) -> Iterator[str]:
     ))  # fmt: skip
     if facts.layouts:
         yield "Its rows come in one of these forms; the first whose columns a table has is read:\n"
-        yield "\n".join(f"- `{_inline(dict(layout))}`" for layout in facts.layouts) + "\n"
+        yield "\n".join(f"- `{inline(dict(layout))}`" for layout in facts.layouts) + "\n"
     yield _metrics(facts.metrics)
     properties = facts.options.model_json_schema().get("properties", {})
     if properties:
         header = ("option (`task_options`)", "meaning", "allowed", "default")
         yield _table(header, ((f"`{name}`", field["description"], " or ".join(_allowed(field)),
-                               f"`{_inline(field['default'])}`") for name, field in properties.items()))  # fmt: skip
+                               f"`{inline(field['default'])}`") for name, field in properties.items()))  # fmt: skip
     if facts.recipe:
         keys = ", ".join(f"`{name}`" for name in sorted(facts.recipe))
         yield f"Its loss also knows these keys of `training`: {keys}.\n"
