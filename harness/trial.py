@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from harness.data.answers import Answers, read_answers, write_answers
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError, RunError
+from harness.records.patience import is_out_of_patience
 from harness.records.precision import PrecisionChoice
 from harness.records.schema import Progress, best_progress
 from harness.runtime import trains_plain
@@ -96,6 +97,8 @@ class Trial:
             plain=trains_plain(),
         )
         self.history.append(progress)
+        if is_out_of_patience(self.history, self.config, len(self.trainer.splits.scored[-1])):
+            progress = self.history[-1] = progress.model_copy(update={"out_of_patience": True})
         if self.best_is_current:
             self.best, self.best_answers = None, Answers(outputs, targets)
         return progress
@@ -208,7 +211,10 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
     trial = Trial(config, PreparedData(Path(data)), host, resume)
     try:
         for point, step in trial.points():
-            yield Pause(trial, trial.advance(point, step))
+            pause = Pause(trial, trial.advance(point, step))
+            yield pause
+            if pause.progress.done:
+                return
     finally:
         device = trial.device
         trial.trainer.forward.forget()

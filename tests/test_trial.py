@@ -194,6 +194,36 @@ def test_trial_saves_no_evaluation_from_within_its_warm_up(
     assert loss == pytest.approx(min(losses[2:]), rel=1e-5)
 
 
+def test_trial_out_of_patience_ends_with_its_best_evaluation(
+    smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path
+) -> None:
+    """Up to there it is the full training to the bit; from a snapshot on it ends at the same step."""
+    config = learning(smoke_config, learning_rate=5e-2, schedule="linear")
+    points = tuple(at / 12 for at in range(1, 13))
+    config = config.model_copy(
+        update={"evaluate_at": points, "validation_rows": (None,) * 12, "objectives": ("log_loss",)}
+    )
+    whole = full_run(config, smoke_data, host)
+    patient = with_training(config, patience=2)
+    pauses, trial = [], run_trial(patient, str(smoke_data.folder), host)
+    for pause in trial:
+        pauses.append(pause.progress)
+        if pause.progress.done:
+            pause.save(tmp_path / "weights")
+        else:
+            pause.snapshot(tmp_path / "snapshot")
+    assert [outcome(progress) for progress in pauses] == whole[: len(pauses)]
+    assert len(pauses) < len(whole) and pauses[-1].out_of_patience
+    assert not any(progress.out_of_patience for progress in pauses[:-1])
+    losses = [progress.metrics["log_loss"] for progress in pauses]
+    assert losses.index(min(losses)) == len(losses) - 3
+    answers = read_answers(tmp_path / "weights" / "validation.npz", "validation")
+    found, labels = np.asarray(answers.outputs["probabilities"]), np.asarray(answers.targets["labels"])
+    assert -np.log(found[np.arange(len(found)), labels]).mean() == pytest.approx(min(losses), rel=1e-5)
+    rest = [pause.progress for pause in run_trial(patient, str(smoke_data.folder), host, tmp_path / "snapshot")]
+    assert [outcome(progress) for progress in rest] == [outcome(pauses[-1])] and rest[0].out_of_patience
+
+
 def test_trial_parts_add_up_to_the_wall_clock(smoke_config: TrialConfig, smoke_data: PreparedData, host: Host) -> None:
     usage = [pause.progress.usage for pause in run_trial(smoke_config, str(smoke_data.folder), host)][-1]
     assert sum(usage.times().values()) == pytest.approx(usage.elapsed_s, rel=0.02)

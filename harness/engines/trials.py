@@ -7,6 +7,7 @@ from typing import Generic, Literal, TypeAlias, TypeVar
 
 from harness.engines.active import Active, Ending
 from harness.errors import EngineError, FailReason
+from harness.records.patience import end_message
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialState
 from harness.search.source import Decision, TrialSource
@@ -60,7 +61,8 @@ class ActiveTrials(Generic[T]):
         """Asks the source about a trial's new evaluation and returns what follows."""
         decision = self.source.decide(trial.number, progress)
         if progress.done:
-            return Ending(state=TrialState.COMPLETE, save=self.source.keep(trial.number, progress))
+            message, save = end_message(trial.history, trial.config), self.source.keep(trial.number, progress)
+            return Ending(state=TrialState.COMPLETE, message=message, save=save)
         seconds_left = self.seconds_left(trial)
         if seconds_left is not None and seconds_left < 0:
             return self.late()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import DataError, InputError, nearest
+from harness.records.patience import as_judged
 from harness.records.results import Results, load
 from harness.records.schema import Progress, TrialState, Usage
 from harness.spec.configure import search_space
@@ -88,7 +89,10 @@ def _of_run(results: Results) -> Curves:
         spec=results.spec,
         num_train_rows=results.manifest.data.rows.get("train"),
         chance=trivial,
-        curves=tuple(Curve(number=trial.number, params=trial.params, history=trial.history) for trial in trials),
+        curves=tuple(
+            Curve(number=trial.number, params=trial.params, history=tuple(as_judged(trial.history, trial.config)))
+            for trial in trials
+        ),
     )
 
 

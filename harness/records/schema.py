@@ -161,13 +161,14 @@ class Progress(Frozen):
     plain: bool | None = Field(
         default=None, description="whether speed-ups were off (HARNESS_PLAIN=1); null in records of earlier versions"
     )
+    out_of_patience: bool = Field(default=False, description="the trial ends here, before its end (training.patience)")
     place: Place | None = Field(default=None, description="where it was computed; set by the engine")
     span: Span | None = Field(default=None, description="when it was computed; set by the engine")
 
     @property
     def done(self) -> bool:
-        """True at the end of the full training."""
-        return self.step >= self.total_steps
+        """True at the last evaluation: at the end of the full training, or where patience ends the trial."""
+        return self.out_of_patience or self.step >= self.total_steps
 
     @property
     def fraction(self) -> float:
@@ -199,7 +200,10 @@ class TrialRecord(Frozen):
     kind: str = "search"
     state: TrialState
     reason: Reason | None = None
-    message: str = Field(default="", description="one line: why it failed, or at which rung it was stopped and why")
+    message: str = Field(
+        default="",
+        description="one line: why it failed, at which rung it was stopped and why, or where patience ended it",
+    )
     params: dict[str, ParamValue] = {}
     seed: int
     config: TrialConfig
@@ -252,6 +256,11 @@ class TrialRecord(Frozen):
     def duration_s(self) -> float:
         """Seconds of work on slots; the time between spans does not count."""
         return sum(span.end - span.start for span in self.spans)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """True when the trial was ended before the end of its training, for lack of a better objective."""
+        return bool(self.history) and self.history[-1].out_of_patience
 
     @property
     def mutations(self) -> list[dict[str, Any]]:

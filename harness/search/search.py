@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.errors import FailReason
+from harness.records.patience import as_judged
 from harness.records.rundir import RunFolder
 from harness.records.schema import (
     BUDGET,
@@ -124,7 +125,8 @@ class Search:
         self._expect()
         for trial in stored:
             arm = Proposer.arm_of(trial)
-            self._policy.restore(trial.number, arm, trial.record.history, trial.state, trial.config.rungs)
+            history = as_judged(trial.record.history, trial.config)
+            self._policy.restore(trial.number, arm, history, trial.state, trial.config.rungs)
             if trial.state is TrialState.COMPLETE:
                 saved = trial.record.weights is not None
                 self._keepers.ended(trial.number, arm, self._ranking.key(trial.record.metrics), saved=saved)
@@ -178,7 +180,7 @@ class Search:
         trial.history.append(progress)
         self._store.report(progress.number, progress)
         self._proposer.observe(progress.number, progress, trial.config.rungs)
-        decision = self._policy.decide(progress.number, progress)
+        decision = self._policy.decide(progress.number, as_judged(trial.history, trial.config)[-1])
         self._update()
         return decision
 

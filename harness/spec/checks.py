@@ -30,6 +30,7 @@ from harness.spec.params import (
     searched,
     value_at,
 )
+from harness.spec.rungs import POPULATION
 from harness.spec.schedule import MAX_EVALUATIONS
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.study import StudySpec
@@ -68,6 +69,7 @@ def contradictions(spec: StudySpec) -> list[Contradiction]:
         _first,
         _constraints,
         _evaluations,
+        _patience,
     )
     return [contradiction for rule in rules for contradiction in rule(spec)]
 
@@ -268,3 +270,22 @@ def _evaluations(spec: StudySpec) -> Iterator[Contradiction]:
     if per_epoch * most > MAX_EVALUATIONS:
         message = f"{per_epoch} in each of {most:g} epochs are more than {MAX_EVALUATIONS} evaluations of a trial"
         yield _of(message, "training.evaluations_per_epoch", "training.epochs")
+
+
+def _patience(spec: StudySpec) -> Iterator[Contradiction]:
+    """Yields why no trial can be ended for lack of a better first objective."""
+    if spec.training.patience is None:
+        return
+    first, facts = spec.search.objectives[0], facts_of(spec.task)
+    others = ", ".join(metric.name for metric in facts.metrics if not metric.is_written)
+    if first in COSTS:
+        message = f"waits for a better first objective, and {first!r} says nothing of a model's quality"
+        yield _of(f"{message}; put one of {others} first", "training.patience", "search.objectives")
+    elif first in facts.objectives and facts.metric(first).is_written:
+        message = f"waits for a better first objective, and {first!r} is only known at the end of a full training"
+        yield _of(f"{message}; put one of {others} first", "training.patience", "search.objectives")
+    if spec.search.pruner.name == POPULATION:
+        message = (
+            f"{POPULATION!r} lets a trial go on with the weights of another one, so none may end before the others"
+        )
+        yield _of(f"{message}; set training.patience: null", "training.patience", "search.pruner.name")

@@ -51,6 +51,7 @@ class TrialTraining(Frozen):
     label_smoothing: float = 0.0
     class_weights: ClassWeights = "none"
     accumulation_steps: int
+    patience: int | None = None
     step_graphs: bool = False
     seed: int
 

@@ -46,8 +46,10 @@ class BoardRow:
 
     @property
     def fraction(self) -> float:
-        """The share of its full training that is done."""
-        return self.progress.fraction if self.progress else 0.0
+        """The share of its training that is done; all of it where patience has ended the trial."""
+        if self.progress is None:
+            return 0.0
+        return 1.0 if self.progress.done else self.progress.fraction
 
     def reached(self, rungs: Sequence[float]) -> float:
         """Returns the share of the training at which this trial is compared with others: that of its last evaluation.

@@ -25,7 +25,7 @@ from harness.runtime import program, shown_path
 from harness.spec.configure import default_numbers
 from harness.stats.metric import Metric
 from harness.terminal.table import Line, TextColumn, fits, fitted
-from harness.terminal.words import column_name, ending_of, param_text, params_line, plain, state_of, why_pruned
+from harness.terminal.words import column_name, ending_of, param_text, params_line, plain, state_of, why_early
 
 __all__ = ["print_going_on", "print_leaderboard", "print_outcome"]
 
@@ -104,10 +104,10 @@ def print_leaderboard(console: Console, results: Results) -> None:
         notes.append("first those trained with several seeds (mean ± standard deviation), then those of one seed")
     if left_out:
         notes.append(f"no room for {', '.join(left_out)}: {full}")
-    pruned = [] if has_room else [record for _, row in rows if why_pruned(record := row.record)]
-    notes += [f"trial {record.number} {ending_of(record)}" for record in pruned[:_NUM_REASONS]]
-    if len(pruned) > _NUM_REASONS:
-        notes.append(f"and {plural(len(pruned) - _NUM_REASONS, 'more trial')} pruned, each with its reason: {full}")
+    early = [] if has_room else [record for _, row in rows if why_early(record := row.record)]
+    notes += [f"trial {record.number} {ending_of(record)}" for record in early[:_NUM_REASONS]]
+    if len(early) > _NUM_REASONS:
+        notes.append(f"and {plural(len(early) - _NUM_REASONS, 'more trial')} ended early, each with its reason: {full}")
     for note in notes:
         console.print(Text(note, style="dim"))
 

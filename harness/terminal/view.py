@@ -25,7 +25,7 @@ from harness.spec.trial import TrialConfig
 from harness.terminal.board import Board, BoardRow
 from harness.terminal.heartbeat import Heartbeat
 from harness.terminal.screen import best_line, counts_line, label, screen
-from harness.terminal.words import params_line, plain, state_of, why_pruned
+from harness.terminal.words import params_line, plain, state_of, why_early
 
 __all__ = ["REFRESHES_PER_SECOND", "LiveView", "PlainView", "open_view"]
 
@@ -139,7 +139,7 @@ class PlainView:
             parts.append(f"{metric(objective, record.metrics[objective])} {metric_title(objective)}")
         if record.usage.samples_per_second:
             parts.append(f"{number(record.usage.samples_per_second)} samples/s")
-        if why := record.message if record.state is TrialState.FAIL else why_pruned(record):
+        if why := record.message if record.state is TrialState.FAIL else why_early(record):
             parts.append(why)
         done = f"[{self.board.num_ended}/{self.board.total}]"
         return f"{done} {': '.join((parts[0], params_line(record.params)))}: {', '.join(parts[1:]) or 'no evaluation'}"

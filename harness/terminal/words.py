@@ -9,7 +9,7 @@ from harness.records.schema import BUDGET, Progress, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
 from harness.spec.mistakes import SHORT_NAMES
 
-__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of", "why_pruned"]
+__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of", "why_early"]
 
 _WIDTH = 32
 
@@ -45,23 +45,27 @@ def reached(progress: Progress | None) -> str:
 
 
 def state_of(record: TrialRecord) -> str:
-    """Returns how a trial ended: "complete", "pruned at 25 %", "given up at 50 %" (lack of time), "failed: nan"."""
+    """Returns how a trial ended: "complete", "pruned at 25 %", "given up at 50 %" (lack of time), "failed: nan".
+
+    One that patience has ended is "complete at 40 %".
+    """
     if record.state is TrialState.PRUNED:
         how = "given up" if record.message == BUDGET else "pruned"
         return f"{how} at {reached(record.history[-1] if record.history else None)}"
     if record.state is TrialState.FAIL:
         return f"failed: {record.reason.value}" if record.reason else "failed"
-    return record.state.value.lower()
+    state = record.state.value.lower()
+    return f"{state} at {reached(record.history[-1])}" if record.out_of_patience else state
 
 
 def ending_of(record: TrialRecord) -> str:
-    """Returns how a trial ended, with the message of one that was pruned."""
-    state, why = state_of(record), why_pruned(record)
+    """Returns how a trial ended, with the message of one that was pruned or that patience has ended."""
+    state, why = state_of(record), why_early(record)
     return f"{state}: {why}" if why else state
 
 
-def why_pruned(record: TrialRecord) -> str:
-    """Returns why a trial was pruned: at a rung, or for lack of time; "" of any other, and where it is not known."""
-    if record.state is not TrialState.PRUNED:
+def why_early(record: TrialRecord) -> str:
+    """Returns why a trial ended early: at a rung, for lack of time or of patience; "" of any other, or if not known."""
+    if record.state is TrialState.FAIL:
         return ""
     return "the budget ran out" if record.message == BUDGET else plain(record.message)

@@ -234,6 +234,30 @@ class EngineContract(ABC):
         assert record.weights == "trials/0/weights"
         assert [path.name for path in (run.path / record.weights).iterdir()] == ["model.json"]
 
+    def test_engine_ends_trials_out_of_patience(self, run: RunFolder, data: str) -> None:
+        """A trial whose last evaluation is known only when it is there is complete at its best step, and saved."""
+        points = (0.25, 0.5, 0.75, 1.0)
+        configs = [config(number, "no better" if number else "fine", evaluate_at=points) for number in range(3)]
+        patient = [each.training.model_copy(update={"patience": 1 + (each.number == 2)}) for each in configs]
+        configs = [
+            each.model_copy(update={"training": training}) for each, training in zip(configs, patient, strict=True)
+        ]
+        source = FakeSource(configs, keep=True)
+        self.make_engine(run).run(source, data, TRIAL)
+        assert {number: [each.step for each in record.history] for number, record in source.by_number.items()} == {
+            0: [2, 4, 6, 8],
+            1: [2, 4],
+            2: [2, 4, 6],
+        }
+        assert {record.state for record in source.records} == {COMPLETE}
+        assert {number: record.best_step for number, record in source.by_number.items()} == {0: 8, 1: 2, 2: 2}
+        assert [source.by_number[number].message for number in range(3)] == [
+            "",
+            "ended after 1 evaluation without a better accuracy at step 4 of 8",
+            "ended after 2 evaluations without a better accuracy at step 6 of 8",
+        ]
+        assert all(record.weights == f"trials/{record.number}/weights" for record in source.records)
+
     def test_engine_disk_full_at_saving(self, run: RunFolder, data: str) -> None:
         """A trial whose weights cannot be saved fails with the reason `disk` and leaves no half of them."""
         source = FakeSource([config(0, "full"), config(1)], keep=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CheckpointError, DataError, FailReason, TrialFailure
+from harness.records.patience import is_out_of_patience
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import Progress, Usage
 from harness.spec.trial import TrialConfig, TrialData, TrialModel, TrialTraining
@@ -144,7 +145,8 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
                 continue
             while state["step"] < end:
                 state["step"] += 1
-                state["loss"] -= generator.random() * config.training.learning_rate
+                gain = generator.random() * config.training.learning_rate
+                state["loss"] -= 0 if behave == "no better" and history else gain
                 note(data, f"step {config.number} {state['step']}")
             if history:
                 misbehave(behave, data)
@@ -158,10 +160,14 @@ def run_trial(config: TrialConfig, data: str, host: Host, resume: Path | None = 
             history[-1] = history[-1].model_copy(update={"precision": precision_of(config, host)})
             if "peak_memory_mib" in config.params:
                 history[-1].metrics["peak_memory_mib"] = float(str(config.params["peak_memory_mib"]))
+            if is_out_of_patience(history, config, history[-1].num_rows):
+                history[-1] = history[-1].model_copy(update={"out_of_patience": True})
             state["random"] = generator.getstate()
             note(data, f"evaluated {config.number} {end}")
             note(data, f"threads {config.number} {threads}")
             yield FakePausedTrial(history[-1], state, history)
+            if history[-1].done:
+                return
     finally:
         note(data, f"closed {config.number}")
 

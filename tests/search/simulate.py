@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.errors import FailReason
+from harness.records.patience import is_out_of_patience
 from harness.records.rundir import RunFolder
 from harness.records.schema import Progress, TrialState, Usage, record_of
 from harness.records.store import StudyStore
@@ -170,6 +171,8 @@ class Simulator:
         if isinstance(outcome, FailReason):
             self._end(number, TrialState.FAIL, reason=outcome, message="simulated")
             return
+        if is_out_of_patience([*history, outcome], config, outcome.num_rows):
+            outcome = outcome.model_copy(update={"out_of_patience": True})
         history.append(outcome)
         self.log.evaluated[number, outcome.step] += 1
         self.log.order.append((number, outcome.step))
@@ -224,12 +227,16 @@ def sweep(
 
 
 def sweep_in_many_lives(
-    spec: StudySpec, store: StudyStore, run: RunFolder, reopened: Callable[[StudyStore], StudyStore]
+    spec: StudySpec,
+    store: StudyStore,
+    run: RunFolder,
+    reopened: Callable[[StudyStore], StudyStore],
+    behave: Behaviour = evaluation,
 ) -> tuple[StudyStore, Log]:
     """Runs a study that dies again and again, after a few more events each time; its last store, and what happened."""
     log = Log()
     for lives in range(20):
-        if Simulator(Search(spec, store, run), run, log).run(most_events=3 + lives):
+        if Simulator(Search(spec, store, run), run, log, behave=behave).run(most_events=3 + lives):
             break
         store = reopened(store)
     return store, log

@@ -174,3 +174,26 @@ def test_evaluations_are_bounded(epochs: Any) -> None:
     assert told(study(training=training)) == []
     training["evaluations_per_epoch"] = 11
     assert [key for key, _ in told(study(training=training))] == ["training.evaluations_per_epoch"]
+
+
+@pytest.mark.parametrize(
+    ("task", "search", "message"),
+    [
+        ("text-classification", {"objectives": ["log_loss"]}, ""),
+        ("text-classification", {"objectives": ["accuracy", "samples_per_second"]}, ""),
+        ("seq2seq", {"objectives": ["loss"]}, ""),
+        ("seq2seq", {"objectives": ["chrf"]}, "'chrf' is only known at the end of a full training; put one of loss, "),
+        (
+            "text-classification",
+            {"objectives": ["peak_memory_mib"], "pruner": {"name": "none"}},
+            "'peak_memory_mib' says nothing of a model's quality; put one of accuracy, ",
+        ),
+        ("text-classification", {"pruner": {"name": "ray-pbt"}}, "lets a trial go on with the weights of another one"),
+    ],
+)
+def test_patience_needs_an_objective_of_every_evaluation(task: str, search: dict[str, Any], message: str) -> None:
+    for patience in (2, [2, None]):
+        spec = study(task=task, training={"learning_rate": LR, "patience": patience}, search=search)
+        found = dict(told(spec)).get("training.patience", "")
+        assert message in found and bool(message) is bool(found)
+    assert "training.patience" not in dict(told(study(task=task, training={"learning_rate": LR}, search=search)))

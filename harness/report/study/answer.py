@@ -255,7 +255,8 @@ def _kept_step(view: View, model: FinalModel) -> str:
     run = next((run for run in runs if model.seed in (run.seed, None) and run.history), None)
     if run is None or run.best_step is None:
         return ""
-    return f", with the weights after step {run.best_step:,} of {run.history[-1].total_steps:,}"
+    ended = f" ({run.message})" if run.out_of_patience else ""
+    return f", with the weights after step {run.best_step:,} of {run.history[-1].total_steps:,}{ended}"
 
 
 def _state_words(view: View) -> dict[TrialState, str]:

@@ -133,9 +133,10 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
     key = column.key
     if key == "state":
         reached = record.history[-1].fraction if record.history else 0.0
-        pruned = f" at {percent(reached, 0)}" if record.state.value == "PRUNED" else ""
+        is_early = record.state is TrialState.PRUNED or record.out_of_patience
+        early = f" at {percent(reached, 0)}" if is_early else ""
         word = "given up" if record.message == BUDGET else record.state.value.lower()
-        return word + pruned + _trained_later(view, record), record.state.value
+        return word + early + _trained_later(view, record), record.state.value
     if key == "interval":
         bounds = mean_interval(view, record)
         return interval(view.objective, bounds), _number(bounds.low)
@@ -169,7 +170,7 @@ def _trained_later(view: View, record: TrialRecord) -> str:
 
 
 def _why(record: TrialRecord) -> str:
-    """Why a trial failed or was pruned. The message of a pruned trial names its reason, the rung."""
+    """Why a trial failed or ended early. The message of a pruned trial names its reason, the rung."""
     message = "the budget ran out" if record.message == BUDGET else clip(record.message, 240)
     if record.reason is None or record.reason is PruneReason.RUNG:
         return message

@@ -18,8 +18,12 @@ __all__ = ["ChanceGuard", "Policy", "Unpruned", "newly_passed"]
 
 
 def newly_passed(rungs: Sequence[float | None], before: int, progress: Progress) -> list[int]:
-    """Returns the rungs that this evaluation newly passes; `before` is the first rung that is not passed yet."""
-    return [index for index in rungs_passed(rungs, progress.step, progress.total_steps) if index >= before]
+    """Returns the rungs that this evaluation newly passes; `before` is the first rung that is not passed yet.
+
+    A trial that patience has ended passes all its rungs: it competes there with its best value.
+    """
+    step = progress.total_steps if progress.out_of_patience else progress.step
+    return [index for index in rungs_passed(rungs, step, progress.total_steps) if index >= before]
 
 
 class ChanceGuard:

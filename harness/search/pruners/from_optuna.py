@@ -117,6 +117,8 @@ class OptunaPolicy(Policy):
             if prune and not stop and not self._guard.at_chance((field.arm, rung)):
                 self._messages[number], stop = self._why(number, rung, progress), True
             trial.passed = rung + 1
+            if prune and progress.out_of_patience:
+                break  # it would have been stopped here, so that it does not count at later rungs
         return Decision.STOP if stop and not progress.done else Decision.GO
 
     def _value(self, progress: Progress) -> float:

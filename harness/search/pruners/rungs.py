@@ -20,6 +20,9 @@ promoted to it; one without rungs runs to its end and counts for no quota.
 A trial in `kept` (the default recipe of its arm) is never dropped. When it is not among the best, it goes on in
 addition to them, so that the winner can be compared with it after the same training.
 
+A trial that patience has ended waits at its rungs as others do, with its best value, so that it takes a place there or
+is beaten; it is neither promoted nor dropped.
+
 A waiting trial is dropped as soon as no result of the others can still promote it, so that few more trials are paused
 in memory than will go on. At the last rung the next best trial waits until one that went on has ended, and replaces it
 if it fails, so that a study does not lose its only winner to a crash.
@@ -84,6 +87,8 @@ class Rungs(Policy):
             for _ in range(num_arms)
         ]
         self._trials: dict[int, RungTrial] = {}
+        self._out_of_patience: set[int] = set()
+        self._ended: set[int] = set()
         self._promoted: list[int] = []
         self._dropped: list[int] = []
         self._messages: dict[int, str] = {}
@@ -147,7 +152,15 @@ class Rungs(Policy):
         trial, ladder = self._trials[number], self._arms[arm]
         for progress in history:
             self._pass(number, progress)
-        if state.ended:
+        if history and history[-1].out_of_patience and state is not TrialState.FAIL:
+            self._out_of_patience.add(number)
+            if trial.judged:
+                self._arrive(ladder, min(trial.judged), number)
+            if state.ended:
+                self.end(number, state)
+            else:
+                self._promoted.append(number)  # it was left before its end was written
+        elif state.ended:
             for index in trial.judged:
                 self._reach(ladder, index, number)
             last = max(trial.judged, default=None)
@@ -168,11 +181,13 @@ class Rungs(Policy):
     def decide(self, number: int, progress: Progress) -> Decision:
         ladder = self._arms[self._trials[number].arm]
         passed = self._pass(number, progress)
+        if progress.out_of_patience:
+            self._out_of_patience.add(number)
         if not passed:
             return Decision.GO
         self._arrive(ladder, passed[0], number)
         self._settle(ladder)
-        return self._decision(number)
+        return Decision.GO if progress.out_of_patience else self._decision(number)
 
     def _decision(self, number: int) -> Decision:
         """Returns the decision for a trial just evaluated, and takes it off the dropped and promoted trials."""
@@ -185,8 +200,12 @@ class Rungs(Policy):
         return Decision.PAUSE
 
     def end(self, number: int, state: TrialState) -> None:
+        ladder = self._arms[self._trials[number].arm]
+        if number in self._out_of_patience and state is not TrialState.FAIL:
+            self._ended.add(number)
+            self._settle(ladder)
+            return
         trial = self._trials.pop(number)
-        ladder = self._arms[trial.arm]
         for index, rung in enumerate(ladder.rungs):
             rung.coming.discard(number)
             rung.waiting.discard(number)
@@ -252,8 +271,9 @@ class Rungs(Policy):
     def _drop(self, rung: Rung, numbers: set[int]) -> None:
         rung.waiting -= numbers
         rung.dropped |= numbers
-        self._dropped += sorted(numbers)
-        for number in numbers:
+        told = numbers - self._out_of_patience
+        self._dropped += sorted(told)
+        for number in told:
             self._explain(number)
 
     def _explain(self, number: int) -> None:
@@ -327,7 +347,7 @@ class Rungs(Policy):
             best, spare = kept[:quota], kept[quota:]
             chosen = [number for number in best if number in rung.waiting]
             chosen += rung.waiting & ladder.kept_numbers.difference(chosen)
-            going = any(number in self._trials for number in best)
+            going = any(number in self._trials and number not in self._ended for number in best)
             self._drop(rung, rung.waiting.difference(chosen, spare if going else ()))
             rung.waiting.difference_update(chosen)
             self._promote(ladder, index + 1, chosen)
@@ -335,6 +355,7 @@ class Rungs(Policy):
     def _promote(self, ladder: Ladder, index: int, numbers: Sequence[int]) -> None:
         """Sends trials to rung `index`; those evaluated there already (merged rungs, a restart) reach it at once."""
         is_rung = index < len(ladder.rungs)
+        numbers = [at for at in numbers if at not in self._out_of_patience or index in self._trials[at].judged]
         if is_rung:
             ladder.rungs[index].coming.update(numbers)
         for number in numbers:

@@ -80,6 +80,12 @@ class TrainingSpec(Frozen):
     evaluations_per_epoch: Literal["auto"] | Count = Field(
         default="auto", description="besides those at the pruner's rungs; auto: one an epoch after a trial's last rung"
     )
+    patience: Searchable[Count | None] = Field(
+        default=None,
+        description="so many evaluations in a row without a better first objective end a trial, which is complete with "
+        "the weights of its best evaluation; those within the warm-up or on few validation rows do not count; the "
+        "learning rate falls as in the full training; null: every trial trains to its end",
+    )
     step_graphs: bool = Field(
         default=False,
         description="CUDA only, elsewhere nothing changes: forward and backward pass of a shape of batch that comes "

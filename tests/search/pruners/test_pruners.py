@@ -690,3 +690,55 @@ def test_rungs_break_ties_by_the_loss_of_their_own_task() -> None:
         for number, value in ((0, 0.9), (1, 0.1))
     )
     assert rung_key(second, "accuracy", task) < rung_key(first, "accuracy", task)
+
+
+def over(number: int, accuracy: float, fraction: float = 1 / 32) -> Progress:
+    """A trial that patience ends before its first rung."""
+    return at(number, fraction, accuracy).model_copy(update={"out_of_patience": True})
+
+
+def test_rungs_a_trial_out_of_patience_takes_the_place_of_another() -> None:
+    policy = rungs(8)
+    assert policy.decide(0, over(0, 0.9)) is GO
+    decisions = [policy.decide(number, at(number, 1 / 16, 0.5 - 0.01 * number)) for number in range(1, 8)]
+    assert decisions[:2] == [PAUSE, STOP], "one of the two places is taken"
+    policy.end(2, TrialState.PRUNED)
+    assert policy.promoted() == [1]
+    assert policy.decide(1, at(1, 1 / 4, 0.8)) is PAUSE, "the spare trial, should the weights of the other not be saved"
+    policy.end(0, TrialState.COMPLETE)
+    assert policy.promoted() == [] and policy.dropped() == [1]
+    assert "it was 2nd of 2, and only the best trained on" in policy.message(1)
+
+
+def test_rungs_the_spare_trial_goes_on_where_saving_one_out_of_patience_fails() -> None:
+    policy = rungs(8)
+    policy.decide(0, over(0, 0.9))
+    reached = [policy.decide(number, at(number, 1 / 16, 0.5 - 0.01 * number)) for number in range(1, 8)]
+    assert reached[0] is PAUSE
+    policy.promoted()
+    policy.decide(1, at(1, 1 / 4, 0.8))
+    policy.end(0, TrialState.FAIL)
+    assert policy.promoted() == [1]
+
+
+def test_rungs_a_bad_trial_out_of_patience_takes_no_place() -> None:
+    policy = rungs(8)
+    assert policy.decide(0, over(0, 0.1)) is GO
+    policy.end(0, TrialState.COMPLETE)
+    for number in range(1, 8):
+        policy.decide(number, at(number, 1 / 16, 0.5 - 0.01 * number))
+    assert policy.promoted() == [1, 2]
+    assert 0 not in policy.dropped()
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "median"])
+def test_optuna_a_trial_out_of_patience_is_never_stopped(name: str) -> None:
+    policy = OptunaPolicy(make_spec(trials=9, pruner={"name": name}))
+    for number in range(9):
+        policy.add(number, 0, study_rungs(policy))
+        policy.decide(number, at(number, 1 / 4, 0.9))
+        if number < 8:
+            policy.end(number, TrialState.COMPLETE)
+    policy.add(9, 0, study_rungs(policy))
+    assert policy.decide(9, over(9, 0.1)) is GO
+    policy.end(9, TrialState.COMPLETE)
