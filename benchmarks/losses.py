@@ -111,6 +111,8 @@ CASES: Mapping[str, Any] = {
     "bert-sgd-accumulation-2-bf16": text_case(
         optimizer="sgd", accumulation_steps=2, **(BF16 | {"learning_rate": 2e-2})
     ),
+    "bert-layer-decay": text_case(layer_decay=0.8),
+    "bert-layer-decay-bf16": text_case(layer_decay=0.8, **BF16),
     "scratch-bert-fp32": text_case(model={"checkpoint": "scratch", "architecture": BERT}),
     "scratch-gpt2-fp32": text_case(model={"checkpoint": "scratch", "architecture": GPT2}),
     "vit-fp32": image_case(),

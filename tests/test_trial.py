@@ -85,9 +85,10 @@ def test_trials_interleaved_in_one_process_do_not_disturb_each_other(
         {"optimizer": "adafactor", "learning_rate": 2e-2},
         {"optimizer": "adafactor", "learning_rate": 2e-2, "precision": "bf16"},
         {"optimizer": "sgd", "learning_rate": 0.1},
+        {"layer_decay": 0.7, "precision": "bf16"},
         {"optimizer": "sgd", "learning_rate": 0.1, "precision": "bf16", "accumulation_steps": 2},
     ],
-    ids=lambda recipe: "-".join(str(recipe[key]) for key in ("optimizer", "precision") if key in recipe),
+    ids=lambda recipe: "-".join(str(recipe[key]) for key in ("optimizer", "layer_decay", "precision") if key in recipe),
 )
 def test_trial_resumed_from_a_snapshot_goes_on_to_the_bit(
     smoke_config: TrialConfig, smoke_data: PreparedData, host: Host, tmp_path: Path, recipe: dict[str, object]

@@ -46,6 +46,7 @@ class TrialTraining(Frozen):
     weight_decay: float
     warmup_fraction: float
     schedule: Schedule
+    layer_decay: float = 1.0
     precision: Precision
     max_grad_norm: float | None
     label_smoothing: float = 0.0

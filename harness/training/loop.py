@@ -24,6 +24,7 @@ from harness.training.fast.kit import kit_of
 from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
+from harness.training.trainable.freeze import depths
 from harness.training.weights import FlatWeights, dtype_of
 
 __all__ = ["Trainer"]
@@ -42,7 +43,8 @@ class Trainer:
         self.splits = kit.splits()
         self.model = fresh_model(config, data, host, device, lambda template: kit.replacements(template, self.splits))
         self.compact = kit.cut_table(self.model)
-        self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache)
+        apart = depths(self.model) if self.recipe.layer_decay != 1 else None
+        self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache, apart)
         self.task = kit.task(self.model, self.splits)
         self.loss = self.task.make_loss(config, data, self.splits.train.examples, self.splits.train.rows, device)
         self.forward = kit.forward(self.model)

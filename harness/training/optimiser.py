@@ -44,6 +44,7 @@ class Optimiser:
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "fp16")
         self.decay = 1.0
         self._weights, self._recipe, self._total_steps = weights, recipe, total_steps
+        self._scales = [recipe.layer_decay**depth for depth in weights.depths]
         self._straight = straight_step(weights, self.inner)
         self._is_gathered = False
 
@@ -56,13 +57,14 @@ class Optimiser:
     def step(self, step: int) -> None:
         """Makes step `step` (0-based)."""
         learning_rate = self._recipe.learning_rate * schedule_factor(step, self._total_steps, self._recipe)
-        for group in self.inner.param_groups:
-            group["lr"] = learning_rate
+        for group, scale in zip(self.inner.param_groups, self._scales, strict=True):
+            group["lr"] = learning_rate * scale
         if self._straight is None or self._is_gathered:
             self._step()
         else:
             self._straight.step(self._recipe.max_grad_norm)
-        self.decay *= 1 - learning_rate * self._recipe.weight_decay
+        # The embeddings, whose rows may be left out, are the deepest.
+        self.decay *= 1 - learning_rate * min(self._scales, default=1.0) * self._recipe.weight_decay
 
     def _step(self) -> None:
         if self._recipe.max_grad_norm is not None:

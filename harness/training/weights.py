@@ -8,7 +8,8 @@ weights: Micikevicius et al. 2018, section 3.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -50,13 +51,22 @@ class FlatWeights:
     `groups` are its parameters and `masters`, one a group, their fp32 values for an optimiser: the first is decayed,
     the second (biases and norms: whatever has one dimension) is not; an empty group is left out. `gather` fills the
     masters' gradients; they are not needed between steps, so all `FlatWeights` with the same `cache` share one memory
-    for them.
+    for them. With the `depths` of its parameters, by id, each depth has groups of its own; without, all are 0.
     """
 
-    def __init__(self, model: torch.nn.Module, dtype: torch.dtype, cache: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        dtype: torch.dtype,
+        cache: dict[str, Any] | None = None,
+        depths: Mapping[int, int] | None = None,
+    ) -> None:
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        split = [[p for p in trainable if p.ndim > 1], [p for p in trainable if p.ndim <= 1]]
-        self.groups = [group for group in split if group]
+        split: defaultdict[tuple[bool, int], list[torch.nn.Parameter]] = defaultdict(list)
+        for parameter in trainable:
+            split[parameter.ndim <= 1, (depths or {}).get(id(parameter), 0)].append(parameter)
+        self.groups = [split[key] for key in sorted(split)]
+        self.depths = [depth for _, depth in sorted(split)]
         self.decayed = [group[0].ndim > 1 for group in self.groups]
         self.masters = [torch.nn.Parameter(torch.cat([p.detach().float().flatten() for p in g])) for g in self.groups]
         self._frozen = {id(p): p.detach().float() for p in model.parameters() if not p.requires_grad}

@@ -337,6 +337,7 @@ SEARCHED: dict[str, Any] = {
     "training.precision": "bf16",
     "training.max_grad_norm": 0.5,
     "training.patience": 2,
+    "training.layer_decay": 0.8,
     "training.label_smoothing": 0.1,
     "training.class_weights": "balanced",
     "training.accumulation_steps": 3,

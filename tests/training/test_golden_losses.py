@@ -20,7 +20,7 @@ TOLERANCES = {"fp32": 1e-4, "bf16": 1e-2}
 QUICK = (
     *("bert-fp32", "bert-bf16", "bert-freeze-2", "bert-freeze-2-no-dropout", "bert-accumulation-4"),
     *("bert-smoothing-balanced", "bert-other-recipe", "bert-adafactor", "bert-sgd", "scratch-gpt2-fp32", "vit-fp32"),
-    "bert-regression",
+    *("bert-layer-decay", "bert-regression"),
 )
 
 

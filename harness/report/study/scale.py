@@ -18,6 +18,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "training.batch_size": (1, inf),
     "training.weight_decay": (0.0, inf),
     "training.warmup_fraction": (0.0, 1.0),
+    "training.layer_decay": (0.0, 1.0),
     "training.label_smoothing": (0.0, 1.0),
     "training.max_grad_norm": (0.0, inf),
     "model.dropout": (0.0, 1.0),

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.spec.space import Frozen, Searchable
 from harness.spec.study.optimisers import OPTIMISERS
-from harness.spec.study.types import Count, Epochs, Fraction, NotNegative, Positive, Seed
+from harness.spec.study.types import Count, Epochs, Fraction, NotNegative, Positive, Seed, Share
 
 __all__ = ["ClassWeights", "OptimizerName", "Precision", "Schedule", "TrainingSpec"]
 
@@ -55,6 +55,12 @@ class TrainingSpec(Frozen):
         default="linear",
         description="how the learning rate falls after the warm-up: linear or cosine to 0, or not at all (constant)",
         examples=[["linear", "cosine"]],
+    )
+    layer_decay: Searchable[Share] = Field(
+        default=1.0,
+        description="each block of layers has the learning rate of the one above times this: the head has all of it, "
+        "the embeddings the least; 0.65 to 0.95 is usual, 1.0 gives all the same",
+        examples=[{"low": 0.7, "high": 1.0}],
     )
     precision: Searchable[Precision] = Field(
         default="auto",

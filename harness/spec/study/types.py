@@ -6,11 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-__all__ = ["NAME_PATTERN", "Count", "Epochs", "Fraction", "Name", "NotNegative", "Positive", "Seed", "Text"]
+__all__ = ["NAME_PATTERN", "Count", "Epochs", "Fraction", "Name", "NotNegative", "Positive", "Seed", "Share", "Text"]
 
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Epochs = Annotated[float, Field(gt=0, le=10_000)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-__all__ = ["freeze_parameters", "repeated_blocks"]
+__all__ = ["depths", "freeze_parameters", "repeated_blocks"]
 
 NAMES = ("none", "embeddings", "backbone")
 
@@ -52,6 +52,27 @@ def freeze_parameters(model: PreTrainedModel, freeze: Freeze) -> None:
         frozen += [parameter for block in stacks[0][:freeze] for parameter in block.parameters()]
     for parameter in frozen:
         parameter.requires_grad_(False)
+
+
+def depths(model: PreTrainedModel) -> dict[int, int]:
+    """Returns how far each parameter is from the top, by `id(parameter)`.
+
+    The head, and what follows the last block, is 0, the last block 1, the first block of n is n, and the embeddings
+    n + 1. The blocks of a decoder are above those of its encoder.
+
+    Raises:
+        CheckpointError: the model has no repeated blocks.
+    """
+    blocks = [block for stack in repeated_blocks(model) for block in stack]
+    if not blocks:
+        raise CheckpointError(
+            f"training.layer_decay: a {model.config.model_type} model has no repeated blocks of layers; use 1.0"
+        )
+    found = {id(parameter): 0 for parameter in model.parameters()}
+    found |= {id(parameter): len(blocks) + 1 for parameter in _embeddings(model)}
+    for at, block in enumerate(blocks):
+        found |= {id(parameter): len(blocks) - at for parameter in block.parameters()}
+    return found
 
 
 def repeated_blocks(model: PreTrainedModel) -> list[torch.nn.ModuleList]:
