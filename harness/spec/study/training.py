@@ -91,6 +91,7 @@ class TrainingSpec(Frozen):
         description="so many evaluations in a row without a better first objective end a trial, which is complete with "
         "the weights of its best evaluation; those within the warm-up or on few validation rows do not count; the "
         "learning rate falls as in the full training; null: every trial trains to its end",
+        examples=[3],
     )
     step_graphs: bool = Field(
         default=False,
