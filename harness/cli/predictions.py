@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from harness.cli.prediction_files import check_out, write_out, written, written_rows
 from harness.data.values import cell_of
 from harness.errors import DataError, InputError
 from harness.jobs.labelled import table_scores
@@ -23,12 +21,11 @@ from harness.jobs.predict import (
     open_export,
     predict_outputs,
     predict_texts,
-    prediction_table,
+    prediction_columns,
     predictions_of,
     read_table,
     text_rows,
 )
-from harness.records.files import write_text
 from harness.report.kit.text import join
 from harness.stats.metric import Arrays
 from harness.stats.shown import shown
@@ -160,17 +157,23 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     There are scores where the table has the column that the model was trained to predict.
     """
     export = open_export(folder)
+    if out is not None:
+        check_out(out, [table], json_alone=as_json)
     columns, rows, notes = read_table(export, table)
     for note in notes:
         _note(note)
     places = [place for place, row in enumerate(rows) if row is not None]
     outputs = predict_outputs(export, [row for row in rows if row is not None], _note) if places else {}
     predictions = predictions_of(export, outputs, rows)
-    text = _as_json(predictions) if as_json else _as_csv(prediction_table(columns, export.value_columns, predictions))
+    content = (
+        written_rows(out, predictions)
+        if as_json
+        else written(out, prediction_columns(columns, export.value_columns, predictions))
+    )
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.write(content.decode())
     else:
-        _write(out, text)
+        write_out(out, content)
     if places and (line := _scores_line(export, columns, places, outputs)):
         _note(line)
 
@@ -191,24 +194,3 @@ def _scores_line(export: Export, columns: Mapping[str, Sequence[Any]], places: S
     num_rows, have = len(columns[export.target]), "a value that the model knows"
     have = f"a text and {have}" if len(places) < num_rows else have
     return f"scored against column {export.target!r} ({found.num_rows:,} of {num_rows:,} rows have {have}): {values}"
-
-
-def _as_json(predictions: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(predictions, indent=1) + "\n"
-
-
-def _as_csv(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def _write(out: Path, text: str) -> None:
-    """Replaces the file, or the target of a link; writes into what is no file (a pipe, a device)."""
-    try:
-        if out.exists() and not out.is_file():
-            out.write_text(text, encoding="utf-8", newline="")
-        else:
-            write_text(Path(os.path.realpath(out)), text)
-    except OSError as error:
-        raise InputError(f"--out {out} cannot be written: {error.strerror}") from None

@@ -22,7 +22,7 @@ from harness.data.many import joined_columns
 from harness.data.other_names import other_names
 from harness.data.readers.encodings import is_utf8
 from harness.data.readers.file import open_table
-from harness.data.values import as_text, cell_of, is_missing
+from harness.data.values import as_text, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
 from harness.records.decisions import BEST
 from harness.records.exported import EXPORT_FILES, read_export
@@ -41,7 +41,7 @@ __all__ = [
     "open_export",
     "predict_outputs",
     "predict_texts",
-    "prediction_table",
+    "prediction_columns",
     "predictions_of",
     "read_table",
     "text_rows",
@@ -327,24 +327,21 @@ def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any
         ) from None
 
 
-def prediction_table(
+def prediction_columns(
     columns: Mapping[str, Sequence[Any]], value_columns: Sequence[str], predictions: Sequence[Mapping[str, Any]]
-) -> list[list[str]]:
-    """The table's rows, header first, with the values `value_columns` of each prediction added.
+) -> dict[str, list[Any]]:
+    """The table's columns with the values `value_columns` of each prediction added, numbers to six digits.
 
     Columns of the table do not change: where it has a column `label`, the added one is `predicted_label`, and where it
     has that too, `predicted_label_2`.
     """
-    added: list[str] = []
+    table = {name: list(values) for name, values in columns.items()}
     for name in value_columns:
         numbered = (f"predicted_{name}_{number}" for number in count(2))
-        taken = {*columns, *added}
-        added.append(next(free for free in chain((name, f"predicted_{name}"), numbered) if free not in taken))
-    rows = [[*columns, *added]]
-    for cells, prediction in zip(zip(*columns.values(), strict=True), predictions, strict=True):
-        rows.append([*map(cell_of, cells), *(_cell(prediction[name]) for name in value_columns)])
-    return rows
+        added = next(free for free in chain((name, f"predicted_{name}"), numbered) if free not in table)
+        table[added] = [_rounded(prediction[name]) for prediction in predictions]
+    return table
 
 
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else cell_of(value)
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value

@@ -16,7 +16,7 @@ from harness.jobs.predict import (
     line_rows,
     open_export,
     predict_texts,
-    prediction_table,
+    prediction_columns,
     read_table,
     text_rows,
 )
@@ -188,14 +188,12 @@ def test_read_table_cuts_as_training_did(folder: Path, tmp_path: Path) -> None:
         open_export(folder)
 
 
-def test_prediction_table_leaves_the_columns_of_the_table_as_they_are() -> None:
-    columns = {"label": [["a"], None], "predicted_label": [1.5, 10**20], "x": [{"b": "\ud800"}, float("nan")]}
+def test_prediction_columns_leave_the_columns_of_the_table_as_they_are() -> None:
+    columns = {"label": [["a"], None], "predicted_label": [1.123456789, 10**20]}
     predictions = [{"label": "no", "probability": 0.123456789}] * 2
-    assert prediction_table(columns, ["label", "probability"], predictions) == [
-        ["label", "predicted_label", "x", "predicted_label_2", "probability"],
-        ['["a"]', "1.5", '{"b": "\ufffd"}', "no", "0.123457"],
-        ["", "100000000000000000000", "", "no", "0.123457"],
-    ]
+    assert prediction_columns(columns, ["label", "probability"], predictions) == {
+        **columns, "predicted_label_2": ["no", "no"], "probability": [0.123457, 0.123457],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -219,16 +217,15 @@ def test_read_table_refuses(folder: Path, tmp_path: Path, name: str, content: st
 SHOWN = ("label", "probability")
 
 
-def test_prediction_table_leaves_given_columns_alone() -> None:
+def test_prediction_columns_leave_given_columns_alone() -> None:
     found = [{"label": "yes", "probability": 0.75, "probabilities": {"no": 0.25, "yes": 0.75}}]
-    assert prediction_table({"text": ["a"]}, SHOWN, found) == [["text", *SHOWN], ["a", "yes", "0.75"]]
+    assert prediction_columns({"text": ["a"]}, SHOWN, found) == {"text": ["a"], "label": ["yes"], "probability": [0.75]}
     given = {"text": ["a"], "label": ["no"]}
-    assert prediction_table(given, SHOWN, found)[0] == ["text", "label", "predicted_label", "probability"]
-    assert prediction_table(given, SHOWN, found)[1] == ["a", "no", "yes", "0.75"]
+    assert prediction_columns(given, SHOWN, found) == {**given, "predicted_label": ["yes"], "probability": [0.75]}
 
 
-def test_prediction_table_without_rows_is_a_header() -> None:
-    assert prediction_table({"text": []}, SHOWN, []) == [["text", *SHOWN]]
+def test_prediction_columns_without_rows() -> None:
+    assert prediction_columns({"text": []}, SHOWN, []) == {"text": [], "label": [], "probability": []}
 
 
 def test_model_of_images_takes_no_texts(folder: Path) -> None:
