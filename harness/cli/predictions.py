@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -174,12 +174,14 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
         sys.stdout.write(content.decode())
     else:
         write_out(out, content)
-    if places and (line := _scores_line(export, columns, places, outputs)):
+    for line in _scores_lines(export, columns, places, outputs) if places else ():
         _note(line)
 
 
-def _scores_line(export: Export, columns: Mapping[str, Sequence[Any]], places: Sequence[int], outputs: Arrays) -> str:
-    """Returns the scores against the table's own column of targets; "" where it has none.
+def _scores_lines(
+    export: Export, columns: Mapping[str, Sequence[Any]], places: Sequence[int], outputs: Arrays
+) -> Iterator[str]:
+    """Yields the scores against the table's own column of targets, after notes; nothing where it has none.
 
     `outputs` are of the rows at `places`, which have a text.
     """
@@ -187,10 +189,14 @@ def _scores_line(export: Export, columns: Mapping[str, Sequence[Any]], places: S
         read = {name: [values[place] for place in places] for name, values in columns.items()}
         found = table_scores(export, read, outputs)
     except DataError as error:
-        return f"not scored: {error}"
+        yield f"not scored: {error}"
+        return
     if found is None:
-        return ""
+        return
+    yield from found.notes
+    if not found.scores:
+        return
     values = ", ".join(f"{metric.title} {shown(metric, value)}" for metric, value in found.scores)
-    num_rows, have = len(columns[export.target]), "a value that the model knows"
+    num_rows, have = len(next(iter(columns.values()))), "a value that the model knows"
     have = f"a text and {have}" if len(places) < num_rows else have
-    return f"scored against column {export.target!r} ({found.num_rows:,} of {num_rows:,} rows have {have}): {values}"
+    yield f"scored against column {found.column!r} ({found.num_rows:,} of {num_rows:,} rows have {have}): {values}"

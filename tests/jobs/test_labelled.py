@@ -52,9 +52,52 @@ def test_metric_that_is_not_defined_is_left_out() -> None:
     assert {metric.name for metric, _ in found.scores} == {"accuracy", "macro_f1", "mcc", "log_loss"}
 
 
-@pytest.mark.parametrize("columns", [{"text": ["a"]}, {"label": [""]}, {"label": ["perhaps"]}])
-def test_table_without_labels_has_no_scores(columns: dict[str, list[str]]) -> None:
-    assert table_scores(export(), columns, said(0)) is None
+def test_table_without_labels_has_no_scores() -> None:
+    assert table_scores(export(), {"text": ["a"]}, said(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "notes"),
+    [
+        ("", ("not scored: no row has a value in column 'label'",)),
+        (
+            "perhaps",
+            (
+                "'label': 1 row has a value that the model does not know: 'perhaps' (1); it knows 'no', 'yes'",
+                "not scored: no row has a value that the model knows in column 'label'",
+            ),
+        ),
+    ],
+)
+def test_labels_that_cannot_be_scored_are_told(label: str, notes: tuple[str, ...]) -> None:
+    found = table_scores(export(), {"text": ["a"], "label": [label]}, said(0))
+    assert found is not None
+    assert (found.scores, found.notes) == ((), notes)
+
+
+@pytest.mark.parametrize("column", ["Label", " LABEL ", "\ufefflabel"])
+def test_labels_are_found_as_training_finds_them(column: str) -> None:
+    found = table_scores(export(), {"Text": ["a", "b"], column: ["no", "yes"]}, said(0, 1))
+    assert found is not None
+    assert (found.column, found.num_rows) == (column, 2)
+    assert {metric.name: value for metric, value in found.scores}["accuracy"] == 1
+    assert any("there is no 'label'" in note for note in found.notes)
+
+
+def test_labels_in_another_case_get_the_names_of_training() -> None:
+    found = table_scores(export(), {"label": ["NO", "Yes", "yes", "Perhaps", "perhaps", "x"]}, said(0, 1, 0, 0, 0, 0))
+    assert found is not None
+    assert found.num_rows == 3
+    assert {metric.name: value for metric, value in found.scores}["accuracy"] == pytest.approx(2 / 3)
+    assert found.notes == (
+        "'label': read by the names of training: 'NO' as 'no', 'Yes' as 'yes'",
+        "'label': 3 rows have a value that the model does not know: 'Perhaps' (1), 'perhaps' (1), 'x' (1); it knows "
+        "'no', 'yes'",
+    )
+    cases = export(names=("no", "No"))
+    both = table_scores(cases, {"label": ["no", "No", "NO"]}, said(0, 1, 0))
+    assert both is not None
+    assert both.num_rows == 2, "which of two names 'NO' is nobody knows"
 
 
 def test_numbers_are_scored_and_other_values_are_refused() -> None:
@@ -86,6 +129,17 @@ def test_sets_of_labels_are_scored_however_they_are_written(target: str, columns
     assert found is not None
     assert found.num_rows == 2
     assert {metric.name: value for metric, value in found.scores}["exact_match"] == 1
+
+
+def test_sets_of_labels_in_another_case_get_the_names_of_training() -> None:
+    exported = replace(export("multi-label-classification", ("a", "b")), form=Form(label_separator=";"))
+    found = table_scores(exported, {"label": ["A", "B;c"]}, SETS)
+    assert found is not None
+    assert found.num_rows == 1
+    assert found.notes == (
+        "'label': read by the names of training: 'A' as 'a', 'B' as 'b'",
+        "'label': 1 row has a value that the model does not know: 'c' (1); it knows 'a', 'b'",
+    )
 
 
 def test_tags_are_scored_however_they_are_written() -> None:
