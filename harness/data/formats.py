@@ -19,6 +19,7 @@ from harness.data.readers.fasttext import has_prefixed_labels, read_fasttext
 from harness.data.readers.file import PACKED, open_table, table_name
 from harness.data.readers.form import Content, Form, Reader, require_columns
 from harness.data.readers.json_files.rows import read_json
+from harness.data.readers.packing import check_packing
 from harness.errors import DataError
 from harness.runtime import without_collector
 
@@ -75,6 +76,8 @@ def rename_hint(path: Path) -> str:
         return f"; a workbook with macros is read under the other name: mv {path.name} {path.with_suffix('.xlsx').name}"
     if suffix == ".sql":
         return "; load the dump into a database, and write its table to .csv"
+    if suffix in ENDINGS:
+        return "; it is packed twice: unpack it once, and give the table in it"
     if suffix in _SHEETS:
         return "; save the sheet as .xlsx or .csv"
     if suffix in _ARCHIVES:
@@ -149,6 +152,7 @@ def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:
     if path.is_dir():
         raise DataError(f"{path}: is a folder; give one table")
     try:
+        check_packing(path)
         file = open_table(path)
         if file.suffix not in FORMATS:
             hint = rename_hint(path if path.suffix.lower() != ".zip" else Path(file.name))

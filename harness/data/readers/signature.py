@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from harness.data.readers.file import TableFile
 from harness.errors import DataError
 
-__all__ = ["check_signature"]
+__all__ = ["check_signature", "table_ending"]
 
 _UNPACK = "unpack it and give the table in it"
 _HEAD_BYTES = 512
@@ -58,6 +59,7 @@ _SQL = re.compile(
     rb"(--\s*\n)*(-- (MySQL|MariaDB|PostgreSQL|phpMyAdmin|SQLite)|(CREATE TABLE|INSERT INTO|DROP TABLE IF EXISTS)\b)",
     re.IGNORECASE,
 )
+_TAG = re.compile(rb"<(!--|[a-z][a-z0-9]*[\s>/])")
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -81,7 +83,7 @@ def check_signature(file: TableFile, title: str, starts: tuple[bytes, ...] = ())
     for known in _SIGNATURES:
         if head.startswith(known.start, known.at):
             raise DataError(f"{file.place}: is {known.what}, where its name says {title}; {known.remedy}")
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
+    if _is_page(head, named_text=not starts):
         raise DataError(
             f"{file.place}: is a web page (HTML or XML), where its name says {title}; download the file itself "
             "(the 'raw' or 'download' link)"
@@ -95,8 +97,33 @@ def check_signature(file: TableFile, title: str, starts: tuple[bytes, ...] = ())
         if title != "JSON" and _is_json(head.removeprefix(b"\xef\xbb\xbf")):
             raise DataError(f"{file.place}: is JSON, where its name says {title}; name it .jsonl or .json")
         _check_end(file, head)
+    if starts and (ending := table_ending(head)):
+        name = f"{file.name.removesuffix(file.suffix)}{ending}"
+        raise DataError(f"{file.place}: is text, where its name says {title}; name it by what it is: {name}")
     if starts:
         raise DataError(f"{file.place}: is no {title} file; was it cut off when it was copied?")
+
+
+def _is_page(head: bytes, *, named_text: bool) -> bool:
+    """True for HTML and XML; where the name says no text, also for HTML that begins within a page."""
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return start.startswith(_PAGES) or (not named_text and _TAG.match(start) is not None)
+
+
+def table_ending(head: bytes) -> str:
+    """Returns the ending of a name for what the first bytes of a file say is a table as text; "" for what is none."""
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    if any(head.startswith(known.start, known.at) for known in _SIGNATURES) or _is_page(head, named_text=False):
+        return ""
+    try:
+        decoded = codecs.getincrementaldecoder("utf-8")().decode(text)
+    except UnicodeDecodeError:
+        return ""
+    if not decoded.strip() or any(ord(sign) < 32 and sign not in "\t\r\n\f" for sign in decoded):
+        return ""
+    if _is_json(text):
+        return ".json" if text.startswith(b"[") else ".jsonl"
+    return ".tsv" if "\t" in decoded.partition("\n")[0] else ".csv"
 
 
 def _is_json(head: bytes) -> bool:

@@ -78,3 +78,52 @@ def test_cut_off_gzip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(CSV.encode() * 1000)[:-20])
     with pytest.raises(DataError, match="is damaged or cut off"):
         read_columns(tmp_path / "t.csv.gz", ["text"])
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"
+LINES = b'{"text": "a", "label": "x"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv.gz", POINTER, "is a Git LFS pointer, not the data, where its name says gzip; fetch the data: git lfs"),
+        ("t.zip", POINTER, "is a Git LFS pointer, not the data, where its name says zip; fetch the data: git lfs pull"),
+        ("t.csv.gz", b"<!DOCTYPE html><p>", "is a web page (HTML or XML), where its name says gzip; download the"),
+        ("t.zip", b"<html><p>", "is a web page (HTML or XML), where its name says zip; download the file itself"),
+        ("t.csv.gz", CSV.encode(), "is text that is not packed, where its name says gzip; rename it: mv t.csv.gz "),
+        ("t.zip", CSV.encode(), "is text that is not packed, where its name says zip; rename it: mv t.zip t.csv"),
+        ("t.zip", LINES, "is text that is not packed, where its name says zip; rename it: mv t.zip t.jsonl"),
+        ("t.csv.xz", bz2.compress(CSV.encode()), "is packed with bzip2, where its name says xz; rename it: mv t.csv.xz "
+         "t.csv.bz2"),
+        ("t.csv.bz2", gzip.compress(CSV.encode()), "is packed with gzip, where its name says bzip2; rename it: mv "),
+        ("t.csv.gz", b"PK\x03\x04", "is packed with zip, where its name says gzip; rename it: mv t.csv.gz t.csv.zip"),
+        ("t.csv.gz", b"PAR1\0\0", "is a Parquet file, where its name says gzip; name it .parquet"),
+        ("t.csv.gz", b"", "the file is empty"),
+        ("t.csv.gz.gz", gzip.compress(gzip.compress(CSV.encode())), "it is packed twice: unpack it once, and give the"),
+    ],
+)  # fmt: skip
+def test_packed_name_of_something_else_is_told_as_that(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    said = refused(tmp_path / name)
+    assert message in said
+    assert "damaged" not in said
+
+
+def test_packed_table_in_a_zip_is_told_to_be_packed_twice(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("x.csv.gz", gzip.compress(CSV.encode()))
+    assert "t.zip: x.csv.gz: is not a table that can be read; it is packed twice" in refused(tmp_path / "t.zip")
+
+
+def test_text_under_the_name_of_another_format_is_told_as_text(tmp_path: Path) -> None:
+    for name, content, message in (
+        ("t.parquet", CSV, "is text, where its name says Parquet; name it by what it is: t.csv"),
+        ("t.arrow", "text\tlabel\na\tx\n", "is text, where its name says Arrow; name it by what it is: t.tsv"),
+        ("t.xlsx", LINES.decode(), "is text, where its name says Excel; name it by what it is: t.jsonl"),
+        ("t.xlsx", "<table><tr><td>a</td></tr></table>", "is a web page (HTML or XML), where its name says Excel"),
+        ("t.parquet", "<div class='x'>", "is a web page (HTML or XML), where its name says Parquet"),
+        ("t.parquet", "PA\0R", "is no Parquet file; was it cut off when it was copied?"),
+    ):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        assert message in refused(tmp_path / name)
