@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "build",
+    "config_error",
     "lacking",
     "load_saved",
     "mark_lacking",
@@ -84,12 +85,24 @@ def model_config(model: TrialModel, **defaults: Any) -> PreTrainedConfig:
                 _forget(config, GREY)  # the widened model is trained as it is
         except (ValueError, TypeError, KeyError, OSError, StrictDataclassError) as error:
             where = "model.architecture" if model.checkpoint == "scratch" else f"model.checkpoint: '{model.checkpoint}'"
+            if model.checkpoint != "scratch":
+                raise config_error(where, error) from error
             raise CheckpointError(f"{where}: {_first_line(error)}") from error
     if model.layers is not None:
         _keep_layers(config, model.layers, model.checkpoint)
     if model.dropout is not None:
         _set_dropout(config, model.dropout)
     return config
+
+
+def config_error(where: str, error: Exception) -> CheckpointError:
+    """Returns the error for a config.json that transformers does not take; it stays as it is where it is one."""
+    if isinstance(error, CheckpointError):
+        return error
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    return CheckpointError(
+        f"{where}: transformers does not take its config.json ({reason}); correct the value, or copy the file again"
+    )
 
 
 def saved_config(folder: Path) -> PreTrainedConfig:
@@ -159,6 +172,11 @@ def build(auto: str, model: TrialModel, config: PreTrainedConfig) -> PreTrainedM
                 trust_remote_code=False,
             )
     except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+        if "Unrecognized configuration class" in str(error):
+            raise CheckpointError(
+                f"model.checkpoint: '{model.checkpoint}': its model type '{config.model_type}' (config.json) has no "
+                f"{auto} in transformers, which this task trains; choose a checkpoint of a type that has one"
+            ) from error
         raise CheckpointError(f"model.checkpoint: '{model.checkpoint}': {_first_line(error)}") from error
     _refuse_misfit(model.checkpoint, built, info)
     mark_lacking(built, info["missing_keys"] | {name for name, *_ in info["mismatched_keys"]})

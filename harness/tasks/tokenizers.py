@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data.checkpoints.folder import TOKENIZER_FILES, missing_package
 from harness.errors import CheckpointError
-from harness.tasks.models import quiet
+from harness.tasks.models import config_error, quiet, saved_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,6 +22,12 @@ __all__ = ["load_tokenizer", "tokenizer_digest", "train_byte_tokenizer", "train_
 #: Vocabularies that any fast tokenizer can be made from, whatever its class calls its own.
 _VOCABULARIES = ("tokenizer.json", "tokenizer.model", "tokenizer.model.v3", "tekken.json", "tiktoken.model")
 _SETTINGS = {"tokenizer_config.json"}
+#: Files of a checkpoint that hold no vocabulary.
+_NO_VOCABULARIES = {
+    *_SETTINGS,
+    *("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"),
+    *("special_tokens_map.json", "added_tokens.json", "model.safetensors.index.json", "chat_template.json"),
+}
 _PACKAGE = re.compile(r"pip install ([A-Za-z0-9_.-]*[A-Za-z0-9])")
 
 
@@ -45,18 +51,45 @@ def load_tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         if package := _package_named_by(error):
             raise missing_package(f"model.checkpoint: the tokenizer of '{folder}'", package) from error
-        raise CheckpointError(f"model.checkpoint: '{folder}' has no tokenizer that loads ({reason[:200]})") from error
+        _refuse_config(folder)
+        if not any(path.name not in _NO_VOCABULARIES for pattern in TOKENIZER_FILES for path in folder.glob(pattern)):
+            raise _without_vocabulary(folder, _VOCABULARIES[:2]) from error
+        raise CheckpointError(
+            f"model.checkpoint: '{folder}' has no tokenizer that loads ({reason[:200]}); copy its tokenizer files "
+            "again, or save them with the tokenizer's save_pretrained"
+        ) from error
     # Without a vocabulary transformers makes an empty tokenizer, to which every word is unknown.
     own = set(type(tokenizer).vocab_files_names.values())
     if own and not any((folder / name).is_file() for name in own.union(_VOCABULARIES)):
-        raise CheckpointError(
-            f"model.checkpoint: '{folder}' has no tokenizer (no {', '.join(sorted(own - _SETTINGS))})"
-        )
+        raise _without_vocabulary(folder, sorted(own - _SETTINGS))
     if tokenizer.pad_token is None:  # GPT-2 and similar models
         if tokenizer.eos_token is None:
             raise CheckpointError(f"model.checkpoint: the tokenizer of '{folder}' has neither a pad nor an end token")
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _without_vocabulary(folder: Path, names: Sequence[str]) -> CheckpointError:
+    return CheckpointError(
+        f"model.checkpoint: '{folder}' has no tokenizer (no {', '.join(names)}); copy the tokenizer's files too, which "
+        "its save_pretrained writes"
+    )
+
+
+def _refuse_config(folder: Path) -> None:
+    """Raises CheckpointError where config.json is why the tokenizer does not load: a wrong value, or no texts."""
+    if not (folder / "config.json").is_file():
+        return
+    where = f"model.checkpoint: '{folder}'"
+    try:
+        config = saved_config(folder)
+    except Exception as error:  # as many kinds as loading the tokenizer has
+        raise config_error(where, error) from error
+    if not hasattr(config, "vocab_size") and hasattr(config, "image_size"):
+        raise CheckpointError(
+            f"{where}: a {config.model_type} model (config.json: model_type) reads images and no texts; choose a "
+            "checkpoint of texts, or a task of images"
+        )
 
 
 def _package_named_by(error: BaseException) -> str | None:

@@ -36,6 +36,7 @@ def japanese(folder: Path) -> None:
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
 
 
+BERT = {"model_type": "bert"}
 BASIC = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "character"}
 #: The class, its settings, the model type, and what writes its files.
 IN_PYTHON: dict[str, tuple[dict[str, Any], str, Any]] = {
@@ -144,4 +145,24 @@ def test_a_missing_package_is_named(
 def test_an_empty_tokenizer_is_refused(kind: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}), encoding="utf-8")
     with pytest.raises(CheckpointError, match="has no tokenizer"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"config.json": BERT, "tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast"}},
+         r"has no tokenizer \(no tokenizer.json, tokenizer.model\); copy the tokenizer's files too"),
+        ({"config.json": {"model_type": "vit"}},
+         r"a vit model \(config.json: model_type\) reads images and no texts; choose a checkpoint of texts"),
+        ({"config.json": {**BERT, "hidden_size": "eight"}, "tokenizer.json": {}},
+         r"does not take its config.json \(.*'hidden_size' expected int, got str .*'eight'.*\); correct the value"),
+        ({"config.json": BERT, "tokenizer.json": {}},
+         r"has no tokenizer that loads \(.*\); copy its tokenizer files again, or save them with"),
+    ],
+)  # fmt: skip
+def test_why_a_tokenizer_does_not_load_is_told(files: dict[str, Any], says: str, tmp_path: Path) -> None:
+    for name, settings in files.items():
+        (tmp_path / name).write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(CheckpointError, match=says):
         load_tokenizer(tmp_path)

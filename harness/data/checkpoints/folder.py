@@ -41,6 +41,8 @@ def check_folder(where: str, folder: Path) -> None:
         MissingPackage: a package that reads its vocabulary is not installed.
     """
     _refuse_broken_links(where, folder)
+    for path in sorted({path for pattern in TOKENIZER_FILES for path in folder.glob(pattern)}):
+        _refuse_other_text(where, path)
     _refuse_adapter(where, folder)
     if not (folder / "config.json").is_file():
         listed = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
@@ -49,7 +51,10 @@ def check_folder(where: str, folder: Path) -> None:
         raise CheckpointError(f"{where} has no config.json (it holds: {listed}){hint}")
     config = _settings(where, folder / "config.json")
     if not isinstance(model_type := config.get("model_type"), str) or not model_type:
-        raise CheckpointError(f"{where}: config.json names no model_type")
+        raise CheckpointError(
+            f"{where}: config.json names no model_type; copy the config.json that save_pretrained wrote with the "
+            "weights"
+        )
     refuse_own_code(where, folder)
     refuse_unknown_type(where, model_type, config.get("transformers_version"))
     _refuse_quantised(where, folder, config)
@@ -123,10 +128,27 @@ def _settings(where: str, path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{where}: {path.name} cannot be read ({error})") from error
+        _refuse_other_text(where, path)
+        raise CheckpointError(
+            f"{where}: {path.name} cannot be read ({error}): is it JSON? copy or download it again"
+        ) from error
     if not isinstance(settings, dict):
         raise CheckpointError(f"{where}: {path.name} holds no JSON object")
     return settings
+
+
+def _refuse_other_text(where: str, path: Path) -> None:
+    """Raises CheckpointError for a pointer of Git LFS or a web page in the place of a file."""
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        head = stream.read(64).lstrip().lower()
+    if head.startswith(b"version https://git-lfs"):
+        raise CheckpointError(f"{where}: {path.name} is a pointer of Git LFS, not the file; run: git lfs pull")
+    if head.startswith((b"<!doctype", b"<html")):
+        raise CheckpointError(
+            f"{where}: {path.name} is a web page; download the file itself (the 'raw' or 'download' link)"
+        )
 
 
 def _refuse_broken_links(where: str, folder: Path) -> None:
@@ -142,9 +164,10 @@ def _refuse_broken_links(where: str, folder: Path) -> None:
 def _refuse_adapter(where: str, folder: Path) -> None:
     path = folder / "adapter_config.json"
     if path.is_file():
-        base = _settings(where, path).get("base_model_name_or_path") or "its base model"
+        base = _settings(where, path).get("base_model_name_or_path")
+        into = f"'{base}'" if base else "the model that it was trained on, which the file does not name,"
         raise CheckpointError(
-            f"{where} holds an adapter (adapter_config.json), not a whole model; merge it into '{base}' first (peft: "
+            f"{where} holds an adapter (adapter_config.json), not a whole model; merge it into {into} first (peft: "
             "merge_and_unload, then save_pretrained) and give that folder"
         )
 
@@ -154,6 +177,11 @@ def _refuse_quantised(where: str, folder: Path, config: Mapping[str, Any]) -> No
     settings = config.get("quantization_config")
     if not settings and (folder / "quantize_config.json").is_file():
         settings = _settings(where, folder / "quantize_config.json") or {}
+    if settings == {} and "quantization_config" in config:
+        raise CheckpointError(
+            f"{where}: config.json has an empty quantization_config, which transformers refuses; delete that key where "
+            "the weights are whole, or give the checkpoint that it was made from"
+        )
     if not settings:
         return
     method = settings.get("quant_method") if isinstance(settings, dict) else None

@@ -104,6 +104,13 @@ def test_a_saved_tokenizer_needs_no_code(folder: Path) -> None:
         (lambda folder: (folder / "tokenizer_config.json").write_text("{"), r"tokenizer_config\.json cannot be read"),
         (lambda folder: (folder / "config.json").write_text("[]"), r"config\.json holds no JSON object"),
         (write("config.json", model_type=""), r"config\.json names no model_type"),
+        (lambda folder: (folder / "config.json").write_text("version https://git-lfs.github.com/spec/v1\n"),
+         r"x: config\.json is a pointer of Git LFS, not the file; run: git lfs pull"),
+        (lambda folder: (folder / "tokenizer.json").write_text("version https://git-lfs.github.com/spec/v1\n"),
+         r"x: tokenizer\.json is a pointer of Git LFS, not the file; run: git lfs pull"),
+        (lambda folder: (folder / "vocab.txt").write_text("<!DOCTYPE html>"), r"vocab\.txt is a web page; download"),
+        (write("config.json", model_type="bert", quantization_config={}),
+         r"config\.json has an empty quantization_config, which transformers refuses; delete that key"),
         (write("config.json", model_type="../bert"), r"has no model type '\.\./bert'"),
     ],
 )  # fmt: skip
@@ -123,7 +130,9 @@ def test_a_link_to_a_file_that_is_not_there_is_told(folder: Path, name: str) -> 
 
 def test_an_adapter_alone_is_refused_as_one(tmp_path: Path) -> None:
     write("adapter_config.json")(tmp_path)
-    with pytest.raises(CheckpointError, match="merge it into 'its base model' first"):
+    with pytest.raises(
+        CheckpointError, match="merge it into the model that it was trained on, which the file does not"
+    ):
         check_folder("x", tmp_path)
 
 
