@@ -23,6 +23,7 @@ from harness.jobs.predict import (
     predict_texts,
     prediction_columns,
     predictions_of,
+    read_from,
     read_table,
     text_rows,
 )
@@ -158,7 +159,7 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     """
     export = open_export(folder)
     if out is not None:
-        check_out(out, [table], json_alone=as_json)
+        check_out(out, read_from(table), json_alone=as_json)
     columns, rows, notes = read_table(export, table)
     for note in notes:
         _note(note)

@@ -13,8 +13,8 @@ from harness.data.kinds import Kind, kind_of, kind_of_target
 from harness.data.many import cut_cells, joined_columns
 from harness.data.other_names import other_names
 from harness.errors import DataError
-from harness.jobs.known_names import as_trained, unknown_note
 from harness.jobs.predict import Export
+from harness.jobs.tables.known_names import as_trained, unknown_note
 from harness.spec.tasks import facts_of
 from harness.stats.metric import Arrays, Metric
 from harness.stats.ragged import Ragged, by_row

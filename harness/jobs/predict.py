@@ -16,14 +16,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from harness.data.checkpoints.folder import refuse_own_code
-from harness.data.formats import Content, Form, read_files
+from harness.data.folders import FolderFiles
+from harness.data.formats import Content, Form
 from harness.data.kinds import kind_of
 from harness.data.many import joined_columns
 from harness.data.other_names import other_names
+from harness.data.partitions import read_partitioned
 from harness.data.readers.encodings import is_utf8
 from harness.data.readers.file import open_table
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
+from harness.jobs.tables.given import files_of_table
 from harness.records.decisions import BEST
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.records.files import sha256_of
@@ -43,6 +46,7 @@ __all__ = [
     "predict_texts",
     "prediction_columns",
     "predictions_of",
+    "read_from",
     "read_table",
     "text_rows",
 ]
@@ -248,6 +252,15 @@ def _listed(export: Export, names: Sequence[str], between: str) -> str:
     return between.join(f"'{export.columns[name]}'" for name in names)
 
 
+def read_from(path: Path) -> list[Path]:
+    """The files that `read_table` reads of a table.
+
+    Raises:
+        DataError: it is an address, or a folder that is not one table.
+    """
+    return [file for files in files_of_table(path).files.values() for file in files]
+
+
 def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[Row], tuple[str, ...]]:
     """All columns of a table, the rows of those that the model takes as text, and notes on how it was read.
 
@@ -257,10 +270,11 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[R
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
     _texts(export)
-    content, form = _content(export, path)
+    table = files_of_table(path)
+    content, form = _content(export, table)
     found, found_notes = other_names(content.columns, export.columns, facts_of(export.task))
     texts: dict[str, list[Any]] = {}
-    notes = [*content.notes, *(f"{path.name}: {note}" for note in found_notes)]
+    notes = [*table.notes, *content.notes, *(f"{path.name}: {note}" for note in found_notes)]
     if form.header == "none":
         notes.append(f"{path.name}: read without a header, as the table of training (data.header=none): row 1 is a row")
     for name, column in {**export.columns, **found}.items():
@@ -270,7 +284,7 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[R
         elif joined is not None:
             values = kind_of(field).read(path.name, column, joined)
         else:
-            values = _numbered(path, column, form, content)
+            values = _numbered(path, table, column, form, content)
         missing = sum(map(is_missing, values))
         if missing:
             have = f"{missing:,} of {plural(len(values), 'row')} {'has' if missing == 1 else 'have'}"
@@ -282,7 +296,7 @@ def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[R
             else ("" if is_missing(value) else as_text(f"{path}: row {row}: '{column}'", value))
             for row, value in enumerate(values, start=1)
         ]
-    if export.data_sha256 and sha256_of(path) == export.data_sha256:
+    if export.data_sha256 and path.is_file() and sha256_of(path) == export.data_sha256:
         notes.append(f"{path.name}: this is the file that the model was trained on: its training rows are among these")
     rows: list[Row] = [
         dict(zip(texts, row, strict=True)) if not any(map(_is_empty, row)) else None
@@ -296,29 +310,33 @@ def _is_empty(value: Any) -> bool:
     return not (value.strip() if isinstance(value, str) else value)
 
 
-def _content(export: Export, path: Path) -> tuple[Content, Form]:
+def _read(table: FolderFiles, names: Sequence[str] | None, form: Form) -> Content:
+    return read_partitioned(table.files["train"], table.partitions, names, form)
+
+
+def _content(export: Export, table: FolderFiles) -> tuple[Content, Form]:
     """Returns a table and its form: that of the training table, or what is found out where that does not fit."""
     found_out = Form(expected=tuple(export.columns.values()), by_word=export.form.by_word)
     form = replace(export.form, expected=found_out.expected)
-    if form.encoding is not None and is_utf8(open_table(path)):
+    if form.encoding is not None and all(is_utf8(open_table(path)) for path in table.files["train"]):
         form = replace(form, encoding=None)
     if form != found_out:
         with suppress(DataError):
-            content = read_files([path], None, form)
+            content = _read(table, None, form)
             if not set(export.columns.values()) <= content.columns.keys():
-                read_files([path], list(export.columns.values()), form)  # by number, or the form does not fit
+                _read(table, list(export.columns.values()), form)  # by number, or the form does not fit
             return content, form
-    return read_files([path], None, found_out), found_out
+    return _read(table, None, found_out), found_out
 
 
-def _numbered(path: Path, column: str, form: Form, content: Content) -> list[Any]:
+def _numbered(path: Path, table: FolderFiles, column: str, form: Form, content: Content) -> list[Any]:
     """Returns the column that a study named by its number.
 
     Raises:
         DataError: there is none.
     """
     try:
-        return read_files([path], [column], form).columns[column]
+        return _read(table, [column], form).columns[column]
     except MissingColumn:
         listed = ", ".join(f"'{name}'" for name in list(content.columns)[:20])
         raise DataError(

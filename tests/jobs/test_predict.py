@@ -17,6 +17,7 @@ from harness.jobs.predict import (
     open_export,
     predict_texts,
     prediction_columns,
+    read_from,
     read_table,
     text_rows,
 )
@@ -93,6 +94,42 @@ def test_read_table_says_that_it_is_the_table_of_training(folder: Path, tmp_path
     assert told in read_table(open_export(folder), table)[2]
     table.write_text("question,label\nhow?,yes\n", encoding="utf-8")
     assert told not in read_table(open_export(folder), table)[2]
+
+
+def test_read_table_reads_a_folder_of_one_table(folder: Path, tmp_path: Path) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for number, text in enumerate(("why?", "how?")):
+        (shards / f"part-{number}.csv").write_text(f"question\n{text}\n", encoding="utf-8")
+    export = open_export(folder)
+    assert read_table(export, shards)[0] == {"question": ["why?", "how?"]}
+    assert read_from(shards) == [shards / "part-0.csv", shards / "part-1.csv"]
+    for name in ("any.csv", "test.csv"):
+        alone = tmp_path / f"of-{name}"
+        alone.mkdir()
+        (alone / name).write_text("question\nwhy?\n", encoding="utf-8")
+        assert read_table(export, alone)[1] == [{"text": "why?"}]
+    parted = tmp_path / "parted" / "lang=en"
+    parted.mkdir(parents=True)
+    (parted / "a.csv").write_text("question\nwhy?\n", encoding="utf-8")
+    assert read_table(export, parted.parent)[0] == {"question": ["why?"], "lang": ["en"]}
+
+
+def test_read_table_refuses_what_is_not_one_table(folder: Path, tmp_path: Path) -> None:
+    splits, several, empty = tmp_path / "splits", tmp_path / "several", tmp_path / "empty"
+    for around, names in ((splits, ("train", "test")), (several, ("cats", "dogs")), (empty, ())):
+        around.mkdir()
+        for name in names:
+            (around / f"{name}.csv").write_text("question\nwhy?\n", encoding="utf-8")
+    export = open_export(folder)
+    with pytest.raises(InputError, match=r"is a folder of splits \(train: .*\); give one of them: --csv .*test\.csv"):
+        read_table(export, splits)
+    with pytest.raises(InputError, match=r"a folder of 2 tables \(cats.csv, dogs.csv\), not one; give one: --csv "):
+        read_table(export, several)
+    with pytest.raises(InputError, match=r"^--csv: folder '.*' has no train table \(it holds: nothing\)"):
+        read_table(export, empty)
+    with pytest.raises(InputError, match=r"^--csv: 'https://a.org/t.csv' is an address; download the file"):
+        read_table(export, Path("https://a.org/t.csv"))
 
 
 @pytest.fixture
