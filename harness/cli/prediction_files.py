@@ -117,7 +117,7 @@ def _excel(columns: Columns) -> bytes:
                 "name a .csv"
             )
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("predictions")
+    sheet = book.create_sheet("predicted")
     for row in rows:
         cells = [WriteOnlyCell(sheet, value) for value in row]
         for cell, value in zip(cells, row, strict=True):
