@@ -6,8 +6,9 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from harness.data.readers.file import PACKED, open_table, table_name
 from harness.data.readers.form import Content, Form, Reader, require_columns
 from harness.data.readers.json_files.rows import read_json
 from harness.data.readers.packing import check_packing
+from harness.data.readers.same_names import read_same_names
 from harness.errors import DataError
 from harness.runtime import without_collector
 
@@ -96,7 +98,9 @@ def read_columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     return read_files([path], names).columns
 
 
-def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | None = None) -> Content:
+def read_files(
+    paths: Sequence[Path], names: Sequence[str] | None, form: Form | None = None, first: Iterable[str] | None = None
+) -> Content:
     """Returns the columns of a table, which is one file or shards of one, and notes on how they were read.
 
     A CSV's values are its exact text; null and NaN are None.
@@ -105,6 +109,8 @@ def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | 
         paths: the files, in their order.
         names: the wanted columns; None for all.
         form: how the files' text is cut, where the study says it.
+        first: the columns of an earlier file of the data, whose names may differ from these files' in case and spaces;
+            None where these are the first. So may those of each further file in `paths`.
 
     Raises:
         DataError: a file cannot be read, is broken (with its line), or lacks a column.
@@ -112,11 +118,18 @@ def read_files(paths: Sequence[Path], names: Sequence[str] | None, form: Form | 
     """
     form = form or Form()
     with without_collector():  # a fifth of the time of a large table
-        return _read_all(paths, names, form)
+        return _read_all(paths, names, form, first)
 
 
-def _read_all(paths: Sequence[Path], names: Sequence[str] | None, form: Form) -> Content:
-    contents = [_read(path, names, form) for path in paths]
+def _read_all(paths: Sequence[Path], names: Sequence[str] | None, form: Form, first: Iterable[str] | None) -> Content:
+    contents: list[Content] = []
+    for path in paths:
+        if first is None:
+            contents.append(_read(path, names, form))
+            first = contents[0].columns
+        else:
+            read = partial(_read_by_name, path, form)
+            contents.append(read_same_names(read, path.name, names, first))
     if names and form.header is None and all(name.isdecimal() for name in names):
         contents = _with_one_header(paths, names, form, contents)
     columns = contents[0].columns
@@ -146,6 +159,10 @@ def _with_one_header(paths: Sequence[Path], names: Sequence[str], form: Form, co
         )
     note = f"{paths[0].name} and {len(paths) - 1} more: no header, their first lines are rows (data.header)"
     return [replace(contents[0], notes=(note, *contents[0].notes)), *contents[1:]]
+
+
+def _read_by_name(path: Path, form: Form, names: Sequence[str] | None) -> Content:
+    return _read(path, names, form)
 
 
 def _read(path: Path, names: Sequence[str] | None, form: Form) -> Content:

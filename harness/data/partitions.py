@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -41,7 +41,11 @@ def partition_values(folder: Path, path: Path) -> dict[str, str | None]:
 
 
 def read_partitioned(
-    paths: Sequence[Path], partitions: Partitions, names: Sequence[str] | None, form: Form | None = None
+    paths: Sequence[Path],
+    partitions: Partitions,
+    names: Sequence[str] | None,
+    form: Form | None = None,
+    first: Iterable[str] | None = None,
 ) -> Content:
     """Returns the columns of a table in one file or several, as `read_files` does, and those of their folders.
 
@@ -50,17 +54,19 @@ def read_partitioned(
         partitions: the columns that folders give, by file; a folder's value stands before one within the file.
         names: the wanted columns; None for all.
         form: how the files' text is cut, where the study says it.
+        first: the columns of an earlier file of the data, as `read_files` takes them.
 
     Raises:
         DataError: a file cannot be read, is broken (with its line), or lacks a column.
     """
     given = list(dict.fromkeys(column for path in paths for column in partitions.get(path, ())))
     if not given:
-        return read_files(paths, names, form)
+        return read_files(paths, names, form, first)
     columns: dict[str, list[Any]] = {}
     notes: list[str] = []
     for path in paths:
-        content = _with_values(path, partitions[path], given, names, form)
+        content = _with_values(path, partitions[path], given, names, form, first)
+        first = content.columns if first is None else first
         require_columns(str(path), columns, list(content.columns))
         for name, values in content.columns.items():
             columns.setdefault(name, []).extend(values)
@@ -69,12 +75,17 @@ def read_partitioned(
 
 
 def _with_values(
-    path: Path, values: Mapping[str, str | None], given: Sequence[str], names: Sequence[str] | None, form: Form | None
+    path: Path,
+    values: Mapping[str, str | None],
+    given: Sequence[str],
+    names: Sequence[str] | None,
+    form: Form | None,
+    first: Iterable[str] | None,
 ) -> Content:
     """Returns the columns of a file, with the value of its folders for each row in the columns `given`."""
     within = [name for name in names or () if name not in given] or None
     try:
-        content = read_files([path], within, form)
+        content = read_files([path], within, form, first)
     except MissingColumn as error:
         listed = ", ".join(f"'{column}'" for column in given)
         what = f"{error.what}, and its folders give {listed}"

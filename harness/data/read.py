@@ -77,7 +77,8 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     names = {name: single.get(name, column) for name, column in names.items()}
     columns = {split: _fields_of(content.columns, names, listed, spec, facts) for split, content in contents.items()}
     fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
-    fields, notes = unify_targets(fields, places, names, facts)
+    absent = {split: content.absent for split, content in contents.items()}
+    fields, notes = unify_targets(fields, places, names, facts, absent)
     given = {split: columns[split] for split in fields}
     beside, more_notes = extra_values(given, places, extra)
     unit = names[facts.unit.name] if facts.unit and facts.unit.name in names else None
@@ -185,4 +186,5 @@ def _columns(read: SplitReader, names: list[str], optional: Set[str | None]) -> 
             raise
         present = _columns(read, [name for name in names if name != error.column], optional)
         num_rows = len(next(iter(present.columns.values())))
-        return Content({**present.columns, error.column: [None] * num_rows}, present.notes, present.header)
+        columns = {**present.columns, error.column: [None] * num_rows}
+        return replace(present, columns=columns, absent={**present.absent, error.column: error.what})

@@ -37,12 +37,16 @@ def read_fields(
 
 
 def unify_targets(
-    fields: Mapping[str, dict[str, list[Any]]], places: Mapping[str, str], names: Mapping[str, str], facts: TaskFacts
+    fields: Mapping[str, dict[str, list[Any]]],
+    places: Mapping[str, str],
+    names: Mapping[str, str],
+    facts: TaskFacts,
+    absent: Mapping[str, Mapping[str, str]],
 ) -> tuple[dict[str, dict[str, list[Any]]], list[str]]:
     """Returns the fields of the splits that have targets, which one rule has written in all of them, and notes.
 
     The test splits of public benchmarks often have none: every value is missing, or the same one that no training row
-    has (-1, "?", "unknown"). Such a split counts as not given.
+    has (-1, "?", "unknown"). Such a split counts as not given. `absent` says of each split which columns it lacks.
 
     Raises:
         DataError: the targets are not of their field's kind.
@@ -65,6 +69,8 @@ def unify_targets(
             given[split] = {**values, target: unified[split]}
             continue
         why = f"every row has '{known[split][0]}', which no row of train has" if distinct else f"no row has a {target}"
+        if missing := absent[split].get(column):
+            why = missing[missing.index("no column ") :]
         notes.append(f"{places[split]}: {why}; the split is made from train instead")
     pairs = [pair for split in given for pair in zip(fields[split][target], unified[split], strict=True)]
     notes += kind.rewritten(column, (pair for pair in pairs if pair[0] != pair[1]))

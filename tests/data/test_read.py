@@ -143,7 +143,7 @@ def test_read_table_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
         (["-1.0", "-1", "", "-1", "-1"], "every row has '-1', which no row of train has"),
         (["?"] * 5, "every row has '?', which no row of train has"),
         (["0.5"] * 5, "every row has '0.5', which no row of train has"),
-        (None, "no row has a label"),
+        (None, "no column 'label' (columns: 'id', 'text')"),
     ],
 )
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -235,7 +235,7 @@ def test_read_table_a_split_without_header_and_labels(tmp_path: Path) -> None:
     (tmp_path / "test.csv").write_text("a text\nanother text\n", encoding="utf-8")
     tables = read_table(DataSpec(path=str(tmp_path), text="1", label="2"), "text-classification")
     assert tables.test is None
-    assert "test.csv: no row has a label; the split is made from train instead" in tables.notes
+    assert "test.csv: no column '2' (columns: '1'); the split is made from train instead" in tables.notes
     assert not any("is the header" in note for note in tables.notes)
 
 
@@ -418,3 +418,31 @@ def test_labels_that_are_texts_of_lists(tmp_path: Path) -> None:
         DataSpec(path=str(table(tmp_path / "t.csv", some_rows(12, ("[x]", "[b]"))))), "text-classification"
     )
     assert set(names.train["label"]) == {"[x]", "[b]"}
+
+
+@pytest.mark.parametrize("header", ["text,Label", "Text,label", "TEXT, LABEL ", "te\u200bxt,Label"])
+def test_names_of_columns_are_found_in_every_file(tmp_path: Path, header: str) -> None:
+    (tmp_path / "split").mkdir()
+    (tmp_path / "shards").mkdir()
+    table(tmp_path / "split" / "train.csv", some_rows())
+    more = "\n".join([header, *(f"more {number},{('no', 'yes')[number % 2]}" for number in range(6))])
+    (tmp_path / "split" / "test.csv").write_text(more + "\n", encoding="utf-8")
+    tables = read_table(DataSpec(path=str(tmp_path / "split")), "text-classification")
+    assert tables.test is not None
+    assert tables.test["label"].tolist() == ["no", "yes"] * 3
+    assert any(note.startswith("test.csv: '") and "' is read from '" in note for note in tables.notes)
+    for first, second in ((0, 1), (1, 0)):
+        table(tmp_path / "shards" / f"train-0000{first}-of-00002.csv", some_rows())
+        (tmp_path / "shards" / f"train-0000{second}-of-00002.csv").write_text(more + "\n", encoding="utf-8")
+        assert len(read_table(DataSpec(path=str(tmp_path / "shards")), "text-classification").train) == 18
+
+
+def test_a_split_without_the_column_of_labels_is_told_by_its_columns(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", some_rows())
+    (tmp_path / "test.csv").write_text("text,labels\n" + "more,yes\nother,no\n" * 3, encoding="utf-8")
+    tables = read_table(DataSpec(path=str(tmp_path)), "text-classification")
+    assert tables.test is None
+    assert tables.notes == (
+        "test.csv: no column 'label' (columns: 'text', 'labels'); did you mean 'labels'?; the split is made from train "
+        "instead",
+    )

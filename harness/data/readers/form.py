@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -50,11 +50,13 @@ class Content:
     """Columns by name, each a list with a value for each row, and notes on how the file was read.
 
     `header` is the line that was taken for the header where columns are asked for by number; None where all are rows.
+    `absent` are the columns that the file lacks and that hold None, each with what the message of a missing one says.
     """
 
     columns: dict[str, list[Any]]
     notes: tuple[str, ...] = ()
     header: tuple[str, ...] | None = field(default=None, compare=False)
+    absent: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class Reader(Protocol):

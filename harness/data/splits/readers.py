@@ -45,9 +45,13 @@ def names_in(read: SplitReader) -> list[str]:
 
 
 def of_files(source: Source, form: Form) -> dict[str, SplitReader]:
-    """Returns a function for each given split of files, which reads columns by name."""
+    """Returns a function for each given split of files, which reads columns by name.
+
+    The names of others than train may differ from these in case, spaces and hidden signs.
+    """
     return {
-        split: partial(read_partitioned, paths, source.partitions, form=form) for split, paths in source.files.items()
+        split: partial(read_partitioned, paths, source.partitions, form=form, first=None if split == "train" else ())
+        for split, paths in source.files.items()
     }
 
 
