@@ -82,7 +82,9 @@ def written(folder: Path, texts: list[str], encoding: str, name: str = "t.csv") 
 def test_encoding_is_found_and_said(tmp_path: Path, texts: str, encoding: str, said: str) -> None:
     found = read_files([written(tmp_path, TEXTS[texts], encoding)], ["text"])
     assert found.columns == {"text": TEXTS[texts] * 5}
-    assert found.notes == (f"t.csv: read as {said} (data.encoding)",)
+    (note,) = found.notes
+    assert note.startswith(f"t.csv: read as {said}, such as '") and note.endswith("' (data.encoding)")
+    assert note.partition("'")[2].partition("' (")[0] in "\n".join(TEXTS[texts])
 
 
 def test_turkish_that_may_be_icelandic_is_refused(tmp_path: Path) -> None:
@@ -150,6 +152,50 @@ def test_short_east_asian_texts_are_no_latin_letters(
     assert said in message
 
 
+@pytest.mark.parametrize(
+    ("labels", "encoding", "said"),
+    [
+        (["да", "нет"], "cp1251", "cp1251 ('да')"),
+        (["ναι", "όχι"], "cp1253", "cp1253 ('ναι')"),
+        (["θετικό", "no"], "cp1253", "cp1253 ('θετικό')"),
+        (["ดี", "แย่"], "cp874", "cp874 ('ดี')"),
+        (["כן", "לא"], "cp1255", "cp1255 ('כן')"),
+        (["jo", "rossz ő"], "cp1250", "cp1250 ('ő')"),
+        (["labi ņ", "no"], "iso8859_4", "iso8859_4 ('ņ')"),
+        (["ja", "åäö"], "cp1252", "cp1252 ('åäö')"),
+    ],
+)
+def test_short_labels_of_another_script_beside_ascii_are_in_doubt(
+    tmp_path: Path, labels: list[str], encoding: str, said: str
+) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"the cat sat on a mat number {number},{labels[number % 2]}\n" for number in range(30)]
+    path.write_bytes("".join(["text,label\n", *rows]).encode(encoding))
+    message = refused(path)
+    assert "leave the encoding in doubt" in message and said in message
+
+
+@pytest.mark.parametrize(
+    ("labels", "encoding", "said"),
+    [
+        (["sí", "no"], "cp1252", "cp1252, such as 'sí'"),
+        (["à deux", "à la carte"], "cp1252", "cp1252, such as 'à "),
+        (["łatwy", "trudny"], "cp1250", "cp1250, such as 'łatwy'"),
+        (["erős", "jó"], "cp1250", "cp1250, such as 'erős'"),
+        (["положительный", "отрицательный"], "cp1251", "cp1251, such as 'положительный'"),
+    ],
+)
+def test_labels_that_tell_the_encoding_are_read_and_shown(
+    tmp_path: Path, labels: list[str], encoding: str, said: str
+) -> None:
+    path = tmp_path / "t.csv"
+    rows = [f"the cat sat on a mat number {number},{labels[number % 2]}\n" for number in range(30)]
+    path.write_bytes("".join(["text,label\n", *rows]).encode(encoding))
+    found = read_files([path], ["label"])
+    assert set(found.columns["label"]) == set(labels)
+    assert found.notes[0].startswith(f"t.csv: read as {said}")
+
+
 def test_romanian_is_no_portuguese(tmp_path: Path) -> None:
     for texts in (["un film rău, dezamăgitor", "cald"], ["aşa şi aşa", "film foarte bun"]):
         assert read_files([written(tmp_path, texts, "cp1250")], ["text"]).columns["text"] == texts * 5
@@ -203,7 +249,8 @@ def test_few_signs_or_letters_are_of_windows(tmp_path: Path, text: str) -> None:
     path.write_bytes(f"text\n{text}\n".encode("cp1252"))
     found = read_files([path], ["text"])
     assert found.columns == {"text": [text]}
-    assert found.notes == ("t.csv: read as cp1252 (data.encoding)",)
+    (note,) = found.notes
+    assert note.startswith("t.csv: read as cp1252, such as '")
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 5, 8, 1000])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from harness.data.readers.encodings.guess import EXAMPLES, guessed, readings_of
+from harness.data.readers.encodings.guess import EXAMPLES, guessed, readings_of, shown_sign
 from harness.data.readers.encodings.utf7 import Utf7
 from harness.data.readers.file import TableFile
 from harness.errors import DataError
@@ -67,7 +67,15 @@ def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple
     elif bad is not None:
         by_whom = f"data.encoding is {given}" if given else f"it starts like {encoding.upper()}"
         raise DataError(f"{file.place}: {by_whom}, and {bad} cannot be read so; set data.encoding= to the right one")
-    return encoding, (f"{file.name}: read as {encoding} (data.encoding)",)
+    sample = _sample(file, encoding)
+    shown = f", such as '{sample}'" if sample else ""
+    return encoding, (f"{file.name}: read as {encoding}{shown} (data.encoding)",)
+
+
+def _sample(file: TableFile, encoding: str) -> str:
+    """Returns the first words of a file that are not ASCII; "" where all are."""
+    with file.text(encoding) as lines:
+        return next(filter(None, map(shown_sign, lines)), "")
 
 
 def is_utf8(file: TableFile) -> bool:

@@ -11,17 +11,26 @@ from harness.data.readers.encodings.languages import (
     is_western,
     num_other_letters,
     signs_are_apart,
+    stand_alone,
 )
-from harness.data.readers.encodings.scripts import is_east_asian, may_be_east_asian, texts_in_scripts
+from harness.data.readers.encodings.scripts import (
+    few_letters,
+    in_one_script,
+    is_east_asian,
+    may_be_east_asian,
+    texts_in_scripts,
+)
 
-__all__ = ["EXAMPLES", "guessed", "readings_of"]
+__all__ = ["EXAMPLES", "guessed", "readings_of", "shown_sign"]
 
 #: The encodings of tables that are not Unicode; latin-1 is the part of cp1252 that it shares.
 _WESTERN, _EAST_ASIAN = ("cp1252", "mac_roman"), ("gb18030", "big5", "cp932", "euc_jp", "euc_kr")
 _CENTRAL = ("cp1250", "iso8859_2")
 #: What is named where nothing fits.
 EXAMPLES = ("cp1252", "gb18030", "cp1250", "cp1251", "cp1256", "cp874", "cp949", "cp932", "cp850")
-_MAX_READINGS = 6
+_MAX_READINGS = 8
+#: Those that words without a letter of ASCII may be in.
+_OTHER_SCRIPTS = ("cp1251", "cp1253", "cp1250", "cp874", "cp1255", "cp1256", "iso8859_4", "koi8_r", "cp866")
 #: Those that a few signs may be in, with all signs of Big5 and of Korean.
 _WIDE_EAST_ASIAN = ("gb18030", "big5hkscs", "cp932", "euc_jp", "cp949")
 #: What charset-normalizer compares with the East Asian ones.
@@ -48,7 +57,23 @@ def guessed(lines: Sequence[bytes]) -> tuple[list[str], list[str]]:
     if east_asian := _east_asian(sample):
         return [*texts_in_scripts(sample), *east_asian], []
     possible = [name for name in _WIDE_EAST_ASIAN if may_be_east_asian(_decoded(sample, name) or "", name)]
-    return [*texts_in_scripts(sample)] or _latin(sample), possible
+    if in_scripts := texts_in_scripts(sample):
+        is_sure = len(in_scripts) > 1 or not few_letters(*next(iter(in_scripts.items())))
+        return (
+            ([*in_scripts], possible)
+            if is_sure
+            else ([], list(dict.fromkeys([*possible, *in_scripts, *_may_be(sample)])))
+        )
+    latin = _latin(sample)
+    if possible or (latin and stand_alone(sample.decode(latin[0]))):
+        return [], list(dict.fromkeys([*possible, *latin, *_may_be(sample)]))
+    return latin, []
+
+
+def _may_be(sample: bytes) -> list[str]:
+    """Returns the encodings of other scripts that give words of one script."""
+    texts = {name: _decoded(sample, name) for name in _OTHER_SCRIPTS}
+    return [name for name, text in texts.items() if text is not None and in_one_script(text)]
 
 
 def readings_of(lines: Sequence[bytes], encodings: Sequence[str]) -> str:
@@ -59,6 +84,12 @@ def readings_of(lines: Sequence[bytes], encodings: Sequence[str]) -> str:
             texts[name] = shown[0]
     listed = [f"{name} ('{text.strip()}')" for name, text in texts.items()]
     return " or ".join(listed[:_MAX_READINGS] or EXAMPLES[:2])
+
+
+def shown_sign(text: str) -> str:
+    """Returns the first word with a sign that is not ASCII, and some of what follows it; "" where there is none."""
+    shown = None if text.isascii() else _SHOWN.search(text)
+    return shown[0].strip() if shown else ""
 
 
 def _east_asian(sample: bytes) -> list[str]:

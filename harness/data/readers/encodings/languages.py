@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_central_european", "is_turkish", "is_western", "num_other_letters", "signs_are_apart"]
+__all__ = ["is_central_european", "is_turkish", "is_western", "num_other_letters", "signs_are_apart", "stand_alone"]
 
 #: The lower-case letters beside a to z of each language, loan words included.
 _WESTERN = (
@@ -28,8 +28,13 @@ _CENTRAL = (
 )
 #: A capital beside A to Z behind a small letter.
 _CAPITAL_INSIDE = re.compile("[a-zß-öø-ÿ][À-ÖØ-ÞŒŠŽĄĆĘŁŃŚŹŻČĎĚŇŘŤŮŐŰĂŞŢĐ]")
-#: What Romanian gives in cp1252: ordinal signs before letters, and "ã" where Portuguese has none.
-_NO_PORTUGUESE = re.compile(r"[ªº][^\W\d_]|ã(?=[^\Woeis\d_])", re.IGNORECASE)
+#: What Romanian, Polish and Hungarian give in cp1252: ordinal signs and "³" before letters, and "ã" and "õ" where
+#: Portuguese has none.
+_NO_PORTUGUESE = re.compile(r"[ªº][^\W\d_]|(?<!\w)³(?=[a-z])|ã(?=[^\Woeis\d_])|õ(?!e)", re.IGNORECASE)
+#: Words of one letter that is not ASCII.
+_ONE_LETTER_WORDS = frozenset("àáâéèêìíòóôùúåäöøæªºµ")
+#: Typography at the ends of words.
+_ENDS = "“”„‘’‚«»‹›…–—¿¡°•"
 _IN_WORDS = "’'´`‘-–—·/"
 
 
@@ -65,6 +70,14 @@ def num_other_letters(text: str, other: str) -> int:
 
 def _letters(text: str) -> set[str]:
     return {char for char in set(text.lower()) if not char.isascii() and char.isalpha() and char not in "ªº"}
+
+
+def stand_alone(text: str) -> bool:
+    """True where half of the different words that are not ASCII have no letter of ASCII, as those of other scripts."""
+    words = {word.strip(_ENDS) for word in re.findall(r"[A-Za-z\x80-\U0010ffff]+", text.lower())}
+    words = {word for word in words if not word.isascii() and any(map(str.isalpha, word))}
+    alone = {word for word in words if not re.search("[a-z]", word) and word not in _ONE_LETTER_WORDS}
+    return 0 < len(words) <= 2 * len(alone)
 
 
 def signs_are_apart(text: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from math import inf
-from unicodedata import category
+from unicodedata import category, name
 
-__all__ = ["SCRIPT_ENCODINGS", "is_east_asian", "may_be_east_asian", "texts_in_scripts"]
+__all__ = ["SCRIPT_ENCODINGS", "few_letters", "in_one_script", "is_east_asian", "may_be_east_asian", "texts_in_scripts"]
 
 #: The letters of a script, the commonest of its languages first.
 _CYRILLIC = "оеаинтсірвлкмдпуяјыьгзбчйхжшюцщэфїєљњћъёђўґџќѓѕ"
@@ -34,6 +35,8 @@ _MAX_PLACE, _MIN_LEAD = 11.5, 1.2
 #: What one odd sign among ten letters adds to that place.
 _ODD_PLACES = 5
 _MAX_OTHER = 0.05
+#: So many different letters of a script are no chance.
+_MIN_LETTERS = 5
 _TYPOGRAPHY = "«»“”„‘’–—…№€\xa0"
 _EAST_ASIAN = {
     "gb18030": "\u4e00-\u9fff",
@@ -64,6 +67,23 @@ def texts_in_scripts(sample: bytes) -> dict[str, str]:
         for encoding, text in texts.items()
         if places[encoding][0] < best * _MIN_LEAD and places[encoding][1] <= fewest
     }
+
+
+def few_letters(encoding: str, text: str) -> bool:
+    """True where a text has so few different letters of the script of its encoding that they may be chance."""
+    return len(set(SCRIPT_ENCODINGS[encoding]) & set(text.lower())) < _MIN_LETTERS
+
+
+def in_one_script(text: str) -> bool:
+    """True where the signs of a text beside ASCII's are letters of one script, without a capital behind a small one."""
+    signs = {char for char in text if not char.isascii() and char not in _TYPOGRAPHY}
+    scripts = {name(char, "").partition(" ")[0] for char in signs}
+    is_text = all(category(char)[0] in "LM" for char in signs)
+    return (
+        len(scripts) == 1
+        and is_text
+        and not any(first.islower() and second.isupper() for first, second in pairwise(text))
+    )
 
 
 def is_east_asian(text: str, encoding: str) -> bool:
