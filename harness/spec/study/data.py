@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -36,9 +37,16 @@ Column = Annotated[Text, BeforeValidator(_column_name, json_schema_input_type=Te
 Columns = Annotated[tuple[Column, ...], Field(min_length=1)]
 
 
+#: Python's codecs that are no encodings of files.
+_NO_ENCODINGS = frozenset(["idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"])
+
+
 def _known_encoding(name: str) -> str:
     try:
-        "".encode(name)
+        codec = codecs.lookup(name)
+        if codec.name.replace("_", "-") in _NO_ENCODINGS:
+            raise ValueError(f"{name!r} is no encoding of files; give one such as utf-8, cp1252 or gb18030")
+        "".encode(name)  # refuses codecs of bytes
     except LookupError:
         raise ValueError(f"{name!r} is no encoding that Python knows, such as utf-8, cp1252 or gb18030") from None
     return name

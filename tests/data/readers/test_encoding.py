@@ -8,6 +8,7 @@ import pytest
 
 from harness.data.formats import Form, read_files
 from harness.errors import DataError
+from harness.spec.study import DataSpec
 
 TEXTS = {
     "western": ["Le garçon est très gentil, l’accueil parfait", "Ça ne m’a pas plu – où êtes-vous ?", "Noël à 20 €"],
@@ -284,3 +285,21 @@ def test_one_sign_of_utf7_is_in_doubt(tmp_path: Path) -> None:
         read_files([path], ["text"])
     for encoding, text in (("utf-7", "café"), ("utf-8", "caf+AOk-")):
         assert read_files([path], ["text"], Form(encoding=encoding)).columns["text"] == [text, "tea"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_utf16_without_its_mark_names_the_byte_order(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    text = {"t.csv": "text,label\ngood,a\nbad,b\n", "t.jsonl": '{"text": "good", "label": "a"}\n'}[name]
+    path.write_bytes(text.encode("utf-16-be"))
+    message = refused(path, "utf-16")
+    assert "data.encoding is utf-16, and line 1: byte 0x00, which is no byte order mark, cannot be read so" in message
+    assert message.endswith("set data.encoding=utf-16-be")
+    path.write_text(text, encoding="ascii")
+    assert refused(path, "utf-16").endswith("set data.encoding= to the right one")
+
+
+@pytest.mark.parametrize("name", ["punycode", "idna", "undefined", "unicode_escape", "raw-unicode-escape", "rot13"])
+def test_codecs_that_are_no_encodings_of_files_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' is no encoding"):
+        DataSpec(path="t.csv", encoding=name)

@@ -66,7 +66,10 @@ def find_encoding(file: TableFile, given: str | None = None) -> tuple[str, tuple
         encoding = fitting[0]
     elif bad is not None:
         by_whom = f"data.encoding is {given}" if given else f"it starts like {encoding.upper()}"
-        raise DataError(f"{file.place}: {by_whom}, and {bad} cannot be read so; set data.encoding= to the right one")
+        with file.open() as stream:
+            found = _unicode(stream.read(_CHUNK_BYTES)) if given else "utf-8"
+        right = f"={found}" if found.startswith("utf-16") and found != given else "= to the right one"
+        raise DataError(f"{file.place}: {by_whom}, and {bad} cannot be read so; set data.encoding{right}")
     sample = _sample(file, encoding)
     shown = f", such as '{sample}'" if sample else ""
     return encoding, (f"{file.name}: read as {encoding}{shown} (data.encoding)",)
@@ -152,6 +155,8 @@ def _undecodable(file: TableFile, encoding: str) -> str | None:
             above = sum(before.count(b"\n") for before in islice(_chunks(file), number))
             line = 1 + above + error.object.count(b"\n", 0, error.start)
             return f"line {line}: byte 0x{error.object[error.start]:02x}"
+        except UnicodeError:  # UTF-16 without a byte order mark
+            return f"line 1: byte 0x{chunk[0]:02x}, which is no byte order mark," if chunk else "its end"
     return None
 
 
