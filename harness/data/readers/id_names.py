@@ -27,20 +27,37 @@ def names_of(feature: Any) -> list[str] | None:
     if not isinstance(feature, Mapping):
         return None
     if feature.get("_type") == "ClassLabel":
-        return feature.get("names")
+        return _listed(feature.get("names"))
     return names_of(feature["feature"]) if "feature" in feature else None
 
 
+def _listed(names: Any) -> list[str] | None:
+    """Returns the names in the order of their ids, also where they are given as a mapping: {"0": "no", "1": "yes"}."""
+    if isinstance(names, Mapping):
+        by_id = {int(number): name for number, name in names.items()}
+        names = [by_id[number] for number in range(len(by_id))]
+    return list(names) if names and not isinstance(names, str) else None
+
+
 def named(place: str, value: Any, names: Sequence[str]) -> Any:
-    """Returns the name of an id, or the names of a list of ids; None for -1, which stands for no name.
+    """Returns the name of an id, or the names of a list of ids; None for -1 and NaN, which stand for no name.
+
+    A whole float is an id, and a name is itself.
 
     Raises:
-        DataError: the id is beyond the names; `place` begins the message.
+        DataError: the value is neither a name nor an id, or is beyond the names; `place` begins the message.
     """
     if isinstance(value, list):
         return [named(place, item, names) for item in value]
-    if not isinstance(value, int) or value == -1:
-        return None
+    if value is None or value != value or value == -1 or value in names:
+        return value if isinstance(value, str) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int):
+        raise DataError(
+            f"{place} has {str(value)[:40]!r}, where the table's metadata names classes by whole numbers from 0 on; "
+            "write the ids, or write the table without this metadata"
+        )
     if not 0 <= value < len(names):
         raise DataError(
             f"{place} has the class id {value}, and the table's metadata names {len(names)} classes, from 0 on "
