@@ -19,6 +19,7 @@ from harness.data.readers.excel import read_excel
 from harness.data.readers.fasttext import has_prefixed_labels, read_fasttext
 from harness.data.readers.file import PACKED, open_table, table_name
 from harness.data.readers.form import Content, Form, Reader, require_columns
+from harness.data.readers.id_names import named_alike
 from harness.data.readers.json_files.rows import read_json
 from harness.data.readers.packing import check_packing
 from harness.data.readers.same_names import read_same_names
@@ -132,6 +133,7 @@ def _read_all(paths: Sequence[Path], names: Sequence[str] | None, form: Form, fi
             contents.append(read_same_names(read, path.name, names, first))
     if names and form.header is None and all(name.isdecimal() for name in names):
         contents = _with_one_header(paths, names, form, contents)
+    contents = named_alike(list(map(str, paths)), contents) if len(paths) > 1 else contents
     columns = contents[0].columns
     for path, content in zip(paths[1:], contents[1:], strict=True):
         require_columns(str(path), columns, list(content.columns))

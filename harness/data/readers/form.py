@@ -51,12 +51,14 @@ class Content:
 
     `header` is the line that was taken for the header where columns are asked for by number; None where all are rows.
     `absent` are the columns that the file lacks and that hold None, each with what the message of a missing one says.
+    `names` are those of the class ids of a column, which its values are called by already.
     """
 
     columns: dict[str, list[Any]]
     notes: tuple[str, ...] = ()
     header: tuple[str, ...] | None = field(default=None, compare=False)
     absent: Mapping[str, str] = field(default_factory=dict, compare=False)
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)
 
 
 class Reader(Protocol):

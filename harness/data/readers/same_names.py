@@ -59,7 +59,8 @@ def _renamed(content: Content, found: dict[str, str], place: str) -> Content:
     names = {column: name for name, column in found.items()}
     notes = [f"{place}: '{name}' is read from '{_shown(column)}'" for name, column in found.items()]
     columns = {names.get(name, name): values for name, values in content.columns.items()}
-    return replace(content, columns=columns, notes=(*content.notes, *notes))
+    class_names = {names.get(name, name): values for name, values in content.names.items()}
+    return replace(content, columns=columns, notes=(*content.notes, *notes), names=class_names)
 
 
 def _shown(column: str) -> str:

@@ -37,3 +37,30 @@ def test_ids_and_names_are_read_as_names(tmp_path: Path, labels: list[Any], name
 def test_what_is_neither_id_nor_name_is_refused(tmp_path: Path, labels: list[Any], said: str) -> None:
     with pytest.raises(DataError, match=said):
         read_files([written(tmp_path / "t.parquet", labels, ["no", "yes"])], ["label"])
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_bare_ids_of_a_shard_are_named_as_in_the_other(tmp_path: Path, first: int) -> None:
+    paths = [
+        written(tmp_path / "a.parquet", [0, 1, 1], ["no", "yes"]),
+        written(tmp_path / "b.parquet", [1, 0, -1], None),
+    ]
+    order = paths if first == 0 else paths[::-1]
+    content = read_files(order, ["text", "label"])
+    labels = [["no", "yes", "yes"], ["yes", "no", None]]
+    assert content.columns["label"] == [*labels[first], *labels[1 - first]]
+    assert content.notes == ("b.parquet: the ids in 'label' have no names; they are named as in a.parquet",)
+
+
+def test_an_id_of_a_shard_beyond_the_names_of_the_other_is_refused(tmp_path: Path) -> None:
+    paths = [
+        written(tmp_path / "a.parquet", [0, 1, 1], ["no", "yes"]),
+        written(tmp_path / "b.parquet", [1, 7, 0], None),
+    ]
+    with pytest.raises(DataError, match=r"b\.parquet: 'label' has the class id 7"):
+        read_files(paths, ["label"])
+
+
+@pytest.mark.parametrize("names", [{"1": "no", "2": "yes"}, {"a": "no"}, [1, 2], "names"])
+def test_metadata_that_does_not_name_ids_names_none(tmp_path: Path, names: Any) -> None:
+    assert read_files([written(tmp_path / "t.parquet", [0, 1], names)], ["label"]).columns["label"] == [0, 1]
