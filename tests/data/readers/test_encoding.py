@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.data.formats import Form, read_files
+from harness.data.formats import Content, Form, read_files
 from harness.errors import DataError
 from harness.spec.study import DataSpec
 
@@ -303,3 +303,14 @@ def test_utf16_without_its_mark_names_the_byte_order(tmp_path: Path, name: str) 
 def test_codecs_that_are_no_encodings_of_files_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"'{name}' is no encoding"):
         DataSpec(path="t.csv", encoding=name)
+
+
+@pytest.mark.parametrize("number", ["1e+100", "1.7976931348623157e+308", "-2.5E+0100", "1e+16"])
+@pytest.mark.parametrize("count", [1, 5])
+def test_exponents_with_a_plus_sign_are_no_utf7(tmp_path: Path, number: str, count: int) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(f'{{"text": "good", "label": {number}}}\n' * count, encoding="ascii")
+    assert read_files([path], ["text"]).columns["text"] == ["good"] * count
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\n" + f"good,{number}\n" * count, encoding="ascii")
+    assert read_files([path], ["label"]) == Content({"label": [number] * count})

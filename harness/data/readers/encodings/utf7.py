@@ -12,6 +12,8 @@ __all__ = ["Utf7"]
 #: What UTF-7 writes for signs that are not ASCII; from so many on, a file that can be read so is UTF-7.
 _SHIFTED = re.compile(r"\+[A-Za-z0-9+/]{3,}-?")
 _MIN_SHIFTED = 3
+#: A number with a plus sign in its exponent, which is no such run.
+_EXPONENT = re.compile(rb"(?<![\w+/])(\d+(?:\.\d*)?[eE])\+(?=\d+(?![\w+/]))")
 
 
 class Utf7:
@@ -25,6 +27,7 @@ class Utf7:
         """Reads the next chunk; an empty one is the last."""
         if not self._fits or (b"+" not in chunk and not self._decoder.getstate()[0]):
             return
+        chunk = _EXPONENT.sub(rb"\1 ", chunk)
         try:
             text = self._decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError:
