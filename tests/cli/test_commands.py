@@ -29,6 +29,8 @@ COMMANDS = (
     "predict",
     "rerun",
     "schema",
+    "doctor",
+    "init",
 )
 
 

@@ -61,6 +61,9 @@ def _parts(
     """Returns the row numbers of train and of each split in `shares`, and notes; `group` is the column of groups."""
     texts, strata = duplicate_keys(train, facts), strata_of(train, facts).tolist()
     units = units_of(texts, train[GROUP].tolist()) if GROUP in train else units_of(texts)
+    needed = len(shares) + 1 if ORDER in train else MIN_GROUPS
+    if GROUP in train and (num_units := len(set(units.tolist()))) < needed:
+        raise DataError(_few_groups(group, train[GROUP].nunique(), num_units, needed))
     notes = _repeated_note(texts, strata, facts.nouns)
     if ORDER in train:
         parts = cut_in_order(units, train[ORDER].to_numpy(dtype=np.int64), shares)
@@ -70,6 +73,16 @@ def _parts(
         units.tolist(), strata, shares, nouns=facts.nouns, seed=spec.seed, stratify=spec.stratify, what=what
     )
     return parts, notes + moved
+
+
+def _few_groups(group: str, num_groups: int, num_units: int, needed: int) -> str:
+    """Returns the message for fewer groups than a split needs; groups that share a text count as one unit."""
+    of_one = f", which count as {num_units} because they share texts" if num_units < num_groups else ""
+    groups = "group" if num_groups == 1 else "groups"
+    return (
+        f"data.split.group: '{group}' has {num_groups} {groups}{of_one}, and rows of one stay in one split: at least "
+        f"{needed} are needed; name a column with more, or give the splits as files of a folder"
+    )
 
 
 def _given_notes(frames: dict[str, pd.DataFrame], spec: SplitSpec, group: str) -> list[str]:

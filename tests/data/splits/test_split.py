@@ -145,7 +145,7 @@ def test_split_with_few_groups_leaves_no_split_empty() -> None:
     data = frame(texts(60), [str(number % 20) for number in range(60)]).assign(**{GROUP: ["a", "b", "c"] * 20})
     frames, _ = split_tables(tables(data), SplitSpec(group="user"), FACTS)
     assert [len(part) for part in frames.values()] == [20, 20, 20]
-    with pytest.raises(DataError, match="validation split has no rows"):
+    with pytest.raises(DataError, match="has 2 groups, and rows of one stay in one split"):
         split_tables(tables(frame(texts(60)).assign(**{GROUP: ["a", "b"] * 30})), SplitSpec(group="user"), FACTS)
 
 
@@ -207,3 +207,23 @@ def test_subset_of_few_rows_keeps_the_shares_before_the_classes() -> None:
     labels = np.array([0] * 500 + list(range(1, 51)))
     assert np.sum(labels[subset(labels, 40, seed=0)] == 0) > 30
     assert len(set(labels[subset(labels, 102, seed=0)])) == 51
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        (["ann"] * 60, "data.split.group: 'user' has 1 group, and rows of one stay in one split: at least 3 are"),
+        (["ann", "bob"] * 30, "data.split.group: 'user' has 2 groups, and rows"),
+    ],
+)
+@pytest.mark.parametrize("by", [None, "when"])
+def test_split_of_too_few_groups_names_them(groups: list[str], said: str, by: str | None) -> None:
+    extra = {GROUP: groups} | ({ORDER: np.arange(60)} if by else {})
+    with pytest.raises(DataError, match=said):
+        split_tables(tables(frame(texts(60)).assign(**extra)), SplitSpec(group="user", by=by), FACTS)
+
+
+def test_split_of_groups_that_share_a_text_counts_them_as_one() -> None:
+    data = frame(["same", *texts(29), "same", *texts(29, 40)]).assign(**{GROUP: ["a"] * 30 + ["b"] * 30})
+    with pytest.raises(DataError, match="has 2 groups, which count as 1 because they share texts, and"):
+        split_tables(tables(data), SplitSpec(group="user"), FACTS)
