@@ -17,6 +17,7 @@ from harness.spec.tasks import ANSWERS, CONTEXT, QUESTION, facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.answers import NO_ANSWER, gold_of
 from harness.stats.chance import scores_of_constant
+from harness.stats.ragged import ragged_of
 from harness.tasks.answering.baselines import guesses, no_answers, sentence_answers
 from harness.tasks.answering.best_spans import best_spans, tokens_of_rows
 from harness.tasks.answering.examples import MOST_TOKENS, STRIDE, encoded_windows, notes_of, options_of, windows_of
@@ -126,9 +127,9 @@ class QuestionAnswering(TextTask):
     def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
         """Returns the likeliest answer of each row over its windows, and the tokens that it was chosen from."""
         examples = encoded.examples_of(rows)
-        starts, ends = (_ragged(encoded.fields[name]).take(examples) for name in (STARTS, ENDS))
+        starts, ends = (ragged_of(encoded.fields[name]).take(examples) for name in (STARTS, ENDS))
         tokens = tokens_of_rows(
-            _ragged(outputs["log_probabilities"]), starts, ends, encoded.num_examples(np.asarray(rows))
+            ragged_of(outputs["log_probabilities"]), starts, ends, encoded.num_examples(np.asarray(rows))
         )
         spans, scores = best_spans(tokens, int(encoded.stats[MOST_TOKENS]))
         return {
@@ -224,12 +225,6 @@ class QuestionAnswering(TextTask):
         if prediction["start"] is None:
             return dict(prediction)
         return {**prediction, "answer": str(row[CONTEXT.name])[prediction["start"] : prediction["end"]]}
-
-
-def _ragged(array: np.ndarray | Ragged) -> Ragged:
-    if not isinstance(array, Ragged):
-        raise TypeError("the tokens of windows are ragged arrays")
-    return array
 
 
 TASK = QuestionAnswering()

@@ -17,6 +17,7 @@ from harness.spec.study import PreprocessStep
 from harness.spec.tasks import TAGS, WORDS, facts_of
 from harness.spec.trial import TrialConfig
 from harness.stats.chance import scores_of_constant
+from harness.stats.ragged import ragged_of
 from harness.stats.tags import entities, row_numbers
 from harness.tasks.models import saved_config
 from harness.tasks.tagging.baselines import longest_matches, tag_outputs, window_probabilities
@@ -73,7 +74,7 @@ class TokenClassification(TextTask):
 
         from harness.tasks.losses import IGNORED
 
-        first, tags = (_ragged(part).take(rows) for part in (encoded.fields[FIRST_PIECES], encoded.targets["tags"]))
+        first, tags = (ragged_of(part).take(rows) for part in (encoded.fields[FIRST_PIECES], encoded.targets["tags"]))
         lengths = np.asarray(encoded.lengths)[rows]
         padded = int(lengths.max()) if length is None else length
         row_of, found = row_numbers(first.offsets), first.values >= 0
@@ -101,7 +102,7 @@ class TokenClassification(TextTask):
         """Returns the cross-entropy of the tags of first tokens, with the recipe's smoothing."""
         from harness.tasks.losses import TokenCrossEntropy
 
-        first = _ragged(encoded.fields[FIRST_PIECES])
+        first = ragged_of(encoded.fields[FIRST_PIECES])
         counts = np.bincount(row_numbers(first.offsets), weights=np.asarray(first.values) >= 0, minlength=len(first))
         return TokenCrossEntropy(counts, config.training.label_smoothing)
 
@@ -119,7 +120,7 @@ class TokenClassification(TextTask):
 
     def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
         """Returns the probabilities of the tags of each word."""
-        tokens, first = _ragged(outputs["probabilities"]), _ragged(encoded.fields[FIRST_PIECES]).take(rows)
+        tokens, first = ragged_of(outputs["probabilities"]), ragged_of(encoded.fields[FIRST_PIECES]).take(rows)
         found = first.values >= 0
         at = np.asarray(tokens.offsets)[row_numbers(first.offsets)] + first.values
         num_tags = tokens.values.shape[1]
@@ -130,7 +131,7 @@ class TokenClassification(TextTask):
     def chance(self, data: PreparedData) -> dict[str, float]:
         """Returns the metrics of a model that gives every word the tags' shares of training as probabilities."""
         targets = self.row_targets(data.frame("validation", [TAGS.name]))
-        tags = _ragged(targets["tags"])
+        tags = ragged_of(targets["tags"])
         counts = np.array([data.meta.counts["train"][name] for name in data.names], dtype=float)
         values = np.tile(counts / max(1.0, counts.sum()), (len(tags.values), 1))
         return scores_of_constant(
@@ -150,7 +151,7 @@ class TokenClassification(TextTask):
 
     def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Warns of a model that finds no entity at all."""
-        if (_ragged(outputs["probabilities"]).values.argmax(axis=-1) != 0).any():
+        if (ragged_of(outputs["probabilities"]).values.argmax(axis=-1) != 0).any():
             return []
         return ["The model finds no entity in any test row."]
 
@@ -185,7 +186,7 @@ class TokenClassification(TextTask):
 
     def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns the tag of each word, and the entities: type, first and last word, and the mean probability."""
-        values = _ragged(outputs["probabilities"]).take(np.array([row])).values
+        values = ragged_of(outputs["probabilities"]).take(np.array([row])).values
         tags, scores = values.argmax(axis=-1), values.max(axis=-1, initial=0.0)
         found = [
             {
@@ -215,12 +216,6 @@ def _encoded(
     return Encoded(
         fields=fields, targets={}, lengths=np.diff(fields["input_ids"].offsets).astype(np.int32), stats=stats
     )
-
-
-def _ragged(array: np.ndarray | Ragged) -> Ragged:
-    if not isinstance(array, Ragged):
-        raise TypeError("tags and their probabilities are ragged arrays")
-    return array
 
 
 TASK = TokenClassification()
