@@ -277,7 +277,7 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
         "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),
         "decisions": np.array([[True, False], [False, True], [True, True]]),
         "predictions": np.array([1.0, 3.0, 4.0]),
-        **{name: np.array([2, 1, 3]) for name in ("nll", "hits", "tokens", "bytes")},
+        **{name: np.array([2, 1, 3]) for name in ("nll", "hits", "tokens", "bytes", "whole_bytes")},
         "texts": utf8(["a b", "", "c"]),
         "is_written": np.array([1, 0, 1]),
     }

@@ -98,7 +98,7 @@ def _board(results: Results) -> Board:
     """Returns the board of the current phase, from its records and the coordinator's live.json."""
     live, phase = results.live, "confirm" if results.live.phase == "confirm" else "search"
     records = results.trials if phase == "search" else results.confirm
-    board = Board(results.spec)
+    board = Board(results.spec, folder=results.folder)
     slots = [record.place for record in records if record.place is not None]
     board.begin(phase, live.total or results.spec.search.trials, slots, records)
     board.num_slots = max(1, len({(place.node, place.slot) for place in slots}))

@@ -15,6 +15,7 @@ from harness.errors import InputError
 from harness.records.files import leftovers
 from harness.records.rundir import RunFolder
 from harness.records.schema import Place, Progress, Reason, Span, TrialRecord, TrialState, record_of
+from harness.records.shares import WRITTEN
 from harness.spec.trial import TrialConfig
 
 __all__ = ["MOST_LOSSES", "Active", "Ending"]
@@ -140,4 +141,5 @@ class Active:
         for path in (snapshot, *leftovers(snapshot), *leftovers(weights)):
             shutil.rmtree(path, ignore_errors=True)
         with suppress(OSError):
+            (self.folder / WRITTEN).unlink(missing_ok=True)
             self.folder.rmdir()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,9 +36,11 @@ from harness.errors import FailReason, InputError, TrialFailure
 from harness.records.files import fill_folder
 from harness.records.precision import unmeasured
 from harness.records.schema import Progress
+from harness.records.shares import WRITTEN, write_share
 from harness.runtime import quick_imports
 from harness.spec.foreign import trust
 from harness.spec.trial import TrialConfig
+from harness.tasks.progress import Shares, listening
 from harness.training.host import Host
 
 __all__ = ["LOG", "SNAPSHOT", "WEIGHTS", "Driver", "load_trial_function", "warm_up"]
@@ -64,7 +67,9 @@ class LoadedTrial:
     """Held while the trial is used: `offer` is called in another thread."""
 
     def pull(self) -> Progress:
-        with self.lock:
+        told = partial(write_share, self.folder / WRITTEN)
+        told(1)  # one that was killed while it wrote has left its share
+        with self.lock, listening(Shares(told)):
             try:
                 self.paused = next(self.generator)
             except StopIteration:

@@ -36,6 +36,8 @@ from harness.runtime import program
 from harness.spec.study import DataSpec
 from harness.spec.tasks import facts_of
 from harness.stats.metric import Arrays
+from harness.stats.shown import percent
+from harness.tasks.progress import Shares, listening
 
 __all__ = [
     "Export",
@@ -51,6 +53,8 @@ __all__ = [
     "text_rows",
 ]
 
+#: While a model writes answers, it is told every so many seconds how much is written.
+WRITTEN_EVERY_S = 10.0
 #: The texts of a row by the names of their fields; None of a row that lacks a text.
 Row = Mapping[str, Any] | None
 
@@ -122,7 +126,8 @@ def predict_outputs(
 ) -> Arrays:
     """The outputs of the model for rows, at least one, of its texts by the names of their fields.
 
-    `note` gets a line where texts were cut, and one where the tokenizer does not know most of a text.
+    `note` gets a line where texts were cut, one where the tokenizer does not know most of a text, and while answers are
+    written, which takes long, how many are.
 
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
@@ -144,7 +149,13 @@ def predict_outputs(
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
     for line in _reading_notes(encoded.stats, len(rows), "pair" if len(names) > 1 else "text"):
         note(line)
-    return answered(model.to(device), task, encoded, np.arange(len(rows)), device, export.folder)
+
+    def told(share: float) -> None:
+        if share < 1:
+            note(f"writing answers, {percent(share, 0)}")
+
+    with listening(Shares(told, WRITTEN_EVERY_S)):
+        return answered(model.to(device), task, encoded, np.arange(len(rows)), device, export.folder)
 
 
 def _reading_notes(stats: Mapping[str, Any], num_rows: int, what: str) -> Iterator[str]:

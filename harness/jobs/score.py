@@ -10,10 +10,9 @@ import atexit
 import gc
 import os
 import sys
-import time
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
-from math import inf
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -28,10 +27,11 @@ from harness.jobs.prediction_speed import measured_speed, summary
 from harness.jobs.scorer import BAD_INPUT, PROGRESS, SPEEDS, Features, Request, SavedModel
 from harness.machine.lifeline import die_with_parent
 from harness.records.files import write_json
+from harness.records.shares import write_share
 from harness.runtime import quick_imports, stand_back
 from harness.spec.foreign import trust
 from harness.spec.trial import TrialConfig
-from harness.tasks.progress import listening
+from harness.tasks.progress import Shares, listening
 
 if TYPE_CHECKING:
     import torch
@@ -43,26 +43,6 @@ __all__: list[str] = []
 _LOADING = Lock()
 
 
-class _Progress:
-    """Writes which share of the work is done into `file`, once a second at most; 1 as soon as nothing is left to do."""
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._lock = file, Lock()
-        self._done = self._whole = 0
-        self._written_at = -inf
-
-    def __call__(self, done: int, added: int) -> None:
-        """Notes `done` more units of work, and `added` more to do."""
-        with self._lock:
-            self._done, self._whole, now = self._done + done, self._whole + added, time.monotonic()
-            is_over = self._done == self._whole
-            if self._whole and (is_over or now - self._written_at >= 1):
-                self._written_at = now
-                write_json(self._file, {"share": self._done / self._whole})
-            if is_over:  # what comes next is other work
-                self._done = self._whole = 0
-
-
 def _score(request: Request) -> None:
     """Scores the models, several at once on a CPU; each with its own number of threads, on which rounding depends."""
     from harness.training.device import bind
@@ -70,7 +50,8 @@ def _score(request: Request) -> None:
     trust(request.task)  # the coordinator has already checked that the user trusts the task
     device = bind(request.place)
     workers = request.at_once if device.type == "cpu" else 1
-    with listening(_Progress(Path(request.out) / PROGRESS)), ThreadPoolExecutor(workers) as pool:
+    progress = Shares(partial(write_share, Path(request.out) / PROGRESS))
+    with listening(progress), ThreadPoolExecutor(workers) as pool:
         for future in [pool.submit(_score_model, request, saved, device) for saved in request.models]:
             future.result()
 

@@ -6,7 +6,6 @@ train (or null), then the models to score.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from typing import IO, Self
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError, InputError
 from harness.records.schema import Place, TrialRecord
+from harness.records.shares import read_share
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
@@ -206,9 +206,8 @@ class Scorer:
             try:
                 return self._process.wait(timeout=1) != 0
             except subprocess.TimeoutExpired:
-                with suppress(OSError, ValueError, KeyError):
-                    share = json.loads(progress.read_text(encoding="utf-8"))["share"]
-                    self.told(f"writing answers, {percent(share, 0)}" if share < 1 else "")
+                share = read_share(progress)
+                self.told(f"writing answers, {percent(share, 0)}" if share is not None else "")
 
     def _refuse_bad_input(self) -> None:
         """Raises what the process found wrong, if it was that which ended it."""

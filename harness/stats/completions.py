@@ -1,8 +1,8 @@
 """The metrics of texts that are written: how probable the true ones are, and how good those are that a model writes.
 
-Outputs are sums over the tokens of a row that are learned, `nll` (nats), `hits` and `tokens` [rows], and the UTF-8
-`bytes` [rows] that these tokens are; and what the model has written: `texts`, ragged UTF-8 [bytes], for the rows where
-`is_written` [rows] is 1. The target is `completions`, ragged UTF-8 [bytes].
+Outputs are sums over the tokens of a row that are learned, `nll` (nats), `hits` and `tokens` [rows], the UTF-8 `bytes`
+[rows] that these tokens are, and `whole_bytes` [rows] before they were cut; and what the model has written: `texts`,
+ragged UTF-8 [bytes], for the rows where `is_written` [rows] is 1. The target is `completions`, ragged UTF-8 [bytes].
 """
 
 from __future__ import annotations
@@ -69,6 +69,20 @@ def _columns(*names: str) -> Callable[[Arrays, Arrays], np.ndarray]:
     return row_stats
 
 
+def _whole_bytes(outputs: Arrays, targets: Arrays) -> np.ndarray:
+    """Returns the row stats of bits per byte: nats and bytes of each row before it was cut [rows, 2].
+
+    What was cut off counts at the rate of what was kept, so that tokenizers that cut differently weigh rows alike; a
+    row of which nothing is left has no rate.
+    """
+    import numpy as np
+
+    kept = np.asarray(outputs["bytes"], dtype=np.float64)
+    whole = np.where(kept > 0, outputs["whole_bytes"], 0.0)
+    times = np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0)
+    return np.stack([outputs["nll"] * times, whole], axis=1)
+
+
 def _perplexity(sums: np.ndarray) -> np.ndarray:
     import numpy as np
 
@@ -119,7 +133,7 @@ COMPLETIONS: tuple[Metric, ...] = (
         low=0.0,
         high=inf,
         needs="nll",
-        row_stats=_columns("nll", "bytes"),
+        row_stats=_whole_bytes,
         of_sums=_bits,
     ),
     _written("exact_match", "exact match", same_words, is_share=True),

@@ -48,7 +48,7 @@ class CausalLM(WritingTask):
     facts = facts_of("causal-lm")
     auto: ClassVar[str] = "AutoModelForCausalLM"
     value_columns: ClassVar[tuple[str, ...]] = ("completion",)
-    beside: ClassVar[tuple[str, ...]] = ("prompt_lengths", "bytes")
+    beside: ClassVar[tuple[str, ...]] = ("prompt_lengths", "bytes", "whole_bytes")
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """Returns what other texts depend on, and how a prompt is asked."""

@@ -26,7 +26,7 @@ from harness.tasks import task_of
 __all__ = ["baselines", "encoded", "encoded_folder", "facts", "training_rows", "validation_rows", "warnings_of_others"]
 
 #: Raised when the same rows would be encoded differently.
-VERSION = 4
+VERSION = 5
 #: The file with the stratum of each row, beside the encoded examples.
 STRATA = "strata.npy"
 MAX_UNKNOWN = 0.1

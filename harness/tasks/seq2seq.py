@@ -42,7 +42,7 @@ class Seq2Seq(WritingTask):
     facts = facts_of("seq2seq")
     auto: ClassVar[str] = "AutoModelForSeq2SeqLM"
     value_columns: ClassVar[tuple[str, ...]] = ("target",)
-    beside: ClassVar[tuple[str, ...]] = (LABELS, "bytes")
+    beside: ClassVar[tuple[str, ...]] = (LABELS, "bytes", "whole_bytes")
     asked: ClassVar[str] = "source"
     has_encoder: ClassVar[bool] = True
 

@@ -9,14 +9,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isfinite
+from pathlib import Path
 
+from harness.records.rundir import KINDS
 from harness.records.schema import Place, Progress, TrialRecord, TrialState
+from harness.records.shares import WRITTEN, read_share
 from harness.spec.configure import arms, keeps_default, rung_fractions
 from harness.spec.constraints import Ranking
 from harness.spec.rungs import num_promoted, promoted_shares, rungs_passed
 from harness.spec.steps import step_at
 from harness.spec.study import StudySpec
 from harness.spec.trial import TrialConfig
+from harness.stats.shown import percent
 from harness.terminal.words import ending_of
 
 __all__ = ["Board", "BoardRow"]
@@ -96,6 +100,8 @@ class Board:
     began_at: float = 0.0
     spent_before_s: float = 0.0
     clock: Callable[[], float] = time.time
+    folder: Path | None = None
+    """The run folder, in which running trials say how much of their answers is written; None: it is not looked at."""
 
     def begin(self, phase: str, total: int, slots: Sequence[Place], earlier: Iterable[TrialRecord] = ()) -> None:
         """Starts a phase; `earlier` are its trials of an interrupted sweep."""
@@ -140,6 +146,19 @@ class Board:
     def running(self) -> list[BoardRow]:
         """The rows of trials in a slot."""
         return [row for row in self.by_number if row.running]
+
+    def state_of(self, row: BoardRow) -> str:
+        """Returns the state of a trial in a few words; of one whose model writes answers, how much is written."""
+        share = None
+        if self.folder is not None and self.phase in KINDS and row.running:
+            share = read_share(self.folder / KINDS[self.phase] / str(row.number) / WRITTEN)
+        return row.state if share is None else f"writing answers, {percent(share, 0)}"
+
+    @property
+    def writing(self) -> list[tuple[BoardRow, str]]:
+        """The running trials whose models write answers, each with its state."""
+        states = [(row, self.state_of(row)) for row in self.running]
+        return [(row, state) for row, state in states if state != row.state]
 
     @property
     def waiting(self) -> list[BoardRow]:

@@ -142,7 +142,7 @@ def _line(board: Board, row: BoardRow, params: Sequence[str], *, is_best: bool) 
             f"{_epoch(row)}/{config.training.epochs:g}",
             metric(board.objective, score) if isfinite(score) else "",
             number(speed) if speed else "",
-            plain(row.state) + (", best" if is_best else ""),
+            plain(board.state_of(row)) + (", best" if is_best else ""),
         ),
         "bold green" if is_best else _style(row),
     )

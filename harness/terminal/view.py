@@ -83,7 +83,8 @@ class PlainView:
             if not board.phase:
                 return f"{self._work}, {_time(board.clock() - self._work_began_at)}"
             took = _time(board.clock() - board.began_at)
-            return f"{board.phase}: {counts_line(board)}, {took}; {best_line(board)}"
+            writing = "".join(f"; {label(row)} is {state}" for row, state in board.writing)
+            return f"{board.phase}: {counts_line(board)}, {took}; {best_line(board)}{writing}"
 
     def begin(self, phase: str, total: int, slots: Sequence[Place]) -> None:
         """Starts a phase: prints its number of trials, those done before, and the slots."""
@@ -107,7 +108,7 @@ class PlainView:
             results = self._read()
         except HarnessError:
             return ()
-        self.board.spent_before_s = results.spent_s
+        self.board.spent_before_s, self.board.folder = results.spent_s, results.folder
         return results.trials if phase == "search" else results.confirm
 
     def started(self, config: TrialConfig) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import sys
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ from harness.engines.messages import (
 )
 from harness.engines.messages import encode as wire
 from harness.errors import CheckpointError, FailReason
+from harness.records.shares import WRITTEN, read_share, write_share
+from harness.tasks.progress import tell
 from harness.testing.engines import make_slots
 from harness.testing.fakes import FakePausedTrial, config, diary, run_trial
 from harness.training.host import Host
@@ -46,6 +49,26 @@ def test_driver_many_standing_trials(tmp_path: Path, data: str) -> None:
     assert isinstance(went_on, Evaluated) and went_on.progress.step == 4
     driver.close_all()
     assert sorted(diary(data, "closed")) == [["0"], ["1"], ["2"]]
+
+
+def test_driver_notes_how_much_a_model_has_written(tmp_path: Path, data: str) -> None:
+    home = folder(tmp_path, 0)
+    noted: list[float | None] = []
+
+    def writes(config: Any, data: str, host: Host, resume: Path | None = None) -> Iterator[FakePausedTrial]:
+        for pause in run_trial(config, data, host, resume):
+            noted.append(read_share(home / WRITTEN))
+            tell(0, 4)
+            time.sleep(1.1)  # it is told once a second
+            tell(1)
+            noted.append(read_share(home / WRITTEN))
+            tell(3)
+            yield pause
+
+    write_share(home / WRITTEN, 0.5)  # of a process that was killed
+    assert isinstance(make_driver(data, writes).start(config(0), home), Evaluated)
+    assert noted == [None, 0.25]
+    assert not (home / WRITTEN).exists()
 
 
 def test_driver_snapshot_is_not_written_twice(tmp_path: Path, data: str) -> None:

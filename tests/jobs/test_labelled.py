@@ -17,7 +17,7 @@ from harness.stats.completions import utf8
 from harness.stats.ragged import Ragged
 
 #: The outputs of a model that was shown no answer.
-NLL = ("nll", "hits", "tokens", "bytes")
+NLL = ("nll", "hits", "tokens", "bytes", "whole_bytes")
 
 
 def export(task: str = "text-classification", names: tuple[str, ...] = ("no", "yes")) -> Export:

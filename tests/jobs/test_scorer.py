@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from harness.jobs import scorer as module
 from harness.jobs.scorer import Features, Request, SavedModel, Scorer
 from harness.records.schema import Place
 from harness.spec.trial import TrialConfig
-from harness.tasks.progress import listening, tell
 from harness.testing.processes import until
 
 ROOT = Path(__file__).parents[2]
@@ -111,25 +109,6 @@ def test_the_share_of_written_answers_is_told(out: Path) -> None:
             pass
     assert set(told) == {"writing answers, 34\u00a0%"}
     assert not (out / "progress.json").exists()
-
-
-def test_progress_is_the_share_of_the_work_that_is_begun(tmp_path: Path) -> None:
-    from harness.jobs.score import _Progress
-
-    def share() -> float:
-        found: float = json.loads((tmp_path / "progress.json").read_text())["share"]
-        return found
-
-    with listening(_Progress(tmp_path / "progress.json")):
-        tell(0, 20)
-        assert share() == 0
-        tell(20)
-        assert share() == 1
-        tell(0)
-        assert share() == 1
-    last = _Progress(tmp_path / "progress.json")
-    last(5, 20)
-    assert share() == 0.25
 
 
 def test_a_process_that_died_before_it_was_asked_is_started_again(out: Path) -> None:

@@ -63,10 +63,16 @@ def test_f_measures_of_words(said: str, true: str, rouge: float, f1: float) -> N
 
 def test_losses_are_sums_over_tokens_and_bytes() -> None:
     outputs = {"nll": np.array([6.0, 2.0]), "tokens": np.array([3, 1]), "hits": np.array([2, 0])}
-    outputs["bytes"] = np.array([10, 6])
+    outputs["bytes"] = outputs["whole_bytes"] = np.array([10, 6])
     values = scores(COMPLETIONS, outputs, {"completions": utf8(["a b", "c"])})
     expected = {"loss": 2.0, "perplexity": exp(2), "token_accuracy": 0.5, "bits_per_byte": 8 / log(2) / 16}
     assert values == pytest.approx(expected), "written metrics are absent, not 0"
+
+
+def test_a_target_that_was_cut_counts_with_all_of_its_bytes() -> None:
+    outputs = {"nll": np.array([6.0, 2.0, 1.0]), "bytes": np.array([10, 4, 0]), "whole_bytes": np.array([10, 8, 5])}
+    found = score(METRICS["bits_per_byte"], outputs, {"completions": utf8(["a", "b", "c"])})
+    assert found == pytest.approx((6 + 2 * 8 / 4) / log(2) / 18), "one of which nothing is left has no rate"
 
 
 def test_exact_match_looks_at_words_alone() -> None:

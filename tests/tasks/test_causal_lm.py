@@ -273,6 +273,7 @@ def test_rows_that_are_cut_are_told(data: PreparedData, checkpoint: Path) -> Non
         kept = tokenizer.decode(learned(examples, row), skip_special_tokens=True)
         assert data.frame("train")["completion"][row].startswith(kept)
         assert examples.fields["bytes"][row] == len(kept.encode())
+        assert examples.fields["whole_bytes"][row] == len(data.frame("train")["completion"][row].encode())
 
 
 def test_bits_per_byte_do_not_depend_on_the_tokenizer(data: PreparedData, checkpoint: Path) -> None:

@@ -346,7 +346,7 @@ def test_what_is_cut_or_cannot_be_written_is_told(data: PreparedData, checkpoint
     examples = encoded(data, trial(checkpoints["t5"], max_length=3), "train")
     for row, text in enumerate(data.frame("train")["target"]):
         assert len(tokens_of(examples, "labels", row)) <= 3
-        assert examples.fields["bytes"][row] <= len(text.encode())
+        assert examples.fields["bytes"][row] <= len(text.encode()) == examples.fields["whole_bytes"][row]
     assert any("cannot be written" in line for line in facts(data, trial(checkpoints["bert"])))
     assert not any("cannot be written" in line for line in facts(data, trial(checkpoints["t5"])))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from rich.console import Console
 
 from harness.records.schema import TrialState
+from harness.records.shares import WRITTEN, write_share
 from harness.spec.reader import load_study
 from harness.terminal.board import Board
 from harness.terminal.screen import screen
@@ -59,6 +62,20 @@ def test_screen_says_when_an_objective_of_written_text_is_known() -> None:
     row = progress(0, 40, 0.0).model_copy(update={"metrics": {"loss": 0.5}})
     found.progressed(0, row)
     assert "exact match is known at the end of a training" in drawn(found, 120, 20)[2]
+
+
+def test_screen_says_how_much_a_running_trial_has_written(tmp_path: Path) -> None:
+    spec = load_study(STUDIES / "smoke_causal_lm.yaml")
+    found = board(spec)
+    found.folder = tmp_path
+    for number in range(2):
+        found.started(config(spec, number))
+        (tmp_path / "trials" / str(number)).mkdir(parents=True)
+    write_share(tmp_path / "trials" / "1" / WRITTEN, 0.4)
+    states = drawn(found, 120, 20)[-2:]
+    assert states[0].endswith("training") and states[1].endswith("writing answers, 40 %")
+    found.paused(1)
+    assert not found.writing, "one that waits writes nothing"
 
 
 def test_screen_of_many_trials_shows_running_and_best() -> None:

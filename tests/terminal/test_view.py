@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,7 @@ from harness.errors import RunError
 from harness.records.manifest import Manifest
 from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialState
+from harness.records.shares import WRITTEN, write_share
 from harness.terminal import heartbeat
 from harness.terminal.training import Training
 from harness.terminal.view import LiveView, PlainView, open_view
@@ -70,6 +72,16 @@ def test_training_shows_the_clock_and_the_steps(terminal: bool) -> None:
         assert view._state() == "training trial 1, 0 s"
     lines = [line.strip() for line in text_of(out).splitlines() if line.strip() == "training trial 1"]
     assert len(lines) == (0 if terminal else 2), "a terminal has the clock instead"
+
+
+def test_plain_view_tells_how_much_a_running_trial_has_written(tmp_path: Path) -> None:
+    view = PlainView(console(terminal=False), study(), nothing_before)
+    view.begin("search", 2, SLOTS)
+    view.started(config(view.board.spec, 1))
+    view.board.folder = tmp_path
+    (tmp_path / "trials" / "1").mkdir(parents=True)
+    write_share(tmp_path / "trials" / "1" / WRITTEN, 0.4)
+    assert view._state().endswith("no trial was evaluated yet; trial 1 is writing answers, 40\u00a0%")
 
 
 def test_plain_view_has_a_line_for_each_end() -> None:

@@ -40,7 +40,8 @@ def encoded_pairs(
     """Returns the examples of sources with their targets, without the targets of metrics.
 
     `input_ids` are the tokens of sources, ragged; `labels` those of targets with the end token, ragged, none where a
-    row has no target; `bytes` [rows] the UTF-8 bytes of what is learned. An example's length is that of both together.
+    row has no target; `bytes` [rows] the UTF-8 bytes of what is learned, `whole_bytes` [rows] those of the targets
+    before they were cut. An example's length is that of both together.
 
     Args:
         sources: cleaned texts.
@@ -58,7 +59,7 @@ def encoded_pairs(
     limit = length_limit(half_of(settings, "encoder"), tokenizer, max_length)
     fields, stats = encode_texts(tokenizer, [sources], limit, segments=False, end_id=end)
     most = length_limit(half_of(settings, "decoder"), tokenizer, max_length)
-    labels, num_bytes, notes = _encoded_targets(targets, tokenizer, start, end, most)
+    labels, of_bytes, notes = _encoded_targets(targets, tokenizer, start, end, most)
     if stats["truncated_fraction"]:
         cut = round(stats["truncated_fraction"] * len(sources))
         what = f"more than {limit} tokens (data.max_length)"
@@ -68,7 +69,7 @@ def encoded_pairs(
     kept |= {"mean_length": float(lengths.mean()), "p95_length": float(np.percentile(lengths, 95))}
     kept |= {"max_length": int(lengths.max()), START: start, "padding": "right", "notes": notes}
     return Encoded(
-        fields={**fields, LABELS: labels, "bytes": num_bytes}, targets={}, lengths=lengths.astype(np.int32), stats=kept
+        fields={**fields, LABELS: labels, **of_bytes}, targets={}, lengths=lengths.astype(np.int32), stats=kept
     )
 
 
@@ -133,13 +134,14 @@ def _encoded_targets(
         ids.append(row)
         num_bytes[at] = len(text.encode()) if text is not None else 0
     written = tokenizer.batch_decode(ids, skip_special_tokens=True) if ids else []
+    of_bytes = {"bytes": num_bytes, "whole_bytes": num_bytes.copy()}
     for at in cut:
         num_bytes[at] = len(written[at].encode())
     whole = [pair for at, pair in enumerate(zip(targets, written, strict=True)) if at not in cut]
     changed = sum(text is not None and text.split() != back.split() for text, back in whole)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in ids])]).astype(np.int64)
     values = np.array([number for row in ids for number in row], dtype=np.int32)
-    return Ragged(values=values, offsets=offsets), num_bytes, _notes(len(texts), len(cut), changed, most)
+    return Ragged(values=values, offsets=offsets), of_bytes, _notes(len(texts), len(cut), changed, most)
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
@@ -158,7 +160,7 @@ def _notes(num_rows: int, num_cut: int, num_changed: int, most: int) -> list[str
     if num_cut:
         notes.append(
             f"{num_cut:,} of {num_rows:,} targets have more than {most} tokens (data.max_length): their end is cut "
-            "off, and loss, token accuracy and bits per byte are those of the rest"
+            "off, and loss and token accuracy are those of the rest"
         )
     if num_changed:
         notes.append(

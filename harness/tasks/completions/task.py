@@ -101,7 +101,7 @@ class WritingTask(TextTask):
 
     def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
         """Returns the outputs with the bytes of what is learned."""
-        return {**outputs, "bytes": np.asarray(encoded.fields["bytes"])[rows]}
+        return {**outputs, **{name: np.asarray(encoded.fields[name])[rows] for name in ("bytes", "whole_bytes")}}
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """Returns the checkpoint with its own head; how it is asked and how much it writes is in its configuration."""

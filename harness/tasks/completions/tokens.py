@@ -24,7 +24,8 @@ def encode_dialogues(
     """Returns the fields of encoded rows, and statistics, `notes` on what was cut among them.
 
     `input_ids` are ragged [tokens]; `logits_to_keep`, ragged [tokens], is 1 where the next token is learned;
-    `prompt_lengths` [rows] are the tokens before the answer, `bytes` [rows] the UTF-8 bytes of what is learned.
+    `prompt_lengths` [rows] are the tokens before the answer, `bytes` [rows] the UTF-8 bytes of what is learned, and
+    `whole_bytes` [rows] those that it had before it was cut.
 
     Args:
         tokenizer: that of the rows' `Dialogue`; no special token is read in their text.
@@ -36,13 +37,14 @@ def encode_dialogues(
     encoded = iter(_encoded(tokenizer, texts))
     ids: list[np.ndarray] = []
     keeps: list[np.ndarray] = []
-    prompts, sizes = np.zeros(len(rows), dtype=np.int32), np.zeros(len(rows), dtype=np.int64)
+    prompts, (sizes, whole_sizes) = np.zeros(len(rows), dtype=np.int32), np.zeros((2, len(rows)), dtype=np.int64)
     cut_prompts = cut_answers = 0
     for at, row in enumerate(rows):
         prompt, answer = (_tokens(parts, encoded) for parts in (row.prompt, row.answer))
         most = limit if row.answer else max(1, limit - room)
         over = len(prompt) + len(answer) - most
         num_bytes = sum(len(part.text.encode()) for part in (*row.prompt, *row.answer) if part.is_learned)
+        whole_sizes[at] = num_bytes
         if over > 0:
             drop = max(0, min(over, len(prompt) - max(1, row.num_lead)))
             prompt = np.concatenate([prompt[: row.num_lead], prompt[row.num_lead + drop :]])
@@ -63,6 +65,7 @@ def encode_dialogues(
         "logits_to_keep": Ragged(values=np.concatenate([*keeps, np.zeros(0)]).astype(np.uint8), offsets=offsets),
         "prompt_lengths": prompts,
         "bytes": sizes,
+        "whole_bytes": whole_sizes,
     }
     unknown = int((values == tokenizer.unk_token_id).sum()) if tokenizer.unk_token_id is not None else 0
     stats = stats_of(lengths, cut_prompts + cut_answers, unknown, limit, tokenizer)
@@ -93,6 +96,6 @@ def _notes(num_rows: int, cut_prompts: int, cut_answers: int, limit: int) -> lis
     if cut_answers:
         notes.append(
             f"{cut_answers:,} of {num_rows:,} rows have {what}: the end of what is learned is cut off, and loss, "
-            "perplexity, token accuracy and bits per byte are those of the rest"
+            "perplexity and token accuracy are those of the rest"
         )
     return notes

@@ -89,7 +89,8 @@ def written(
     """Returns the tokens that the model writes for each prompt of token ids, up to the one that ends its answer.
 
     Prompts are padded on the left, and a prompt and its answer have at most `limit` tokens. What an encoder reads is
-    padded on the right, and the answer alone has at most `limit` tokens. Out of memory on an X
+    padded on the right, and the answer alone has at most `limit` tokens. Out of memory on an accelerator,
+    batches are halved from there on.
     """
     lengths, most = np.array([len(prompt) for prompt in prompts]), int(settings.max_new_tokens)
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]

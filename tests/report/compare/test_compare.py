@@ -114,6 +114,7 @@ def written(shape: Shape, true: np.ndarray, accuracy: float, rng: np.random.Gene
         "tokens": tokens,
         "hits": tokens / 2,
         "bytes": np.full(len(true), 9),
+        "whole_bytes": np.full(len(true), 9),
     }
     texts = ["right" if right else "wrong" for right in rng.random(len(true)) < accuracy]
     written = {"texts": utf8(texts), "is_written": np.ones(len(true), dtype=np.uint8)}
