@@ -115,8 +115,8 @@ print(tokenizer.decode(written[0], skip_special_tokens=True))"""
 
 def _encoded_targets(
     targets: Sequence[str | None], tokenizer: PreTrainedTokenizerBase, start: int, end: int, most: int
-) -> tuple[Ragged, np.ndarray, list[str]]:
-    """Returns the tokens of targets, their bytes [rows], and notes on what is cut or cannot be written."""
+) -> tuple[Ragged, dict[str, np.ndarray], list[str]]:
+    """Returns the tokens of targets, their bytes [rows], kept and whole, and notes on what is cut or not writable."""
     texts = [text for text in targets if text is not None]
     found = iter(_ids(tokenizer, texts))
     ids: list[list[int]] = []
