@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
 
 from harness.data.readers.file import TableFile
 from harness.data.readers.form import Content, Form, require_columns
@@ -35,6 +36,8 @@ def read_arrow(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
 
     check_signature(file, "Arrow", (b"ARROW1", b"\xff\xff\xff\xff"))
 
+    notes: list[str] = []
+
     def batches(stream: Any) -> tuple[Any, Callable[[list[str]], Iterable[Any]]]:
         is_file = stream.read(6) == b"ARROW1"
         stream.seek(0)
@@ -42,9 +45,26 @@ def read_arrow(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
             table = ipc.open_file(stream)
             return table.schema, lambda _: (table.get_batch(at) for at in range(table.num_record_batches))
         table = ipc.open_stream(stream)
-        return table.schema, lambda _: table
+        return table.schema, lambda _: _batches_of_stream(table, stream, file.name, notes)
 
-    return _content(file, names, batches)
+    content = _content(file, names, batches)
+    return replace(content, notes=(*content.notes, *notes))
+
+
+def _batches_of_stream(table: Any, stream: BinaryIO, name: str, notes: list[str]) -> Iterator[Any]:
+    """Yields the batches of a stream, and adds a note where it lacks the mark of its end."""
+    num_rows = 0
+    while True:
+        start = stream.tell()
+        try:
+            batch = table.read_next_batch()
+        except StopIteration:
+            # The last bytes may be those of the mark by chance; that nothing follows the last batch tells more.
+            if stream.tell() == start:
+                notes.append(f"{name}: has no mark of its end behind the last of {num_rows} rows; it may be cut off")
+            return
+        num_rows += batch.num_rows
+        yield batch
 
 
 def _content(
