@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["prepare"]
 
 #: Raised when the same bytes and keys would be prepared differently, so that older folders are not used.
-VERSION = 6
+VERSION = 7
 #: Keys of a form that do not change the name of a folder where they are not set, so that older folders are found.
 _LATER = {"label_separator", "by_word"}
 #: Rows whose values are hashed at once.

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
 from harness.errors import DataError
 
-__all__ = ["MISSING_WORDS", "as_text", "cell_of", "is_missing", "number_of", "remedy_for", "whole_number"]
+__all__ = [
+    "MISSING_WORDS",
+    "as_text",
+    "cell_of",
+    "is_invisible",
+    "is_missing",
+    "number_of",
+    "remedy_for",
+    "whole_number",
+]
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
 #: What spreadsheets, R, pandas and databases write for a value that is missing, in lower case.
 MISSING_WORDS = frozenset(["na", "n/a", "#n/a", "<na>", "nan", "null", "none", "\\n"])
+#: Categories of signs that are not seen: controls, zero-width signs, spaces; and signs of other ones: fillers, Braille's blank.
+_UNSEEN = frozenset(["Cc", "Cf", "Zs", "Zl", "Zp"])
+_BLANKS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]")
 #: What is written with more digits is no number but a name.
 MAX_DIGITS = 60
 
@@ -23,6 +36,13 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, (float, Decimal)) and value != value)
+
+
+def is_invisible(text: str) -> bool:
+    """True for a text of which nothing is seen: spaces, zero-width signs, byte order marks, controls, or nothing."""
+    if text.isascii() and text.isprintable():
+        return not text.strip()
+    return all(unicodedata.category(sign) in _UNSEEN or _BLANKS.match(sign) for sign in text)
 
 
 def as_text(place: str, value: Any, column: str = "") -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from harness.data.kinds.base import Kind
 from harness.data.kinds.lists import lists_or_labels
 from harness.data.kinds.spellings import MAX_LISTED, alike_note, doubtful_note, natural_order
-from harness.data.values import MISSING_WORDS, as_text, is_missing, number_of, whole_number
+from harness.data.values import MISSING_WORDS, as_text, is_invisible, is_missing, number_of, whole_number
 from harness.errors import DataError
 
 __all__ = ["MAX_LABELS", "Label", "label_name"]
@@ -122,7 +122,9 @@ class Label(Kind):
 
 
 def label_name(place: str, value: Any, column: str = "") -> str | None:
-    """Returns the class name of a value; None for a missing one. A list of one label is that label.
+    """Returns the class name of a value; None for a missing one, or one of which nothing is seen.
+
+    A list of one label is that label.
 
     Raises:
         DataError: the value holds several labels, or is no label; `place` begins the message.
@@ -138,7 +140,10 @@ def label_name(place: str, value: Any, column: str = "") -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         return f"{int(value)}.0"  # without an exponent
-    return str(value).lower() if isinstance(value, bool) else as_text(place, value, column).strip()
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = as_text(place, value, column).strip()
+    return None if is_invisible(text) else text
 
 
 def _whole_numbers(labels: Sequence[str | None]) -> list[str | None]:

@@ -125,7 +125,8 @@ def _names_of(place: str, value: Any) -> list[str] | None:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     if not isinstance(value, (list, tuple)):
-        return None if is_missing(value) else [str(label_name(place, value))]
+        name = label_name(place, value)
+        return None if name is None else [name]
     names = [label_name(place, name) for name in value]
     if any(name is None for name in names):
         raise DataError(f"{place} holds an empty label: {str(list(value))[:60]}")

@@ -7,14 +7,19 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from harness.data.clean import normalised
 from harness.data.values import MISSING_WORDS, number_of
 
 __all__ = ["MAX_LISTED", "alike_note", "doubtful_note", "natural_order"]
 
-#: Classes that may stand for a missing label, in lower case; "none" is a common name.
-_DOUBTFUL = (MISSING_WORDS - {"none"}) | {"-", "--", "?"}
+#: Classes that may stand for a missing label, in lower case: of programs, of spreadsheets' errors, and points or strokes
+#: alone; "none" is a common name.
+_DOUBTFUL = MISSING_WORDS - {"none"} | {"nat", "nil", "undefined", "(null)", "(blank)", "#na", "#n/a n/a"}
+_DOUBTFUL |= {"#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"}
+_NO_NUMBER = re.compile(r"[+-]?(inf(inity)?|nan|1\.#(ind|qnan|inf))")
+_NO_WORD = re.compile(r"[-.?_\u2013\u2014\u2026]+")
 _TRUTH = {"true": "1", "false": "0"}
 #: So many names are listed in a note.
 MAX_LISTED = 20
@@ -39,10 +44,16 @@ def alike_note(column: str, labels: Iterable[str]) -> list[str]:
 
 def doubtful_note(column: str, labels: Iterable[str]) -> list[str]:
     """Returns a note on classes whose names are words for a missing value; empty where there are none."""
-    rows = Counter(label for label in labels if label.lower() in _DOUBTFUL)
+    rows = Counter(filter(_is_doubtful, labels))
     listed = ", ".join(f"'{label}' ({rows[label]} rows)" for label in sorted(rows))
     remedy = "where it stands for a missing label, leave the cell empty"
     return [f"'{column}': {listed} is taken as a class; {remedy}"] if listed else []
+
+
+@lru_cache
+def _is_doubtful(label: str) -> bool:
+    name = label.lower()
+    return name in _DOUBTFUL or bool(_NO_NUMBER.fullmatch(name) or _NO_WORD.fullmatch(name))
 
 
 def _folded(label: str) -> str | Decimal:

@@ -28,6 +28,13 @@ LABEL = KINDS["label"]
         (None, None),
         ("  ", None),
         (float("nan"), None),
+        ("\u200b", None),
+        (" \ufeff\xa0", None),
+        ("\u2800\u3164", None),
+        ("\0", None),
+        (["\u200b"], None),
+        ("\u200ba", "\u200ba"),
+        ("\U0001f600\ufe0f", "\U0001f600\ufe0f"),
     ],
 )
 def test_label_name(value: object, name: str | None) -> None:
@@ -66,12 +73,13 @@ def test_words_for_no_value_are_missing_beside_numbers() -> None:
 
 
 def test_words_for_no_value_among_words_are_classes_with_a_note() -> None:
-    for word in ("NA", "NULL", "\\N", "nan", "-"):
+    words = ("NA", "NULL", "\\N", "nan", "-", ".", "...", "\u2014", "NaT", "inf", "-Infinity", "1.#QNAN", "#REF!", "nil")
+    for word in words:
         (note,) = LABEL.notes("label", ["yes", word, word])
         assert note == (
             f"'label': '{word}' (2 rows) is taken as a class; where it stands for a missing label, leave the cell empty"
         )
-    assert LABEL.notes("label", ["yes", "none", "no"]) == []
+    assert LABEL.notes("label", ["yes", "none", "no", "+", "*", "***", "in.", "nation", "info", ":-)"]) == []
     (note,) = KINDS["label_set"].notes("labels", [["yes", "NA"], []])
     assert "'NA' (1 rows) is taken as a class" in note
 
