@@ -74,10 +74,10 @@ class DataError(InputError):
 
 
 class MissingColumn(DataError):
-    """A table lacks the column `column`; `what` says which it has, and `remedy` what to do."""
+    """A table lacks the column `column`, and has those `present`; `what` says so, and `remedy` what to do."""
 
-    def __init__(self, column: str, what: str, remedy: str) -> None:
-        self.column, self.what = column, what
+    def __init__(self, column: str, what: str, remedy: str, present: Sequence[str] = ()) -> None:
+        self.column, self.what, self.present = column, what, tuple(present)
         super().__init__(f"{what}; {remedy}")
 
 

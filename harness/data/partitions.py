@@ -89,7 +89,8 @@ def _with_values(
     except MissingColumn as error:
         listed = ", ".join(f"'{column}'" for column in given)
         what = f"{error.what}, and its folders give {listed}"
-        raise MissingColumn(error.column, what, "name it with data.text=, data.text_pair= or data.label=") from None
+        remedy = "name it with data.text=, data.text_pair= or data.label="
+        raise MissingColumn(error.column, what, remedy, (*error.present, *given)) from None
     num_rows = len(next(iter(content.columns.values()), ()))
     return Content(
         content.columns | {column: [values.get(column)] * num_rows for column in given}, content.notes, content.header

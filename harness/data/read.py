@@ -143,7 +143,7 @@ def _named(error: MissingColumn, names: Mapping[str, str], facts: TaskFacts) -> 
     keys = [facts.field(name).key for name, column in names.items() if column == error.column]
     if not keys or not keys[0].startswith("data.columns."):
         return error
-    return MissingColumn(error.column, error.what, f"name it with {keys[0]}=")
+    return MissingColumn(error.column, error.what, f"name it with {keys[0]}=", error.present)
 
 
 def _target(names: Mapping[str, str], facts: TaskFacts) -> str | None:
@@ -168,7 +168,8 @@ def _contents(
         keys = [key for key, column in extra.items() if column == error.column]
         if not keys or error.column in names.values():
             raise
-        raise MissingColumn(error.column, error.what, f"name it with {_without_number(keys[0])}=") from None
+        remedy = f"name it with {_without_number(keys[0])}="
+        raise MissingColumn(error.column, error.what, remedy, error.present) from None
 
 
 def _without_number(key: str) -> str:

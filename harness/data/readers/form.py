@@ -83,6 +83,7 @@ def require_columns(place: str, names: Iterable[str], present: Sequence[str], hi
                 name,
                 f"{place}: no column '{name}' (columns: {listed}{more}){_near(name, present)}",
                 hint or "name it with data.text=, data.text_pair= or data.label=",
+                present,
             )
 
 

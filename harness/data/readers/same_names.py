@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from harness.data.readers.form import Content
 from harness.data.readers.header import folded
-from harness.errors import DataError, MissingColumn
+from harness.errors import MissingColumn
 
 __all__ = ["read_same_names", "same_names"]
 
@@ -45,10 +45,7 @@ def read_same_names(
     except MissingColumn as error:
         if all(map(str.isdecimal, names)):
             raise
-        try:
-            found = same_names(names, read(None).columns)
-        except DataError:  # another column cannot be read
-            raise error from None
+        found = same_names(names, error.present)
         if error.column not in found:
             raise
     return _renamed(read([found.get(name, name) for name in names]), found, place)
