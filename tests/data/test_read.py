@@ -364,6 +364,22 @@ def test_read_table_hub_class_ids_become_names(monkeypatch: pytest.MonkeyPatch) 
     assert tables.source.name == f"owner/set@{REVISION}"
 
 
+def test_read_table_hub_names_of_columns_may_differ_between_splits(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"t{number}" for number in range(12)]
+    train = FakeSplit({"text": texts, "label": ["pos", "neg"] * 6}, None)
+    test = FakeSplit({"Text": ["one", "two"], " LABEL": ["pos", "neg"]}, None)
+    fake_datasets(monkeypatch, {"train": train, "test": test})
+    tables = read_table(HUB, "text-classification")
+    assert tables.test is not None
+    assert tables.test[["text", "label"]].to_numpy().tolist() == [["one", "pos"], ["two", "neg"]]
+    assert set(tables.notes) == {
+        "owner/set: test: 'text' is read from 'Text'",
+        "owner/set: test: 'label' is read from ' LABEL'",
+    }
+    fake_datasets(monkeypatch, {"train": test, "test": train})
+    assert "owner/set: train: no column 'text'" in refused(HUB)
+
+
 def test_read_table_hub_out_of_reach_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_datasets(monkeypatch, ConnectionError("no route\nand more"))
     assert "(no route); without a network, give a folder of tables: data.path=FOLDER" in refused(HUB)

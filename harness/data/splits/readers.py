@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from harness.data.formats import Content, Form, require_columns
 from harness.data.partitions import read_partitioned
 from harness.data.readers.id_names import named, names_of
 from harness.data.readers.nested import value_at
+from harness.data.readers.same_names import read_same_names
 from harness.data.sources import Source
 from harness.errors import DataError, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
@@ -33,7 +34,11 @@ def split_readers(spec: DataSpec, source: Source, form: Form) -> tuple[dict[str,
     if spec.hub is not None:
         tables = _from_hub(spec.hub)
         places = {split: f"{spec.hub.id}: {split}" for split in tables}
-        return {split: partial(_hub_columns, places[split], table) for split, table in tables.items()}, places
+        by_split = {"train": _hub_columns}
+        return {
+            split: partial(by_split.get(split, _hub_columns_by_same_names), places[split], table)
+            for split, table in tables.items()
+        }, places
     places = {split: paths[0].name for split, paths in source.files.items()}
     return of_files(source, form), places
 
@@ -108,3 +113,12 @@ def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
             [named(f"{place}: '{column}'", value, names) for value in values] if names else values
         )
     return Content(values_by_column)
+
+
+def _hub_columns_by_same_names(place: str, table: Any, columns: list[str]) -> Content:
+    """Returns columns as lists, also those that differ in case, spaces and hidden signs from the names in `columns`."""
+
+    def read(names: Sequence[str] | None) -> Content:
+        return _hub_columns(place, table, list(names or ()))
+
+    return read_same_names(read, place, columns)
