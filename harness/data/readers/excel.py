@@ -1,4 +1,4 @@
-"""Reads an Excel workbook: its first sheet that has the wanted columns."""
+"""Reads an Excel workbook: its first sheet that has the wanted columns, a hidden one only where no other has rows."""
 
 from __future__ import annotations
 
@@ -33,12 +33,17 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of styles and extensions, which say nothing of the cells
-                sheets = [(sheet.title, _cells(sheet)) for sheet in _sheets(stream, data_only=True)]
+                found = _sheets(stream, data_only=True)
+                hidden = {sheet.title for sheet in found if sheet.sheet_state != "visible"}
+                sheets = [(sheet.title, _cells(sheet)) for sheet in found]
         except Exception as error:  # the library raises anything from KeyError to its XML parser's errors
             raise DataError(f"{file.place}: cannot be read as an Excel workbook ({error})") from error
     tables = [(title, rows) for title, cells in sheets if (rows := _rows(cells))]
     if not tables:
         raise DataError(f"{file.place}: the file is empty; give a table with a header and rows")
+    visible = [(title, rows) for title, rows in tables if title not in hidden]
+    passed = [title for title, _ in tables if title in hidden] if visible else []
+    tables = visible or tables
     errors = []
     for title, rows in tables:
         try:
@@ -52,9 +57,21 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
                 f"{file.place}: column '{empty[0]}' is empty, and the sheet has formulas whose values were not saved; "
                 "open it in a spreadsheet program and save it"
             )
-        said = (f"{file.name}: of {len(sheets)} sheets '{title}' is read",) if len(sheets) > 1 else ()
+        why = "" if visible else ", which is hidden: no other has rows"
+        read = f"{file.name}: of {len(sheets)} sheets '{title}' is read{why}{_of_hidden(passed)}"
+        said = (read,) if len(sheets) > 1 else ()
         return Content(columns, (*said, *notes))
-    raise errors[0]
+    error = errors[0]
+    if not passed:
+        raise error
+    remedy = f"name it with data.text= or data.label=, or unhide the sheet that has it{_of_hidden(passed)}"
+    raise MissingColumn(error.column, error.what, remedy, error.present)
+
+
+def _of_hidden(titles: Sequence[str]) -> str:
+    """Returns which hidden sheets with rows are passed over; "" for none."""
+    listed = ", ".join(f"'{title}'" for title in titles)
+    return f"; hidden ones are passed over: {listed}" if titles else ""
 
 
 def _is_filled(cell: Any) -> bool:

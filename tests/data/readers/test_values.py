@@ -157,6 +157,39 @@ def test_sheet_with_the_columns_is_read(tmp_path: Path) -> None:
         read_columns(tmp_path / "t.xlsx", ["other"])
 
 
+def workbook(path: Path, **sheets: tuple[str, list[list[str]]]) -> None:
+    """Writes sheets, each with its state and rows."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for title, (state, rows) in sheets.items():
+        sheet = book.create_sheet(title)
+        sheet.sheet_state = state
+        for row in rows:
+            sheet.append(row)
+    book.active = 1
+    book.remove(book.worksheets[0])
+    book.save(path)
+
+
+@pytest.mark.parametrize("state", ["hidden", "veryHidden"])
+def test_hidden_sheets_are_passed_over_and_said(tmp_path: Path, state: str) -> None:
+    pytest.importorskip("openpyxl")
+    old, new = [["text", "label"], ["old", "x"]], [["text", "label"], ["new", "y"]]
+    path = tmp_path / "t.xlsx"
+    workbook(path, old=(state, old), empty=(state, []), new=("visible", new))
+    found = read_files([path], ["text", "label"])
+    note = "t.xlsx: of 3 sheets 'new' is read; hidden ones are passed over: 'old'"
+    assert found == Content({"text": ["new"], "label": ["y"]}, (note,))
+    workbook(path, old=(state, old), new=("visible", [["Text"], ["new"]]))
+    with pytest.raises(MissingColumn, match=r"columns: 'Text'\).*unhide the sheet .*; hidden ones are passed over: 'old'"):
+        read_files([path], ["text", "label"])
+    workbook(path, old=(state, old), empty=("visible", []))
+    found = read_files([path], ["text", "label"])
+    note = "t.xlsx: of 2 sheets 'old' is read, which is hidden: no other has rows"
+    assert found == Content({"text": ["old"], "label": ["x"]}, (note,))
+
+
 @pytest.mark.parametrize(
     "table",
     [
