@@ -26,6 +26,8 @@ _TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"
 _MONTHS = ["%b %Y", "%B %Y", "%b-%Y", "%Y-%m", "%Y/%m", "%m/%Y"]
 _FORMATS = [f"{day}{clock}" for day in _DAYS for clock in _TIMES]
 _FORMATS += [*_MONTHS, "%a %b %d %H:%M:%S %z %Y", "%a, %d %b %Y %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %Z"]
+#: Dates that begin with the year, and need not have two digits for month, day and hour: 2023-1-5.
+_YEAR_FIRST = re.compile(r"(\d{4})[-/.\u5e74](\d{1,2})[-/.\u6708](\d{1,2})\u65e5?(?:[T ]+(\d{1,2})(:.+))?")
 
 #: Where no way of writing fits all texts, so many different ones tell what most are.
 _NUM_ASKED = 500
@@ -70,7 +72,7 @@ def _keys(column: str, values: Sequence[Any]) -> tuple[Sequence[Any], str]:
 def _check_alphabetical(column: str, texts: Sequence[str]) -> None:
     """Refuses texts that are numbers or dates for the most part, or whose numbers have no fixed place."""
     asked = list(dict.fromkeys(texts))[:_NUM_ASKED]
-    ways: list[tuple[str, Callable[[str], Any]]] = [("number", _number), ("date", datetime.fromisoformat)]
+    ways: list[tuple[str, Callable[[str], Any]]] = [("number", _number), ("date", _year_first)]
     ways += [("date", partial(_in_format, form)) for form in _FORMATS]
     for what, parse in ways:
         if sum(_fits(parse, text) for text in asked) * 2 > len(asked):
@@ -104,9 +106,9 @@ def _fits(parse: Callable[[str], Any], text: str) -> bool:
 
 def _dates(column: str, texts: Sequence[str]) -> list[datetime] | None:
     """Returns texts as dates; None when no way of writing dates fits all of them."""
-    iso = _parsed(texts, datetime.fromisoformat)
-    if iso is not None:
-        return iso
+    from_year = _parsed(texts, _year_first)
+    if from_year is not None:
+        return from_year
     parsed = [_parsed(texts, partial(_in_format, form)) for form in _FORMATS]
     fitting = [dates for dates in parsed if dates is not None]
     if any((_ranks(dates) != _ranks(fitting[0])).any() for dates in fitting[1:]):
@@ -115,6 +117,19 @@ def _dates(column: str, texts: Sequence[str]) -> list[datetime] | None:
             "the month; write dates as 2024-12-31"
         )
     return fitting[0] if fitting else None
+
+
+def _year_first(text: str) -> datetime:
+    """Returns a date as ISO 8601 writes it, or with fewer digits and other signs between them.
+
+    Raises:
+        ValueError: the text is no such date.
+    """
+    if match := _YEAR_FIRST.fullmatch(text):
+        year, month, day, hour, rest = match.groups()
+        clock = f"T{hour:0>2}{rest}" if hour else ""
+        return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}{clock}")
+    return datetime.fromisoformat(text)
 
 
 def _in_format(form: str, text: str) -> datetime:
