@@ -24,7 +24,7 @@ __all__ = [
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
 #: What spreadsheets, R, pandas and databases write for a value that is missing, in lower case.
 MISSING_WORDS = frozenset(["na", "n/a", "#n/a", "<na>", "nan", "null", "none", "\\n"])
-#: Categories of signs that are not seen: controls, zero-width signs, spaces; and signs of other ones: fillers, Braille's blank.
+#: Categories of signs that are not seen: controls, zero-width signs, spaces; and such signs of other categories.
 _UNSEEN = frozenset(["Cc", "Cf", "Zs", "Zl", "Zp"])
 _BLANKS = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]")
 #: What is written with more digits is no number but a name.

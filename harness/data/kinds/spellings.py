@@ -14,8 +14,8 @@ from harness.data.values import MISSING_WORDS, number_of
 
 __all__ = ["MAX_LISTED", "alike_note", "doubtful_note", "natural_order"]
 
-#: Classes that may stand for a missing label, in lower case: of programs, of spreadsheets' errors, and points or strokes
-#: alone; "none" is a common name.
+#: Classes that may stand for a missing label, in lower case: words of programs, errors of spreadsheets, and points or
+#: strokes alone; "none" is a common name.
 _DOUBTFUL = MISSING_WORDS - {"none"} | {"nat", "nil", "undefined", "(null)", "(blank)", "#na", "#n/a n/a"}
 _DOUBTFUL |= {"#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"}
 _NO_NUMBER = re.compile(r"[+-]?(inf(inity)?|nan|1\.#(ind|qnan|inf))")

@@ -182,7 +182,7 @@ def test_hidden_sheets_are_passed_over_and_said(tmp_path: Path, state: str) -> N
     note = "t.xlsx: of 3 sheets 'new' is read; hidden ones are passed over: 'old'"
     assert found == Content({"text": ["new"], "label": ["y"]}, (note,))
     workbook(path, old=(state, old), new=("visible", [["Text"], ["new"]]))
-    with pytest.raises(MissingColumn, match=r"columns: 'Text'\).*unhide the sheet .*; hidden ones are passed over: 'old'"):
+    with pytest.raises(MissingColumn, match=r"columns: 'Text'\).*unhide .*; hidden ones are passed over: 'old'"):
         read_files([path], ["text", "label"])
     workbook(path, old=(state, old), empty=("visible", []))
     found = read_files([path], ["text", "label"])
