@@ -139,7 +139,8 @@ def _read_all(paths: Sequence[Path], names: Sequence[str] | None, form: Form, fi
         require_columns(str(path), columns, list(content.columns))
         for name, values in columns.items():
             values += content.columns[name]
-    return Content(columns, tuple(note for content in contents for note in content.notes), contents[0].header)
+    first_content, notes = contents[0], [note for content in contents for note in content.notes]
+    return Content(columns, tuple(notes), first_content.header, present=first_content.present)
 
 
 def _with_one_header(paths: Sequence[Path], names: Sequence[str], form: Form, contents: list[Content]) -> list[Content]:

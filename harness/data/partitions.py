@@ -71,7 +71,7 @@ def read_partitioned(
         for name, values in content.columns.items():
             columns.setdefault(name, []).extend(values)
         notes += content.notes
-    return Content({name: columns[name] for name in names or columns}, tuple(notes))
+    return Content({name: columns[name] for name in names or columns}, tuple(notes), present=content.present)
 
 
 def _with_values(
@@ -93,7 +93,10 @@ def _with_values(
         raise MissingColumn(error.column, what, remedy, (*error.present, *given)) from None
     num_rows = len(next(iter(content.columns.values()), ()))
     return Content(
-        content.columns | {column: [values.get(column)] * num_rows for column in given}, content.notes, content.header
+        content.columns | {column: [values.get(column)] * num_rows for column in given},
+        content.notes,
+        content.header,
+        present=(*content.present, *given),
     )
 
 

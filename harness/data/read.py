@@ -13,6 +13,7 @@ from harness.data.many import cut_cells, joined_columns
 from harness.data.other_names import other_names
 from harness.data.partitions import read_partitioned
 from harness.data.sources import Source, find_source
+from harness.data.splits.column import split_column_note
 from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values, unit_columns
 from harness.data.splits.readers import Columns, SplitReader, names_in, of_files, split_readers
 from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
@@ -86,6 +87,11 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
     beside = {split: values | of_unit[split] for split, values in beside.items()}
     read_notes = [note for content in contents.values() for note in content.notes]
     notes = [*source.notes, *read_notes, *layout_notes, *found, *notes, *more_notes]
+    if list(source.files) == ["train"]:
+        present, used = contents["train"].present, {*names.values(), *extra.values(), *parts.values()}
+        notes += split_column_note(
+            places["train"], present, used, lambda column: readers["train"]([column]).columns[column]
+        )
     cleaned = {
         split: clean_frame(places[split], values | beside[split], names, facts) for split, values in fields.items()
     }

@@ -98,7 +98,8 @@ def _content(
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or ["damaged"])[0]
         raise DataError(f"{file.place}: cannot be read as {file.suffix} ({reason})") from error
-    return Content(columns, names={name: names_by_id[name] for name in columns if name in names_by_id})
+    names_by_id = {name: names_by_id[name] for name in columns if name in names_by_id}
+    return Content(columns, names=names_by_id, present=tuple(schema.names))
 
 
 def _path(schema: Any, name: str) -> tuple[str, ...]:

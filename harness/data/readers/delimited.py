@@ -81,7 +81,8 @@ class DelimitedReader:
             repeated = [*_without_rules(columns), *_without_headers(columns, names_by_column)]
         notes = (*dialect.notes, *header.number_notes(places), *header.row_notes(), *table.notes(), *repeated)
         said = (f"{file.name}: {note}" for note in notes)
-        return Content(columns, (*said, *header.notes), tuple(header.columns) if header.last else None)
+        present = tuple(header.columns)
+        return Content(columns, (*said, *header.notes), present if header.last else None, present=present)
 
 
 def _too_long(file: TableFile, encoding: str) -> DataError:

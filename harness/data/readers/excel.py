@@ -47,7 +47,7 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
     errors = []
     for title, rows in tables:
         try:
-            columns, notes = _read(file.place, rows, names, form)
+            columns, notes, present = _read(file.place, rows, names, form)
         except MissingColumn as error:
             errors.append(error)
             continue
@@ -60,7 +60,7 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
         why = "" if visible else ", which is hidden: no other has rows"
         read = f"{file.name}: of {len(sheets)} sheets '{title}' is read{why}{_of_hidden(passed)}"
         said = (read,) if len(sheets) > 1 else ()
-        return Content(columns, (*said, *notes))
+        return Content(columns, (*said, *notes), present=present)
     error = errors[0]
     if not passed:
         raise error
@@ -111,8 +111,8 @@ def _rows(cells: Iterable[Sequence[Any]]) -> list[tuple[int, list[Any]]]:
 
 def _read(
     place: str, rows: Sequence[tuple[int, list[Any]]], names: Sequence[str] | None, form: Form
-) -> tuple[dict[str, list[Any]], tuple[str, ...]]:
-    """Returns the columns of a sheet, and notes on its header."""
+) -> tuple[dict[str, list[Any]], tuple[str, ...], tuple[str, ...]]:
+    """Returns the columns of a sheet, notes on its header, and the names in it."""
     texts = [(number, ["" if cell is None else str(cell) for cell in cells]) for number, cells in rows[:HEADER_RECORDS]]
     expected = form.expected if names is None else names
     header = find_header(place, texts, expected, form.header, max(len(cells) for _, cells in rows))
@@ -121,4 +121,4 @@ def _read(
         name: [cells[at] if at < len(cells) else None for cells in below]
         for name, at in header.places(place, names, expected).items()
     }
-    return columns, header.notes
+    return columns, header.notes, tuple(header.columns)

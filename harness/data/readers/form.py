@@ -51,7 +51,8 @@ class Content:
 
     `header` is the line that was taken for the header where columns are asked for by number; None where all are rows.
     `absent` are the columns that the file lacks and that hold None, each with what the message of a missing one says.
-    `names` are those of the class ids of a column, which its values are called by already.
+    `names` are those of the class ids of a column, which its values are called by already. `present` are the columns of
+    the file, as far as its format names them.
     """
 
     columns: dict[str, list[Any]]
@@ -59,6 +60,7 @@ class Content:
     header: tuple[str, ...] | None = field(default=None, compare=False)
     absent: Mapping[str, str] = field(default_factory=dict, compare=False)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)
+    present: tuple[str, ...] = field(default=(), compare=False)
 
 
 class Reader(Protocol):

@@ -73,7 +73,7 @@ def test_words_for_no_value_are_missing_beside_numbers() -> None:
 
 
 def test_words_for_no_value_among_words_are_classes_with_a_note() -> None:
-    for word in r"NA NULL \N nan - . ... NaT inf -Infinity 1.#QNAN #REF! nil".split() + ["\u2014"]:
+    for word in ("NA", "NULL", "\\N", "nan", "-", ".", "...", "\u2014", "NaT", "inf", "-Infinity", "1.#QNAN", "#REF!"):
         (note,) = LABEL.notes("label", ["yes", word, word])
         assert note == (
             f"'label': '{word}' (2 rows) is taken as a class; where it stands for a missing label, leave the cell empty"

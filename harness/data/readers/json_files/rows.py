@@ -42,14 +42,14 @@ def read_json(file: TableFile, names: Sequence[str] | None, form: Form) -> Conte
         said: list[str] = []
         if start == "{" and file.suffix == ".json":
             rows = _lines_or_document(file, encoding, rows, names, said)
-        columns = _columns(file.place, rows, names, said)
-        return Content(columns, (*notes, *said))
+        columns, present = _columns(file.place, rows, names, said)
+        return Content(columns, (*notes, *said), present=present)
 
 
 def _columns(
     place: str, rows: Iterator[tuple[str, Any]], names: Sequence[str] | None, notes: list[str]
-) -> dict[str, list[Any]]:
-    """Returns the columns of the rows, and adds a note on rows that an annotator did not accept."""
+) -> tuple[dict[str, list[Any]], tuple[str, ...]]:
+    """Returns the columns of the rows and the names in the first, and adds a note on rows that were not accepted."""
     num_refused = 0
     columns: dict[str, list[Any]] = {name: [] for name in names or ()}
     parts = {name: name.split(".") for name in columns}
@@ -73,7 +73,7 @@ def _columns(
             f"{place.rpartition('/')[2]}: {num_refused} rows have the answer reject or ignore, as Prodigy writes it, "
             "which decides nothing: leave them out if their labels are wrong"
         )
-    return columns
+    return columns, tuple(columns if names is None else present)
 
 
 def _hint(present: Collection[str]) -> str:
