@@ -61,11 +61,11 @@ def read_excel(file: TableFile, names: Sequence[str] | None, form: Form) -> Cont
         read = f"{file.name}: of {len(sheets)} sheets '{title}' is read{why}{_of_hidden(passed)}"
         said = (read,) if len(sheets) > 1 else ()
         return Content(columns, (*said, *notes), present=present)
-    error = errors[0]
+    first = errors[0]
     if not passed:
-        raise error
+        raise first
     remedy = f"name it with data.text= or data.label=, or unhide the sheet that has it{_of_hidden(passed)}"
-    raise MissingColumn(error.column, error.what, remedy, error.present)
+    raise MissingColumn(first.column, first.what, remedy, first.present)
 
 
 def _of_hidden(titles: Sequence[str]) -> str:

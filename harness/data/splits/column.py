@@ -39,8 +39,8 @@ def split_column_note(
         if "" not in splits and len(splits) > 1:
             listed = ", ".join(f"'{name}'" for name in names)
             return [
-                f"{place}: column '{column}' names the split of each row ({listed}) and is not used: all rows are split "
-                "anew; to keep its splits, write the rows of each to a file (train.csv, validation.csv, test.csv) of "
-                "one folder, and give the folder as data.path"
+                f"{place}: column '{column}' names the split of each row ({listed}) and is not used: all rows are "
+                "split anew; to keep its splits, write the rows of each to a file (train.csv, validation.csv, "
+                "test.csv) of one folder, and give the folder as data.path"
             ]
     return []
