@@ -102,7 +102,7 @@ def _hardness(pairs: np.ndarray) -> float:
         both = multivariate_normal.cdf([cut, cut], cov=[[1, shared], [shared, 1]])
         return float(2 * (score - both) - disagree)
 
-    return float(brentq(excess, 0.01, 100))
+    return float(brentq(excess, 0.01, 1e4))
 
 
 def _level(known: list[Source], every: np.ndarray) -> float:
@@ -111,7 +111,8 @@ def _level(known: list[Source], every: np.ndarray) -> float:
     Their mean square is that of rows that change on their own, and that of the levels times the slope of the score.
     """
     by_rows = np.concatenate([source.pairs[:, 0] / source.num_rows for source in known])
-    ratio = float(np.mean(every[:, 1] ** 2 / by_rows))
+    differ = by_rows > 0
+    ratio = float(np.mean(every[differ, 1] ** 2 / by_rows[differ]))
     more = max(0.0, ratio - 1) * float(np.mean(by_rows))
     slopes = [norm.pdf(norm.ppf(score)) / sqrt(1 + _hardness(every)) for score in every[:, 2]]
     return sqrt(more / 2) / float(np.mean(slopes))

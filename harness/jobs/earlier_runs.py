@@ -12,7 +12,8 @@ from harness.records.results import Results, load
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.text import join
 from harness.spec.configure import arm_of, arms, is_compared, search_space
-from harness.spec.first import completed, misfits
+from harness.spec.constraints import Ranking
+from harness.spec.first import completed, misfits, num_first
 from harness.spec.params import keys_of, value_at
 from harness.spec.space import is_searched
 from harness.spec.study import StudySpec
@@ -20,7 +21,7 @@ from harness.spec.trial import ParamValue
 
 __all__ = ["earlier_lines", "read_earlier_runs"]
 
-#: How many trials of each run are tried.
+#: How many trials of each run are tried. Where some of the best are outside the space, as many others are looked at.
 NUM_BEST = 3
 
 
@@ -33,14 +34,17 @@ def read_earlier_runs(spec: StudySpec) -> tuple[EarlierRun, ...]:
     return tuple(_read(spec, Path(run)) for run in spec.search.from_runs)
 
 
-def earlier_lines(runs: Sequence[EarlierRun]) -> Iterator[str]:
-    """Yields a line on each run with what it gives, and a line on each trial that is left out."""
+def earlier_lines(runs: Sequence[EarlierRun], spec: StudySpec) -> Iterator[str]:
+    """Yields a line on each run with what it gives, one on each trial that is left out, and one on too few trials."""
     for run in runs:
         numbers = [str(trial.number) for trial in run.taken]
         what = f"trial{'' if len(numbers) == 1 else 's'} {join(numbers)}" if numbers else "nothing"
         yield f"search.from: {run.run} gives {what} to try first"
         for number, why in run.left_out.items():
             yield f"search.from: {run.run}: trial {number} is left out: {why}"
+    given, before = sum(len(run.taken) for run in runs), max(num_first(spec, arm) for arm in arms(spec))
+    if len(arms(spec)) == 1 and (room := max(0, spec.search.trials - before)) < given:
+        yield f"search.from: search.trials={spec.search.trials} has room for {room or 'none'} of these {given} trials"
 
 
 def _read(spec: StudySpec, folder: Path) -> EarlierRun:
@@ -51,8 +55,14 @@ def _read(spec: StudySpec, folder: Path) -> EarlierRun:
     if reason := _foreign(spec, results):
         raise InputError(f"search.from: {folder} {reason}")
     ranked = [row.record for row in results.leaderboard() if row.record.state is TrialState.COMPLETE]
-    taken, left_out = [], {}
-    for record in ranked[:NUM_BEST]:
+    if any(getattr(spec.search, name) != getattr(results.spec.search, name) for name in ("objectives", "constraints")):
+        ranking = Ranking.of(spec)  # what was best there need not be it here
+        ranked.sort(key=lambda record: ranking.key(record.metrics))
+    taken: list[EarlierTrial] = []
+    left_out: dict[int, str] = {}
+    for record in ranked[: 2 * NUM_BEST]:
+        if len(taken) == NUM_BEST:
+            break
         params = _params(spec, results, record)
         if isinstance(params, str):
             left_out[record.number] = params

@@ -55,7 +55,8 @@ class Outcome:
     """The replays with one pruner and sampler: mean cost and mean regret, with 95 % intervals of the means.
 
     `unknown` are the trials of a pruned run that would have been trained beyond the point at which they were stopped:
-    where there are any, cost and regret are not known.
+    where there are any, cost and regret are not known. Nor are they where trials are `unseen`: without an evaluation
+    near the points at which the pruner judges them.
     """
 
     pruner: str
@@ -63,6 +64,7 @@ class Outcome:
     cost: Interval
     regret: Interval
     unknown: tuple[int, ...]
+    unseen: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The outcome as `harness replay --json` prints it."""
@@ -88,6 +90,7 @@ def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) 
         cost=seed_interval([replayed.cost for replayed in replays], rows=None),
         regret=seed_interval([replayed.regret for replayed in replays], rows=None),
         unknown=tuple(sorted({number for replayed in replays for number in replayed.unknown})),
+        unseen=tuple(sorted({number for replayed in replays for number in replayed.unseen})),
     )
 
 

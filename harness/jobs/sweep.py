@@ -230,7 +230,7 @@ class _Sweep:
             if line := budget_changes_nothing(store, spec.budget.minutes):
                 self.view.say(line)
         else:
-            for given in earlier_lines(now.earlier_runs) if self.earlier is None else ():
+            for given in earlier_lines(now.earlier_runs, now.spec) if self.earlier is None else ():
                 self.view.say(given)
             if line := unpruned_line(spec, rows):
                 self.view.say(line)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from harness.errors import DataError, InputError, nearest
+from harness.records.manifest import first_error
 from harness.records.patience import as_judged
 from harness.records.results import Results, load
 from harness.records.schema import Progress, TrialState, Usage
@@ -117,14 +121,41 @@ def _of_table(path: Path) -> Curves:
         spec=_over_ranges(spec),
         num_train_rows=meta.get("rows", {}).get("train"),
         chance=meta.get("chance", {}),
-        curves=tuple(_curve(number, rows, names, spec) for number, rows in enumerate(trainings.values())),
+        curves=tuple(_sound(path, number, rows, names, spec) for number, rows in enumerate(trainings.values())),
     )
+
+
+def _sound(path: Path, number: int, rows: Sequence[Mapping[str, Any]], names: Sequence[str], spec: StudySpec) -> Curve:
+    """Returns the curve of the lines of one training.
+
+    Raises:
+        DataError: they hold other values than evaluations have.
+    """
+    where = f"{path}: training {number} ({', '.join(f'{name} {rows[0][name]}' for name in names)})"
+    try:
+        curve = _curve(number, rows, names, spec)
+    except (TypeError, ValueError) as error:
+        reason = first_error(error) if isinstance(error, ValidationError) else str(error)
+        raise DataError(f"{where} cannot be read ({reason}); see docs/pruning.md") from None
+    steps, whole = [progress.step for progress in curve.history], curve.history[-1].total_steps
+    if len(set(steps)) < len(steps):
+        raise DataError(f"{where} has two lines of one step; trainings of one configuration need a column 'seed'")
+    if any(progress.total_steps != whole or not 0 < progress.step <= whole for progress in curve.history):
+        raise DataError(f"{where}: steps must be from 1 to total_steps, and those equal in all of its lines")
+    if any(progress.num_rows < 1 for progress in curve.history):
+        raise DataError(f"{where}: num_rows must be 1 or more")
+    for name in spec.search.objectives:
+        if not isfinite(curve.history[-1].metrics.get(name, nan)):
+            raise DataError(f"{where} has no {name} at its last step {steps[-1]}")
+    return curve
 
 
 def _meta(path: Path, metadata: Mapping[bytes, bytes]) -> tuple[StudySpec, dict[str, Any]]:
     """Returns the study in the file's metadata, and all of it."""
     try:
         meta = json.loads(metadata.get(META, b"{}"))
+        if not isinstance(meta, dict) or not all(isinstance(meta.get(name, {}), dict) for name in ("rows", "chance")):
+            raise ValueError("it must be an object, and so must its 'rows' and 'chance'")
         return StudySpec.model_validate(meta.get("study", {})), meta
     except ValueError as error:
         raise DataError(
@@ -177,7 +208,10 @@ def _by_row(row: Mapping[str, Any], spec: StudySpec) -> dict[str, np.ndarray]:
     share = next((metric.name for metric in task.metrics if metric.is_share), None)
     values = {}
     if share is not None and row.get("hits"):
-        values[share] = np.unpackbits(np.frombuffer(row["hits"], np.uint8), count=row["num_rows"])
+        values[share] = np.unpackbits(np.frombuffer(row["hits"], np.uint8))[: row["num_rows"]]
     if row.get("losses"):
         values[task.loss] = np.frombuffer(row["losses"], "<f2").astype(float)
+    for name, of_rows in values.items():
+        if len(of_rows) != row["num_rows"]:
+            raise ValueError(f"{len(of_rows)} values of {name} for {row['num_rows']} rows at step {row['step']}")
     return values

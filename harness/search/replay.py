@@ -1,7 +1,7 @@
 """Replays a search over learning curves that are known: the real `Search`, with slots that train nothing.
 
 A slot is busy as long as the training of the curve took, or one unit of time where that is not recorded. Between two
-evaluations of a curve the earlier one counts.
+evaluations of a curve the earlier one counts, if it comes after at least half of the steps.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ class Replayed:
 
     `cost` is the training done, as a share of training all its trials to their ends. `regret` is the final score of the
     best of these trials less that of the trial picked, at least 0; NaN where none was trained to its end. `unknown` are
-    the numbers of curves that end before the search stopped their trials. `picked` is the curve of the pick.
+    the numbers of curves that end before the search stopped their trials, `unseen` of those without an evaluation near
+    one of its rungs. `picked` is the curve of the pick.
     """
 
     cost: float
     regret: float
     unknown: tuple[int, ...]
+    unseen: tuple[int, ...]
     picked: Curve | None
 
 
@@ -70,6 +72,7 @@ def replay(curves: Curves, spec: StudySpec, num_slots: int = 1) -> Replayed:
         / sum(trial.total_steps * trial.batch_size for trial in trials),
         regret=float("nan") if picked is None or best is None else max(0.0, keys[picked.number][1] - best[1]),
         unknown=tuple(sorted(trial.curve.number for trial in trials if trial.unknown)),
+        unseen=tuple(sorted(trial.curve.number for trial in trials if trial.unseen)),
         picked=picked.curve if picked is not None else None,
     )
 
@@ -111,7 +114,8 @@ class MemoryStore:
 class ReplayTrial:
     """A trial and its curve; `steps` are those of its evaluations, each with the number of rows that it scores.
 
-    `unknown`: the search let it go on beyond the end of its curve.
+    `unknown`: the search let it go on beyond the end of its curve. `unseen`: the search judges it where its curve has
+    no evaluation at or before that point, or only one at less than half of the steps.
     """
 
     config: TrialConfig
@@ -120,6 +124,7 @@ class ReplayTrial:
     history: list[Progress] = field(default_factory=list)
     state: TrialState = TrialState.RUNNING
     unknown: bool = False
+    unseen: bool = False
 
     @classmethod
     def of(cls, config: TrialConfig, curve: Curve) -> ReplayTrial:
@@ -163,15 +168,18 @@ class ReplayTrial:
         return (last.whole_s or 1.0) * (self.next_step - self.step) / self.total_steps
 
     def advance(self, order: np.ndarray) -> Progress | None:
-        """Returns the next evaluation; None where the curve ends before it.
+        """Returns the next evaluation; None where the curve ends before it, or has none near it.
 
         `order` [rows] are the validation rows in the order in which an evaluation of fewer rows takes them.
         """
         step = self.next_step
         if step > self.curve.history[-1].step:
+            self.unknown = True
             return None
-        before = [progress for progress in self.curve.history if progress.step <= step]
-        found = before[-1] if before else self.curve.history[0]
+        found = max((progress for progress in self.curve.history if progress.step <= step), key=_step, default=None)
+        if found is None or 2 * found.step < step:
+            self.unseen = True
+            return None
         changes: dict[str, Any] = {"number": self.number, "step": step}
         num_rows, values = self.steps[step], self.curve.rows.get(found.step)
         if num_rows is not None and num_rows < found.num_rows and values:
@@ -179,6 +187,10 @@ class ReplayTrial:
             changes |= {"num_rows": num_rows, "metrics": found.metrics | some}
         self.history.append(found.model_copy(update=changes))
         return self.history[-1]
+
+
+def _step(progress: Progress) -> int:
+    return progress.step
 
 
 class ReplaySlots:
@@ -220,7 +232,6 @@ class ReplaySlots:
             self._orders[num_rows] = self._rng.permutation(num_rows)
         progress = trial.advance(self._orders[num_rows])
         if progress is None:
-            trial.unknown = True
             self._end(trial, TrialState.FAIL, reason=FailReason.STOPPED)
             return
         decision = self._search.decide(trial.number, progress)

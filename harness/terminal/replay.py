@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from math import ceil, isfinite
 
 from rich.console import Console
 from rich.text import Text
 
-from harness.jobs.replay import Outcome, ReplayOptions
+from harness.jobs.replay import Outcome, ReplayOptions, changed
 from harness.records.curves import Curves
 from harness.report.kit.text import join, plural
+from harness.spec.configure import rung_fractions
 from harness.spec.tasks import facts_of
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
@@ -53,14 +54,14 @@ def print_outcomes(console: Console, curves: Curves, options: ReplayOptions, out
         Text(f"regret: how far the pick is behind the best of these trials, all trained to their ends ({unit})")
     )
     for outcome in outcomes:
-        if outcome.unknown:
-            console.print(Text(_unknown(outcome)))
+        if outcome.unknown or outcome.unseen:
+            console.print(Text(_why_unknown(curves, outcome)))
 
 
 def _line(metric: Metric, outcome: Outcome) -> Line:
     scale, digits = (100, 2) if metric.percent else (1, 4)
     cells = (*_cells(outcome.cost, 100, 1), *_cells(outcome.regret, scale, digits))
-    if outcome.unknown:
+    if outcome.unknown or outcome.unseen:
         cells = ("not known", NONE, "not known", NONE)
     return Line((outcome.sampler, outcome.pruner, *cells))
 
@@ -73,8 +74,18 @@ def _cells(bounds: Interval, scale: float, digits: int) -> tuple[str, str]:
     return f"{value}{unit}", f"{low}–{high}{unit}" if isfinite(bounds.low) else NONE
 
 
-def _unknown(outcome: Outcome) -> str:
-    numbers = [str(number) for number in outcome.unknown]
+def _why_unknown(curves: Curves, outcome: Outcome) -> str:
+    """Returns why the cost of a pruner cannot be known, by the trials that say too little."""
+    numbers = [str(number) for number in outcome.unseen or outcome.unknown]
     more = [f"{len(numbers) - MOST_NAMED} more"] if len(numbers) > MOST_NAMED else []
     named = f"{'trial' if len(numbers) == 1 else 'trials'} {join([*numbers[:MOST_NAMED], *more])}"
-    return f"{outcome.pruner} with {outcome.sampler} cannot be known: it keeps {named} longer than the run did"
+    what = f"{outcome.pruner} with {outcome.sampler} cannot be known"
+    if not outcome.unseen:
+        return f"{what}: it keeps {named} longer than the run did"
+    judged = changed(curves.spec, outcome.pruner, outcome.sampler, len(curves.curves), seed=0)
+    epochs = min((curve.history[-1].epoch for curve in curves.curves if curve.whole), default=0.0)
+    first = min(rung_fractions(judged)) * max(1.0, epochs)
+    return (
+        f"{what}: it judges {named} where nothing was evaluated; to know it, train with search.pruner.name=none "
+        f"training.evaluations_per_epoch={ceil(1 / first)}"
+    )

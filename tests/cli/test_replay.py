@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from tests.search.curves import write_table
+from tests.search.curves import rows_of_table, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,3 +53,12 @@ def test_replay_says_which_trials_cannot_be_known() -> None:
     output = run("replay", str(ROOT / "tests" / "kept" / "finished"), "--pruner", "none", "--n", "1")
     assert re.search(r"none with tpe cannot be known: it keeps trials? [\d, and]+ longer than the run did", output)
     assert re.search(r"tpe +none +not known", output)
+
+
+def test_replay_says_how_to_evaluate_early_enough(tmp_path: Path) -> None:
+    rows = [row for row in rows_of_table() if row["step"] > 0.4 * row["total_steps"]]
+    path = write_table(tmp_path / "table.parquet", rows)
+    output = run("replay", str(path), "--pruner", "rungs,none", "--n", "2")
+    assert re.search(r"tpe +rungs +not known", output) and re.search(r"tpe +none +100.0", output)
+    assert "where nothing was evaluated; to know it, train with search.pruner.name=none" in output
+    assert re.search(r"training.evaluations_per_epoch=\d+", output)

@@ -41,7 +41,7 @@ def made(tmp_path: Path) -> Made:
         for number, params in enumerate(trials):
             config = resolve(spec, number=number, params=params)
             store.create(config)
-            metrics = {"accuracy": 0.9 - number / 100, "log_loss": 0.5}
+            metrics = {"accuracy": 0.9 - number / 100, "log_loss": 0.5 - number / 100}
             store.end(record_of(config, TrialState.COMPLETE, [evaluation(config, 1.0, metrics=metrics)]))
         if finished:
             store.set("final", Final(winner=0).model_dump(mode="json"))
@@ -68,7 +68,31 @@ def test_best_three_trials_are_taken(made: Made) -> None:
     earlier = taken(run)
     assert [(trial.number, trial.params) for trial in earlier.taken] == list(enumerate(POINTS[:3]))
     assert earlier.left_out == {}
-    assert list(earlier_lines([earlier])) == [f"search.from: {run} gives trials 0, 1 and 2 to try first"]
+    assert list(earlier_lines([earlier], make_spec(trials=8))) == [
+        f"search.from: {run} gives trials 0, 1 and 2 to try first"
+    ]
+
+
+def test_others_take_the_place_of_trials_outside_the_space(made: Made) -> None:
+    earlier = taken(made(*POINTS), training={"learning_rate": {"low": 1e-5, "high": 5e-4}, "batch_size": [8, 16, 32]})
+    assert [trial.number for trial in earlier.taken] == [0, 1, 3]
+    assert list(earlier.left_out) == [2]
+
+
+def test_trials_are_ranked_as_the_new_study_does(made: Made) -> None:
+    run = made(*POINTS)
+    assert [trial.number for trial in taken(run, objectives=["log_loss"]).taken] == [3, 2, 1]
+    assert [trial.number for trial in taken(run, constraints=["log_loss <= 0.48"]).taken] == [2, 3, 1]
+
+
+def test_trials_that_have_no_room_are_said(made: Made) -> None:
+    run = made(*POINTS)
+    few = {"first": [{"learning_rate": 5e-4, "batch_size": 8}], "trials": 3}
+    lines = list(earlier_lines([taken(run, **few)], make_spec(**few)))
+    assert lines[1:] == ["search.from: search.trials=3 has room for 1 of these 3 trials"]
+    assert len(list(earlier_lines([taken(run)], make_spec(trials=4)))) == 1
+    none = list(earlier_lines([taken(run)], make_spec(trials=1)))
+    assert none[1:] == ["search.from: search.trials=1 has room for none of these 3 trials"]
 
 
 def test_trials_outside_the_space_are_left_out_and_said(made: Made) -> None:
@@ -76,7 +100,8 @@ def test_trials_outside_the_space_are_left_out_and_said(made: Made) -> None:
     training = {"learning_rate": {"low": 1e-5, "high": 5e-4, "log": True}, "batch_size": 16}
     earlier = taken(run, training=training)
     assert [(trial.number, trial.params) for trial in earlier.taken] == [(0, {"learning_rate": 1e-4})]
-    assert list(earlier_lines([earlier])) == [
+    assert earlier.left_out.pop(3).startswith("batch_size: "), "it was looked at in the place of another"
+    assert list(earlier_lines([earlier], make_spec(trials=8))) == [
         f"search.from: {run} gives trial 0 to try first",
         f"search.from: {run}: trial 1 is left out: batch_size: training.batch_size is fixed at 16, not 8: search it, "
         "or leave it out",
@@ -106,7 +131,7 @@ def test_compared_checkpoints_take_the_trials_of_their_own(made: Made) -> None:
 
 def test_manifest_keeps_what_was_taken(made: Made) -> None:
     earlier = taken(made(*POINTS), training={"learning_rate": {"low": 1e-5, "high": 5e-4}, "batch_size": [8, 16, 32]})
-    assert (len(earlier.taken), list(earlier.left_out)) == (2, [2])
+    assert (len(earlier.taken), list(earlier.left_out)) == (3, [2])
     manifest = Manifest(spec=make_spec(), earlier_runs=(earlier,))
     assert parsed(json.loads(manifest.model_dump_json()), "manifest.json").earlier_runs == (earlier,)
 

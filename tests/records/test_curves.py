@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,34 @@ def test_read_curves_without_a_column(tmp_path: Path, name: str, message: str) -
     rows = [{key: value for key, value in row.items() if key != name} for row in rows_of_table(20)]
     with pytest.raises(DataError, match=f"table.parquet: {message}"):
         read_curves(write_table(tmp_path / "table.parquet", rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"accuracy": None}, "has no accuracy at its last step"),
+        ({"accuracy": float("nan")}, "has no accuracy at its last step"),
+        ({"accuracy": "high"}, r"cannot be read \(metrics"),
+        ({"step": "ten"}, "cannot be read|steps must be"),
+        ({"total_steps": 7}, "steps must be from 1 to total_steps"),
+        ({"num_rows": 0}, "0 rows|num_rows must be 1 or more"),
+        ({"hits": b"x"}, "8 values of accuracy for 400 rows at step"),
+        ({"step": 5}, "has two lines of one step; trainings of one configuration need a column 'seed'"),
+    ],
+)
+def test_read_curves_of_a_table_with_other_values(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    rows = [row | change for row in rows_of_table(400)]
+    with pytest.raises(DataError, match=rf"table.parquet: training 0 \(.*({message})"):
+        read_curves(write_table(tmp_path / "table.parquet", rows))
+
+
+@pytest.mark.parametrize("meta", [[1], {"rows": 5}, {"chance": "x"}])
+def test_read_curves_of_other_metadata(tmp_path: Path, meta: object) -> None:
+    path = write_table(tmp_path / "table.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({b"grid": json.dumps(meta).encode()}), path)
+    with pytest.raises(DataError, match="its metadata hold no study"):
+        read_curves(path)
 
 
 def test_read_curves_of_another_file(tmp_path: Path) -> None:

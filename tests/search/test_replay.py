@@ -106,3 +106,24 @@ def test_replay_scores_early_evaluations_on_a_subset_of_the_rows(curves: Curves)
 def test_replay_ends_when_all_curves_are_drawn(curves: Curves) -> None:
     few = replace(curves, curves=curves.curves[:5])
     assert replay(few, spec("none", trials=50)).cost == 1.0
+
+
+def test_replay_does_not_look_ahead(curves: Curves) -> None:
+    """Curves without early evaluations, as a run without pruning has them, say nothing of a rung at 1/16."""
+    late = [replace(curve, history=tuple(p for p in curve.history if p.fraction > 0.4)) for curve in curves.curves]
+    found = replay(replace(curves, curves=tuple(late)), spec(trials=12))
+    assert found.unseen and not found.unknown
+    whole = replay(replace(curves, curves=tuple(late)), spec("none", trials=12))
+    assert (whole.unseen, whole.cost) == ((), 1.0)
+
+
+def test_replay_takes_an_evaluation_near_a_rung(curves: Curves) -> None:
+    curve = curves.curves[0]
+    config = resolve(spec(), number=0, params=dict(curve.params), num_train_rows=curves.num_train_rows)
+    total, order = curve.history[-1].total_steps, np.arange(400)
+    rung = min(ReplayTrial.of(config, curve).steps)
+    for step, near in ((rung // 2, True), (rung // 2 - 1, False), (rung + 1, False)):
+        first = curve.history[0].model_copy(update={"step": step})
+        trial = ReplayTrial.of(config, replace(curve, history=(first, curve.history[-1]), rows={}))
+        assert trial.total_steps == total and (trial.advance(order) is not None) is near
+        assert trial.unseen is not near
