@@ -54,7 +54,8 @@ def draft(table: Path, *, out: Path, task: str | None = None, checkpoint: str | 
         look_up(TASKS, task, "--task")
     spec = DataSpec(path=str(table))
     source = find_source(spec)
-    columns = read_partitioned(source.files["train"], source.partitions, None, Form.of(spec)).columns
+    read = read_partitioned(source.files["train"], source.partitions, None, Form.of(spec)).columns
+    columns = {name: values for name, values in read.items() if name.strip()}  # pandas' index has no name
     path = os.path.relpath(table.expanduser().absolute(), out.absolute().parent)
     refused: DataError | None = None
     for match in matches(columns, task):

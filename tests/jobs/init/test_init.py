@@ -113,6 +113,15 @@ def test_unequal_classes_count_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     assert "2 classes" in out
 
 
+def test_an_index_without_a_name_is_no_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{n},the words of comment {n},{'good' if n % 2 else 'bad'}" for n in range(200)]
+    (tmp_path / "frame.csv").write_text("\n".join([",comment,topic", *rows]), encoding="utf-8")
+    code, _, err = run(tmp_path, monkeypatch, "frame.csv")
+    assert code == 0, err
+    spec = accepted(tmp_path / "study.yaml")
+    assert (spec.data.text, spec.data.label) == ("comment", "topic")
+
+
 def test_a_table_that_fits_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sums.csv").write_text("a,b\n1,2\n3,4\n5,6\n", encoding="utf-8")
     code, _, err = run(tmp_path, monkeypatch, "sums.csv")
