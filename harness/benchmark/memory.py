@@ -6,10 +6,8 @@ that memory ran out, so there the largest batch is tried.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
@@ -123,6 +121,4 @@ def release_memory(device: torch.device) -> None:
     """Frees what earlier cells of this process held, so that the next one's peak is its own."""
     gc.collect()
     devices.empty_cache(device)
-    with suppress(OSError, AttributeError):  # glibc only
-        ctypes.CDLL(None).malloc_trim(0)
     devices.reset_peak_memory(device)

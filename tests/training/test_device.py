@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -46,6 +48,20 @@ def test_synchronise_waits_for_accelerators_only(monkeypatch: pytest.MonkeyPatch
     device.synchronize(torch.device("cpu"))
     device.synchronize(torch.device("cuda", 1))
     assert waited == [torch.device("cuda", 1)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is reset on Linux alone")
+def test_a_new_peak_has_not_what_was_freed() -> None:
+    cpu = torch.device("cpu")
+    device.reset_peak_memory(cpu)
+    before = device.peak_memory_mib(cpu)
+    parts = [bytearray(50_000) for _ in range(8_000)]  # too small for pages of their own
+    last = parts.pop()  # it keeps the heap from shrinking by itself
+    del parts
+    assert device.peak_memory_mib(cpu) > before + 300
+    device.reset_peak_memory(cpu)
+    assert device.peak_memory_mib(cpu) < before + 100
+    assert last is not None
 
 
 def test_peak_memory_reads_the_allocator_of_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
