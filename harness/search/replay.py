@@ -176,10 +176,11 @@ class ReplayTrial:
         if step > self.curve.history[-1].step:
             self.unknown = True
             return None
-        found = max((progress for progress in self.curve.history if progress.step <= step), key=_step, default=None)
-        if found is None or 2 * found.step < step:
+        near = [progress for progress in self.curve.history if step <= 2 * progress.step and progress.step <= step]
+        if not near:
             self.unseen = True
             return None
+        found = near[-1]
         changes: dict[str, Any] = {"number": self.number, "step": step}
         num_rows, values = self.steps[step], self.curve.rows.get(found.step)
         if num_rows is not None and num_rows < found.num_rows and values:
@@ -187,10 +188,6 @@ class ReplayTrial:
             changes |= {"num_rows": num_rows, "metrics": found.metrics | some}
         self.history.append(found.model_copy(update=changes))
         return self.history[-1]
-
-
-def _step(progress: Progress) -> int:
-    return progress.step
 
 
 class ReplaySlots:
