@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.bench import bench
+from harness.cli.evaluate import evaluate
 from harness.cli.guard import guarded
 from harness.cli.init import init
 from harness.cli.replay import replay
@@ -189,6 +190,9 @@ def predict(
         predict_here(folder, texts, as_json=as_json)
     else:
         raise InputError("nothing to predict: give texts, - to read a text a line, or a table with --csv FILE")
+
+
+app.command()(evaluate)
 
 
 @app.command()

@@ -15,11 +15,24 @@ from harness.data.other_names import other_names
 from harness.errors import DataError
 from harness.jobs.predict import Export
 from harness.jobs.tables.known_names import as_trained, unknown_note
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import TaskFacts, facts_of
 from harness.stats.metric import Arrays, Metric
 from harness.stats.ragged import Ragged, by_row
 
-__all__ = ["TableScores", "table_scores"]
+__all__ = ["LabelledRows", "TableScores", "labelled_rows", "scored_outputs", "table_scores"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledRows:
+    """The rows of a table that have a target which the model knows: their places, and the targets of these rows.
+
+    `column` is the table's column of targets, and `notes` say how it was read.
+    """
+
+    column: str
+    rows: np.ndarray
+    targets: Arrays
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +52,41 @@ class TableScores:
 def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: Arrays) -> TableScores | None:
     """Returns the scores on the rows that have a target; None where the table has no column of targets.
 
+    Raises:
+        DataError: the column holds values of another kind.
+    """
+    from harness.tasks import task_of
+
+    labelled, task = labelled_rows(export, columns), task_of(export.task)
+    if labelled is None:
+        return None
+    scores: tuple[tuple[Metric, float], ...] = ()
+    if labelled.targets:
+        named = task.metrics(scored_outputs(labelled, outputs, task.facts), labelled.targets)
+        known = [metric for metric in task.facts.metrics if metric.name in named]
+        scores = tuple((metric, named[metric.name]) for metric in known if isfinite(named[metric.name]))
+    if not (scores or labelled.notes):
+        return None
+    num_rows = len(labelled.rows) if labelled.targets else 0
+    return TableScores(column=labelled.column, num_rows=num_rows, scores=scores, notes=labelled.notes)
+
+
+def scored_outputs(labelled: LabelledRows, outputs: Arrays, facts: TaskFacts) -> Arrays:
+    """Returns the outputs of the labelled rows, from those of all rows of the table.
+
+    Raises:
+        DataError: the words of a row are not as many as its tags.
+    """
+    chosen = by_row(outputs, labelled.rows)
+    if kind_of_target(facts).is_by_word and not _fit(chosen, labelled.targets):
+        raise DataError(f"the words of the table are not as many as the tags in {labelled.column!r}")
+    return chosen
+
+
+def labelled_rows(export: Export, columns: Mapping[str, Sequence[Any]]) -> LabelledRows | None:
+    """Returns the rows of a table that have a target; None where the table has no column of targets.
+
+    There are no targets where no row has one, as the notes say, and where those of a task come with its encoding.
     The column may differ in case, spaces and hidden signs from that of training, and its names in case from the
     model's. An empty cell and a name that the model was not trained on count as no target.
 
@@ -74,19 +122,10 @@ def table_scores(export: Export, columns: Mapping[str, Sequence[Any]], outputs: 
     rows = np.array([row for row, value in enumerate(values) if value is not None], dtype=np.int64)
     targets = task.row_targets(pd.DataFrame(inputs | {target.name: values}).iloc[rows])
     if not len(rows):
+        targets = {}
         why = "a value that the model knows" if any(value is not None for value in spelled) else "a value"
         notes.append(f"not scored: no row has {why} in column '{column}'")
-    if not (len(rows) and targets):
-        return TableScores(column=column, num_rows=0, scores=(), notes=tuple(notes)) if notes else None
-    chosen = by_row(outputs, rows)
-    if kind.is_by_word and not _fit(chosen, targets):
-        raise DataError(f"the words of the table are not as many as the tags in {column!r}")
-    named = task.metrics(chosen, targets)
-    known = [metric for metric in task.facts.metrics if metric.name in named]
-    finite = tuple((metric, named[metric.name]) for metric in known if isfinite(named[metric.name]))
-    if not (finite or notes):
-        return None
-    return TableScores(column=column, num_rows=len(rows), scores=finite, notes=tuple(notes))
+    return LabelledRows(column=column, rows=rows, targets=targets, notes=tuple(notes))
 
 
 def _placed(export: Export, kind: Kind, values: list[Any], inputs: Mapping[str, Sequence[Any]]) -> list[Any]:

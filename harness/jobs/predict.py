@@ -272,16 +272,19 @@ def read_from(path: Path) -> list[Path]:
     return [file for files in files_of_table(path).files.values() for file in files]
 
 
-def read_table(export: Export, path: Path) -> tuple[dict[str, list[Any]], list[Row], tuple[str, ...]]:
+def read_table(
+    export: Export, path: Path, option: str = "--csv"
+) -> tuple[dict[str, list[Any]], list[Row], tuple[str, ...]]:
     """All columns of a table, the rows of those that the model takes as text, and notes on how it was read.
 
-    Words and messages may be lists. A row that lacks a text is None: there is nothing to predict from.
+    Words and messages may be lists. A row that lacks a text is None: there is nothing to predict from. For `option`
+    see `files_of_table`.
 
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
     _texts(export)
-    table = files_of_table(path)
+    table = files_of_table(path, option)
     content, form = _content(export, table)
     found, found_notes = other_names(content.columns, export.columns, facts_of(export.task))
     texts: dict[str, list[Any]] = {}

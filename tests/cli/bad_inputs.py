@@ -64,6 +64,7 @@ def make_bad_inputs(folder: Path) -> None:
         "no-texts.csv": _table([("", label) for _, label in ROWS]),
         "floats.csv": _table([(text, f"{at}.5") for at, (text, _) in enumerate(ROWS)]),
         "questions.csv": "question\nwhy?\n",
+        "unlabelled.csv": "text\ngood\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -27,6 +27,7 @@ COMMANDS = (
     "replay",
     "export",
     "predict",
+    "evaluate",
     "rerun",
     "schema",
     "doctor",
