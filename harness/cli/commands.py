@@ -12,6 +12,7 @@ from harness.cli.evaluate import evaluate
 from harness.cli.guard import guarded
 from harness.cli.init import init
 from harness.cli.replay import replay
+from harness.cli.runs import remove, runs
 from harness.runtime import quick_imports
 
 __all__ = ["app"]
@@ -20,7 +21,6 @@ app = typer.Typer(
     name="harness",
     help="Sweeps and benchmarks for fine-tuning pretrained models.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -248,3 +248,5 @@ def doctor(
 
 
 app.command()(init)
+app.command()(runs)
+app.command()(remove)

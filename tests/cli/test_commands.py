@@ -32,6 +32,8 @@ COMMANDS = (
     "schema",
     "doctor",
     "init",
+    "runs",
+    "remove",
 )
 
 
