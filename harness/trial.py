@@ -27,6 +27,8 @@ from harness.training.loop import Trainer
 from harness.training.model import warm_up, write_model
 from harness.training.precision import choose, chosen_precision
 from harness.training.snapshot import Best, read_snapshot, write_snapshot
+from harness.training.trainable.adapters import is_of_adapter
+from harness.training.weights import copies_bytes
 
 __all__ = ["Pause", "check_models", "measure_precision", "release", "run_trial", "warm_up"]
 
@@ -160,13 +162,14 @@ class Trial:
     @property
     def num_parameters(self) -> int:
         """The number of parameters of the saved model, words that do not occur here included."""
-        trained: int = sum(p.numel() for p in self.trainer.model.parameters())
+        named = self.trainer.model.named_parameters()
+        trained: int = sum(parameter.numel() for name, parameter in named if not is_of_adapter(name))
         return trained + (self.trainer.compact.num_left_out if self.trainer.compact else 0)
 
     @property
     def memory_bytes(self) -> int:
-        """The bytes of the model, its masters, the optimiser's state, the best weights and the graphs of its steps."""
-        model: int = sum(p.numel() * p.element_size() for p in self.trainer.model.parameters())
+        """The bytes of the weights, their copies, the optimiser's state, the best weights and the graphs of steps."""
+        model = copies_bytes(self.trainer.model)
         masters = sum(master.numel() * 4 for master in self.trainer.weights.masters)
         kept = self.trainer.optimiser.memory_bytes + self.trainer.forward.memory_bytes
         return model + (2 if self.best else 1) * masters + kept

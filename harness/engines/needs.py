@@ -7,6 +7,7 @@ import math
 from typing import NamedTuple
 
 from harness.spec.study import Freeze
+from harness.spec.study.adapters import Adapter
 from harness.spec.trial import TrialConfig, TrialModel
 
 __all__ = ["Needs", "micro_batch_size"]
@@ -16,7 +17,7 @@ class MemoryKind(NamedTuple):
     """The facts of a trial that decide its memory: trials of one kind need the same."""
 
     model: tuple[str, int | None, str]
-    frozen: tuple[Freeze, bool]
+    frozen: tuple[Freeze, bool, Adapter]
     precision: str
     micro_batch_size: int
     max_length: int
@@ -69,7 +70,7 @@ def _kind(config: TrialConfig) -> MemoryKind:
     model = config.model
     return MemoryKind(
         model=_identity(model),
-        frozen=(model.freeze, model.frozen_dropout),
+        frozen=(model.freeze, model.frozen_dropout, model.adapter),
         precision=config.training.precision,
         micro_batch_size=micro_batch_size(config),
         max_length=config.data.max_length,

@@ -35,6 +35,7 @@ from harness.spec.schedule import evaluation_points, validation_rows
 from harness.spec.space import Choices, Range, is_searched
 from harness.spec.steps import num_examples, total_steps
 from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.study.adapters import alpha_of
 from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
 
 __all__ = [
@@ -148,6 +149,7 @@ def _config(
         model["architecture"] = None
     if layers is not None:
         model["layers"] = layers
+    model["alpha"] = alpha_of(model["alpha"], model["rank"])
     training = _section("training", TrialTraining, values)
     if seed is not None:
         training["seed"] = seed

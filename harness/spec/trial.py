@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from harness.spec.rungs import TrialRungs
 from harness.spec.space import Frozen, Scalar
 from harness.spec.study import AugmentStep, ClassWeights, Freeze, OptimizerName, Precision, PreprocessStep, Schedule
+from harness.spec.study.adapters import Adapter, Targets
 from harness.spec.tasks import facts_of
 
 __all__ = ["ParamValue", "TrialConfig", "TrialData", "TrialModel", "TrialTraining"]
@@ -34,6 +35,11 @@ class TrialModel(Frozen):
     freeze: Freeze = "none"
     frozen_dropout: bool = True
     dropout: float | None = None
+    adapter: Adapter = "none"
+    rank: int = 8
+    alpha: float = 16.0
+    adapter_dropout: float = 0.0
+    targets: Targets = "auto"
 
 
 class TrialTraining(Frozen):

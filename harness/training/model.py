@@ -23,12 +23,16 @@ from harness.tasks.heads import fold
 from harness.tasks.models import new_parameters
 from harness.training.host import Host
 from harness.training.plain import CutTable
+from harness.training.trainable.adapters import add_adapter, merged
 from harness.training.trainable.freeze import freeze_parameters
 from harness.training.trainable.frozen import without_dropout
 from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+#: The keys of a trial's model that change nothing of the checkpoint as it is read.
+NOT_OF_TEMPLATE = ("freeze", "frozen_dropout", "adapter", "rank", "alpha", "adapter_dropout", "targets")
 
 __all__ = ["fresh_model", "loaded_model", "template_of", "tune_for", "warm_up", "write_model"]
 
@@ -69,6 +73,8 @@ def fresh_model(
     model = copy.deepcopy(template, shared)
     _draw(model, drawn)
     freeze_parameters(model, config.model.freeze)
+    if config.model.adapter != "none":
+        add_adapter(model, config.model, drawn)
     if config.model.freeze != "none" and not config.model.frozen_dropout:
         without_dropout(model, config.model.freeze)
     return model
@@ -100,7 +106,7 @@ def _draw(model: PreTrainedModel, names: Collection[str]) -> None:
 
 def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
     """Returns the checkpoint as read, on `device` in fp32: never trained, and copied by every trial of this process."""
-    kind = config.model.model_dump(mode="json", exclude={"freeze", "frozen_dropout"})
+    kind = config.model.model_dump(mode="json", exclude=set(NOT_OF_TEMPLATE))
     key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
     template: PreTrainedModel | None = host.cache.get(key)
     if template is None:
@@ -160,6 +166,7 @@ def write_model(
         if compact is not None and parameter is compact.weight:
             value = compact.full(value, decay)
         state[name] = value.cpu().contiguous()
+    state = merged(model, state)
     fold(model, state)
     buffers = dict(model.named_buffers())
     state |= {name: buffers[name].cpu().contiguous() for name in model.state_dict() if name in buffers}

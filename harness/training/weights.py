@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from harness.errors import look_up
 
-__all__ = ["DTYPES", "FlatWeights", "cast_model", "dtype_of"]
+__all__ = ["DTYPES", "FlatWeights", "cast_model", "copies_bytes", "dtype_of"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -43,6 +43,15 @@ def cast_model(model: torch.nn.Module, dtype: torch.dtype) -> None:
         if not isinstance(module, _BatchNorm) and names.isdisjoint(name.split(".")):
             for parameter in module.parameters(recurse=False):
                 parameter.data = parameter.data.to(dtype)
+
+
+def copies_bytes(model: torch.nn.Module) -> int:
+    """Returns the bytes of parameters in less than fp32, which a model under training has as copies of its own.
+
+    Those in fp32 are views of the masters or, where they are not trained, of the checkpoint that all trials share.
+    """
+    copies = (parameter for parameter in model.parameters() if parameter.dtype != torch.float32)
+    return sum(parameter.numel() * parameter.element_size() for parameter in copies)
 
 
 class FlatWeights:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from harness.spec.space import Choices, Frozen, Searchable
+from harness.spec.space import Choices, Frozen, Searchable, SearchableList
+from harness.spec.study.adapters import Adapter, Alpha, Targets
 from harness.spec.study.types import Count, Fraction
 
 __all__ = ["CHECKPOINT_PATTERN", "Freeze", "ModelSpec", "split_checkpoint"]
@@ -54,6 +55,30 @@ class ModelSpec(Frozen):
     )
     dropout: Searchable[Fraction | None] = Field(
         default=None, description="of the model; null: the checkpoint's own", examples=[[None, 0.2]]
+    )
+    adapter: Searchable[Adapter] = Field(
+        default="none",
+        description="lora: the checkpoint stays as it is, and low-rank matrices in its linear layers are trained with "
+        "the head (Hu et al. 2021), by a learning rate about ten times that of full training; they are merged into the "
+        "exported model; needs the extra lora",
+        examples=[["none", "lora"]],
+    )
+    rank: Searchable[Count] = Field(
+        default=8,
+        description="of the adapter's matrices",
+        examples=[{"choices": [4, 8, 16], "when": {"adapter": "lora"}}],
+    )
+    alpha: Alpha = Field(
+        default=16.0,
+        description="the adapter's output is scaled by alpha / rank; {times: rank, by: 2} is twice the trial's rank",
+        examples=[{"times": "rank", "by": 2}],
+    )
+    adapter_dropout: Searchable[Fraction] = Field(default=0.0, description="of the adapter's inputs")
+    targets: SearchableList[Targets] = Field(
+        default="auto",
+        description="layers that get an adapter: auto, every linear layer of the backbone that is not frozen, or "
+        "a list of names, of which the ends are enough",
+        examples=[["query", "value"]],
     )
 
     @model_validator(mode="after")

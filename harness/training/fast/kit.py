@@ -68,9 +68,8 @@ class Fast(Plain):
         model = self.config.model
         if task_of(self.config.task).writes:
             return False
-        return (
-            model.freeze == "none" and model.checkpoint != "scratch" and entry_of(self.config.training).may_leave_rows
-        )
+        is_trained = model.freeze == "none" and model.adapter == "none"
+        return is_trained and model.checkpoint != "scratch" and entry_of(self.config.training).may_leave_rows
 
     def cut_table(self, model: PreTrainedModel) -> CutTable | None:
         """Returns the table that `replacements` has cut."""
