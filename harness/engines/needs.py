@@ -17,7 +17,7 @@ class MemoryKind(NamedTuple):
     """The facts of a trial that decide its memory: trials of one kind need the same."""
 
     model: tuple[str, int | None, str]
-    frozen: tuple[Freeze, bool, Adapter]
+    trained: tuple[Freeze, bool, Adapter, bool]
     precision: str
     micro_batch_size: int
     max_length: int
@@ -62,7 +62,7 @@ class Needs:
 
 def _distance(kind: MemoryKind, other: MemoryKind) -> tuple[int, float]:
     """Sorts kinds that differ in size only first, then by how near their size is."""
-    num_differences = (kind.frozen != other.frozen) + (kind.precision != other.precision)
+    num_differences = (kind.trained != other.trained) + (kind.precision != other.precision)
     return num_differences, abs(math.log(kind.tokens / other.tokens))
 
 
@@ -70,7 +70,7 @@ def _kind(config: TrialConfig) -> MemoryKind:
     model = config.model
     return MemoryKind(
         model=_identity(model),
-        frozen=(model.freeze, model.frozen_dropout, model.adapter),
+        trained=(model.freeze, model.frozen_dropout, model.adapter, model.gradient_checkpointing),
         precision=config.training.precision,
         micro_batch_size=micro_batch_size(config),
         max_length=config.data.max_length,

@@ -40,6 +40,7 @@ class TrialModel(Frozen):
     alpha: float = 16.0
     adapter_dropout: float = 0.0
     targets: Targets = "auto"
+    gradient_checkpointing: bool = False
 
 
 class TrialTraining(Frozen):

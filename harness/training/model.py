@@ -23,6 +23,7 @@ from harness.tasks.heads import fold
 from harness.tasks.models import new_parameters
 from harness.training.host import Host
 from harness.training.plain import CutTable
+from harness.training.recompute import recompute_blocks
 from harness.training.trainable.adapters import add_adapter, merged
 from harness.training.trainable.freeze import freeze_parameters
 from harness.training.trainable.frozen import without_dropout
@@ -32,7 +33,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 #: The keys of a trial's model that change nothing of the checkpoint as it is read.
-NOT_OF_TEMPLATE = ("freeze", "frozen_dropout", "adapter", "rank", "alpha", "adapter_dropout", "targets")
+NOT_OF_TEMPLATE = (
+    "freeze",
+    "frozen_dropout",
+    "adapter",
+    "rank",
+    "alpha",
+    "adapter_dropout",
+    "targets",
+    "gradient_checkpointing",
+)
 
 __all__ = ["fresh_model", "loaded_model", "template_of", "tune_for", "warm_up", "write_model"]
 
@@ -77,6 +87,8 @@ def fresh_model(
         add_adapter(model, config.model, drawn)
     if config.model.freeze != "none" and not config.model.frozen_dropout:
         without_dropout(model, config.model.freeze)
+    if config.model.gradient_checkpointing:
+        recompute_blocks(model)
     return model
 
 

@@ -332,6 +332,7 @@ SEARCHED: dict[str, Any] = {
     "model.alpha": 6.0,
     "model.adapter_dropout": 0.2,
     "model.targets": ("query",),
+    "model.gradient_checkpointing": True,
     "training.learning_rate": 3e-4,
     "training.batch_size": 7,
     "training.epochs": 2.5,

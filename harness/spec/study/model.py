@@ -81,6 +81,12 @@ class ModelSpec(Frozen):
         examples=[["query", "value"]],
     )
 
+    gradient_checkpointing: Searchable[bool] = Field(
+        default=False,
+        description="true: blocks keep their inputs alone and run again in the backward pass, for less memory at the "
+        "price of another forward pass; losses stay the same",
+    )
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         parts = [split_checkpoint(name) for name in self.checkpoints]

@@ -81,7 +81,8 @@ class Fast(Plain):
 
     def forward(self, model: PreTrainedModel) -> Forward:
         """Returns a forward pass through CUDA graphs, where the study sets them and the task reads logits alone."""
-        use_graphs = self.config.training.step_graphs and devices.has_step_graphs(self.device)
+        is_recomputed = self.config.model.gradient_checkpointing  # its random states cannot be captured
+        use_graphs = self.config.training.step_graphs and devices.has_step_graphs(self.device) and not is_recomputed
         if not use_graphs or task_of(self.config.task).reads != ("logits",):
             return super().forward(model)
         return StepGraphs(model, self.device, self.host.cache, CudaCapture())
