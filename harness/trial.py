@@ -99,7 +99,8 @@ class Trial:
             plain=trains_plain(),
         )
         self.history.append(progress)
-        if is_out_of_patience(self.history, self.config, len(self.trainer.splits.scored[-1])):
+        is_last = point == len(self.config.evaluate_at) - 1 and not progress.done
+        if is_last or is_out_of_patience(self.history, self.config, len(self.trainer.splits.scored[-1])):
             progress = self.history[-1] = progress.model_copy(update={"out_of_patience": True})
         if self.best_is_current:
             self.best, self.best_answers = None, Answers(outputs, targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +36,15 @@ Require = Annotated[
     list[str] | None,
     typer.Option("--require", metavar="'METRIC >= NUMBER'", help="Exit 1 unless the winner's test score meets it."),
 ]
+
+
+class Refit(StrEnum):
+    """The rows of `harness export --refit`."""
+
+    TRAIN_AND_VALIDATION = "train+validation"
+    ALL = "all"
+
+
 Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 
 
@@ -151,6 +161,10 @@ def export(
     to: Annotated[Path, typer.Option(metavar="DIR", help="A folder that is new, empty or an earlier export.")],
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Default: the winner.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the model of another trial or study.")] = False,
+    refit: Annotated[
+        Refit | None,
+        typer.Option(help="Train its recipe again on more rows, for as many steps."),
+    ] = None,
     trusted: Trust = None,
 ) -> None:
     """Export a model, proved by scoring it again."""
@@ -158,7 +172,7 @@ def export(
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    typer.echo(show_export(run, trial, to, force=force))
+    typer.echo(show_export(run, trial, to, force=force, refit=refit.value if refit is not None else None))
 
 
 @app.command()

@@ -120,13 +120,14 @@ def _view(results: Results) -> Iterator[PlainView]:
         yield view
 
 
-def show_export(run: Path, number: int | None, to: Path, *, force: bool = False) -> Path:
+def show_export(run: Path, number: int | None, to: Path, *, force: bool = False, refit: str | None = None) -> Path:
     """Exports the winner or the search trial `number`, and returns the folder; shows a training that it takes."""
     from harness.jobs.export_trial import export_trial
 
     results = load(run)
     with _view(results) as view:
-        return export_trial(results, number, to, say=view.say, monitors=(Training(view),), force=force)
+        monitors = (Training(view),)
+        return export_trial(results, number, to, say=view.say, monitors=monitors, force=force, refit=refit)
 
 
 def show_rerun(run: Path, number: int) -> bool:

@@ -20,7 +20,7 @@ from harness.data.prepared import PreparedData
 from harness.data.usual_columns import column_names
 from harness.errors import HarnessError
 from harness.jobs.standing import Standing
-from harness.records.exported import DataSource, ExportManifest, write_export
+from harness.records.exported import DataSource, ExportManifest, Refit, write_export
 from harness.records.files import sha256_of
 from harness.records.precision import PrecisionChoice, device_kind
 from harness.records.schema import TrialRecord
@@ -38,6 +38,8 @@ from harness.tasks import task_of
 
 __all__ = ["check_scores", "stage_weights", "tuned_text", "write_card"]
 
+#: The keys of a model that say nothing without an adapter.
+_OF_ADAPTERS = ("rank", "alpha", "adapter_dropout", "targets")
 _PACKAGES = ("finetune-harness", "torch", "transformers", "tokenizers", "safetensors")
 #: Allowed relative difference of a score that is not a share of rows: after reloading, sums have another order.
 ROUNDING = 1e-4
@@ -110,10 +112,12 @@ def write_card(
     seeds: tuple[int, ...],
     standing: Standing,
     precisions: Sequence[PrecisionChoice] = (),
+    refit: Refit | None = None,
 ) -> None:
     """Writes README.md and manifest.json. `test` is None for a model that was not scored on the test split.
 
-    `precisions` are the study's choices for `precision: auto`.
+    `refit` is given for weights that were trained again on more rows than the scores are of. `precisions` are the
+    study's choices for `precision: auto`.
     """
     config, task = record.trained_config, facts_of(spec.task)
     columns = data.meta.columns or column_names(spec.data, task)
@@ -123,7 +127,7 @@ def write_card(
     versions = {package: version(package) for package in _PACKAGES}
     number = config.of if config.of is not None else record.number
     sections = {"model": config.model, "training": config.training, "data": config.data}
-    unused = {"architecture", *(RECIPE - task.recipe)}
+    unused = {"architecture", *(RECIPE - task.recipe), *(() if config.model.adapter != "none" else _OF_ADAPTERS)}
     settings = {
         f"{section}.{key}": value
         for section, values in sections.items()
@@ -142,7 +146,8 @@ def write_card(
         seeds=seeds,
         validation={name: record.metrics[name] for name in names},
         test=dict(test) if test else None,
-        rows=data.meta.rows | {"trained": num_rows},
+        rows=data.meta.rows | {"trained": refit.rows if refit is not None else num_rows},
+        refit=refit,
         step=record.best_step,
         total_steps=record.history[-1].total_steps if record.history else None,
         data=DataSource(source=data.meta.source, sha256=data.meta.sha256),

@@ -16,6 +16,7 @@ from harness.data.prepared import PreparedData
 from harness.errors import DataError, InputError, RunError
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
+from harness.jobs.refit.export import stage_refit
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.jobs.standing import of_trial
@@ -44,6 +45,7 @@ def export_trial(
     monitors: Sequence[Monitor] = (),
     *,
     force: bool = False,
+    refit: str | None = None,
 ) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
@@ -53,6 +55,8 @@ def export_trial(
     another has validation scores only. `say` gets a line before a training, one where the winner is not scored again,
     and one where other weights are replaced; the monitors are told of a training. An export of the same trial of that
     study is replaced; with `force` that of another one too.
+
+    With `refit`, the name of `REFITS`, the recipe of the trial is trained once more on the rows of several splits.
 
     Raises:
         InputError: `to` is not a folder, or holds other files than an export, or without `force` another model.
@@ -67,7 +71,9 @@ def export_trial(
     to.parent.mkdir(parents=True, exist_ok=True)
     staging = staging_path(to)
     try:
-        if number is None or (results.final is not None and number == results.final.winner):
+        if refit is not None:
+            _stage_refit(results, chosen, refit, staging, monitors)
+        elif number is None or (results.final is not None and number == results.final.winner):
             _stage_winner(results, staging, say)
         else:
             _stage_trial(results, number, staging, say, monitors)
@@ -139,6 +145,18 @@ def _stage_winner(results: Results, staging: Path, say: Callable[[str], object])
         return
     record = _run_of(results, results.final.winner, manifest.seed)
     _check(results, data, record, manifest.validation, staging, processor=False)
+
+
+def _stage_refit(results: Results, number: int | None, rows: str, staging: Path, monitors: Sequence[Monitor]) -> None:
+    if number is None:
+        raise RunError(f"{results.folder} has no winner{results.why_no_winner}, or name a trial: --trial N")
+    record, model = trial_of(results, number), _scored(results, number)
+    record = record if model is None else _run_of(results, number, model.seed)
+
+    def check(data: PreparedData, trained: TrialRecord, expected: Mapping[str, float]) -> None:
+        _check(results, data, trained, expected, staging, processor=True)
+
+    stage_refit(results, record, model, rows, staging, monitors, check)
 
 
 def _run_of(results: Results, number: int, seed: int | None) -> TrialRecord:

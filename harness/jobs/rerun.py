@@ -29,10 +29,11 @@ from harness.search.fixed import FixedList
 from harness.search.source import Decision
 from harness.search.watch import Monitor, Watched
 from harness.spec.study import EngineSpec
+from harness.spec.trial import TrialConfig
 from harness.stats.metric import COSTS
 from harness.tasks import task_of
 
-__all__ = ["Rerun", "RerunNumber", "prepared_data", "rerun", "train_again", "trial_of"]
+__all__ = ["Rerun", "RerunNumber", "prepared_data", "rerun", "train_again", "train_once", "trial_of"]
 
 LOSS = "train_loss"
 #: Failures that the training itself causes, so that they occur again in a rerun.
@@ -146,8 +147,17 @@ def train_again(results: Results, record: TrialRecord, *monitors: Monitor) -> It
         RunError: the training failed.
     """
     config = repeating(record.config, record.history).model_copy(update={"kind": "rerun", "of": search_number(record)})
+    with train_once(results, record, config, None, *monitors) as trained:
+        yield trained
+
+
+@contextmanager
+def train_once(
+    results: Results, record: TrialRecord, config: TrialConfig, data: PreparedData | None, *monitors: Monitor
+) -> Iterator[tuple[TrialRecord, Path]]:
+    """Trains `config` in the place of a trial's `record`, on `data` or (None) on the run's; as `train_again`."""
     source = FixedList([config], keep=True)
-    with _train(results, source, record, monitors) as (now, folder):
+    with _train(results, source, record, monitors, data) as (now, folder):
         if now.state is not TrialState.COMPLETE or now.weights is None:
             raise RunError(f"trial {record.number}, trained again, failed: {now.reason}: {now.message}")
         yield now, folder / now.weights
@@ -155,7 +165,11 @@ def train_again(results: Results, record: TrialRecord, *monitors: Monitor) -> It
 
 @contextmanager
 def _train(
-    results: Results, source: FixedList, record: TrialRecord, monitors: Sequence[Monitor]
+    results: Results,
+    source: FixedList,
+    record: TrialRecord,
+    monitors: Sequence[Monitor],
+    data: PreparedData | None = None,
 ) -> Iterator[tuple[TrialRecord, Path]]:
     """Runs the one trial of `source` in a new process with the device, threads and speed-ups of `record`."""
     task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
@@ -164,7 +178,7 @@ def _train(
             f"trial {record.number} of {results.folder} cannot be trained again: its values changed during training, "
             f"see mutations in {program()} results {shown_path(results.folder)} --json"
         )
-    data = prepared_data(results)
+    data = prepared_data(results) if data is None else data
     place = record.place
     if place is None:
         raise RunError(f"trial {record.number} never ran: its record names no device")

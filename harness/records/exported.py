@@ -15,7 +15,7 @@ from harness.records.schema import Place, Stored
 from harness.spec.trial import ParamValue
 from harness.stats.intervals import Interval
 
-__all__ = ["EXPORT_FILES", "MANIFEST", "DataSource", "ExportManifest", "read_export", "write_export"]
+__all__ = ["EXPORT_FILES", "MANIFEST", "DataSource", "ExportManifest", "Refit", "read_export", "write_export"]
 
 MANIFEST = "manifest.json"
 #: The files of every export.
@@ -29,6 +29,13 @@ class DataSource(Stored):
 
     source: str = ""
     sha256: str = ""
+
+
+class Refit(Stored):
+    """The splits whose rows the weights were trained on after the study, and how many rows these are."""
+
+    splits: tuple[str, ...]
+    rows: int
 
 
 class ExportManifest(Stored):
@@ -46,6 +53,7 @@ class ExportManifest(Stored):
     validation: dict[str, Float] = {}
     test: dict[str, Interval] | None = Field(default=None, description="null: not scored on the test split")
     rows: dict[str, int] = Field(default={}, description="by split; `trained`: of the training split, those trained on")
+    refit: Refit | None = Field(default=None, description="trained again on more rows; the scores are from before")
     step: int | None = Field(default=None, description="the step after which the weights were saved")
     total_steps: int | None = None
     data: DataSource = DataSource()

@@ -161,7 +161,10 @@ class Progress(Frozen):
     plain: bool | None = Field(
         default=None, description="whether speed-ups were off (HARNESS_PLAIN=1); null in records of earlier versions"
     )
-    out_of_patience: bool = Field(default=False, description="the trial ends here, before its end (training.patience)")
+    out_of_patience: bool = Field(
+        default=False,
+        description="the trial ends here, before its end: training.patience, or a recipe repeated on more rows",
+    )
     place: Place | None = Field(default=None, description="where it was computed; set by the engine")
     span: Span | None = Field(default=None, description="when it was computed; set by the engine")
 

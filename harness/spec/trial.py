@@ -69,7 +69,8 @@ class TrialConfig(Frozen):
 
     `number` counts from 0 within its kind; `kind` is the part of the job it belongs to; `params` are the
     searched values by their last key (`learning_rate`). `evaluate_at` are the shares of the full training, in
-    (0, 1] and rising, after which the trial is evaluated; the last is 1. `validation_rows` gives how many rows of the
+    (0, 1] and rising, after which the trial is evaluated; the last is 1, but where a trial's recipe and number of steps
+    are repeated on more rows. `validation_rows` gives how many rows of the
     (fixed, seeded) validation subset each of them scores; null means all. `rungs` are the shares at which the trial is
     judged, one for each rung of the study and null where it is not judged.
     """

@@ -32,6 +32,8 @@ from harness.training.weights import FlatWeights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+__all__ = ["fresh_model", "loaded_model", "template_of", "tune_for", "warm_up", "write_model"]
+
 #: The keys of a trial's model that change nothing of the checkpoint as it is read.
 NOT_OF_TEMPLATE = (
     "freeze",
@@ -43,8 +45,6 @@ NOT_OF_TEMPLATE = (
     "targets",
     "gradient_checkpointing",
 )
-
-__all__ = ["fresh_model", "loaded_model", "template_of", "tune_for", "warm_up", "write_model"]
 
 
 def warm_up() -> None:

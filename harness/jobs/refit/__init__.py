@@ -1,0 +1,1 @@
+"""Trains the recipe of a trial once more on more rows, for shipping."""
