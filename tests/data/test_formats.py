@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from harness.data.formats import FORMATS, Form, read_columns, read_files, rename_hint
@@ -167,6 +167,7 @@ cells = st.text(st.characters(codec="utf-8"), max_size=20)
 
 
 @settings(max_examples=num_examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(rows=[(",\n", "")])
 @given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
 def test_csv_gives_back_any_text(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
     path = tmp_path / "t.csv"

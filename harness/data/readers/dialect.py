@@ -128,7 +128,7 @@ def _quotes_enclose(place: str, lines: Sequence[str], plain: Cut, quoted: Cut, u
     records = [(record, lines[record.first - 1 : record.last]) for record in quoted.spanning]
     swallowed, by_values = find_swallowed(records, others[1:], quoted.width, quoted.delimiter)
     if len(swallowed) > MAX_MISFITS * len(records):
-        if not by_values and _share_in_quotes(others[1:], plain.delimiter) >= MIN_QUOTED:
+        if not by_values and _share_in_quotes(others[1:] or others, plain.delimiter) >= MIN_QUOTED:
             return True
         if not usually and len(swallowed) == len(records) and plain.misfits <= quoted.misfits:
             return False
