@@ -16,7 +16,7 @@ from harness.data.sources import Source, find_source
 from harness.data.splits.column import split_column_note
 from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values, unit_columns
 from harness.data.splits.readers import Columns, SplitReader, names_in, of_files, split_readers
-from harness.data.table import check_targets, clean_frame, read_fields, unify_targets
+from harness.data.table import check_targets, clean_frame, read_fields, unify_targets, without_hidden_targets
 from harness.data.usual_columns import columns_of_layout
 from harness.errors import DataError, MissingColumn
 from harness.spec.study import DataSpec
@@ -77,9 +77,10 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         )
     names = {name: single.get(name, column) for name, column in names.items()}
     columns = {split: _fields_of(content.columns, names, listed, spec, facts) for split, content in contents.items()}
-    fields = {split: read_fields(places[split], values, names, facts) for split, values in columns.items()}
     absent = {split: content.absent for split, content in contents.items()}
-    fields, notes = unify_targets(fields, places, names, facts, absent)
+    with_targets, hidden = without_hidden_targets(columns, names, facts, absent)
+    fields = {split: read_fields(places[split], values, names, facts) for split, values in with_targets.items()}
+    fields, notes = unify_targets(fields, places, names, facts, hidden)
     given = {split: columns[split] for split in fields}
     beside, more_notes = extra_values(given, places, extra)
     unit = names[facts.unit.name] if facts.unit and facts.unit.name in names else None

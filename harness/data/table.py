@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.data.kinds import Kind, kind_of
+from harness.data.kinds.hidden import hidden_target
 from harness.errors import DataError
 from harness.spec.tasks import TaskFacts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["check_targets", "clean_frame", "read_fields", "unify_targets"]
+__all__ = ["check_targets", "clean_frame", "read_fields", "unify_targets", "without_hidden_targets"]
 
 MIN_ROWS = 10
 
@@ -36,17 +37,46 @@ def read_fields(
     return {name: kind_of(facts.field(name)).read(place, column, columns[column]) for name, column in names.items()}
 
 
+def without_hidden_targets(
+    columns: Mapping[str, Mapping[str, list[Any]]],
+    names: Mapping[str, str],
+    facts: TaskFacts,
+    absent: Mapping[str, Mapping[str, str]],
+) -> tuple[dict[str, Mapping[str, list[Any]]], dict[str, str]]:
+    """Returns the columns without the targets of splits that hide them, and why, of each split that has none.
+
+    The test splits of public benchmarks often have one value in every row that no row of train has (-1, "?").
+
+    Args:
+        columns: the columns of each split.
+        names: column name in the source by the field's name.
+        facts: the facts of the task.
+        absent: of each split, what is said of each column that it lacks.
+    """
+    if facts.target is None:
+        return dict(columns), {}
+    kind, column = kind_of(facts.target), names[facts.target.name]
+    given, why = dict(columns), {}
+    for split in (split for split in columns if split != "train"):
+        if missing := absent[split].get(column):
+            why[split] = missing[missing.index("no column ") :]
+        elif (value := hidden_target(kind, columns[split][column], columns["train"][column])) is not None:
+            why[split] = f"every row has '{value[:60]}', which no row of train has"
+            given[split] = {**columns[split], column: [None] * len(columns[split][column])}
+    return given, why
+
+
 def unify_targets(
     fields: Mapping[str, dict[str, list[Any]]],
     places: Mapping[str, str],
     names: Mapping[str, str],
     facts: TaskFacts,
-    absent: Mapping[str, Mapping[str, str]],
+    hidden: Mapping[str, str],
 ) -> tuple[dict[str, dict[str, list[Any]]], list[str]]:
     """Returns the fields of the splits that have targets, which one rule has written in all of them, and notes.
 
-    The test splits of public benchmarks often have none: every value is missing, or the same one that no training row
-    has (-1, "?", "unknown"). Such a split counts as not given. `absent` says of each split which columns it lacks.
+    A split without targets, or with the same one in every row that no row of train has, counts as not given. `hidden`
+    says of some why they have none.
 
     Raises:
         DataError: the targets are not of their field's kind.
@@ -69,9 +99,7 @@ def unify_targets(
             given[split] = {**values, target: unified[split]}
             continue
         why = f"every row has '{known[split][0]}', which no row of train has" if distinct else f"no row has a {target}"
-        if missing := absent[split].get(column):
-            why = missing[missing.index("no column ") :]
-        notes.append(f"{places[split]}: {why}; the split is made from train instead")
+        notes.append(f"{places[split]}: {hidden.get(split, why)}; the split is made from train instead")
     pairs = [pair for split in given for pair in zip(fields[split][target], unified[split], strict=True)]
     notes += kind.rewritten(column, (pair for pair in pairs if pair[0] != pair[1]))
     return given, [*notes, *kind.notes(column, [value for split in given for value in known[split]])]

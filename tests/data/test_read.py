@@ -175,6 +175,42 @@ def test_read_table_numbers_of_a_hidden_test_split_are_not_given(tmp_path: Path)
     )
 
 
+@pytest.mark.parametrize("hidden", ["?", "unknown", "N.A.", "-1", "-1.0"])
+def test_read_table_targets_of_another_kind_in_each_row_are_not_given(tmp_path: Path, hidden: str) -> None:
+    note = f"test.csv: every row has '{hidden}', which no row of train has; the split is made from train instead"
+    table(tmp_path / "train.csv", [(f"t{i}", i / 2) for i in range(12)])
+    table(tmp_path / "test.csv", [(f"u{i}", hidden) for i in range(5)])
+    numbers = read_table(DataSpec(path=str(tmp_path)), "text-regression")
+    assert (numbers.test, numbers.notes) == (None, (note,))
+    for name, cells in (("train", "{0},{1}"), ("test", f"{hidden},{hidden}")):
+        lines = [f"{name} {row},{cells.format(row % 2, int(row % 3 == 0))}\n" for row in range(12)]
+        (tmp_path / f"{name}.csv").write_text("text,toxic,threat\n" + "".join(lines), encoding="utf-8")
+    spec = DataSpec.model_validate({"path": str(tmp_path), "columns": {"labels": ["toxic", "threat"]}})
+    sets = read_table(spec, "multi-label-classification")
+    assert (sets.test, sets.notes) == (None, (note,))
+
+
+@pytest.mark.parametrize("hidden", ["_", "?", -1])
+@pytest.mark.parametrize("tags", [["B-PER", "O"], ["PER", "O"]])
+def test_read_table_tags_of_a_hidden_test_split_are_not_given(tmp_path: Path, tags: list[str], hidden: object) -> None:
+    train = [{"text": f"Ann {row}", "label": tags} for row in range(12)]
+    test = [{"text": "so " * length, "label": [hidden] * length} for length in range(2, 8)]
+    for name, rows in (("train", train), ("test", test)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    tables = read_table(DataSpec(path=str(tmp_path)), "token-classification")
+    assert tables.test is None
+    note = f"test.jsonl: every row has '{hidden}', which no row of train has; the split is made from train instead"
+    assert note in tables.notes
+
+
+def test_read_table_one_number_that_train_writes_otherwise_is_given(tmp_path: Path) -> None:
+    table(tmp_path / "train.csv", [(f"t{i}", f"{i}.0") for i in range(12)])
+    table(tmp_path / "test.csv", [(f"u{i}", "3") for i in range(5)])
+    test = read_table(DataSpec(path=str(tmp_path)), "text-regression").test
+    assert test is not None
+    assert test["number"].tolist() == [3.0] * 5
+
+
 def test_read_table_a_test_split_of_one_class_of_train_is_given(tmp_path: Path) -> None:
     table(tmp_path / "train.csv", some_rows(labels=("0.0", "1.0")))
     table(tmp_path / "test.csv", [(f"t{i}", "1") for i in range(5)])

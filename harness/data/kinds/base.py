@@ -36,6 +36,12 @@ class Kind:
         """
         raise NotImplementedError
 
+    def parts(self, value: Any) -> Sequence[Any]:
+        """Returns the values that a cell of the source holds: the items of a list, else the cell itself."""
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        return value if isinstance(value, (list, tuple)) else [value]
+
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Returns the targets of each split, all written by one rule, which those of train decide.
 

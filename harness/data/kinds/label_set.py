@@ -32,6 +32,10 @@ class LabelSet(Kind):
         values = lists_or_labels(place, column, values)
         return [_names_of(f"{place}: row {row}: '{column}'", value) for row, value in enumerate(values, start=1)]
 
+    def parts(self, value: Any) -> Sequence[Any]:
+        """Returns the labels of a list, or the cells of several columns."""
+        return list(value.values()) if isinstance(value, Mapping) else super().parts(value)
+
     def same(self, value: Any) -> str:
         """Returns the labels in one order."""
         return "\0".join(sorted(value))

@@ -71,6 +71,10 @@ class Tags(Kind):
             for row, value in enumerate(lists_of(values), start=1)
         ]
 
+    def parts(self, value: Any) -> Sequence[Any]:
+        """Returns the tags of a list, or of a text that is cut at white space."""
+        return value.split() if isinstance(value, str) else super().parts(value)
+
     def unify(self, place: str, column: str, values: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
         """Returns IOB2 tags. Where no tag of train but O has a letter, all are types: runs of one type are entities.
 
