@@ -120,6 +120,11 @@ def test_encodings_in_doubt_are_named(tmp_path: Path) -> None:
     )
 
 
+def test_encodings_in_doubt_are_shown_where_they_differ(tmp_path: Path) -> None:
+    path = written(tmp_path, ["Déçu, c'est tout", "C'était bon, 5 € en tout"], "iso8859_15")
+    assert "for example cp1252 ('¤ en tout') or iso8859_15 ('€ en tout')" in refused(path)
+
+
 @pytest.mark.parametrize(
     ("texts", "encoding"),
     [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from harness.data.readers.encodings.languages import (
     is_central_european,
@@ -29,6 +30,8 @@ _CENTRAL = ("cp1250", "iso8859_2")
 #: What is named where nothing fits.
 EXAMPLES = ("cp1252", "gb18030", "cp1250", "cp1251", "cp1256", "cp874", "cp949", "cp932", "cp850")
 _MAX_READINGS = 8
+#: So many lines tell where encodings differ.
+_COMPARED_LINES = 100
 #: Those that words without a letter of ASCII may be in.
 _OTHER_SCRIPTS = ("cp1251", "cp1253", "cp1250", "cp874", "cp1255", "cp1256", "iso8859_4", "koi8_r", "cp866")
 #: Those that a few signs may be in, with all signs of Big5 and of Korean.
@@ -77,18 +80,30 @@ def _may_be(sample: bytes) -> list[str]:
 
 
 def readings_of(lines: Sequence[bytes], encodings: Sequence[str]) -> str:
-    """Returns the encodings that decode the lines, each with a text that it gives."""
-    sample, texts = b"".join(lines), dict[str, str]()
-    for name in encodings:
-        if (text := _decoded(sample, name)) and (shown := _SHOWN.search(text)) and shown[0] not in texts.values():
-            texts[name] = shown[0]
-    listed = [f"{name} ('{text.strip()}')" for name, text in texts.items()]
+    """Returns the encodings that decode the lines, each with a text that it gives: where most of them differ."""
+    sample = b"".join(lines)
+    texts = {text: name for name in reversed(encodings) if (text := _decoded(sample, name))}
+    names = [name for name in dict.fromkeys(encodings) if name in texts.values()]
+    shown = [[_shown_in(part.decode(name)) for name in names] for part in _parts(lines)] if names else []
+    best = max(shown, key=lambda readings: len(set(readings) - {""}), default=[])
+    listed = [f"{name} ('{reading}')" for name, reading in zip(names, best, strict=False) if reading]
     return " or ".join(listed[:_MAX_READINGS] or EXAMPLES[:2])
+
+
+def _parts(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Yields the rest of a line from each word on that is not ASCII."""
+    for line in islice(lines, _COMPARED_LINES):
+        words = line.split()
+        yield from (b" ".join(words[at:]) for at, word in enumerate(words) if not word.isascii())
 
 
 def shown_sign(text: str) -> str:
     """Returns the first word with a sign that is not ASCII, and some of what follows it; "" where there is none."""
-    shown = None if text.isascii() else _SHOWN.search(text)
+    return "" if text.isascii() else _shown_in(text)
+
+
+def _shown_in(text: str) -> str:
+    shown = _SHOWN.search(text)
     return shown[0].strip() if shown else ""
 
 
