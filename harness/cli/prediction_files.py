@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -20,6 +21,8 @@ __all__ = ["Columns", "as_csv", "check_out", "write_out", "written", "written_ro
 Columns = Mapping[str, Sequence[Any]]
 #: What a cell of an Excel sheet can hold, and a sheet.
 _MAX_CELL, _MAX_ROWS = 32_767, 1_048_576
+#: Excel keeps 15 digits of a number.
+_MAX_NUMBER = 10**15
 
 
 def as_csv(columns: Columns, delimiter: str = ",") -> str:
@@ -103,7 +106,7 @@ def _excel(columns: Columns) -> bytes:
             "an Excel workbook needs the package openpyxl: pip install 'finetune-harness[xlsx]'; or name a .csv"
         ) from error
     rows = [
-        [cell_of(value) if isinstance(value, (list, dict)) else value for value in map(_plain, row)]
+        [cell_of(value) if _is_text_in_excel(value) else value for value in map(_plain, row)]
         for row in (list(columns), *zip(*columns.values(), strict=True))
     ]
     if len(rows) > _MAX_ROWS:
@@ -129,6 +132,11 @@ def _excel(columns: Columns) -> bytes:
     return stream.getvalue()
 
 
+def _is_text_in_excel(value: Any) -> bool:
+    """True for what a cell of Excel holds as text alone: lists, and whole numbers that it would round, such as ids."""
+    return isinstance(value, (list, dict)) or (isinstance(value, int) and abs(value) >= _MAX_NUMBER)
+
+
 _OF_LINES = (".jsonl", ".ndjson")
 _OF_JSON = (".json", *_OF_LINES)
 #: How a table is written, by the ending of the file's name.
@@ -144,7 +152,7 @@ _FORMATS: Mapping[str, Callable[[Columns], bytes]] = {
 
 
 def check_out(out: Path, read: Sequence[Path], *, json_alone: bool) -> None:
-    """Refuses a name whose ending says no format that is written, and a file that is read.
+    """Refuses a name whose ending says no format that is written, a file that is read, and a folder that is not there.
 
     What is no file (a pipe, a device) may have any name.
 
@@ -165,6 +173,10 @@ def check_out(out: Path, read: Sequence[Path], *, json_alone: bool) -> None:
         what = f"'{out.suffix}' is no format" if out.suffix else "its name has no ending to say the format"
         of_json = " with --json" if json_alone else ""
         raise InputError(f"--out {out}: {what} that is written{of_json}; allowed: {', '.join(known)}")
+    folder = Path(os.path.realpath(out)).parent
+    if not os.access(folder, os.W_OK):
+        reason = errno.EACCES if folder.exists() else errno.ENOENT
+        raise InputError(f"--out {out} cannot be written: {os.strerror(reason)}")
 
 
 def written(out: Path | None, columns: Columns) -> bytes:

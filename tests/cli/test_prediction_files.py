@@ -145,6 +145,17 @@ def test_table_that_is_read_is_not_written(tmp_path: Path) -> None:
     check_out(tmp_path / "b.csv", [given_table], json_alone=False)
 
 
+def test_folder_that_is_not_there_is_told_before_anything_is_predicted(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none/o\.csv cannot be written: No such file or directory"):
+        check_out(tmp_path / "none" / "o.csv", [], json_alone=False)
+
+
+def test_long_ids_keep_their_digits_in_excel(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    ids = [1_589_000_000_000_000_001, -(10**15), 10**15 - 1]
+    assert table({"id": ids, "text": ["a", "b", "c"]}, tmp_path / "o.xlsx")["id"] == [*map(str, ids[:2]), ids[2]]
+
+
 def test_rows_are_written_as_the_name_says() -> None:
     rows = [{"label": "a"}, {"label": "b"}]
     assert written_rows(Path("o.jsonl"), rows) == b'{"label": "a"}\n{"label": "b"}\n'
