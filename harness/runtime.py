@@ -17,6 +17,7 @@ from pathlib import Path
 __all__ = [
     "IMPORTING",
     "PLAIN",
+    "expanded",
     "hush_libraries",
     "program",
     "quick_imports",
@@ -132,3 +133,8 @@ def _word(path: Path) -> str:
     """The path of a program for the shell, with a slash in it: without one a shell looks it up on PATH."""
     text = shown_path(path)
     return text if "/" in text else f"./{text}"
+
+
+def expanded(path: Path | str) -> Path:
+    """Returns a path with the home of `~` or `~user`; as it is where there is no such home."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - the method of Path raises there

@@ -10,9 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from harness.runtime import NICENESS, program, shown_path, stand_back, without_collector
+from harness.runtime import NICENESS, expanded, program, shown_path, stand_back, without_collector
 
 ROOT = Path(__file__).parents[1]
+
+
+def test_expanded_home_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert [expanded("~/a"), expanded(Path("b"))] == [Path("/home/ann/a"), Path("b")]
+    assert expanded("~no-such-user/a") == Path("~no-such-user/a")
 
 
 def niceness() -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import InputError
 from harness.records.files import can_write, replace_folder
+from harness.runtime import expanded
 
 __all__ = ["built_once", "default_cache", "private_folder"]
 
@@ -27,9 +28,9 @@ def default_cache() -> Path:
     """
     own, shared = os.environ.get("HARNESS_CACHE"), os.environ.get("XDG_CACHE_HOME")
     if own:
-        return Path(_without_tilde(own))
-    home = _without_tilde("~/.cache")
-    for folder in (Path(shared or home), Path(home)):
+        return expanded(own)
+    home = expanded("~/.cache")
+    for folder in (Path(shared or home), home):
         if folder.is_absolute() and can_write(folder):
             return folder / "harness"
     folder = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}"
@@ -39,10 +40,6 @@ def default_cache() -> Path:
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
             return folder
     raise InputError("no folder for the cache of prepared data can be written: name one in HARNESS_CACHE")
-
-
-def _without_tilde(path: str) -> str:
-    return os.path.expanduser(path)  # noqa: PTH111 - the method of Path raises where there is no home
 
 
 def private_folder(path: Path) -> Path:

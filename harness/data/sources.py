@@ -12,6 +12,7 @@ from harness.data.folders import files_of_folder
 from harness.data.formats import ENDINGS, is_table, rename_hint
 from harness.data.partitions import Partitions
 from harness.errors import DataError, nearest
+from harness.runtime import expanded
 from harness.spec.study import DataSpec
 
 __all__ = ["Source", "find_source"]
@@ -53,7 +54,7 @@ def find_source(spec: DataSpec) -> Source:
             "data set of the Hugging Face Hub with data.hub={id: ..., revision: ...}"
         )
     try:
-        return _in_files(Path(str(spec.path)).expanduser())
+        return _in_files(expanded(str(spec.path)))
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the path
         raise DataError(f"data.path: {str(spec.path)!r} cannot be read ({error})") from error
 

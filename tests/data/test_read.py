@@ -113,6 +113,7 @@ def test_read_table_missing_things_are_named(tmp_path: Path) -> None:
     assert "has no train table (it holds: more.csv, reviews.csv)" in refused(DataSpec(path=str(tmp_path)))
     assert "is not a table that can be read" in refused(DataSpec(path="/dev/null"))
     assert "does not exist" in refused(DataSpec(path="a\0b"))
+    assert "'~no-such-user/t.csv' does not exist" in refused(DataSpec(path="~no-such-user/t.csv"))
     spec = DataSpec(path=str(tmp_path / "reviews.csv"), text="label")
     assert "one column is named twice" in refused(spec)
 

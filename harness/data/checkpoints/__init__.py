@@ -21,6 +21,7 @@ from harness.data.checkpoints.gguf import converted
 from harness.data.checkpoints.weights import num_values, weight_files
 from harness.errors import CheckpointError, nearest
 from harness.records.files import write_text
+from harness.runtime import expanded
 from harness.spec.study import REVISION_PATTERN, split_checkpoint
 
 __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
@@ -115,7 +116,7 @@ def resolve(name: str) -> Checkpoint:
         return Checkpoint(id=name, source="scratch", path=None)
     if "\0" in name or not name.strip():
         raise CheckpointError(f"model.checkpoint: {name!r} is no name of a checkpoint")
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
         return _from_folder(name, folder.resolve())
     packaged_id = next((id_ for id_ in PACKAGED if name in (id_, id_.rpartition("/")[2])), None)

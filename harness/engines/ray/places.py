@@ -24,6 +24,7 @@ from harness.engines.ray.session import Session
 from harness.errors import CheckpointError, EngineError
 from harness.records.files import fill_folder
 from harness.records.rundir import KINDS, RunFolder
+from harness.runtime import expanded
 from harness.spec.space import Frozen
 from harness.spec.study import StudySpec, split_checkpoint
 
@@ -67,7 +68,7 @@ class StoragePlaces:
     """Trials work in folders of their nodes; snapshots and weights are kept in a storage that all nodes see."""
 
     def __init__(self, run: RunFolder, storage_path: str) -> None:
-        path = storage_path if "://" in storage_path else str(Path(storage_path).expanduser().absolute())
+        path = storage_path if "://" in storage_path else str(expanded(storage_path).absolute())
         # Two people may run studies of one name over one storage.
         owner = hashlib.sha256(f"{socket.gethostname()}:{run.path}".encode()).hexdigest()[:8]
         self.storage = self.tune = f"{path.rstrip('/')}/{run.path.name}-{owner}"

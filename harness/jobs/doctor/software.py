@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
@@ -18,6 +17,7 @@ from packaging.version import Version
 from harness.data.checkpoints import PACKAGED
 from harness.jobs.doctor.finding import Finding
 from harness.jobs.doctor.tested import TESTED
+from harness.runtime import expanded
 
 __all__ = ["browser", "compiled", "hub", "installed", "ray", "versions"]
 
@@ -91,8 +91,8 @@ def hub(timeout_s: float = HUB_S) -> Finding:
 
 def _cached() -> list[str]:
     """Returns the models in the Hub's cache, at most five and how many more there are."""
-    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub")).expanduser()
+    home = expanded(os.environ.get("HF_HOME", "~/.cache/huggingface"))
+    cache = expanded(os.environ.get("HF_HUB_CACHE", home / "hub"))
     names = sorted(path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*"))
     return [*names[:5], *([f"{len(names) - 5} more"] if len(names) > 5 else [])]
 

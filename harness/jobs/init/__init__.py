@@ -17,7 +17,7 @@ from harness.jobs.init.draft import draft_of
 from harness.jobs.init.match import Match, matches
 from harness.jobs.init.write import commented
 from harness.records.files import write_text
-from harness.runtime import program, shown_path
+from harness.runtime import expanded, program, shown_path
 from harness.spec.study import DataSpec, StudySpec
 from harness.spec.tasks import TASKS
 
@@ -56,11 +56,11 @@ def draft(table: Path, *, out: Path, task: str | None = None, checkpoint: str | 
     source = find_source(spec)
     read = read_partitioned(source.files["train"], source.partitions, None, Form.of(spec)).columns
     columns = {name: values for name, values in read.items() if name.strip()}  # pandas' index has no name
-    path = os.path.relpath(table.expanduser().absolute(), out.absolute().parent)
+    path = os.path.relpath(expanded(table).absolute(), out.absolute().parent)
     refused: DataError | None = None
     for match in matches(columns, task):
         study = draft_of(match, path, columns, checkpoint=checkpoint)
-        data = {**study["data"], "path": str(table.expanduser().absolute())}
+        data = {**study["data"], "path": str(expanded(table).absolute())}
         try:
             meta = prepare(StudySpec.model_validate({**study, "data": data})).meta
         except DataError as error:

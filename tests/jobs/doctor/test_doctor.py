@@ -132,6 +132,14 @@ def test_hub_that_is_switched_off_is_not_asked(hub_cache: Path, monkeypatch: pyt
     assert "HF_HUB_OFFLINE" in software.hub().text
 
 
+@pytest.mark.parametrize("name", ["HF_HOME", "HF_HUB_CACHE"])
+def test_hub_cache_in_a_home_that_is_not_there(hub_cache: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("HF_HUB_CACHE")
+    monkeypatch.setenv(name, "~no-such-user/hub")
+    assert "owner/name" not in software.hub().text
+
+
 def test_hub_that_answers(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Connection:
         def close(self) -> None:
