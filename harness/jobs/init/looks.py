@@ -10,7 +10,7 @@ from harness.data.kinds.label import MAX_LABELS
 from harness.data.kinds.label_set import SEPARATORS
 from harness.data.values import is_missing, number_of
 
-__all__ = ["WEIGHTS", "looks_like", "sampled", "separator_of"]
+__all__ = ["NUMBER_BY_VALUE", "WEIGHTS", "are_ids", "looks_like", "sampled", "separator_of"]
 
 #: So many values of a column are looked at.
 MOST = 2000
@@ -21,6 +21,8 @@ WEIGHTS: Mapping[str, float] = {
     "tags": 9, "answers": 9, "messages": 9, "image": 9, "completion": 6, "label_set": 5, "number": 4, "label": 3,
     "text": 1, "words": 1, "prompt": 1, "document": 0.5,
 }  # fmt: skip
+#: What a column of numbers says whose name says nothing: less than a label.
+NUMBER_BY_VALUE = 2
 
 
 def sampled(values: Sequence[Any]) -> list[Any]:
@@ -78,6 +80,14 @@ def _number(value: Any) -> float | None:
         return None
     found = number_of(str(value).strip())
     return None if found is None else float(found)
+
+
+def are_ids(values: Sequence[Any]) -> bool:
+    """True for whole numbers that are all different, as those of rows, users or messages are."""
+    numbers = [_number(value) for value in values]
+    return all(number is not None and not number % 1 for number in numbers) and len(set(map(str, values))) == len(
+        values
+    )
 
 
 def _lists_of_texts(values: Sequence[Any]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.jobs.init.looks import WEIGHTS, looks_like, sampled, separator_of
+from harness.jobs.init.looks import NUMBER_BY_VALUE, WEIGHTS, are_ids, looks_like, sampled, separator_of
 from harness.spec.tasks import TASKS, Field, TaskFacts
 
 __all__ = ["Match", "matches"]
@@ -75,8 +75,18 @@ def _of_task(facts: TaskFacts, samples: Mapping[str, list[Any]], *, is_asked: bo
             if wanted.kind == "label_set" and isinstance(column, str):
                 separator = separator_of(samples[column])
     order = {wanted.name: columns[wanted.name] for wanted in facts.fields if wanted.name in columns}
-    score = sum(WEIGHTS.get(facts.field(name).kind, 0) for name in order)
+    score = sum(_weight(facts.field(name), column) for name, column in order.items())
     yield Match(facts=facts, columns=order, separator=separator, score=score)
+
+
+def _weight(wanted: Field, column: str | tuple[str, ...]) -> float:
+    """Returns how much a field's column says of the task; numbers without a usual name may be anything's."""
+    is_by_value = wanted.kind == "number" and str(column).lower().strip() not in _names_of(wanted)
+    return NUMBER_BY_VALUE if is_by_value else WEIGHTS.get(wanted.kind, 0)
+
+
+def _names_of(wanted: Field) -> list[str]:
+    return [wanted.name, *([wanted.short] if wanted.short else []), *USUAL.get(wanted.name, ())]
 
 
 def _of_layouts(facts: TaskFacts, samples: Mapping[str, list[Any]]) -> Iterator[Match]:
@@ -97,8 +107,7 @@ def _column_of(
     fitting = [name for name, values in free.items() if looks_like(wanted.kind, values)]
     if is_asked and wanted.kind == "number":
         fitting += [name for name, values in free.items() if looks_like("label", values) and name not in fitting]
-    names = [wanted.name, *([wanted.short] if wanted.short else []), *USUAL.get(wanted.name, ())]
-    named = [name for usual in names for name in fitting if name.lower().strip() == usual]
+    named = [name for usual in _names_of(wanted) for name in fitting if name.lower().strip() == usual]
     if named:
         return named[0]
     if wanted.many:
@@ -113,4 +122,6 @@ def _column_of(
         if not wanted.short:
             return None
         return max(fitting, key=lambda name: sum(map(len, free[name])) / len(free[name]))
+    if wanted.kind == "number" and not is_asked:
+        fitting = [name for name in fitting if not are_ids(free[name])]
     return fitting[0] if len(fitting) == 1 else None

@@ -163,3 +163,14 @@ def test_columns_of_0_and_1_are_labels() -> None:
     columns = {"text": ["one text", "two texts"], "good": [1, 0], "long": [0, 1], "new": [1, 0]}
     best = matches(columns)[0]
     assert (best.facts.name, best.columns["labels"]) == ("multi-label-classification", ("good", "long", "new"))
+
+
+def test_numbers_of_rows_and_of_other_columns_are_no_target() -> None:
+    texts, labels = [f"it was {row}" for row in range(60)], ["good", "bad"] * 30
+    ids = [str(10**15 + row) for row in range(60)]
+    columns = {"id": ids, "text": texts, "label": labels}
+    assert matches(columns)[0].columns == {"text": "text", "label": "label"}
+    assert not any(match.facts.name == "text-regression" for match in matches(columns))
+    users = [str(row % 40) for row in range(60)]
+    assert matches({"text": texts, "user": users, "label": labels})[0].columns == {"text": "text", "label": "label"}
+    assert matches({"text": texts, "grams": users})[0].columns == {"text": "text", "number": "grams"}
