@@ -28,6 +28,9 @@ UNEQUAL = 3.0
 #: The metric that counts every class the same, for tasks that have it.
 BY_CLASS = "macro_f1"
 
+#: A name of so many words is a text.
+WORDS_OF_TEXT = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -56,6 +59,13 @@ def draft(table: Path, *, out: Path, task: str | None = None, checkpoint: str | 
     source = find_source(spec)
     read = read_partitioned(source.files["train"], source.partitions, None, Form.of(spec)).columns
     columns = {name: values for name, values in read.items() if name.strip()}  # pandas' index has no name
+    has_text = any(len(name.split()) >= WORDS_OF_TEXT for name in columns)
+    if has_text and (value := next((name for name, values in columns.items() if values.count(name) > 1), None)):
+        raise DataError(
+            f"{table}: its first line seems to be a row, as '{value[:40]}' occurs again below it; write the names of "
+            "the columns above it, or name them by number in a study file of your own (data.text=1 data.label=2 "
+            "data.header=none)"
+        )
     path = os.path.relpath(expanded(table).absolute(), out.absolute().parent)
     refused: DataError | None = None
     for match in matches(columns, task):

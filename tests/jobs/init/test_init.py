@@ -174,3 +174,13 @@ def test_numbers_of_rows_and_of_other_columns_are_no_target() -> None:
     users = [str(row % 40) for row in range(60)]
     assert matches({"text": texts, "user": users, "label": labels})[0].columns == {"text": "text", "label": "label"}
     assert matches({"text": texts, "grams": users})[0].columns == {"text": "text", "number": "grams"}
+
+
+def test_table_without_a_header_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [f"{'good' if row % 2 else 'bad'},it was number {row}\n" for row in range(20)]
+    (tmp_path / "spam.csv").write_text("spam,message\n" + "".join(lines).replace("bad", "spam"), encoding="utf-8")
+    assert run(tmp_path, monkeypatch, "spam.csv", "--json")[0] == 0
+    (tmp_path / "reviews.csv").write_text("".join(lines), encoding="utf-8")
+    code, _, errors = run(tmp_path, monkeypatch, "reviews.csv")
+    assert code == 2
+    assert "reviews.csv: its first line seems to be a row, as 'bad' occurs again below it; write the names" in errors
