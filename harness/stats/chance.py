@@ -49,8 +49,17 @@ def is_beyond_chance(
     return value is not None and isfinite(value) and metric.better(value, bound)
 
 
-def is_ahead(metric: Metric, value: float | None, other: float | None, num_rows: int, num_trials: int = 1) -> bool:
-    """True when `value` is better than `other` by more than noise, both scored on the same `num_rows` rows.
+def is_ahead(
+    metric: Metric,
+    value: float | None,
+    other: float | None,
+    num_rows: int,
+    num_trials: int = 1,
+    least: float = 0.0,
+) -> bool:
+    """True when `value` is better than `other` by more than noise, and more than `least`, in the metric's unit.
+
+    Both are scored on the same `num_rows` rows.
 
     Of a loss in nats a row: if the worse model were right, the rows would be `num_trials / ABOVE_TWO` times as probable
     under the better one with at most the inverse probability (Markov's inequality for likelihood ratios). A cost is
@@ -63,8 +72,8 @@ def is_ahead(metric: Metric, value: float | None, other: float | None, num_rows:
     if metric.is_cost:
         return metric.better(value, other)
     if metric.unit == NATS:
-        return other - value > log(max(1, num_trials) / ABOVE_TWO) / max(1, num_rows)
-    margin = noise(metric, other, num_rows, num_trials)
+        return other - value > max(least, log(max(1, num_trials) / ABOVE_TWO) / max(1, num_rows))
+    margin = max(least, noise(metric, other, num_rows, num_trials))
     return metric.better(value, other + margin if metric.maximize else other - margin)
 
 

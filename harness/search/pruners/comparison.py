@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite, nan
 
 from harness.records.schema import Progress
@@ -17,6 +17,10 @@ from harness.stats.metric import Metric
 
 __all__ = ["Comparison"]
 
+#: Losses nearer to each other than this share of the trivial baseline's are equal, however many rows tell them apart:
+#: before anything is learned they differ by where the training began.
+EQUAL_LOSSES = 0.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -24,7 +28,7 @@ class Comparison:
 
     At an early rung trials are ranked by their loss where `by_loss`: early values of an objective are those of a guess
     while the loss shows who learns. `num_trials` is how many are compared at most: of so many without merit, as few as
-    of one are ahead of another by chance.
+    of one are ahead of another by chance. `chance` is the trivial baseline's validation score, by metric.
     """
 
     task: TaskFacts
@@ -32,9 +36,10 @@ class Comparison:
     num_trials: int = 1
     constraints: Constraints = UNCONSTRAINED
     by_loss: bool = True
+    chance: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, spec: StudySpec) -> Comparison:
+    def of(cls, spec: StudySpec, chance: Mapping[str, float] | None = None) -> Comparison:
         """Returns the comparison of a study; not by loss where it searches what changes the loss, as smoothing does."""
         changes_loss = any(key.rpartition(".")[2] in RECIPE for key in searched(spec))
         return cls(
@@ -43,6 +48,7 @@ class Comparison:
             num_trials=spec.search.trials,
             constraints=constraints_of(spec),
             by_loss=not changes_loss,
+            chance=chance or {},
         )
 
     def ranks_by_loss(self, is_early: bool) -> bool:
@@ -77,4 +83,5 @@ class Comparison:
 
     def _is_ahead(self, metric: Metric, better: Judged, worse: Judged) -> bool:
         value, other = (judged.progress.metrics.get(metric.name) for judged in (better, worse))
-        return is_ahead(metric, value, other, worse.progress.num_rows, self.num_trials)
+        least = EQUAL_LOSSES * self.chance.get(metric.name, 0.0) if metric.name == self.task.loss else 0.0
+        return is_ahead(metric, value, other, worse.progress.num_rows, self.num_trials, least)

@@ -26,6 +26,9 @@ class Judged(NamedTuple):
     progress: Progress
 
 
+#: One trial that has left chance is not enough for a rung to drop those that have not.
+FEW = 2
+
 IsAhead = Callable[[Judged, Judged], bool]
 """Whether the first trial is better than the second by more than the noise of the rows."""
 
@@ -69,8 +72,15 @@ class Rung:
         return self.reached[at : at + 1] == [judged]
 
     def num_ahead(self, quota: int) -> int:
-        """Returns how many of the best must be ahead of a trial by more than noise for it to be dropped."""
-        return -(-quota // 2) if self.is_early else 1
+        """Returns how many of the best must be ahead of a trial by more than noise for it to be dropped.
+
+        At an early rung half of the quota. Later the best alone; but `FEW`, or a quarter of the quota, while fewer
+        trials than that are better than the trivial baseline: the first that left chance says little of the others.
+        """
+        if self.is_early:
+            return -(-quota // 2)
+        few = min(quota, max(FEW, -(-quota // 4)))
+        return 1 if len(self.better) >= few else few
 
     def num_going_on(self, ranked: Sequence[Judged] | Ranked, quota: int, num_reached: int, is_ahead: IsAhead) -> int:
         """Returns how many of `num_reached` trials go on: at least `quota`, and all where there is no signal.

@@ -8,7 +8,8 @@ later by the objective, and values that the validation rows cannot tell apart by
 Of equals the lower number is better, so that a restart changes no rank.
 
 A trial behind the quota is dropped only where there is a signal (`Rung.num_going_on`): when enough of the best are
-ahead of it by more than the noise of the rows. Where nobody has learned anything, all go on to the next rung.
+ahead of it by more than the noise of the rows. Where nobody has learned anything, or but one trial, all go on to the
+next rung.
 
 With several objectives trials are ranked by dominance (`FrontRung`), once all have reached the rung; there none is
 dropped while fewer trials than would go on are better than the trivial baseline. A trial that violates a constraint of
@@ -98,7 +99,7 @@ class Rungs(Policy):
         """Returns the pruner of a study; `chance` is the trivial baseline's validation score, by metric."""
         return cls(
             promoted_shares(spec),
-            Comparison.of(spec),
+            Comparison.of(spec, chance),
             num_early=sum(rung < EARLY for rung in rung_fractions(spec)),
             num_arms=len(arms(spec)),
             least=spec.num_finalists,
