@@ -22,7 +22,9 @@ _PLACES = {
 
 
 def check_requirements(results: Results, requirements: Sequence[Requirement], say: Callable[[str], None]) -> None:
-    """Says a line on each requirement that the winner meets: by its test scores, or by the costs in its record.
+    """Says a line on each requirement that the winner meets: by its test scores, or by its costs as `best.metrics` has.
+
+    These are means over its seeds, as the report shows them.
 
     Raises:
         StudyFailed: there is no winner, or a requirement is not met; a line on each that is not.
@@ -48,8 +50,8 @@ def _value(results: Results, winner: FinalModel, requirement: Requirement) -> fl
     """Returns what the requirement is about; None where it was not measured."""
     name = requirement.metric.name
     if requirement.metric.is_cost:
-        record = next(record for record in results.trials if record.number == winner.number)
-        return requirement.measured(record.metrics)
+        row = next(row for row in results.leaderboard() if row.record.number == winner.number)
+        return requirement.measured(row.metrics)
     bounds = winner.test.get(name)
     value = float(getattr(bounds, requirement.part)) if bounds else None
     return value if value is not None and isfinite(value) else None

@@ -62,15 +62,15 @@ def is_ahead(
     Both are scored on the same `num_rows` rows.
 
     Of a loss in nats a row: if the worse model were right, the rows would be `num_trials / ABOVE_TWO` times as probable
-    under the better one with at most the inverse probability (Markov's inequality for likelihood ratios). A cost is
-    measured, so any difference counts. A value that is no number is behind any other.
+    under the better one with at most the inverse probability (Markov's inequality for likelihood ratios). Costs are
+    compared as they sort. A value that is no number is behind any other.
     """
     if value is None or not isfinite(value):
         return False
     if other is None or not isfinite(other):
         return True
     if metric.is_cost:
-        return metric.better(value, other)
+        return metric.sort_key(value) < metric.sort_key(other)
     if metric.unit == NATS:
         return other - value > max(least, log(max(1, num_trials) / ABOVE_TWO) / max(1, num_rows))
     margin = max(least, noise(metric, other, num_rows, num_trials))

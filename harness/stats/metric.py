@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf, nan
+from math import exp, inf, isfinite, log, nan
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from harness.stats.ragged import Ragged, by_row
@@ -23,6 +23,8 @@ Arrays: TypeAlias = Mapping[str, Any]
 
 #: The unit of a mean negative log-likelihood of the rows' targets.
 NATS = "nats"
+#: Two measurements of one cost differ by about as much: costs that are nearer to each other may be equal.
+COST_STEP = 0.02
 RowStats: TypeAlias = "Callable[[Arrays, Arrays], np.ndarray]"
 OfSums: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 Value: TypeAlias = "Callable[[Arrays, Arrays, np.ndarray], np.ndarray]"
@@ -103,11 +105,17 @@ class Metric:
         """True when `a` is strictly better than `b`."""
         return a > b if self.maximize else a < b
 
+    def compared(self, value: float) -> float:
+        """Returns the value as it counts in comparisons: a cost is rounded to steps of `COST_STEP`."""
+        if not self.is_cost or not isfinite(value) or value <= 0:
+            return value
+        return exp(round(log(value) / COST_STEP) * COST_STEP)
+
     def sort_key(self, value: float | None) -> float:
-        """Returns a key that sorts the best value first; a missing value or NaN comes last."""
+        """Returns a key that sorts the best value first; a missing value or NaN comes last, near costs are equal."""
         if value is None or value != value:
             return inf
-        return -value if self.maximize else value
+        return -self.compared(value) if self.maximize else self.compared(value)
 
 
 def rank_key(metrics: Mapping[str, float], objective: Metric, loss: Metric) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The winner is checked by its test scores, or by the costs in its record."""
+"""The winner is checked by its test scores, or by the means of its costs over its seeds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from harness.errors import StudyFailed
 from harness.jobs.require import check_requirements
 from harness.records.final import FinalModel
 from harness.records.results import Results
+from harness.records.schema import TrialRecord
 from harness.spec.requirement import parse_requirements
 from harness.stats.intervals import Interval
 from tests.report.factory import make_results
@@ -29,11 +30,21 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     made = make_results(tmp_path_factory.mktemp("study"), trials=6, prune=False)
     assert made.final is not None
     models = tuple(_scored(model) for model in made.final.models)
-    trials = tuple(
-        record.model_copy(update={"metrics": record.metrics | COSTS}) if record.number == made.final.winner else record
-        for record in made.trials
+    number = made.final.winner
+    own = [record for record in made.trials if record.number == number]
+    own += [record for record in made.confirm if record.config.of == number]
+    of_run = dict(zip(map(id, own), (0.8, 1.0, 1.2), strict=True))
+    trials, confirm = (
+        tuple(_measured(record, of_run[id(record)]) if id(record) in of_run else record for record in records)
+        for records in (made.trials, made.confirm)
     )
-    return replace(made, final=made.final.model_copy(update={"models": models}), trials=trials)
+    return replace(made, final=made.final.model_copy(update={"models": models}), trials=trials, confirm=confirm)
+
+
+def _measured(record: TrialRecord, times: float) -> TrialRecord:
+    """The record with so many times the costs above, whose mean over the winner's runs they are."""
+    costs = {name: times * value for name, value in COSTS.items()}
+    return record.model_copy(update={"metrics": record.metrics | costs})
 
 
 def _scored(model: FinalModel) -> FinalModel:

@@ -289,8 +289,9 @@ def front(figure: Figure) -> None:
     numbers = [str(number) for number in sorted(line["customdata"])]
     assert names == joined(numbers[:8]) + (" ..." if len(numbers) > 8 else "")
     other = metric_named(figure.key.removeprefix("front-"))
-    signs = np.array([1 if metric.maximize else -1 for metric in (other, metric_of(figure))])
-    every = signs * np.array([*on, *off])
+    metrics = (other, metric_of(figure))
+    signs = np.array([1 if metric.maximize else -1 for metric in metrics])
+    every = signs * np.array([[metrics[at].compared(point[at]) for at in (0, 1)] for point in (*on, *off)])
     beaten = [bool(((every >= one).all(axis=1) & (every > one).any(axis=1)).any()) for one in every]
     assert beaten == [False] * len(on) + [True] * len(off)
 

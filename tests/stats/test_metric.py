@@ -44,6 +44,14 @@ def test_cost_is_not_computed(name: str) -> None:
         score(COSTS[name], {}, {"labels": np.zeros(1)})
 
 
+def test_costs_within_the_noise_of_measuring_are_equal() -> None:
+    memory, speed = COSTS["peak_memory_mib"], COSTS["samples_per_second"]
+    assert memory.sort_key(600.3) == memory.sort_key(601.1) < memory.sort_key(640.0)
+    assert speed.sort_key(1010.0) < speed.sort_key(960.0)
+    assert memory.compared(600.0) == pytest.approx(600.0, rel=0.011)
+    assert [memory.compared(value) for value in (0.0, math.inf)] == [0.0, math.inf]
+
+
 @pytest.mark.parametrize("metric", BY_NAME.values(), ids=list(BY_NAME))
 def test_better_worst_and_sort_key_agree(metric: Metric) -> None:
     better, worse = (0.75, 0.25) if metric.maximize else (0.25, 0.75)

@@ -129,9 +129,8 @@ class View:
         return fmean(scores) if scores else nan
 
     def cost(self, record: TrialRecord, name: str) -> float:
-        """Speed or memory of a configuration: the mean over its seeds, of peak memory the most; 0 if not measured."""
-        peaks = [peak for run in self.seeds(record) if isfinite(peak := self.score(run, "peak_memory_mib"))]
-        value = max(peaks, default=0.0) if name == "peak_memory_mib" else self.mean(record, name)
+        """Speed or memory of a configuration: the mean over its seeds, as of every metric; 0 if not measured."""
+        value = self.mean(record, name)
         return value if value > 0 else 0.0
 
     @cached_property
@@ -159,6 +158,11 @@ class View:
     def completed(self) -> tuple[TrialRecord, ...]:
         """The completed trials that have a score."""
         return tuple(record for record in self.scored if record.state is TrialState.COMPLETE)
+
+    @cached_property
+    def eligible(self) -> tuple[TrialRecord, ...]:
+        """The completed trials that have a score and meet the constraints."""
+        return tuple(record for record in self.completed if not self.rows[record.number].violates)
 
     @cached_property
     def winner(self) -> TrialRecord | None:

@@ -18,11 +18,14 @@ __all__ = ["kept_constraints", "no_winner", "on_front", "tradeoff"]
 
 
 def on_front(view: View) -> list[TrialRecord]:
-    """The completed trials that no other beats in all objectives, by validation means over seeds."""
-    names = view.objectives
-    values = [[view.mean(record, name) for name in names] for record in view.completed]
-    is_on = pareto_front(np.array(values).reshape(-1, len(names)), [view.task.metric(name).maximize for name in names])
-    return [record for record, on in zip(view.completed, is_on, strict=True) if on]
+    """The completed trials that no other beats in all objectives, by validation means over seeds.
+
+    Those that violate a constraint are left out.
+    """
+    metrics = [view.task.metric(name) for name in view.objectives]
+    values = [[metric.compared(view.mean(record, metric.name)) for metric in metrics] for record in view.eligible]
+    is_on = pareto_front(np.array(values).reshape(-1, len(metrics)), [metric.maximize for metric in metrics])
+    return [record for record, on in zip(view.eligible, is_on, strict=True) if on]
 
 
 def tradeoff(view: View) -> list[Sentence]:
@@ -32,11 +35,14 @@ def tradeoff(view: View) -> list[Sentence]:
         return []
     metrics = [view.task.metric(name) for name in names]
     objectives = f"{join(metric_title(name) for name in names)}; {view.score_name} decides"
-    front = on_front(view) if len(view.completed) > 1 else []
+    front = on_front(view) if len(view.eligible) > 1 else []
     if not front:
         return [Sentence("Objectives", f"{objectives}.")]
+    place = {number: at for at, number in enumerate(view.rows)}
     best = {
-        metric.name: min(front, key=lambda record: metric.sort_key(view.mean(record, metric.name)))
+        metric.name: min(
+            front, key=lambda record: (metric.sort_key(view.mean(record, metric.name)), place[record.number])
+        )
         for metric in metrics
     }
     leaders = "; ".join(
@@ -44,7 +50,9 @@ def tradeoff(view: View) -> list[Sentence]:
         f"{record.number} ({', '.join(named_metric(name, view.mean(record, name)) for name in names)})"
         for record in {record.number: record for record in best.values()}.values()
     )
-    count = f"{len(front):,} of {plural(len(view.completed), 'completed trial')} {'is' if len(front) == 1 else 'are'}"
+    kept = " that meet the constraints" if view.is_constrained else ""
+    count = f"{len(front):,} of {plural(len(view.eligible), 'completed trial')}{kept}"
+    count += " is" if len(front) == 1 else " are"
     return [
         Sentence("Objectives", f"{objectives}. {count} on the Pareto front, by validation means over seeds: {leaders}.")
     ]

@@ -18,8 +18,9 @@ from harness.records.results import Results
 from harness.records.schema import PruneReason, TrialRecord, TrialState
 from harness.report.kit.text import probability_text
 from harness.report.kit.view import View
-from harness.report.study import leaderboard
+from harness.report.study import leaderboard, objectives
 from harness.report.study.answer import answer
+from harness.report.study.figures.training import training_figures
 from harness.report.study.summary import summary
 from harness.report.study.winner import models_table
 from harness.runtime import program
@@ -109,7 +110,10 @@ def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: 
     results = make_results(tmp_path, trials=30, objectives=names, prune=False)
     view = View(results)
     told = texts(results)["Objectives"]
-    points = {record.number: [view.mean(record, name) for name in names] for record in view.completed}
+    points = {
+        record.number: [view.task.metric(name).compared(view.mean(record, name)) for name in names]
+        for record in view.completed
+    }
     front = [
         a
         for a, mine in points.items()
@@ -138,6 +142,22 @@ def test_leaderboard_shows_all_objectives_before_params_and_marks_the_front(tmp_
     one = View(make_results(tmp_path / "one", trials=5))
     assert not any("front" in row.roles for row in leaderboard.rows(one))
     assert "front" not in leaderboard.caption(one)
+
+
+def test_no_trial_beyond_a_constraint_is_on_the_front(tmp_path: Path) -> None:
+    results = make_results(tmp_path, trials=30, objectives=("accuracy", "samples_per_second"), prune=False)
+    free = View(results)
+    fastest = max(free.completed, key=lambda record: free.mean(record, "samples_per_second"))
+    limit = f"samples_per_second < {free.mean(fastest, 'samples_per_second') - 1:.0f}"
+    search = results.spec.search.model_copy(update={"constraints": (limit,)})
+    view = View(replace(results, spec=results.spec.model_copy(update={"search": search})))
+    assert fastest in objectives.on_front(free) and fastest not in objectives.on_front(view)
+    assert (
+        f"of {len(view.eligible)} completed trials that meet the constraints are on"
+        in texts(view.results)["Objectives"]
+    )
+    figure = next(figure for figure in training_figures(view) if figure.key == "front-samples_per_second")
+    assert fastest.number in figure.data[0]["customdata"] and fastest.number not in figure.data[1]["customdata"]
 
 
 def test_answer_names_the_default_recipe_when_it_wins(results: Results) -> None:
@@ -351,7 +371,7 @@ def test_leaderboard_has_every_trial_and_sorts_by_number_not_text(results: Resul
     assert rows[0].roles == ("winner",)
 
 
-def test_peak_memory_is_the_most_over_the_seeds(results: Results) -> None:
+def test_peak_memory_is_the_mean_over_the_seeds_as_every_metric_is(results: Results) -> None:
     view = View(results)
     pick = view.winner
     assert pick is not None
@@ -361,8 +381,11 @@ def test_peak_memory_is_the_most_over_the_seeds(results: Results) -> None:
         record.model_copy(update={"metrics": record.metrics | {"peak_memory_mib": 4096.0 + record.seed}})
         for record in results.confirm
     )
-    assert view.cost(pick, "peak_memory_mib") == max(peaks)
-    assert View(replace(results, confirm=confirm)).cost(pick, "peak_memory_mib") == 4096.0 + len(peaks) - 1
+    assert view.cost(pick, "peak_memory_mib") == pytest.approx(np.mean(peaks))
+    changed_view, row = View(replace(results, confirm=confirm)), replace(results, confirm=confirm).best()
+    assert row is not None
+    mean = changed_view.cost(pick, "peak_memory_mib")
+    assert mean == row.metrics["peak_memory_mib"] == pytest.approx(np.mean([peaks[0], *range(4097, 4096 + len(peaks))]))
 
 
 def test_leaderboard_says_that_a_pruned_trial_was_trained_to_its_end_for_test(results: Results) -> None:

@@ -52,6 +52,12 @@ def test_rungs_promote_the_front_of_accuracy_and_memory() -> None:
     assert sorted(policy.dropped()) == [2, 3, 4, 5, 6], "and the last was told to stop"
 
 
+def test_rungs_make_no_front_of_the_noise_of_measuring() -> None:
+    """The memory differs by a MiB, which says nothing: the most accurate go on, not the smallest."""
+    values = [(0.2, 600.0), (0.3, 600.1), (0.9, 601.0), (0.8, 600.9), *[(0.1, 600.2)] * 4]
+    assert sorted(gone_on(rungs(8, MEMORY), values, MEMORY)) == [2, 3]
+
+
 def test_rungs_promote_the_front_of_accuracy_and_speed() -> None:
     """A speed is better when it is higher: the smaller batch is as accurate and slower."""
     values = [(0.9, 100), (0.9, 200), (0.7, 400), (0.6, 300), (0.5, 200), (0.4, 100), (0.3, 90), (0.2, 80)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf, isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -199,7 +199,10 @@ def _front(view: View, other: str) -> Figure | None:
     points = np.array([[view.mean(r, other), view.mean(r)] for r in records]).reshape(-1, 2)
     if len(records) < 2 or np.ptp(points[:, 0]) == 0:
         return None
-    best = pareto_front(points, [view.task.metric(other).maximize, view.metric.maximize])
+    metrics = [view.task.metric(other), view.metric]
+    compared = [[metric.compared(value) for metric, value in zip(metrics, point, strict=True)] for point in points]
+    beyond = [bool(view.rows[record.number].violates) for record in records]
+    best = pareto_front(np.where(np.array(beyond)[:, None], nan, compared), [metric.maximize for metric in metrics])
     order = np.argsort(points[best][:, 0])
     on = [record for record, is_on in zip(records, best, strict=True) if is_on]
     off = [record for record, is_on in zip(records, best, strict=True) if not is_on]
@@ -227,6 +230,7 @@ def _front(view: View, other: str) -> Figure | None:
         **trial_points(off),
     }
     name = metric_title(other)
+    kept = " that meet the constraints" if view.is_constrained else ""
     return Figure(
         key=f"front-{other}",
         title=f"Validation {view.score_name} against {name}: the trials that no other beats in both",
@@ -235,7 +239,7 @@ def _front(view: View, other: str) -> Figure | None:
             _cost_axis(view, other),
             _around(score_axis(view), points[:, 1]),
         ),
-        alt=f"{plural(len(on), 'trial')} of {len(records):,} completed ones on the Pareto front: "
+        alt=f"{plural(len(on), 'trial')} of {len(records) - sum(beyond):,} completed ones{kept} on the Pareto front: "
         + join(str(record.number) for record in on[:8])
         + (" ..." if len(on) > 8 else "")
         + ".",
