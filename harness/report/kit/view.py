@@ -123,6 +123,11 @@ class View:
         several = any(len(self.seeds(record)) > 1 for record in self.completed)
         return "Trials count with their first seed; the winner is chosen by the mean over seeds." if several else ""
 
+    @property
+    def constraints_note(self) -> str:
+        """A note for figures of all trials in a study with constraints; "" in other studies."""
+        return "Trials that violate a constraint count too." if self.is_constrained else ""
+
     def mean(self, record: TrialRecord, name: str | None = None) -> float:
         """The mean of a metric (the first objective by default) over the seeds of a configuration; NaN without any."""
         scores = [score for run in self.seeds(record) if isfinite(score := self.score(run, name))]

@@ -87,19 +87,20 @@ def columns(view: View) -> list[TrialColumn]:
 def caption(view: View) -> str:
     """The sentences above the leaderboard: its order, and whether a score is of one seed or a mean."""
     limited = " (those that violate a constraint last)" if view.is_constrained else ""
-    rest = f"completed trials{limited} before pruned and failed ones"
+    rest = f"completed trials{limited}, the best first, then pruned ones, those trained furthest first, and failed ones"
     num_confirmed = sum(len(view.seeds(record)) > 1 for record in view.completed)
     front = ' Trials marked "front" are on the Pareto front of the objectives.' if len(view.objectives) > 1 else ""
     if not num_confirmed:
-        return f"Every trial with its score on the validation rows, of one training each: {rest}, best first.{front}"
+        scores = "Every trial with its score on the validation rows, of one training each"
+        return f"{scores}: {rest}.{front}"
     them = (
         "The configuration that was trained again with other seeds stands first"
         if num_confirmed == 1
         else f"The {num_confirmed:,} configurations that were trained again with other seeds stand first"
     )
     return (
-        f"Every trial with its score on the validation rows. {them}, with the mean over the seeds; below, {rest}, best "
-        "first, with the score of their one training, which may by luck be higher than a mean."
+        f"Every trial with its score on the validation rows. {them}, with the mean over the seeds; below, {rest}, "
+        "with the score of their one training, which may by luck be higher than a mean."
         f"{front}"
     )
 
@@ -136,7 +137,8 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
         is_early = record.state is TrialState.PRUNED or record.out_of_patience
         early = f" at {percent(reached, 0)}" if is_early else ""
         word = "given up" if record.message == BUDGET else record.state.value.lower()
-        return word + early + _trained_later(view, record), record.state.value
+        violates = ", violates" if view.rows[record.number].violates else ""
+        return word + early + violates + _trained_later(view, record), record.state.value
     if key == "interval":
         bounds = mean_interval(view, record)
         return interval(view.objective, bounds), _number(bounds.low)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -78,7 +78,16 @@ def kept_constraints(view: View) -> list[Sentence]:
     counts = [(sum(each in row.violates for row in rows), each.text) for each in requirements]
     missed = join(f"{count:,} {'violates' if count == 1 else 'violate'} {text}" for count, text in counts if count)
     total = plural(len(rows), "completed trial")
-    return [Sentence("Constraints", f"{values} Of {total} {missed or 'none violates them'}.")]
+    told = f"{values} Of {total} {missed or 'none violates them'}.{''.join(_defaults(view, best.record.number))}"
+    return [Sentence("Constraints", told)]
+
+
+def _defaults(view: View, told: int) -> Iterator[str]:
+    """A sentence on each default recipe that violates a constraint, but for the trial that was told of."""
+    for number in view.default_numbers:
+        row = view.rows[number]
+        if row.violates and number != told:
+            yield f" The default recipe, trial {number}, violates them: it has {_values(row.violates, row.metrics)}."
 
 
 def _values(requirements: Iterable[Requirement], metrics: Mapping[str, float]) -> str:

@@ -20,6 +20,7 @@ from harness.report.kit.text import probability_text
 from harness.report.kit.view import View
 from harness.report.study import leaderboard, objectives
 from harness.report.study.answer import answer
+from harness.report.study.figures.search import search_figures
 from harness.report.study.figures.training import training_figures
 from harness.report.study.summary import summary
 from harness.report.study.winner import models_table
@@ -603,6 +604,28 @@ def test_answer_says_how_the_winner_meets_the_constraints(results: Results) -> N
     slow = [record for record in View(results).completed if View(results).mean(record, "samples_per_second") < 100]
     assert f"completed trials {len(slow)} violate samples_per_second >= 100." in told
     assert "Constraints" not in texts(results)
+
+
+def test_page_calls_no_trial_beyond_a_constraint_the_best(results: Results) -> None:
+    best = max(View(results).completed, key=View(results).mean)
+    view = View(limited(results, f"accuracy < {View(results).mean(best)}", final=None))
+    assert best not in view.eligible
+    assert view.winner is not None
+    told = {figure.key: figure for figure in search_figures(view)}
+    top = view.score_text(max(view.score(record) for record in view.eligible))
+    assert f"the best completed trial that meets the constraints reaches {top}." in told["history"].alt
+    assert "all that meet the constraints are better than those that do not" in told["parallel"].alt
+    assert all("violate a constraint count too" in told[key].note for key in ("expected-best", "map", "slice-0"))
+    place = [column.key for column in leaderboard.columns(view)].index("state")
+    states = {row.number: row.texts[place] for row in leaderboard.rows(view)}
+    assert (states[best.number], states[view.winner.number]) == ("complete, violates", "complete")
+
+
+def test_answer_says_that_the_default_recipe_violates_a_constraint(results: Results) -> None:
+    score = View(results).mean(View(results).by_number[0])
+    told = texts(limited(results, f"accuracy > {score}", final=None))["Constraints"]
+    assert "The default recipe, trial 0, violates them: it has accuracy " in told
+    assert "default recipe" not in texts(limited(results, "accuracy > 0.01", final=None))["Constraints"]
 
 
 def test_answer_without_a_winner_names_the_nearest_trial(results: Results) -> None:

@@ -26,6 +26,9 @@ def parallel(view: View) -> Figure | None:
     if not names:
         return None
     records, note = thin(view.ranked_scored, _MAX_LINES)
+    better = "the better the trial"
+    if view.is_constrained:
+        better += ", and all that meet the constraints are better than those that do not"
     ranks = {record.number: place for place, record in enumerate(records)}
     scales = [_Scale(view, name) for name in names] + [_Scale(view, None)]
     groups: list[list[TrialRecord]] = [[] for _ in RAMP]
@@ -56,7 +59,7 @@ def parallel(view: View) -> Figure | None:
             legend=False,
         ),
         alt=f"Each line is a trial: it passes its values of {plural(len(names), 'param')} and ends at its "
-        f"{view.score_name}; the stronger the line, the better the trial.{marked}",
+        f"{view.score_name}; the stronger the line, {better}.{marked}",
         note=note,
         wide=True,
         min_width=110 * len(scales),

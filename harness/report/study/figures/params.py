@@ -123,6 +123,7 @@ def params_map(view: View) -> Figure | None:
         ),
         alt=f"The best validation {view.score_name} of the completed trials in each cell; "
         f"the best {_is_or_are('cell', best_cells)}.{no_score} Dots are trials.",
+        note=view.constraints_note,
     )
 
 
@@ -267,7 +268,7 @@ def slice_of(view: View, name: str) -> Figure:
         data=data,
         layout=layout(axis(for_figure(param_name(name)), **ticks), score_axis(view), 280, legend=False),
         alt=_slice_caption(view, data, levels),
-        note=" ".join(text for text in (note, unused, view.first_seeds_note) if text),
+        note=" ".join(text for text in (note, unused, view.constraints_note, view.first_seeds_note) if text),
     )
 
 
@@ -285,7 +286,7 @@ def _slice_caption(view: View, data: list[dict[str, Any]], levels: list[str]) ->
     if "completed" not in names:
         return f"No trial was completed. {legend}"
     points = data[names.index("completed")]
-    best = min(points["y"], key=view.metric.sort_key)
+    best = (max if view.metric.maximize else min)(points["y"])
     places = sorted({at for at, score in zip(points["x"], points["y"], strict=True) if score == best})
     at = list(dict.fromkeys(clip(levels[int(place)], 60) if levels else param(place) for place in places))
     of = f"best of {plural(len(points['y']), 'completed trial')}" if len(points["y"]) > 1 else "one completed trial"

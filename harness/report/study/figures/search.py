@@ -43,7 +43,7 @@ def history(view: View) -> Figure:
         records = [record for record in view.scored if record.state is state]
         if records:
             data.append(dots(view, records, state))
-    finished = view.completed
+    finished = view.eligible
     best = running_best([view.score(record) for record in finished], view.metric.maximize)
     numbers = [record.number for record in finished]
     last = max(record.number for record in view.trials)
@@ -60,7 +60,9 @@ def history(view: View) -> Figure:
     )
     ends = [-0.02 * last - 0.5, 1.02 * last + 0.5]
     data += _baseline_line(view, ends)
-    outcome = f"the best completed trial reaches {view.score_text(best[-1])}" if numbers else "no trial was completed"
+    kept = " that meets the constraints" if view.is_constrained else ""
+    none = f"no trial{kept} was completed"
+    outcome = f"the best completed trial{kept} reaches {view.score_text(best[-1])}" if numbers else none
     failed = sum(record.state is TrialState.FAIL for record in view.scored)
     return Figure(
         key="history",
@@ -138,5 +140,5 @@ def best_of_n(view: View) -> Figure | None:
         alt=f"The best of {plural(half, 'such trial')} would be {view.score_text(mean[half - 1])} on average, "
         f"that of another {len(scores):,} {view.score_text(mean[-1])}.",
         note="The average best of so many trials, if each were drawn independently of the others (Dodge et al. 2019); "
-        "a pruned trial counts with its best score.",
+        f"a pruned trial counts with its best score. {view.constraints_note}".rstrip(),
     )
