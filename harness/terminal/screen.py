@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.records.schema import TrialState
 from harness.report.kit.text import duration, metric, metric_title, number
+from harness.spec.constraints import constraints_of
 from harness.terminal.board import Board, BoardRow
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import column_name, param_text, params_line, plain
@@ -78,11 +79,13 @@ def best_line(board: Board) -> str:
     if best is None:
         if any(row.progress for row in board.by_number):  # an objective of written text
             return f"{metric_title(board.objective)} is known at the end of a training"
-        return "no trial was evaluated yet"
+        return "no further seed was evaluated yet" if board.phase == "confirm" else "no trial was evaluated yet"
     value = metric(board.objective, best.value(board.objective))
     far = "" if best.fraction >= 1 else f" after {100 * best.fraction:.0f}\u00a0%"
     name = metric_title(board.objective)
-    return f"best so far: {value} {name}{far}, {label(best)} ({params_line(best.config.params)})"
+    violated = ", ".join(each.text for each in constraints_of(board.spec).violated(best.metrics))
+    but = f"; it violates {violated}, as all do so far" if violated else ""
+    return f"best so far: {value} {name}{far}, {label(best)} ({params_line(best.config.params)}){but}"
 
 
 def label(row: BoardRow) -> str:

@@ -11,7 +11,7 @@ from harness.records.schema import TrialState
 from harness.records.shares import WRITTEN, write_share
 from harness.spec.reader import load_study
 from harness.terminal.board import Board
-from harness.terminal.screen import screen
+from harness.terminal.screen import best_line, screen
 from tests.terminal.trials import STUDIES, board, config, ended, progress, study
 
 
@@ -52,6 +52,21 @@ def test_screen_shows_a_line_a_trial() -> None:
     assert sum("pruned at 6 %" in line for line in lines) == 12
     assert "12 of 16 done, 2 running, 2 waiting" in lines[1]
     assert "best so far: 90.0 % accuracy after 25 %, trial 5 (lr 1.5e-4" in lines[2]
+
+
+def test_a_confirmation_that_has_not_begun_does_not_deny_the_search() -> None:
+    found = busy(16)
+    found.begin("confirm", 4, [])
+    assert best_line(found) == "no further seed was evaluated yet"
+
+
+@pytest.mark.parametrize(("limit", "end"), [("90%", "; it violates accuracy < 90%, as all do so far"), ("95%", "")])
+def test_best_so_far_says_when_no_trial_meets_the_constraints(limit: str, end: str) -> None:
+    spec = study("search.trials=2", f"search.constraints=['accuracy < {limit}']")
+    found = board(spec)
+    found.started(config(spec, 0, learning_rate=1.5e-4))
+    found.progressed(0, progress(0, 40, 0.9))
+    assert best_line(found).endswith(f"warmup 0.06){end}")
 
 
 def test_screen_says_when_an_objective_of_written_text_is_known() -> None:
