@@ -14,6 +14,7 @@ from harness.spec.params import searched
 from harness.spec.space import Choices
 from harness.spec.study import StudySpec
 from harness.spec.study.pruners import PRUNERS
+from harness.spec.tasks import facts_of
 from harness.stats.intervals import Interval, seed_interval
 
 __all__ = ["REPLAYED", "Outcome", "ReplayOptions", "changed", "outcomes"]
@@ -80,6 +81,7 @@ def outcomes(curves: Curves, options: ReplayOptions) -> Iterator[Outcome]:
 
 def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) -> Outcome:
     spec = curves.spec if sampler != "grid" else _on_a_grid(curves)
+    metric = facts_of(spec.task).metric(spec.search.objectives[0])
     replays = [
         replay(curves, changed(spec, pruner, sampler, options.trials_of(curves), seed), options.num_slots)
         for seed in range(options.num_replays)
@@ -87,8 +89,10 @@ def _outcome(curves: Curves, pruner: str, sampler: str, options: ReplayOptions) 
     return Outcome(
         pruner=pruner,
         sampler=sampler,
-        cost=seed_interval([replayed.cost for replayed in replays], rows=None),
-        regret=seed_interval([replayed.regret for replayed in replays], rows=None),
+        cost=seed_interval([replayed.cost for replayed in replays], rows=None, scale=(0.0, 1.0)),
+        regret=seed_interval(
+            [replayed.regret for replayed in replays], rows=None, scale=(0.0, metric.high - metric.low)
+        ),
         unknown=tuple(sorted({number for replayed in replays for number in replayed.unknown})),
         unseen=tuple(sorted({number for replayed in replays for number in replayed.unseen})),
     )

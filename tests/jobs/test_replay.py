@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -31,9 +32,19 @@ def test_outcomes_of_every_sampler(curves: Curves, sampler: str) -> None:
 def test_outcomes_of_every_pruner(curves: Curves, pruner: str) -> None:
     (outcome,) = outcomes(curves, replace(OPTIONS, pruners=(pruner,), num_trials=16))
     assert outcome.pruner == pruner
-    assert 0 <= outcome.regret.low <= outcome.regret.value or outcome.regret.low < 0 <= outcome.regret.value
+    assert 0 <= outcome.regret.low <= outcome.regret.value <= outcome.regret.high <= 1
     assert (outcome.cost.value == 1) is (pruner == "none")
-    assert outcome.cost.low <= outcome.cost.value <= outcome.cost.high
+    assert 0 <= outcome.cost.low <= outcome.cost.value <= outcome.cost.high <= 1
+
+
+def test_intervals_of_few_replays_stay_within_what_can_be(curves: Curves) -> None:
+    """Student's interval of two costs near 1 reaches beyond 1, that of two regrets of which one is 0 below 0."""
+    costs = [(0.9, 0.0), (1.0, 0.1)]
+    with patch(
+        "harness.jobs.replay.replay", side_effect=[Mock(cost=c, regret=r, unknown=(), unseen=()) for c, r in costs]
+    ):
+        (outcome,) = outcomes(curves, replace(OPTIONS, num_replays=2))
+    assert (outcome.cost.high, outcome.regret.low) == (1.0, 0.0)
 
 
 def test_outcomes_differ_by_seed(curves: Curves) -> None:
