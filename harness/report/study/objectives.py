@@ -87,7 +87,8 @@ def _defaults(view: View, told: int) -> Iterator[str]:
     for number in view.default_numbers:
         row = view.rows[number]
         if row.violates and number != told:
-            yield f" The default recipe, trial {number}, violates them: it has {_values(row.violates, row.metrics)}."
+            values = _values(row.violates, row.metrics)
+            yield f" The default recipe, trial {number}, is beyond a limit: it has {values}."
 
 
 def _values(requirements: Iterable[Requirement], metrics: Mapping[str, float]) -> str:

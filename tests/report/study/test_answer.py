@@ -624,7 +624,7 @@ def test_page_calls_no_trial_beyond_a_constraint_the_best(results: Results) -> N
 def test_answer_says_that_the_default_recipe_violates_a_constraint(results: Results) -> None:
     score = View(results).mean(View(results).by_number[0])
     told = texts(limited(results, f"accuracy > {score}", final=None))["Constraints"]
-    assert "The default recipe, trial 0, violates them: it has accuracy " in told
+    assert "The default recipe, trial 0, is beyond a limit: it has accuracy " in told
     assert "default recipe" not in texts(limited(results, "accuracy > 0.01", final=None))["Constraints"]
 
 
