@@ -13,7 +13,7 @@ from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.text import join
 from harness.spec.configure import arm_of, arms, is_compared, search_space
 from harness.spec.constraints import Ranking
-from harness.spec.first import completed, misfits, num_first
+from harness.spec.first import completed, first_trials, misfits
 from harness.spec.params import keys_of, value_at
 from harness.spec.space import is_searched
 from harness.spec.study import StudySpec
@@ -42,9 +42,14 @@ def earlier_lines(runs: Sequence[EarlierRun], spec: StudySpec) -> Iterator[str]:
         yield f"search.from: {run.run} gives {what} to try first"
         for number, why in run.left_out.items():
             yield f"search.from: {run.run}: trial {number} is left out: {why}"
-    given, before = sum(len(run.taken) for run in runs), max(num_first(spec, arm) for arm in arms(spec))
-    if len(arms(spec)) == 1 and (room := max(0, spec.search.trials - before)) < given:
-        yield f"search.from: search.trials={spec.search.trials} has room for {room or 'none'} of these {given} trials"
+    if len(arms(spec)) > 1:
+        return
+    before = first_trials(spec, arms(spec)[0])
+    given = [dict(trial.params) for run in runs for trial in run.taken]
+    new = [params for at, params in enumerate(given) if params not in (*before, *given[:at])]
+    if (room := max(0, spec.search.trials - len(before))) < len(new):
+        which = f"these {len(new)} trials" if len(new) == len(given) else f"the {len(new)} of these trials that differ"
+        yield f"search.from: search.trials={spec.search.trials} has room for {room or 'none'} of {which}"
 
 
 def _read(spec: StudySpec, folder: Path) -> EarlierRun:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.errors import InputError, nearest
 from harness.spec.constraints import parse_constraint
 from harness.spec.domains import holds, num_values, words
-from harness.spec.first import misfits, num_first
+from harness.spec.first import first_trials, misfits
 from harness.spec.mistakes import long_name, show
 from harness.spec.params import (
     OPTIONS,
@@ -244,7 +244,7 @@ def _first(spec: StudySpec) -> Iterator[Contradiction]:
             yield Contradiction(message, (("search", "first", place, key), about))
     if num_wrong or not spec.search.first:
         return
-    most = max(num_first(spec, arm) for arm in arms(spec))
+    most = max(len(first_trials(spec, arm)) for arm in arms(spec))
     needed = most * len(arms(spec))
     if needed > spec.search.trials:
         each = " for each compared checkpoint" if is_compared(spec) else ""

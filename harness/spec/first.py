@@ -24,7 +24,7 @@ from harness.spec.space import Choices, is_searched
 from harness.spec.study import StudySpec
 from harness.spec.trial import ParamValue
 
-__all__ = ["completed", "first_params", "misfits", "num_first"]
+__all__ = ["completed", "first_params", "first_trials", "misfits"]
 
 CHECKPOINT = "model.checkpoint"
 
@@ -35,12 +35,12 @@ def first_params(spec: StudySpec, arm: str) -> list[dict[str, ParamValue]]:
     return [params for params in trials if params is not None]
 
 
-def num_first(spec: StudySpec, arm: str) -> int:
-    """Returns how many different trials an arm begins with: its default recipe, and the params that it tries first."""
+def first_trials(spec: StudySpec, arm: str) -> list[dict[str, ParamValue]]:
+    """Returns the different params that an arm begins with: its default recipe, then those that it tries first."""
     recipe: dict[str, ParamValue] = {"checkpoint": arm} if is_compared(spec) else {}
     recipe |= default_params(spec, arm)
     trials = [recipe, *first_params(spec, arm)]
-    return sum(params not in trials[:at] for at, params in enumerate(trials))
+    return [params for at, params in enumerate(trials) if params not in trials[:at]]
 
 
 def completed(

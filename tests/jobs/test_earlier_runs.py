@@ -91,6 +91,8 @@ def test_trials_that_have_no_room_are_said(made: Made) -> None:
     lines = list(earlier_lines([taken(run, **few)], make_spec(**few)))
     assert lines[1:] == ["search.from: search.trials=3 has room for 1 of these 3 trials"]
     assert len(list(earlier_lines([taken(run)], make_spec(trials=4)))) == 1
+    twice = list(earlier_lines([taken(run), taken(run)], make_spec(trials=4)))
+    assert len(twice) == 2, "the same three trials have room"
     none = list(earlier_lines([taken(run)], make_spec(trials=1)))
     assert none[1:] == ["search.from: search.trials=1 has room for none of these 3 trials"]
 
