@@ -12,6 +12,7 @@ from harness.cli.bench import bench
 from harness.cli.evaluate import evaluate
 from harness.cli.guard import guarded
 from harness.cli.init import init
+from harness.cli.rank import rank
 from harness.cli.replay import replay
 from harness.cli.runs import remove, runs
 from harness.runtime import quick_imports
@@ -152,6 +153,7 @@ def compare(
 
 app.command()(bench)
 app.command()(replay)
+app.command()(rank)
 
 
 @app.command()

@@ -11,6 +11,7 @@ import torch
 
 from harness.data.encoded import Arrays, Encoded, Ragged, by_row
 from harness.data.prepared import PreparedData
+from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.base import Task
@@ -22,7 +23,7 @@ from harness.training.weights import cast_model, dtype_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = ["MAX_ROWS", "feature_outputs"]
+__all__ = ["MAX_ROWS", "feature_outputs", "layer_features"]
 
 #: The most training rows that the simple model is fitted on: enough for a linear one, and seconds on a CPU.
 MAX_ROWS = 4000
@@ -74,6 +75,29 @@ def feature_outputs(
     return task.on_features(features, by_row(train.targets, rows), others, data)
 
 
+def layer_features(
+    config: TrialConfig, data: PreparedData, num_rows: int, device: torch.device
+) -> tuple[np.ndarray, Arrays]:
+    """Returns the features [rows, width] fp32 of at most `num_rows` training rows, and the targets of these rows.
+
+    Features are the mean of the hidden states of all layers of the untuned checkpoint, and of all tokens of a row.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be loaded, is new (`scratch`) or has no features that are numbers.
+    """
+    task, name = task_of(config.task), config.model.checkpoint
+    if name == "scratch":
+        raise CheckpointError("model.checkpoint: scratch has learned nothing that could be ranked")
+    model = loaded_model(config, data, device)
+    backbone = model.base_model.get_encoder() if model.config.is_encoder_decoder else model.base_model
+    backbone.config.output_hidden_states = True
+    train, rows = encoded(data, config, "train"), _training_rows(config, data, num_rows)
+    features = np.asarray(predict(backbone.to(device), _Layers(task), train, rows, device)[_FEATURES])
+    if not np.isfinite(features).all():
+        raise CheckpointError(f"model.checkpoint: '{name}': its hidden states are not all finite")
+    return features, by_row(train.targets, rows)
+
+
 def _own_outputs(
     model: PreTrainedModel, task: Task, config: TrialConfig, data: PreparedData, split: str, device: torch.device
 ) -> Arrays:
@@ -109,14 +133,29 @@ class _Backbone:
 
     def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
         """Returns the mean of the last hidden states, of a text over its real tokens; of an image what is pooled."""
-        mask = inputs.get("attention_mask")
         pooled = getattr(output, "pooler_output", None)
-        if mask is None and pooled is not None:
+        if inputs.get("attention_mask") is None and pooled is not None:
             return {_FEATURES: pooled.float().flatten(1)}
-        hidden = output.last_hidden_state.float()
-        if hidden.ndim == 4:  # a convolution's [rows, channels, height, width]
-            hidden = hidden.flatten(2).transpose(1, 2)
-        if mask is None:
-            return {_FEATURES: hidden.mean(1)}
-        weights = mask[..., None].float()
-        return {_FEATURES: (hidden * weights).sum(1) / weights.sum(1)}
+        return {_FEATURES: _mean(output.last_hidden_state, inputs)}
+
+
+class _Layers(_Backbone):
+    """Reads the mean of all layers; of an image only the last, because the layers before it may have other widths."""
+
+    def outputs(self, output: Any, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | Ragged]:
+        """Returns the mean of the hidden states of all layers but the embeddings."""
+        layers = getattr(output, "hidden_states", None) or ()
+        if inputs.get("attention_mask") is None or len(layers) < 2:
+            return super().outputs(output, inputs)
+        return {_FEATURES: torch.stack([_mean(layer, inputs) for layer in layers[1:]]).mean(0)}
+
+
+def _mean(hidden: torch.Tensor, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Returns the mean of hidden states [rows, tokens, width] over the real tokens of each row, fp32 [rows, width]."""
+    hidden, mask = hidden.float(), inputs.get("attention_mask")
+    if hidden.ndim == 4:  # a convolution's [rows, channels, height, width]
+        hidden = hidden.flatten(2).transpose(1, 2)
+    if mask is None:
+        return hidden.mean(1)
+    weights = mask[..., None].float()
+    return (hidden * weights).sum(1) / weights.sum(1)

@@ -25,6 +25,7 @@ COMMANDS = (
     "compare",
     "bench",
     "replay",
+    "rank",
     "export",
     "predict",
     "evaluate",

@@ -1,0 +1,1 @@
+"""Ranks checkpoints without training them."""
