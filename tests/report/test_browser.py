@@ -164,7 +164,7 @@ def test_slider_names_the_checkpoint_that_is_fast_enough(page: Page) -> None:
     assert "Take org/" in page.run(script, fastest)
     assert "Take org/" in page.run(script, "77.12345")
     shown = page.run("return document.getElementById('floor-value').textContent")
-    assert shown == "at least 77.1\u00a0samples/s"
+    assert shown == "at least 77.1\u00a0rows/s"
 
 
 def test_page_fits_its_window(page: Page) -> None:

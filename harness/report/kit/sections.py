@@ -61,6 +61,7 @@ class Section:
     tables: Sequence[Table] = ()
     texts: Sequence[TextBlock] = ()
     floor: tuple[float, float] | None = None
+    floor_of: str = "train"
     empty: str = ""
 
     @property

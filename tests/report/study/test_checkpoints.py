@@ -12,6 +12,7 @@ from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.kit.view import View
 from harness.report.study.checkpoints import candidates, checkpoint_choices, checkpoints_section, probability_better
+from harness.report.study.checkpoints.pairs import Pair, holm, ranks
 from harness.report.study.page import write_report
 from tests.report.factory import make_results
 
@@ -140,8 +141,73 @@ def test_checkpoints_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert apart.checkpoint_name("one/large") == "large"
 
 
-def test_choices_come_best_first_for_the_slider(results: Results) -> None:
+def without_speeds(results: Results) -> Results:
+    assert results.final is not None
+    models = tuple(model.model_copy(update={"speed": None}) for model in results.final.models)
+    return replace(results, final=results.final.model_copy(update={"models": models}))
+
+
+def test_slider_is_on_prediction_speed_where_that_of_all_leaders_is_known(results: Results) -> None:
+    assert results.final is not None
     view = View(results)
+    found = candidates(view)
+    by_number = {model.number: model for model in results.final.models}
+    speeds = dict(zip((one.best.number for one in found), (100.0, 400.0), strict=True))
+    models = tuple(
+        model.model_copy(update={"speed": model.speed.model_copy(update={"rows_per_second": speeds[model.number]})})
+        if model.number in speeds and model.speed is not None
+        else model.model_copy(update={"speed": None})
+        for model in results.final.models
+    )
+    assert set(speeds) <= set(by_number)
+    view = View(replace(results, final=results.final.model_copy(update={"models": models})))
+    choices = checkpoint_choices(view, candidates(view))
+    assert [(choice["name"], choice["speed"]) for choice in choices] == [
+        (found[0].checkpoint, 100.0),
+        (found[1].checkpoint, 400.0),
+    ]
+    assert "at 400 rows/s" in choices[1]["text"]
+    section = checkpoints_section(view, candidates(view))
+    assert (section.floor, section.floor_of) == ((0.0, 400.0), "predict")
+    assert checkpoints_section(View(without_speeds(results)), found).floor_of == "train"
+
+
+def test_holm_rejects_from_the_smallest_on_until_one_is_too_large() -> None:
+    # Holm 1979 with four hypotheses at 5 %: the limits are 0.0125, 0.0167, 0.025, 0.05.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]
+    assert holm([0.04, 0.02, 0.012, 0.016]) == [True, True, True, True]
+    assert holm([0.05]) == [True]
+    assert holm([]) == []
+
+
+def test_ranks_are_those_that_the_comparisons_leave_open() -> None:
+    def pair(a: int, b: int, probability: float) -> Pair:
+        p_value = 2 * min(probability, 1 - probability)
+        return Pair(a=a, b=b, probability=probability, p_value=p_value, paired=True)
+
+    shown = [pair(0, 1, 0.6), pair(0, 2, 0.999), pair(1, 2, 0.998)]
+    assert ranks(shown, 3) == [(1, 2), (1, 2), (3, 3)]
+    assert ranks([pair(0, 1, 0.001), pair(0, 2, 0.5), pair(1, 2, 0.5)], 3) == [(2, 3), (1, 2), (1, 3)]
+    assert ranks([], 1) == [(1, 1)]
+
+
+def test_table_has_the_ranks_and_marks_what_is_shown(results: Results) -> None:
+    numbers = [one.best.number for one in candidates(View(results))]
+    changed = with_weights(results, numbers)
+    labels = np.arange(200) % 3
+    for number, right in zip(numbers, (180, 120), strict=True):
+        probabilities = np.eye(3)[np.where(np.arange(200) < right, labels, (labels + 1) % 3)]
+        answers = Answers({"probabilities": probabilities}, {"labels": labels})
+        write_answers(changed.folder / f"trials/{number}/weights/validation.npz", {"validation": answers})
+    view = View(changed)
+    best, pairs = checkpoints_section(view, candidates(view)).tables
+    assert [row[best.head.index("rank")] for row in best.rows] == ["1", "2"]
+    assert [pairs.rows[0][2], pairs.rows[1][1]] == ["above 99\u00a0%*", "below 1\u00a0%*"]
+    assert "Holm's correction for 1 comparison" in pairs.caption
+
+
+def test_choices_come_best_first_for_the_slider(results: Results) -> None:
+    view = View(without_speeds(results))
     found = candidates(view)
     choices = checkpoint_choices(view, found)
     speeds = [choice["speed"] for choice in choices]

@@ -301,8 +301,8 @@
     const choose = () => {
       const least = Number(floor.value);
       const fit = DATA.checkpoints.filter((one) => one.speed >= least); // best first
-      $("#floor-value").textContent = `at least ${threeDigits(least)}\u00a0samples/s`;
-      $("#floor-pick").textContent = fit.length ? `Take ${fit[0].name}: ${fit[0].text}.` : "No configuration trains that fast here.";
+      $("#floor-value").textContent = `at least ${threeDigits(least)}\u00a0${floor.dataset.of === "predict" ? "rows" : "samples"}/s`;
+      $("#floor-pick").textContent = fit.length ? `Take ${fit[0].name}: ${fit[0].text}.` : `No configuration ${floor.dataset.of}s that fast here.`;
     };
     floor.addEventListener("input", choose);
     choose();
