@@ -57,7 +57,7 @@ def test_models_with_one_measurement_show_it_once(results: Results) -> None:
     assert table is not None and table.caption.endswith("are measured once, and have one speed.")
     checkpoints = {model.checkpoint for model in results.final.models if model.speed is not None}
     speeds = [row[table.head.index("predicted rows/s")] for row in table.rows]
-    assert speeds.count("800") == len(checkpoints) > 1
+    assert sum(speed.isdigit() for speed in speeds) == len(checkpoints) > 1
     assert "as the winner" in speeds
     each = [
         model.model_copy(update={"speed": model.speed.model_copy(update={"row_ms": 1.0 + at})})
