@@ -167,6 +167,7 @@ def export(
         Refit | None,
         typer.Option(help="Train its recipe again on more rows, for as many steps."),
     ] = None,
+    adapter: Annotated[bool, typer.Option("--adapter", help="The adapter (LoRA) alone, as PEFT saves it.")] = False,
     trusted: Trust = None,
 ) -> None:
     """Export a model, proved by scoring it again."""
@@ -174,7 +175,8 @@ def export(
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    typer.echo(show_export(run, trial, to, force=force, refit=refit.value if refit is not None else None))
+    rows = refit.value if refit is not None else None
+    typer.echo(show_export(run, trial, to, force=force, refit=rows, adapter=adapter))
 
 
 @app.command()

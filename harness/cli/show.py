@@ -120,14 +120,16 @@ def _view(results: Results) -> Iterator[PlainView]:
         yield view
 
 
-def show_export(run: Path, number: int | None, to: Path, *, force: bool = False, refit: str | None = None) -> Path:
+def show_export(
+    run: Path, number: int | None, to: Path, *, force: bool = False, refit: str | None = None, adapter: bool = False
+) -> Path:
     """Exports the winner or the search trial `number`, and returns the folder; shows a training that it takes."""
     from harness.jobs.export_trial import export_trial
 
     results = load(run)
     with _view(results) as view:
         monitors = (Training(view),)
-        return export_trial(results, number, to, say=view.say, monitors=monitors, force=force, refit=refit)
+        return export_trial(results, number, to, view.say, monitors, force=force, refit=refit, adapter=adapter)
 
 
 def show_rerun(run: Path, number: int) -> bool:

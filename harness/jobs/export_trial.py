@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
 from harness.errors import DataError, InputError, RunError
+from harness.jobs.adapter.export import ADAPTER_FILES, keep_adapter
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.refit.export import stage_refit
@@ -46,6 +47,7 @@ def export_trial(
     *,
     force: bool = False,
     refit: str | None = None,
+    adapter: bool = False,
 ) -> Path:
     """Writes the export to `to` and returns it: the study's winner, or the search trial `number`.
 
@@ -57,6 +59,7 @@ def export_trial(
     study is replaced; with `force` that of another one too.
 
     With `refit`, the name of `REFITS`, the recipe of the trial is trained once more on the rows of several splits.
+    With `adapter` the folder has the adapter of the trial instead of the whole model.
 
     Raises:
         InputError: `to` is not a folder, or holds other files than an export, or without `force` another model.
@@ -78,6 +81,8 @@ def export_trial(
         else:
             _stage_trial(results, number, staging, say, monitors)
         sha256 = sha256_of(staging / WEIGHTS)
+        if adapter and chosen is not None:
+            keep_adapter(staging, trial_of(results, chosen).config, sha256_of)
         replace_folder(staging, to)
         if before is not None and before.files.get(WEIGHTS) != sha256:
             say(f"{to}: replaced the model of {_model_name(before)} that was there")
@@ -92,7 +97,7 @@ def _refuse_other_files(to: Path) -> None:
     if not to.is_dir():
         return
     present = {path.name for path in to.iterdir()}
-    is_export = present >= set(EXPORT_FILES)
+    is_export = present >= set(EXPORT_FILES) or present >= set(ADAPTER_FILES)
     others = sorted(present - {*EXPORT_FILES, CARD, *read_export(to).files}) if is_export else []
     if others or (present and not is_export):
         named = f" ({', '.join(others[:3])}{' ...' if others[3:] else ''})" if others else ""

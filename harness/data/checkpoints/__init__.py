@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
+from harness.data.checkpoints.adapters import ADAPTER_CONFIG, merged_checkpoint
 from harness.data.checkpoints.folder import TOKENIZER_FILES, check_folder
 from harness.data.checkpoints.gguf import converted
 from harness.data.checkpoints.weights import num_values, weight_files
@@ -144,8 +145,23 @@ def _where(name: str) -> str:
 
 
 def _from_folder(name: str, folder: Path) -> Checkpoint:
+    if (folder / ADAPTER_CONFIG).is_file():
+        return _from_adapter(name, folder)
     check_folder(_where(name), folder)
     return Checkpoint(id=name, source="folder", path=folder)
+
+
+def _from_adapter(name: str, folder: Path) -> Checkpoint:
+    """Returns the checkpoint that an adapter makes of the one that it was trained on."""
+
+    def base_of(base: str) -> Path:
+        if (expanded(base) / ADAPTER_CONFIG).is_file():
+            raise CheckpointError(f"{_where(name)} holds an adapter of an adapter ('{base}'), which is not read")
+        return resolve(base).folder
+
+    merged = merged_checkpoint(_where(name), folder, base_of, TOKENIZER_FILES)
+    check_folder(_where(name), merged)
+    return Checkpoint(id=name, source="folder", path=merged)
 
 
 def _from_package(name: str, packaged: Packaged) -> Checkpoint:
