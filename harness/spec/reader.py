@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from harness.spec.mistakes import mistakes, related, show
 from harness.spec.study import FILE_KEYS, StudySpec, split_checkpoint
 from harness.spec.yamltree import KeyPath, Unreadable, dotted, read_yaml
 
-__all__ = ["load_study"]
+__all__ = ["COMMAND_LINE", "load_study", "study_of"]
 
 MAX_BYTES = 2**20
 COMMAND_LINE = "command line"
@@ -41,10 +41,14 @@ NESTED_SECTIONS = (("data", "split"), ("data", "hub"), ("data", "columns"), ("se
 
 @dataclass(slots=True)
 class _Draft:
-    """A study that is being read: plain values, where each came from, and the problems so far."""
+    """A study that is being read: plain values, where each came from, and the problems so far.
+
+    `overrider` says in messages who gave the overrides.
+    """
 
     source: str
     raw: dict[str, Any]
+    overrider: str = COMMAND_LINE
     lines: dict[KeyPath, int] = field(default_factory=dict)
     commanded: set[KeyPath] = field(default_factory=set)
     problems: dict[str, Problem] = field(default_factory=dict)
@@ -52,7 +56,7 @@ class _Draft:
     def complain(self, path: KeyPath, message: str) -> None:
         """Records a problem; of several problems of one key, the first stays."""
         line, commanded = self.place(path)
-        key, source = dotted(path), COMMAND_LINE if commanded else ""
+        key, source = dotted(path), self.overrider if commanded else ""
         self.problems.setdefault(key, Problem(key=key, message=message, line=line, source=source))
 
     def place(self, path: KeyPath) -> tuple[int, bool]:
@@ -69,7 +73,9 @@ class _Draft:
             raise SpecError(self.source, sorted(self.problems.values(), key=lambda problem: problem.line))
 
 
-def load_study(path: Path, overrides: Sequence[str] = (), check_files: CheckFiles | None = None) -> StudySpec:
+def load_study(
+    path: Path, overrides: Sequence[str] = (), check_files: CheckFiles | None = None, overrider: str = COMMAND_LINE
+) -> StudySpec:
     """Reads the study in a file and applies `key=value` overrides (`training.batch_size=[8, 16]`, `confirm=null`).
 
     `path` may also be the name of a bundled study: `quickstart`.
@@ -77,19 +83,37 @@ def load_study(path: Path, overrides: Sequence[str] = (), check_files: CheckFile
     One of `data.path`, `data.hub` and `data.builtin` on the command line replaces the file's. If it is another kind of
     source, `data.text`, `data.label` and the keys of files go back to their defaults, unless they are overridden too.
     Where the study has mistakes, `check_files` adds those of the files that it names; it gets the study without wrong
-    keys.
+    keys. Messages call the giver of the overrides `overrider`.
 
     Raises:
         SpecError: the file cannot be read, or has mistakes; all of them, one a key.
     """
     path = find_study(path)
     draft = _read(path)
+    draft.overrider = overrider
+    return _study(draft, path.absolute().parent, overrides, check_files)
+
+
+def study_of(
+    values: Mapping[str, Any], overrides: Sequence[str], check_files: CheckFiles | None, *, source: str, overrider: str
+) -> StudySpec:
+    """The study in plain values, as a file would hold them; messages call it `source`.
+
+    All paths are relative to the current folder. Else see `load_study`.
+
+    Raises:
+        SpecError: the study has mistakes; all of them, one a key.
+    """
+    return _study(_Draft(source, deepcopy(dict(values)), overrider), Path.cwd(), overrides, check_files)
+
+
+def _study(draft: _Draft, folder: Path, overrides: Sequence[str], check_files: CheckFiles | None) -> StudySpec:
     for override in overrides:
         _override(draft, override)
     if isinstance(task := draft.raw.get("task"), str) and is_foreign(task):
         trust(task)  # who names a study file wants its task to be run
     _replace_source(draft)
-    _make_paths_absolute(draft, path)
+    _make_paths_absolute(draft, folder)
     spec = _validate(draft, check_files)
     draft.raise_problems()
     return spec
@@ -143,20 +167,22 @@ def _override(draft: _Draft, text: str) -> None:
     path = tuple(key.strip().split("."))
     if not equals or not all(re.fullmatch(r"[\w-]+", part) for part in path):
         message = f"{show(text)} is not key=value; for example training.batch_size=[8,16] or data.path=reviews.csv"
-        draft.problems.setdefault(text, Problem(key="", message=message, source=COMMAND_LINE))
+        draft.problems.setdefault(text, Problem(key="", message=message, source=draft.overrider))
         return
     if path == ("search", "trials") and value.strip().startswith("+"):
         message = f"{show(value)} adds nothing: trials is the total, those done before included; give it without the +"
-        draft.problems.setdefault(dotted(path), Problem(key=dotted(path), message=message, source=COMMAND_LINE))
+        draft.problems.setdefault(dotted(path), Problem(key=dotted(path), message=message, source=draft.overrider))
         return
     try:
         tree = read_yaml(value)
     except Unreadable as error:
-        problem = Problem(key=dotted(path), message=f"{error.problem.message} in {show(value)}", source=COMMAND_LINE)
+        problem = Problem(key=dotted(path), message=f"{error.problem.message} in {show(value)}", source=draft.overrider)
         draft.problems.setdefault(problem.key, problem)
         return
     for problem in tree.problems:
-        draft.problems.setdefault(dotted(path), Problem(key=dotted(path), message=problem.message, source=COMMAND_LINE))
+        draft.problems.setdefault(
+            dotted(path), Problem(key=dotted(path), message=problem.message, source=draft.overrider)
+        )
     _set(draft, path, tree.value)
 
 
@@ -170,7 +196,7 @@ def _set(draft: _Draft, path: tuple[str, ...], value: Any) -> None:
             name, value_text = dotted(path[:depth]), show(section[part])
             message = f"{name} is {value_text}, which has no keys; give it as a whole: {name}={{{path[depth]}: ...}}"
             key = dotted(path)
-            draft.problems.setdefault(key, Problem(key=key, message=message, source=COMMAND_LINE))
+            draft.problems.setdefault(key, Problem(key=key, message=message, source=draft.overrider))
             return
         section = section[part]
     section[path[-1]] = value
@@ -192,51 +218,51 @@ def _replace_source(draft: _Draft) -> None:
         data.pop(key, None)
 
 
-def _make_paths_absolute(draft: _Draft, file: Path) -> None:
+def _make_paths_absolute(draft: _Draft, folder: Path) -> None:
     data, model, search, engine = (draft.raw.get(name) for name in ("data", "model", "search", "engine"))
     if isinstance(data, dict) and isinstance(path := data.get("path"), str) and path and "://" not in path:
-        data["path"] = _absolute(draft, ("data", "path"), path, file)
-    if isinstance(engine, dict) and isinstance(folder := engine.get("storage_path"), str) and "://" not in folder:
-        engine["storage_path"] = _absolute(draft, ("engine", "storage_path"), folder, file)
+        data["path"] = _absolute(draft, ("data", "path"), path, folder)
+    if isinstance(engine, dict) and isinstance(path := engine.get("storage_path"), str) and "://" not in path:
+        engine["storage_path"] = _absolute(draft, ("engine", "storage_path"), path, folder)
     if isinstance(model, dict) and "checkpoint" in model:
-        model["checkpoint"] = _checkpoint(draft, ("model", "checkpoint"), model["checkpoint"], file)
+        model["checkpoint"] = _checkpoint(draft, ("model", "checkpoint"), model["checkpoint"], folder)
     if isinstance(search, dict):
-        _make_search_paths_absolute(draft, search, file)
+        _make_search_paths_absolute(draft, search, folder)
 
 
-def _make_search_paths_absolute(draft: _Draft, search: dict[str, Any], file: Path) -> None:
+def _make_search_paths_absolute(draft: _Draft, search: dict[str, Any], folder: Path) -> None:
     """Makes absolute the earlier runs, and the checkpoints among the params to try first."""
     runs, first = (search[key] if isinstance(search.get(key), list) else [] for key in ("from", "first"))
     for place, run in enumerate(runs):
         if isinstance(run, str) and run:
-            runs[place] = _absolute(draft, ("search", "from", place), run, file)
+            runs[place] = _absolute(draft, ("search", "from", place), run, folder)
     for place, params in enumerate(first):
         for key in {"checkpoint", "model.checkpoint"} & set(params if isinstance(params, dict) else ()):
-            params[key] = _checkpoint(draft, ("search", "first", place, key), params[key], file)
+            params[key] = _checkpoint(draft, ("search", "first", place, key), params[key], folder)
 
 
-def _absolute(draft: _Draft, path: KeyPath, value: str, file: Path) -> str:
+def _absolute(draft: _Draft, path: KeyPath, value: str, folder: Path) -> str:
     """Resolves a path: relative to the current folder if the command line set it, else to the file's folder."""
     try:
-        base = Path.cwd() if draft.place(path)[1] else file.absolute().parent
+        base = Path.cwd() if draft.place(path)[1] else folder
         return str((base / Path(value).expanduser()).resolve())
     except (OSError, RuntimeError, ValueError) as error:
         draft.complain(path, f"{show(value)} is no usable path: {error}")
         return value
 
 
-def _checkpoint(draft: _Draft, path: KeyPath, value: Any, file: Path) -> Any:
+def _checkpoint(draft: _Draft, path: KeyPath, value: Any, folder: Path) -> Any:
     """Makes folders absolute, in a list or choices too; names of checkpoints stay."""
     if isinstance(value, list):
-        return [_checkpoint(draft, (*path, index), item, file) for index, item in enumerate(value)]
+        return [_checkpoint(draft, (*path, index), item, folder) for index, item in enumerate(value)]
     if isinstance(value, dict) and "choices" in value:
-        return value | {"choices": _checkpoint(draft, (*path, "choices"), value["choices"], file)}
+        return value | {"choices": _checkpoint(draft, (*path, "choices"), value["choices"], folder)}
     if not isinstance(value, str) or not value or value == "scratch":
         return value
     base, _ = split_checkpoint(value)
-    if not base.startswith(("./", "../", "/", "~")) and not _is_folder(file.parent / base):
+    if not base.startswith(("./", "../", "/", "~")) and not _is_folder(folder / base):
         return value
-    return _absolute(draft, path, base, file) + value[len(base) :]
+    return _absolute(draft, path, base, folder) + value[len(base) :]
 
 
 def _is_folder(path: Path) -> bool:
