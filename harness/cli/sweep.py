@@ -7,17 +7,15 @@ from pathlib import Path
 
 import typer
 
-from harness.jobs.going_on import continued
-from harness.jobs.sweep import report_folder, sweep
+from harness.jobs.sweep import report_folder
 from harness.records.profile import PROFILE, Phases, profile_of
-from harness.records.results import load
 from harness.records.rundir import RunFolder
 from harness.spec.requirement import parse_requirements
 from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.terminal.console import make_console
 from harness.terminal.profile import print_profile
-from harness.terminal.view import open_view
+from harness.terminal.sweep import shown_sweep
 
 __all__ = ["run_sweep"]
 
@@ -38,10 +36,8 @@ def run_sweep(
     phases = Phases()
     console = make_console()
     run = RunFolder.of(runs, spec.name)
-    spec = spec if fresh else continued(spec, run)
     requirements = parse_requirements(required, facts_of(spec.task))
-    with open_view(console, spec, lambda: load(run.path)) as view:
-        results = sweep(spec, runs=runs, fresh=fresh, command=command, view=view, phases=phases)
+    results = shown_sweep(console, spec, runs=runs, fresh=fresh, command=command, phases=phases)
     # They import scipy, which would delay the start of workers by half a second.
     from harness.jobs.require import check_requirements
     from harness.terminal.outcome import print_outcome

@@ -12,9 +12,21 @@ __all__ = ["make_console"]
 _WIDE = 160
 
 
-def make_console(*, stderr: bool = False) -> Console:
-    """Returns a console on standard output or error without highlighting; wide when that is no terminal."""
-    console = Console(highlight=False, markup=False, emoji=False, stderr=stderr)
+def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Returns a console on standard output or error without highlighting; wide when that is no terminal.
+
+    A notebook gets plain lines, as a file does. A quiet console prints nothing.
+    """
+    is_terminal = False if quiet else None
+    console = Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        stderr=stderr,
+        quiet=quiet,
+        force_terminal=is_terminal,
+        force_jupyter=False,
+    )
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = _WIDE
     return console

@@ -91,7 +91,7 @@ def swept(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
         return load(runs / "finished")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.cli.sweep.sweep", sweep)
+    monkeypatch.setattr("harness.terminal.sweep.sweep", sweep)
     return names
 
 
