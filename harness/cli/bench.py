@@ -6,20 +6,18 @@ Imports of the package are inside the functions, so that `--help` is quick.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from harness.cli.guard import guarded
-from harness.errors import InputError, SpecError, StudyFailed
+from harness.errors import InputError
 from harness.runtime import program
 
 if TYPE_CHECKING:
     from harness.benchmark.plan import BenchOptions
     from harness.benchmark.run import Bench
-    from harness.spec.study import StudySpec
 
 __all__ = ["bench", "compare_all"]
 
@@ -86,14 +84,13 @@ def bench(
 
 
 def _finish(bench_run: Bench, markdown: Path | None) -> None:
+    from harness.benchmark.start import refuse_nothing_measured
     from harness.report.benchmark.markdown import write_bench_markdown
 
     bench_run.view.end(bench_run.file)
     if markdown is not None:
         write_bench_markdown(bench_run.path, markdown)
-    cells = bench_run.file.cells
-    if cells and not any(cell.samples_per_second for cell in cells):
-        raise StudyFailed("no cell could be measured")
+    refuse_nothing_measured(bench_run.file)
 
 
 def _parse_list(option: str, text: str | None, read: Callable[[str], T]) -> tuple[T, ...] | None:
@@ -115,14 +112,10 @@ def _number_or(word: str) -> Callable[[str], int | str]:
 
 
 def _open(json: Path | None, *, fresh: bool) -> Bench:
-    from harness.benchmark.machine import describe_machine
-    from harness.benchmark.plan import default_file
-    from harness.benchmark.run import Bench
-    from harness.terminal.bench import ConsoleView
+    from harness.terminal.bench import open_bench
     from harness.terminal.console import make_console
 
-    path = json or default_file(describe_machine().id)
-    return Bench(path, ConsoleView(make_console(), path), fresh=fresh)
+    return open_bench(make_console(), json, fresh=fresh)
 
 
 def _measure(
@@ -134,58 +127,19 @@ def _measure(
     fresh: bool,
     slots: tuple[int, ...] | None,
 ) -> Bench:
-    from harness.benchmark.plan import bench_study
-    from harness.data.prepare import prepare
+    from harness.benchmark.start import measure, read_for_bench
+    from harness.spec.reader import load_study
 
     if study is None and overrides:
         raise InputError(f"key=value needs a study: {program()} bench STUDY.yaml key=value")
-    if slots is not None:
-        options.refuse_all_but(
-            "--slots runs trials of the study's default recipe; change that by key=value",
-            "seconds", "repeats", "price_per_hour", "device", *(() if study else ("checkpoints",)),
-        )  # fmt: skip
-    spec = _study(study, overrides) if study is not None else bench_study(options.checkpoints)
-    bench_run = _open(json, fresh=fresh)
-    data = prepare(spec)
-    if slots is None:
-        bench_run.cells(spec, data, options, own_texts=study is not None)
-    else:
-        from harness.benchmark.slots import measure_slots
-
-        bench_run.price(options.price_per_hour)
-        measure_slots(bench_run, spec, data, slots, options)
-    return bench_run
-
-
-def _study(path: Path, overrides: list[str]) -> StudySpec:
-    """Loads the study; unlike a sweep, a benchmark accepts several trials of a study that searches nothing."""
-    from harness.spec.reader import load_study
-
-    try:
-        return load_study(path, overrides)
-    except SpecError as error:
-        if [problem.key for problem in error.problems] != ["search.trials"]:
-            raise
-        with suppress(SpecError):
-            return load_study(path, [*overrides, "search.trials=1"])
-        raise
+    spec = None if study is None else read_for_bench(lambda more: load_study(study, [*overrides, *more]))
+    return measure(lambda: _open(json, fresh=fresh), spec, options, slots)
 
 
 def _measure_run(run: Path, options: BenchOptions, json: Path | None, *, fresh: bool, others: object) -> Bench:
-    from harness.benchmark.sharing import measure_sharing
-    from harness.records.results import load
-    from harness.tasks import task_of
+    from harness.benchmark.start import measure_run
 
-    refusal = "a run's winner is measured as it was; give a study file for other settings"
-    if others:
-        raise InputError(f"{run}: {refusal}")
-    options.refuse_all_but(refusal, "seconds", "repeats", "price_per_hour")
-    results = load(run)
-    task_of(results.spec.task)  # raises for a task of the user's own that is not trusted
-    bench_run = _open(json, fresh=fresh)
-    bench_run.price(options.price_per_hour)
-    measure_sharing(bench_run, results, seconds=options.seconds, repeats=options.repeats)
-    return bench_run
+    return measure_run(lambda: _open(json, fresh=fresh), run, options, others=others)
 
 
 def compare_all(paths: Sequence[Path], out: Path, *, force: bool) -> Path:

@@ -7,6 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from harness.benchmark.machine import describe_machine
+from harness.benchmark.plan import default_file
+from harness.benchmark.run import Bench
 from harness.records.bench import BenchFile, Cell, Sharing, SlotsRow
 from harness.report.benchmark.table import measurement_facts, shown_columns, warnings, why
 from harness.report.kit.text import duration, number, percent, plural
@@ -14,7 +17,17 @@ from harness.runtime import program, shown_path
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
-__all__ = ["ConsoleView"]
+__all__ = ["ConsoleView", "open_bench"]
+
+
+def open_bench(console: Console, file: Path | None, *, fresh: bool = False) -> Bench:
+    """Opens a benchmark file, or this machine's own, with a view on the console.
+
+    Raises:
+        InputError: the file is of another machine, or is no benchmark file.
+    """
+    path = file or default_file(describe_machine().id)
+    return Bench(path, ConsoleView(console, path), fresh=fresh)
 
 
 class ConsoleView:
