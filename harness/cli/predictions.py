@@ -19,14 +19,12 @@ from harness.jobs.predict import (
     Row,
     line_rows,
     open_export,
-    predict_outputs,
     predict_texts,
     prediction_columns,
-    predictions_of,
     read_from,
-    read_table,
     text_rows,
 )
+from harness.jobs.tables.predicted import predict_table
 from harness.report.kit.text import join
 from harness.stats.metric import Arrays
 from harness.stats.shown import shown
@@ -160,22 +158,18 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
     export = open_export(folder)
     if out is not None:
         check_out(out, read_from(table), json_alone=as_json)
-    columns, rows, notes = read_table(export, table)
-    for note in notes:
-        _note(note)
-    places = [place for place, row in enumerate(rows) if row is not None]
-    outputs = predict_outputs(export, [row for row in rows if row is not None], _note) if places else {}
-    predictions = predictions_of(export, outputs, rows)
+    found = predict_table(export, table, _note)
+    predictions = found.predictions
     content = (
         written_rows(out, predictions)
         if as_json
-        else written(out, prediction_columns(columns, export.value_columns, predictions))
+        else written(out, prediction_columns(found.columns, export.value_columns, predictions))
     )
     if out is None:
         sys.stdout.write(content.decode())
     else:
         write_out(out, content)
-    for line in _scores_lines(export, columns, places, outputs) if places else ():
+    for line in _scores_lines(export, found.columns, found.places, found.outputs) if found.places else ():
         _note(line)
 
 

@@ -43,6 +43,11 @@ class Evaluation:
     test: Mapping[str, Interval]
     notes: tuple[str, ...]
 
+    @property
+    def metrics(self) -> dict[str, Interval]:
+        """The scores by the metric's name."""
+        return {metric.name: value for metric, value in self.scores}
+
     def to_json(self) -> dict[str, Any]:
         """The evaluation as `harness evaluate --json` prints it."""
         return {
@@ -52,7 +57,7 @@ class Evaluation:
             "resampled_by": self.unit or None,
             "rows": self.num_rows,
             "scored_rows": self.num_scored,
-            "metrics": {metric.name: _bounds(value) for metric, value in self.scores},
+            "metrics": {name: _bounds(value) for name, value in self.metrics.items()},
             "test": {name: _bounds(value) for name, value in self.test.items()},
             "notes": list(self.notes),
         }
@@ -143,7 +148,7 @@ def check_evaluation(found: Evaluation, requirements: Sequence[Requirement], say
     Raises:
         StudyFailed: a requirement is not met; a line on each that is not.
     """
-    scores, unmet = {metric.name: value for metric, value in found.scores}, []
+    scores, unmet = found.metrics, []
     for requirement in requirements:
         bounds = scores.get(requirement.metric.name)
         value = float("nan") if bounds is None else float(getattr(bounds, requirement.part))
