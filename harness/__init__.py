@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.report.study.notebook import LoadedRun
+    from harness.report.study.notebook import Run
 
 __all__ = ["load"]
 
 
-def load(run: str | Path) -> LoadedRun:
+def load(run: str | Path) -> Run:
     """Returns a run's data frames and figures: `load("runs/quickstart").trials`."""
-    from harness.report.study.notebook import LoadedRun
+    from harness.report.study.notebook import Run
 
-    return LoadedRun(run)
+    return Run(run)
