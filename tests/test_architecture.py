@@ -38,7 +38,10 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {"jobs": "one file a command: sweep, conclude, export, predict, rerun, score"},
     {"terminal": "what a person sees while it runs"},
-    {"cli": "the command line"},
+    {
+        "api": "what `from harness import ...` gives: sweep, load, predict, evaluate, export, bench, Study",
+        "cli": "the command line",
+    },
     {"__main__": "`python -m harness`"},
 )
 RANK = {name: rank for rank, floor in enumerate(FLOORS) for name in floor}

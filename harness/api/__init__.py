@@ -1,0 +1,1 @@
+"""What `from harness import ...` gives. Nothing slow is imported before a function is called."""
