@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -70,7 +70,7 @@ def _predicted_table(exported: Export, table: Path | pd.DataFrame) -> pd.DataFra
     from harness.jobs.predict import prediction_columns
     from harness.jobs.tables.predicted import predict_table
 
-    found = predict_table(exported, table_file(table), _note, option="")
+    found = predict_table(exported, file := table_file(table), _note_of(file, table), option="")
     columns = prediction_columns(found.columns, exported.value_columns, found.predictions)
     if isinstance(table, Path):
         return pd.DataFrame(columns)
@@ -119,7 +119,8 @@ def evaluate(
     """
     from harness.jobs.tables.evaluate import evaluate as evaluated
 
-    return evaluated(_opened(model, trust), table_file(data), by, _note)
+    exported, table = _opened(model, trust), table_file(data)
+    return evaluated(exported, table, by, _note_of(table, data))
 
 
 def export(
@@ -172,6 +173,11 @@ def _opened(model: str | Path | Run, trusted: Sequence[str]) -> Export:
 
     trust(*trusted)
     return open_export(Path(model) if isinstance(model, (str, Path)) else model.model)
+
+
+def _note_of(file: Path, table: object) -> Callable[[str], None]:
+    """Returns what prints a note on a table; a data frame is called so, and not by the name of its file."""
+    return (lambda line: _note(line.replace(file.name, "the data frame"))) if is_frame(table) else _note
 
 
 def _note(line: str) -> None:

@@ -26,7 +26,9 @@ def inside(folder: Path) -> None:
 def test_texts_have_the_predictions_of_the_command(smoke_run: Path) -> None:
     expected = predict_texts(open_export(smoke_run / "best"), [{"text": text} for text in TEXTS])
     assert predict(smoke_run / "best", TEXTS) == expected
-    assert predict(load(smoke_run), TEXTS[0]) == [pytest.approx(expected[0], abs=1e-5)]
+    (alone,) = predict(load(smoke_run), TEXTS[0])
+    assert alone["label"] == expected[0]["label"]
+    assert alone["probability"] == pytest.approx(expected[0]["probability"], abs=1e-5)
     assert predict(smoke_run / "best", ["", TEXTS[0]])[0] == {"label": None, "probability": None}
     assert predict(smoke_run / "best", []) == []
 
@@ -42,9 +44,14 @@ def test_frame_keeps_its_rows_and_gets_columns(smoke_run: Path, tmp_path: Path) 
     assert list(read["predicted_label"]) == list(found["predicted_label"])
 
 
+def test_note_on_a_frame_does_not_name_its_file(smoke_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    predict(smoke_run / "best", pd.DataFrame({"review": TEXTS}))
+    assert capsys.readouterr().err.startswith("the data frame: text is read from 'review'")
+
+
 def test_table_without_the_texts_is_refused(smoke_run: Path) -> None:
     with pytest.raises(InputError, match="no column 'text', which the model was trained on"):
-        predict(smoke_run / "best", pd.DataFrame({"review": TEXTS}))
+        predict(smoke_run / "best", pd.DataFrame({"stars": [1.5, 2.5]}))
 
 
 def test_rows_of_a_model_of_pairs(smoke_run: Path) -> None:
