@@ -20,7 +20,7 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="JSON and nothing else.")] = False,
 ) -> None:
     """List the runs: state, best score, age, size."""
-    from harness.jobs.runs.listing import entries
+    from harness.jobs.run_folders.listing import entries
     from harness.records.files import plain
     from harness.terminal.console import make_console
     from harness.terminal.runs import print_runs
@@ -42,9 +42,9 @@ def remove(
 ) -> None:
     """Remove runs with their models and records."""
     from harness.errors import InputError
-    from harness.jobs.runs.listing import size_of
-    from harness.jobs.runs.removal import checked
-    from harness.jobs.runs.removal import remove as removed
+    from harness.jobs.run_folders.listing import size_of
+    from harness.jobs.run_folders.removal import checked
+    from harness.jobs.run_folders.removal import remove as removed
     from harness.terminal.runs import size_text
 
     for path in run:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
-from harness.jobs.runs.listing import RunEntry
+from harness.jobs.run_folders.listing import RunEntry
 from harness.runtime import shown_path
 from harness.stats.shown import NONE, shown
 from harness.terminal.table import Line, TextColumn, fitted

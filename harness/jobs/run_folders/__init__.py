@@ -1,0 +1,1 @@
+"""Run folders: what there is, and removing one."""
