@@ -144,27 +144,35 @@ def _scalar(value: float) -> str:
 
 
 def _epochs(view: View, best: TrialRecord) -> Iterator[NextStep]:
-    """Twice the epochs, where the winner's score in its last epoch rose by more than the noise of the rows."""
+    """Twice the epochs, where the winner's last epoch gained more, in the mean of all its seeds, than the rows' noise.
+
+    At least half of these seeds must have their best evaluation at their ends.
+    """
     epochs, most = best.config.training.epochs, view.results.spec.training.epochs
-    gains = [gain for run in view.seeds(best) if (gain := _last_gain(view, run)) is not None]
-    if not gains or (is_searched(most) and epochs < _largest(most)):
+    known = [(run, gain) for run in view.seeds(best) if (gain := _last_gain(view, run)) is not None]
+    num_best_last = sum(run.best_step == run.history[-1].step for run, _ in known)
+    if 2 * num_best_last < max(1, len(known)) or (is_searched(most) and epochs < _largest(most)):
         return
     rows, metric = best.history[-1].num_rows, view.judge
-    gain = fmean(gains)
+    gain = fmean(gain for _, gain in known)
     if gain <= noise(metric, best.history[-1].metrics[metric.name], rows):
         return
+    mean_of = f" (mean of {len(known)} seeds)" if len(known) > 1 else ""
     why = (
-        f"trial {best.number} gained {amount(metric.name, gain)} in its last epoch, more than the noise of the "
-        f"{rows:,} validation rows; twice its {epochs:g} epochs"
+        f"trial {best.number} gained {amount(metric.name, gain)} in its last epoch{mean_of}, more than the noise of "
+        f"the {rows:,} validation rows; twice its {epochs:g} epochs"
     )
     yield NextStep(about="epochs", why=why, overrides=(f"training.epochs={2 * epochs:g}",))
 
 
 def _last_gain(view: View, run: TrialRecord) -> float | None:
-    """How much better a training ended than it was an epoch before, on the same rows; None where that is not known."""
+    """How much better a training ended than it was an epoch before, on the same rows; below 0 where it was worse.
+
+    None where that is not known.
+    """
     last, name = run.history[-1], view.judge.name
     before = [each for each in run.history if each.num_rows == last.num_rows and each.epoch <= last.epoch - 1 + 1e-6]
-    if not before or not last.done or run.best_step != last.step or name not in last.metrics:
+    if not before or not last.done or name not in last.metrics:
         return None
     gain = last.metrics[name] - before[-1].metrics.get(name, float("nan"))
     return (gain if view.judge.maximize else -gain) if isfinite(gain) else None

@@ -171,6 +171,24 @@ def test_curves_that_still_rise(plain: Results, tmp_path: Path, gain: float, is_
         assert "epochs" not in steps(longer), "the search has tried more epochs"
 
 
+@pytest.mark.parametrize(("other", "said"), [(0.84, "3.8 points"), (0.87, None)])
+def test_seeds_that_fell_count_in_the_mean_gain(plain: Results, other: float, said: str | None) -> None:
+    """Two seeds rose by 9.7 points; the third fell, by 8 points or by more."""
+    winner = View(plain).winner
+    assert winner is not None
+    runs = [winner, *View(plain).confirmations[winner.number]]
+    risen = [curve(run, 0.72, 0.817) for run in runs[:2]]
+    before = other if said else 0.99
+    fallen = curve(runs[0], before, before - 0.08 if said else 0.79)
+    fallen = fallen.model_copy(update={"best_step": fallen.history[0].step, "config": runs[1].config})
+    trials = tuple(risen[0] if record is winner else record for record in plain.trials)
+    found = steps(replace(plain, trials=trials, confirm=(risen[1], fallen)))
+    if said is None:
+        assert "epochs" not in found
+    else:
+        assert f"gained {said} of accuracy in its last epoch (mean of 3 seeds)" in found["epochs"].why
+
+
 def limited(results: Results, rows: int) -> Results:
     """The study with `data.train_rows`, in all of its trials."""
     trials = tuple(
