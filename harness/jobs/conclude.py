@@ -110,7 +110,7 @@ def conclude(
     others = [role for role in answers if role != "winner" and metric.is_known(answers[role]["test"].outputs)]
     comparisons = tuple(_compare(metric, role, answers, units.get("test")) for role in others)
     facts = [*facts, *_left_out(spec, scorer)]
-    warnings = decision_warnings(spec, data, trials, scored, comparisons, answers["winner"]["test"], facts)
+    warnings = decision_warnings(spec, data, trials, finalists, scored, comparisons, answers["winner"]["test"], facts)
     winner = finalists[0]
     seeds = [f"Seeds: {race_text(spec.search.objectives[0], race)}."] if race else []
     write_card(

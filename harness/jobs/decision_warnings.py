@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.data.answers import Answers
 from harness.data.prepared import PreparedData
 from harness.jobs.finalists import num_pruned_at_chance
-from harness.records.final import Comparison, FinalModel, warnings_among
+from harness.records.final import Comparison, Finalist, FinalModel, warnings_among
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import ComparedModels, clip, join, plural, verdict_word
 from harness.spec.study import StudySpec
@@ -20,6 +20,7 @@ def decision_warnings(
     spec: StudySpec,
     data: PreparedData,
     trials: Sequence[TrialRecord],
+    finalists: Sequence[Finalist],
     models: Sequence[FinalModel],
     comparisons: Sequence[Comparison],
     answers: Answers,
@@ -27,15 +28,15 @@ def decision_warnings(
 ) -> tuple[str, ...]:
     """Returns the warnings on the winner, whose test answers are `answers`, and those among the facts of the data.
 
-    `models` are all that were scored on test, the winner first; `comparisons` are of the winner with each other one
-    that has the metric which compares models.
+    `finalists` have the means over seeds, `models` are all that were scored on test, the winner first; `comparisons`
+    are of the winner with each other one that has the metric which compares models.
     """
     task = task_of(spec.task)
     return (
         *_without_baselines(models),
         *_not_better(models, comparisons),
         *task.answer_warnings(answers.outputs, answers.targets, data.names),
-        *pruning_warnings(spec, data, trials),
+        *([] if _beats_a_baseline(models, comparisons) else pruning_warnings(spec, data, trials, finalists)),
         *_small_test(spec, models[0]),
         *warnings_among(facts),
     )
@@ -45,6 +46,12 @@ def _without_baselines(models: Sequence[FinalModel]) -> list[str]:
     if any(model.kind == "baseline" for model in models):
         return []
     return ["No baseline was scored on test, so nothing shows that the winner is better than a guess."]
+
+
+def _beats_a_baseline(models: Sequence[FinalModel], comparisons: Sequence[Comparison]) -> bool:
+    """True when the winner is better on test than a baseline by more than chance: it is more than a guess then."""
+    baselines = {model.role for model in models if model.kind == "baseline"}
+    return any(pair.b in baselines and not pair.tie and models[0].wins(pair) for pair in comparisons)
 
 
 def _not_better(models: Sequence[FinalModel], comparisons: Sequence[Comparison]) -> list[str]:
@@ -84,9 +91,14 @@ def _small_test(spec: StudySpec, winner: FinalModel) -> list[str]:
     return [f"The test split is small: the interval is {100 * (bounds.high - bounds.low):.0f} points wide."]
 
 
-def pruning_warnings(spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord]) -> tuple[str, ...]:
-    """A warning where no completed trial is better than chance and pruning may be the cause; else empty."""
-    count = num_pruned_at_chance(spec, trials, task_of(spec.task).chance(data), data.meta.rows["validation"])
+def pruning_warnings(
+    spec: StudySpec, data: PreparedData, trials: Sequence[TrialRecord], finalists: Sequence[Finalist]
+) -> tuple[str, ...]:
+    """A warning where no completed trial is better than chance and pruning may be the cause; else empty.
+
+    A trial among the `finalists` counts with its mean over seeds.
+    """
+    count = num_pruned_at_chance(spec, trials, finalists, task_of(spec.task).chance(data), data.meta.rows["validation"])
     if not count:
         return ()
     return (

@@ -209,15 +209,22 @@ def pick_weights(
 
 
 def num_pruned_at_chance(
-    spec: StudySpec, trials: Sequence[TrialRecord], chance: Mapping[str, float], num_rows: int
+    spec: StudySpec,
+    trials: Sequence[TrialRecord],
+    finalists: Sequence[Finalist],
+    chance: Mapping[str, float],
+    num_rows: int,
 ) -> int:
     """How many trials were pruned in a search without a completed trial that is better than the trivial baseline.
 
-    `chance` are that baseline's scores on the `num_rows` rows of validation, by metric. Returns 0 where any trial is
-    better. Trials that were stopped for lack of time do not count.
+    A trial among the `finalists` counts with its mean over seeds. `chance` are that baseline's scores on the `num_rows`
+    rows of validation, by metric. Returns 0 where any trial is better. Trials that were stopped for lack of time do not
+    count.
     """
     objective = facts_of(spec.task).metric(spec.search.objectives[0])
-    complete = [trial.metrics.get(objective.name) for trial in trials if trial.state is TrialState.COMPLETE]
+    means = {finalist.number: finalist.metrics for finalist in finalists}
+    scores = [means.get(trial.number, trial.metrics) for trial in trials if trial.state is TrialState.COMPLETE]
+    complete = [metrics.get(objective.name) for metrics in scores]
     if any(is_beyond_chance(objective, value, chance, num_rows, len(complete)) for value in complete):
         return 0
     return sum(trial.state is TrialState.PRUNED and trial.message != BUDGET for trial in trials)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
 
-from harness.data.answers import read_answers
+from harness.data.answers import Answers, read_answers
 from harness.data.prepared import PreparedData
 from harness.jobs.conclude import _left_out, _shown_rows
-from harness.jobs.decision_warnings import pruning_warnings
+from harness.jobs.decision_warnings import decision_warnings, pruning_warnings
+from harness.jobs.finalists import rank_finalists
 from harness.jobs.scorer import Scorer
-from harness.records.final import SHOWN, SHOWN_WIDTH, warnings_among
+from harness.records.final import SHOWN, SHOWN_WIDTH, Comparison, FinalModel, warnings_among
 from harness.records.results import load
+from harness.stats.intervals import Interval
 from harness.stats.metric import score
-from tests.jobs.test_finalists import SPEC, trained
+from tests.jobs.test_finalists import SPEC, trained, with_seeds
 
 
 def prepared(folder: Path) -> PreparedData:
@@ -32,12 +36,36 @@ def prepared(folder: Path) -> PreparedData:
 
 def test_pruning_warnings_name_the_key(tmp_path: Path) -> None:
     data, pruned = prepared(tmp_path), trained(1, 16, 0.25, 60, fraction=1 / 16)
-    (warning,) = pruning_warnings(SPEC, data, [trained(0, 32, 0.25, 60), pruned])
+    (warning,) = pruning_warnings(SPEC, data, [trained(0, 32, 0.25, 60), pruned], [])
     assert warning == (
         "No completed trial is better than a guess on validation, and 1 trial was pruned: pruning may be the cause; "
         "search.pruner.name=none switches it off."
     )
-    assert pruning_warnings(SPEC, data, [trained(0, 32, 0.4, 60), pruned]) == ()
+    assert pruning_warnings(SPEC, data, [trained(0, 32, 0.4, 60), pruned], []) == ()
+
+
+def test_pruning_warnings_go_by_the_mean_over_seeds(tmp_path: Path) -> None:
+    """The search's run of the winner stayed at a guess, its other seeds learned; or the other way round."""
+    data, pruned = prepared(tmp_path), trained(1, 16, 0.25, 60, fraction=1 / 16)
+    for first, others, is_warned in ((0.25, (0.9, 0.8), False), (0.4, (0.25, 0.2), True)):
+        trial = trained(0, 32, first, 60)
+        finalists = rank_finalists(SPEC, [trial], with_seeds(trial, *others))
+        assert bool(pruning_warnings(SPEC, data, [trial, pruned], finalists)) is is_warned
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.999])
+def test_no_warning_of_pruning_beside_a_winner_that_beats_a_baseline(tmp_path: Path, probability: float) -> None:
+    data, trials = prepared(tmp_path), [trained(0, 32, 0.25, 60), trained(1, 16, 0.25, 60, fraction=1 / 16)]
+    test = {"accuracy": Interval(value=0.4, low=0.3, high=0.5)}
+    models = [
+        FinalModel(role="winner", name="trial 0", number=0, validation={}, test=test, predictions=""),
+        FinalModel(role="baseline", name="majority class", validation={}, test=test, predictions=""),
+    ]
+    tie, gain = probability < 0.9, Interval(value=0.1, low=0.05, high=0.15)
+    pair = Comparison(a="winner", b="baseline", metric="accuracy", probability=probability, difference=gain, tie=tie)
+    answers = Answers({"probabilities": np.eye(4)}, {"labels": np.arange(4)})
+    warnings = decision_warnings(SPEC, data, trials, [], models, [pair], answers, [])
+    assert any("pruning may be the cause" in warning for warning in warnings) is (probability == 0.5)
 
 
 def test_a_baseline_that_was_left_out_is_told_of(tmp_path: Path) -> None:

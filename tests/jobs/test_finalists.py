@@ -54,15 +54,17 @@ CHANCE = {"accuracy": 0.25}
 def test_num_pruned_at_chance_counts_what_the_pruner_stopped() -> None:
     pruned = [trained(number, 16, 0.25, 60, fraction=1 / 16) for number in (1, 2)]
     late = trained(3, 16, 0.2, 60, fraction=1 / 16).model_copy(update={"message": "budget"})
-    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60), *pruned, late], CHANCE, 80) == 2
-    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), *pruned, late], CHANCE, 80) == 2, "within the noise"
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60), *pruned, late], [], CHANCE, 80) == 2
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), *pruned, late], [], CHANCE, 80) == 2, (
+        "within the noise"
+    )
 
 
 def test_num_pruned_at_chance_none_where_a_trial_has_learned() -> None:
     pruned = trained(1, 16, 0.25, 60, fraction=1 / 16)
-    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.35, 60), pruned], CHANCE, 80) == 0
-    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), pruned], CHANCE, 800) == 0
-    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60)], CHANCE, 80) == 0
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.35, 60), pruned], [], CHANCE, 80) == 0
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.34, 60), pruned], [], CHANCE, 800) == 0
+    assert num_pruned_at_chance(SPEC, [trained(0, 32, 0.25, 60)], [], CHANCE, 80) == 0
 
 
 def with_seeds(trial: TrialRecord, *accuracies: float) -> list[TrialRecord]:
