@@ -76,10 +76,11 @@ class Rung:
 
         At an early rung half of the quota. Later the best alone; but `FEW`, or a quarter of the quota, while fewer
         trials than that are better than the trivial baseline: the first that left chance says little of the others.
+        That may be one more than a quota of 1, and never more than the trials of a rung that drops any.
         """
         if self.is_early:
             return -(-quota // 2)
-        few = min(quota, max(FEW, -(-quota // 4)))
+        few = max(FEW, -(-quota // 4))
         return 1 if len(self.better) >= few else few
 
     def num_going_on(self, ranked: Sequence[Judged] | Ranked, quota: int, num_reached: int, is_ahead: IsAhead) -> int:

@@ -46,6 +46,14 @@ def test_one_trial_that_left_chance_drops_none(num_learners: int, expected: int)
     assert num_dropped(rungs_of(16, num_early=0), [*learned, *at_chance]) == expected
 
 
+@pytest.mark.parametrize(("num_learners", "expected"), [(0, 0), (1, 0), (2, 1)])
+def test_a_rung_of_which_one_goes_on_drops_none_before_two_have_left_chance(num_learners: int, expected: int) -> None:
+    """Of three trials one goes on and one is the spare; losses far apart say nothing while all accuracies are equal."""
+    learned = [scored(number, accuracy, 0.5) for number, accuracy in enumerate((1.0, 0.67)[:num_learners])]
+    at_chance = [scored(number, 1 / 3, 0.7 + 0.2 * number) for number in range(num_learners, 3)]
+    assert num_dropped(rungs_of(3, num_early=0), [*learned, *at_chance]) == expected
+
+
 @pytest.mark.parametrize(("apart", "expected"), [(0.002, 0), (0.02, 7)])
 def test_losses_within_a_hundredth_of_guessing_are_equal_on_any_number_of_rows(apart: float, expected: int) -> None:
     """A million rows tell losses apart that differ by a thousandth, which is where a training began."""
