@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.records.schema import BUDGET, Progress, TrialRecord, TrialState
+from harness.records.schema import BUDGET, TrialRecord, TrialState
 from harness.report.kit.text import clip, param, param_name, percent, short_name
 from harness.spec.mistakes import SHORT_NAMES
 
-__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "reached", "state_of", "why_early"]
+__all__ = ["column_name", "ending_of", "param_text", "params_line", "plain", "state_of", "why_early"]
 
 _WIDTH = 32
 
@@ -39,11 +39,6 @@ def params_line(params: Mapping[str, Any]) -> str:
     return line or "nothing searched"
 
 
-def reached(progress: Progress | None) -> str:
-    """Returns how much of the training is done: "25 %"."""
-    return percent(progress.fraction if progress else 0.0, 0)
-
-
 def state_of(record: TrialRecord) -> str:
     """Returns how a trial ended: "complete", "pruned at 25 %", "given up at 50 %" (lack of time), "failed: nan".
 
@@ -51,11 +46,11 @@ def state_of(record: TrialRecord) -> str:
     """
     if record.state is TrialState.PRUNED:
         how = "given up" if record.message == BUDGET else "pruned"
-        return f"{how} at {reached(record.history[-1] if record.history else None)}"
+        return f"{how} at {percent(record.reached, 0)}"
     if record.state is TrialState.FAIL:
         return f"failed: {record.reason.value}" if record.reason else "failed"
     state = record.state.value.lower()
-    return f"{state} at {reached(record.history[-1])}" if record.out_of_patience else state
+    return f"{state} at {percent(record.reached, 0)}" if record.out_of_patience else state
 
 
 def ending_of(record: TrialRecord) -> str:

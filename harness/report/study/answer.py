@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import fmean
 
 from harness.records.final import FinalModel, warnings_among
-from harness.records.results import rung
 from harness.records.schema import TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
@@ -155,7 +154,7 @@ def _best_so_far(view: View, pick: TrialRecord | None) -> str:
     )
     if best is None:
         return ""
-    at = "" if best is pick else f" at {percent(rung(best), 0)} of its training"
+    at = "" if best is pick else f" at {percent(best.reached, 0)} of its training"
     return f"Best so far: trial {best.number} ({named_metric(view.objective, view.score(best))}{at})"
 
 

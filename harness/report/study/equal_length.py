@@ -78,8 +78,9 @@ def judged_early(view: View) -> Iterator[Sentence]:
     judged = [record for record in pruned if view.results.trained(record) <= share]
     steps = sorted({record.history[-1].step for record in judged})
     made = plural(steps[0], "step") if len(steps) == 1 else f"{steps[0]:,} to {plural(steps[-1], 'step')}"
+    most = max(record.reached for record in judged)
     if share <= _EARLY:
         stopped = f"{plural(len(ended), 'trial')} {'was' if len(judged) == 1 else 'were'} stopped"
         yield Sentence(
-            "Pruning", f"{len(judged):,} of {stopped} after at most {percent(share, 0)} of their training ({made})."
+            "Pruning", f"{len(judged):,} of {stopped} after at most {percent(most, 0)} of their training ({made})."
         )

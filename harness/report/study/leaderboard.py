@@ -133,9 +133,8 @@ def _cell(view: View, record: TrialRecord, column: TrialColumn) -> tuple[str, fl
     """The text and the sort value of one cell."""
     key = column.key
     if key == "state":
-        reached = record.history[-1].fraction if record.history else 0.0
         is_early = record.state is TrialState.PRUNED or record.out_of_patience
-        early = f" at {percent(reached, 0)}" if is_early else ""
+        early = f" at {percent(record.reached, 0)}" if is_early else ""
         word = "given up" if record.message == BUDGET else record.state.value.lower()
         violates = ", violates" if view.rows[record.number].violates else ""
         return word + early + violates + _trained_later(view, record), record.state.value

@@ -41,7 +41,7 @@ def _better(view: View) -> Iterator[str]:
     winner = view.winner
     if best is None or winner is None or not view.metric.better(view.score(best), view.mean(winner)):
         return
-    share = percent(best.history[-1].fraction, 0)
+    share = percent(best.reached, 0)
     yield (
         f"Trial {best.number} was given up for lack of time at {share} of its training, and was better there than the "
         f"winner is at its end: {named_metric(view.objective, view.score(best))} against "

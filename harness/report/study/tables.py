@@ -45,7 +45,7 @@ def trials_frame(view: View) -> pd.DataFrame:
                 "checkpoint": view.checkpoint_of(record),
                 "seed": record.seed,
                 **params,
-                "reached": record.history[-1].fraction if record.history else 0.0,
+                "reached": record.reached,
                 **record.metrics,
                 "samples_per_second": usage.samples_per_second or nan,
                 "tokens_per_second": usage.tokens_per_second or nan,

@@ -8,7 +8,6 @@ from math import isfinite
 import numpy as np
 
 from harness.records.final import FinalModel
-from harness.records.results import rung
 from harness.records.schema import BUDGET, TrialRecord, TrialState
 from harness.report.kit.sections import Sentence
 from harness.report.kit.text import (
@@ -162,7 +161,7 @@ def _absent(view: View, pick: FinalModel) -> Iterator[Sentence]:
 def _ended(record: TrialRecord) -> str:
     if record.state is TrialState.PRUNED:
         how = "given up for lack of time" if record.message == BUDGET else "pruned"
-        return f"was {how} at {percent(rung(record), 0)}"
+        return f"was {how} at {percent(record.reached, 0)}"
     kept = {TrialState.FAIL: "failed", TrialState.COMPLETE: "was not among the models kept"}
     return kept.get(record.state, "did not end")
 

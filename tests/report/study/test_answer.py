@@ -27,6 +27,7 @@ from harness.report.study.winner import models_table
 from harness.runtime import program
 from harness.spec.study import BudgetSpec
 from harness.stats.intervals import Interval
+from harness.terminal.words import state_of
 from tests.report.factory import make_results
 
 
@@ -559,6 +560,10 @@ def pruned_at(record: TrialRecord, step: int, total_steps: int) -> TrialRecord:
             [3] * 10 + [13] * 5,
             "10 of 18 trials were stopped after at most 6\u00a0% of their training (3 steps).",
         ),
+        (
+            [3] * 9 + [14] * 5,
+            "14 of 18 trials were stopped after at most 27\u00a0% of their training (3 to 14 steps).",
+        ),
         ([3] * 9, None),
     ],
 )
@@ -567,7 +572,11 @@ def test_answer_says_after_how_many_steps_most_trials_were_judged(
 ) -> None:
     results = make_results(tmp_path, trials=18, prune=False, fail_every=0)
     ends = [pruned_at(record, step, 52) for record, step in zip(results.trials[18 - len(steps) :], steps, strict=True)]
-    assert texts(replace(results, trials=(*results.trials[: 18 - len(steps)], *ends))).get("Pruning") == sentence
+    stopped = replace(results, trials=(*results.trials[: 18 - len(steps)], *ends))
+    assert texts(stopped).get("Pruning") == sentence
+    if sentence is not None:
+        shown = {words.split(" at ")[1] for words in map(state_of, stopped.trials) if words.startswith("pruned at ")}
+        assert any(f"at most {share} of" in sentence for share in shown), "as terminal and leaderboard say it"
 
 
 def test_answer_says_nothing_of_trials_that_were_pruned_late(tmp_path: Path) -> None:

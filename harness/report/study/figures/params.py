@@ -56,7 +56,7 @@ def dots(view: View, records: list[TrialRecord], state: TrialState) -> dict[str,
             "line": {"color": color, "width": 1.5 if hollow or state is TrialState.FAIL else 0},
         },
         **trial_points(records),
-        **({"text": [percent(view.results.trained(record), 0) for record in records]} if hollow else {}),
+        **({"text": [percent(record.reached, 0) for record in records]} if hollow else {}),
     }
 
 
@@ -130,7 +130,7 @@ def params_map(view: View) -> Figure | None:
 def _ending(view: View, numbers: Iterable[int]) -> str:
     """Where the last of some trials ended, none of which was completed: at a rung, or in a failure."""
     records = [view.by_number[int(number)] for number in numbers]
-    pruned = [view.results.trained(record) for record in records if record.state is TrialState.PRUNED]
+    pruned = [record.reached for record in records if record.state is TrialState.PRUNED]
     return f"pruned<br>at {percent(max(pruned), 0)}" if pruned else "failed"
 
 
