@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.console import Console, RenderableType
@@ -24,6 +25,7 @@ from harness.report.kit.text import metric_title
 from harness.report.kit.view import View
 from harness.report.study.answer import answer
 from harness.report.study.next_steps import next_steps
+from harness.report.study.objectives import on_front
 from harness.spec.requirement import parse_requirements
 from harness.terminal.board import Board
 from harness.terminal.console import make_console
@@ -46,7 +48,12 @@ def show_results(run: Path, *, as_json: bool, as_csv: bool, required: Sequence[s
     requirements = parse_requirements(required, results.task)
     if as_json:
         view = View(results)
-        said = {"warnings": answer(view).warnings, "next_steps": [step.to_json() for step in next_steps(view)]}
+        said: dict[str, Any] = {
+            "warnings": answer(view).warnings,
+            "next_steps": [step.to_json() for step in next_steps(view)],
+        }
+        if len(view.objectives) > 1:
+            said["pareto"] = [record.number for record in on_front(view)]
         sys.stdout.write(json.dumps(results.to_json() | said, indent=1, ensure_ascii=False) + "\n")
     elif as_csv:
         sys.stdout.write(results.frame().to_csv(index=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import time
@@ -19,7 +20,10 @@ from harness.cli.guard import Terminated
 from harness.records.live import Live, LiveTrial
 from harness.records.results import Results, load
 from harness.records.rundir import RunFolder
+from harness.report.kit.view import View
+from harness.report.study.objectives import on_front
 from tests.cli.bad_inputs import make_bad_inputs, make_run
+from tests.report.factory import make_results
 
 
 @pytest.fixture
@@ -137,3 +141,17 @@ def test_status_is_left_by_ctrl_c(
         show.show_status(run)
     assert "1 running" in text_of(console)
     assert text_of(console).rfind("\x1b[?25h") > text_of(console).rfind("\x1b[?25l")
+
+
+@pytest.mark.parametrize("objectives", [("accuracy",), ("accuracy", "peak_memory_mib")])
+def test_json_has_the_pareto_front_of_several_objectives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], objectives: tuple[str, ...]
+) -> None:
+    results = make_results(tmp_path, trials=12, objectives=objectives, prune=False)
+    monkeypatch.setattr(show, "load", lambda run: results)
+    show.show_results(tmp_path, as_json=True, as_csv=False)
+    found = json.loads(capsys.readouterr().out)
+    assert ("pareto" in found) is (len(objectives) > 1)
+    if len(objectives) > 1:
+        assert found["pareto"] == [record.number for record in on_front(View(results))]
+        assert found["best"]["number"] in found["pareto"]

@@ -9,9 +9,10 @@ import numpy as np
 from harness.records.schema import TrialRecord
 from harness.report.kit.sections import Sentence
 from harness.report.kit.stats import pareto_front
-from harness.report.kit.text import join, metric_title, named_metric, plural
+from harness.report.kit.text import join, metric_title, named_metric, percent, plural
 from harness.report.kit.view import View
 from harness.spec.requirement import Requirement
+from harness.stats.metric import COST_STEP, Metric
 from harness.stats.shown import NONE, shown_apart
 
 __all__ = ["kept_constraints", "no_winner", "on_front", "tradeoff"]
@@ -53,9 +54,24 @@ def tradeoff(view: View) -> list[Sentence]:
     kept = " that meet the constraints" if view.is_constrained else ""
     count = f"{len(front):,} of {plural(len(view.eligible), 'completed trial')}{kept}"
     count += " is" if len(front) == 1 else " are"
-    return [
-        Sentence("Objectives", f"{objectives}. {count} on the Pareto front, by validation means over seeds: {leaders}.")
-    ]
+    equal = "".join(_as_good(view, metric, best[metric.name]) for metric in metrics if metric.is_cost)
+    on_it = f"{count} on the Pareto front, by validation means over seeds: {leaders}."
+    return [Sentence("Objectives", f"{objectives}. {on_it}{equal}")]
+
+
+def _as_good(view: View, metric: Metric, leader: TrialRecord) -> str:
+    """A sentence on the trial whose measured cost is better than the leader's, but equal to it in comparisons."""
+    costs = {record.number: view.mean(record, metric.name) for record in view.eligible}
+    rival = leader.number
+    for number, cost in costs.items():
+        rival = number if metric.better(cost, costs[rival]) else rival
+    value = named_metric(metric.name, costs[rival])
+    if value == named_metric(metric.name, costs[leader.number]):
+        return ""
+    return (
+        f" Trial {rival} has {value}, which is equal: {metric.title} counts in steps of "
+        f"{percent(COST_STEP, 0)}, by which measurements of one thing differ."
+    )
 
 
 def no_winner(view: View) -> str:

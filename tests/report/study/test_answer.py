@@ -130,6 +130,23 @@ def test_answer_names_both_objectives_and_what_one_costs_in_the_other(tmp_path: 
     assert alone == "accuracy and samples/s; accuracy decides."
 
 
+def test_answer_says_that_a_cost_within_2_percent_is_equal(tmp_path: Path) -> None:
+    """Memory depends on the batch size alone in these studies: of those with the least, one other has 1 MiB less."""
+    results = make_results(tmp_path, trials=12, objectives=("accuracy", "peak_memory_mib"), prune=False)
+    assert "counts in steps" not in texts(results)["Objectives"]
+    view = View(results)
+    least = min(view.mean(record, "peak_memory_mib") for record in view.completed)
+    equals = [record for record in view.completed if view.mean(record, "peak_memory_mib") == least]
+    other = next(record for record in equals if record.number not in view.confirmations and record is not view.winner)
+    lighter = other.model_copy(update={"metrics": other.metrics | {"peak_memory_mib": least - 1, "accuracy": 0.2}})
+    trials = tuple(lighter if record is other else record for record in results.trials)
+    told = texts(replace(results, trials=trials))["Objectives"]
+    assert told.endswith(
+        f"Trial {other.number} has peak memory {least - 1:.0f} MiB, which is equal: peak memory counts in steps of "
+        "2\u00a0%, by which measurements of one thing differ."
+    )
+
+
 @pytest.mark.parametrize("cost", ["samples_per_second", "peak_memory_mib"])
 def test_leaderboard_shows_all_objectives_before_params_and_marks_the_front(tmp_path: Path, cost: str) -> None:
     results = make_results(tmp_path, trials=30, objectives=("accuracy", cost), prune=False)
