@@ -31,6 +31,9 @@ def print_outcomes(console: Console, curves: Curves, options: ReplayOptions, out
     known, ended = len(curves.curves), sum(curve.whole for curve in curves.curves)
     drawn = f"{plural(options.trials_of(curves), 'trial')} drawn from {curves.num_params}"
     console.print(Text(plain(f"{curves.name}: {plural(options.num_replays, 'replay')}, {drawn}, by {metric.title}")))
+    if (options.num_trials or 0) > curves.num_params:
+        cut = f"--trials {options.num_trials} is more than the {curves.num_params} combinations that are recorded"
+        console.print(Text(f"{cut}: each search has these {curves.num_params}"))
     if ended < known:
         console.print(
             Text(

@@ -49,6 +49,15 @@ def test_replay_prints_a_line_for_each_pruner_and_sampler(tmp_path: Path) -> Non
     assert lines[1][2:4] == ["100.0", "%"]
 
 
+@pytest.mark.parametrize("trials", [30, 60])
+def test_replay_says_where_a_table_has_fewer_trials_than_asked_for(tmp_path: Path, trials: int) -> None:
+    path = write_table(tmp_path / "table.parquet")
+    output = run("replay", str(path), "--pruner", "none", "--sampler", "random", "--n", "1", "--trials", str(trials))
+    assert "1 replay, 30 trials drawn from 30" in output
+    told = "--trials 60 is more than the 30 combinations that are recorded: each search has these 30\n"
+    assert (told in output) is (trials == 60)
+
+
 def test_replay_says_which_trials_cannot_be_known() -> None:
     output = run("replay", str(ROOT / "tests" / "kept" / "finished"), "--pruner", "none", "--n", "1")
     assert re.search(r"none with tpe cannot be known: it keeps trials? [\d, and]+ longer than the run did", output)
