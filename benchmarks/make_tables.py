@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "tables", help="default: benchmarks/tables")
     parser.add_argument("--only", nargs="+", choices=grids, default=list(grids), metavar="NAME", help=", ".join(grids))
     parser.add_argument("--seeds", nargs="+", type=int, default=[], help="the whole grid with each of these seeds")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="no cell is begun after so many minutes")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="no training is begun after so many minutes")
     parser.add_argument("--workers", type=int, default=cores(), help="processes of one thread each; default: the cores")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
