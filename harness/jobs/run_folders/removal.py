@@ -21,7 +21,7 @@ def checked(path: Path) -> RunFolder:
     """
     folder = RunFolder(path)
     if path.is_symlink():
-        raise RunError(f"{path} is a symbolic link; remove the run that it points to: {os.readlink(path)}")
+        raise RunError(f"{path} is a symbolic link; remove the run that it points to: {path.readlink()}")
     if not folder.exists:
         raise RunError(f"{path} is not a run folder (no manifest.json), and is not removed{nearest_run(path)}")
     if folder.is_held() or folder.read_live().is_alive():
