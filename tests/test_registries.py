@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import BaseModel
+from transformers import BertConfig, BertForSequenceClassification
 
 from harness.benchmark import memory
 from harness.benchmark.cell import MODES
@@ -40,7 +41,7 @@ from harness.spec.configure import rung_fractions
 from harness.spec.study import StudySpec
 from harness.spec.tasks import LENSES as NAMES_OF_LENSES
 from harness.spec.tasks import TASKS, TaskFacts, facts_of, metric_named
-from harness.spec.trial import TrialTraining
+from harness.spec.trial import TrialModel, TrialTraining
 from harness.stats.completions import utf8
 from harness.stats.metric import Metric, score
 from harness.stats.ragged import Ragged
@@ -48,10 +49,14 @@ from harness.tasks import task_of
 from harness.tasks.losses import CLASS_WEIGHTS
 from harness.training.optimiser import schedule_factor, torch_optimiser
 from harness.training.precision import CANDIDATES
+from harness.training.trainable.adapters import add_adapter, is_of_adapter
 from harness.training.trainable.freeze import freeze_parameters
 from harness.training.weights import DTYPES, FlatWeights, dtype_of
 
 CPU = torch.device("cpu")
+SMALL_BERT = {
+    "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8, "num_hidden_layers": 1, "vocab_size": 10
+}  # fmt: skip
 
 
 def study(section: str = "", **fields: Any) -> StudySpec:
@@ -98,6 +103,14 @@ def walk_freeze(name: str, folder: Path) -> None:
     embeddings, layer = "base_model.embeddings", "base_model.layer"
     expected = {"none": set(), "embeddings": {embeddings}, "backbone": {embeddings, layer}}[name]
     assert {part for part in frozen if not part.endswith(".bias")} == expected
+
+
+def walk_adapter(name: str, folder: Path) -> None:
+    model = BertForSequenceClassification(BertConfig(**SMALL_BERT))
+    add_adapter(model, TrialModel(checkpoint="x").model_copy(update={"adapter": name}), ())
+    trained = {part for part, value in model.named_parameters() if value.requires_grad}
+    assert any(map(is_of_adapter, trained)) == (name == "lora")
+    assert ("bert.embeddings.word_embeddings.weight" in trained) == (name == "none")
 
 
 def walk_precision(name: str, folder: Path) -> None:
@@ -177,6 +190,7 @@ WALKS: Mapping[str, Callable[[str, Path], None]] = {
     "data.preprocess": lambda name, folder: assert_text(clean(["A b"], [cast(Any, name)])),
     "data.augment": lambda name, folder: assert_text(augment(["A b"], [cast(Any, name)], seed=0)),
     "model.freeze": walk_freeze,
+    "model.adapter": walk_adapter,
     "training.optimizer": walk_optimizer,
     "training.schedule": walk_schedule,
     "training.precision": walk_precision,
@@ -187,7 +201,10 @@ WALKS: Mapping[str, Callable[[str, Path], None]] = {
     "loggers": walk_logger,
 }
 #: Where a number may stand as well, `auto` is a condition in one place and no implementation.
-NUMBERS = {"confirm.seeds", "training.evaluations_per_epoch", "engine.slots_per_device", "engine.threads_per_slot"}
+NUMBERS = {
+    *("confirm.seeds", "training.evaluations_per_epoch", "engine.slots_per_device", "engine.threads_per_slot"),
+    "model.targets",
+}
 
 
 def assert_text(found: list[str]) -> None:

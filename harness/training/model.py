@@ -83,8 +83,7 @@ def fresh_model(
     model = copy.deepcopy(template, shared)
     _draw(model, drawn)
     freeze_parameters(model, config.model.freeze)
-    if config.model.adapter != "none":
-        add_adapter(model, config.model, drawn)
+    add_adapter(model, config.model, drawn)
     if config.model.freeze != "none" and not config.model.frozen_dropout:
         without_dropout(model, config.model.freeze)
     if config.model.gradient_checkpointing:

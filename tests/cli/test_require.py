@@ -63,7 +63,7 @@ def test_option_is_repeated(runs: Path) -> None:
     assert done.stdout.endswith(LINE)
     assert done.stderr.splitlines() == [
         ERROR.strip(),
-        "error: required peak_memory_mib <= 500, but the winner has 551 MiB in training",
+        "error: required peak_memory_mib <= 500, but the winner has 546 MiB in training",
     ]
 
 

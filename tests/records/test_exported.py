@@ -23,7 +23,7 @@ def test_export_of_the_version_before_is_read() -> None:
     assert manifest.columns == {"text": "text", "label": "label"}
     assert (manifest.step, manifest.total_steps) == (None, None)
     assert manifest.test is not None and manifest.test["accuracy"].low == raw["test"]["accuracy"]["low"]
-    changed = {"columns": manifest.columns, "step": None, "total_steps": None, "form": {}}
+    changed = {"columns": manifest.columns, "step": None, "total_steps": None, "form": {}, "refit": None}
     assert manifest.model_dump(mode="json") == raw | changed, "everything else is as it is on disk"
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import CheckpointError, MissingPackage, nearest
+from harness.errors import CheckpointError, MissingPackage, nearest, unknown_name
 from harness.runtime import IMPORTING
 from harness.spec.trial import TrialModel
 from harness.tasks.models import quiet
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_adapter", "is_of_adapter", "merged"]
 
+NAMES = ("none", "lora")
 #: The names of an adapter's matrices behind that of their layer, and what the layer's own parameters are called then.
 _A, _B, _OWN = ".lora_A.default.weight", ".lora_B.default.weight", ".base_layer."
 
@@ -33,9 +34,14 @@ def add_adapter(model: PreTrainedModel, spec: TrialModel, drawn: Collection[str]
     language model is part of its backbone. The matrices are drawn from the current random state.
 
     Raises:
+        InputError: there is no such adapter.
         CheckpointError: no layer is left to adapt, or a name of `targets` is that of none.
         MissingPackage: peft is not installed.
     """
+    if spec.adapter not in NAMES:
+        raise unknown_name("model.adapter", spec.adapter, NAMES)
+    if spec.adapter == "none":
+        return
     if spec.checkpoint == "scratch":
         raise CheckpointError("model.adapter: lora goes with a pretrained checkpoint: scratch has no weights to adapt")
     try:
