@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from harness.api.frames import is_frame, table_file
-from harness.errors import InputError, look_up
+from harness.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,6 @@ def export(
         HarnessError: the reloaded model does not score what its trial scored.
     """
     from harness.jobs.export_trial import export_trial
-    from harness.jobs.refit.rows import REFITS
     from harness.records.results import load
     from harness.spec.foreign import trust as trust_names
     from harness.terminal.console import make_console
@@ -158,8 +157,6 @@ def export(
     from harness.terminal.view import open_view
 
     trust_names(*trust)
-    if refit is not None:
-        look_up(REFITS, refit, "refit")
     results = load(Path(run) if isinstance(run, (str, Path)) else run.folder)
     with open_view(make_console(stderr=True, quiet=not progress), results.spec, lambda: results) as view:
         return export_trial(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from harness.cli.bench import bench
 from harness.cli.evaluate import evaluate
 from harness.cli.guard import guarded
 from harness.cli.init import init
+from harness.cli.options import Json, Overrides, Trust
 from harness.cli.rank import rank
 from harness.cli.replay import replay
 from harness.cli.runs import remove, runs
@@ -29,24 +29,10 @@ app = typer.Typer(
 )
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, runs/STUDY.")]
-Trust = Annotated[
-    list[str] | None,
-    typer.Option("--trust", metavar="MODULE:NAME", help="A task of your own that may be imported."),
-]
 Require = Annotated[
     list[str] | None,
     typer.Option("--require", metavar="'METRIC >= NUMBER'", help="Exit 1 unless the winner's test score meets it."),
 ]
-
-
-class Refit(StrEnum):
-    """The rows of `harness export --refit`."""
-
-    TRAIN_AND_VALIDATION = "train+validation"
-    ALL = "all"
-
-
-Json = Annotated[bool, typer.Option("--json", help="JSON and nothing else.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -74,9 +60,7 @@ def before_command(
 @guarded
 def sweep(
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file, or a bundled study: quickstart.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="key=value", help="Replace values of the file.")
-    ] = None,
+    overrides: Overrides = None,
     engine: Annotated[str | None, typer.Option(help="Where trials run: local, ray or inline.")] = None,
     trials: Annotated[str | None, typer.Option(metavar="N", help="The total of search trials.")] = None,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run folders are.")] = Path("runs"),
@@ -164,8 +148,7 @@ def export(
     trial: Annotated[int | None, typer.Option(metavar="N", min=0, help="Default: the winner.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the model of another trial or study.")] = False,
     refit: Annotated[
-        Refit | None,
-        typer.Option(help="Train its recipe again on more rows, for as many steps."),
+        str | None, typer.Option(metavar="ROWS", help="Train its recipe again on train+validation, or on all rows.")
     ] = None,
     adapter: Annotated[bool, typer.Option("--adapter", help="The adapter (LoRA) alone, as PEFT saves it.")] = False,
     trusted: Trust = None,
@@ -175,8 +158,7 @@ def export(
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    rows = refit.value if refit is not None else None
-    typer.echo(show_export(run, trial, to, force=force, refit=rows, adapter=adapter))
+    typer.echo(show_export(run, trial, to, force=force, refit=refit, adapter=adapter))
 
 
 @app.command()

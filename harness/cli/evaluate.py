@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.guard import guarded
+from harness.cli.options import Json, Trust
 
 __all__ = ["evaluate"]
 
@@ -26,11 +27,8 @@ def evaluate(
         list[str] | None,
         typer.Option("--require", metavar="'METRIC >= NUMBER'", help="Exit 1 unless the scores meet it."),
     ] = None,
-    trusted: Annotated[
-        list[str] | None,
-        typer.Option("--trust", metavar="MODULE:NAME", help="A task of your own that may be imported."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON and nothing else.")] = False,
+    trusted: Trust = None,
+    as_json: Json = False,
 ) -> None:
     """Score an exported model on a new labelled table."""
     from harness.jobs.predict import open_export

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.guard import guarded
+from harness.cli.options import Json, Overrides
 
 __all__ = ["rank"]
 
@@ -17,11 +18,9 @@ __all__ = ["rank"]
 @guarded
 def rank(
     study: Annotated[Path, typer.Argument(metavar="STUDY.yaml", help="A study file with several checkpoints.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="key=value", help="Replace values of the file.")
-    ] = None,
+    overrides: Overrides = None,
     rows: Annotated[int, typer.Option(metavar="N", min=2, help="The most training rows.")] = 2000,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Rank checkpoints without training them."""
     from harness.jobs.rank.ranking import rank as ranked

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.guard import guarded
+from harness.cli.options import Json
 
 __all__ = ["replay"]
 
@@ -26,7 +27,7 @@ def replay(
     n: Annotated[int, typer.Option("--n", metavar="N", help="Replays of each, with other seeds.")] = 200,
     trials: Annotated[int | None, typer.Option(metavar="N", help="Trials of a search. Default: the study's.")] = None,
     slots: Annotated[int, typer.Option(metavar="N", help="Trials side by side.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Repeat a finished search with other pruners and samplers."""
     from harness.jobs.replay import ReplayOptions, outcomes

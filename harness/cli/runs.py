@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.guard import guarded
+from harness.cli.options import Json
 
 __all__ = ["remove", "runs"]
 
@@ -17,7 +18,7 @@ __all__ = ["remove", "runs"]
 @guarded
 def runs(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where run folders are.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="JSON and nothing else.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the runs: state, best score, age, size."""
     from harness.jobs.run_folders.listing import entries

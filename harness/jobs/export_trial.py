@@ -13,11 +13,12 @@ from tempfile import TemporaryDirectory
 
 from harness.data.answers import read_answers
 from harness.data.prepared import PreparedData
-from harness.errors import DataError, InputError, RunError
+from harness.errors import DataError, InputError, RunError, look_up
 from harness.jobs.adapter.export import ADAPTER_FILES, keep_adapter
 from harness.jobs.export import check_scores, stage_weights, write_card
 from harness.jobs.finalists import search_number
 from harness.jobs.refit.export import stage_refit
+from harness.jobs.refit.rows import REFITS
 from harness.jobs.rerun import prepared_data, train_again, trial_of
 from harness.jobs.scorer import Request, SavedModel, Scorer
 from harness.jobs.standing import of_trial
@@ -66,6 +67,8 @@ def export_trial(
         RunError: the run has no winner, or no such trial, or the trial did not complete.
         HarnessError: the reloaded model does not score what its trial scored.
     """
+    if refit is not None:
+        look_up(REFITS, refit, "refit")
     task_of(results.spec.task)  # a task of the user's own is only run where it is trusted
     to = to.absolute()
     _refuse_other_files(to)
@@ -82,7 +85,7 @@ def export_trial(
             _stage_trial(results, number, staging, say, monitors)
         sha256 = sha256_of(staging / WEIGHTS)
         if adapter and chosen is not None:
-            keep_adapter(staging, trial_of(results, chosen).config, sha256_of)
+            keep_adapter(staging, trial_of(results, chosen).config)
         replace_folder(staging, to)
         if before is not None and before.files.get(WEIGHTS) != sha256:
             say(f"{to}: replaced the model of {_model_name(before)} that was there")

@@ -16,7 +16,13 @@ from pathlib import Path
 from typing import Literal
 
 from harness.data.cache import default_cache, private_folder
-from harness.data.checkpoints.adapters import ADAPTER_CONFIG, merged_checkpoint
+from harness.data.checkpoints.adapters import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    BASE,
+    adapter_settings,
+    merged_checkpoint,
+)
 from harness.data.checkpoints.folder import TOKENIZER_FILES, check_folder
 from harness.data.checkpoints.gguf import converted
 from harness.data.checkpoints.weights import num_values, weight_files
@@ -153,14 +159,13 @@ def _from_folder(name: str, folder: Path) -> Checkpoint:
 
 def _from_adapter(name: str, folder: Path) -> Checkpoint:
     """Returns the checkpoint that an adapter makes of the one that it was trained on."""
-
-    def base_of(base: str) -> Path:
-        if (expanded(base) / ADAPTER_CONFIG).is_file():
-            raise CheckpointError(f"{_where(name)} holds an adapter of an adapter ('{base}'), which is not read")
-        return resolve(base).folder
-
-    merged = merged_checkpoint(_where(name), folder, base_of, TOKENIZER_FILES)
-    check_folder(_where(name), merged)
+    where, settings = _where(name), adapter_settings(_where(name), folder)
+    if (expanded(settings[BASE]) / ADAPTER_CONFIG).is_file():
+        raise CheckpointError(f"{where} holds an adapter of an adapter ('{settings[BASE]}'), which is not read")
+    base = resolve(settings[BASE])
+    sha256 = f"{base.sha256} {_remembered_sha256(folder / ADAPTER_WEIGHTS)}"
+    merged = merged_checkpoint(where, folder, settings, base.folder, TOKENIZER_FILES, sha256)
+    check_folder(where, merged)
     return Checkpoint(id=name, source="folder", path=merged)
 
 

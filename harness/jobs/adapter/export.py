@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from harness.data.checkpoints.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from harness.errors import RunError
 from harness.jobs.adapter.split import keep_adapter_alone
 from harness.records.exported import MANIFEST, read_export, write_export
+from harness.records.files import sha256_of
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 
@@ -19,7 +19,7 @@ ADAPTER_FILES = (ADAPTER_CONFIG, ADAPTER_WEIGHTS, MANIFEST)
 _CARD, _BEFORE = "README.md", "\n## How good it is\n"
 
 
-def keep_adapter(folder: Path, config: TrialConfig, sha256: Callable[[Path], str]) -> None:
+def keep_adapter(folder: Path, config: TrialConfig) -> None:
     """Leaves the adapter of an export alone in its folder; card and manifest say so.
 
     Raises:
@@ -40,5 +40,5 @@ def keep_adapter(folder: Path, config: TrialConfig, sha256: Callable[[Path], str
         "`harness predict` reads whole models: `harness export RUN --to DIR` writes one.\n"
     )
     (folder / _CARD).write_text(card.replace(_BEFORE, note + _BEFORE, 1), encoding="utf-8")
-    hashes = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST}
+    hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     write_export(folder, read_export(folder).model_copy(update={"files": hashes}))

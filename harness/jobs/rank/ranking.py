@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
@@ -14,8 +13,8 @@ from harness.data.prepare import prepare
 from harness.data.prepared import PreparedData
 from harness.errors import HarnessError, InputError
 from harness.jobs.rank.score import h_score
-from harness.spec.configure import arms, default_config, is_compared
-from harness.spec.study import StudySpec, split_checkpoint
+from harness.spec.configure import models_of
+from harness.spec.study import StudySpec
 from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
@@ -67,25 +66,17 @@ def rank(spec: StudySpec, num_rows: int = MAX_ROWS) -> list[RankedCheckpoint]:
         )
     data = prepare(spec)
     task_of(spec.task)  # a task of the user's own is only run where it is trusted
-    ranked = [_ranked(name, config, data, num_rows) for name, config in _configs(spec)]
+    ranked = [_ranked(config.in_precision("fp32"), data, num_rows) for config in models_of(spec)]
     return sorted(ranked, key=lambda each: -each.score if isfinite(each.score) else float("inf"))
 
 
-def _configs(spec: StudySpec) -> Iterator[tuple[str, TrialConfig]]:
-    """Yields each checkpoint with the config of an untrained trial."""
-    for name in spec.model.checkpoints:
-        config = default_config(spec, arm=name if is_compared(spec) else arms(spec)[0]).in_precision("fp32")
-        base, layers = split_checkpoint(name)
-        changed = {"checkpoint": base} | ({} if layers is None else {"layers": layers})
-        yield name, config.model_copy(update={"model": config.model.model_copy(update=changed)})
-
-
-def _ranked(name: str, config: TrialConfig, data: PreparedData, num_rows: int) -> RankedCheckpoint:
+def _ranked(config: TrialConfig, data: PreparedData, num_rows: int) -> RankedCheckpoint:
     import torch
 
     from harness.training.features import layer_features
 
-    began = time.perf_counter()
+    model, began = config.model, time.perf_counter()
+    name = model.checkpoint if model.layers is None else f"{model.checkpoint}#layers={model.layers}"
     try:
         device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         features, targets = layer_features(config, data, num_rows, device)

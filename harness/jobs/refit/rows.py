@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,5 +31,5 @@ def widened(data: PreparedData, splits: Sequence[str], folder: Path) -> Prepared
             "counts": meta.counts | {"train": counts} if counts else meta.counts,
         }
     )
-    (folder / "meta.json").write_text(json.dumps(changed.model_dump(mode="json")), encoding="utf-8")
+    (folder / "meta.json").write_text(changed.model_dump_json(indent=1), encoding="utf-8")
     return PreparedData(folder)

@@ -138,8 +138,10 @@ def _unit_column(export: Export, table: Path, columns: Mapping[str, Any], unit: 
 
 def _numbers(values: Sequence[Any]) -> np.ndarray:
     """Returns a number for each row's unit; a row without one is a unit of its own."""
+    import pandas as pd
+
     names = [f"\0{row}" if is_missing(value) else as_text("the table", value) for row, value in enumerate(values)]
-    return np.unique(np.array(names, dtype=object).astype(str), return_inverse=True)[1]
+    return pd.factorize(np.array(names, dtype=object))[0]
 
 
 def check_evaluation(found: Evaluation, requirements: Sequence[Requirement], say: Callable[[str], None]) -> None:

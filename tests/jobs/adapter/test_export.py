@@ -36,7 +36,7 @@ def test_folder_has_the_adapter_its_card_and_its_hashes(
     (folder / "README.md").write_text("# m\n\n## How good it is\n", encoding="utf-8")
     facts = {"task": config.task, "labels": smoke_data.names, "preprocess": (), "max_length": 24, "columns": {}}
     write_export(folder, ExportManifest(**facts))
-    keep_adapter(folder, config, sha256_of)
+    keep_adapter(folder, config)
     names = {path.name for path in folder.iterdir()}
     assert names == {*ADAPTER_FILES, "README.md"}
     files = read_export(folder).files
@@ -45,7 +45,7 @@ def test_folder_has_the_adapter_its_card_and_its_hashes(
     settings = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     assert settings["base_model_name_or_path"] == str(base)
     with pytest.raises(RunError, match="first 1 layers"):
-        keep_adapter(folder, config.model_copy(update={"model": model.model_copy(update={"layers": 1})}), sha256_of)
+        keep_adapter(folder, config.model_copy(update={"model": model.model_copy(update={"layers": 1})}))
 
 
 def test_trial_without_an_adapter_has_none(smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,7 @@ def test_whole_training_is_no_adapter(folders: tuple[Path, Path, Any]) -> None:
     [
         ({"use_dora": True}, "an adapter with use_dora: True, which is not read; merge it first"),
         ({"peft_type": "IA3"}, "an adapter with peft_type: IA3, which is not read"),
+        ({"lora_alpha": None}, "has no number lora_alpha, by which the adapter is scaled"),
         ({"base_model_name_or_path": None}, "does not name the model that the adapter was trained on"),
     ],
 )
@@ -122,6 +123,33 @@ def test_adapter_of_another_kind_is_refused(
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), encoding="utf-8")
     with pytest.raises(CheckpointError, match=message):
         resolve(str(export))
+
+
+def test_part_of_an_adapter_that_is_not_read_is_refused(folders: tuple[Path, Path, Any]) -> None:
+    _, export, spec = folders
+    keep_adapter_alone(export, spec, AUTO)
+    tensors = load_file(export / "adapter_model.safetensors")
+    name = "base_model.model.bert.embeddings.word_embeddings.lora_embedding_A"
+    save_file(tensors | {name: torch.ones(2, 30)}, export / "adapter_model.safetensors")
+    with pytest.raises(CheckpointError, match=r"holds bert.*lora_embedding_A, which is not read"):
+        resolve(str(export))
+    half = {name: value for name, value in tensors.items() if not name.endswith("lora_B.weight")}
+    save_file(half, export / "adapter_model.safetensors")
+    with pytest.raises(CheckpointError, match="holds half an adapter, which is not read"):
+        resolve(str(export))
+
+
+def test_adapter_is_merged_again_where_its_checkpoint_has_changed(folders: tuple[Path, Path, Any]) -> None:
+    base, export, spec = folders
+    keep_adapter_alone(export, spec, AUTO)
+    before = resolve(str(export)).folder
+    weights = load_file(base / "model.safetensors")
+    save_file({name: value + 1 for name, value in weights.items()}, base / "model.safetensors", {"format": "pt"})
+    after = resolve(str(export)).folder
+    assert after != before
+    one, other = (load_file(folder / "model.safetensors") for folder in (before, after))
+    name = next(name for name in one if name.endswith(("0.attention.self.query.weight", "0.attn.c_attn.weight")))
+    torch.testing.assert_close(other[name], one[name] + 1)
 
 
 def test_adapter_of_another_checkpoint_is_refused(folders: tuple[Path, Path, Any], tmp_path: Path) -> None:

@@ -72,4 +72,4 @@ def test_export_says_whose_scores_it_shows(smoke_run: Path, tmp_path: Path, monk
 def test_refit_of_other_rows_is_refused(smoke_run: Path, tmp_path: Path) -> None:
     done = harness("export", smoke_run, "--refit", "test", "--to", tmp_path / "model")
     assert done.exit_code == 2
-    assert "'test' is not one of 'train+validation', 'all'" in done.stderr
+    assert "refit: 'test' is unknown; allowed: train+validation, all" in done.stderr

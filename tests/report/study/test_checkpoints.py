@@ -11,8 +11,8 @@ from harness.data.answers import Answers, write_answers
 from harness.records.results import Results
 from harness.records.schema import TrialState
 from harness.report.kit.view import View
-from harness.report.study.checkpoints import candidates, checkpoint_choices, checkpoints_section, probability_better
-from harness.report.study.checkpoints.pairs import Pair, holm, ranks
+from harness.report.study.checkpoints import Candidate, candidates, checkpoint_choices, checkpoints_section
+from harness.report.study.checkpoints.pairs import Pair, holm, pairs_of, ranks
 from harness.report.study.page import write_report
 from tests.report.factory import make_results
 
@@ -139,6 +139,11 @@ def test_checkpoints_of_one_name_are_told_apart(tmp_path: Path) -> None:
     apart = View(make_results(tmp_path / "b", trials=2, checkpoints=("one/large", "two/small")))
     assert alike.checkpoint_name("one/model") == "one/model"
     assert apart.checkpoint_name("one/large") == "large"
+
+
+def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, bool]:
+    (pair,) = pairs_of(view, [a, b])
+    return pair.probability, pair.paired
 
 
 def without_speeds(results: Results) -> Results:

@@ -2,7 +2,6 @@
 
 from harness.report.study.checkpoints.candidates import Candidate, candidates
 from harness.report.study.checkpoints.choices import checkpoint_choices
-from harness.report.study.checkpoints.pairs import probability_better
 from harness.report.study.checkpoints.section import checkpoints_section
 
-__all__ = ["Candidate", "candidates", "checkpoint_choices", "checkpoints_section", "probability_better"]
+__all__ = ["Candidate", "candidates", "checkpoint_choices", "checkpoints_section"]

@@ -16,7 +16,7 @@ from harness.report.study.checkpoints.candidates import Candidate
 from harness.report.study.predictions import compared, units_of, validation_answers
 from harness.stats.intervals import Interval
 
-__all__ = ["Pair", "holm", "pairs_of", "pairs_table", "probability_better", "ranks"]
+__all__ = ["Pair", "holm", "pairs_of", "pairs_table", "ranks"]
 
 LEVEL = 0.05
 
@@ -41,7 +41,7 @@ def pairs_of(view: View, ranked: Sequence[Candidate]) -> list[Pair]:
     return [_pair(view, ranked[a], ranked[b], (a, b)) for a, b in combinations(range(len(ranked)), 2)]
 
 
-def _pair(view: View, a: Candidate, b: Candidate, places: tuple[int, int] = (0, 1)) -> Pair:
+def _pair(view: View, a: Candidate, b: Candidate, places: tuple[int, int]) -> Pair:
     """Compares two checkpoints: a paired bootstrap on the validation rows where the predictions of both are kept.
 
     Else from the two intervals, taken as independent and normal, which is less exact. Of shares of rows the p-value is
@@ -61,12 +61,6 @@ def _pair(view: View, a: Candidate, b: Candidate, places: tuple[int, int] = (0, 
 def _two_sided(probability: float) -> float:
     """Returns the p-value of a probability of being better; 1 where it is not known."""
     return 2 * min(probability, 1 - probability) if isfinite(probability) else 1.0
-
-
-def probability_better(view: View, a: Candidate, b: Candidate) -> tuple[float, bool]:
-    """Returns the probability that `a` is better than `b`, and True where it was computed from paired rows."""
-    pair = _pair(view, a, b)
-    return pair.probability, pair.paired
 
 
 def _deviation(bounds: Interval) -> float:
