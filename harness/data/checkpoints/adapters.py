@@ -69,10 +69,10 @@ def adapter_settings(where: str, folder: Path) -> dict[str, Any]:
             )
     if not isinstance(settings.get(BASE), str) or not settings[BASE]:
         raise CheckpointError(f"{where}: {ADAPTER_CONFIG} does not name the model that the adapter was trained on")
-    if not isinstance(settings.get("lora_alpha"), (int, float)):
-        raise CheckpointError(f"{where}: {ADAPTER_CONFIG} has no number lora_alpha, by which the adapter is scaled")
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise CheckpointError(f"{where} has no {ADAPTER_WEIGHTS}; copy it too")
+    if not isinstance(settings.get("lora_alpha"), (int, float)):
+        raise CheckpointError(f"{where}: {ADAPTER_CONFIG} has no number lora_alpha, by which the adapter is scaled")
     return settings
 
 
