@@ -81,6 +81,7 @@ class Trial:
         metrics |= {
             "samples_per_second": usage.samples_per_second,
             "tokens_per_second": usage.tokens_per_second,
+            "predicted_samples_per_second": usage.predicted_samples_per_second,
             "peak_memory_mib": usage.peak_memory_mib,
         }
         progress = Progress(

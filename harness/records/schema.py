@@ -76,7 +76,8 @@ class Usage(Frozen):
 
     `steady_*` count only the training steps after warm-up; throughput is computed from them. Of a trial that borrowed
     threads of other slots they count only the steps with the fewest threads, so that trials can be compared.
-    `tokens` are real tokens, `positions` are tokens and padding.
+    `tokens` are real tokens, `positions` are tokens and padding. `predict_*` count the validation rows that were
+    predicted, likewise with the fewest threads, without what a model writes.
     """
 
     start_s: float = 0.0
@@ -92,6 +93,9 @@ class Usage(Frozen):
     steady_samples: int = 0
     steady_tokens: int = 0
     steady_threads: int = 0
+    predict_s: float = 0.0
+    predict_samples: int = 0
+    predict_threads: int = 0
     peak_memory_mib: float = 0.0
 
     @property
@@ -103,6 +107,11 @@ class Usage(Frozen):
     def tokens_per_second(self) -> float:
         """Real tokens a second of the steady step; 0 where none was timed."""
         return self.steady_tokens / self.steady_s if self.steady_s else 0.0
+
+    @property
+    def predicted_samples_per_second(self) -> float:
+        """Validation rows a second in the trial's evaluations; 0 where none was timed."""
+        return self.predict_samples / self.predict_s if self.predict_s else 0.0
 
     @property
     def padding_fraction(self) -> float:
@@ -294,6 +303,7 @@ class TrialRecord(Frozen):
             "history": [progress.row() for progress in self.history],
             "samples_per_second": usage.samples_per_second,
             "tokens_per_second": usage.tokens_per_second,
+            "predicted_samples_per_second": usage.predicted_samples_per_second,
             "padding_fraction": usage.padding_fraction,
             "peak_memory_mib": usage.peak_memory_mib,
             "duration_s": self.duration_s,

@@ -203,6 +203,15 @@ COSTS: dict[str, Metric] = {
         ),
         Metric(name="tokens_per_second", title="tokens/s", maximize=True, low=0.0, high=inf, unit="1/s", is_cost=True),
         Metric(
+            name="predicted_samples_per_second",
+            title="predicted samples/s",
+            maximize=True,
+            low=0.0,
+            high=inf,
+            unit="1/s",
+            is_cost=True,
+        ),
+        Metric(
             name="peak_memory_mib", title="peak memory", maximize=False, low=0.0, high=inf, unit="MiB", is_cost=True
         ),
     )

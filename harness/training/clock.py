@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from harness.records.schema import Usage
@@ -66,6 +68,23 @@ class Clock:
         if self._steady_since is not None:
             self._usage["steady_s"] += time.perf_counter() - self._steady_since
             self._steady_since = None
+
+    @contextmanager
+    def predicting(self, samples: int, threads: int) -> Iterator[None]:
+        """Counts the block as the prediction of `samples` rows; the caller synchronises the device at both ends.
+
+        As with the steady part, fewer threads than before discard what was counted, more are not counted.
+        """
+        since = time.perf_counter()
+        yield
+        before = self._usage["predict_threads"]
+        if before and threads > before:
+            return
+        if threads < before:
+            self._usage |= {"predict_s": 0.0, "predict_samples": 0}
+        self._usage["predict_threads"] = threads
+        self._usage["predict_s"] += time.perf_counter() - since
+        self._usage["predict_samples"] += samples
 
     def memory(self, peak_mib: float) -> None:
         """Keeps the highest peak of memory, in MiB."""

@@ -159,7 +159,8 @@ class Trainer:
         At the last point the outputs that take long are among them (`Task.write`).
         """
         examples, rows = self.splits.validation.examples, self.splits.scored[point]
-        outputs: Arrays = predict(self.model, self.task, examples, examples.examples_of(rows), self.device)
+        with self.clock.predicting(len(rows), torch.get_num_threads()):
+            outputs: Arrays = predict(self.model, self.task, examples, examples.examples_of(rows), self.device)
         if not all(np.isfinite(array).all() for array in file_arrays(outputs).values()):
             self._fail_nan()
         outputs = self.task.of_rows(outputs, examples, rows)

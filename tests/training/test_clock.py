@@ -58,3 +58,15 @@ def test_clock_goes_on_from_an_earlier_usage() -> None:
     second.memory(12.0)
     assert second.usage().step_s == first.usage().step_s
     assert second.usage().peak_memory_mib == 12.0
+
+
+def test_clock_counts_predictions_with_the_fewest_threads() -> None:
+    """Three rows on two threads are no part of what one thread predicts, before or after."""
+    clock = Clock()
+    for samples, threads in ((3, 2), (5, 1), (3, 2), (2, 1)):
+        with clock.predicting(samples, threads):
+            time.sleep(0.002)
+    usage = clock.usage()
+    assert usage.predict_samples == 7
+    assert usage.predict_s >= 0.004
+    assert usage.predicted_samples_per_second == pytest.approx(7 / usage.predict_s)

@@ -67,6 +67,7 @@ def columns(view: View) -> list[TrialColumn]:
     costs = [
         TrialColumn(key=name, title=cost.title, numeric=True, scale=_memory_scale(view) if cost.unit == "MiB" else 1.0)
         for name, cost in COSTS.items()
+        if name in view.objectives or name != "predicted_samples_per_second"
     ]
     return [
         *first,

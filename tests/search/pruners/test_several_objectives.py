@@ -18,7 +18,7 @@ from tests.search.simulate import at, make_spec
 
 THIRDS = (1 / 16, 1 / 4)
 TASK = facts_of("text-classification")
-MEMORY, SPEED = "peak_memory_mib", "samples_per_second"
+MEMORY, SPEED, PREDICTED = "peak_memory_mib", "samples_per_second", "predicted_samples_per_second"
 
 
 def row(number: int, accuracy: float, fraction: float = 1 / 16, **costs: float) -> Progress:
@@ -50,6 +50,14 @@ def test_rungs_promote_the_front_of_accuracy_and_memory() -> None:
     policy = rungs(8, MEMORY)
     assert sorted(gone_on(policy, values, MEMORY)) == [0, 1]
     assert sorted(policy.dropped()) == [2, 3, 4, 5, 6], "and the last was told to stop"
+
+
+@pytest.mark.parametrize("speed", [SPEED, PREDICTED])
+def test_rungs_promote_the_front_of_accuracy_and_speed(speed: str) -> None:
+    """Two of eight: the most accurate and the fastest."""
+    values = [(0.6, 500), (0.9, 100), (0.5, 400), (0.4, 300), (0.8, 90), (0.3, 200), (0.2, 150), (0.55, 350)]
+    policy = rungs(8, speed)
+    assert sorted(gone_on(policy, values, speed)) == [0, 1]
 
 
 def test_rungs_make_no_front_of_the_noise_of_measuring() -> None:

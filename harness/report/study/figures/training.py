@@ -258,6 +258,7 @@ def _around(axis_layout: dict[str, Any], values: np.ndarray) -> dict[str, Any]:
 _COSTS = {
     "samples_per_second": "steady training speed (samples/s)",
     "tokens_per_second": "steady training speed (tokens/s)",
+    "predicted_samples_per_second": "prediction speed in evaluations (samples/s)",
     "peak_memory_mib": "peak memory (MiB)",
 }
 
