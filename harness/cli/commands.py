@@ -12,6 +12,7 @@ from harness.cli.evaluate import evaluate
 from harness.cli.guard import guarded
 from harness.cli.init import init
 from harness.cli.options import Json, Overrides, Trust
+from harness.cli.plan import plan
 from harness.cli.rank import rank
 from harness.cli.replay import replay
 from harness.cli.runs import remove, runs
@@ -138,6 +139,7 @@ def compare(
 app.command()(bench)
 app.command()(replay)
 app.command()(rank)
+app.command()(plan)
 
 
 @app.command()

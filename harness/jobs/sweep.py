@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import astuple
 from functools import cached_property
 from math import nan
 from pathlib import Path
@@ -34,6 +35,7 @@ from harness.jobs.going_on import (
     with_trials,
 )
 from harness.jobs.monitors import AfterStarts, Tidy
+from harness.jobs.plan.kept import kept_s
 from harness.jobs.refusals import refuse_several_tokenizers, refuse_undefined, with_mistakes_of_checkpoints
 from harness.jobs.scorer import Features, Scorer, features_of
 from harness.jobs.seed_race import noise_of_rows, race_of
@@ -46,7 +48,7 @@ from harness.records.manifest import DataFacts, EarlierRun, Manifest, read_manif
 from harness.records.precision import PrecisionChoice
 from harness.records.profile import Phases
 from harness.records.provenance import new_manifest, reads_other_rows, verify
-from harness.records.results import CONFIRM, FINAL, PERIODS, Results, decision, load
+from harness.records.results import CONFIRM, FINAL, FORECAST, PERIODS, Results, decision, load
 from harness.records.rundir import RunFolder
 from harness.records.schema import Period, Place, PruneReason, TrialRecord, TrialState
 from harness.records.store import StudyStore
@@ -209,6 +211,8 @@ class _Sweep:
         store = self._open()
         self.manifest = now = with_begun_code(now, self.earlier)
         write_manifest(self.folder, now)
+        if self.earlier is None and (planned := kept_s(spec)) is not None:
+            store.set(FORECAST, astuple(planned))
         rows = self.data.meta.rows["train"]
         chance, decided = task_of(spec.task).chance(self.data), decision(store)
         tested = {model.number for model in decided.tested if model.number is not None} if decided else set()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from harness.records.store import StudyStore
 
-__all__ = ["CONFIRM", "FINAL", "PERIODS", "LeaderRow", "Results", "decision", "load", "rung"]
+__all__ = ["CONFIRM", "FINAL", "FORECAST", "PERIODS", "LeaderRow", "Results", "decision", "load", "rung"]
 
 #: Suffix of the study's name; the Optuna study of that name holds the confirmation trials.
 CONFIRM = "/confirm"
@@ -41,6 +41,8 @@ CONFIRM = "/confirm"
 FINAL = "final"
 #: The study's attribute that holds the periods of its searches and confirmations.
 PERIODS = "periods"
+#: The study's attribute that holds how long `harness plan` expected search and confirmation to take.
+FORECAST = "forecast"
 #: The live state of a run that no coordinator has begun.
 NOT_BEGUN = Live()
 ORDER = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING, TrialState.PRUNED, TrialState.FAIL)
@@ -98,6 +100,8 @@ class Results:
     """The budget, in minutes, at whose end the search was closed; None where it was not, and in earlier versions."""
     periods: tuple[Period, ...] = ()
     """The searches and confirmations of all sweeps, in order; none in runs of earlier versions."""
+    forecast_s: tuple[float, float, float] | None = None
+    """Least, expected and most seconds of search and confirmation, as `harness plan` told them before."""
     facts: tuple[str, ...] = ()
     """Facts of the data, determined before training, a line each (`unknown tokens: 0.0%`)."""
 
@@ -328,6 +332,7 @@ def load(run: Path) -> Results:
             spent_s=float(store.get("spent_s", 0.0)),
             closed_after_minutes=store.get(CLOSED_AFTER),
             facts=tuple(map(str, store.get("facts", []))),
+            forecast_s=store.get(FORECAST, None) and tuple(store.get(FORECAST, None)),
         )
     finally:
         store.close()

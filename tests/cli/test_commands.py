@@ -26,6 +26,7 @@ COMMANDS = (
     "bench",
     "replay",
     "rank",
+    "plan",
     "export",
     "predict",
     "evaluate",

@@ -218,7 +218,17 @@ def _cost(view: View) -> Sentence:
     busy = slot_use(spans, total)
     slots = f", {plural(spans['slot'].nunique(), 'slot')} {percent(busy, 0)} busy" if isfinite(busy) else ""
     trials = plural(len(view.trials), "trial")
-    return Sentence("Cost", f"{trials}{states}{extra} in {duration(total)}{_by_phase(view)}{slots}{_NOT_COUNTED}.")
+    return Sentence(
+        "Cost", f"{trials}{states}{extra} in {duration(total)}{_by_phase(view)}{slots}{_NOT_COUNTED}.{_planned(view)}"
+    )
+
+
+def _planned(view: View) -> str:
+    """ " harness plan had expected 4 min 02 s (3 min 30 s to 5 min 10 s)."; "" where the study was not planned."""
+    if view.results.forecast_s is None:
+        return ""
+    low, value, high = map(duration, view.results.forecast_s)
+    return f" harness plan had expected {value} ({low} to {high})."
 
 
 def _by_phase(view: View) -> str:

@@ -1,0 +1,1 @@
+"""Forecasts what a study takes before it is run."""
