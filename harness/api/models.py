@@ -130,6 +130,7 @@ def export(
     trial: int | None = None,
     force: bool = False,
     refit: Literal["train+validation", "all"] | None = None,
+    adapter: bool = False,
     trust: Sequence[str] = (),
     progress: bool = True,
 ) -> Path:
@@ -141,6 +142,7 @@ def export(
         trial: the number of a trial; one whose weights were not kept is trained again.
         force: replace the model of another trial or study.
         refit: train the recipe again on these rows, for as many steps.
+        adapter: write the adapter (LoRA) alone, as PEFT saves it; the trial must have trained one.
         trust: tasks of your own that may be imported.
         progress: show the steps of a training on standard error.
 
@@ -159,8 +161,9 @@ def export(
     trust_names(*trust)
     results = load(Path(run) if isinstance(run, (str, Path)) else run.folder)
     with open_view(make_console(stderr=True, quiet=not progress), results.spec, lambda: results) as view:
+        monitors = (Training(view),)
         return export_trial(
-            results, trial, Path(to), say=view.say, monitors=(Training(view),), force=force, refit=refit
+            results, trial, Path(to), say=view.say, monitors=monitors, force=force, refit=refit, adapter=adapter
         )
 
 

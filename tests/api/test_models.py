@@ -12,7 +12,7 @@ import pytest
 
 import harness.api.models
 from harness import evaluate, export, load, predict
-from harness.errors import InputError
+from harness.errors import InputError, RunError
 from harness.jobs.predict import open_export, predict_texts
 
 TEXTS = ["a dog barks", "rain until noon", "two soups"]
@@ -82,3 +82,5 @@ def test_export_of_the_winner(smoke_run: Path, tmp_path: Path) -> None:
     assert (folder, manifest["study"]) == (tmp_path / "model", "smoke")
     with pytest.raises(InputError, match="refit: 'everything' is unknown; allowed: train"):
         export(smoke_run, tmp_path / "other", refit="everything")  # type: ignore[arg-type]
+    with pytest.raises(RunError, match="trained without an adapter"):
+        export(smoke_run, tmp_path / "other", adapter=True, progress=False)
