@@ -228,6 +228,7 @@ def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
     assert (folder / "new.out").read_text(encoding="utf-8") == f"text,days\na lost parcel,{alone['days']:.6g}\n"
 
 
+@pytest.mark.long
 def test_targets_may_follow_from_the_tokens(folder: Path, library: Path) -> None:
     study = STUDY | SHORT | {"name": "lengths", "task": "lengths:Lengths"}
     (folder / "lengths.yaml").write_text(json.dumps(study), encoding="utf-8")

@@ -60,6 +60,7 @@ def harness(*words: str) -> str:
     return done.output
 
 
+@pytest.mark.long
 def test_ragged_answers_go_through_every_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))

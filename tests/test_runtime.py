@@ -129,9 +129,10 @@ print(done.exit_code, sorted(set(found)))
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("engine", "sampler"),
-    [("inline", "tpe"), *(pytest.param("local", name, marks=pytest.mark.long) for name in ("tpe", "gp", "cmaes"))],
+    [("inline", "tpe"), *(("local", name) for name in ("tpe", "gp", "cmaes"))],
 )
 def test_threads_never_import_a_library_at_once(engine: str, sampler: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", WATCH, "sweep", str(ROOT / "studies" / "smoke.yaml"), "--engine", engine]

@@ -35,6 +35,7 @@ print("RAY", "ray" in sys.modules)
 """
 
 
+@pytest.mark.long
 def test_snippets_run_one_after_the_other(folder: Path) -> None:
     shutil.copyfile(ROOT / "studies" / "data" / "smoke.csv", "mine.csv")
     names: dict[str, Any] = {"__name__": "snippets"}
@@ -54,6 +55,7 @@ def test_page_has_every_function() -> None:
     assert set(re.findall(r"^\| `(\w+)\(", table, re.MULTILINE)) == set(harness.__all__) - {"Run"}
 
 
+@pytest.mark.long
 def test_notebook_runs_without_ray(tmp_path: Path) -> None:
     environ = os.environ | {"PYTHONPATH": str(ROOT), "HARNESS_CACHE": str(tmp_path / "cache")}
     done = subprocess.run(

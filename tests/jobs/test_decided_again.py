@@ -73,6 +73,7 @@ def check_going_on(runs: Path, before: Results, *overrides: str) -> Results:
     return after
 
 
+@pytest.mark.long
 def test_a_model_of_an_earlier_decision_can_be_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of further trials, which are not confirmed any more, one wins; the runner-up of before is on the list no more."""
     first = swept(tmp_path, "search.trials=2", TWO)
@@ -129,6 +130,7 @@ def check_whole(runs: Path, *, decided_trials: int) -> Results:
     return results
 
 
+@pytest.mark.long
 def test_a_kill_at_a_second_decision_leaves_the_whole_old_one_or_the_whole_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

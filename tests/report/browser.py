@@ -64,7 +64,8 @@ class Page:
             if message["method"] == "Network.requestWillBeSent":
                 url = message["params"]["request"]["url"]
                 # Plotly draws large heat maps into an image of its own; nothing leaves the page for it.
-                self.requests += [] if url.startswith(("data:", "blob:")) else [url]
+                # chrome:// are the browser's own pages, which it loads when it starts, sometimes late.
+                self.requests += [] if url.startswith(("data:", "blob:", "chrome://")) else [url]
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
 

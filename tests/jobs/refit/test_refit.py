@@ -52,6 +52,7 @@ def test_trial_without_kept_weights_has_no_recipe_to_repeat(smoke_config: TrialC
         refit_config(record_of(smoke_config, TrialState.FAIL, []), 100)
 
 
+@pytest.mark.long
 def test_export_says_whose_scores_it_shows(smoke_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(smoke_run.parents[1] / "cache"))
     done = harness("export", smoke_run, "--refit", "train+validation", "--to", tmp_path / "model")
