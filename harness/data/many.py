@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["cut_cells", "joined_columns", "joined_name"]
+__all__ = ["cut_cells", "joined_columns", "joined_name", "joined_parts"]
 
 _JOINT = ", "
 
@@ -15,9 +15,14 @@ def joined_name(columns: Sequence[str]) -> str:
     return _JOINT.join(columns)
 
 
+def joined_parts(name: str) -> list[str]:
+    """Returns the names of the columns that `joined_name` named."""
+    return name.split(_JOINT)
+
+
 def joined_columns(columns: Mapping[str, Sequence[Any]], name: str) -> list[dict[str, Any]] | None:
     """Returns a mapping of the cells of each row by column, of those that `joined_name` named; None where one lacks."""
-    parts = name.split(_JOINT)
+    parts = joined_parts(name)
     if not all(part in columns for part in parts):
         return None
     return [dict(zip(parts, cells, strict=True)) for cells in zip(*(columns[part] for part in parts), strict=True)]

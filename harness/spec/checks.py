@@ -132,6 +132,11 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
         yield _of(message, f"data.{shorts[0]}", "task")
     if spec.data.label_separator is not None and not (facts.target and facts.target.many):
         yield _of(f"{facts.name} has no use for it: a row has one target; leave it out", "data.label_separator", "task")
+    inputs = [field.name for field in facts.fields if not field.target]
+    optional = not facts.layouts and not any(fields[name].required for name in inputs)
+    if optional and not spec.data.columns.keys() & set(inputs):
+        message = f"{facts.name} reads {', '.join(inputs)}: name the columns of one or more of them"
+        yield _of(message, "data.columns", "task")
     for name, columns in spec.data.columns.items():
         key = f"data.columns.{name}"
         if name not in fields:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 
-__all__ = ["AnswerOptions", "CompletionOptions", "LabelSetOptions", "WritingOptions"]
+__all__ = ["AnswerOptions", "ClickOptions", "CompletionOptions", "LabelSetOptions", "WritingOptions"]
 
 
 class AnswerOptions(Frozen):
@@ -18,6 +18,29 @@ class AnswerOptions(Frozen):
         default=64, description="tokens of the text that two windows share; a window has data.max_length tokens"
     )
     max_answer: Annotated[int, Field(ge=1)] = Field(default=30, description="the most tokens of an answer")
+
+
+class ClickOptions(Frozen):
+    """How click-through prediction reads the columns of a table."""
+
+    template: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None,
+        description="for checkpoints that read text: a row as text, with the names of columns in braces; null: each "
+        "column's name and value",
+    )
+    separator: Annotated[str, Field(min_length=1)] | None = Field(
+        default="auto",
+        description="what separates the categories in a cell of data.columns.categories that holds several; auto: | or "
+        "; where most cells of a column hold it; null: nothing",
+    )
+    ids: Literal["vocabulary", "hashing"] = Field(
+        default="vocabulary",
+        description="vocabulary: each category of the training rows has a number; hashing: a category has the number "
+        "that its hash gives, of as many as buckets says",
+    )
+    buckets: Annotated[int, Field(ge=2, le=10_000_000)] = Field(
+        default=100_000, description="how many numbers the categories of each column share with ids: hashing"
+    )
 
 
 class LabelSetOptions(Frozen):

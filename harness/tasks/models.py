@@ -47,6 +47,8 @@ def quiet() -> Iterator[None]:
     with IMPORTING:
         import transformers
 
+        import harness.tasks.fields.architecture  # noqa: F401 - a model type of the auto classes from then on
+
         logging: Any = transformers.utils.logging
         verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity_error()

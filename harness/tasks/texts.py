@@ -47,6 +47,7 @@ class TextTask(TaskBase):
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """Returns cleaning, length and tokenizer (a hash of its files, or what it is trained from)."""
         key = config.data.model_dump(mode="json", include={"preprocess", "augment", "max_length"})
+        key |= self.texts_key(config)
         if config.model.checkpoint == "scratch":
             return key | {"architecture": config.model.architecture}
         return key | {"tokenizer": tokenizer_digest(resolve(config.model.checkpoint).folder)}
@@ -54,10 +55,10 @@ class TextTask(TaskBase):
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
         """Cleans, on train augments, and tokenizes. Row i's copy j is at `i + j * len(frame)`."""
         steps = config.data.augment if split == "train" else ()
-        seed = data.meta.seed
+        seed, texts_of = data.meta.seed, self.as_texts(frame, config, data)
         columns = [
             augment(clean(texts, config.data.preprocess), steps, seed + 2**32 * number)
-            for number, texts in enumerate(self.texts(frame))
+            for number, texts in enumerate(self.texts(texts_of))
         ]
         targets = by_row(self.row_targets(frame), np.tile(np.arange(len(frame)), 1 + len(steps)))
         tokenizer = self.load_tokenizer(self.processor_folder(config, data))
@@ -140,6 +141,14 @@ class TextTask(TaskBase):
         columns = [clean([str(row[name]) for row in rows], preprocess) for name in names]
         return _encoded(columns, {}, self.load_tokenizer(folder), saved_config(folder), max_length)
 
+    def as_texts(self, frame: pd.DataFrame, config: TrialConfig, data: PreparedData) -> pd.DataFrame:
+        """Returns the rows with the texts that the model reads: those of the table, unless a task makes others."""
+        return frame
+
+    def texts_key(self, config: TrialConfig) -> dict[str, Any]:
+        """Returns what these texts depend on, where a task makes them: JSON."""
+        return {}
+
     def texts(self, frame: pd.DataFrame) -> list[pd.Series[str]]:
         """Returns the columns of texts: one, or two of pairs."""
         return [frame[name] for name in self.facts.texts if name in frame]
@@ -160,11 +169,12 @@ class TextTask(TaskBase):
         positions = getattr(settings, "max_position_embeddings", _DEFAULT_POSITIONS)
         vocab_size = getattr(settings, "vocab_size", _DEFAULT_VOCABULARY)
         key = {"preprocess": config.data.preprocess, "vocab_size": vocab_size, "positions": positions}
-        key["segments"] = uses_segments(settings)
+        key |= {"segments": uses_segments(settings), **self.texts_key(config)}
         name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
         def build(folder: Path) -> None:
-            texts = self.cleaned_texts(data.frame("train"), config.data.preprocess)
+            rows = self.as_texts(data.frame("train"), config, data)
+            texts = self.cleaned_texts(rows, config.data.preprocess)
             train_tokenizer(texts, vocab_size, positions, uses_segments(settings), folder)
 
         return built_once(data.folder / "tokenizers" / name, build)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.kinds.answers import Answers
 from harness.data.kinds.base import Kind
+from harness.data.kinds.columns import Categories, Category, Click, Numbers
 from harness.data.kinds.completion import Completion, Document, Messages, Prompt
 from harness.data.kinds.inputs import Image, Text
 from harness.data.kinds.label import Label
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-__all__ = ["KINDS", "Kind", "duplicate_keys", "kind_of", "kind_of_target", "strata_of"]
+__all__ = ["KINDS", "Kind", "are_events", "duplicate_keys", "kind_of", "kind_of_target", "strata_of"]
 
 KINDS: Mapping[str, Kind] = {
     "text": Text(),
@@ -38,6 +39,10 @@ KINDS: Mapping[str, Kind] = {
     "messages": Messages(),
     "document": Document(),
     "completion": Completion(),
+    "category": Category(),
+    "categories": Categories(),
+    "numbers": Numbers(),
+    "click": Click(),
 }
 
 
@@ -55,8 +60,18 @@ def kind_of_target(facts: TaskFacts) -> Kind:
     return kind_of(facts.target) if facts.target else Kind()
 
 
+def are_events(frame: pd.DataFrame, facts: TaskFacts) -> bool:
+    """True where two rows of a data frame with the same inputs are two events."""
+    return any(kind_of(field).is_event for field in facts.fields if field.name in frame)
+
+
 def duplicate_keys(frame: pd.DataFrame, facts: TaskFacts) -> list[str]:
-    """Returns a text for each row of a data frame, equal where all inputs of two rows are the same."""
+    """Returns a text for each row of a data frame, equal where all inputs of two rows are the same.
+
+    Each event has a text of its own.
+    """
+    if are_events(frame, facts):
+        return list(map(str, range(len(frame))))
     inputs = [field for field in facts.fields if not field.target and field.name in frame]
     columns = [[kind_of(field).same(value) for value in frame[field.name]] for field in inputs]
     return ["\0".join(parts) for parts in zip(*columns, strict=True)]

@@ -21,6 +21,8 @@ class Kind:
 
     dtype: str = "object"
     can_be_empty: bool = True
+    #: True where rows are events: two with the same inputs are two, and may be in two splits.
+    is_event: bool = False
     #: The name of the target in losses and metrics, for a field that is one.
     target: str = ""
     #: True where a target has a value for each word of its row.

@@ -14,7 +14,7 @@ from harness.data.kinds.base import Kind
 from harness.data.values import MISSING_WORDS, is_missing, remedy_for
 from harness.errors import DataError
 
-__all__ = ["Number"]
+__all__ = ["Number", "as_number"]
 
 #: Numbers are stratified by this many quantiles at most, each of at least this many rows.
 MAX_BINS, MIN_BIN_ROWS = 10, 10
@@ -32,7 +32,7 @@ class Number(Kind):
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns the numbers, as float."""
         return [
-            _as_number(f"{place}: row {row}: '{column}'", value, column) for row, value in enumerate(values, start=1)
+            as_number(f"{place}: row {row}: '{column}'", value, column) for row, value in enumerate(values, start=1)
         ]
 
     def same(self, value: Any) -> str:
@@ -60,8 +60,12 @@ class Number(Kind):
         return np.searchsorted(edges, numbers, side="right")
 
 
-def _as_number(place: str, value: Any, column: str) -> float | None:
-    """Returns a finite number, or None for a missing one, which may be written as NA or null."""
+def as_number(place: str, value: Any, column: str) -> float | None:
+    """Returns a finite number, or None for a missing one, which may be written as NA or null.
+
+    Raises:
+        DataError: the value is no number; `place` begins the message.
+    """
     if is_missing(value) or (isinstance(value, str) and value.strip().lower() in MISSING_WORDS):
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.data.kinds import duplicate_keys, kind_of, strata_of
+from harness.data.kinds import are_events, duplicate_keys, kind_of, strata_of
 from harness.data.read import Tables
 from harness.data.splits.extra import GROUP, ORDER
 from harness.data.splits.units import cut_in_order, units_of
@@ -115,6 +115,8 @@ def _shares(spec: SplitSpec) -> dict[str, float]:
 def _without(
     frame: pd.DataFrame, other: pd.DataFrame, name: str, other_name: str, notes: list[str], facts: TaskFacts
 ) -> pd.DataFrame:
+    if are_events(frame, facts):
+        return frame
     other_keys = set(duplicate_keys(other, facts))
     shared = np.array([key in other_keys for key in duplicate_keys(frame, facts)], dtype=bool)
     if shared.all() and len(frame):

@@ -8,10 +8,10 @@ import numpy as np
 
 from harness.report.kit.figures import COLORS, RAMP, Figure, axis, categories, columns, layout
 from harness.report.kit.text import for_figure, percent, plural
-from harness.report.lenses.class_scores import ClassScores, calibration
+from harness.report.lenses.class_scores import Calibration, ClassScores, calibration
 from harness.stats.intervals import wilson
 
-__all__ = ["calibration_curve", "class_names_shown", "confusion"]
+__all__ = ["calibration_curve", "class_names_shown", "confusion", "reliability"]
 
 _MAX_NAMED_CLASSES = 15
 
@@ -106,6 +106,26 @@ def confusion(scores: ClassScores, names: list[str]) -> Figure:
 def calibration_curve(scores: ClassScores) -> Figure:
     """Accuracy by confidence, with the ideal diagonal."""
     curve = calibration(scores.confidence, scores.correct)
+    traces, reach = reliability(curve, "says %{x:.1%}, is right in %{y:.1%} of %{customdata} rows")
+    gap = 100 * float((curve.confidence - curve.accuracy) @ curve.num_rows / curve.num_rows.sum())
+    manner = f"{'too sure of itself' if gap > 0 else 'less sure than it could be'} (by {abs(gap):.1f} points)"
+    return Figure(
+        key="calibration",
+        title="Calibration on test: confidence against accuracy",
+        data=traces,
+        layout=layout(
+            axis("confidence (%)", range=[reach[0], 1.01], tickformat=".0%"),
+            axis("accuracy (%)", range=[reach[0], 1.03], tickformat=".0%"),
+            380,
+        ),
+        alt=f"Expected calibration error {percent(curve.error)}; on average the model is "
+        f"{manner if abs(gap) >= 0.05 else 'as sure as it is right'}.",
+        note=f"{plural(len(curve.num_rows), 'bin')} with equally many rows.",
+    )
+
+
+def reliability(curve: Calibration, hover: str) -> tuple[list[dict[str, Any]], tuple[float, float]]:
+    """Returns the lines of a reliability curve with the ideal diagonal, and from where to where its intervals reach."""
     bounds = [wilson(float(a), int(n)) for a, n in zip(curve.accuracy, curve.num_rows, strict=True)]
     ideal = {
         "type": "scatter",
@@ -134,21 +154,8 @@ def calibration_curve(scores: ClassScores) -> Figure:
             "width": 3,
         },
         "customdata": curve.num_rows.tolist(),
-        "hovertemplate": "says %{x:.1%}, is right in %{y:.1%} of %{customdata} rows<extra></extra>",
+        "hovertemplate": f"{hover}<extra></extra>",
     }
-    low = max(0.0, min(float(curve.confidence.min()), min(bound.low for bound in bounds)) - 0.05)
-    gap = 100 * float((curve.confidence - curve.accuracy) @ curve.num_rows / curve.num_rows.sum())
-    manner = f"{'too sure of itself' if gap > 0 else 'less sure than it could be'} (by {abs(gap):.1f} points)"
-    return Figure(
-        key="calibration",
-        title="Calibration on test: confidence against accuracy",
-        data=[ideal, model],
-        layout=layout(
-            axis("confidence (%)", range=[low, 1.01], tickformat=".0%"),
-            axis("accuracy (%)", range=[low, 1.03], tickformat=".0%"),
-            380,
-        ),
-        alt=f"Expected calibration error {percent(curve.error)}; on average the model is "
-        f"{manner if abs(gap) >= 0.05 else 'as sure as it is right'}.",
-        note=f"{plural(len(curve.num_rows), 'bin')} with equally many rows.",
-    )
+    low = min(float(curve.confidence.min()), min(bound.low for bound in bounds)) - 0.05
+    high = max(float(curve.confidence.max()), max(bound.high for bound in bounds)) + 0.03
+    return [ideal, model], (max(0.0, low), min(1.03, high))

@@ -8,6 +8,7 @@ from harness.errors import look_up
 from harness.report.lenses.answers import AnswersLens
 from harness.report.lenses.base import Lens
 from harness.report.lenses.classes import Classes
+from harness.report.lenses.clicks import Clicks
 from harness.report.lenses.completions import Completions
 from harness.report.lenses.labels import Labels
 from harness.report.lenses.numbers import Numbers
@@ -23,6 +24,7 @@ LENSES: Mapping[str, Lens] = {
     "spans": Spans(),
     "answers": AnswersLens(),
     "completions": Completions(),
+    "clicks": Clicks(),
 }
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from harness.spec.task_options import AnswerOptions, CompletionOptions, LabelSetOptions, WritingOptions
+from harness.spec.task_options import AnswerOptions, ClickOptions, CompletionOptions, LabelSetOptions, WritingOptions
 from harness.spec.tasks.facts import TaskFacts
 from harness.spec.tasks.fields import (
     ANSWERS,
+    CATEGORIES,
+    CLICK,
     COMPLETION,
     CONTEXT,
     DOCUMENT,
+    ITEM,
     LABEL,
     LABELS,
     MESSAGES,
+    NOTE,
     NUMBER,
+    NUMBERS,
     PROMPT,
     QUESTION,
     SOURCE,
@@ -20,11 +25,13 @@ from harness.spec.tasks.fields import (
     TARGET,
     TEXT,
     TEXT_PAIR,
+    USER,
     WORDS,
     Field,
 )
 from harness.stats.answers import ANSWERS as ANSWER_METRICS
 from harness.stats.classification import CLASSIFICATION
+from harness.stats.clicks import CLICKS
 from harness.stats.completions import COMPLETIONS, TRANSLATIONS
 from harness.stats.label_sets import LABEL_SETS
 from harness.stats.regression import REGRESSION
@@ -124,6 +131,17 @@ TASKS: dict[str, TaskFacts] = {
             recipe=frozenset({"label_smoothing"}),
             options=WritingOptions,
             lens="completions",
+        ),
+        TaskFacts(
+            name="click-through",
+            inputs="rows",
+            fields=(USER, ITEM, CATEGORIES, NUMBERS, NOTE, CLICK),
+            metrics=CLICKS,
+            loss="log_loss",
+            recipe=_CLASS_RECIPE,
+            options=ClickOptions,
+            lens="clicks",
+            pipeline="tabular-classification",
         ),
     )
 }

@@ -14,7 +14,7 @@ from harness.stats.metric import COSTS, Metric, rank_key
 __all__ = ["LENSES", "TaskFacts"]
 
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
-LENSES = ("classes", "labels", "numbers", "spans", "answers", "completions")
+LENSES = ("classes", "labels", "numbers", "spans", "answers", "completions", "clicks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,19 @@ from typing import Literal
 
 __all__ = [
     "ANSWERS",
+    "CATEGORIES",
+    "CLICK",
     "COMPLETION",
     "CONTEXT",
     "DOCUMENT",
+    "ITEM",
     "LABEL",
     "LABELS",
     "MESSAGES",
+    "NOTE",
     "NOUNS",
     "NUMBER",
+    "NUMBERS",
     "PROMPT",
     "QUESTION",
     "SOURCE",
@@ -23,6 +28,7 @@ __all__ = [
     "TEXT",
     "TEXTS",
     "TEXT_PAIR",
+    "USER",
     "WORDS",
     "Field",
     "FieldKind",
@@ -41,6 +47,10 @@ FieldKind = Literal[
     "messages",
     "document",
     "completion",
+    "category",
+    "categories",
+    "numbers",
+    "click",
 ]
 #: The kinds of fields that hold text which a model reads.
 TEXTS = ("text", "words", "prompt", "messages", "document")
@@ -49,6 +59,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "label": ("class", "classes"),
     "label_set": ("label", "labels"),
     "tags": ("tag", "tags"),
+    "click": ("class", "classes"),
 }
 
 
@@ -93,3 +104,9 @@ DOCUMENT = Field(name="text", kind="document", required=False, holds_target=True
 COMPLETION = Field(name="completion", kind="completion", target=True)
 SOURCE = Field(name="source", kind="text")
 TARGET = Field(name="target", kind="completion", target=True)
+USER = Field(name="user", kind="category", required=False)
+ITEM = Field(name="item", kind="category", required=False)
+CATEGORIES = Field(name="categories", kind="categories", required=False, many=True)
+NUMBERS = Field(name="numbers", kind="numbers", required=False, many=True)
+NOTE = Field(name="text", kind="text", required=False)
+CLICK = Field(name="label", kind="click", target=True, short="label")
