@@ -19,6 +19,7 @@ TASKS = {
     "token-classification": (("Mira Vale left Port Ellin on Friday.",), "entities"),
     "question-answering": (("Where is the key?", "On Friday Mira left the key under the third pot."), "answer"),
     "causal-lm": (("is the attic open on sunday?",), "completion"),
+    "click-through": (("--field", "user=u03", "--field", "film=film27", "--field", "genres=war|drama"), "probability"),
     "seq2seq": (("two tea and one cake for table 4",), "target"),
 }
 
@@ -48,7 +49,7 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     page = (tmp_path / "reports" / name / "index.html").read_text(encoding="utf-8")
     assert "There is no view of single rows" not in page
     assert results.final.told in page
-    assert ("bootstrap over" in page) == (results.task.unit is not None)
+    assert ("bootstrap over" in page) == bool(results.task.unit or results.spec.data.resample_by)
     run("report", f"runs/{name}")
     run("export", f"runs/{name}", "--trial", "0", "--to", "model")
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
@@ -58,7 +59,8 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     assert column in run("predict", "model", *texts)
     run("rerun", f"runs/{name}", "1")
     figures = tmp_path / "bench.json"
-    cell = "--batch-size 8 --length 16 --precision fp32 --threads 1 --seconds 0.2 --repeats 2"
+    length = "" if results.task.is_tabular else "--length 16"
+    cell = f"--batch-size 8 {length} --precision fp32 --threads 1 --seconds 0.2 --repeats 2"
     run("bench", str(STUDIES / f"{name}.yaml"), *cell.split(), "--json", str(figures))
     assert json.loads(figures.read_text(encoding="utf-8"))
 

@@ -9,6 +9,7 @@ from harness.benchmark.plan import PlannedCell
 from harness.data.checkpoints import resolve
 from harness.data.prepared import PreparedData
 from harness.errors import InputError
+from harness.spec.tasks import facts_of
 from harness.spec.trial import TrialModel
 from harness.tasks.models import model_config
 from harness.tasks.token_ids import length_limit
@@ -31,6 +32,8 @@ def refuse_lengths(planned: Iterable[PlannedCell], data: PreparedData) -> None:
             continue
         if data.meta.image:
             raise InputError("--length is for texts; the images of a study have one size")
+        if facts_of(data.meta.task).is_tabular:
+            raise InputError("--length is for texts, and this study reads columns of a table; leave it out")
         if checkpoint != "scratch" and checkpoint not in limits:
             limits[checkpoint] = _most_tokens(checkpoint)
         most = limits.get(checkpoint, sys.maxsize)

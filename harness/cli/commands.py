@@ -171,25 +171,32 @@ def predict(
         list[str] | None,
         typer.Argument(metavar="TEXT", help="Texts, for pairs two each; - reads one a line."),
     ] = None,
+    fields: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A cell of a row instead, of any number.")
+    ] = None,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
     as_json: Json = False,
     trusted: Trust = None,
 ) -> None:
-    """Print what a model says of texts, or add it to a table."""
-    from harness.cli.predictions import predict_file, predict_here
+    """Print what a model says of texts or of a row, or add it to a table."""
+    from harness.cli.predictions import predict_fields, predict_file, predict_here
     from harness.errors import InputError
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    if table is not None and texts:
-        raise InputError("give either texts or --csv FILE, not both")
+    if table is not None and (texts or fields):
+        raise InputError(f"give either {'texts' if texts else '--field'} or --csv FILE, not both")
+    if texts and fields:
+        raise InputError("give either texts or --field, not both")
     if out is not None and table is None:
         raise InputError("--out goes with --csv FILE; texts are answered on the terminal")
     if table is not None:
         predict_file(folder, table, out, as_json=as_json)
     elif texts:
         predict_here(folder, texts, as_json=as_json)
+    elif fields:
+        predict_fields(folder, fields, as_json=as_json)
     else:
         raise InputError("nothing to predict: give texts, - to read a text a line, or a table with --csv FILE")
 

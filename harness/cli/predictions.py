@@ -24,6 +24,7 @@ from harness.jobs.predict import (
     read_from,
     text_rows,
 )
+from harness.jobs.tables.field_rows import field_row, given_fields
 from harness.jobs.tables.predicted import predict_table
 from harness.report.kit.text import join
 from harness.stats.metric import Arrays
@@ -32,7 +33,7 @@ from harness.terminal.console import make_console
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
-__all__ = ["lines_of_input", "predict_file", "predict_here"]
+__all__ = ["lines_of_input", "predict_fields", "predict_file", "predict_here"]
 
 #: So many of the likeliest values of a prediction are shown.
 _NUM_LIKELIEST = 3
@@ -68,6 +69,19 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
     names = next(tuple(row) for row in rows if row is not None)
     titles = names if len(names) > 1 else ("text",)
     given = [dict(zip(titles, row.values() if row is not None else [""] * len(titles), strict=True)) for row in rows]
+    _print(export, given, predictions, as_json=as_json)
+
+
+def predict_fields(folder: Path, words: Sequence[str], *, as_json: bool) -> None:
+    """Prints a line for the row whose cells are given as words such as `year=1995`."""
+    export, given = open_export(folder), given_fields(words)
+    predictions = predict_texts(export, [field_row(export, given)], _note)
+    _print(export, [given], predictions, as_json=as_json)
+
+
+def _print(
+    export: Export, given: Sequence[Mapping[str, str]], predictions: Sequence[Mapping[str, Any]], *, as_json: bool
+) -> None:
     if as_json:
         found = [{**row, **prediction} for row, prediction in zip(given, predictions, strict=True)]
         sys.stdout.write(json.dumps(found, indent=1) + "\n")

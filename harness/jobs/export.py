@@ -16,6 +16,7 @@ from typing import Any
 
 import jinja2
 
+from harness.data.many import joined_parts
 from harness.data.prepared import PreparedData
 from harness.data.usual_columns import column_names
 from harness.errors import HarnessError
@@ -30,7 +31,7 @@ from harness.runtime import program
 from harness.spec.configure import arm_of, default_numbers
 from harness.spec.foreign import trust_option
 from harness.spec.study import FILE_KEYS, StudySpec
-from harness.spec.tasks import RECIPE, facts_of
+from harness.spec.tasks import RECIPE, TaskFacts, facts_of
 from harness.stats.intervals import Interval
 from harness.stats.metric import Metric
 from harness.stats.shown import NONE
@@ -165,7 +166,8 @@ def write_card(
         pipeline=task.pipeline,
         summary=task_of(spec.task).summary([_markdown(name) for name in data.names], pairs=pairs),
         usage=task_of(spec.task).usage("FOLDER", pairs=pairs),
-        texts=[columns[name] for name in texts],
+        texts=[] if task.is_tabular else [columns[name] for name in texts],
+        cells=_cells(columns, task) if task.is_tabular else [],
         trust=trust_option(spec.task),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,
@@ -186,6 +188,12 @@ def write_card(
     (folder / "README.md").write_text(card, encoding="utf-8")
     hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()}
     write_export(folder, manifest.model_copy(update={"files": hashes}))
+
+
+def _cells(columns: Mapping[str, str], task: TaskFacts) -> list[str]:
+    """The names of the table's columns that the model reads."""
+    read = (columns[field.name] for field in task.fields if field.name in columns and not field.target)
+    return [name for column in read for name in joined_parts(column)]
 
 
 def _precision_reason(record: TrialRecord, precisions: Sequence[PrecisionChoice]) -> str:

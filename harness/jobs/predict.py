@@ -19,7 +19,7 @@ from harness.data.checkpoints.folder import refuse_own_code
 from harness.data.folders import FolderFiles
 from harness.data.formats import Content, Form
 from harness.data.kinds import kind_of
-from harness.data.many import joined_columns
+from harness.data.many import joined_columns, joined_parts
 from harness.data.other_names import other_names
 from harness.data.partitions import read_partitioned
 from harness.data.readers.encodings import is_utf8
@@ -147,7 +147,7 @@ def predict_outputs(
         raise InputError(f"{export.folder}: the model cannot be loaded ({reason[:200]})") from error
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     encoded = task.predict_inputs(rows, export.folder, export.max_length, export.preprocess)
-    for line in _reading_notes(encoded.stats, len(rows), "pair" if len(names) > 1 else "text"):
+    for line in _reading_notes(encoded.stats, len(rows), _what(export, names)):
         note(line)
 
     def told(share: float) -> None:
@@ -156,6 +156,12 @@ def predict_outputs(
 
     with listening(Shares(told, WRITTEN_EVERY_S)):
         return answered(model.to(device), task, encoded, np.arange(len(rows)), device, export.folder)
+
+
+def _what(export: Export, names: Sequence[str]) -> str:
+    if facts_of(export.task).is_tabular:
+        return "row"
+    return "pair" if len(names) > 1 else "text"
 
 
 def _reading_notes(stats: Mapping[str, Any], num_rows: int, what: str) -> Iterator[str]:
@@ -208,12 +214,13 @@ def predictions_of(export: Export, outputs: Arrays, rows: Sequence[Row]) -> list
 
 
 def _texts(export: Export) -> tuple[str, ...]:
-    """Returns the names of the fields of texts that the model reads.
+    """Returns the names of the fields of texts that the model reads; of all fields where these are columns of a table.
 
     Raises:
         InputError: the model does not take texts.
     """
-    names = facts_of(export.task).texts_in(export.columns)
+    facts = facts_of(export.task)
+    names = tuple(export.columns) if facts.is_tabular else facts.texts_in(export.columns)
     if not names:
         raise InputError(
             f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
@@ -226,9 +233,10 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
     """Rows from texts; for a model of pairs from two texts each, in turn.
 
     Raises:
-        InputError: the model takes pairs of texts, and the last text has no second one.
+        InputError: the model takes pairs of texts, and the last text has no second one, or it takes no texts alone.
     """
     names = _texts(export)
+    _refuse_columns(export)
     if len(texts) % len(names):
         raise InputError(
             f"{export.folder} wants pairs of texts: give two for each, {_listed(export, names, ' then ')}, or a table "
@@ -246,6 +254,7 @@ def line_rows(export: Export, lines: Sequence[str]) -> list[Row]:
         InputError: the model takes pairs of texts, and a line does not hold two.
     """
     names = _texts(export)
+    _refuse_columns(export)
     rows: list[Row] = []
     for number, line in enumerate(lines, start=1):
         texts = line.split("\t") if len(names) > 1 else [line]
@@ -256,6 +265,15 @@ def line_rows(export: Export, lines: Sequence[str]) -> list[Row]:
             )
         rows.append(dict(zip(names, texts, strict=True)) if all(text.strip() for text in texts) else None)
     return rows
+
+
+def _refuse_columns(export: Export) -> None:
+    if facts_of(export.task).is_tabular:
+        names = ", ".join(f"'{name}'" for column in export.columns.values() for name in joined_parts(column))
+        raise InputError(
+            f"{export.folder} reads the columns {names}: give --field NAME=VALUE for each that is known, or a table with "
+            "--csv FILE"
+        )
 
 
 def _listed(export: Export, names: Sequence[str], between: str) -> str:
@@ -296,11 +314,16 @@ def read_table(
         if column in content.columns:
             values = content.columns[column]
         elif joined is not None:
-            values = kind_of(field).read(path.name, column, joined)
+            values = joined
         else:
             values = _numbered(path, table, column, form, content)
+        if kind_of(field).is_event or joined is not None:
+            values = kind_of(field).read(path.name, column, values)
+        if kind_of(field).is_event:
+            texts[name] = list(values)
+            continue
         missing = sum(map(is_missing, values))
-        if missing:
+        if missing and not facts_of(export.task).is_tabular:
             have = f"{missing:,} of {plural(len(values), 'row')} {'has' if missing == 1 else 'have'}"
             notes.append(f"{path.name}: {have} an empty '{column}': no text to predict from")
         has_lists = field.kind in ("words", "messages")
@@ -312,8 +335,9 @@ def read_table(
         ]
     if export.data_sha256 and path.is_file() and sha256_of(path) == export.data_sha256:
         notes.append(f"{path.name}: this is the file that the model was trained on: its training rows are among these")
+    is_tabular = facts_of(export.task).is_tabular
     rows: list[Row] = [
-        dict(zip(texts, row, strict=True)) if not any(map(_is_empty, row)) else None
+        dict(zip(texts, row, strict=True)) if is_tabular or not any(map(_is_empty, row)) else None
         for row in zip(*texts.values(), strict=True)
     ]
     return content.columns, rows, tuple(notes)

@@ -16,6 +16,7 @@ import numpy as np
 
 from harness.data.cache import built_once
 from harness.data.encoded import Arrays, Encoded, Ragged
+from harness.data.kinds.columns import SEVERAL
 from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
 from harness.spec.study import PreprocessStep
@@ -170,7 +171,7 @@ class ClickThrough(Classification, TextTask):
     def show(self, row: Mapping[str, Any]) -> str:
         """Returns the categories and numbers, separated by commas, and the text."""
         parts = [str(row[name]) for name in (USER.name, ITEM.name) if name in row]
-        parts += [str(cell) for cell in row.get(CATEGORIES.name, ())]
+        parts += [str(cell).replace(SEVERAL, " ") for cell in row.get(CATEGORIES.name, ())]
         parts += ["" if cell is None or cell != cell else f"{cell:g}" for cell in row.get(NUMBERS.name, ())]
         return ", ".join([*parts, *([str(row[NOTE.name])] if NOTE.name in row else [])])
 
@@ -243,7 +244,8 @@ def _users(frame: pd.DataFrame, copies: int = 1) -> dict[str, np.ndarray]:
 def _unknown_notes(split: str, num_rows: int, unknown: Mapping[str, int]) -> list[str]:
     """Returns a note on the categories of a split that train lacks."""
     listed = ", ".join(f"'{name}' in {count:,}" for name, count in unknown.items())
-    return [f"{split}: of {num_rows:,} rows have a category that train lacks: {listed}; it says nothing"] if listed else []
+    what = f"{split}: categories that train lacks, which count as unknown: {listed} of {num_rows:,} rows"
+    return [what] if listed else []
 
 
 TASK = ClickThrough()

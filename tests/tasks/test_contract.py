@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from harness.testing.tasks import TINY_BERT, TaskContract
 from tests.tasks.tiny import VIT
@@ -110,6 +111,30 @@ class TestSourcesAndTargets(TaskContract):
 
 class TestCopiesOfAnEncoder(TestSourcesAndTargets):
     architecture = {**TINY_BERT, "vocab_size": 400}
+
+
+class TestRowsOfColumns(TaskContract):
+    task_name = "click-through"
+    architecture: ClassVar[Mapping[str, Any]] = {"model_type": "fields", "hidden_size": 4, "intermediate_size": 8}
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        return [
+            {
+                "user": f"u{number % 9}",
+                "item": WORDS[number % 6],
+                "categories": ["hot", "sweet"][: 1 + number % 2],
+                "numbers": None if number % 11 == 0 else number % 7,
+                "text": text(number),
+                "label": int(number % 3 == 0 or number % 5 == 1),
+            }
+            for number in range(120)
+        ]
+
+
+class TestRowsAsTexts(TestRowsOfColumns):
+    architecture = TINY_BERT
+    options: ClassVar[Mapping[str, Any]] = {"template": "{user} sees {item} ({categories}, {numbers}): {text}"}
 
 
 class TestImageClassification(TaskContract):

@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from harness.data.kinds.base import Kind
 from harness.data.kinds.label import Label
 from harness.data.kinds.number import as_number
 from harness.data.values import as_text, is_missing, whole_number
 from harness.errors import DataError
 
-__all__ = ["Categories", "Category", "Click", "Numbers"]
+__all__ = ["SEVERAL", "Categories", "Category", "Click", "Numbers"]
 
+#: Stands between the categories of a cell that is a list.
+SEVERAL = "\x1f"
 _CLICKS = {"1": "1", "1.0": "1", "true": "1", "0": "0", "0.0": "0", "false": "0"}
 
 
@@ -31,12 +35,12 @@ class Category(Kind):
 
 
 class Categories(Category):
-    """Names, one for each of the columns."""
+    """Names, one for each of the columns; a cell that is a list has several."""
 
     def read(self, place: str, column: str, values: Sequence[Any]) -> list[Any]:
         """Returns a list of texts a row."""
         return [
-            [_category(f"{place}: row {row}: '{name}'", cell, name) for name, cell in _cells(column, value)]
+            [_joined(f"{place}: row {row}: '{name}'", cell, name) for name, cell in _cells(column, value)]
             for row, value in enumerate(values, 1)
         ]
 
@@ -68,10 +72,15 @@ class Click(Label):
 
 
 def _cells(column: str, value: Any) -> list[tuple[str, Any]]:
-    """Returns the names of the columns that are read as one, and their cells; those of a list have the names' order."""
-    if isinstance(value, Mapping):
-        return list(value.items())
-    return [(column, cell) for cell in (value if isinstance(value, (list, tuple)) else [value])]
+    """Returns the names of the columns that are read as one, and their cells."""
+    return list(value.items()) if isinstance(value, Mapping) else [(column, value)]
+
+
+def _joined(place: str, cell: Any, column: str) -> str:
+    if isinstance(cell, np.ndarray):
+        cell = cell.tolist()
+    parts = cell if isinstance(cell, (list, tuple)) else [cell]
+    return SEVERAL.join(_category(place, part, column) for part in parts)
 
 
 def _category(place: str, value: Any, column: str) -> str:

@@ -38,10 +38,10 @@ def example(view: View, program: str = "harness") -> Example | None:
     export = view.results.export_path()
     columns = view.results.manifest.data.columns
     asks = any(field.kind == "prompt" and field.name in columns for field in view.task.fields)
-    if export is None or not (asks or view.task.reads("text")):
+    if export is None or not (asks or view.task.is_tabular or view.task.reads("text")):
         return None
     command = f"{program} predict {shown_path(Path(export))}{trust_option(view.task.name)}"
-    answers = answers_of(view, view.chosen) if view.chosen is not None else None
+    answers = answers_of(view, view.chosen) if view.chosen is not None and not view.task.is_tabular else None
     num_texts = len(view.task.texts_in(columns)) or 1
     rows = shown_texts(view, len(answers)) if answers is not None else ()
     place = _first_ordinary([row if len(row) == num_texts else () for row in rows])

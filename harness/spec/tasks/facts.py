@@ -8,7 +8,7 @@ from typing import get_args
 
 from harness.errors import InputError, nearest
 from harness.spec.space import Frozen
-from harness.spec.tasks.fields import NOUNS, TEXTS, Field, FieldKind
+from harness.spec.tasks.fields import COLUMNS, NOUNS, TEXTS, Field, FieldKind
 from harness.stats.metric import COSTS, Metric, rank_key
 
 __all__ = ["LENSES", "TaskFacts"]
@@ -97,6 +97,11 @@ class TaskFacts:
     def texts_in(self, columns: Collection[str]) -> tuple[str, ...]:
         """The names of the fields of texts for which a table has a column; `columns` are the names of its fields."""
         return tuple(name for name in self.texts if name in columns)
+
+    @property
+    def is_tabular(self) -> bool:
+        """True for a task that reads columns of a table, whatever they hold, and not one text or image a row."""
+        return any(field.kind in COLUMNS for field in self.fields)
 
     def field(self, name: str) -> Field:
         """Returns the field `name`.

@@ -9,6 +9,7 @@ __all__ = [
     "ANSWERS",
     "CATEGORIES",
     "CLICK",
+    "COLUMNS",
     "COMPLETION",
     "CONTEXT",
     "DOCUMENT",
@@ -54,6 +55,8 @@ FieldKind = Literal[
 ]
 #: The kinds of fields that hold text which a model reads.
 TEXTS = ("text", "words", "prompt", "messages", "document")
+#: The kinds of fields that are columns of a table of any values: rows of them are events, none of which is left out.
+COLUMNS = ("category", "categories", "numbers")
 #: What a name in the targets is called, and several of them, by the kinds of fields whose targets have names.
 NOUNS: dict[str, tuple[str, str]] = {
     "label": ("class", "classes"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.data.kinds.columns import SEVERAL
 from harness.data.many import joined_parts
 from harness.errors import DataError
 from harness.spec.tasks import CATEGORIES, ITEM, NOTE, NUMBERS, USER
@@ -74,7 +75,8 @@ def rendered(template: str, cells: Cells) -> list[str]:
         DataError: it names a column that is not read.
     """
     numbers = {name: [_short(value) for value in values] for name, values in cells.numbers.items()}
-    known: dict[str, Sequence[str]] = {**cells.categories, **numbers}
+    names = {name: [cell.replace(SEVERAL, " ") for cell in values] for name, values in cells.categories.items()}
+    known = {**names, **numbers}
     parts = _BRACES.split(template)  # texts and names in turn
     if unknown := [name for name in parts[1::2] if name not in known]:
         listed = ", ".join(f"'{name}'" for name in known)

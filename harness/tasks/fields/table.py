@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from harness.data.clean import normalised
+from harness.data.kinds.columns import SEVERAL
 from harness.tasks.fields.cells import Cells
 
 if TYPE_CHECKING:
@@ -154,9 +155,8 @@ class FieldTable:
 def _parts(cell: str, separator: str | None, *, is_text: bool) -> list[str]:
     if is_text:
         return _WORD.findall(normalised(cell))
-    if separator is None:
-        return [cell]
-    return [part.strip() for part in cell.split(separator) if part.strip()]
+    parts = cell.split(SEVERAL) if SEVERAL in cell else [cell] if separator is None else cell.split(separator)
+    return [part.strip() for part in parts if part.strip()] if len(parts) > 1 or separator else parts
 
 
 def _separator(option: str | None, cells: Sequence[str]) -> str | None:
