@@ -174,27 +174,30 @@ def predict(
     fields: Annotated[
         list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A cell of a row instead, of any number.")
     ] = None,
+    user: Annotated[str | None, typer.Option(help="Recommends items to this user instead.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many, with --user.")] = 10,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
     as_json: Json = False,
     trusted: Trust = None,
 ) -> None:
     """Print what a model says of texts or of a row, or add it to a table."""
-    from harness.cli.predictions import predict_fields, predict_file, predict_here
+    from harness.cli.predictions import predict_fields, predict_file, predict_here, recommend_here
     from harness.errors import InputError
     from harness.spec.foreign import trust
 
     trust(*trusted or ())
-    if table is not None and (texts or fields):
-        raise InputError(f"give either {'texts' if texts else '--field'} or --csv FILE, not both")
-    if texts and fields:
-        raise InputError("give either texts or --field, not both")
+    given = {"texts": texts, "--field": fields, "--user": user is not None, "--csv FILE": table is not None}
+    if len(named := [name for name, value in given.items() if value]) > 1:
+        raise InputError(f"give either {named[0]} or {named[1]}, not both")
     if out is not None and table is None:
         raise InputError("--out goes with --csv FILE; texts are answered on the terminal")
     if table is not None:
         predict_file(folder, table, out, as_json=as_json)
     elif texts:
         predict_here(folder, texts, as_json=as_json)
+    elif user is not None:
+        recommend_here(folder, user, top, as_json=as_json)
     elif fields:
         predict_fields(folder, fields, as_json=as_json)
     else:

@@ -26,6 +26,7 @@ from harness.jobs.predict import (
 )
 from harness.jobs.tables.field_rows import field_row, given_fields
 from harness.jobs.tables.predicted import predict_table
+from harness.jobs.tables.recommended import recommended
 from harness.report.kit.text import join
 from harness.stats.metric import Arrays
 from harness.stats.shown import shown
@@ -33,7 +34,7 @@ from harness.terminal.console import make_console
 from harness.terminal.table import Line, TextColumn, fitted
 from harness.terminal.words import plain
 
-__all__ = ["lines_of_input", "predict_fields", "predict_file", "predict_here"]
+__all__ = ["lines_of_input", "predict_fields", "predict_file", "predict_here", "recommend_here"]
 
 #: So many of the likeliest values of a prediction are shown.
 _NUM_LIKELIEST = 3
@@ -77,6 +78,17 @@ def predict_fields(folder: Path, words: Sequence[str], *, as_json: bool) -> None
     export, given = open_export(folder), given_fields(words)
     predictions = predict_texts(export, [field_row(export, given)], _note)
     _print(export, [given], predictions, as_json=as_json)
+
+
+def recommend_here(folder: Path, user: str, top: int, *, as_json: bool) -> None:
+    """Prints the items with the highest probability of a click, a line each, the likeliest first."""
+    export = open_export(folder)
+    found = recommended(export, user, top, _note)
+    if not found:
+        raise InputError(f"nothing to recommend: user {user!r} has had every item of the training rows")
+    names = [name for name in found[0] if name not in export.value_columns]
+    given = [{name: row[name] for name in names} for row in found]
+    _print(export, given, found, as_json=as_json)
 
 
 def _print(

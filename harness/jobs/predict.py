@@ -271,8 +271,8 @@ def _refuse_columns(export: Export) -> None:
     if facts_of(export.task).is_tabular:
         names = ", ".join(f"'{name}'" for column in export.columns.values() for name in joined_parts(column))
         raise InputError(
-            f"{export.folder} reads the columns {names}: give --field NAME=VALUE for each that is known, or a table with "
-            "--csv FILE"
+            f"{export.folder} reads the columns {names}: give --field NAME=VALUE for each that is known, or a "
+            "table with --csv FILE"
         )
 
 

@@ -41,6 +41,10 @@ class ClickOptions(Frozen):
     buckets: Annotated[int, Field(ge=2, le=10_000_000)] = Field(
         default=100_000, description="how many numbers the categories of each column share with ids: hashing"
     )
+    rank_users: Annotated[int, Field(ge=1)] = Field(
+        default=200,
+        description="for so many users of a split at most a trained model ranks the items that it could recommend",
+    )
 
 
 class LabelSetOptions(Frozen):

@@ -26,6 +26,8 @@ from harness.spec.trial import TrialConfig
 from harness.tasks.classification import Classification
 from harness.tasks.fields import baselines as simple
 from harness.tasks.fields.cells import Cells, rendered, template_of
+from harness.tasks.fields.items import Items, columns_of_user, has_items
+from harness.tasks.fields.recommend import ITEMS, SEEN, USERS, candidates, chosen_users, ranks, scores_of
 from harness.tasks.fields.table import FILE, FieldTable
 from harness.tasks.models import build, model_config, saved_config
 from harness.tasks.texts import TextTask
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TASK", "ClickThrough"]
 
-#: The output, and the field of encoded examples, with the number of each row's user.
-USERS = "users"
 #: The keys of config.json with which an export makes texts of rows.
 _TEMPLATE, _COLUMNS = "row_template", "row_columns"
 
@@ -49,7 +49,7 @@ class ClickThrough(Classification, TextTask):
     facts = facts_of("click-through")
     value_columns: ClassVar[tuple[str, ...]] = ("probability",)
     max_texts: ClassVar[int] = 1
-    beside: ClassVar[tuple[str, ...]] = (USERS,)
+    beside: ClassVar[tuple[str, ...]] = (USERS, ITEMS, SEEN)
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
         """Returns how columns become ids; of a text checkpoint its tokenizer, and how rows become texts."""
@@ -67,7 +67,10 @@ class ClickThrough(Classification, TextTask):
         table = FieldTable.read(self.processor_folder(config, data))
         examples = _encoded(table, cells)
         notes = [] if split == "train" else _unknown_notes(split, len(frame), table.unknown(cells))
-        fields = {**examples.fields, **_users(frame)}
+        beside: dict[str, np.ndarray | Ragged] = {**_users(frame)}
+        if has_items(data.meta.columns) and split != "train":
+            beside = candidates(_pairs(data.frame("train", [USER.name, ITEM.name])), _pairs(frame))
+        fields = {**examples.fields, **beside}
         return replace(examples, fields=fields, targets=self.row_targets(frame), stats={"notes": notes})
 
     def as_texts(self, frame: pd.DataFrame, config: TrialConfig, data: PreparedData) -> pd.DataFrame:
@@ -105,6 +108,8 @@ class ClickThrough(Classification, TextTask):
         table, counts = FieldTable.read(self.processor_folder(config, data)), data.meta.counts["train"]
         settings = model_config(config.model)
         settings.vocab_size, settings.slots = table.vocab_size, table.slots
+        of_user = columns_of_user(Cells.of(data.frame("train"), data.meta.columns), data.meta.columns)
+        settings.user_slots = table.slots_of(of_user)
         settings.log_odds = float(np.log((counts["1"] + 1) / (counts["0"] + 1)))
         self.set_head(settings, data)
         return build(self.auto, config.model, settings)
@@ -114,6 +119,27 @@ class ClickThrough(Classification, TextTask):
         if USERS not in encoded.fields:
             return outputs
         return {**outputs, USERS: np.asarray(encoded.fields[USERS])[rows]}
+
+    def write(
+        self,
+        model: PreTrainedModel,
+        encoded: Encoded,
+        rows: np.ndarray,
+        device: torch.device,
+        folder: Path,
+        config: TrialConfig | None = None,
+    ) -> Arrays:
+        """Returns `ranks`: the places of clicked items among those that could be recommended, by a model of fields.
+
+        Nothing where rows have no users and items, and where they are not a whole split.
+        """
+        if SEEN not in encoded.fields or len(rows) < encoded.num_rows:
+            return {}
+        most = None if config is None else _options(config).rank_users
+        clicked = np.asarray(encoded.targets["labels"]) == 1
+        scores = scores_of(model, encoded, np.array(model.config.user_slots, dtype=bool), device)
+        found = ranks(encoded.fields, clicked, chosen_users(encoded.fields, most), scores)
+        return {"ranks": found[rows]}
 
     def processor_folder(self, config: TrialConfig, data: PreparedData) -> Path:
         """Returns the folder of the description of the training rows' columns; of texts that of the tokenizer."""
@@ -142,7 +168,10 @@ class ClickThrough(Classification, TextTask):
         yield "constant", outputs({split: np.full(len(frame), clicks.mean()) for split, frame in others.items()})
         if ITEM.name in train:
             items = {split: frame[ITEM.name].tolist() for split, frame in others.items()}
-            yield simple.POPULARITY, outputs(simple.item_rates(train[ITEM.name].tolist(), clicks, items))
+            rates = outputs(simple.item_rates(train[ITEM.name].tolist(), clicks, items))
+            if USER.name in train:
+                rates = {split: {**rates[split], "ranks": _popular(train, frame)} for split, frame in others.items()}
+            yield simple.POPULARITY, rates
             if USER.name in train:
                 both = {split: (frame[USER.name].tolist(), items[split]) for split, frame in others.items()}
                 of_train = (train[USER.name].tolist(), train[ITEM.name].tolist())
@@ -188,6 +217,8 @@ class ClickThrough(Classification, TextTask):
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes the description of the columns, or the tokenizer."""
+        if has_items(data.meta.columns):
+            Items.of(Cells.of(data.frame("train"), data.meta.columns), data.meta.columns).write(folder)
         if _reads_fields(config):
             FieldTable.read(self.processor_folder(config, data)).write(folder)
         else:
@@ -230,6 +261,21 @@ def _encoded(table: FieldTable, cells: Cells) -> Encoded:
     ids, weights = table.encoded(cells)
     lengths = np.ones(len(ids), dtype=np.int32)
     return Encoded(fields={"input_ids": ids, "input_weights": weights}, targets={}, lengths=lengths)
+
+
+def _pairs(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+    return frame[USER.name].tolist(), frame[ITEM.name].tolist()
+
+
+def _popular(train: pd.DataFrame, frame: pd.DataFrame) -> np.ndarray:
+    """Returns the `ranks` of a split where everybody is recommended the items with most clicks in train."""
+    import pandas as pd
+
+    fields = candidates(_pairs(train), _pairs(frame))
+    counts = train[ITEM.name][train[CLICK.name] == 1].value_counts()
+    scores = counts.reindex(pd.factorize(frame[ITEM.name])[1], fill_value=0).to_numpy()
+    clicked = frame[CLICK.name].to_numpy() == 1
+    return ranks(fields, clicked, chosen_users(fields, None), lambda users: np.tile(scores, (len(users), 1)))
 
 
 def _users(frame: pd.DataFrame, copies: int = 1) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ It reads the output `probabilities` [rows, 2], where there are users `users` [ro
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,7 +49,7 @@ class Clicks:
     def look(
         self, view: View, answers: Answers, texts: Sequence[str], others: Mapping[str, Answers] = NO_OTHERS
     ) -> Findings:
-        """The calibration curve, the users by their area, and tables of the users by their rows and of the worst rows."""
+        """Calibration, the users by their area, and tables of the users by their rows and of the worst rows."""
         clicked = np.asarray(answers.targets["labels"]) == 1
         said = np.asarray(answers.outputs["probabilities"], dtype=float)[:, 1]
         figures, tables = [_calibration(said, clicked)], [_worst(said, clicked, texts)]
@@ -95,7 +96,7 @@ def _by_user(areas: np.ndarray) -> Figure:
         "y": counts.tolist(),
         "width": 1 / _NUM_BARS * 0.94,
         "marker": {"color": COLORS["orange"]},
-        "customdata": [f"{low:.2f} to {high:.2f}" for low, high in zip(edges, edges[1:], strict=False)],
+        "customdata": [f"{low:.2f} to {high:.2f}" for low, high in pairwise(edges)],
         "hovertemplate": "%{customdata}: %{y} users<extra></extra>",
     }
     return Figure(

@@ -1,4 +1,4 @@
-"""Metrics of each user's rows: the area under their ROC curve, and how far up the clicked items are in a list of ten."""
+"""Metrics of each user's rows: the area under their ROC curve, and how far up in a list of ten clicked items are."""
 
 from __future__ import annotations
 
@@ -57,9 +57,11 @@ def ndcg_of(ranks: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Returns the gain of each rank up to ten, as a share of what the user's clicked items give at the top."""
     gains = 1 / np.log2(np.arange(TOP) + 2)
     ideal = np.cumsum(gains)[np.minimum(counts, TOP).astype(int) - 1]
-    return np.where(ranks <= TOP, 1 / np.log2(ranks + 1.0), 0.0) / ideal
+    gain: np.ndarray = np.where(ranks <= TOP, 1 / np.log2(ranks + 1.0), 0.0) / ideal
+    return gain
 
 
 def recall_of(ranks: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Returns the share of its user's clicked items that each rank up to ten is."""
-    return (ranks <= TOP) / counts
+    share: np.ndarray = (ranks <= TOP) / counts
+    return share

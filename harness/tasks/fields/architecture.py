@@ -5,6 +5,8 @@ Importing this module tells transformers' auto classes the model type `fields`.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from huggingface_hub.dataclasses import strict
 from torch import nn
@@ -15,16 +17,18 @@ __all__ = ["FieldsConfig", "FieldsForSequenceClassification"]
 
 
 @strict
-class FieldsConfig(PreTrainedConfig):
+class FieldsConfig(PreTrainedConfig):  # type: ignore[misc]
     """The configuration of such a model; `vocab_size`, `slots` and `log_odds` follow from the data.
 
-    `slots` are how many ids each column has in a row, and `log_odds` those of a click where nothing else is known.
+    `slots` are how many ids each column has in a row, `user_slots` says of each slot whether it belongs to the user,
+    and `log_odds` are those of a click where nothing else is known.
     """
 
     model_type = "fields"
 
     vocab_size: int = 1
     slots: list[int] | tuple[int, ...] = (1,)
+    user_slots: list[bool] | tuple[bool, ...] = (False,)
     hidden_size: int = 16
     num_hidden_layers: int = 2
     intermediate_size: int = 64
@@ -33,7 +37,7 @@ class FieldsConfig(PreTrainedConfig):
     log_odds: float = 0.0
 
 
-class FieldsPreTrainedModel(PreTrainedModel):
+class FieldsPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
     """Draws the weights: small embeddings, layers that keep the spread of what they read."""
 
     config: FieldsConfig
@@ -64,7 +68,7 @@ class FieldsModel(FieldsPreTrainedModel):
         self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=0)
         self.biases = nn.Embedding(config.vocab_size, 1, padding_idx=0)
         widths = [len(config.slots) * config.hidden_size, *[config.intermediate_size] * config.num_hidden_layers]
-        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(widths))
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.post_init()
 

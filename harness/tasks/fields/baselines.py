@@ -10,16 +10,14 @@ import numpy as np
 
 from harness.runtime import quick_imports
 
-__all__ = ["LOG_ODDS", "LOGISTIC", "POPULARITY", "item_rates", "log_odds", "logistic"]
+__all__ = ["LOGISTIC", "LOG_ODDS", "POPULARITY", "item_rates", "log_odds", "logistic"]
 
 POPULARITY, LOG_ODDS, LOGISTIC = "popularity", "user + item log-odds", "logistic regression on one-hot columns"
 #: A user or an item counts as if it had so many more rows with the click rate of all.
 _PRIOR_ROWS = 5.0
 
 
-def item_rates(
-    items: Sequence[str], clicks: np.ndarray, others: Mapping[str, Sequence[str]]
-) -> dict[str, np.ndarray]:
+def item_rates(items: Sequence[str], clicks: np.ndarray, others: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray]:
     """Returns the probability of a click by the share of clicks of each row's item, by split."""
     rates, of_all = _rates(items, clicks)
     return {split: np.array([rates.get(item, of_all) for item in of_split]) for split, of_split in others.items()}

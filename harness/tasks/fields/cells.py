@@ -52,7 +52,7 @@ class Cells:
         )
 
 
-def _transposed(frame: pd.DataFrame, field: str, names: Sequence[str], dtype: Any) -> dict[str, np.ndarray]:
+def _transposed(frame: pd.DataFrame, field: str, names: Sequence[str], dtype: Any) -> dict[str, Any]:
     """Returns the values of each of the columns that a field holds as lists [rows]."""
     if not names:
         return {}

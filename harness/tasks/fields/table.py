@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -99,6 +99,11 @@ class FieldTable:
         """How many ids each column has in a row; a number has one."""
         return [*(column.slots for column in self.columns), *([1] * len(self.numbers))]
 
+    def slots_of(self, names: Collection[str]) -> list[bool]:
+        """Returns for each slot of a row whether it belongs to one of the columns."""
+        columns = [*(column.name for column in self.columns), *(number.name for number in self.numbers)]
+        return [name in names for name, slots in zip(columns, self.slots, strict=True) for _ in range(slots)]
+
     @property
     def vocab_size(self) -> int:
         """The number of ids."""
@@ -145,7 +150,7 @@ class FieldTable:
         ids = np.full((len(parts), column.slots), -1, dtype=np.int64)
         weights = np.zeros(ids.shape)
         if self.buckets is None:
-            ids[row_of, slot_of] = pd.Index(column.values, dtype=object).get_indexer(flat)
+            ids[row_of, slot_of] = pd.Index(column.values, dtype=object).get_indexer(pd.Index(flat))
         else:
             ids[row_of, slot_of] = pd.util.hash_array(flat, categorize=False) % np.uint64(self.buckets)
         weights[row_of, slot_of] = 1 / counts[row_of]
@@ -169,4 +174,3 @@ def _separator(option: str | None, cells: Sequence[str]) -> str | None:
 def _known(function: Any, values: np.ndarray) -> float:
     """Returns a statistic of the numbers that are known; 0 where none is."""
     return float(function(values)) if np.isfinite(values).any() else 0.0
-
