@@ -297,6 +297,8 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
         **{name: np.array([2, 1, 3]) for name in ("nll", "hits", "tokens", "bytes", "whole_bytes")},
         "texts": utf8(["a b", "", "c"]),
         "is_written": np.array([1, 0, 1]),
+        "users": np.array([0, 0, 1]),
+        "ranks": np.array([0, 2, 12]),
     }
     targets = {
         "labels": np.array([0, 1, 1]),

@@ -10,8 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.stats.classification import CLASSIFICATION
-from harness.stats.clicks.by_user import by_user, ndcg_of, recall_of, user_areas
-from harness.stats.clicks.calibration import bins_of
 from harness.stats.forms import mean
 from harness.stats.metric import Arrays, Metric, ratio
 
@@ -33,6 +31,8 @@ def _gaps(outputs: Arrays, targets: Arrays) -> np.ndarray:
     """Returns the probability less the click of each row, in the column of its bin, and 1 [rows, bins + 1]."""
     import numpy as np
 
+    from harness.stats.clicks.calibration import bins_of
+
     said = np.asarray(outputs["probabilities"][:, 1], dtype=float)
     bins = bins_of(said)
     gaps = np.zeros((len(said), int(bins.max()) + 2))
@@ -51,16 +51,22 @@ def _user_auc(outputs: Arrays, targets: Arrays) -> np.ndarray:
     """Returns the area of each row's user, and 1; 0 and 0 where the user's rows are all clicks, or all none."""
     import numpy as np
 
+    from harness.stats.clicks.by_user import user_areas
+
     users, areas = user_areas(outputs["users"], outputs["probabilities"][:, 1], targets["labels"] == 1)
     defined = np.isfinite(areas)
     return np.stack([np.where(defined, areas, 0.0)[users], defined[users].astype(float)], axis=1)
 
 
 def _ndcg(outputs: Arrays, targets: Arrays) -> np.ndarray:
+    from harness.stats.clicks.by_user import by_user, ndcg_of
+
     return by_user(outputs["users"], outputs["ranks"], ndcg_of)
 
 
 def _recall(outputs: Arrays, targets: Arrays) -> np.ndarray:
+    from harness.stats.clicks.by_user import by_user, recall_of
+
     return by_user(outputs["users"], outputs["ranks"], recall_of)
 
 
