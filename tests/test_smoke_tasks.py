@@ -57,12 +57,28 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
     said = json.loads(run("predict", "model", *texts, "--json"))
     assert column in said[0]
     assert column in run("predict", "model", *texts)
+    if task == "click-through":
+        recommends(run, card, tmp_path)
     run("rerun", f"runs/{name}", "1")
     figures = tmp_path / "bench.json"
     length = "" if results.task.is_tabular else "--length 16"
     cell = f"--batch-size 8 {length} --precision fp32 --threads 1 --seconds 0.2 --repeats 2"
     run("bench", str(STUDIES / f"{name}.yaml"), *cell.split(), "--json", str(figures))
     assert json.loads(figures.read_text(encoding="utf-8"))
+
+
+def recommends(run: Any, card: str, folder: Path) -> None:
+    """Films that a user has not had are recommended, and the code of the card runs."""
+    table = (STUDIES / "data" / "smoke_clicks.csv").read_text(encoding="utf-8")
+    found = json.loads(run("predict", "model", "--user", "u03", "--top", "3", "--json"))
+    assert len(found) == 3
+    assert found[0]["probability"] >= found[1]["probability"] >= found[2]["probability"]
+    manifest = json.loads((folder / "model" / "items.json").read_text(encoding="utf-8"))
+    films, seen = manifest["cells"][manifest["columns"].index("film")], manifest["seen"]["u03"]
+    assert not {row["film"] for row in found} & {films[at] for at in seen}
+    (folder / "rows.csv").write_text(table, encoding="utf-8")
+    code = card.partition("```python\n")[2].partition("```")[0].replace('"FOLDER"', '"model"')
+    exec(code, {})
 
 
 @pytest.mark.long
