@@ -26,7 +26,7 @@ from harness.spec.trial import TrialConfig
 from harness.tasks.classification import Classification
 from harness.tasks.fields import baselines as simple
 from harness.tasks.fields.cells import Cells, rendered, template_of
-from harness.tasks.fields.items import Items, columns_of_user, has_items
+from harness.tasks.fields.items import ITEMS_FILE, Items, columns_of_user, has_items
 from harness.tasks.fields.recommend import ITEMS, SEEN, USERS, candidates, chosen_users, ranks, scores_of
 from harness.tasks.fields.table import FILE, FieldTable
 from harness.tasks.models import build, model_config, saved_config
@@ -231,7 +231,7 @@ class ClickThrough(Classification, TextTask):
         max_length: int,
         preprocess: Sequence[PreprocessStep] = (),
     ) -> Encoded:
-        """Encodes rows as training did, from the files of an exported model alone."""
+        """Encodes rows as training did, from the files of an exported model alone; those of a split have targets."""
         import pandas as pd
 
         frame, settings = pd.DataFrame(list(rows)), saved_config(folder)
@@ -241,7 +241,11 @@ class ClickThrough(Classification, TextTask):
         else:
             texts = [{NOTE.name: text} for text in rendered(getattr(settings, _TEMPLATE), cells)]
             examples = super().predict_inputs(texts, folder, max_length, preprocess)
-        return replace(examples, fields={**examples.fields, **_users(frame)})
+        targets = self.row_targets(frame) if CLICK.name in frame else {}
+        beside: dict[str, np.ndarray | Ragged] = {**_users(frame)}
+        if targets and (folder / FILE).is_file() and (folder / ITEMS_FILE).is_file():
+            beside = candidates(Items.read(folder).pairs(), _pairs(frame))
+        return replace(examples, fields={**examples.fields, **beside}, targets=targets)
 
     def predict(self, outputs: Arrays, row: int, names: Sequence[str]) -> dict[str, Any]:
         """Returns the probability of a click."""

@@ -44,7 +44,9 @@ def field_row(export: Export, given: Mapping[str, str]) -> dict[str, Any]:
     known = [part for parts in columns.values() for part in parts]
     if unknown := [name for name in given if name not in known]:
         listed = ", ".join(known)
-        raise InputError(f"--field {unknown[0]!r} is no column that the model reads; it reads {listed}{nearest(unknown[0], known)}")
+        raise InputError(
+            f"--field {unknown[0]!r} is no column that the model reads; it reads {listed}{nearest(unknown[0], known)}"
+        )
     row: dict[str, Any] = {}
     for name, parts in columns.items():
         kind, cells = kind_of(facts.field(name)), {part: given.get(part, "") for part in parts}

@@ -93,6 +93,12 @@ class Items:
         """Writes the items as JSON."""
         (folder / ITEMS_FILE).write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
 
+    def pairs(self) -> tuple[list[str], list[str]]:
+        """Returns the users and the items of train, in pairs."""
+        names = self.cells[self.columns.index(self.item)]
+        both = [(user, names[at]) for user, places in self.seen.items() for at in places]
+        return [user for user, _ in both], [item for _, item in both]
+
     def rows_for(self, user: str) -> list[dict[str, str]]:
         """Returns a row for each item that the user does not have in train, by the names of columns.
 

@@ -80,6 +80,7 @@ def test_columns_of_the_user_are_found() -> None:
 def test_items_for_a_user(tmp_path: Path) -> None:
     Items.of(*rows()).write(tmp_path)
     items = Items.read(tmp_path)
+    assert items.pairs() == (["ann", "ann", "bob", "bob"], ["m", "n", "m", "o"])
     assert items.rows_for("bob") == [{"who": "bob", "film": "n", "genre": "war", "city": "Bonn", "hour": "2.5"}]
     assert [row["film"] for row in items.rows_for("nobody")] == ["m", "n", "o"]
     assert {row["city"] for row in items.rows_for("nobody")} == {""}
