@@ -317,11 +317,11 @@ def read_table(
             values = joined
         else:
             values = _numbered(path, table, column, form, content)
-        if kind_of(field).is_event or joined is not None:
-            values = kind_of(field).read(path.name, column, values)
         if kind_of(field).is_event:
-            texts[name] = list(values)
+            texts[name] = kind_of(field).read(path.name, column, values)
             continue
+        if values is joined:
+            values = kind_of(field).read(path.name, column, values)
         missing = sum(map(is_missing, values))
         if missing and not facts_of(export.task).is_tabular:
             have = f"{missing:,} of {plural(len(values), 'row')} {'has' if missing == 1 else 'have'}"
