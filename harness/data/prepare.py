@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from harness.data.cache import built_once, default_cache
 from harness.data.formats import Form
 from harness.data.kinds import kind_of, kind_of_target
+from harness.data.pictures.find import Picture
+from harness.data.pictures.folders import state_of
+from harness.data.pictures.kept import keep, median_size
 from harness.data.prepared import Meta, PreparedData
 from harness.data.read import Tables, read_table
 from harness.data.sources import Source, find_source
@@ -62,6 +65,8 @@ def _key(spec: StudySpec, source: Source) -> str:
         "extra": extra_columns(spec.data),
         "split": spec.data.split.model_dump(mode="json"),
     }
+    if facts_of(spec.task).reads("image") and source.root is not None and not source.pictures:
+        parts |= {"pictures": state} if (state := state_of(source.root)) else {}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -73,8 +78,10 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
     targets = {split: frame[target.name].tolist() for split, frame in frames.items()} if target else {}
     names = kind.names(value for values in targets.values() for value in values)
     folder.mkdir(mode=0o700)
+    pictures = _keep_pictures(folder, frames, facts)
     for split, frame in frames.items():
         stored = {target.name: kind.stored(targets[split], names)} if target else {}
+        stored |= pictures.get(split, {})
         _in_types(frame.assign(**stored), facts).to_parquet(folder / f"{split}.parquet", index=False)
     meta = Meta(
         task=spec.task,
@@ -93,6 +100,15 @@ def _build(spec: StudySpec, source: Source, folder: Path) -> None:
     (folder / "meta.json").write_text(meta.model_dump_json(indent=1), encoding="utf-8")
 
 
+def _keep_pictures(folder: Path, frames: Mapping[str, pd.DataFrame], facts: TaskFacts) -> dict[str, dict[str, Any]]:
+    """Writes the pictures of all splits; returns what their rows keep of them, by split and column."""
+    names = [field.name for field in facts.fields if field.kind == "image" and field.name in frames["train"]]
+    if not names or not isinstance(frames["train"][names[0]].iloc[0], Picture):
+        return {}
+    kept = keep(folder, {split: frame[names[0]] for split, frame in frames.items()})
+    return {split: {names[0]: values} for split, values in kept.items()}
+
+
 def _in_types(frame: pd.DataFrame, facts: TaskFacts) -> pd.DataFrame:
     """Returns the rows with each column in the type of its kind."""
     types: dict[str, Any] = {field.name: kind_of(field).dtype for field in facts.fields if field.name in frame}
@@ -102,14 +118,16 @@ def _in_types(frame: pd.DataFrame, facts: TaskFacts) -> pd.DataFrame:
 def _rows_sha256(frames: Mapping[str, pd.DataFrame]) -> str:
     """Hashes the values of all splits in their order, except `row`, the position of a row in its source.
 
-    The values are hashed as JSON, so that neither the source's format nor a version of pandas or Parquet matters.
+    The values are hashed as JSON, so that neither the source's format nor a version of pandas or Parquet matters; a
+    picture by its bytes.
     """
     digest = hashlib.sha256()
     for split, frame in frames.items():
         for name in (name for name in frame if name != "row"):
             digest.update(json.dumps([split, name, len(frame)]).encode())
             for start in range(0, len(frame), HASHED_ROWS):
-                digest.update(json.dumps(frame[name].iloc[start : start + HASHED_ROWS].tolist()).encode())
+                values = frame[name].iloc[start : start + HASHED_ROWS].tolist()
+                digest.update(json.dumps(values, default=Picture.sha256).encode())
     return digest.hexdigest()
 
 
@@ -123,8 +141,10 @@ def _spread(column: pd.Series) -> Spread:
 
 
 def _image_shape(tables: Tables) -> tuple[int, int, int] | None:
-    """Returns height, width and channels; None for texts."""
+    """Returns height, width and channels, of pictures the medians of their sizes; None for texts."""
     if "image" not in tables.train:
         return None
     image = tables.train["image"].iloc[0]
+    if isinstance(image, Picture):
+        return (*median_size(tables.train["image"]), 3)
     return len(image), len(image[0]), len(image[0][0]) if isinstance(image[0][0], list) else 1

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.data.pictures.kept import restore
 from harness.data.splits.extra import RESAMPLE_BY
 from harness.errors import DataError
 from harness.records.manifest import Meta
@@ -24,7 +25,10 @@ __all__ = ["Meta", "PreparedData"]
 
 @dataclass(frozen=True)
 class PreparedData:
-    """`folder` holds meta.json and train, validation, test as Parquet (columns by task, ids for names, `row`)."""
+    """`folder` holds meta.json and train, validation, test as Parquet (columns by task, ids for names, `row`).
+
+    The bytes of pictures are in a file of their own (`harness.data.pictures.kept`).
+    """
 
     folder: Path
 
@@ -62,7 +66,8 @@ class PreparedData:
             import pandas as pd
             import pandas.core.arrays.arrow.extension_types  # type: ignore[import-not-found]
 
-        return pd.read_parquet(self.folder / f"{split}.parquet", columns=columns)
+        frame = pd.read_parquet(self.folder / f"{split}.parquet", columns=columns)
+        return restore(frame, self.folder, self.meta.source, self.meta.columns)
 
     def units(self, split: str) -> np.ndarray | None:
         """The number of each row's unit that intervals draw (`data.resample_by`) [rows]; None: rows are drawn."""

@@ -12,6 +12,7 @@ from harness.data.headers import with_one_header
 from harness.data.many import cut_cells, joined_columns
 from harness.data.other_names import other_names
 from harness.data.partitions import read_partitioned
+from harness.data.pictures.columns import with_pictures
 from harness.data.sources import Source, find_source
 from harness.data.splits.column import split_column_note
 from harness.data.splits.extra import RESAMPLE_BY, extra_columns, extra_values, unit_columns
@@ -77,6 +78,8 @@ def read_table(spec: DataSpec, task: str, source: Source | None = None) -> Table
         )
     names = {name: single.get(name, column) for name, column in names.items()}
     columns = {split: _fields_of(content.columns, names, listed, spec, facts) for split, content in contents.items()}
+    columns = {split: with_pictures(values, places[split], split, names, facts, source)
+               for split, values in columns.items()}  # fmt: skip
     absent = {split: content.absent for split, content in contents.items()}
     with_targets, hidden = without_hidden_targets(columns, names, facts, absent)
     fields = {split: read_fields(places[split], values, names, facts) for split, values in with_targets.items()}

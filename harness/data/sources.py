@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.data.folders import files_of_folder
 from harness.data.formats import ENDINGS, is_table, rename_hint
 from harness.data.partitions import Partitions
+from harness.data.pictures.folders import class_folders
 from harness.errors import DataError, nearest
 from harness.runtime import expanded
 from harness.spec.study import DataSpec
@@ -26,7 +27,8 @@ class Source:
     """The source of rows: `files` by split, each split one file or shards of one, and `sha256` of their bytes.
 
     Hub and built-in data have no files: the hash is that of their name and revision. `partitions` are the columns that
-    the names of folders give to files; the hash has them too.
+    the names of folders give to files; the hash has them too. A folder of pictures has no tables: `pictures` are the
+    paths of its pictures, relative to it, and their classes, by split. Pictures that rows name lie in `root`.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Source:
     sha256: str
     notes: tuple[str, ...] = ()
     partitions: Partitions = field(default_factory=dict)
+    pictures: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    root: Path | None = None
 
 
 def find_source(spec: DataSpec) -> Source:
@@ -61,12 +65,26 @@ def find_source(spec: DataSpec) -> Source:
 
 def _in_files(path: Path) -> Source:
     if path.is_dir():
-        found = files_of_folder(path)
+        try:
+            found = files_of_folder(path)
+        except DataError:
+            if pictures := class_folders(path):
+                return Source(
+                    name=path.name,
+                    files={},
+                    sha256=pictures.sha256,
+                    notes=pictures.notes,
+                    pictures=pictures.splits,
+                    root=path,
+                )
+            raise
         sha256, partitions = _sha256(found.files), found.partitions
         if partitions:
             values = [sorted(partitions[file].items()) for paths in found.files.values() for file in paths]
             sha256 = hashlib.sha256(f"{sha256}\n{values}".encode()).hexdigest()
-        return Source(name=path.name, files=found.files, sha256=sha256, notes=found.notes, partitions=partitions)
+        return Source(
+            name=path.name, files=found.files, sha256=sha256, notes=found.notes, partitions=partitions, root=path
+        )
     if not path.exists():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         is_id = _HUB_ID.fullmatch(str(path)) and path.suffix.lower() not in ENDINGS
@@ -74,7 +92,7 @@ def _in_files(path: Path) -> Source:
         raise DataError(f"data.path: '{path}' does not exist{nearest(path.name, beside)}; {_NO_FILE_REMEDY}{hub}")
     if not is_table(path):
         raise DataError(f"data.path: '{path}' is not a table that can be read{rename_hint(path)}; {_NO_FILE_REMEDY}")
-    return Source(name=path.name, files={"train": (path,)}, sha256=_digest([path]))
+    return Source(name=path.name, files={"train": (path,)}, sha256=_digest([path]), root=path.parent)
 
 
 def _sha256(files: Mapping[str, Sequence[Path]]) -> str:

@@ -64,7 +64,9 @@ class Meta(Stored):
     rows: dict[str, int] = Field(default={}, description="by split")
     counts: dict[str, dict[str, int]] = Field(default={}, description="how often each of these names occurs, by split")
     numbers: dict[str, dict[str, Spread]] = Field(default={}, description="by split, and field of numbers")
-    image: tuple[int, int, int] | None = Field(default=None, description="height, width, channels; null for texts")
+    image: tuple[int, int, int] | None = Field(
+        default=None, description="height, width, channels, of pictures the medians; null for texts"
+    )
     seed: int = 0
     notes: tuple[str, ...] = Field(default=(), description="what was repaired or dropped, a sentence each")
 

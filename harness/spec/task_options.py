@@ -8,7 +8,7 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 
-__all__ = ["AnswerOptions", "ClickOptions", "CompletionOptions", "LabelSetOptions", "WritingOptions"]
+__all__ = ["AnswerOptions", "ClickOptions", "CompletionOptions", "ImageOptions", "LabelSetOptions", "WritingOptions"]
 
 
 class AnswerOptions(Frozen):
@@ -44,6 +44,23 @@ class ClickOptions(Frozen):
     rank_users: Annotated[int, Field(ge=1)] = Field(
         default=200,
         description="for so many users of a split at most a trained model ranks the items that it could recommend",
+    )
+
+
+class ImageOptions(Frozen):
+    """The size of pictures, and how they are changed at random in training."""
+
+    image_size: Annotated[int, Field(ge=8, le=4096)] | None = Field(
+        default=None, description="height and width of pictures in pixels; null: what the checkpoint's processor says"
+    )
+    flip: bool = Field(default=False, description="in training half of the pictures are mirrored, left for right")
+    crop: Annotated[float, Field(ge=0, le=0.5)] = Field(
+        default=0.0,
+        description="in training pictures are moved at random, by up to this share of their sides; what comes in is 0",
+    )
+    colour: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.0,
+        description="in training brightness, contrast and saturation are changed at random, by up to this share",
     )
 
 

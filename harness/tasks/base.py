@@ -6,7 +6,7 @@ small.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -84,6 +84,14 @@ class Task(Protocol):
 
     def targets(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns the targets of `rows` on the host, padded as `collate` pads where they are ragged."""
+
+    def variation(
+        self, config: TrialConfig
+    ) -> Callable[[Mapping[str, torch.Tensor], Encoded], dict[str, torch.Tensor]] | None:
+        """Returns what changes the inputs of a training batch at random, or None where the study asks for nothing.
+
+        It is called with the inputs on their device and the encoded examples, and draws from torch's random state.
+        """
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """Returns the checkpoint with a head for the data, fp32, on the CPU; the head is drawn again by each trial."""
@@ -223,6 +231,12 @@ class TaskBase:
 
         tensors = {name: torch.from_numpy(np.asarray(array)[rows]) for name, array in encoded.targets.items()}
         return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+    def variation(
+        self, config: TrialConfig
+    ) -> Callable[[Mapping[str, torch.Tensor], Encoded], dict[str, torch.Tensor]] | None:
+        """Returns None."""
+        return None
 
     def of_rows(self, outputs: Arrays, encoded: Encoded, rows: np.ndarray) -> Arrays:
         """Returns the outputs as they are."""

@@ -1,12 +1,13 @@
 """Image classification, with any checkpoint that has an image-classification head.
 
-Images are stored as they are read, uint8; each batch is scaled and normalised when it is made.
+Pictures get the size that the checkpoint's processor says, once, and stay uint8; rows of pixels are stored as they are
+read. Each batch is scaled and normalised when it is made.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,16 +15,20 @@ import numpy as np
 
 from harness.data.checkpoints import resolve
 from harness.data.encoded import Arrays, Encoded
+from harness.data.pictures.find import Picture
+from harness.data.pictures.pixels import notes_of, pixels_of
 from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
-from harness.errors import CheckpointError
 from harness.spec.study import PreprocessStep
-from harness.spec.tasks import facts_of
+from harness.spec.tasks import IMAGE, facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import image_baseline
 from harness.tasks.classification import Classification, as_outputs
-from harness.tasks.grey import GREY
+from harness.tasks.grey import GREY, SHARES
 from harness.tasks.models import build, model_config, saved_config
+from harness.tasks.pictures.processor import PROCESSOR, Rules, read_processor, rules_of
+from harness.tasks.pictures.sizes import check_size
+from harness.tasks.pictures.variation import Variation, variation_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +37,10 @@ if TYPE_CHECKING:
 
 __all__ = ["TASK", "ImageClassification"]
 
-_PROCESSOR = "preprocessor_config.json"
 _SHADES = " .:-=+*#%@"
 _MAX_SHOWN = 32
+#: The side of pictures where neither a checkpoint nor the study says one; smaller ones are not enlarged.
+_USUAL_SIDE = 224
 
 
 class ImageClassification(Classification):
@@ -44,17 +50,21 @@ class ImageClassification(Classification):
     auto: ClassVar[str] = "AutoModelForImageClassification"
 
     def encode_key(self, config: TrialConfig) -> Mapping[str, Any]:
-        """Returns how the checkpoint wants its images."""
+        """Returns how the checkpoint and the study want their images."""
+        size = {"image_size": config.task_options.get("image_size")}
         if config.model.checkpoint == "scratch":
-            return {"architecture": config.model.architecture}
+            return {"architecture": config.model.architecture, **size}
         folder = resolve(config.model.checkpoint).folder
-        return {"processor": _processor(folder), "config": (folder / "config.json").read_text(encoding="utf-8")}
+        return {
+            "processor": read_processor(folder),
+            "config": (folder / "config.json").read_text(encoding="utf-8"),
+            **size,
+        }
 
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
         """Returns pixels [rows, height, width, channels] uint8; `stats` say how `collate` makes floats of them."""
-        folder = None if config.model.checkpoint == "scratch" else resolve(config.model.checkpoint).folder
-        stats = _stats(_config(config, data), _processor(folder) if folder else {})
-        return _encoded(_pixels(frame["image"]), self.row_targets(frame), stats)
+        rules = _rules(config, data, are_pictures=_are_pictures(frame["image"]))
+        return _encoded(frame["image"].tolist(), self.row_targets(frame), rules, data.folder, split)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns pixel_values: float32 [len(rows), channels, height, width], resized and normalised for the model."""
@@ -68,26 +78,38 @@ class ImageClassification(Classification):
         else:
             pixels = torch.from_numpy(np.asarray(encoded.fields["pixel_values"])[rows])
         images = pixels.permute(0, 3, 1, 2).to(torch.float32) / 255
-        if images.shape[1] != encoded.stats["num_channels"]:
-            images = images.mean(dim=1, keepdim=True).expand(-1, encoded.stats["num_channels"], -1, -1)
+        if images.shape[1] > encoded.stats["num_channels"]:
+            images = torch.stack([images[:, at] * share for at, share in enumerate(SHARES)], dim=1).sum(1, keepdim=True)
+        elif images.shape[1] < encoded.stats["num_channels"]:
+            images = images.expand(-1, encoded.stats["num_channels"], -1, -1)
         if list(images.shape[2:]) != encoded.stats["size"]:
             images = functional.interpolate(
                 images, size=encoded.stats["size"], mode="bilinear", align_corners=False, antialias=True
             )
+        if encoded.stats.get("is_flipped"):
+            images = images.flip(1)
         mean, std = scale.view(2, 1, -1, 1, 1)
         return {"pixel_values": ((images - mean) / std).contiguous()}
+
+    def variation(self, config: TrialConfig) -> Variation | None:
+        """Returns what flips, moves and recolours the pictures of a training batch at random, where the study asks."""
+        return variation_of(config.task_options)
 
     def build_model(self, config: TrialConfig, data: PreparedData) -> PreTrainedModel:
         """Returns the checkpoint under a new classification head."""
         settings = _config(config, data)
         self.set_head(settings, data)
-        return build(self.auto, config.model, settings)
+        model = build(self.auto, config.model, settings)
+        check_size(model, config.task_options.get("image_size"))
+        return model
 
     def baselines(
         self, train: pd.DataFrame, others: Mapping[str, pd.DataFrame], data: PreparedData
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
-        """Yields the majority class, and logistic regression on pixels."""
+        """Yields the majority class, and of rows of pixels logistic regression on them."""
         yield from super().baselines(train, others, data)
+        if _are_pictures(train["image"]):
+            return
         pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
         name, probabilities = image_baseline(
             _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.names)
@@ -95,7 +117,9 @@ class ImageClassification(Classification):
         yield name, as_outputs(probabilities)
 
     def show(self, row: Mapping[str, Any]) -> str:
-        """Returns a small image in shades of letters, a line for each row of pixels; of a large one, its size."""
+        """Returns a picture's name; of pixels a line of letters for each row, or where they are many, how many."""
+        if isinstance(row["image"], Picture):
+            return row["image"].name or "picture"
         image = _pixels([row["image"]])[0]
         height, width, channels = image.shape
         if max(height, width) > _MAX_SHOWN:
@@ -104,22 +128,11 @@ class ImageClassification(Classification):
         return "\n".join("".join(_SHADES[shade] for shade in line) for line in shades)
 
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
-        """Writes preprocessor_config.json, as far as transformers' keys go: size, mean, standard deviation."""
-        source = None if config.model.checkpoint == "scratch" else resolve(config.model.checkpoint).folder
-        stats = _stats(_config(config, data), _processor(source) if source else {})
-        height, width = stats["size"]
-        described = {
-            "image_processor_type": "ViTImageProcessor",
-            "do_resize": True,
-            "size": {"height": height, "width": width},
-            "do_rescale": True,
-            "rescale_factor": 1 / 255,
-            "do_normalize": True,
-            # Images are opened in colour; a model of grey ones is saved so that it takes them (`grey.py`).
-            "image_mean": stats["mean"] * (3 // stats["num_channels"]),
-            "image_std": stats["std"] * (3 // stats["num_channels"]),
-        }
-        (folder / _PROCESSOR).write_text(json.dumps(described, indent=1), encoding="utf-8")
+        """Writes preprocessor_config.json of a processor of transformers that does the same to colour pictures."""
+        # Images are opened in colour; a model of grey ones is saved so that it takes them (`grey.py`).
+        are_pictures = _are_pictures(data.frame("train", [IMAGE.name])[IMAGE.name])
+        described = _rules(config, data, are_pictures=are_pictures).processor()
+        (folder / PROCESSOR).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
     def predict_inputs(
         self,
@@ -129,11 +142,31 @@ class ImageClassification(Classification):
         preprocess: Sequence[PreprocessStep] = (),
     ) -> Encoded:
         """Encodes rows as training did; `max_length` and `preprocess` are for texts and not used."""
-        stats = _stats(saved_config(folder), _processor(folder))
-        return _encoded(_pixels([row["image"] for row in rows]), {}, stats)
+        images, settings = [row["image"] for row in rows], saved_config(folder)
+        rules = rules_of(read_processor(folder), _side(settings), None, _channels(settings))
+        return _encoded(images, {}, rules)
 
 
-def _encoded(pixels: np.ndarray, targets: Arrays, stats: Mapping[str, Any]) -> Encoded:
+def _are_pictures(images: Iterable[Any]) -> bool:
+    return isinstance(next(iter(images), None), Picture)
+
+
+def _encoded(
+    images: Sequence[Any], targets: Arrays, rules: Rules, folder: Path | None = None, split: str = "pictures"
+) -> Encoded:
+    stats = {
+        "size": list(rules.fit.size),
+        "num_channels": len(rules.mean),
+        "mean": rules.mean,
+        "std": rules.std,
+        "is_flipped": rules.is_flipped,
+    }
+    if _are_pictures(images):
+        contents = ((picture.place, picture.read()) for picture in images)
+        pixels, seen = pixels_of(contents, len(images), rules.fit, folder)
+        stats["notes"] = [f"{split}: {note}" for note in notes_of(seen, len(images))]
+    else:
+        pixels = _pixels(images)
     lengths = np.ones(len(pixels), dtype=np.int32)
     return Encoded(fields={"pixel_values": pixels}, targets=targets, lengths=lengths, stats=stats)
 
@@ -151,27 +184,28 @@ def _nested(image: Any) -> Any:
 
 def _config(config: TrialConfig, data: PreparedData) -> PreTrainedConfig:
     height, _, channels = data.image_shape
-    return model_config(config.model, image_size=height, num_channels=channels)
+    side = config.task_options.get("image_size") or min(height, _USUAL_SIDE)
+    return model_config(config.model, image_size=side, num_channels=channels)
 
 
-def _processor(folder: Path) -> dict[str, Any]:
-    path = folder / _PROCESSOR
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise CheckpointError(f"model.checkpoint: {path} is not JSON ({error})") from error
-    return dict(settings)
+def _rules(config: TrialConfig, data: PreparedData, *, are_pictures: bool) -> Rules:
+    """Returns what is done to the images of a trial."""
+    settings, option = _config(config, data), config.task_options.get("image_size")
+    is_new = config.model.checkpoint == "scratch"
+    processor = {} if is_new else read_processor(resolve(config.model.checkpoint).folder)
+    size = option if isinstance(option, int) else None
+    return rules_of(processor, _side(settings), size, _channels(settings), is_square=not are_pictures)
 
 
-def _stats(settings: PreTrainedConfig, processor: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns size [height, width], channels, mean and standard deviation a channel (0.5 where none is configured)."""
-    size: Any = processor.get("crop_size") or processor.get("size") or getattr(settings, "image_size", 224)
-    if isinstance(size, dict):
-        size = [size["height"], size["width"]] if "height" in size else size.get("shortest_edge", 224)
-    pair = [size, size] if isinstance(size, int) else list(size)
-    channels = 1 if getattr(settings, GREY, None) else int(getattr(settings, "num_channels", 3))
-    mean, std = (list(processor.get(key) or [0.5] * channels) for key in ("image_mean", "image_std"))
-    return {"size": pair, "num_channels": channels, "mean": mean[:channels], "std": std[:channels]}
+def _side(settings: PreTrainedConfig) -> Sequence[int]:
+    """Returns the height and width that a model's configuration says."""
+    size = getattr(settings, "image_size", None) or _USUAL_SIDE
+    return [size, size] if isinstance(size, int) else list(size)
+
+
+def _channels(settings: PreTrainedConfig) -> int:
+    """Returns how many channels a model reads: one where it was widened for saving (`grey.py`)."""
+    return 1 if getattr(settings, GREY, None) else int(getattr(settings, "num_channels", 3))
 
 
 TASK = ImageClassification()

@@ -46,6 +46,7 @@ class Trainer:
         apart = depths(self.model) if self.recipe.layer_decay != 1 else None
         self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache, apart)
         self.task = kit.task(self.model, self.splits)
+        self.vary = self.task.variation(config)
         self.loss = self.task.make_loss(config, data, self.splits.train.examples, self.splits.train.rows, device)
         self.forward = kit.forward(self.model)
         self.optimiser = Optimiser(self.weights, self.recipe, self.splits.total_steps, device, kit.straight_step)
@@ -114,6 +115,8 @@ class Trainer:
         examples = self.splits.train.examples
         length = self.forward.padded_length(int(examples.lengths[rows].max()), self.splits.lengths, is_full=is_full)
         inputs = to_device(self.task.collate(examples, rows, length), self.model, self.device)
+        if self.vary is not None:
+            inputs = self.vary(inputs, examples)
         targets = self.task.targets(examples, rows, length)
         return inputs, {name: devices.upload(array, self.device) for name, array in targets.items()}, length
 

@@ -27,6 +27,7 @@ from harness.training.recompute import recompute_blocks
 from harness.training.trainable.adapters import add_adapter, merged
 from harness.training.trainable.freeze import freeze_parameters
 from harness.training.trainable.frozen import without_dropout
+from harness.training.trainable.norms import settle_norms
 from harness.training.weights import FlatWeights
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ NOT_OF_TEMPLATE = (
     "targets",
     "gradient_checkpointing",
 )
+
+
+#: The options of tasks that change the model itself.
+OF_TEMPLATE = ("image_size",)
 
 
 def warm_up() -> None:
@@ -86,6 +91,7 @@ def fresh_model(
     add_adapter(model, config.model, drawn)
     if config.model.freeze != "none" and not config.model.frozen_dropout:
         without_dropout(model, config.model.freeze)
+    settle_norms(model)
     if config.model.gradient_checkpointing:
         recompute_blocks(model)
     return model
@@ -118,7 +124,8 @@ def _draw(model: PreTrainedModel, names: Collection[str]) -> None:
 def template_of(config: TrialConfig, data: PreparedData, host: Host, device: torch.device) -> PreTrainedModel:
     """Returns the checkpoint as read, on `device` in fp32: never trained, and copied by every trial of this process."""
     kind = config.model.model_dump(mode="json", exclude=set(NOT_OF_TEMPLATE))
-    key = "model:" + json.dumps([str(data.folder), config.task, kind], sort_keys=True)
+    options = {name: config.task_options.get(name) for name in OF_TEMPLATE}
+    key = "model:" + json.dumps([str(data.folder), config.task, kind, options], sort_keys=True)
     template: PreTrainedModel | None = host.cache.get(key)
     if template is None:
         # Copied, because what was read is mapped from the checkpoint's file, which may change or go.

@@ -25,22 +25,28 @@ _NAMES = 10_000
 class Picture:
     """One picture before it is decoded: its bytes, or the regular file that holds them.
 
-    `name` is what the table calls it, and `place` begins messages about it: table, row, column and name.
+    `name` is what the table calls it, and `place` begins messages about it: table, row, column and name. A file may
+    hold several pictures: this one has `length` bytes from `start` on. `digest` is the sha256 of the bytes, and `size`
+    height and width, where they are known.
     """
 
     name: str
     place: str
     content: bytes | None = None
     file: Path | None = None
+    start: int = 0
+    length: int | None = None
+    digest: str = ""
+    size: tuple[int, int] | None = None
 
     def read(self) -> bytes:
-        """Returns the bytes of the file.
+        """Returns the bytes of the picture.
 
         Raises:
             DataError: it has none, too many, or cannot be read.
         """
         try:
-            content = self.content if self.file is None else _bytes_of(self.file)
+            content = self.content if self.file is None else _bytes_of(self.file, self.start, self.length)
         except OSError as error:
             raise DataError(f"{self.place}: cannot be read ({error.strerror or error})") from error
         if not content:
@@ -55,12 +61,13 @@ class Picture:
         Raises:
             DataError: they cannot be read.
         """
-        return hashlib.sha256(self.read()).hexdigest()
+        return self.digest or hashlib.sha256(self.read()).hexdigest()
 
 
-def _bytes_of(file: Path) -> bytes:
+def _bytes_of(file: Path, start: int, length: int | None) -> bytes:
     with file.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        stream.seek(start)
+        return stream.read(MAX_BYTES + 1 if length is None else length)
 
 
 def find_pictures(place: str, column: str, values: Sequence[Any], folder: Path | None, root: Path | None) -> list[Any]:

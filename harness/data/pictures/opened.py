@@ -17,7 +17,7 @@ from harness.errors import DataError, MissingPackage
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "open_picture", "pillow"]
+__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "open_picture", "picture_size", "pillow"]
 
 #: The formats that are read, as Pillow calls them. Others can run programs (EPS), or hold no one picture.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -60,24 +60,17 @@ def open_picture(place: str, content: bytes, seen: Counter[str] | None = None) -
         DataError: it is no picture, broken, too large, or of values without a known range.
         MissingPackage: Pillow is not installed.
     """
-    images = pillow()
-    from PIL import ImageOps
-
     seen = Counter() if seen is None else seen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            image = images.open(io.BytesIO(content), formats=FORMATS)
-        except images.DecompressionBombError:
-            raise DataError(f"{place}: has more than {MAX_PIXELS:,} pixels; save it smaller") from None
-        except Exception as error:  # Pillow's readers raise anything for broken headers
-            raise DataError(_no_picture(place, content)) from error
-        _check_size(place, *image.size)
+        image = _header(place, content)
+        from PIL import ImageOps
+
         try:
             if getattr(image, "is_animated", False) and image.format != "MPO":  # two views of a camera
                 seen["animated, and the first picture is read"] += 1
             image.load()
-            if image.getexif().get(_ORIENTATION, 1) in range(2, 9):
+            if _orientation(image) > 1:
                 seen["turned upright, as EXIF says"] += 1
             upright = ImageOps.exif_transpose(image)
         except Exception as error:  # the same for broken data
@@ -85,6 +78,37 @@ def open_picture(place: str, content: bytes, seen: Counter[str] | None = None) -
             remedy = "copy the file again, or leave its row out"
             raise DataError(f"{place}: is broken or cut off ({image.format}: {reason}); {remedy}") from error
         return _in_colour(place, upright, seen)
+
+
+def picture_size(place: str, content: bytes) -> tuple[int, int]:
+    """Returns height and width of a picture as it stands upright; no pixel is decoded. See `open_picture`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = _header(place, content)
+        is_turned = _orientation(image) > 4
+    return image.size if is_turned else image.size[::-1]
+
+
+def _header(place: str, content: bytes) -> Image:
+    """Opens a picture whose pixels are not decoded yet; its format and its size are allowed."""
+    images = pillow()
+    try:
+        image: Image = images.open(io.BytesIO(content), formats=FORMATS)
+    except images.DecompressionBombError:
+        raise DataError(f"{place}: has more than {MAX_PIXELS:,} pixels; save it smaller") from None
+    except Exception as error:  # Pillow's readers raise anything for broken headers
+        raise DataError(_no_picture(place, content)) from error
+    _check_size(place, *image.size)
+    return image
+
+
+def _orientation(image: Image) -> int:
+    """Returns the EXIF orientation, 1 to 8; 1 where it has none that is one."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken EXIF data
+        return 1
+    return found if found in range(1, 9) else 1
 
 
 def _check_size(place: str, width: int, height: int) -> None:

@@ -39,6 +39,11 @@ def split_readers(spec: DataSpec, source: Source, form: Form) -> tuple[dict[str,
             split: partial(by_split.get(split, _hub_columns_by_same_names), places[split], table)
             for split, table in tables.items()
         }, places
+    if source.pictures:
+        return (
+            {split: partial(_of_pictures, source.name, rows) for split, rows in source.pictures.items()},
+            dict.fromkeys(source.pictures, source.name),
+        )
     places = {split: paths[0].name for split, paths in source.files.items()}
     return of_files(source, form), places
 
@@ -58,6 +63,14 @@ def of_files(source: Source, form: Form) -> dict[str, SplitReader]:
         split: partial(read_partitioned, paths, source.partitions, form=form, first=None if split == "train" else ())
         for split, paths in source.files.items()
     }
+
+
+def _of_pictures(place: str, rows: Sequence[tuple[str, str]], names: list[str]) -> Content:
+    """Returns the columns of a folder of pictures: `image`, their paths, and `label`, the names of their folders."""
+    paths, labels = (list(column) for column in zip(*rows, strict=True))
+    columns = {"image": paths, "label": labels}
+    require_columns(place, names, list(columns))
+    return Content({name: columns[name] for name in names}, present=tuple(columns))
 
 
 def _digits() -> Columns:
@@ -99,7 +112,7 @@ def _from_hub(hub: HubSpec) -> dict[str, Any]:
 
 def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
     """Returns columns as lists, also those within others (`review.text`); ids that have names become these."""
-    present = table.column_names
+    table, present = _undecoded(table), table.column_names
     absent = [column for column in columns if column not in present and column.partition(".")[0] not in present]
     require_columns(place, absent, present)
     features, values_by_column = table.features.to_dict(), dict[str, list[Any]]()
@@ -113,6 +126,17 @@ def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
             [named(f"{place}: '{column}'", value, names) for value in values] if names else values
         )
     return Content(values_by_column)
+
+
+def _undecoded(table: Any) -> Any:
+    """Returns a table whose pictures stay bytes, as in its files."""
+    pictures = [name for name, kind in table.features.to_dict().items() if kind.get("_type") == "Image"]
+    if pictures:
+        from datasets import Image
+
+        for name in pictures:
+            table = table.cast_column(name, Image(decode=False))
+    return table
 
 
 def _hub_columns_by_same_names(place: str, table: Any, columns: list[str]) -> Content:

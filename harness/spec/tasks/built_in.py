@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from harness.spec.task_options import AnswerOptions, ClickOptions, CompletionOptions, LabelSetOptions, WritingOptions
+from harness.spec.task_options import (
+    AnswerOptions,
+    ClickOptions,
+    CompletionOptions,
+    ImageOptions,
+    LabelSetOptions,
+    WritingOptions,
+)
 from harness.spec.tasks.facts import TaskFacts
 from harness.spec.tasks.fields import (
     ANSWERS,
@@ -11,6 +18,7 @@ from harness.spec.tasks.fields import (
     COMPLETION,
     CONTEXT,
     DOCUMENT,
+    IMAGE,
     ITEM,
     LABEL,
     LABELS,
@@ -27,7 +35,6 @@ from harness.spec.tasks.fields import (
     TEXT_PAIR,
     USER,
     WORDS,
-    Field,
 )
 from harness.stats.answers import ANSWERS as ANSWER_METRICS
 from harness.stats.classification import CLASSIFICATION
@@ -97,10 +104,11 @@ TASKS: dict[str, TaskFacts] = {
         TaskFacts(
             name="image-classification",
             inputs="images",
-            fields=(Field(name="image", kind="image"), LABEL),
+            fields=(IMAGE, LABEL),
             metrics=CLASSIFICATION,
             loss="log_loss",
             recipe=_CLASS_RECIPE,
+            options=ImageOptions,
             lens="classes",
             pipeline="image-classification",
         ),

@@ -13,6 +13,7 @@ __all__ = [
     "COMPLETION",
     "CONTEXT",
     "DOCUMENT",
+    "IMAGE",
     "ITEM",
     "LABEL",
     "LABELS",
@@ -93,6 +94,7 @@ class Field:
 
 TEXT = Field(name="text", kind="text", short="text")
 TEXT_PAIR = Field(name="text_pair", kind="text", required=False, short="text_pair")
+IMAGE = Field(name="image", kind="image")
 LABEL = Field(name="label", kind="label", target=True, short="label")
 LABELS = Field(name="labels", kind="label_set", target=True, many=True, short="label")
 WORDS = Field(name="words", kind="words", short="text")

@@ -101,6 +101,8 @@ def skip_frozen(
         return task  # 0.1 ms a step of 8 rows (MiniLM): reading what they give takes longer
     if not all(part.examples.may_pad for part in parts):
         return task  # activations are computed in padded batches
+    if task.variation(config) is not None:
+        return task  # inputs change from step to step
     prefix = FrozenPrefix(model, config.model.freeze)
     was_training = model.training
     model.eval()

@@ -1,0 +1,1 @@
+"""The parts of tasks that read pictures: what a processor's file says, and random changes in training."""
