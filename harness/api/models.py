@@ -84,7 +84,8 @@ def _rows(exported: Export, texts: Sequence[Any]) -> list[Row]:
     Raises:
         InputError: it is neither, or the model takes another number of texts.
     """
-    from harness.jobs.predict import text_rows
+    from harness.data.pictures.find import Picture
+    from harness.jobs.predict import is_whole, text_rows
 
     rows: list[Row] = []
     for place, text in enumerate(texts):
@@ -92,9 +93,9 @@ def _rows(exported: Export, texts: Sequence[Any]) -> list[Row]:
         if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
             raise InputError(f"texts[{place}] is neither a text nor a tuple of texts, but {type(text).__name__}")
         found = text_rows(exported, parts)
-        if len(found) != 1:
+        if len(found) != 1 and not any(isinstance(value, Picture) for row in found for value in row.values()):
             raise InputError(f"texts[{place}] has {len(parts)} texts, and {exported.folder} takes fewer in a row")
-        rows += [row if all(part.strip() for part in row.values()) else None for row in found]
+        rows += [row if is_whole(row) else None for row in found]
     return rows
 
 

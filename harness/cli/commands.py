@@ -169,7 +169,9 @@ def predict(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="An exported model.")],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="Texts, for pairs two each; - reads one a line."),
+        typer.Argument(
+            metavar="TEXT", help="Texts, for pairs two each; pictures and folders of them; - reads one a line."
+        ),
     ] = None,
     fields: Annotated[
         list[str] | None, typer.Option("--field", metavar="NAME=VALUE", help="A cell of a row instead, of any number.")

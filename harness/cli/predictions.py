@@ -11,12 +11,14 @@ from typing import Any
 from rich.table import Table
 
 from harness.cli.prediction_files import check_out, write_out, written, written_rows
+from harness.data.pictures.find import Picture
 from harness.data.values import cell_of
 from harness.errors import DataError, InputError
 from harness.jobs.labelled import table_scores
 from harness.jobs.predict import (
     Export,
     Row,
+    is_whole,
     line_rows,
     open_export,
     predict_texts,
@@ -68,8 +70,11 @@ def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
         _note(f"text {which} of {len(rows):,} {verb} empty: no text to predict from")
     predictions = predict_texts(export, rows, _note)
     names = next(tuple(row) for row in rows if row is not None)
-    titles = names if len(names) > 1 else ("text",)
-    given = [dict(zip(titles, row.values() if row is not None else [""] * len(titles), strict=True)) for row in rows]
+    titles = names if len(names) > 1 or "image" in names else ("text",)
+    given = [
+        dict(zip(titles, map(_named, row.values()) if row is not None else [""] * len(titles), strict=True))
+        for row in rows
+    ]
     _print(export, given, predictions, as_json=as_json)
 
 
@@ -109,10 +114,15 @@ def _given(export: Export, texts: Sequence[str]) -> list[Row]:
         InputError: no text has one.
     """
     given = text_rows(export, texts)
-    rows: list[Row] = [row if all(text.strip() for text in row.values()) else None for row in given]
+    rows: list[Row] = [row if is_whole(row) else None for row in given]
     if not any(rows):
         raise InputError(f"nothing to predict: {'the text is' if len(rows) == 1 else 'all texts are'} empty")
     return rows
+
+
+def _named(value: Any) -> str:
+    """Returns a text as it is, and the name of a picture."""
+    return value.name if isinstance(value, Picture) else str(value)
 
 
 def _note(line: str) -> None:
@@ -125,7 +135,7 @@ def _table(
     """Returns a line for each row: the values of its prediction, and its texts."""
     values = [_values(prediction, export.value_columns) for prediction in predictions]
     longest = max(values, key=len)  # a row without a text has no likeliest classes
-    titles = [export.columns.get(name, name) for name in rows[0]] if len(rows[0]) > 1 else ["text"]
+    titles = [export.columns.get(name, name) for name in rows[0]] if len(rows[0]) > 1 else list(rows[0])
     num_values = len(export.value_columns)
     columns = [
         *(

@@ -20,6 +20,7 @@ from harness.records.decisions import BEST, finish_keys
 from harness.records.exported import MANIFEST
 from harness.records.files import sha256_of
 from harness.records.final import (
+    PICTURES,
     SHOWN,
     SHOWN_WIDTH,
     UNITS,
@@ -38,6 +39,8 @@ from harness.records.manifest import read_manifest
 from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip, plural
+from harness.report.lenses.class_scores import ClassScores, mistakes
+from harness.report.lenses.pictures import thumbnails
 from harness.report.study.seeds import race_text
 from harness.spec.configure import arm_of
 from harness.spec.constraints import constraints_of
@@ -103,6 +106,8 @@ def conclude(
     names = _write_baselines(folder, metric, simple)
     answers = {role: _answers(run, folder, role, record) for role, record in models.items()}
     answers |= {role: simple[name] for role, name in names.items()}
+    if pictures := _pictures(spec, data, answers["winner"]["test"]):
+        run.write_json(f"{name}/{PICTURES}", pictures)
     validation, proof = answers["winner"]["validation"], facts_of(spec.task).checked_by(spec.search.objectives)
     exported_score = score(proof, validation.outputs, validation.targets)
     check_scores(proof, best.metrics[proof.name], exported_score, str(run.path / BEST))
@@ -249,6 +254,14 @@ def _shown_rows(spec: StudySpec, data: PreparedData) -> list[str | list[str]]:
         texts = [clip(row[name], SHOWN_WIDTH) for name in task.facts.texts_in(row)]
         shown.append(texts if len(texts) > 1 and clip(" ".join(texts), SHOWN_WIDTH) == line else line)
     return shown
+
+
+def _pictures(spec: StudySpec, data: PreparedData, answers: Answers) -> dict[int, str]:
+    """The pictures of the test rows that the winner gets wrong with the most confidence, small, by row."""
+    if facts_of(spec.task).lens != "classes" or not facts_of(spec.task).reads("image"):
+        return {}
+    surest = mistakes(ClassScores.of(answers), ())
+    return thumbnails([mistake.row for mistake in surest], data.frame("test"))
 
 
 def _answers(run: RunFolder, folder: Path, role: Role, record: TrialRecord) -> dict[str, Answers]:

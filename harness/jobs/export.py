@@ -168,6 +168,7 @@ def write_card(
         usage=task_of(spec.task).usage("FOLDER", pairs=pairs),
         texts=[] if task.is_tabular else [columns[name] for name in texts],
         cells=_cells(columns, task) if task.is_tabular else [],
+        pictures=[columns[field.name] for field in task.fields if field.kind == "image"],
         trust=trust_option(spec.task),
         base_model=_hub_id(config.model.checkpoint),
         confirmed=len(seeds) > 1,

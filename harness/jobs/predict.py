@@ -1,4 +1,4 @@
-"""Predictions of an exported model for texts, or for a table of texts.
+"""Predictions of an exported model for texts or pictures, or for a table of them.
 
 Only safetensors and JSON files are read from the exported folder, so that no code in it is run.
 """
@@ -27,6 +27,7 @@ from harness.data.readers.file import open_table
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
 from harness.jobs.tables.given import files_of_table
+from harness.jobs.tables.pictures import column_of_pictures, given_pictures
 from harness.records.decisions import BEST
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.records.files import sha256_of
@@ -42,6 +43,7 @@ from harness.tasks.progress import Shares, listening
 __all__ = [
     "Export",
     "Row",
+    "is_whole",
     "line_rows",
     "open_export",
     "predict_outputs",
@@ -55,7 +57,7 @@ __all__ = [
 
 #: While a model writes answers, it is told every so many seconds how much is written.
 WRITTEN_EVERY_S = 10.0
-#: The texts of a row by the names of their fields; None of a row that lacks a text.
+#: The texts of a row, or its picture, by the names of their fields; None of a row that lacks one.
 Row = Mapping[str, Any] | None
 
 
@@ -132,7 +134,7 @@ def predict_outputs(
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
-    names = _texts(export)
+    names = _inputs(export)
     import torch
 
     from harness.tasks import task_of
@@ -192,7 +194,7 @@ def predict_texts(
     Raises:
         InputError: the model does not take texts, or its files cannot be loaded.
     """
-    _texts(export)
+    _inputs(export)
     read = [row for row in rows if row is not None]
     return predictions_of(export, predict_outputs(export, read, note) if read else {}, rows)
 
@@ -213,30 +215,46 @@ def predictions_of(export: Export, outputs: Arrays, rows: Sequence[Row]) -> list
     ]
 
 
-def _texts(export: Export) -> tuple[str, ...]:
-    """Returns the names of the fields of texts that the model reads; of all fields where these are columns of a table.
+def _inputs(export: Export) -> tuple[str, ...]:
+    """Returns the names of the fields of texts that the model reads, or that of its pictures; of columns of a table all.
 
     Raises:
-        InputError: the model does not take texts.
+        InputError: the model takes neither.
     """
     facts = facts_of(export.task)
-    names = tuple(export.columns) if facts.is_tabular else facts.texts_in(export.columns)
+    if facts.is_tabular:
+        names = tuple(export.columns)
+    else:
+        pictures = (name for name in export.columns if _is_of_pictures(export, name))
+        names = facts.texts_in(export.columns) or tuple(pictures)
     if not names:
         raise InputError(
-            f"{export.folder} is a model for {export.task}, and harness predict takes texts; "
+            f"{export.folder} is a model for {export.task}, and harness predict takes texts and pictures; "
             "load the folder with transformers.pipeline instead"
         )
     return names
 
 
-def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
-    """Rows from texts; for a model of pairs from two texts each, in turn.
+def _is_of_pictures(export: Export, name: str) -> bool:
+    return facts_of(export.task).field(name).kind == "image"
+
+
+def is_whole(row: Mapping[str, Any]) -> bool:
+    """False for a row of which a text has no character."""
+    return all(value.strip() for value in row.values() if isinstance(value, str))
+
+
+def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows from texts; for a model of pairs from two texts each, in turn; of pictures from files and folders.
 
     Raises:
-        InputError: the model takes pairs of texts, and the last text has no second one, or it takes no texts alone.
+        InputError: the model takes pairs of texts, and the last text has no second one, or it takes no texts alone; or
+            there is no such picture.
     """
-    names = _texts(export)
+    names = _inputs(export)
     _refuse_columns(export)
+    if _is_of_pictures(export, names[0]):
+        return [{names[0]: picture} for picture in given_pictures(texts)]
     if len(texts) % len(names):
         raise InputError(
             f"{export.folder} wants pairs of texts: give two for each, {_listed(export, names, ' then ')}, or a table "
@@ -246,17 +264,20 @@ def text_rows(export: Export, texts: Sequence[str]) -> list[dict[str, str]]:
 
 
 def line_rows(export: Export, lines: Sequence[str]) -> list[Row]:
-    """A row from each line; for a model of pairs a line holds two texts with a tab between.
+    """A row from each line; for a model of pairs a line holds two texts with a tab between, of pictures a path.
 
     A row without a text is None.
 
     Raises:
         InputError: the model takes pairs of texts, and a line does not hold two.
     """
-    names = _texts(export)
+    names = _inputs(export)
     _refuse_columns(export)
     rows: list[Row] = []
     for number, line in enumerate(lines, start=1):
+        if _is_of_pictures(export, names[0]):
+            rows += text_rows(export, [line.strip()]) if line.strip() else [None]
+            continue
         texts = line.split("\t") if len(names) > 1 else [line]
         if line.strip() and len(texts) != len(names):
             raise InputError(
@@ -301,7 +322,7 @@ def read_table(
     Raises:
         InputError: the file cannot be read, or lacks a column that the model was trained on.
     """
-    _texts(export)
+    _inputs(export)
     table = files_of_table(path, option)
     content, form = _content(export, table)
     found, found_notes = other_names(content.columns, export.columns, facts_of(export.task))
@@ -326,6 +347,9 @@ def read_table(
         if missing and not facts_of(export.task).is_tabular:
             have = f"{missing:,} of {plural(len(values), 'row')} {'has' if missing == 1 else 'have'}"
             notes.append(f"{path.name}: {have} an empty '{column}': no text to predict from")
+        if field.kind == "image":
+            texts[name] = column_of_pictures(path, field, column, values)
+            continue
         has_lists = field.kind in ("words", "messages")
         texts[name] = [
             value
@@ -344,7 +368,7 @@ def read_table(
 
 
 def _is_empty(value: Any) -> bool:
-    """True for a text without a character, and for no words."""
+    """True for a text without a character, for no words, and for no picture."""
     return not (value.strip() if isinstance(value, str) else value)
 
 

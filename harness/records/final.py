@@ -17,6 +17,7 @@ from harness.stats.intervals import Interval
 
 __all__ = [
     "DECISIONS",
+    "PICTURES",
     "SHOWN",
     "SHOWN_WIDTH",
     "UNITS",
@@ -36,6 +37,8 @@ __all__ = [
 
 #: File of a decision with the test rows as text (a JSON list), and the most characters of a row.
 SHOWN, SHOWN_WIDTH = "shown.json", 600
+#: File of a decision with small pictures of some test rows, by row.
+PICTURES = "pictures.json"
 #: File of a decision with the number of each row's unit by split, where intervals draw units (data.resample_by).
 UNITS = "units.json"
 #: The folder in the run folder that holds a folder of files for each decision, by its number. Earlier versions wrote

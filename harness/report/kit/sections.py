@@ -25,13 +25,17 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table of texts; the first cell of a row names the row. `numeric` and `texts` are indices of columns."""
+    """A table of texts; the first cell of a row names the row.
+
+    `numeric`, `texts` and `pictures` are indices of columns; a cell of a picture is a data URI, or empty.
+    """
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     numeric: frozenset[int] = frozenset()
     texts: frozenset[int] = frozenset()
+    pictures: frozenset[int] = frozenset()
     caption: str = ""
     wide: bool = False
     """True for the whole width of the page; two other tables stand side by side."""

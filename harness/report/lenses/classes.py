@@ -16,6 +16,7 @@ from harness.report.kit.view import View
 from harness.report.lenses.base import NO_OTHERS, NO_ROWS, Findings
 from harness.report.lenses.class_figures import calibration_curve, class_names_shown, confusion
 from harness.report.lenses.class_scores import ClassScores, mistakes
+from harness.report.lenses.pictures import pictures_of
 
 __all__ = ["Classes", "class_names"]
 
@@ -48,7 +49,8 @@ class Classes:
         scores = ClassScores.of(answers)
         names = class_names(view, scores.probabilities.shape[1])
         table_names = class_names_shown(names)
-        tables = [_classes(scores, table_names), _confused(scores, table_names), _errors(scores, table_names, texts)]
+        errors = _errors(scores, table_names, texts, pictures_of(view))
+        tables = [_classes(scores, table_names), _confused(scores, table_names), errors]
         return Findings(
             figures=(confusion(scores, names), calibration_curve(scores)),
             tables=tuple(table for table in tables if table is not None),
@@ -98,7 +100,7 @@ def _share(wrong: np.ndarray, scores: ClassScores, true: int, predicted: int) ->
     return percent(float(wrong[true, predicted] / scores.confusion[true].sum()))
 
 
-def _errors(scores: ClassScores, names: list[str], texts: Sequence[str]) -> Table | None:
+def _errors(scores: ClassScores, names: list[str], texts: Sequence[str], pictures: Mapping[int, str]) -> Table | None:
     if scores.correct.all():
         return None
     surest = mistakes(scores, texts)
@@ -108,16 +110,19 @@ def _errors(scores: ClassScores, names: list[str], texts: Sequence[str]) -> Tabl
             percent(mistake.confidence),
             names[mistake.label],
             names[mistake.predicted],
+            *([pictures.get(mistake.row, "")] if pictures else []),
             *([mistake.text] if texts else []),
         ]
         for mistake in surest
     ]
+    further = [*(["picture"] if pictures else []), *(["file" if pictures else "text"] if texts else [])]
     return Table(
         title=f"The {len(surest)} errors it was surest of" if len(surest) > 1 else "The error it was surest of",
-        head=("test row", "confidence", "true class", "predicted class", *(["text"] if texts else [])),
+        head=("test row", "confidence", "true class", "predicted class", *further),
         rows=rows,
         numeric=frozenset({1}),
-        texts=frozenset({4}),
+        texts=frozenset({4 + bool(pictures)}),
+        pictures=frozenset({4} if pictures else ()),
         wide=True,
         caption="" if texts else NO_ROWS,
     )

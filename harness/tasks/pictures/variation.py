@@ -37,6 +37,8 @@ class Variation:
 
     def __call__(self, inputs: Mapping[str, torch.Tensor], encoded: Encoded) -> dict[str, torch.Tensor]:
         """Returns the inputs with other pixels; `encoded` says how they were normalised."""
+        import torch
+
         pixels = inputs["pixel_values"]
         if self.colour:
             pixels = _recoloured(pixels, self.colour, encoded.stats["mean"], encoded.stats["std"])
@@ -44,7 +46,7 @@ class Variation:
             pixels = _mirrored(pixels)
         if self.crop:
             pixels = _moved(pixels, self.crop)
-        return {**inputs, "pixel_values": pixels.contiguous()}
+        return {**inputs, "pixel_values": pixels.contiguous(memory_format=torch.channels_last)}
 
 
 def _draws(pixels: torch.Tensor, low: float, high: float) -> torch.Tensor:
@@ -72,9 +74,8 @@ def _moved(pixels: torch.Tensor, share: float) -> torch.Tensor:
     lines = (tops[:, None] + torch.arange(height)).to(pixels.device, non_blocking=True)
     columns = (lefts[:, None] + torch.arange(width)).to(pixels.device, non_blocking=True)
     at = torch.arange(rows, device=pixels.device)[:, None, None]
-    moved = padded.permute(0, 2, 3, 1)[at, lines[:, :, None], columns[:, None, :]]
-    changed: torch.Tensor = moved.permute(0, 3, 1, 2)
-    return changed
+    moved: torch.Tensor = padded.permute(0, 2, 3, 1)[at, lines[:, :, None], columns[:, None, :]]
+    return moved.permute(0, 3, 1, 2)
 
 
 def _recoloured(pixels: torch.Tensor, share: float, mean: Any, std: Any) -> torch.Tensor:
@@ -88,7 +89,8 @@ def _recoloured(pixels: torch.Tensor, share: float, mean: Any, std: Any) -> torc
         weights = torch.tensor(_LUMA, device=pixels.device).view(1, -1, 1, 1)
         grey = (images * weights).sum(dim=1, keepdim=True)
         images = _between(images, grey, _draws(pixels, 1 - share, 1 + share))
-    return (images.clamp(0, 1) - shift) / scale
+    recoloured: torch.Tensor = (images.clamp(0, 1) - shift) / scale
+    return recoloured
 
 
 def _between(images: torch.Tensor, anchor: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,128 @@
+"""Picture files through every command: a Parquet table of bytes, a folder of classes and a table of paths."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.records.results import load
+from tests.data.pictures import made
+
+STUDY = Path(__file__).parents[1] / "studies" / "smoke_image_files.yaml"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+    def harness(*words: str, code: int = 0) -> str:
+        done = CliRunner().invoke(app, [*words], catch_exceptions=False)
+        assert done.exit_code == code, done.output
+        return done.output if code else done.stdout
+
+    return harness
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The pictures of the smoke study in folders of classes, and a table of their paths."""
+    rows = pq.read_table(STUDY.parent / "data" / "smoke_pictures.parquet").to_pylist()
+    lines = ["image,label"]
+    for at, row in enumerate(rows):
+        path = Path("test" if at % 4 == 0 else "train", row["label"], row["image"]["path"])
+        (tmp_path / "shapes" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "shapes" / path).write_bytes(row["image"]["bytes"])
+        lines.append(f"shapes/{path},{row['label']}")
+    (tmp_path / "shapes.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return tmp_path / "shapes"
+
+
+def test_smoke_study_goes_through_every_command(run: Any, folder: Path, tmp_path: Path) -> None:
+    run("sweep", str(STUDY), "training.epochs=1", "training.learning_rate=1e-3")  # that errs
+    results = load(tmp_path / "runs" / "smoke_image_files")
+    assert results.final is not None
+    assert results.final.winner is not None
+    assert results.manifest.data.image is not None
+    assert all(20 <= side <= 32 for side in results.manifest.data.image[:2])
+    page = (tmp_path / "reports" / "smoke_image_files" / "index.html").read_text(encoding="utf-8")
+    found = re.findall(r'<td class="picture"><img src="data:image/jpeg;base64,[^"]+" alt="test row \d+">', page)
+    assert 1 <= len(found) <= 25
+    run("report", "runs/smoke_image_files")
+    run("export", "runs/smoke_image_files", "--trial", "0", "--to", "model")
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "`harness predict FOLDER PICTURES`" in card
+    picture = next((folder / "test").rglob("*.jpg"))
+    said = json.loads(run("predict", "model", str(picture), str(folder / "train" / "circle"), "--json"))
+    assert said[0]["image"] == str(picture)
+    assert len(said) == 1 + len(list((folder / "train" / "circle").iterdir()))
+    assert all(row.keys() >= {"label", "probability", "probabilities"} for row in said)
+    assert _of_pipeline(tmp_path / "model", picture) == pytest.approx(said[0]["probabilities"], abs=1e-4)
+    run("predict", "model", "--csv", "shapes.csv", "--out", "told.csv")
+    assert "predicted_label" in (tmp_path / "told.csv").read_text(encoding="utf-8").splitlines()[0]
+    run("rerun", "runs/smoke_image_files", "1")
+    cell = "--batch-size 8,16 --precision fp32 --threads 1 --seconds 0.1 --repeats 2"
+    for mode in ("train", "evaluate", "predict"):
+        run("bench", str(STUDY), "--mode", mode, *cell.split(), "--json", f"{mode}.json")
+        assert json.loads((tmp_path / f"{mode}.json").read_text(encoding="utf-8"))
+
+
+def _of_pipeline(model: Path, picture: Path) -> dict[str, float]:
+    """What the code of the card says."""
+    from transformers import pipeline
+
+    classify = pipeline("image-classification", model=str(model), device="cpu", top_k=None)
+    return {row["label"]: row["score"] for row in classify(str(picture))}
+
+
+def test_a_folder_of_classes_and_a_table_of_paths_are_read_alike(run: Any, folder: Path, tmp_path: Path) -> None:
+    small = ("confirm=null", "search.trials=1", "task_options.crop=0.1", "training.epochs=1")
+    run("sweep", str(STUDY), *small, "name=of_folder", f"data.path={folder}")
+    run("sweep", str(STUDY), *small, "name=of_table", "data.path=shapes.csv", "--engine", "local")
+    of_folder, of_table = (load(tmp_path / "runs" / name).manifest.data for name in ("of_folder", "of_table"))
+    assert of_folder.labels == of_table.labels == ("circle", "cross", "square")
+    assert of_folder.rows["test"] == 24
+    assert sum(of_folder.rows.values()) == sum(of_table.rows.values()) == 96
+    assert of_folder.columns == of_table.columns == {"image": "image", "label": "label"}
+
+
+def test_a_changed_picture_is_read_again(run: Any, folder: Path, tmp_path: Path) -> None:
+    from harness.data.prepare import prepare
+    from harness.spec.reader import read_study
+
+    spec = read_study(str(STUDY), overrides=["data.path=shapes.csv"])
+    before = prepare(spec, tmp_path / "cache")
+    assert prepare(spec, tmp_path / "cache").folder == before.folder
+    next((folder / "train").rglob("*.png")).write_bytes(made.saved(made.colour((40, 40))))
+    after = prepare(spec, tmp_path / "cache")
+    assert after.folder != before.folder
+    assert not after.meta.same_rows(before.meta)
+    for picture in after.frame("test")["image"]:
+        assert picture.file == after.folder / "pictures.bin"  # the originals may go
+        assert picture.sha256() == picture.digest
+
+
+def test_a_broken_picture_ends_the_study_with_its_name(run: Any, folder: Path, tmp_path: Path) -> None:
+    victim = sorted((folder / "train").rglob("*.jpg"))[0]
+    victim.write_bytes(victim.read_bytes()[:300])
+    said = run("sweep", str(STUDY), "data.path=shapes.csv", code=2)
+    assert victim.name in said and "shapes.csv: row " in said and "is broken or cut off" in said
+    victim.write_text("no picture", encoding="utf-8")
+    assert "is no picture that can be read" in run("sweep", str(STUDY), f"data.path={folder}", code=2)
+
+
+def test_what_is_no_picture_is_not_predicted(run: Any, folder: Path) -> None:
+    run("sweep", str(STUDY), "confirm=null", "search.trials=1", "training.epochs=1", "task_options.crop=0")
+    model = "runs/smoke_image_files/best"
+    assert "there is no such picture" in run("predict", model, "shapes/none.png", code=2)
+    (folder / "empty").mkdir()
+    assert "no picture is in this folder" in run("predict", model, "shapes/empty", code=2)
+    (folder / "text.png").write_text("text", encoding="utf-8")
+    assert "shapes/text.png: is no picture" in run("predict", model, "shapes/text.png", code=2)
