@@ -12,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
+from harness.data.prepare import prepare
 from harness.records.results import load
+from harness.spec.reader import load_study
 from tests.data.pictures import made
 
 STUDY = Path(__file__).parents[1] / "studies" / "smoke_image_files.yaml"
@@ -37,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     rows = pq.read_table(STUDY.parent / "data" / "smoke_pictures.parquet").to_pylist()
     lines = ["image,label"]
     for at, row in enumerate(rows):
-        path = Path("test" if at % 4 == 0 else "train", row["label"], row["image"]["path"])
+        path = Path("test" if at % 5 == 0 else "train", row["label"], row["image"]["path"])
         (tmp_path / "shapes" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "shapes" / path).write_bytes(row["image"]["bytes"])
         lines.append(f"shapes/{path},{row['label']}")
@@ -68,10 +70,32 @@ def test_smoke_study_goes_through_every_command(run: Any, folder: Path, tmp_path
     run("predict", "model", "--csv", "shapes.csv", "--out", "told.csv")
     assert "predicted_label" in (tmp_path / "told.csv").read_text(encoding="utf-8").splitlines()[0]
     run("rerun", "runs/smoke_image_files", "1")
+    (folder / "text.png").write_text("text", encoding="utf-8")
+    (folder / "empty").mkdir()
+    for given, message in (
+        ("shapes/none.png", "there is no such picture"),
+        ("shapes/empty", "no picture is in this folder"),
+        ("shapes/text.png", "shapes/text.png: is no picture"),
+    ):
+        assert message in run("predict", "model", given, code=2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["train", "evaluate", "predict"])
+def test_speed_is_measured_by_size_and_batch(mode: str, run: Any, tmp_path: Path) -> None:
     cell = "--batch-size 8,16 --precision fp32 --threads 1 --seconds 0.1 --repeats 2"
-    for mode in ("train", "evaluate", "predict"):
-        run("bench", str(STUDY), "--mode", mode, *cell.split(), "--json", f"{mode}.json")
-        assert json.loads((tmp_path / f"{mode}.json").read_text(encoding="utf-8"))
+    for size in (16, 24):
+        run(
+            "bench",
+            str(STUDY),
+            f"task_options.image_size={size}",
+            "--mode",
+            mode,
+            *cell.split(),
+            "--json",
+            f"{size}.json",
+        )
+        assert json.loads((tmp_path / f"{size}.json").read_text(encoding="utf-8"))
 
 
 def _of_pipeline(model: Path, picture: Path) -> dict[str, float]:
@@ -82,22 +106,35 @@ def _of_pipeline(model: Path, picture: Path) -> dict[str, float]:
     return {row["label"]: row["score"] for row in classify(str(picture))}
 
 
-def test_a_folder_of_classes_and_a_table_of_paths_are_read_alike(run: Any, folder: Path, tmp_path: Path) -> None:
-    small = ("confirm=null", "search.trials=1", "task_options.crop=0.1", "training.epochs=1")
-    run("sweep", str(STUDY), *small, "name=of_folder", f"data.path={folder}")
-    run("sweep", str(STUDY), *small, "name=of_table", "data.path=shapes.csv", "--engine", "local")
-    of_folder, of_table = (load(tmp_path / "runs" / name).manifest.data for name in ("of_folder", "of_table"))
-    assert of_folder.labels == of_table.labels == ("circle", "cross", "square")
-    assert of_folder.rows["test"] == 24
-    assert sum(of_folder.rows.values()) == sum(of_table.rows.values()) == 96
-    assert of_folder.columns == of_table.columns == {"image": "image", "label": "label"}
+def test_a_folder_of_classes_and_a_table_of_paths_are_read_alike(folder: Path, tmp_path: Path) -> None:
+    paths = (folder, tmp_path / "shapes.csv")
+    of_folder, of_table = (prepare(load_study(STUDY, [f"data.path={path}"]), tmp_path / "cache") for path in paths)
+    assert of_folder.meta.labels == of_table.meta.labels == ("circle", "cross", "square")
+    assert of_folder.meta.rows["test"] == 20
+    assert sum(of_folder.meta.rows.values()) == sum(of_table.meta.rows.values()) == 96
+    assert of_folder.meta.columns == of_table.meta.columns == {"image": "image", "label": "label"}
+    assert {picture.digest for picture in of_folder.frame("test")["image"]} == {
+        made.sha256(path) for path in (folder / "test").rglob("*.*")
+    }
 
 
-def test_a_changed_picture_is_read_again(run: Any, folder: Path, tmp_path: Path) -> None:
-    from harness.data.prepare import prepare
-    from harness.spec.reader import read_study
+@pytest.mark.parametrize("given", ["shapes", "shapes.csv", str(STUDY.parent / "data" / "smoke_pictures.parquet")])
+def test_a_study_is_drafted_for_pictures(given: str, run: Any, folder: Path) -> None:
+    run("init", given, "--out", "new.yaml")
+    spec = load_study(Path("new.yaml"))
+    assert spec.task == "image-classification"
+    assert spec.data.columns in ({}, {"image": "image"})
 
-    spec = read_study(str(STUDY), overrides=["data.path=shapes.csv"])
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_a_folder_of_classes_is_learned_by_every_engine(engine: str, run: Any, folder: Path, tmp_path: Path) -> None:
+    run("sweep", str(STUDY), f"data.path={folder}", "confirm=null", "--engine", engine)
+    assert load(tmp_path / "runs" / "smoke_image_files").final is not None
+
+
+def test_a_changed_picture_is_read_again(folder: Path, tmp_path: Path) -> None:
+    spec = load_study(STUDY, [f"data.path={tmp_path / 'shapes.csv'}"])
     before = prepare(spec, tmp_path / "cache")
     assert prepare(spec, tmp_path / "cache").folder == before.folder
     next((folder / "train").rglob("*.png")).write_bytes(made.saved(made.colour((40, 40))))
@@ -116,13 +153,3 @@ def test_a_broken_picture_ends_the_study_with_its_name(run: Any, folder: Path, t
     assert victim.name in said and "shapes.csv: row " in said and "is broken or cut off" in said
     victim.write_text("no picture", encoding="utf-8")
     assert "is no picture that can be read" in run("sweep", str(STUDY), f"data.path={folder}", code=2)
-
-
-def test_what_is_no_picture_is_not_predicted(run: Any, folder: Path) -> None:
-    run("sweep", str(STUDY), "confirm=null", "search.trials=1", "training.epochs=1", "task_options.crop=0")
-    model = "runs/smoke_image_files/best"
-    assert "there is no such picture" in run("predict", model, "shapes/none.png", code=2)
-    (folder / "empty").mkdir()
-    assert "no picture is in this folder" in run("predict", model, "shapes/empty", code=2)
-    (folder / "text.png").write_text("text", encoding="utf-8")
-    assert "shapes/text.png: is no picture" in run("predict", model, "shapes/text.png", code=2)

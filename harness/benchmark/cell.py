@@ -123,7 +123,8 @@ def _with_length(data: PreparedData, config: TrialConfig) -> tuple[PreparedData,
 def _admit(config: TrialConfig, data: PreparedData, longest: int) -> None:
     """Refuses a cell that the kernel would kill; `longest` is the most tokens of a row."""
     image = data.meta.image
-    settings = model_config(config.model, **({"image_size": image[0]} if image else {}))
+    side = config.task_options.get("image_size") or (image[0] if image else None)
+    settings = model_config(config.model, **({"image_size": side} if side else {}))
     needed = estimated_bytes(
         settings,
         resolve(config.model.checkpoint).parameters or 0,

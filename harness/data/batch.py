@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["evaluation_batches", "training_batches"]
+__all__ = ["MAX_ROWS", "evaluation_batches", "training_batches"]
 
 #: Batches are cut from pools of this many batches, sorted by length: wide enough that padding nearly vanishes,
 #: narrow enough that the order of examples still changes from epoch to epoch.
 POOL_BATCHES = 64
+#: The most rows of an evaluation batch.
+MAX_ROWS = 256
 
 
 def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
@@ -32,7 +34,7 @@ def training_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: 
 
 
 def evaluation_batches(
-    lengths: np.ndarray, *, max_positions: int, max_rows: int = 256, padded: bool = True
+    lengths: np.ndarray, *, max_positions: int, max_rows: int = MAX_ROWS, padded: bool = True
 ) -> list[np.ndarray]:
     """Returns all rows by length, in batches of at most `max_positions` tokens and padding and `max_rows` rows.
 

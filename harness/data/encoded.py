@@ -12,8 +12,10 @@ import numpy as np
 
 from harness.stats.ragged import Ragged, by_row
 
-__all__ = ["Arrays", "Encoded", "Ragged", "by_row", "file_arrays", "joined", "of_file"]
+__all__ = ["MOST_ROWS", "Arrays", "Encoded", "Ragged", "by_row", "file_arrays", "joined", "of_file"]
 
+#: Of `Encoded.stats`: the most rows of an evaluation batch, where they are large.
+MOST_ROWS = "most_rows"
 #: Targets or outputs: named arrays whose rows are in the same order.
 Arrays = Mapping[str, np.ndarray | Ragged]
 

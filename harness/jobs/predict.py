@@ -216,7 +216,7 @@ def predictions_of(export: Export, outputs: Arrays, rows: Sequence[Row]) -> list
 
 
 def _inputs(export: Export) -> tuple[str, ...]:
-    """Returns the names of the fields of texts that the model reads, or that of its pictures; of columns of a table all.
+    """Returns the names of the fields of texts that the model reads, or of its pictures; of a table all columns.
 
     Raises:
         InputError: the model takes neither.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from harness.data.checkpoints import resolve
-from harness.data.encoded import Arrays, Encoded
+from harness.data.encoded import MOST_ROWS, Arrays, Encoded
 from harness.data.pictures.find import Picture
 from harness.data.pictures.pixels import notes_of, pixels_of
 from harness.data.prepared import PreparedData
@@ -41,6 +41,8 @@ _SHADES = " .:-=+*#%@"
 _MAX_SHOWN = 32
 #: The side of pictures where neither a checkpoint nor the study says one; smaller ones are not enlarged.
 _USUAL_SIDE = 224
+#: The most pixels of an evaluation batch: a convolution makes hundreds of bytes of each.
+_MOST_PIXELS = 64 * 224 * 224
 
 
 class ImageClassification(Classification):
@@ -161,6 +163,7 @@ def _encoded(
         "mean": rules.mean,
         "std": rules.std,
         "is_flipped": rules.is_flipped,
+        MOST_ROWS: max(1, _MOST_PIXELS // (rules.fit.size[0] * rules.fit.size[1])),
     }
     if _are_pictures(images):
         contents = ((picture.place, picture.read()) for picture in images)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from harness.data.batch import evaluation_batches
-from harness.data.encoded import Arrays, Encoded, Ragged, by_row, joined
+from harness.data.batch import MAX_ROWS, evaluation_batches
+from harness.data.encoded import MOST_ROWS, Arrays, Encoded, Ragged, by_row, joined
 from harness.spec.trial import TrialConfig
 from harness.tasks.base import Task
 from harness.training import device as devices
@@ -97,7 +97,8 @@ def predict(
     model.eval()
     positions = MAX_POSITIONS["cpu" if device.type == "cpu" else "accelerator"]
     lengths, padded = encoded.lengths[rows], encoded.may_pad
-    ahead = deque(evaluation_batches(lengths, max_positions=positions, padded=padded))
+    most = min(MAX_ROWS, encoded.stats.get(MOST_ROWS, MAX_ROWS))
+    ahead = deque(evaluation_batches(lengths, max_positions=positions, max_rows=most, padded=padded))
     batches: list[np.ndarray] = []
     parts: dict[str, list[torch.Tensor | Ragged]] = {}
     while ahead:

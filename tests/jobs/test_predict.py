@@ -268,7 +268,9 @@ def test_prediction_columns_without_rows() -> None:
 def test_model_of_images_takes_no_texts(folder: Path) -> None:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     (folder / "manifest.json").write_text(json.dumps(manifest | {"task": "image-classification"}), encoding="utf-8")
-    with pytest.raises(InputError, match="is a model for image-classification, and harness predict takes texts"):
+    with pytest.raises(
+        InputError, match="is a model for image-classification, and harness predict takes texts and pictures"
+    ):
         text_rows(open_export(folder), ["a"])
 
 

@@ -15,9 +15,11 @@ from harness.data.sources import Source
 from harness.errors import DataError, MissingPackage, look_up
 from harness.spec.study import DataSpec, HubSpec
 
-__all__ = ["Columns", "SplitReader", "names_in", "of_files", "split_readers"]
+__all__ = ["OF_FOLDERS", "Columns", "SplitReader", "names_in", "of_files", "split_readers"]
 
 Columns = dict[str, list[Any]]
+#: The columns of a folder with a folder for each class.
+OF_FOLDERS = ("image", "label")
 SplitReader = Callable[[list[str]], Content]
 
 
@@ -66,9 +68,9 @@ def of_files(source: Source, form: Form) -> dict[str, SplitReader]:
 
 
 def _of_pictures(place: str, rows: Sequence[tuple[str, str]], names: list[str]) -> Content:
-    """Returns the columns of a folder of pictures: `image`, their paths, and `label`, the names of their folders."""
+    """Returns the columns of a folder of pictures: their paths, and as labels the names of their folders."""
     paths, labels = (list(column) for column in zip(*rows, strict=True))
-    columns = {"image": paths, "label": labels}
+    columns = dict(zip(OF_FOLDERS, (paths, labels), strict=True))
     require_columns(place, names, list(columns))
     return Content({name: columns[name] for name in names}, present=tuple(columns))
 

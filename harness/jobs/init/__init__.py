@@ -12,6 +12,7 @@ from harness.data.partitions import read_partitioned
 from harness.data.prepare import prepare
 from harness.data.prepared import Meta
 from harness.data.sources import find_source
+from harness.data.splits.readers import OF_FOLDERS, split_readers
 from harness.errors import DataError, InputError, look_up
 from harness.jobs.init.draft import draft_of
 from harness.jobs.init.match import Match, matches
@@ -57,7 +58,11 @@ def draft(table: Path, *, out: Path, task: str | None = None, checkpoint: str | 
         look_up(TASKS, task, "--task")
     spec = DataSpec(path=str(table))
     source = find_source(spec)
-    read = read_partitioned(source.files["train"], source.partitions, None, Form.of(spec)).columns
+    form = Form.of(spec)
+    if source.pictures:
+        read = split_readers(spec, source, form)[0]["train"](list(OF_FOLDERS)).columns
+    else:
+        read = read_partitioned(source.files["train"], source.partitions, None, form).columns
     columns = {name: values for name, values in read.items() if name.strip()}  # pandas' index has no name
     has_text = any(len(name.split()) >= WORDS_OF_TEXT for name in columns)
     if has_text and (value := next((name for name, values in columns.items() if values.count(name) > 1), None)):

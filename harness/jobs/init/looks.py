@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from harness.data.kinds.label import MAX_LABELS
 from harness.data.kinds.label_set import SEPARATORS
+from harness.data.pictures.folders import ENDINGS
 from harness.data.values import is_missing, number_of
 
 __all__ = ["NUMBER_BY_VALUE", "WEIGHTS", "are_ids", "looks_like", "sampled", "separator_of"]
@@ -115,7 +117,12 @@ def _has(key: str, value: Any) -> bool:
 
 
 def _images(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, list) and value and isinstance(value[0], list) for value in values)
+    return all(
+        (isinstance(value, list) and value and isinstance(value[0], list))
+        or (isinstance(value, str) and Path(value).suffix.lower() in ENDINGS)
+        or (isinstance(value, dict) and value.keys() >= {"bytes", "path"})
+        for value in values
+    )
 
 
 _TESTS: Mapping[str, Callable[[Sequence[Any]], bool]] = {
