@@ -27,7 +27,7 @@ from harness.data.readers.file import open_table
 from harness.data.values import as_text, is_missing
 from harness.errors import DataError, InputError, MissingColumn, nearest
 from harness.jobs.tables.given import files_of_table
-from harness.jobs.tables.pictures import column_of_pictures, given_pictures
+from harness.jobs.tables.pictures import column_of_pictures, given_pictures, written_alike
 from harness.records.decisions import BEST
 from harness.records.exported import EXPORT_FILES, read_export
 from harness.records.files import sha256_of
@@ -349,6 +349,7 @@ def read_table(
             notes.append(f"{path.name}: {have} an empty '{column}': no text to predict from")
         if field.kind == "image":
             texts[name] = column_of_pictures(path, field, column, values)
+            content.columns[column] = written_alike(values, texts[name])
             continue
         has_lists = field.kind in ("words", "messages")
         texts[name] = [

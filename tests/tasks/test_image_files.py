@@ -37,7 +37,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
              "patch_size": 2, "window_size": 3},
     "mobilenet_v2": {"model_type": "mobilenet_v2", "image_size": 32, "depth_multiplier": 0.1},
     "efficientnet": {"model_type": "efficientnet", "image_size": 32, "width_coefficient": 0.1, "depth_coefficient": 0.1,
-                     "hidden_dim": 32},
+                     "hidden_dim": 128},
 }  # fmt: skip
 
 

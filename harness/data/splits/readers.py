@@ -132,7 +132,8 @@ def _hub_columns(place: str, table: Any, columns: list[str]) -> Content:
 
 def _undecoded(table: Any) -> Any:
     """Returns a table whose pictures stay bytes, as in its files."""
-    pictures = [name for name, kind in table.features.to_dict().items() if kind.get("_type") == "Image"]
+    kinds = table.features.to_dict()
+    pictures = [name for name, kind in kinds.items() if isinstance(kind, Mapping) and kind.get("_type") == "Image"]
     if pictures:
         from datasets import Image
 

@@ -14,7 +14,7 @@ from harness.errors import DataError, nearest
 from harness.runtime import expanded
 from harness.spec.tasks import Field
 
-__all__ = ["column_of_pictures", "given_pictures"]
+__all__ = ["column_of_pictures", "given_pictures", "written_alike"]
 
 
 def given_pictures(names: Iterable[str]) -> list[Picture]:
@@ -49,3 +49,11 @@ def column_of_pictures(table: Path, field: Field, column: str, values: Sequence[
         return kind_of(field).read(table.name, column, values)
     folder = table if table.is_dir() else table.parent
     return find_pictures(table.name, column, values, folder, folder)
+
+
+def written_alike(values: Sequence[Any], pictures: Sequence[Any]) -> list[Any]:
+    """Returns the values of a column as they are written to a table beside predictions: of bytes their names."""
+    return [
+        picture.name if isinstance(picture, Picture) and picture.content is not None else value
+        for value, picture in zip(values, pictures, strict=True)
+    ]
