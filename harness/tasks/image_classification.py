@@ -7,16 +7,15 @@ read. Each batch is scaled and normalised when it is made.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from harness.data.checkpoints import resolve
-from harness.data.encoded import MOST_ROWS, Arrays, Encoded
+from harness.data.encoded import Arrays, Encoded
 from harness.data.pictures.find import Picture
-from harness.data.pictures.pixels import notes_of, pixels_of
 from harness.data.prepared import PreparedData
 from harness.data.resident import Resident
 from harness.spec.study import PreprocessStep
@@ -26,6 +25,7 @@ from harness.tasks.baselines import image_baseline
 from harness.tasks.classification import Classification, as_outputs
 from harness.tasks.grey import GREY, SHARES
 from harness.tasks.models import build, model_config, saved_config
+from harness.tasks.pictures.encoding import are_pictures, encoded_images, pixels_of_lists
 from harness.tasks.pictures.processor import PROCESSOR, Rules, read_processor, rules_of
 from harness.tasks.pictures.sizes import check_size
 from harness.tasks.pictures.variation import Variation, variation_of
@@ -41,8 +41,6 @@ _SHADES = " .:-=+*#%@"
 _MAX_SHOWN = 32
 #: The side of pictures where neither a checkpoint nor the study says one; smaller ones are not enlarged.
 _USUAL_SIDE = 224
-#: The most pixels of an evaluation batch: a convolution makes hundreds of bytes of each.
-_MOST_PIXELS = 64 * 224 * 224
 
 
 class ImageClassification(Classification):
@@ -65,8 +63,8 @@ class ImageClassification(Classification):
 
     def encode(self, frame: pd.DataFrame, split: str, config: TrialConfig, data: PreparedData) -> Encoded:
         """Returns pixels [rows, height, width, channels] uint8; `stats` say how `collate` makes floats of them."""
-        rules = _rules(config, data, are_pictures=_are_pictures(frame["image"]))
-        return _encoded(frame["image"].tolist(), self.row_targets(frame), rules, data.folder, split)
+        rules = _rules(config, data, is_square=not are_pictures(frame["image"]))
+        return encoded_images(frame["image"].tolist(), self.row_targets(frame), rules, data.folder, split)
 
     def collate(self, encoded: Encoded, rows: np.ndarray, length: int | None = None) -> dict[str, torch.Tensor]:
         """Returns pixel_values: float32 [len(rows), channels, height, width], resized and normalised for the model."""
@@ -111,11 +109,11 @@ class ImageClassification(Classification):
     ) -> Iterator[tuple[str, dict[str, Arrays]]]:
         """Yields the majority class, and of rows of pixels logistic regression on them."""
         yield from super().baselines(train, others, data)
-        if _are_pictures(train["image"]):
+        if are_pictures(train["image"]):
             return
-        pixels = {name: _pixels(frame["image"]) for name, frame in others.items()}
+        pixels = {name: pixels_of_lists(frame["image"]) for name, frame in others.items()}
         name, probabilities = image_baseline(
-            _pixels(train["image"]), train["label"].to_numpy(), pixels, len(data.names)
+            pixels_of_lists(train["image"]), train["label"].to_numpy(), pixels, len(data.names)
         )
         yield name, as_outputs(probabilities)
 
@@ -123,7 +121,7 @@ class ImageClassification(Classification):
         """Returns a picture's name; of pixels a line of letters for each row, or where they are many, how many."""
         if isinstance(row["image"], Picture):
             return row["image"].name or "picture"
-        image = _pixels([row["image"]])[0]
+        image = pixels_of_lists([row["image"]])[0]
         height, width, channels = image.shape
         if max(height, width) > _MAX_SHOWN:
             return f"image, {height} x {width} x {channels}"
@@ -133,8 +131,8 @@ class ImageClassification(Classification):
     def write_processor(self, config: TrialConfig, data: PreparedData, folder: Path) -> None:
         """Writes preprocessor_config.json of a processor of transformers that does the same to colour pictures."""
         # Images are opened in colour; a model of grey ones is saved so that it takes them (`grey.py`).
-        are_pictures = _are_pictures(data.frame("train", [IMAGE.name])[IMAGE.name])
-        described = _rules(config, data, are_pictures=are_pictures).processor()
+        images = data.frame("train", [IMAGE.name])[IMAGE.name]
+        described = _rules(config, data, is_square=not are_pictures(images)).processor()
         (folder / PROCESSOR).write_text(json.dumps(described, indent=1), encoding="utf-8")
 
     def predict_inputs(
@@ -147,43 +145,7 @@ class ImageClassification(Classification):
         """Encodes rows as training did; `max_length` and `preprocess` are for texts and not used."""
         images, settings = [row["image"] for row in rows], saved_config(folder)
         rules = rules_of(read_processor(folder), _side(settings), None, _channels(settings))
-        return _encoded(images, {}, rules)
-
-
-def _are_pictures(images: Iterable[Any]) -> bool:
-    return isinstance(next(iter(images), None), Picture)
-
-
-def _encoded(
-    images: Sequence[Any], targets: Arrays, rules: Rules, folder: Path | None = None, split: str = "pictures"
-) -> Encoded:
-    stats = {
-        "size": list(rules.fit.size),
-        "num_channels": len(rules.mean),
-        "mean": rules.mean,
-        "std": rules.std,
-        "is_flipped": rules.is_flipped,
-        MOST_ROWS: max(1, _MOST_PIXELS // (rules.fit.size[0] * rules.fit.size[1])),
-    }
-    if _are_pictures(images):
-        contents = ((picture.place, picture.read()) for picture in images)
-        pixels, seen = pixels_of(contents, len(images), rules.fit, folder)
-        stats["notes"] = [f"{split}: {note}" for note in notes_of(seen, len(images))]
-    else:
-        pixels = _pixels(images)
-    lengths = np.ones(len(pixels), dtype=np.int32)
-    return Encoded(fields={"pixel_values": pixels}, targets=targets, lengths=lengths, stats=stats)
-
-
-def _pixels(images: Any) -> np.ndarray:
-    """Returns [rows, height, width, channels] uint8 of nested lists; grey images get their one channel."""
-    stacked = np.array([_nested(image) for image in images], dtype=np.uint8)
-    return stacked[..., None] if stacked.ndim == 3 else stacked
-
-
-def _nested(image: Any) -> Any:
-    """Returns an image as nested lists: Parquet gives nested arrays of objects, which numpy does not stack."""
-    return [_nested(part) for part in image] if isinstance(image, np.ndarray) and image.dtype.hasobject else image
+        return encoded_images(images, {}, rules)
 
 
 def _config(config: TrialConfig, data: PreparedData) -> PreTrainedConfig:
@@ -192,13 +154,13 @@ def _config(config: TrialConfig, data: PreparedData) -> PreTrainedConfig:
     return model_config(config.model, image_size=side, num_channels=channels)
 
 
-def _rules(config: TrialConfig, data: PreparedData, *, are_pictures: bool) -> Rules:
+def _rules(config: TrialConfig, data: PreparedData, *, is_square: bool) -> Rules:
     """Returns what is done to the images of a trial."""
     settings, option = _config(config, data), config.task_options.get("image_size")
     is_new = config.model.checkpoint == "scratch"
     processor = {} if is_new else read_processor(resolve(config.model.checkpoint).folder)
     size = option if isinstance(option, int) else None
-    return rules_of(processor, _side(settings), size, _channels(settings), is_square=not are_pictures)
+    return rules_of(processor, _side(settings), size, _channels(settings), is_square=is_square)
 
 
 def _side(settings: PreTrainedConfig) -> Sequence[int]:

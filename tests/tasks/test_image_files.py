@@ -118,7 +118,12 @@ def test_a_processors_file_is_followed_and_written(name: str, pictures: Prepared
         ({"size": {"shortest_edge": 24, "longest_edge": 40}}, "gives pictures several sizes"),
         ({"do_pad": True}, "do_pad is not done here"),
         ({"do_thumbnail": True}, "do_thumbnail is not done here"),
-        ({"size": {"height": "a", "width": 3}}, "its size cannot be read"),
+        ({"size": {"height": "a", "width": 3}}, "its values cannot be read"),
+        ({"image_mean": "x"}, "its values cannot be read"),
+        ({"size": {"height": 10**6, "width": 24}}, "a size or a filter is out of range"),
+        ({"size": 24, "resample": 17}, "a size or a filter is out of range"),
+        ({"size": 24, "image_std": [0.1, 0.0, 0.1]}, "image_mean or image_std is no list of 3 numbers"),
+        ({"size": 24, "image_mean": [0.1, 0.2]}, "image_mean or image_std is no list of 3 numbers"),
         ({"do_flip_channel_order": True, "do_rescale": False}, "do_flip_channel_order with a mean or a scale"),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ _DONE = frozenset(
 #: From this length on, ConvNeXt's processor keeps all of a picture.
 _WHOLE_FROM = 384
 _BILINEAR = 2
+#: The longest side of what a model reads.
+MAX_SIDE = 4096
 _SIZE_REMEDY = "set task_options.image_size, so that all pictures get one size"
 
 
@@ -102,33 +105,45 @@ def rules_of(
     unknown = [key for key, value in settings.items() if key.startswith("do_") and value and key not in _DONE]
     if unknown and unknown != ["do_reduce_labels"]:
         raise CheckpointError(f"model.checkpoint: {PROCESSOR}: {unknown[0]} is not done here; {_OTHER}")
-    mean, std = _normalisation(settings, channels)
+    try:
+        mean, std = _normalisation(settings, channels)
+        fit = _fit(settings, default_size)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise CheckpointError(
+            f"model.checkpoint: {PROCESSOR}: its values cannot be read ({error!r}); {_OTHER}"
+        ) from error
     is_flipped = bool(settings.get("do_flip_channel_order"))
     if is_flipped and (any(mean) or any(value != 1 for value in std)):
         raise CheckpointError(
             f"model.checkpoint: {PROCESSOR}: do_flip_channel_order with a mean or a scale is not done here; {_OTHER}"
         )
-    try:
-        fit = _fit(settings, default_size)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f"model.checkpoint: {PROCESSOR}: its size cannot be read ({error!r}); {_OTHER}"
-        ) from error
     if image_size is None and is_square and fit.crop is None and isinstance(fit.resize, int):
         image_size = fit.resize
     if image_size is not None:
         fit = _resized(fit, image_size)
     if fit.crop is None and not isinstance(fit.resize, tuple):
         raise CheckpointError(f"model.checkpoint: {PROCESSOR} gives pictures several sizes; {_SIZE_REMEDY}")
+    _check(fit, mean, std, channels)
     return Rules(fit=fit, mean=mean, std=std, is_flipped=is_flipped)
 
 
 _OTHER = "correct the file, or choose another checkpoint"
 
 
+def _check(fit: Fit, mean: Sequence[float], std: Sequence[float], channels: int) -> None:
+    """Refuses sizes that no memory holds, and scales that make no numbers of pixels."""
+    sides = [*(fit.resize if isinstance(fit.resize, tuple) else [fit.resize or 1]), *(fit.crop or ())]
+    if not all(1 <= side <= MAX_SIDE for side in sides) or fit.resample not in range(6):
+        what = f"a size or a filter is out of range (sizes {', '.join(map(str, sides))}, at most {MAX_SIDE})"
+        raise CheckpointError(f"model.checkpoint: {PROCESSOR}: {what}; {_OTHER}")
+    if {len(mean), len(std)} != {channels} or not all(map(isfinite, (*mean, *std))) or min(map(abs, std)) == 0:
+        what = f"image_mean or image_std is no list of {channels} numbers, or one of them is 0"
+        raise CheckpointError(f"model.checkpoint: {PROCESSOR}: {what}; {_OTHER}")
+
+
 def _fit(settings: Mapping[str, Any], default_size: Sequence[int]) -> Fit:
     crop = _pair(settings.get("crop_size")) if settings.get("do_center_crop") else None
-    resample = int(settings.get("resample", _BILINEAR))
+    resample = _BILINEAR if settings.get("resample") is None else int(settings["resample"])
     if settings.get("do_resize") is False:
         return Fit(resize=None, crop=crop)
     size = settings.get("size") or list(default_size)
