@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.answers import Answers, read_answers, write_answers
+from harness.data.pictures.thumbnail import thumbnails
 from harness.data.prepared import PreparedData
 from harness.errors import RunError, StudyFailed
 from harness.jobs.decision_warnings import decision_warnings
@@ -40,7 +41,6 @@ from harness.records.rundir import RunFolder
 from harness.records.schema import TrialRecord
 from harness.report.kit.text import clip, plural
 from harness.report.lenses.class_scores import ClassScores, mistakes
-from harness.report.lenses.pictures import thumbnails
 from harness.report.study.seeds import race_text
 from harness.spec.configure import arm_of
 from harness.spec.constraints import constraints_of

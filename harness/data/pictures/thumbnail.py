@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
-import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from harness.data.pictures.find import Picture
 from harness.data.pictures.opened import open_picture
 
-__all__ = ["MAX_SIDE", "is_thumbnail", "thumbnail"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MAX_SIDE", "thumbnail", "thumbnails"]
 
 #: The longest side of a thumbnail in pixels, and the quality of its JPEG.
 MAX_SIDE, QUALITY = 96, 80
-#: The most characters of a thumbnail: noise of that size takes half of them.
-_MAX_LENGTH = 32_768
-_URI = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+={0,2}")
 
 
 def thumbnail(picture: Picture) -> str:
@@ -31,6 +32,7 @@ def thumbnail(picture: Picture) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
-def is_thumbnail(value: object) -> bool:
-    """True for a text that `thumbnail` may have returned: it holds nothing but a small JPEG."""
-    return isinstance(value, str) and len(value) <= _MAX_LENGTH and _URI.fullmatch(value) is not None
+def thumbnails(rows: Iterable[int], frame: pd.DataFrame) -> dict[int, str]:
+    """Returns a small copy of the picture of each of `rows` of a split's frame; none where its rows are no pictures."""
+    columns = [name for name in frame if len(frame) and isinstance(frame[name].iloc[0], Picture)]
+    return {row: thumbnail(frame[columns[0]].iloc[row]) for row in rows} if columns else {}
