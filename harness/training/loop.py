@@ -25,6 +25,7 @@ from harness.training.host import Host
 from harness.training.model import fresh_model
 from harness.training.optimiser import Optimiser
 from harness.training.trainable.freeze import depths
+from harness.training.trainable.norms import follow_steps
 from harness.training.weights import FlatWeights, dtype_of
 
 __all__ = ["Trainer"]
@@ -42,6 +43,7 @@ class Trainer:
         kit = kit_of(config, data, host, device)
         self.splits = kit.splits()
         self.model = fresh_model(config, data, host, device, lambda template: kit.replacements(template, self.splits))
+        follow_steps(self.model, self.splits.total_steps)
         self.compact = kit.cut_table(self.model)
         apart = depths(self.model) if self.recipe.layer_decay != 1 else None
         self.weights = FlatWeights(self.model, dtype_of(self.recipe.precision), host.cache, apart)

@@ -22,7 +22,7 @@ from harness.tasks.encode import encoded
 from harness.tasks.models import load_saved, quiet
 from harness.tasks.pictures.processor import rules_of
 from harness.tasks.pictures.variation import variation_of
-from harness.training.trainable.norms import settle_norms
+from harness.training.trainable.norms import follow_steps, settle_norms
 from tests.data.pictures import made
 from tests.tasks.tiny import config
 
@@ -204,6 +204,17 @@ def test_one_value_a_channel_uses_the_running_statistics() -> None:
     alone = torch.rand(1, 3, 1, 1)
     torch.testing.assert_close(model.train()(alone), model.eval()(alone))
     assert not torch.equal(model.train()(pair := torch.rand(2, 3, 1, 1)), model.eval()(pair))
+
+
+@pytest.mark.parametrize(
+    ("momentum", "steps", "expected"),
+    [(0.1, 10, 0.1), (0.1, 10**6, 0.1), (0.01, 200, 0.05), (0.01, 20, 0.1), (0.01, 10**6, 0.01), (0.99, 10**6, 0.01),
+     (0.997, 200, 0.05), (None, 200, None)],
+)  # fmt: skip
+def test_running_statistics_follow_short_trainings(momentum: float | None, steps: int, expected: float | None) -> None:
+    model = torch.nn.Sequential(torch.nn.BatchNorm2d(3, momentum=momentum))
+    follow_steps(model, steps)
+    assert model[0].momentum == (expected if expected is None else pytest.approx(expected))
 
 
 PIXELS = torch.arange(2 * 3 * 8 * 8, dtype=torch.float32).reshape(2, 3, 8, 8) / 400
