@@ -192,6 +192,13 @@ class ClickThrough(Classification, TextTask):
         found = super().on_features(train_features, train_targets, features, data)
         return found and {split: {**outputs, **_users(data.frame(split))} for split, outputs in found.items()}
 
+    def data_warnings(self, config: TrialConfig, data: PreparedData) -> list[str]:
+        """Warns where intervals draw rows, and rows have users; few clicks are no reason to weigh them."""
+        user = data.meta.columns.get(USER.name)
+        if user is None or data.units("test") is not None:
+            return []
+        return [f"rows of one user are alike, and intervals draw rows, so they are too narrow: data.resample_by={user}"]
+
     def answer_warnings(self, outputs: Arrays, targets: Arrays, names: Sequence[str]) -> list[str]:
         """Warns of a model that gives every row the same probability."""
         said = np.asarray(outputs["probabilities"])[:, 1]

@@ -126,6 +126,14 @@ def test_texts_are_made_by_the_template(tmp_path: Path) -> None:
     assert made.startswith(f"who {row['user']}, film {row['item']}, genre ")
 
 
+def test_intervals_that_draw_rows_are_warned_of(tmp_path: Path) -> None:
+    config, data = prepared(tmp_path / "a")
+    (warning,) = TASK.data_warnings(config, data)
+    assert warning.endswith("data.resample_by=who")
+    config, data = prepared(tmp_path / "b", {"item": "film"})
+    assert TASK.data_warnings(config, data) == []
+
+
 def test_model_that_says_the_same_of_all_rows_is_warned_of() -> None:
     same = {"probabilities": np.tile([0.7, 0.3], (4, 1))}
     assert TASK.answer_warnings(same, {}, ()) == ["The model gives every test row the probability 0.300."]
