@@ -74,7 +74,7 @@ def pruned_by(name: str) -> StudySpec:
 def walk_task(name: str, folder: Path) -> None:
     assert task_of(name).facts is facts_of(name)
     columns = column_names(study().data, facts_of(name))
-    assert {"label", "answers", "target"} & set(columns.values()) or columns == facts_of(name).layouts[0]
+    assert {"label", "answers", "boxes", "target"} & set(columns.values()) or columns == facts_of(name).layouts[0]
     assert TASKS[name].inputs
     with pytest.raises(InputError, match=f"did you mean '{name}'"):
         task_of(f"{name}x")
@@ -289,6 +289,14 @@ def test_metric_has_a_formula_and_no_name_falls_through(metric: Metric) -> None:
             "log_probabilities": Ragged(values=np.log(np.full((3, 2), 1 / 3)), offsets=tokens),
         }
         assert np.isfinite(score(metric, said, spans))
+        return
+    if metric in TASKS["object-detection"].metrics:
+        one = np.array([0, 1])
+        true = {
+            "boxes": Ragged(values=np.array([[0.0, 0, 9, 9]]), offsets=one),
+            "classes": Ragged(values=np.array([1]), offsets=one),
+        }
+        assert np.isfinite(score(metric, {**true, "scores": Ragged(values=np.array([0.5]), offsets=one)}, true))
         return
     outputs = {
         "probabilities": np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]),

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from harness.cli import app
 from harness.records.results import load
+from tests.tasks.drawn import drawn
 
 STUDIES = Path(__file__).parents[1] / "studies"
 #: The smoke study of each task, and inputs that its export predicts.
@@ -21,6 +22,7 @@ TASKS = {
     "causal-lm": (("is the attic open on sunday?",), "completion"),
     "click-through": (("--field", "user=u03", "--field", "film=film27", "--field", "genres=war|drama"), "probability"),
     "seq2seq": (("two tea and one cake for table 4",), "target"),
+    "object-detection": (("pictures/1.png",), "boxes"),
 }
 
 
@@ -28,6 +30,7 @@ TASKS = {
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    drawn(tmp_path / "pictures", 1)
 
     def harness(*words: str) -> str:
         done = CliRunner().invoke(app, [*words], catch_exceptions=False)
@@ -61,7 +64,7 @@ def test_smoke_study_goes_through_every_command(task: str, run: Any, tmp_path: P
         recommends(run, card, tmp_path)
     run("rerun", f"runs/{name}", "1")
     figures = tmp_path / "bench.json"
-    length = "" if results.task.is_tabular else "--length 16"
+    length = "" if results.task.is_tabular or results.task.reads("image") else "--length 16"
     cell = f"--batch-size 8 {length} --precision fp32 --threads 1 --seconds 0.2 --repeats 2"
     run("bench", str(STUDIES / f"{name}.yaml"), *cell.split(), "--json", str(figures))
     assert json.loads(figures.read_text(encoding="utf-8"))

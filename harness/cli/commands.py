@@ -180,6 +180,9 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many, with --user.")] = 10,
     table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="A table of texts instead.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where the table goes; default: here.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where pictures with their boxes go, of object detection.")
+    ] = None,
     as_json: Json = False,
     trusted: Trust = None,
 ) -> None:
@@ -195,9 +198,9 @@ def predict(
     if out is not None and table is None:
         raise InputError("--out goes with --csv FILE; texts are answered on the terminal")
     if table is not None:
-        predict_file(folder, table, out, as_json=as_json)
+        predict_file(folder, table, out, as_json=as_json, draws=draw)
     elif texts:
-        predict_here(folder, texts, as_json=as_json)
+        predict_here(folder, texts, as_json=as_json, draws=draw)
     elif user is not None:
         recommend_here(folder, user, top, as_json=as_json)
     elif fields:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from harness.cli.drawings import check_draws, draw
 from harness.cli.prediction_files import check_out, write_out, written, written_rows
 from harness.data.pictures.find import Picture
 from harness.data.values import cell_of
@@ -57,18 +58,21 @@ def lines_of_input() -> list[str]:
     return lines
 
 
-def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool) -> None:
+def predict_here(folder: Path, texts: Sequence[str], *, as_json: bool, draws: Path | None = None) -> None:
     """Prints one line for each text, or pair of texts, with the values of its prediction.
 
-    A single "-" stands for the lines of standard input; an empty one keeps its place, without a prediction.
+    A single "-" stands for the lines of standard input; an empty one keeps its place, without a prediction. Pictures
+    with their boxes go to the folder `draws`.
     """
     export = open_export(folder)
+    check_draws(export, draws)
     rows = line_rows(export, lines_of_input()) if list(texts) == ["-"] else _given(export, texts)
     if empty := [number for number, row in enumerate(rows, start=1) if row is None]:
         which = join([f"{number:,}" for number in empty[:5]] + ([f"{len(empty) - 5:,} more"] if len(empty) > 5 else []))
         verb = "is" if len(empty) == 1 else "are"
         _note(f"text {which} of {len(rows):,} {verb} empty: no text to predict from")
     predictions = predict_texts(export, rows, _note)
+    _draw(export, draws, rows, predictions)
     names = next(tuple(row) for row in rows if row is not None)
     titles = names if len(names) > 1 or "image" in names else ("text",)
     given = [
@@ -186,16 +190,19 @@ def _short(name: str) -> str:
     return plain(name)[:24]
 
 
-def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) -> None:
+def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool, draws: Path | None = None) -> None:
     """Writes the table with the predictions added to `out`, or to standard output; scores go to standard error.
 
-    There are scores where the table has the column that the model was trained to predict.
+    There are scores where the table has the column that the model was trained to predict. Pictures with their boxes go
+    to the folder `draws`.
     """
     export = open_export(folder)
+    check_draws(export, draws)
     if out is not None:
         check_out(out, read_from(table), json_alone=as_json)
     found = predict_table(export, table, _note)
     predictions = found.predictions
+    _draw(export, draws, found.rows, predictions)
     content = (
         written_rows(out, predictions)
         if as_json
@@ -207,6 +214,11 @@ def predict_file(folder: Path, table: Path, out: Path | None, *, as_json: bool) 
         write_out(out, content)
     for line in _scores_lines(export, found.columns, found.places, found.outputs) if found.places else ():
         _note(line)
+
+
+def _draw(export: Export, folder: Path | None, rows: Sequence[Row], predictions: Sequence[Mapping[str, Any]]) -> None:
+    if folder is not None:
+        _note(f"{draw(folder, rows, predictions, export.names):,} pictures with their boxes: {folder}")
 
 
 def _scores_lines(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.data.boxes.voc import voc_files
 from harness.data.formats import ENDINGS, is_table
 from harness.data.layouts import (
     SPLIT_NAMES,
@@ -50,7 +51,7 @@ def files_of_folder(folder: Path) -> FolderFiles:
     below: list[Path] = []
     files: dict[str, tuple[Path, ...]] = {}
     is_named = True
-    for find in (_saved, _split_files, _parts, _split_folders, _partitions, files_of_splits):
+    for find in (_saved, voc_files, _split_files, _parts, _split_folders, _partitions, files_of_splits):
         if "train" in (found := find(folder, entries)):
             files, is_named = found, find is not files_of_splits
             break

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.data.boxes.voc import read_voc
 from harness.data.readers.arrow import read_arrow, read_parquet
 from harness.data.readers.conll import WORD_FORMATS, has_sentences, read_conll
 from harness.data.readers.delimited import DelimitedReader
@@ -52,6 +53,7 @@ FORMATS: Mapping[str, Reader] = {
     ".feather": read_arrow,
     ".arrow": read_arrow,
     ".xlsx": read_excel,
+    ".xml": read_voc,
     **dict.fromkeys(WORD_FORMATS, read_conll),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.answers import Answers, read_answers, write_answers
+from harness.data.pictures.for_boxes import for_boxes
 from harness.data.pictures.thumbnail import thumbnails
 from harness.data.prepared import PreparedData
 from harness.errors import RunError, StudyFailed
@@ -21,6 +22,7 @@ from harness.records.decisions import BEST, finish_keys
 from harness.records.exported import MANIFEST
 from harness.records.files import sha256_of
 from harness.records.final import (
+    BOX_PICTURES,
     PICTURES,
     SHOWN,
     SHOWN_WIDTH,
@@ -100,6 +102,8 @@ def conclude(
     with scorer.scoring(_request(folder, spec, data, models, folders, features)):
         simple = _baseline_answers(spec, data)
         run.write_json(f"{name}/{SHOWN}", _shown_rows(spec, data))
+        if facts_of(spec.task).lens == "boxes":
+            run.write_json(f"{name}/{BOX_PICTURES}", for_boxes(data.frame("test", ["image"])["image"].tolist()))
     units = {split: rows for split in ("validation", "test") if (rows := data.units(split)) is not None}
     run.write_json(f"{name}/{UNITS}", {split: rows.tolist() for split, rows in units.items()})
     simple |= _features_answers(folder, spec)

@@ -16,6 +16,7 @@ from harness.spec.trial import ParamValue
 from harness.stats.intervals import Interval
 
 __all__ = [
+    "BOX_PICTURES",
     "DECISIONS",
     "PICTURES",
     "SHOWN",
@@ -41,6 +42,8 @@ SHOWN, SHOWN_WIDTH = "shown.json", 600
 PICTURES = "pictures.json"
 #: File of a decision with the number of each row's unit by split, where intervals draw units (data.resample_by).
 UNITS = "units.json"
+#: File of a decision with copies of some test pictures on which boxes are drawn (`harness.data.pictures.for_boxes`).
+BOX_PICTURES = "box_pictures.json"
 #: The folder in the run folder that holds a folder of files for each decision, by its number. Earlier versions wrote
 #: the files of every decision into it, over those of the one before.
 DECISIONS = "final"

@@ -60,6 +60,7 @@ def contradictions(spec: StudySpec) -> list[Contradiction]:
         _conditions,
         _space,
         _data,
+        _precision,
         _layout,
         _words,
         _task,
@@ -146,6 +147,15 @@ def _data(spec: StudySpec) -> Iterator[Contradiction]:
             yield _of(f"{name} is one column, not a list of {len(columns)}", key, "task")
         elif (short := fields[name].short) and short in spec.data.model_fields_set:
             yield _of(f"data.{short} names the same column; leave one of them out", key, f"data.{short}")
+
+
+def _precision(spec: StudySpec) -> Iterator[Contradiction]:
+    """Yields precisions of fewer bits than the loss of the task can be computed in."""
+    value = spec.training.precision
+    few = [one for one in (value.choices if isinstance(value, Choices) else (value,)) if one in ("bf16", "fp16")]
+    if few and facts_of(spec.task).only_fp32:
+        message = f"the loss of {spec.task} cannot be computed in {few[0]}; use fp32, which auto is here"
+        yield _of(message, "training.precision", "task")
 
 
 def _layout(spec: StudySpec) -> Iterator[Contradiction]:

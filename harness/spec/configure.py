@@ -36,6 +36,7 @@ from harness.spec.space import Choices, Range, is_searched
 from harness.spec.steps import num_examples, total_steps
 from harness.spec.study import StudySpec, split_checkpoint
 from harness.spec.study.adapters import alpha_of
+from harness.spec.tasks import facts_of
 from harness.spec.trial import ParamValue, TrialConfig, TrialData, TrialModel, TrialTraining
 
 __all__ = [
@@ -153,6 +154,8 @@ def _config(
     training = _section("training", TrialTraining, values)
     if seed is not None:
         training["seed"] = seed
+    if training["precision"] == "auto" and facts_of(spec.task).only_fp32:
+        training["precision"] = "fp32"
     data, recipe = TrialData(**_section("data", TrialData, values)), TrialTraining(**training)
     rungs = rung_fractions(spec) if num_train_rows is None else _rungs(spec, data, recipe, num_train_rows)
     points = evaluation_points(spec, recipe.epochs, rungs)

@@ -133,6 +133,8 @@ def arm_of(spec: StudySpec, params: Mapping[str, ParamValue]) -> str | None:
 def may_choose_precision(spec: StudySpec) -> bool:
     """True when a trial of the study may have `precision: auto`."""
     value = spec.training.precision
+    if facts_of(spec.task).only_fp32:
+        return False
     return "auto" in (value.choices if isinstance(value, Choices) else (value,))
 
 

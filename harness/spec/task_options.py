@@ -8,7 +8,15 @@ from pydantic import Field
 
 from harness.spec.space import Frozen
 
-__all__ = ["AnswerOptions", "ClickOptions", "CompletionOptions", "ImageOptions", "LabelSetOptions", "WritingOptions"]
+__all__ = [
+    "AnswerOptions",
+    "ClickOptions",
+    "CompletionOptions",
+    "DetectionOptions",
+    "ImageOptions",
+    "LabelSetOptions",
+    "WritingOptions",
+]
 
 
 class AnswerOptions(Frozen):
@@ -44,6 +52,29 @@ class ClickOptions(Frozen):
     rank_users: Annotated[int, Field(ge=1)] = Field(
         default=200,
         description="for so many users of a split at most a trained model ranks the items that it could recommend",
+    )
+
+
+class DetectionOptions(Frozen):
+    """The size to which object detection brings all pictures, and how it changes those that it learns from."""
+
+    height: Annotated[int, Field(ge=16, le=4096)] | None = Field(
+        default=None,
+        description="all pictures are resized to so many pixels, and the boxes with them; null: as the checkpoint "
+        "says, or 480 for one that says nothing",
+    )
+    width: Annotated[int, Field(ge=16, le=4096)] | None = Field(
+        default=None, description="as height; the shape of most pictures suits best"
+    )
+    flip: Literal["none", "horizontal", "both"] = Field(
+        default="horizontal",
+        description="half of the pictures that are learned from are mirrored, left to right, or also top to bottom, "
+        "each time anew, and their boxes with them",
+    )
+    crop: Annotated[float, Field(ge=0, le=0.9)] = Field(
+        default=0.0,
+        description="of the pictures that are learned from a part is cut out, each time another one, and enlarged: "
+        "each side is shorter by at most this share; boxes of which less than half is left are not learned",
     )
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CompletionCrossEntropy",
     "CrossEntropy",
+    "SetLoss",
     "SpanCrossEntropy",
     "SquaredError",
     "TokenCrossEntropy",
@@ -107,6 +108,27 @@ class BinaryCrossEntropy:
         return functional.binary_cross_entropy_with_logits(
             output.logits.float(), targets["label_sets"].float(), pos_weight=self._pos_weight, reduction="sum"
         )
+
+
+class SetLoss:
+    """The loss that a detector has of the boxes it was given: each is assigned to one of its queries. fp32.
+
+    A model divides by the boxes of a micro-batch, so its loss is multiplied by them; a batch is divided by all of its
+    boxes. Of models whose class term is a mean over queries (DETR, YOLOS) parts add up to the whole but nearly.
+    """
+
+    def __init__(self, counts: np.ndarray) -> None:
+        """`counts` [examples] are the boxes of each training example."""
+        self._counts = counts
+
+    def weight(self, rows: np.ndarray) -> float:
+        """Returns the number of boxes, at least 1."""
+        return max(1.0, float(self._counts[rows].sum()))
+
+    def __call__(self, output: Any, targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Returns the sum over the boxes of a micro-batch, whose labels the model was given."""
+        loss: torch.Tensor = output.loss.float() * targets["num_boxes"].sum().clamp(min=1)
+        return loss
 
 
 class TokenCrossEntropy:

@@ -34,6 +34,8 @@ __all__ = [
 _NEW = "_not_in_checkpoint"
 #: Words in the names of backbone tensors that a checkpoint may lack.
 _ADDED = ("pooler", "crossattention")
+#: Words in the names of those parts of detectors' heads that transformers has within the backbone.
+_HEADS = ("class_embed", "score_head")
 #: Words in the names of settings that have a value for each layer (layer_types, attention_window).
 _BY_LAYER = ("layer", "attention", "attn", "block")
 
@@ -205,7 +207,12 @@ def new_parameters(model: PreTrainedModel) -> set[str]:
         return lacking(model)
     backbone = {id(parameter) for parameter in model.base_model.parameters()}
     names = {name for name, parameter in model.named_parameters() if id(parameter) not in backbone}
-    return names & getattr(model, _NEW, names)
+    inside = {name for name in lacking(model) if _is_of_head(name)}
+    return inside | names & getattr(model, _NEW, names)
+
+
+def _is_of_head(name: str) -> bool:
+    return any(part in name for part in _HEADS)
 
 
 def _refuse_misfit(name: str, model: PreTrainedModel, info: dict[str, Any]) -> None:
@@ -216,6 +223,7 @@ def _refuse_misfit(name: str, model: PreTrainedModel, info: dict[str, Any]) -> N
     backbone = {f"{model.base_model_prefix}.{key}" for key in model.base_model.state_dict()}
     missing = {key for key in info["missing_keys"] if not any(part in key for part in _ADDED)}
     lost = backbone & (missing | {entry[0] for entry in info["mismatched_keys"]})
+    lost = {name for name in lost if not _is_of_head(name)}
     if lost:
         raise CheckpointError(
             f"model.checkpoint: '{name}': {len(lost)} of {len(backbone)} backbone tensors are missing from its weights "

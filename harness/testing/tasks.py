@@ -98,12 +98,18 @@ class TaskContract(ABC):
     def rows(cls) -> list[dict[str, Any]]:
         """Returns at least 60 different rows, each with a value for every field that the task reads."""
 
+    @classmethod
+    def write_files(cls, folder: Path) -> None:
+        """Writes the files that the rows name (pictures) into the folder of their table; none by default."""
+        del folder
+
     @pytest.fixture(scope="class")
     @classmethod
     def prepared(cls, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
         """The rows, prepared, and a tiny model."""
         trust(cls.task_name)
         folder = tmp_path_factory.mktemp("task")
+        cls.write_files(folder)
         rows = cls.rows()
         (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         spec = StudySpec.model_validate(

@@ -58,12 +58,20 @@ def answered(
 def to_device(
     inputs: Mapping[str, torch.Tensor], model: PreTrainedModel, device: torch.device
 ) -> dict[str, torch.Tensor]:
-    """Returns the inputs on `device`, real numbers in the precision that the model computes in."""
-    dtype = model.dtype
-    return {
-        name: tensor.to(device, dtype if tensor.is_floating_point() else tensor.dtype, non_blocking=True)
-        for name, tensor in inputs.items()
-    }
+    """Returns the inputs on `device`, real numbers in the precision that the model computes in.
+
+    An input may be a list of mappings of tensors: the labels of pictures that each have another number of boxes.
+    """
+    moved: dict[str, torch.Tensor] = {name: _moved(value, model.dtype, device) for name, value in inputs.items()}
+    return moved
+
+
+def _moved(value: Any, dtype: torch.dtype, device: torch.device) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to(device, dtype if value.is_floating_point() else value.dtype, non_blocking=True)
+    if isinstance(value, Mapping):
+        return {name: _moved(part, dtype, device) for name, part in value.items()}
+    return [_moved(part, dtype, device) for part in value]
 
 
 @contextmanager

@@ -49,7 +49,7 @@ NOT_OF_TEMPLATE = (
 
 
 #: The options of tasks that change the model itself.
-OF_TEMPLATE = ("image_size",)
+OF_TEMPLATE = ("image_size", "height", "width")
 
 
 def warm_up() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from harness.testing.tasks import TINY_BERT, TaskContract
-from tests.tasks.tiny import VIT
+from tests.tasks.drawn import drawn
+from tests.tasks.tiny import RT_DETR, VIT
 
 WORDS = ("tea", "soup", "bread", "cake", "rice", "fish")
 
@@ -150,3 +153,19 @@ class TestImageClassification(TaskContract):
     def rows(cls) -> list[dict[str, Any]]:
         images = [[[(number * (x + 1) + y) % 256 for x in range(6)] for y in range(6)] for number in range(60)]
         return [{"image": image, "label": ("a", "b")[number % 2]} for number, image in enumerate(images)]
+
+
+class TestObjectDetection(TaskContract):
+    task_name = "object-detection"
+    architecture = RT_DETR
+    options = {"height": 64, "width": 64}
+
+    @classmethod
+    def write_files(cls, folder: Path) -> None:
+        for number in range(60):
+            drawn(folder / "pictures", number)
+
+    @classmethod
+    def rows(cls) -> list[dict[str, Any]]:
+        with TemporaryDirectory() as folder:
+            return [drawn(Path(folder) / "pictures", number) for number in range(60)]

@@ -53,3 +53,15 @@ def texts() -> list[tuple[str, str]]:
         for subject in SUBJECTS
         for end in (".", " on my birthday in the cold month of May")
     ]
+
+
+RT_DETR: dict[str, Any] = {
+    "model_type": "rt_detr", "d_model": 32, "encoder_hidden_dim": 32, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32,
+    "encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_layers": 2, "decoder_n_points": 2,
+    "num_queries": 20, "num_denoising": 10, "hidden_expansion": 0.5, "freeze_backbone_batch_norms": False,
+    "encoder_in_channels": [16, 24, 32], "decoder_in_channels": [32, 32, 32],
+    "backbone_config": {
+        "model_type": "rt_detr_resnet", "embedding_size": 8, "hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1],
+        "layer_type": "basic", "out_features": ["stage2", "stage3", "stage4"],
+    },
+}  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.data.kinds.answers import Answers
 from harness.data.kinds.base import Kind
+from harness.data.kinds.boxes import Boxes
 from harness.data.kinds.columns import Categories, Category, Click, Numbers
 from harness.data.kinds.completion import Completion, Document, Messages, Prompt
 from harness.data.kinds.inputs import Image, Text
@@ -43,6 +44,7 @@ KINDS: Mapping[str, Kind] = {
     "categories": Categories(),
     "numbers": Numbers(),
     "click": Click(),
+    "boxes": Boxes(),
 }
 
 

@@ -15,12 +15,13 @@ __all__ = ["PredictedTable", "predict_table"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictedTable:
-    """A table's columns, and a prediction for each of its rows.
+    """A table's columns, the inputs in its rows, and a prediction for each of them.
 
     `outputs` are what the model gives for the rows at `places`, which have a text; {} where none has one.
     """
 
     columns: Mapping[str, Sequence[Any]]
+    rows: tuple[Row, ...]
     places: tuple[int, ...]
     outputs: Arrays
     predictions: tuple[dict[str, Any], ...]
@@ -39,4 +40,4 @@ def predict_table(export: Export, table: Path, note: Callable[[str], object], op
     places = tuple(place for place, row in enumerate(given) if row is not None)
     outputs = predict_outputs(export, [row for row in given if row is not None], note) if places else {}
     predictions = tuple(predictions_of(export, outputs, given))
-    return PredictedTable(columns=columns, places=places, outputs=outputs, predictions=predictions)
+    return PredictedTable(columns=columns, rows=tuple(given), places=places, outputs=outputs, predictions=predictions)

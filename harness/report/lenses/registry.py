@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from harness.errors import look_up
 from harness.report.lenses.answers import AnswersLens
 from harness.report.lenses.base import Lens
+from harness.report.lenses.boxes import Boxes
 from harness.report.lenses.classes import Classes
 from harness.report.lenses.clicks import Clicks
 from harness.report.lenses.completions import Completions
@@ -25,6 +26,7 @@ LENSES: Mapping[str, Lens] = {
     "answers": AnswersLens(),
     "completions": Completions(),
     "clicks": Clicks(),
+    "boxes": Boxes(),
 }
 
 

@@ -13,6 +13,7 @@ from harness.spec.tasks.built_in import RECIPE, TASKS
 from harness.spec.tasks.facts import LENSES, TaskFacts
 from harness.spec.tasks.fields import (
     ANSWERS,
+    BOXES,
     CATEGORIES,
     CLICK,
     COMPLETION,
@@ -43,6 +44,7 @@ from harness.stats.metric import COSTS, Metric
 
 __all__ = [
     "ANSWERS",
+    "BOXES",
     "CATEGORIES",
     "CLICK",
     "COMPLETION",

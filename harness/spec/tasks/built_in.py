@@ -6,6 +6,7 @@ from harness.spec.task_options import (
     AnswerOptions,
     ClickOptions,
     CompletionOptions,
+    DetectionOptions,
     ImageOptions,
     LabelSetOptions,
     WritingOptions,
@@ -13,6 +14,7 @@ from harness.spec.task_options import (
 from harness.spec.tasks.facts import TaskFacts
 from harness.spec.tasks.fields import (
     ANSWERS,
+    BOXES,
     CATEGORIES,
     CLICK,
     COMPLETION,
@@ -37,6 +39,7 @@ from harness.spec.tasks.fields import (
     WORDS,
 )
 from harness.stats.answers import ANSWERS as ANSWER_METRICS
+from harness.stats.boxes.metrics import DETECTIONS
 from harness.stats.classification import CLASSIFICATION
 from harness.stats.clicks import CLICKS
 from harness.stats.completions import COMPLETIONS, TRANSLATIONS
@@ -111,6 +114,17 @@ TASKS: dict[str, TaskFacts] = {
             options=ImageOptions,
             lens="classes",
             pipeline="image-classification",
+        ),
+        TaskFacts(
+            name="object-detection",
+            inputs="pictures",
+            fields=(IMAGE, BOXES),
+            metrics=DETECTIONS,
+            loss="detection_loss",
+            options=DetectionOptions,
+            only_fp32=True,
+            lens="boxes",
+            pipeline="object-detection",
         ),
         TaskFacts(
             name="causal-lm",

@@ -14,7 +14,7 @@ from harness.stats.metric import COSTS, Metric, rank_key
 __all__ = ["LENSES", "TaskFacts"]
 
 #: How the report may look at the errors of a task: the modules of `harness.report.lenses`.
-LENSES = ("classes", "labels", "numbers", "spans", "answers", "completions", "clicks")
+LENSES = ("classes", "labels", "numbers", "spans", "answers", "completions", "clicks", "boxes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,8 @@ class TaskFacts:
     keys, under `task_options`, with their types and defaults. `lens` is how the report shows the errors: a name of
     `harness.report.lenses`. `pipeline` is the Hub's tag of its exports, mostly that of the transformers pipeline that
     runs them. `layouts` are for a task whose rows come in several forms: for each the columns of its fields by their
-    usual names, the first that a table has being used where the study names none.
+    usual names, the first that a table has being used where the study names none. `only_fp32` says that the loss cannot
+    be computed in fewer bits.
     """
 
     name: str
@@ -39,6 +40,7 @@ class TaskFacts:
     lens: str | None = None
     pipeline: str | None = None
     layouts: tuple[Mapping[str, str | tuple[str, ...]], ...] = ()
+    only_fp32: bool = False
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]

@@ -7,6 +7,7 @@ from typing import Literal
 
 __all__ = [
     "ANSWERS",
+    "BOXES",
     "CATEGORIES",
     "CLICK",
     "COLUMNS",
@@ -53,6 +54,7 @@ FieldKind = Literal[
     "categories",
     "numbers",
     "click",
+    "boxes",
 ]
 #: The kinds of fields that hold text which a model reads.
 TEXTS = ("text", "words", "prompt", "messages", "document")
@@ -64,6 +66,7 @@ NOUNS: dict[str, tuple[str, str]] = {
     "label_set": ("label", "labels"),
     "tags": ("tag", "tags"),
     "click": ("class", "classes"),
+    "boxes": ("class", "classes"),
 }
 
 
@@ -108,6 +111,7 @@ MESSAGES = Field(name="messages", kind="messages", required=False, holds_target=
 DOCUMENT = Field(name="text", kind="document", required=False, holds_target=True)
 COMPLETION = Field(name="completion", kind="completion", target=True)
 SOURCE = Field(name="source", kind="text")
+BOXES = Field(name="boxes", kind="boxes", target=True, many=True)
 TARGET = Field(name="target", kind="completion", target=True)
 USER = Field(name="user", kind="category", required=False)
 ITEM = Field(name="item", kind="category", required=False)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from harness.stats.boxes.matching import Detections, pictures
 from harness.stats.boxes.overlap import generalised_iou
 from harness.stats.metric import Arrays
 
-__all__ = ["detection_losses"]
+__all__ = ["MISSED", "detection_losses"]
 
 _LEAST = 1e-7
 #: How much a wrong place counts: a box far off costs twice this.
 _PLACE = 2.0
+#: What an object costs that no box is given to.
+MISSED = -math.log(_LEAST) + 2 * _PLACE
 
 
 def detection_losses(outputs: Arrays, targets: Arrays) -> np.ndarray:
@@ -31,8 +35,7 @@ def _loss(objects: Detections, found: Detections) -> tuple[float, int]:
 
     score = np.clip(found.scores.astype(float), _LEAST, 1 - _LEAST)
     empty = -np.log1p(-score)
-    missed = -np.log(_LEAST) + 2 * _PLACE
     places = _PLACE * (1 - generalised_iou(objects.boxes, found.boxes))
-    costs = np.where(objects.classes[:, None] == found.classes, places - np.log(score) - empty, missed)
-    costs = np.concatenate([costs, np.full((len(costs), len(costs)), missed)], axis=1)
+    costs = np.where(objects.classes[:, None] == found.classes, places - np.log(score) - empty, MISSED)
+    costs = np.concatenate([costs, np.full((len(costs), len(costs)), MISSED)], axis=1)
     return float(costs[linear_sum_assignment(costs)].sum() + empty.sum()), len(objects.boxes)

@@ -55,7 +55,7 @@ def _of_piece(matches: ClassMatches, weights: np.ndarray) -> np.ndarray:
         precision = np.divide(right, said[:, at], out=np.zeros_like(right), where=said[:, at] > 0)
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = np.divide(right, true[:, None], out=np.zeros_like(right), where=true[:, None] > 0)
-        for draw in range(len(weights)):
-            reached = np.searchsorted(recall[draw], _RECALLS)
-            found[draw, level] = np.append(envelope[draw], 0.0)[reached].mean()
+        reached = np.searchsorted(_RECALLS, recall, side="right")  # so many of the 101 recalls, with each hit
+        new = np.diff(reached, axis=1, prepend=0)
+        found[:, level] = (envelope * new).sum(axis=1) / len(_RECALLS)
     return np.where(true[:, None] > 0, found, np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.data.boxes.coco import is_coco, rows_of_coco
 from harness.data.readers.id_names import named, names_of
 from harness.data.readers.json_files.squad import is_squad, rows_of_squad
 from harness.data.readers.nested import value_at
@@ -55,6 +56,9 @@ def rows_of_document(
         return
     if is_squad(value):
         yield from rows_of_squad(value)
+        return
+    if is_coco(value):
+        yield from rows_of_coco(place, value, notes)
         return
     if _is_by_index(value, wanted):
         yield from ((f"'{index}'", row) for index, row in value.items())

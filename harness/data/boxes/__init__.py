@@ -1,0 +1,1 @@
+"""Boxes around objects as files hold them: COCO's JSON and Pascal VOC's XML."""
