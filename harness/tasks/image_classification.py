@@ -23,9 +23,9 @@ from harness.spec.tasks import IMAGE, facts_of
 from harness.spec.trial import TrialConfig
 from harness.tasks.baselines import image_baseline
 from harness.tasks.classification import Classification, as_outputs
-from harness.tasks.grey import GREY, SHARES
 from harness.tasks.models import build, model_config, saved_config
 from harness.tasks.pictures.encoding import are_pictures, encoded_images, pixels_of_lists
+from harness.tasks.pictures.grey import GREY, SHARES
 from harness.tasks.pictures.processor import PROCESSOR, Rules, read_processor, rules_of
 from harness.tasks.pictures.sizes import check_size
 from harness.tasks.pictures.variation import Variation, variation_of

@@ -13,7 +13,7 @@ from harness.data.checkpoints.folder import refuse_unknown_type
 from harness.errors import CheckpointError
 from harness.runtime import IMPORTING
 from harness.spec.trial import TrialModel
-from harness.tasks.grey import GREY, narrow
+from harness.tasks.pictures.grey import GREY, narrow
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

@@ -18,9 +18,9 @@ from harness.data.prepared import PreparedData
 from harness.errors import CheckpointError
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
-from harness.tasks.grey import widen
 from harness.tasks.heads import fold
 from harness.tasks.models import new_parameters
+from harness.tasks.pictures.grey import widen
 from harness.training.host import Host
 from harness.training.plain import CutTable
 from harness.training.recompute import recompute_blocks

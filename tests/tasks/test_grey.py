@@ -11,8 +11,8 @@ from harness.data.prepared import PreparedData
 from harness.spec.trial import TrialConfig
 from harness.tasks import task_of
 from harness.tasks.encode import encoded
-from harness.tasks.grey import GREY, widen
 from harness.tasks.models import load_saved
+from harness.tasks.pictures.grey import GREY, widen
 from harness.training.model import write_model
 from harness.training.weights import FlatWeights
 from tests.tasks.tiny import VIT, config
