@@ -49,7 +49,7 @@ ONE_MISTAKE = [
         "task=text-clasification",
         "task",
         "must be one of text-classification, multi-label-classification, text-regression, token-classification, "
-        "question-answering, image-classification, causal-lm, seq2seq, click-through, or your own as "
+        "question-answering, image-classification, object-detection, causal-lm, seq2seq, click-through, or your own as "
         "my_package.my_module:MyTask, not "
         "'text-clasification'; "
         "did you mean 'text-classification'?",
