@@ -187,15 +187,14 @@ def _speed(view: View, pick: TrialRecord | None) -> list[Sentence]:
     if not speed:
         return []
     runs = view.seeds(pick)
-    mean = f"; means over {len(runs)} seeds" if len(runs) > 1 else ""
+    notes = [f"{number(tokens)} tokens/s without padding"] if view.task.texts else []
+    notes += [f"means over {len(runs)} seeds"] if len(runs) > 1 else []
+    more = f" ({'; '.join(notes)})" if notes else ""
     # Not the time on slots: a trial that was interrupted may have done a part of its work twice.
     took_s = fmean(run.usage.elapsed_s for run in runs)
     peak = f", with {metric('peak_memory_mib', memory)} of memory at its peak" if memory else ""
     device = f" on {pick.place.device_name or pick.place.device}" if pick.place else ""
-    text = (
-        f"{number(speed)} samples/s ({number(tokens)} tokens/s without padding{mean}) in steady training{device}{peak}"
-        f"; one training takes {duration(took_s)}."
-    )
+    text = f"{number(speed)} samples/s{more} in steady training{device}{peak}; one training takes {duration(took_s)}."
     return [Sentence("Speed", text)]
 
 

@@ -44,7 +44,8 @@ def test_task_without_a_lens_has_models_comparisons_and_a_sentence(
 
 def test_unknown_lens_is_refused_where_the_facts_are_made() -> None:
     with pytest.raises(
-        ValueError, match=re.escape("'number' is no lens (classes, labels, numbers, spans, answers, completions)")
+        ValueError,
+        match=re.escape("'number' is no lens (classes, labels, numbers, spans, answers, completions, clicks, boxes)"),
     ):
         replace(facts_of(TASK), lens="number")
 
