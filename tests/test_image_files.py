@@ -86,7 +86,7 @@ def test_smoke_study_goes_through_every_command(run: Any, folder: Path, tmp_path
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["train", "evaluate", "predict"])
 def test_speed_is_measured_by_size_and_batch(mode: str, run: Any, tmp_path: Path) -> None:
-    cell = "--batch-size 8,16 --precision fp32 --threads 1 --seconds 0.1 --repeats 2"
+    cell = "--batch-size 4,8 --precision fp32 --threads 1 --seconds 0.1 --repeats 2"
     for size in (16, 24):
         run(
             "bench",

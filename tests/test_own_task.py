@@ -224,8 +224,8 @@ def test_field_of_texts_may_have_any_name(folder: Path, library: Path) -> None:
     run(folder, "export", "runs/letters", "--to", "copy", *trust, library=library)
     (alone,) = json.loads(run(folder, "predict", "copy", "a lost parcel", "--json", *trust, library=library))
     (folder / "new.csv").write_text("text\na lost parcel", encoding="utf-8")
-    run(folder, "predict", "copy", "--csv", "new.csv", "--out", "new.out", *trust, library=library)
-    assert (folder / "new.out").read_text(encoding="utf-8") == f"text,days\na lost parcel,{alone['days']:.6g}\n"
+    run(folder, "predict", "copy", "--csv", "new.csv", "--out", "out.csv", *trust, library=library)
+    assert (folder / "out.csv").read_text(encoding="utf-8") == f"text,days\na lost parcel,{alone['days']:.6g}\n"
 
 
 @pytest.mark.long
