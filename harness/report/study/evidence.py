@@ -50,7 +50,7 @@ def _command(view: View) -> str:
 def _splits(view: View, data: DataFacts) -> Table | None:
     """The rows of each split, and how often each name in the targets occurs in it."""
     counts, (noun, nouns) = data.counts, view.results.task.nouns
-    totals = {split: sum(of_class.values()) for split, of_class in counts.items() if of_class} or data.rows
+    totals = data.rows or {split: sum(of_class.values()) for split, of_class in counts.items() if of_class}
     if not totals:
         return None
     names = list(dict.fromkeys(name for split in totals for name in counts.get(split, {})))
@@ -60,7 +60,7 @@ def _splits(view: View, data: DataFacts) -> Table | None:
     rows += [[clip(name, 300), *(f"{counts[split].get(name, 0):,}" for split in totals)] for name in names[:_MAX_NAMES]]
     more = f"The first {_MAX_NAMES} of {len(names):,} {nouns}." if len(names) > _MAX_NAMES else ""
     return Table(
-        title=f"Data: rows of each {noun}" if names else "Data: rows of each split",
+        title=f"Data: rows, and how often each {noun} occurs" if names else "Data: rows of each split",
         head=(noun if names else "rows", *totals),
         rows=rows,
         numeric=frozenset(range(1, len(totals) + 1)),
