@@ -332,7 +332,7 @@ def load(run: Path) -> Results:
             spent_s=float(store.get("spent_s", 0.0)),
             closed_after_minutes=store.get(CLOSED_AFTER),
             facts=tuple(map(str, store.get("facts", []))),
-            forecast_s=store.get(FORECAST, None) and tuple(store.get(FORECAST, None)),
+            forecast_s=tuple(store.get(FORECAST, ())) or None,
         )
     finally:
         store.close()
